@@ -1,0 +1,1 @@
+//! An attack rehearsed against the organisation's own gate, on loopback only.

@@ -1,0 +1,1 @@
+//! An incident: a fold over the events of the ledger.

@@ -1,0 +1,1 @@
+//! The append-only log: C2SP tiles, signed checkpoints, proofs, and their verification.

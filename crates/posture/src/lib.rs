@@ -1,0 +1,1 @@
+//! Which procedures are engaged, at what cost, and when they end.

@@ -1,0 +1,1 @@
+//! Recorded access logs run through the same eyes.

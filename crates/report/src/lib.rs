@@ -1,0 +1,1 @@
+//! Reports and plots: pure renderings of an incident.

@@ -1,0 +1,1 @@
+//! Claims, findings, and the checker of press statements.
