@@ -1,1 +1,37 @@
 //! The words of the glossary as types, and configuration.
+//!
+//! Every other crate speaks in these types; none of them decides anything that could be argued
+//! about. Start with [`Event`] (what the ledger holds), [`Record`] (what one request leaves
+//! behind) and [`Config`] (what an operator writes).
+//!
+//! This crate never reads a clock, a file, a socket or a random number.
+
+mod activity;
+mod config;
+mod event;
+mod evidence;
+mod feature;
+mod meter;
+mod procedure;
+mod record;
+mod source;
+mod time;
+mod verdict;
+
+pub use activity::{ActivityId, PlatformId, Tier, WorkerId};
+pub use config::*;
+pub use event::{
+    ActivityTally, Entry, Event, LatencyMillis, PlatformFacts, ProcedureFacts, Receipt,
+    SourceCount, Tally, WaveFigures,
+};
+pub use evidence::{Evidence, EvidenceKind, Strength};
+pub use feature::{FEATURES, Feature, Features, Sighting};
+pub use meter::{ActivityCounts, Gauges, LATENCY_BUCKETS, Latencies, Meter, Snapshot};
+pub use procedure::{
+    ChallengeKind, Condition, Cost, Effect, Measure, Posture, Procedure, ProcedureId, Scope,
+    Signature, SourceLimits,
+};
+pub use record::{Record, TokenState};
+pub use source::{Network, SourceKey};
+pub use time::{TICK, Time, WallTime};
+pub use verdict::{Outcome, Reason, Verdict};

@@ -1,0 +1,39 @@
+//! Platforms, activities and tiers.
+
+use serde::{Deserialize, Serialize};
+
+/// A protected site, by its position in the configuration.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PlatformId(pub u16);
+
+/// An activity of any platform, by its position in the policy (all platforms' activities in
+/// configuration order; each platform's last one is its catch-all).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ActivityId(pub u16);
+
+/// A worker: one core's listener, runtime and counters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WorkerId(pub u16);
+
+/// Who is served first when not all can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tier {
+    /// Served last, shed first.
+    Optional,
+    /// Shed only when shedding optional activities was not enough.
+    Important,
+    /// Never shed.
+    Essential,
+}
+
+impl Tier {
+    /// The word that configuration and reports use.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Optional => "optional",
+            Self::Important => "important",
+            Self::Essential => "essential",
+        }
+    }
+}

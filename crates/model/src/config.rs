@@ -1,0 +1,334 @@
+//! Configuration, validated whole: what the rest of the house may rely on.
+//!
+//! Values of these types are only made by the reader in `config/`, which collects every problem
+//! with its line before it gives up, or by [`Config::for_origin`].
+
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::time::Duration;
+use std::path::PathBuf;
+
+use crate::{Network, SourceLimits, Tier};
+
+/// Everything an operator can say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Where visitors connect. Never empty.
+    pub listeners: Vec<Listener>,
+    /// Where operators look: `/healthz`, `/metrics`, `/status.json`.
+    pub operator: SocketAddr,
+    /// Workers; `None` is one per core.
+    pub workers: Option<u16>,
+    /// The folder of the ledger.
+    pub ledger: PathBuf,
+    /// Who may tell us a visitor's address (`X-Forwarded-For`, `Forwarded`, PROXY protocol).
+    pub trusted_proxies: Vec<Network>,
+    /// Bounds on what visitors may take.
+    pub limits: Limits,
+    /// When a surge is a surge.
+    pub watch: WatchSettings,
+    /// How fast the gate is lowered and raised.
+    pub posture: PostureSettings,
+    /// What is protected. Never empty.
+    pub platforms: Vec<PlatformConfig>,
+}
+
+/// One address that visitors connect to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// The address.
+    pub address: SocketAddr,
+    /// TLS by certificate files; without it, plain HTTP/1.1.
+    pub tls: Option<TlsFiles>,
+    /// Every connection from a trusted proxy begins with a PROXY protocol header (v1 or v2).
+    pub proxy_protocol: bool,
+}
+
+/// A certificate chain and its key, both PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The chain, leaf first.
+    pub certificate: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
+}
+
+/// Bounds on what visitors may take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// From the first byte of a connection (or of a kept-alive request) to the end of its
+    /// headers.
+    pub header_deadline: Duration,
+    /// TLS handshake, from accept.
+    pub handshake_deadline: Duration,
+    /// Longest silence within a request or response body.
+    pub body_idle: Duration,
+    /// Longest silence between two requests of a connection, and on an upgraded connection.
+    pub idle: Duration,
+    /// Bytes of a request's header fields and request line.
+    pub header_bytes: u32,
+    /// Header fields of a request.
+    pub header_fields: u16,
+    /// Bytes of a request's body.
+    pub body_bytes: u64,
+    /// Visitor connections of all workers together.
+    pub connections: u32,
+    /// Streams at the same time on one HTTP/2 connection.
+    pub streams_per_connection: u32,
+    /// Limits on each source on an ordinary day.
+    pub source: SourceLimits,
+    /// Sources that are remembered at the same time (a table of fixed size).
+    pub sources_tracked: u32,
+    /// How long a drain may take after SIGTERM.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            // A phone on a poor network sends its kilobyte of headers within a few seconds.
+            header_deadline: Duration::from_secs(10),
+            handshake_deadline: Duration::from_secs(10),
+            body_idle: Duration::from_secs(30),
+            idle: Duration::from_secs(60),
+            header_bytes: 32 * 1024,
+            header_fields: 100,
+            body_bytes: 64 * 1024 * 1024,
+            connections: 16_384,
+            streams_per_connection: 100,
+            // A mobile carrier may hide some hundred people behind one address, each with a page
+            // of thirty parts: only floods from one address are above this.
+            source: SourceLimits {
+                requests_per_second: 200,
+                burst: 1_000,
+                connections: 256,
+            },
+            sources_tracked: 262_144,
+            drain: Duration::from_secs(30),
+        }
+    }
+}
+
+/// When a surge is a surge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WatchSettings {
+    /// A surge is this many times the baseline, in tenths (40 is four times).
+    pub surge_tenths: u32,
+    /// Requests per second of one activity under which nothing is called a surge.
+    pub surge_floor: u32,
+    /// How long the watch learns before it calls a multiple of the baseline a surge. (Evidence
+    /// of hostility counts from the first second.)
+    pub warm_up: Duration,
+}
+
+impl Default for WatchSettings {
+    fn default() -> Self {
+        Self {
+            surge_tenths: 40,
+            surge_floor: 20,
+            warm_up: Duration::from_secs(300),
+        }
+    }
+}
+
+/// How fast the gate is lowered and raised.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PostureSettings {
+    /// No hostile traffic for this long ends a wave.
+    pub quiet: Duration,
+    /// After a wave ended, procedures are released one by one this far apart.
+    pub step_down: Duration,
+    /// Full speed is recorded when it has held for this long.
+    pub full_speed: Duration,
+    /// A procedure that nobody renews ends after this.
+    pub expiry: Duration,
+    /// A signature may hit at most this many in a million ordinary requests (estimated).
+    pub collateral_per_million: u32,
+    /// Limits on each source while they are tightened.
+    pub tightened: SourceLimits,
+    /// The header deadline while limits are tightened.
+    pub tightened_header_deadline: Duration,
+    /// What one token buys: requests per second and burst. (`connections` is not used.)
+    pub token: TokenBudget,
+    /// How long the page of a wait challenge waits.
+    pub wait: Duration,
+}
+
+/// What one token buys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenBudget {
+    /// Requests per second in the long run.
+    pub requests_per_second: u32,
+    /// Requests that may come at once: a page with all its parts, a few times over.
+    pub burst: u32,
+    /// How long a token is good for.
+    pub lifetime: Duration,
+}
+
+impl Default for PostureSettings {
+    fn default() -> Self {
+        Self {
+            quiet: Duration::from_secs(30),
+            step_down: Duration::from_secs(30),
+            full_speed: Duration::from_secs(60),
+            expiry: Duration::from_secs(600),
+            collateral_per_million: 5_000,
+            tightened: SourceLimits {
+                requests_per_second: 20,
+                burst: 100,
+                connections: 32,
+            },
+            tightened_header_deadline: Duration::from_secs(3),
+            token: TokenBudget {
+                requests_per_second: 5,
+                burst: 120,
+                lifetime: Duration::from_secs(1_800),
+            },
+            wait: Duration::from_secs(3),
+        }
+    }
+}
+
+/// A protected site.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlatformConfig {
+    /// Its name, unique.
+    pub name: String,
+    /// Its host names, lower case, without port; `*` (only alone) takes every host.
+    pub hosts: Vec<String>,
+    /// Its origin.
+    pub origin: OriginConfig,
+    /// What people do on it, first match first. The last one matches everything.
+    pub activities: Vec<ActivityConfig>,
+}
+
+/// The server that a platform's requests are forwarded to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OriginConfig {
+    /// Host name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Connections to it at the same time, of all workers together.
+    pub connections: u32,
+    /// How long a connection may take to open.
+    pub connect_deadline: Duration,
+    /// How long a response may take to begin.
+    pub response_deadline: Duration,
+    /// How long a request may wait for a free connection.
+    pub queue_deadline: Duration,
+}
+
+impl OriginConfig {
+    /// An origin with every limit at its default.
+    pub fn new(host: String, port: u16) -> Self {
+        Self {
+            host,
+            port,
+            connections: 64,
+            connect_deadline: Duration::from_secs(3),
+            response_deadline: Duration::from_secs(30),
+            queue_deadline: Duration::from_secs(3),
+        }
+    }
+
+    /// `host:port`, with brackets around an IPv6 address.
+    pub fn authority(&self) -> String {
+        match self.host.parse::<IpAddr>() {
+            Ok(IpAddr::V6(v6)) => format!("[{v6}]:{}", self.port),
+            _ => format!("{}:{}", self.host, self.port),
+        }
+    }
+}
+
+/// Something people do on a platform.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActivityConfig {
+    /// Its name, unique on its platform.
+    pub name: String,
+    /// Who is served first.
+    pub tier: Tier,
+    /// Any of these.
+    pub matches: Vec<RequestPattern>,
+    /// Whether visitors may be challenged here. Payment webhooks and other programs that cannot
+    /// follow a redirect want `false`.
+    pub challenge: bool,
+}
+
+/// A method and a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestPattern {
+    /// One method, or any.
+    pub method: Option<String>,
+    /// The path.
+    pub path: PathPattern,
+}
+
+/// Which paths.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PathPattern {
+    /// This path alone.
+    Exact(String),
+    /// Every path that begins so (written with a `*` at the end).
+    Prefix(String),
+}
+
+impl RequestPattern {
+    /// Matches every request.
+    pub const fn everything() -> Self {
+        Self {
+            method: None,
+            path: PathPattern::Prefix(String::new()),
+        }
+    }
+
+    /// Whether a request for `path` (without query) by `method` matches.
+    pub fn matches(&self, method: &str, path: &str) -> bool {
+        self.method.as_deref().is_none_or(|m| m == method)
+            && match &self.path {
+                PathPattern::Exact(exact) => path == exact,
+                PathPattern::Prefix(prefix) => path.starts_with(prefix.as_str()),
+            }
+    }
+}
+
+impl Config {
+    /// The operators' listener unless configuration says otherwise: loopback only.
+    pub const OPERATOR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9_919);
+
+    /// One platform for every host, in front of `origin`, with every default: what
+    /// `portcullis run --listen … --origin …` means.
+    pub fn for_origin(listen: SocketAddr, origin: OriginConfig) -> Self {
+        Self {
+            listeners: vec![Listener {
+                address: listen,
+                tls: None,
+                proxy_protocol: false,
+            }],
+            operator: Self::OPERATOR,
+            workers: None,
+            ledger: PathBuf::from("ledger"),
+            trusted_proxies: Vec::new(),
+            limits: Limits::default(),
+            watch: WatchSettings::default(),
+            posture: PostureSettings::default(),
+            platforms: vec![PlatformConfig {
+                name: "site".into(),
+                hosts: vec!["*".into()],
+                origin,
+                activities: vec![ActivityConfig::everything_else()],
+            }],
+        }
+    }
+}
+
+impl ActivityConfig {
+    /// The catch-all that ends every platform's list.
+    pub fn everything_else() -> Self {
+        Self {
+            name: "everything else".into(),
+            tier: Tier::Important,
+            matches: vec![RequestPattern::everything()],
+            challenge: true,
+        }
+    }
+}

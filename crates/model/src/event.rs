@@ -1,0 +1,427 @@
+//! Events: facts that matter later. The ledger is the sequence of all of them.
+//!
+//! Each is written as one RFC 8785 canonical JSON leaf: `{"at": …, "event": …, "v": 1, …}`. Leaves
+//! are public, so they hold no address, no query string and nothing about a single visitor;
+//! counts of sources under ten are only said to be under ten. Names are written out, so that a
+//! leaf can be read without the configuration of its day.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Cost, Effect, Evidence, Posture, ProcedureId, Tier, WallTime};
+
+/// An event with its time and format version: the content of one leaf.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The format's version: [`Entry::VERSION`].
+    pub v: u32,
+    /// When it was recorded.
+    pub at: WallTime,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+impl Entry {
+    /// The version of the leaf format that this code writes and reads.
+    pub const VERSION: u32 = 1;
+
+    /// An entry in today's format.
+    pub const fn new(at: WallTime, event: Event) -> Self {
+        Self {
+            v: Self::VERSION,
+            at,
+            event,
+        }
+    }
+}
+
+/// A fact that matters later.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Event {
+    /// The gate began to serve (or a replay or drill began to feed it).
+    Started {
+        /// Portcullis' version.
+        version: String,
+        /// SHA-256 of the configuration, in hex.
+        configuration: String,
+        /// What is protected.
+        platforms: Vec<PlatformFacts>,
+        /// How many workers share the load.
+        workers: u32,
+        /// True for a drill or a replay: nothing in this ledger is about a real attack.
+        rehearsal: bool,
+    },
+    /// A new configuration took effect.
+    Reloaded {
+        /// SHA-256 of the configuration, in hex.
+        configuration: String,
+        /// What is protected.
+        platforms: Vec<PlatformFacts>,
+    },
+    /// A new configuration was refused; the old one stays.
+    ReloadRefused {
+        /// How many problems it had.
+        problems: u32,
+    },
+    /// The gate stopped in good order. Its absence before a `started` means that it did not.
+    Stopped,
+    /// The ledger could not be written for a while: events between are missing.
+    RecordingGap {
+        /// When writing failed first.
+        since: WallTime,
+        /// How many events were lost.
+        lost: u64,
+    },
+    /// What was counted in an interval. Written each minute on quiet days, so that silence is
+    /// seen to be silence, and each second while a surge or an attack lasts.
+    Tallied(Tally),
+    /// Far more traffic than the baseline, of whatever cause.
+    SurgeBegan {
+        /// The platform.
+        platform: String,
+        /// The activities that are over their baseline.
+        activities: Vec<String>,
+        /// Requests per second over the last window, all of these activities.
+        per_second: u64,
+        /// What their baseline expects, in thousandths of a request per second.
+        baseline_milli: u64,
+    },
+    /// Traffic is back within its baseline, and no attack came of it.
+    SurgeEnded {
+        /// The platform.
+        platform: String,
+    },
+    /// A surge or a pattern with evidence of hostility.
+    AttackBegan {
+        /// The wave's number on this platform, counted from 1 for the life of the ledger.
+        wave: u32,
+        /// The platform.
+        platform: String,
+        /// The activities that are attacked.
+        activities: Vec<String>,
+        /// When the surge or pattern can first be seen in the counts, looking back.
+        onset: WallTime,
+        /// The evidence.
+        evidence: Vec<Evidence>,
+        /// What the baseline expects of the platform, in thousandths of a request per second.
+        baseline_milli: u64,
+    },
+    /// New evidence, or new activities, in a wave that goes on: the attacker does something else.
+    AttackChanged {
+        /// The wave.
+        wave: u32,
+        /// The platform.
+        platform: String,
+        /// The activities that are attacked now.
+        activities: Vec<String>,
+        /// The evidence that is new.
+        evidence: Vec<Evidence>,
+        /// How long after the last change of procedures it was first seen, in milliseconds:
+        /// a change within seconds of one suggests that the attacker watches and adapts.
+        after_procedure_ms: Option<u64>,
+    },
+    /// What reaches the origin is back within what it can bear.
+    Mitigated {
+        /// The wave.
+        wave: u32,
+        /// The platform.
+        platform: String,
+        /// Milliseconds from the wave's onset, or from its last change that broke through.
+        after_ms: u64,
+    },
+    /// The attack broke through again after it had been mitigated.
+    MitigationLost {
+        /// The wave.
+        wave: u32,
+        /// The platform.
+        platform: String,
+    },
+    /// No more hostile traffic for the stated time.
+    AttackEnded {
+        /// The wave.
+        wave: u32,
+        /// The platform.
+        platform: String,
+        /// The wave in figures.
+        figures: WaveFigures,
+    },
+    /// The gate was lowered or raised.
+    PostureChanged {
+        /// The platform.
+        platform: String,
+        /// Before.
+        from: Posture,
+        /// Now.
+        to: Posture,
+        /// Why, in a sentence.
+        reason: String,
+    },
+    /// A procedure was engaged. Written before it takes effect.
+    ProcedureEngaged(ProcedureFacts),
+    /// A procedure ended.
+    ProcedureReleased {
+        /// Its number.
+        id: ProcedureId,
+        /// The platform.
+        platform: String,
+        /// Why, in a sentence.
+        reason: String,
+        /// What it achieved.
+        effect: Effect,
+        /// What it cost visitors.
+        cost: Cost,
+    },
+    /// The origin answers too slowly, fails, or makes requests wait.
+    OriginStrained {
+        /// The platform.
+        platform: String,
+        /// What was seen, with figures.
+        says: String,
+    },
+    /// The origin answers as usual again.
+    OriginRecovered {
+        /// The platform.
+        platform: String,
+    },
+    /// No procedure is engaged, and every activity is back within its baseline, and both have
+    /// been true for the stated time.
+    FullSpeed {
+        /// The platform.
+        platform: String,
+        /// Since when both have been true.
+        since: WallTime,
+        /// For how long they had been true when this was written, in milliseconds.
+        held_ms: u64,
+    },
+    /// Somebody was told, and there is a receipt.
+    Notified(Receipt),
+}
+
+impl Event {
+    /// The platform that the event is about, if it is about one.
+    pub fn platform(&self) -> Option<&str> {
+        match self {
+            Self::Started { .. }
+            | Self::Reloaded { .. }
+            | Self::ReloadRefused { .. }
+            | Self::Stopped
+            | Self::RecordingGap { .. }
+            | Self::Notified(_) => None,
+            Self::Tallied(tally) => Some(&tally.platform),
+            Self::ProcedureEngaged(facts) => Some(&facts.platform),
+            Self::SurgeBegan { platform, .. }
+            | Self::SurgeEnded { platform }
+            | Self::AttackBegan { platform, .. }
+            | Self::AttackChanged { platform, .. }
+            | Self::Mitigated { platform, .. }
+            | Self::MitigationLost { platform, .. }
+            | Self::AttackEnded { platform, .. }
+            | Self::PostureChanged { platform, .. }
+            | Self::ProcedureReleased { platform, .. }
+            | Self::OriginStrained { platform, .. }
+            | Self::OriginRecovered { platform }
+            | Self::FullSpeed { platform, .. } => Some(platform),
+        }
+    }
+}
+
+/// A platform as the ledger knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlatformFacts {
+    /// Its name.
+    pub name: String,
+    /// Its host names.
+    pub hosts: Vec<String>,
+    /// Its activities with their tiers, in configuration order.
+    pub activities: Vec<(String, Tier)>,
+}
+
+/// How many sources: never a small number, because a small number can point at people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SourceCount {
+    /// Fewer than ten.
+    UnderTen,
+    /// About so many (a sketch, within a few per cent).
+    About(u64),
+}
+
+impl SourceCount {
+    /// Suppresses counts under ten.
+    pub const fn of(count: u64) -> Self {
+        if count < 10 {
+            Self::UnderTen
+        } else {
+            Self::About(count)
+        }
+    }
+}
+
+/// Latency as visitors saw it until the response began, in milliseconds, of forwarded requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LatencyMillis {
+    /// Half stayed under this.
+    pub p50: u64,
+    /// 95% stayed under this.
+    pub p95: u64,
+    /// 99% stayed under this.
+    pub p99: u64,
+}
+
+/// What was counted on one platform in one interval.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tally {
+    /// The platform.
+    pub platform: String,
+    /// The interval's beginning.
+    pub from: WallTime,
+    /// The interval's end.
+    pub to: WallTime,
+    /// Verdicts by reason, without the zeros. Their sum is what was offered.
+    pub reasons: BTreeMap<String, u64>,
+    /// Forwarded requests by outcome, without the zeros, by when they finished.
+    pub outcomes: BTreeMap<String, u64>,
+    /// The busiest tick of the interval, as requests per second: offered.
+    pub peak_offered_per_second: u64,
+    /// The busiest tick of the interval, as requests per second: forwarded to the origin.
+    pub peak_forwarded_per_second: u64,
+    /// Distinct sources in the interval.
+    pub sources: SourceCount,
+    /// Challenges that were passed.
+    pub challenges_passed: u64,
+    /// Latency of forwarded requests; absent if there were none.
+    pub latency: Option<LatencyMillis>,
+    /// Milliseconds that the origin was busy, summed over requests.
+    pub origin_busy_ms: u64,
+    /// Body bytes sent to visitors.
+    pub bytes_out: u64,
+    /// Requests of the interval whose record was lost, so that the watch did not see them.
+    pub unseen: u64,
+    /// By activity, those with any request.
+    pub activities: Vec<ActivityTally>,
+}
+
+impl Tally {
+    /// Verdicts of all reasons.
+    pub fn offered(&self) -> u64 {
+        self.reasons.values().sum()
+    }
+}
+
+/// What was counted of one activity in one interval.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ActivityTally {
+    /// The activity.
+    pub name: String,
+    /// Requests.
+    pub offered: u64,
+    /// Requests sent to the origin.
+    pub forwarded: u64,
+    /// Requests that the origin answered below 500.
+    pub served: u64,
+    /// Challenges given.
+    pub challenged: u64,
+    /// Requests refused by engaged procedures (signature, limits, shedding).
+    pub refused: u64,
+    /// Baseline for this hour, in thousandths of a request per second.
+    pub baseline_milli: u64,
+    /// Latency of forwarded requests; absent if there were none.
+    pub latency: Option<LatencyMillis>,
+}
+
+/// One wave in figures.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WaveFigures {
+    /// Requests offered from onset to end, attack and visitors together.
+    pub offered: u64,
+    /// Of these, sent to the origin.
+    pub forwarded: u64,
+    /// Of these, refused, dropped, or challenged without coming back.
+    pub stopped: u64,
+    /// The busiest tick, as requests per second: offered.
+    pub peak_offered_per_second: u64,
+    /// The busiest tick, as requests per second: forwarded.
+    pub peak_forwarded_per_second: u64,
+    /// Most connections stalled in their headers at one tick.
+    pub peak_stalled_headers: u64,
+    /// The largest number of distinct sources in one tick.
+    pub peak_sources: SourceCount,
+    /// Distinct kinds of evidence seen.
+    pub evidence_kinds: u32,
+    /// How often the attacker changed tactics.
+    pub changes: u32,
+}
+
+/// An engaged procedure as the ledger knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProcedureFacts {
+    /// Its number.
+    pub id: ProcedureId,
+    /// The platform.
+    pub platform: String,
+    /// The activity, or all of the platform.
+    pub activity: Option<String>,
+    /// What it does: [`Measure::word`](crate::Measure::word).
+    pub measure: String,
+    /// The measure in words: the signature's conditions, the limits, the tier.
+    pub says: String,
+    /// Why, in a sentence.
+    pub reason: String,
+    /// When it ends by itself unless renewed.
+    pub expires: WallTime,
+    /// How many in a million recent ordinary requests it would hit: an upper estimate (95%
+    /// confidence), for a signature; absent for other measures.
+    pub collateral_per_million: Option<u32>,
+}
+
+/// Proof that somebody was told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Receipt {
+    /// Who was told, for example `NCSC`.
+    pub recipient: String,
+    /// How, for example `web form` or `telephone`.
+    pub channel: String,
+    /// The reference that the recipient gave.
+    pub reference: String,
+    /// When they were told.
+    pub told_at: WallTime,
+    /// SHA-256 of the document that was sent, in hex, if one was.
+    pub document: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_reads_back_what_it_wrote() {
+        let entry = Entry::new(
+            WallTime(1_795_460_659_250),
+            Event::SurgeBegan {
+                platform: "main".into(),
+                activities: vec!["search".into()],
+                per_second: 400,
+                baseline_milli: 12_500,
+            },
+        );
+        let json = serde_json::to_string(&entry).expect("serialises");
+        assert!(json.contains(r#""event":"surge-began""#), "{json}");
+        assert_eq!(serde_json::from_str::<Entry>(&json).expect("parses"), entry);
+    }
+
+    #[test]
+    fn small_numbers_of_sources_are_not_told() {
+        assert_eq!(SourceCount::of(9), SourceCount::UnderTen);
+        assert_eq!(SourceCount::of(10), SourceCount::About(10));
+    }
+}

@@ -1,0 +1,77 @@
+//! Evidence of hostility: what turns a surge into an attack.
+
+use serde::{Deserialize, Serialize};
+
+/// What was seen. The thresholds and their reasons are in the watch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EvidenceKind {
+    /// Sources ask for the same page again and again, far more often than people do.
+    RepeatedRequests,
+    /// The average source sends requests faster than people browse.
+    InhumanPace,
+    /// Query strings never repeat, so that every request misses every cache.
+    CacheBusting,
+    /// Sources change their user agent from request to request.
+    RotatingUserAgents,
+    /// One way of building requests, rare on an ordinary day, makes up most of the traffic.
+    ForeignShape,
+    /// Many connections have begun a request and do not finish its headers.
+    StalledHeaders,
+    /// Challenged visitors do not come back.
+    UnansweredChallenges,
+    /// The load falls on what costs the origin most.
+    CostlyTargets,
+}
+
+/// How much a piece of evidence proves by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Strength {
+    /// Fits a flash crowd too; counts only beside other evidence.
+    Weak,
+    /// Not explained by people who follow a link.
+    Strong,
+}
+
+impl EvidenceKind {
+    /// How much it proves by itself.
+    pub const fn strength(self) -> Strength {
+        match self {
+            Self::RepeatedRequests
+            | Self::InhumanPace
+            | Self::StalledHeaders
+            | Self::UnansweredChallenges => Strength::Strong,
+            Self::CacheBusting
+            | Self::RotatingUserAgents
+            | Self::ForeignShape
+            | Self::CostlyTargets => Strength::Weak,
+        }
+    }
+
+    /// The word in events.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::RepeatedRequests => "repeated-requests",
+            Self::InhumanPace => "inhuman-pace",
+            Self::CacheBusting => "cache-busting",
+            Self::RotatingUserAgents => "rotating-user-agents",
+            Self::ForeignShape => "foreign-shape",
+            Self::StalledHeaders => "stalled-headers",
+            Self::UnansweredChallenges => "unanswered-challenges",
+            Self::CostlyTargets => "costly-targets",
+        }
+    }
+}
+
+/// One piece of evidence with the figure behind it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// What was seen.
+    pub kind: EvidenceKind,
+    /// The figure, in the unit that `says` names.
+    pub measured: u64,
+    /// The threshold that it crossed, in the same unit.
+    pub threshold: u64,
+    /// The whole in words: figure, unit, window.
+    pub says: String,
+}

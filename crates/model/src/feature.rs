@@ -1,0 +1,108 @@
+//! Features: what a request looks like, apart from where it comes from.
+
+use serde::{Deserialize, Serialize};
+
+/// How many features a request has.
+pub const FEATURES: usize = 8;
+
+/// One aspect of a request that a signature may name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[repr(u8)]
+pub enum Feature {
+    /// The method.
+    Method,
+    /// The path without its query.
+    Path,
+    /// The names (not the values) in the query, in order.
+    QueryNames,
+    /// The names of the header fields, in order.
+    HeaderShape,
+    /// The User-Agent field.
+    UserAgent,
+    /// The Accept-Language field.
+    Language,
+    /// The Accept field.
+    Accept,
+    /// The host that the Referer field names.
+    Referrer,
+}
+
+impl Feature {
+    /// Every feature, in the order of [`Features`].
+    pub const ALL: [Self; FEATURES] = [
+        Self::Method,
+        Self::Path,
+        Self::QueryNames,
+        Self::HeaderShape,
+        Self::UserAgent,
+        Self::Language,
+        Self::Accept,
+        Self::Referrer,
+    ];
+
+    /// How a person would name it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Method => "method",
+            Self::Path => "path",
+            Self::QueryNames => "query names",
+            Self::HeaderShape => "order of header fields",
+            Self::UserAgent => "user agent",
+            Self::Language => "language",
+            Self::Accept => "accepted types",
+            Self::Referrer => "referring host",
+        }
+    }
+}
+
+/// The features of one request, each as 32 bits of a keyed hash; zero means absent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Features(pub [u32; FEATURES]);
+
+impl Features {
+    /// The hashed value of one feature.
+    pub const fn get(&self, feature: Feature) -> u32 {
+        self.0[feature as usize]
+    }
+}
+
+/// What a hashed feature value looks like in clear, so that a signature can be read by a person.
+///
+/// Workers send these beside the records, lossily: a missing sighting costs a readable name,
+/// never a decision. The text is cut at [`Sighting::TEXT_BYTES`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sighting {
+    /// Which feature.
+    pub feature: Feature,
+    /// Its hashed value.
+    pub value: u32,
+    length: u8,
+    text: [u8; Self::TEXT_BYTES],
+}
+
+impl Sighting {
+    /// The longest text kept, in bytes.
+    pub const TEXT_BYTES: usize = 118;
+
+    /// A sighting of `text`, cut to fit at a character boundary.
+    pub fn new(feature: Feature, value: u32, text: &str) -> Self {
+        let mut length = text.len().min(Self::TEXT_BYTES);
+        while !text.is_char_boundary(length) {
+            length -= 1;
+        }
+        let mut bytes = [0; Self::TEXT_BYTES];
+        bytes[..length].copy_from_slice(&text.as_bytes()[..length]);
+        Self {
+            feature,
+            value,
+            length: length as u8,
+            text: bytes,
+        }
+    }
+
+    /// The text, as seen.
+    pub fn text(&self) -> &str {
+        core::str::from_utf8(&self.text[..usize::from(self.length)]).unwrap_or("")
+    }
+}

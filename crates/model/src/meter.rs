@@ -1,0 +1,352 @@
+//! Counters that workers write and the control loop reads.
+//!
+//! Each worker owns one [`Meter`] and only ever adds; the control loop takes a [`Snapshot`] each
+//! tick and works on the difference. Nothing waits for anything.
+
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use core::time::Duration;
+
+use crate::{ActivityId, Outcome, Reason};
+
+/// Buckets of the latency histogram: four to each doubling from 64 µs to about 67 s.
+pub const LATENCY_BUCKETS: usize = 80;
+
+/// One activity's counters.
+#[derive(Debug)]
+struct ActivityMeter {
+    reasons: [AtomicU64; Reason::COUNT],
+    outcomes: [AtomicU64; Outcome::COUNT],
+    latency: [AtomicU64; LATENCY_BUCKETS],
+    origin_micros: AtomicU64,
+    bytes_in: AtomicU64,
+    bytes_out: AtomicU64,
+}
+
+/// One worker's counters, by activity, and its gauges.
+#[derive(Debug)]
+pub struct Meter {
+    activities: Box<[ActivityMeter]>,
+    connections: AtomicU64,
+    stalled_headers: AtomicU64,
+    in_flight: AtomicU64,
+    waiting: AtomicU64,
+    records_lost: AtomicU64,
+}
+
+impl Meter {
+    /// Counters for `activities` activities, all zero. At least one is kept.
+    pub fn new(activities: usize) -> Self {
+        let zero = || ActivityMeter {
+            reasons: [const { AtomicU64::new(0) }; Reason::COUNT],
+            outcomes: [const { AtomicU64::new(0) }; Outcome::COUNT],
+            latency: [const { AtomicU64::new(0) }; LATENCY_BUCKETS],
+            origin_micros: AtomicU64::new(0),
+            bytes_in: AtomicU64::new(0),
+            bytes_out: AtomicU64::new(0),
+        };
+        Self {
+            activities: (0..activities.max(1)).map(|_| zero()).collect(),
+            connections: AtomicU64::new(0),
+            stalled_headers: AtomicU64::new(0),
+            in_flight: AtomicU64::new(0),
+            waiting: AtomicU64::new(0),
+            records_lost: AtomicU64::new(0),
+        }
+    }
+
+    /// An activity that a reload removed counts under the last one rather than nowhere.
+    fn activity(&self, id: ActivityId) -> &ActivityMeter {
+        let last = self.activities.len() - 1;
+        &self.activities[usize::from(id.0).min(last)]
+    }
+
+    /// Counts a verdict.
+    pub fn decided(&self, activity: ActivityId, reason: Reason) {
+        self.activity(activity).reasons[reason as usize].fetch_add(1, Relaxed);
+    }
+
+    /// Counts what became of a forwarded request: `latency` until the response began as the
+    /// visitor saw it, `origin` the part of it that the origin was busy with it.
+    pub fn finished(
+        &self,
+        activity: ActivityId,
+        outcome: Outcome,
+        latency: Duration,
+        origin: Duration,
+    ) {
+        let meter = self.activity(activity);
+        meter.outcomes[outcome as usize].fetch_add(1, Relaxed);
+        meter.latency[Latencies::bucket(latency)].fetch_add(1, Relaxed);
+        meter
+            .origin_micros
+            .fetch_add(origin.as_micros() as u64, Relaxed);
+    }
+
+    /// Counts body bytes from (`received`) and to (`sent`) the visitor.
+    pub fn transferred(&self, activity: ActivityId, received: u64, sent: u64) {
+        let meter = self.activity(activity);
+        meter.bytes_in.fetch_add(received, Relaxed);
+        meter.bytes_out.fetch_add(sent, Relaxed);
+    }
+
+    /// A record did not fit into the ring: the watch saw less than there was.
+    pub fn record_lost(&self) {
+        self.records_lost.fetch_add(1, Relaxed);
+    }
+
+    /// Open visitor connections, now.
+    pub fn set_connections(&self, now: u64) {
+        self.connections.store(now, Relaxed);
+    }
+
+    /// Connections that began a request header over a second ago and have not finished it.
+    pub fn set_stalled_headers(&self, now: u64) {
+        self.stalled_headers.store(now, Relaxed);
+    }
+
+    /// Requests that the origin is working on, now.
+    pub fn set_in_flight(&self, now: u64) {
+        self.in_flight.store(now, Relaxed);
+    }
+
+    /// Requests that wait for a free connection to the origin, now.
+    pub fn set_waiting(&self, now: u64) {
+        self.waiting.store(now, Relaxed);
+    }
+
+    /// Adds this worker's counters to `total`.
+    pub fn add_to(&self, total: &mut Snapshot) {
+        if total.activities.len() < self.activities.len() {
+            total
+                .activities
+                .resize_with(self.activities.len(), ActivityCounts::default);
+        }
+        for (sum, meter) in total.activities.iter_mut().zip(&self.activities) {
+            for (to, from) in sum.reasons.iter_mut().zip(&meter.reasons) {
+                *to += from.load(Relaxed);
+            }
+            for (to, from) in sum.outcomes.iter_mut().zip(&meter.outcomes) {
+                *to += from.load(Relaxed);
+            }
+            for (to, from) in sum.latency.0.iter_mut().zip(&meter.latency) {
+                *to += from.load(Relaxed);
+            }
+            sum.origin_micros += meter.origin_micros.load(Relaxed);
+            sum.bytes_in += meter.bytes_in.load(Relaxed);
+            sum.bytes_out += meter.bytes_out.load(Relaxed);
+        }
+        total.gauges.connections += self.connections.load(Relaxed);
+        total.gauges.stalled_headers += self.stalled_headers.load(Relaxed);
+        total.gauges.in_flight += self.in_flight.load(Relaxed);
+        total.gauges.waiting += self.waiting.load(Relaxed);
+        total.records_lost += self.records_lost.load(Relaxed);
+    }
+}
+
+/// What is true now, as against what has been counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Gauges {
+    /// Open visitor connections.
+    pub connections: u64,
+    /// Connections that began a request header over a second ago and have not finished it.
+    pub stalled_headers: u64,
+    /// Requests that the origin is working on.
+    pub in_flight: u64,
+    /// Requests that wait for a free connection to the origin.
+    pub waiting: u64,
+}
+
+/// One activity's counts: since the start in a snapshot, or between two snapshots.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActivityCounts {
+    /// Verdicts by [`Reason`] (`reason as usize`).
+    pub reasons: [u64; Reason::COUNT],
+    /// Forwarded requests by [`Outcome`] (`outcome as usize`).
+    pub outcomes: [u64; Outcome::COUNT],
+    /// Time until the response began, of forwarded requests.
+    pub latency: Latencies,
+    /// Microseconds that the origin was busy with requests, summed over requests.
+    pub origin_micros: u64,
+    /// Body bytes from visitors.
+    pub bytes_in: u64,
+    /// Body bytes to visitors.
+    pub bytes_out: u64,
+}
+
+impl Default for ActivityCounts {
+    fn default() -> Self {
+        Self {
+            reasons: [0; Reason::COUNT],
+            outcomes: [0; Outcome::COUNT],
+            latency: Latencies::default(),
+            origin_micros: 0,
+            bytes_in: 0,
+            bytes_out: 0,
+        }
+    }
+}
+
+impl ActivityCounts {
+    /// Verdicts of all reasons.
+    pub fn offered(&self) -> u64 {
+        self.reasons.iter().sum()
+    }
+
+    /// Verdicts for one reason.
+    pub fn reason(&self, reason: Reason) -> u64 {
+        self.reasons[reason as usize]
+    }
+
+    /// Forwarded requests with this outcome.
+    pub fn outcome(&self, outcome: Outcome) -> u64 {
+        self.outcomes[outcome as usize]
+    }
+
+    /// Adds another activity's, or another interval's, counts.
+    pub fn add(&mut self, other: &Self) {
+        for (to, from) in self.reasons.iter_mut().zip(&other.reasons) {
+            *to += from;
+        }
+        for (to, from) in self.outcomes.iter_mut().zip(&other.outcomes) {
+            *to += from;
+        }
+        for (to, from) in self.latency.0.iter_mut().zip(&other.latency.0) {
+            *to += from;
+        }
+        self.origin_micros += other.origin_micros;
+        self.bytes_in += other.bytes_in;
+        self.bytes_out += other.bytes_out;
+    }
+
+    fn minus(&self, earlier: &Self) -> Self {
+        let mut difference = self.clone();
+        for (to, from) in difference.reasons.iter_mut().zip(&earlier.reasons) {
+            *to = to.saturating_sub(*from);
+        }
+        for (to, from) in difference.outcomes.iter_mut().zip(&earlier.outcomes) {
+            *to = to.saturating_sub(*from);
+        }
+        for (to, from) in difference.latency.0.iter_mut().zip(&earlier.latency.0) {
+            *to = to.saturating_sub(*from);
+        }
+        difference.origin_micros = difference
+            .origin_micros
+            .saturating_sub(earlier.origin_micros);
+        difference.bytes_in = difference.bytes_in.saturating_sub(earlier.bytes_in);
+        difference.bytes_out = difference.bytes_out.saturating_sub(earlier.bytes_out);
+        difference
+    }
+}
+
+/// All workers' counters at one moment, or their growth between two.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// By activity.
+    pub activities: Vec<ActivityCounts>,
+    /// What is true now.
+    pub gauges: Gauges,
+    /// Records that did not fit into a ring.
+    pub records_lost: u64,
+}
+
+impl Snapshot {
+    /// What was counted since `earlier`; gauges stay as they are now.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let none = ActivityCounts::default();
+        Self {
+            activities: self
+                .activities
+                .iter()
+                .enumerate()
+                .map(|(i, now)| now.minus(earlier.activities.get(i).unwrap_or(&none)))
+                .collect(),
+            gauges: self.gauges,
+            records_lost: self.records_lost.saturating_sub(earlier.records_lost),
+        }
+    }
+}
+
+/// A histogram of latencies, precise to about a fifth.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Latencies(pub [u64; LATENCY_BUCKETS]);
+
+impl Default for Latencies {
+    fn default() -> Self {
+        Self([0; LATENCY_BUCKETS])
+    }
+}
+
+impl Latencies {
+    /// The bucket that `latency` falls into.
+    pub fn bucket(latency: Duration) -> usize {
+        let micros = u64::try_from(latency.as_micros())
+            .unwrap_or(u64::MAX)
+            .max(64);
+        let octave = 63 - micros.leading_zeros() as usize;
+        let quarter = (micros >> (octave - 2)) as usize & 3;
+        ((octave - 6) * 4 + quarter).min(LATENCY_BUCKETS - 1)
+    }
+
+    /// The upper end of a bucket.
+    pub fn upper(bucket: usize) -> Duration {
+        let octave = bucket / 4 + 6;
+        let quarter = (bucket % 4) as u64;
+        Duration::from_micros((5 + quarter) << (octave - 2))
+    }
+
+    /// How many were measured.
+    pub fn count(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    /// The latency that `per_thousand` of a thousand stayed under (upper end of its bucket), or
+    /// `None` if nothing was measured.
+    pub fn quantile(&self, per_thousand: u64) -> Option<Duration> {
+        let count = self.count();
+        if count == 0 {
+            return None;
+        }
+        let rank = (count * per_thousand).div_ceil(1000).max(1);
+        let mut seen = 0;
+        for (bucket, n) in self.0.iter().enumerate() {
+            seen += n;
+            if seen >= rank {
+                return Some(Self::upper(bucket));
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_latency_lies_under_the_upper_end_of_its_bucket_and_over_the_one_before() {
+        for micros in [64, 65, 100, 999, 1_000, 12_345, 1_000_000, 60_000_000] {
+            let latency = Duration::from_micros(micros);
+            let bucket = Latencies::bucket(latency);
+            assert!(latency < Latencies::upper(bucket), "{micros}");
+            if bucket > 0 {
+                assert!(latency >= Latencies::upper(bucket - 1), "{micros}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_snapshot_difference_holds_what_happened_between() {
+        let meter = Meter::new(2);
+        meter.decided(ActivityId(1), Reason::Ordinary);
+        let mut before = Snapshot::default();
+        meter.add_to(&mut before);
+        meter.decided(ActivityId(1), Reason::Signature);
+        let mut after = Snapshot::default();
+        meter.add_to(&mut after);
+        let between = after.since(&before);
+        assert_eq!(between.activities[1].offered(), 1);
+        assert_eq!(between.activities[1].reason(Reason::Signature), 1);
+        assert_eq!(between.activities[0].offered(), 0);
+    }
+}

@@ -1,0 +1,41 @@
+//! The fixed-size record that every request leaves behind.
+
+use crate::{ActivityId, Features, PlatformId, ProcedureId, Reason, SourceKey, Time};
+
+/// What the gate knew about the visitor's token when it decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TokenState {
+    /// None was shown, or none was looked for because no challenge is engaged.
+    None,
+    /// A token that verifies.
+    Held,
+    /// A challenge was just passed: this request carried the answer.
+    Earned,
+    /// A token that does not verify, is too old, or belongs to someone else.
+    Invalid,
+}
+
+/// One request, as the watch sees it: written when the gate decides, so that requests which
+/// hang on a drowning origin are seen at once. What becomes of them is counted in
+/// [`Meter`](crate::Meter).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// When the gate decided.
+    pub at: Time,
+    /// Where the request came from.
+    pub source: SourceKey,
+    /// What it looked like.
+    pub features: Features,
+    /// Keyed hash of the whole query string; zero if there is none.
+    pub query: u32,
+    /// The platform; [`PlatformId`] 0 when the host is unknown.
+    pub platform: PlatformId,
+    /// The activity.
+    pub activity: ActivityId,
+    /// The cause of the verdict, and so the verdict.
+    pub reason: Reason,
+    /// The token, if a challenge is engaged.
+    pub token: TokenState,
+    /// The procedure that caused the verdict, if one did.
+    pub procedure: Option<ProcedureId>,
+}

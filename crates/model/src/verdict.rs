@@ -1,0 +1,137 @@
+//! Verdicts, their reasons, and what became of a request.
+
+use serde::{Deserialize, Serialize};
+
+/// The gate's decision on one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// Send it to the origin.
+    Forward,
+    /// Ask the visitor for a sign of life first; a person hardly notices.
+    Challenge,
+    /// Answer with an error page, cheaply.
+    Refuse,
+    /// Close the connection without an answer.
+    Drop,
+}
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident => $word:literal, $verdict:ident;)+) => {
+        /// The cause of a verdict. Every verdict has exactly one, and the sum over reasons equals
+        /// the number of requests (connections, for the reasons of [`Verdict::Drop`]).
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        #[repr(u8)]
+        pub enum Reason { $($(#[$doc])* $name,)+ }
+
+        impl Reason {
+            /// Every reason, in declaration order.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+            /// How many reasons there are.
+            pub const COUNT: usize = Self::ALL.len();
+
+            /// The word in metrics, events and pages.
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$name => $word,)+ }
+            }
+
+            /// The verdict that this reason belongs to.
+            pub const fn verdict(self) -> Verdict {
+                match self { $(Self::$name => Verdict::$verdict,)+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// Nothing spoke against it.
+    Ordinary => "ordinary", Forward;
+    /// A challenge was engaged, and the visitor held a token with budget left.
+    TokenHeld => "token-held", Forward;
+    /// A challenge was engaged, and this activity is exempt from challenges by configuration.
+    Exempt => "exempt", Forward;
+    /// A challenge was engaged and the visitor held no token yet.
+    Unproven => "unproven", Challenge;
+    /// The token's budget of requests is used up for the moment.
+    TokenSpent => "token-spent", Refuse;
+    /// An engaged signature matched.
+    Signature => "signature", Refuse;
+    /// The source sent more requests than its limit.
+    SourceRate => "source-rate", Refuse;
+    /// The activity is shed so that more important ones are served.
+    Shed => "shed", Refuse;
+    /// No platform has this host name.
+    UnknownHost => "unknown-host", Refuse;
+    /// The request was ambiguous or malformed (for example Content-Length with Transfer-Encoding).
+    Malformed => "malformed", Refuse;
+    /// The announced body is larger than the limit.
+    BodyTooLarge => "body-too-large", Refuse;
+    /// The method or upgrade is not one that Portcullis forwards (for example CONNECT).
+    NotSupported => "not-supported", Refuse;
+    /// The source held more connections than its limit.
+    SourceConnections => "source-connections", Drop;
+    /// The gate held as many connections as it may.
+    Connections => "connections", Drop;
+    /// The request's headers did not arrive in time.
+    HeaderDeadline => "header-deadline", Drop;
+    /// The TLS handshake did not finish in time, or failed.
+    Handshake => "handshake", Drop;
+    /// The PROXY protocol header was missing or wrong on a listener that demands one.
+    ProxyHeader => "proxy-header", Drop;
+}
+
+macro_rules! outcomes {
+    ($($(#[$doc:meta])* $name:ident => $word:literal;)+) => {
+        /// What became of a request that was forwarded.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        #[repr(u8)]
+        pub enum Outcome { $($(#[$doc])* $name,)+ }
+
+        impl Outcome {
+            /// Every outcome, in declaration order.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+            /// How many outcomes there are.
+            pub const COUNT: usize = Self::ALL.len();
+
+            /// The word in metrics and events.
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$name => $word,)+ }
+            }
+        }
+    };
+}
+
+outcomes! {
+    /// The origin answered below 500.
+    Served => "served";
+    /// The origin answered 500 or above.
+    OriginError => "origin-error";
+    /// The origin could not be reached, or broke off.
+    OriginUnreachable => "origin-unreachable";
+    /// The origin did not answer in time.
+    OriginTimeout => "origin-timeout";
+    /// No connection to the origin became free in time.
+    OriginBusy => "origin-busy";
+    /// The request's body did not arrive in time, or grew beyond the limit.
+    BodyAborted => "body-aborted";
+    /// The visitor went away before the answer.
+    VisitorGone => "visitor-gone";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reason_words_are_unique_and_match_their_serialised_form() {
+        let mut words: Vec<_> = Reason::ALL.iter().map(|r| r.word()).collect();
+        for reason in Reason::ALL {
+            let json = serde_json::to_string(reason).expect("serialises");
+            assert_eq!(json, format!("\"{}\"", reason.word()));
+        }
+        words.sort_unstable();
+        words.dedup();
+        assert_eq!(words.len(), Reason::COUNT);
+    }
+}
