@@ -1,1 +1,25 @@
-//! The per-request decision: limits, tokens, signatures, shedding.
+//! The per-request decision.
+//!
+//! [`decide`] takes everything it depends on — the [`Policy`], the [`Tables`], one [`Request`] and
+//! the time — and returns a small [`Decision`]. It runs on every request of every worker, so it
+//! takes no lock, allocates nothing for what it refuses, and does work in the order of its cost:
+//! signatures before limits, limits before tokens, tokens before challenges.
+//!
+//! This crate never reads a clock, a socket, a file or a random number: the same code decides in
+//! the running gate, a drill, a replay and the simulation.
+
+mod decide;
+mod lexicon;
+mod policy;
+mod request;
+mod secret;
+mod table;
+mod token;
+
+pub use decide::{Answer, Decision, decide};
+pub use lexicon::Lexicon;
+pub use policy::Policy;
+pub use request::{Fields, Request};
+pub use secret::Secret;
+pub use table::{Bucket, Tables};
+pub use token::{COOKIE, PASS, without_pass};

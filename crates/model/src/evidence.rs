@@ -20,6 +20,8 @@ pub enum EvidenceKind {
     StalledHeaders,
     /// Challenged visitors do not come back.
     UnansweredChallenges,
+    /// Pages are asked for without the pictures, styles and scripts that browsers fetch with them.
+    PagesWithoutParts,
     /// The load falls on what costs the origin most.
     CostlyTargets,
 }
@@ -44,6 +46,7 @@ impl EvidenceKind {
             Self::CacheBusting
             | Self::RotatingUserAgents
             | Self::ForeignShape
+            | Self::PagesWithoutParts
             | Self::CostlyTargets => Strength::Weak,
         }
     }
@@ -58,6 +61,7 @@ impl EvidenceKind {
             Self::ForeignShape => "foreign-shape",
             Self::StalledHeaders => "stalled-headers",
             Self::UnansweredChallenges => "unanswered-challenges",
+            Self::PagesWithoutParts => "pages-without-parts",
             Self::CostlyTargets => "costly-targets",
         }
     }

@@ -34,6 +34,8 @@ pub struct Record {
     pub activity: ActivityId,
     /// The cause of the verdict, and so the verdict.
     pub reason: Reason,
+    /// Whether the visitor asked for a page rather than a part of one (it accepts HTML).
+    pub page: bool,
     /// The token, if a challenge is engaged.
     pub token: TokenState,
     /// The procedure that caused the verdict, if one did.

@@ -1,7 +1,7 @@
 //! Where requests come from.
 
 use core::fmt;
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::IpAddr;
 use core::str::FromStr;
 
 /// A source: an IPv4 address, or an IPv6 /64, in 64 bits.
@@ -111,6 +111,8 @@ impl fmt::Display for Network {
 
 #[cfg(test)]
 mod tests {
+    use core::net::{Ipv4Addr, Ipv6Addr};
+
     use super::*;
 
     #[test]

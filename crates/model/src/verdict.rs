@@ -52,6 +52,8 @@ reasons! {
     Exempt => "exempt", Forward;
     /// A challenge was engaged and the visitor held no token yet.
     Unproven => "unproven", Challenge;
+    /// The visitor answered a challenge and is sent on to the address they asked for.
+    Answered => "answered", Challenge;
     /// The token's budget of requests is used up for the moment.
     TokenSpent => "token-spent", Refuse;
     /// An engaged signature matched.

@@ -1,0 +1,500 @@
+//! Where a request is forwarded, challenged or refused.
+
+use core::hash::Hasher;
+
+use portcullis_model::{
+    ActivityId, ChallengeKind, Measure, PlatformId, Procedure, ProcedureId, Reason, Record, Time,
+    TokenBudget, TokenState, WallTime,
+};
+
+use crate::policy::Policy;
+use crate::request::{Appearance, Request};
+use crate::table::{Bucket, Tables};
+use crate::token::{self, Bearer, Token, TokenKind};
+
+/// What the gate decided, and what is to be written down about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// The record for the watch; its reason says the verdict.
+    pub record: Record,
+    /// What the edge is to do.
+    pub answer: Answer,
+}
+
+/// What the edge is to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Send the request to the origin.
+    Forward {
+        /// Take the gate's parameter out of the query first ([`without_pass`](crate::without_pass)).
+        strip_pass: bool,
+        /// Add this `Set-Cookie` to the response.
+        cookie: Option<String>,
+    },
+    /// Answer 307, so that the method and body survive, never to be cached.
+    Redirect {
+        /// The `Location`, on the same host.
+        location: String,
+        /// A `Set-Cookie`.
+        cookie: Option<String>,
+    },
+    /// Answer with the page that continues by itself.
+    WaitPage {
+        /// After how many seconds.
+        seconds: u32,
+        /// Where to, on the same host.
+        continue_to: String,
+    },
+    /// Answer with the error page of the record's reason.
+    Refuse {
+        /// After how many seconds it makes sense to try again, if it does.
+        retry_after: Option<u32>,
+    },
+}
+
+/// The procedures that apply to one request, apart from signatures.
+#[derive(Default)]
+struct Engaged<'a> {
+    signature: Option<&'a Procedure>,
+    shed: Option<&'a Procedure>,
+    tightened: Option<(&'a Procedure, Bucket)>,
+    challenge: Option<(&'a Procedure, ChallengeKind)>,
+}
+
+/// What the visitor showed.
+struct Shown {
+    state: TokenState,
+    /// The budget and level of a token that verifies.
+    token: Option<Token>,
+    /// It came in the query, where it must not reach the origin.
+    in_query: bool,
+    /// It came in the cookie.
+    in_cookie: bool,
+    /// A wait challenge was waited out: this is the number its token will have.
+    waited: Option<u64>,
+}
+
+/// Decides about one request.
+pub fn decide(
+    policy: &Policy,
+    tables: &Tables,
+    request: &Request<'_>,
+    now: Time,
+    wall: WallTime,
+) -> Decision {
+    let Some(platform) = policy.platform_of(request.host) else {
+        return unknown_host(policy, request, now);
+    };
+    let activity = policy.activity_of(platform, request.method, request.path);
+    let look = Appearance::of(request, policy.secret());
+    let visit = Visit {
+        policy,
+        tables,
+        request,
+        look,
+        platform,
+        activity,
+        now,
+        wall,
+    };
+    visit.decide()
+}
+
+fn unknown_host(policy: &Policy, request: &Request<'_>, now: Time) -> Decision {
+    let look = Appearance::of(request, policy.secret());
+    Decision {
+        record: Record {
+            at: now,
+            source: request.source,
+            features: look.features,
+            query: look.query,
+            platform: PlatformId(0),
+            activity: ActivityId(0),
+            reason: Reason::UnknownHost,
+            page: look.wants_page,
+            token: TokenState::None,
+            procedure: None,
+        },
+        answer: Answer::Refuse { retry_after: None },
+    }
+}
+
+/// One request with everything that is known about it.
+struct Visit<'a> {
+    policy: &'a Policy,
+    tables: &'a Tables,
+    request: &'a Request<'a>,
+    look: Appearance<'a>,
+    platform: PlatformId,
+    activity: ActivityId,
+    now: Time,
+    wall: WallTime,
+}
+
+impl Visit<'_> {
+    fn decide(&self) -> Decision {
+        let engaged = self.engaged();
+        if let Some(procedure) = engaged.signature {
+            // Whether people were hit is part of the procedure's cost.
+            let state = self.shown().state;
+            return self.refuse(Reason::Signature, state, Some(procedure.id), None);
+        }
+        if let Some(procedure) = engaged.shed {
+            return self.refuse(Reason::Shed, TokenState::None, Some(procedure.id), Some(30));
+        }
+        let guarded = engaged.tightened.is_some() || engaged.challenge.is_some();
+        let shown = if guarded || self.look.pass.is_some() {
+            self.shown()
+        } else {
+            Shown::NOTHING
+        };
+        if let Some(token) = shown.token {
+            if let Some(decision) = self.with_token(&engaged, &shown, token) {
+                return decision;
+            }
+        } else if let Some(decision) = self.over_the_sources_rate(&engaged, &shown) {
+            return decision;
+        }
+        match engaged.challenge {
+            Some((procedure, kind)) => self.challenge(procedure, kind, &shown),
+            None => self.forward(Reason::Ordinary, &shown, None),
+        }
+    }
+
+    fn engaged(&self) -> Engaged<'_> {
+        let mut engaged = Engaged::default();
+        for procedure in self.policy.engaged(self.platform, self.activity, self.now) {
+            match &procedure.measure {
+                Measure::RefuseSignature(signature) => {
+                    if signature.matches(&self.look.features) {
+                        engaged.signature = Some(procedure);
+                        return engaged;
+                    }
+                }
+                Measure::Shed(tier) => {
+                    if self.policy.activity(self.activity).1.tier <= *tier {
+                        engaged.shed = Some(procedure);
+                    }
+                }
+                Measure::TightenSources { limits, .. } => {
+                    let bucket = Bucket {
+                        per_second: limits.requests_per_second,
+                        burst: limits.burst,
+                    };
+                    engaged.tightened = Some((procedure, bucket));
+                }
+                Measure::Challenge(kind) => engaged.challenge = Some((procedure, *kind)),
+            }
+        }
+        engaged
+    }
+
+    fn budget(&self) -> TokenBudget {
+        self.policy.config().posture.token
+    }
+
+    fn bearer(&self) -> Bearer {
+        let user_agent = self.look.features.get(portcullis_model::Feature::UserAgent);
+        Bearer::of(self.request.source, user_agent)
+    }
+
+    /// Looks at the cookie and the gate's query parameter.
+    fn shown(&self) -> Shown {
+        let cookie = self
+            .look
+            .cookie
+            .as_ref()
+            .map(<[u8; token::TEXT_BYTES]>::as_slice);
+        let query = self.look.pass.map(str::as_bytes);
+        if cookie.is_none() && query.is_none() {
+            return Shown::NOTHING;
+        }
+        let lifetime = self.budget().lifetime.as_secs();
+        let verify = |text: Option<&[u8]>| {
+            let token = Token::verify(text?, self.policy.secret(), self.bearer())?;
+            (u64::from(token.age(self.wall)?) <= lifetime).then_some(token)
+        };
+        let passed = |token: &Token| matches!(token.kind, TokenKind::Passed(_));
+        let from_cookie = verify(cookie).filter(passed);
+        let from_query = verify(query);
+        let waited = from_query
+            .filter(|t| {
+                let wait = self.policy.config().posture.wait.as_secs();
+                t.kind == TokenKind::Waiting
+                    && t.age(self.wall).is_some_and(|age| u64::from(age) >= wait)
+            })
+            .map(|t| t.number);
+        let from_query = from_query.filter(passed);
+        let best = match (from_cookie, from_query) {
+            (Some(a), Some(b)) => Some(if level(&b) > level(&a) { b } else { a }),
+            (a, b) => a.or(b),
+        };
+        Shown {
+            state: match (best, waited) {
+                (_, Some(_)) => TokenState::Earned,
+                (Some(t), None) if from_query == Some(t) => TokenState::Earned,
+                (Some(_), None) => TokenState::Held,
+                (None, None) => TokenState::Invalid,
+            },
+            token: best,
+            in_query: query.is_some(),
+            in_cookie: from_cookie.is_some() && from_cookie == best,
+            waited,
+        }
+    }
+
+    /// A token's budget takes the place of its address's rate. `None`: go on to the challenge.
+    fn with_token(&self, engaged: &Engaged<'_>, shown: &Shown, token: Token) -> Option<Decision> {
+        if engaged.tightened.is_none() && engaged.challenge.is_none() {
+            // A left-over from a challenge that has ended; the address's own rate applies.
+            return self.over_the_sources_rate(engaged, shown);
+        }
+        let budget = self.budget();
+        let bucket = Bucket {
+            per_second: budget.requests_per_second,
+            burst: budget.burst,
+        };
+        if self.tables.take_token(token.number, bucket, self.now) {
+            return None;
+        }
+        let procedure = engaged
+            .challenge
+            .map(|(p, _)| p)
+            .or(engaged.tightened.map(|(p, _)| p));
+        Some(self.refuse(
+            Reason::TokenSpent,
+            shown.state,
+            procedure.map(|p| p.id),
+            Some(5),
+        ))
+    }
+
+    /// Refuses, or asks, a visitor without a token whose address sends too much. `None`: it does
+    /// not.
+    fn over_the_sources_rate(&self, engaged: &Engaged<'_>, shown: &Shown) -> Option<Decision> {
+        let ordinary = self.policy.config().limits.source;
+        let ordinary = Bucket {
+            per_second: ordinary.requests_per_second,
+            burst: ordinary.burst,
+        };
+        let bucket = engaged
+            .tightened
+            .map_or(ordinary, |(_, tightened)| tightened);
+        if self
+            .tables
+            .take_source(self.request.source, bucket, self.now)
+        {
+            return None;
+        }
+        let Some((procedure, _)) = engaged.tightened else {
+            return Some(self.refuse(Reason::SourceRate, shown.state, None, Some(5)));
+        };
+        // Many people may sit behind this address. Each may earn a budget of their own, for as
+        // long as the address has tokens left to be handed.
+        if self.may_be_challenged() && self.tables.mint(self.request.source, self.now) {
+            return Some(self.redirect_with_token(
+                TokenKind::Passed(ChallengeKind::Echo),
+                self.fresh_number(),
+                shown,
+                procedure.id,
+                Reason::Unproven,
+            ));
+        }
+        Some(self.refuse(Reason::SourceRate, shown.state, Some(procedure.id), Some(5)))
+    }
+
+    fn may_be_challenged(&self) -> bool {
+        self.policy.activity(self.activity).1.challenge
+    }
+
+    fn challenge(&self, procedure: &Procedure, kind: ChallengeKind, shown: &Shown) -> Decision {
+        if !self.may_be_challenged() {
+            return self.forward(Reason::Exempt, shown, Some(procedure.id));
+        }
+        let page = self.look.wants_page && self.request.method == "GET";
+        // Only a page view can be asked to wait: parts of a page and forms are asked for an echo,
+        // which every client that follows a redirect gives without noticing.
+        let needed = if page { kind } else { ChallengeKind::Echo };
+        if let Some(token) = shown.token.filter(|t| level(t) >= Some(needed)) {
+            let clean = shown.in_query && shown.in_cookie && page;
+            if clean && token.age(self.wall).is_some() {
+                let location = self.location(None);
+                let record = self.record(Reason::Answered, TokenState::Held, Some(procedure.id));
+                return Decision {
+                    record,
+                    answer: Answer::Redirect {
+                        location,
+                        cookie: None,
+                    },
+                };
+            }
+            return self.forward(Reason::TokenHeld, shown, Some(procedure.id));
+        }
+        if let Some(number) = shown.waited {
+            return self.redirect_with_token(
+                TokenKind::Passed(ChallengeKind::Wait),
+                number,
+                shown,
+                procedure.id,
+                Reason::Answered,
+            );
+        }
+        if !self.tables.mint(self.request.source, self.now) {
+            return self.refuse(
+                Reason::SourceRate,
+                shown.state,
+                Some(procedure.id),
+                Some(10),
+            );
+        }
+        match needed {
+            ChallengeKind::Echo => self.redirect_with_token(
+                TokenKind::Passed(ChallengeKind::Echo),
+                self.fresh_number(),
+                shown,
+                procedure.id,
+                Reason::Unproven,
+            ),
+            ChallengeKind::Wait => self.wait_page(procedure.id, shown),
+        }
+    }
+
+    fn wait_page(&self, procedure: ProcedureId, shown: &Shown) -> Decision {
+        let ticket = Token::issue(TokenKind::Waiting, self.fresh_number(), self.wall)
+            .text(self.policy.secret(), self.bearer());
+        // One second more than the check demands: tokens count in whole seconds.
+        let seconds = self.policy.config().posture.wait.as_secs() as u32 + 1;
+        Decision {
+            record: self.record(Reason::Unproven, shown.state, Some(procedure)),
+            answer: Answer::WaitPage {
+                seconds,
+                continue_to: self.location(Some(&ticket)),
+            },
+        }
+    }
+
+    fn redirect_with_token(
+        &self,
+        kind: TokenKind,
+        number: u64,
+        shown: &Shown,
+        procedure: ProcedureId,
+        reason: Reason,
+    ) -> Decision {
+        let text = Token::issue(kind, number, self.wall).text(self.policy.secret(), self.bearer());
+        let answer = Answer::Redirect {
+            location: self.location(Some(&text)),
+            cookie: Some(self.set_cookie(&text)),
+        };
+        Decision {
+            record: self.record(reason, shown.state, Some(procedure)),
+            answer,
+        }
+    }
+
+    fn forward(&self, reason: Reason, shown: &Shown, procedure: Option<ProcedureId>) -> Decision {
+        // A visitor who came by the query keeps the token as a cookie from now on.
+        let cookie = match shown.token {
+            Some(token) if shown.in_query && !shown.in_cookie => {
+                Some(self.set_cookie(&token.text(self.policy.secret(), self.bearer())))
+            }
+            _ => None,
+        };
+        Decision {
+            record: self.record(reason, shown.state, procedure),
+            answer: Answer::Forward {
+                strip_pass: self.look.pass.is_some(),
+                cookie,
+            },
+        }
+    }
+
+    fn refuse(
+        &self,
+        reason: Reason,
+        token: TokenState,
+        procedure: Option<ProcedureId>,
+        retry_after: Option<u32>,
+    ) -> Decision {
+        Decision {
+            record: self.record(reason, token, procedure),
+            answer: Answer::Refuse { retry_after },
+        }
+    }
+
+    fn record(&self, reason: Reason, token: TokenState, procedure: Option<ProcedureId>) -> Record {
+        Record {
+            at: self.now,
+            source: self.request.source,
+            features: self.look.features,
+            query: self.look.query,
+            platform: self.platform,
+            activity: self.activity,
+            reason,
+            page: self.look.wants_page,
+            token,
+            procedure,
+        }
+    }
+
+    /// A number for a new token that nobody outside can foresee: a keyed hash of who asks when.
+    fn fresh_number(&self) -> u64 {
+        let mut hasher = self.policy.secret().feature_hasher();
+        hasher.write_u64(self.request.source.bits());
+        hasher.write_u64(self.now.nanos());
+        hasher.write_u32(self.look.features.get(portcullis_model::Feature::Path));
+        hasher.finish()
+    }
+
+    /// The address of this request on the same host, with `pass` as the gate's parameter.
+    fn location(&self, pass: Option<&str>) -> String {
+        let path = self.request.path;
+        let rest = self.request.query.and_then(token::without_pass);
+        let mut location = String::with_capacity(path.len() + 128);
+        if path.starts_with("//") {
+            // `//name` would lead to another host; `/.//name` is the same path on this one.
+            location.push_str("/.");
+        }
+        location.push_str(path);
+        let mut separator = '?';
+        if let Some(rest) = rest {
+            location.push('?');
+            location.push_str(&rest);
+            separator = '&';
+        }
+        if let Some(pass) = pass {
+            location.push(separator);
+            location.push_str(token::PASS);
+            location.push('=');
+            location.push_str(pass);
+        }
+        location
+    }
+
+    fn set_cookie(&self, token: &str) -> String {
+        let lifetime = self.budget().lifetime.as_secs();
+        let secure = if self.request.secure { "; Secure" } else { "" };
+        format!(
+            "{}={token}; Path=/; Max-Age={lifetime}; HttpOnly; SameSite=Lax{secure}",
+            token::COOKIE
+        )
+    }
+}
+
+impl Shown {
+    const NOTHING: Self = Self {
+        state: TokenState::None,
+        token: None,
+        in_query: false,
+        in_cookie: false,
+        waited: None,
+    };
+}
+
+/// What a token proves; `None` for one that is still waiting.
+const fn level(token: &Token) -> Option<ChallengeKind> {
+    match token.kind {
+        TokenKind::Passed(kind) => Some(kind),
+        TokenKind::Waiting => None,
+    }
+}

@@ -1,0 +1,47 @@
+//! Readable names for hashed feature values, told once in a while.
+
+use portcullis_model::{FEATURES, Feature, Record, Sighting};
+
+use crate::request::{Request, describe};
+
+/// Values that a worker remembers having told; must be a power of two.
+const REMEMBERED: usize = 1024;
+
+/// One worker's memory of which feature values it has told lately.
+///
+/// Direct-mapped: two values that fall on the same place are told again now and then, which costs
+/// a copy and nothing else.
+#[derive(Debug)]
+pub struct Lexicon {
+    told: Box<[u32; REMEMBERED * FEATURES]>,
+}
+
+impl Default for Lexicon {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Lexicon {
+    /// An empty memory.
+    pub fn new() -> Self {
+        Self {
+            told: Box::new([0; REMEMBERED * FEATURES]),
+        }
+    }
+
+    /// Tells `out` the text of each feature of this request that has not been told lately.
+    pub fn sight(&mut self, request: &Request<'_>, record: &Record, out: &mut dyn FnMut(Sighting)) {
+        for feature in Feature::ALL {
+            let value = record.features.get(feature);
+            let place = (value as usize & (REMEMBERED - 1)) * FEATURES + feature as usize;
+            if value == 0 || self.told[place] == value {
+                continue;
+            }
+            self.told[place] = value;
+            if let Some(text) = describe(request, feature) {
+                out(Sighting::new(feature, value, &text));
+            }
+        }
+    }
+}

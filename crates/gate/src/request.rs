@@ -1,0 +1,278 @@
+//! What the gate looks at in a request, and its features.
+
+use core::hash::Hasher;
+
+use portcullis_model::{Feature, Features, SourceKey};
+
+use crate::secret::Secret;
+use crate::token;
+
+/// The header fields of a request, in the order in which they arrived.
+pub trait Fields {
+    /// Calls `visit` with each field's lower-case name and value.
+    fn each(&self, visit: &mut dyn FnMut(&str, &[u8]));
+}
+
+impl Fields for [(&str, &str)] {
+    fn each(&self, visit: &mut dyn FnMut(&str, &[u8])) {
+        for (name, value) in self {
+            visit(name, value.as_bytes());
+        }
+    }
+}
+
+impl<const N: usize> Fields for [(&str, &str); N] {
+    fn each(&self, visit: &mut dyn FnMut(&str, &[u8])) {
+        self.as_slice().each(visit);
+    }
+}
+
+/// One request, as the gate sees it.
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    /// Where it came from.
+    pub source: SourceKey,
+    /// The host it names, without port, in any case.
+    pub host: &'a str,
+    /// Its method.
+    pub method: &'a str,
+    /// Its path, beginning with `/`.
+    pub path: &'a str,
+    /// Its query, without the `?`.
+    pub query: Option<&'a str>,
+    /// Whether the visitor's connection is encrypted (cookies are then marked `Secure`).
+    pub secure: bool,
+    /// Its header fields.
+    pub fields: &'a dyn Fields,
+}
+
+/// Fields that come and go between two requests of the same browser and so say nothing about how
+/// the request was built.
+const CIRCUMSTANTIAL: [&str; 24] = [
+    "cookie",
+    "referer",
+    "content-length",
+    "content-type",
+    "cache-control",
+    "pragma",
+    "authorization",
+    "if-none-match",
+    "if-modified-since",
+    "if-range",
+    "range",
+    "origin",
+    "host",
+    "x-forwarded-for",
+    "x-forwarded-proto",
+    "x-forwarded-host",
+    "forwarded",
+    "via",
+    "connection",
+    "transfer-encoding",
+    "expect",
+    "te",
+    "x-real-ip",
+    "sec-fetch-user",
+];
+
+/// Everything about a request's appearance that one pass over its fields yields.
+#[derive(Clone, Debug)]
+pub(crate) struct Appearance<'a> {
+    pub features: Features,
+    /// Keyed hash of the whole query (without the gate's own parameter); zero if there is none.
+    pub query: u32,
+    /// The gate's cookie.
+    pub cookie: Option<TokenText>,
+    /// The gate's query parameter.
+    pub pass: Option<&'a str>,
+    /// Whether the visitor would show an HTML page.
+    pub wants_page: bool,
+}
+
+/// A token's text, copied out of a header field.
+pub(crate) type TokenText = [u8; token::TEXT_BYTES];
+
+impl<'a> Appearance<'a> {
+    pub(crate) fn of(request: &Request<'a>, secret: &Secret) -> Self {
+        let hash = |bytes: &[u8]| hash_with(secret, bytes);
+        let mut features = [0; portcullis_model::FEATURES];
+        let mut cookie = None;
+        let mut wants_page = false;
+        let mut shape = secret.feature_hasher();
+        request.fields.each(&mut |name, value| {
+            match name {
+                "user-agent" => features[Feature::UserAgent as usize] = hash(value),
+                "accept-language" => features[Feature::Language as usize] = hash(value),
+                "accept" => {
+                    features[Feature::Accept as usize] = hash(value);
+                    wants_page = value.windows(9).any(|w| w == b"text/html");
+                }
+                "referer" => {
+                    features[Feature::Referrer as usize] = hash(referring_host(value));
+                }
+                "cookie" => cookie = cookie.or_else(|| token::from_cookies(value)),
+                _ => {}
+            }
+            if !CIRCUMSTANTIAL.contains(&name) {
+                shape.write(name.as_bytes());
+                shape.write_u8(b'\n');
+            }
+        });
+        features[Feature::HeaderShape as usize] = fold(shape.finish());
+        features[Feature::Method as usize] = hash(request.method.as_bytes());
+        features[Feature::Path as usize] = hash(request.path.as_bytes());
+
+        let mut query = 0;
+        let mut pass = None;
+        if let Some(text) = request.query.filter(|q| !q.is_empty()) {
+            let mut whole = secret.feature_hasher();
+            let mut names = secret.feature_hasher();
+            let mut any = false;
+            for pair in text.split('&') {
+                let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+                if name == token::PASS {
+                    pass = Some(value);
+                    continue;
+                }
+                any = true;
+                whole.write(pair.as_bytes());
+                whole.write_u8(b'&');
+                names.write(name.as_bytes());
+                names.write_u8(b'&');
+            }
+            if any {
+                query = fold(whole.finish());
+                features[Feature::QueryNames as usize] = fold(names.finish());
+            }
+        }
+        Self {
+            features: Features(features),
+            query,
+            cookie,
+            pass,
+            wants_page,
+        }
+    }
+}
+
+/// The text behind a request's feature, for people; `None` if the feature is absent.
+pub(crate) fn describe(request: &Request<'_>, feature: Feature) -> Option<String> {
+    let field = |wanted: &str| {
+        let mut text = None;
+        request.fields.each(&mut |name, value| {
+            if name == wanted {
+                text = Some(String::from_utf8_lossy(value).into_owned());
+            }
+        });
+        text
+    };
+    match feature {
+        Feature::Method => Some(request.method.to_owned()),
+        Feature::Path => Some(request.path.to_owned()),
+        Feature::QueryNames => {
+            let names: Vec<_> = request
+                .query?
+                .split('&')
+                .map(|pair| pair.split_once('=').map_or(pair, |(name, _)| name))
+                .filter(|name| *name != token::PASS)
+                .collect();
+            Some(names.join(", "))
+        }
+        Feature::HeaderShape => {
+            let mut names = String::new();
+            request.fields.each(&mut |name, _| {
+                if !CIRCUMSTANTIAL.contains(&name) {
+                    if !names.is_empty() {
+                        names.push_str(", ");
+                    }
+                    names.push_str(name);
+                }
+            });
+            Some(names)
+        }
+        Feature::UserAgent => field("user-agent"),
+        Feature::Language => field("accept-language"),
+        Feature::Accept => field("accept"),
+        Feature::Referrer => {
+            let text = field("referer")?;
+            Some(String::from_utf8_lossy(referring_host(text.as_bytes())).into_owned())
+        }
+    }
+}
+
+fn referring_host(value: &[u8]) -> &[u8] {
+    let after = value
+        .windows(3)
+        .position(|w| w == b"://")
+        .map_or(value, |at| &value[at + 3..]);
+    let end = after
+        .iter()
+        .position(|b| matches!(b, b'/' | b'?' | b'#'))
+        .unwrap_or(after.len());
+    &after[..end]
+}
+
+fn hash_with(secret: &Secret, bytes: &[u8]) -> u32 {
+    let mut hasher = secret.feature_hasher();
+    hasher.write(bytes);
+    fold(hasher.finish())
+}
+
+/// 32 of the 64 bits, never zero: zero means absent.
+fn fold(hash: u64) -> u32 {
+    (hash as u32).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn appearance<'a>(query: Option<&'a str>, fields: &'a dyn Fields) -> Appearance<'a> {
+        let request = Request {
+            source: SourceKey::of([127, 0, 0, 1].into()),
+            host: "example.org",
+            method: "GET",
+            path: "/",
+            query,
+            secure: false,
+            fields,
+        };
+        Appearance::of(&request, &Secret::new(&[7; 32]))
+    }
+
+    #[test]
+    fn the_shape_is_the_order_of_names_and_not_what_a_visit_adds() {
+        let plain = [("user-agent", "a"), ("accept", "text/html")];
+        let later = [
+            ("user-agent", "b"),
+            ("cookie", "x=1"),
+            ("accept", "*/*"),
+            ("referer", "/"),
+        ];
+        let swapped = [("accept", "text/html"), ("user-agent", "a")];
+        let shape =
+            |fields: &dyn Fields| appearance(None, fields).features.get(Feature::HeaderShape);
+        assert_eq!(shape(&plain), shape(&later));
+        assert_ne!(shape(&plain), shape(&swapped));
+    }
+
+    #[test]
+    fn the_gates_own_parameter_is_invisible_to_features() {
+        let none: [(&str, &str); 0] = [];
+        let with = appearance(Some("q=1&__portcullis=abc"), &none);
+        let without = appearance(Some("q=1"), &none);
+        assert_eq!(with.query, without.query);
+        assert_eq!(with.features, without.features);
+        assert_eq!(with.pass, Some("abc"));
+        assert_eq!(appearance(Some("__portcullis=abc"), &none).query, 0);
+    }
+
+    #[test]
+    fn a_referrer_is_reduced_to_its_host() {
+        assert_eq!(
+            referring_host(b"https://example.org/path?secret=1"),
+            b"example.org"
+        );
+        assert_eq!(referring_host(b"about"), b"about");
+    }
+}

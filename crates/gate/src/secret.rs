@@ -1,0 +1,72 @@
+//! The keys of one gate, all derived from one secret.
+
+use core::fmt;
+use core::hash::Hasher;
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use siphasher::sip::SipHasher13;
+
+/// The secret of one gate: 32 random bytes made once and handed in by the shell.
+///
+/// Separate keys for table places, feature values and tokens are derived from it, so that nobody
+/// outside can aim at a table slot (HashDoS), forge a token or invert a feature value.
+#[derive(Clone)]
+pub struct Secret {
+    table: (u64, u64),
+    features: (u64, u64),
+    token: Hmac<Sha256>,
+}
+
+/// Never prints the keys.
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+impl Secret {
+    /// Derives the keys from 32 random bytes.
+    pub fn new(bytes: &[u8; 32]) -> Self {
+        let pair = |label: &[u8]| {
+            let tag = keyed(bytes).chain_update(label).finalize().into_bytes();
+            let word = |at: usize| {
+                tag[at..at + 8]
+                    .iter()
+                    .fold(0u64, |word, byte| word << 8 | u64::from(*byte))
+            };
+            (word(0), word(8))
+        };
+        let token_key = keyed(bytes)
+            .chain_update(b"portcullis token v1")
+            .finalize()
+            .into_bytes();
+        Self {
+            table: pair(b"portcullis table v1"),
+            features: pair(b"portcullis features v1"),
+            token: keyed(&token_key),
+        }
+    }
+
+    /// Where in a table something lives; never zero, which marks an empty slot.
+    pub(crate) fn place(&self, kind: u8, bits: u64) -> u64 {
+        let mut hasher = SipHasher13::new_with_keys(self.table.0, self.table.1);
+        hasher.write_u8(kind);
+        hasher.write_u64(bits);
+        hasher.finish() | 1
+    }
+
+    /// A hasher for feature values.
+    pub(crate) fn feature_hasher(&self) -> SipHasher13 {
+        SipHasher13::new_with_keys(self.features.0, self.features.1)
+    }
+
+    /// An authenticator for tokens.
+    pub(crate) fn token_mac(&self) -> Hmac<Sha256> {
+        self.token.clone()
+    }
+}
+
+fn keyed(key: &[u8]) -> Hmac<Sha256> {
+    Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of every length")
+}

@@ -1,0 +1,244 @@
+//! Tokens: what a visitor earns by passing a challenge, a budget of requests and not a pass.
+//!
+//! A token is made and checked without any state: an HMAC over what it says and over who may show
+//! it (the visitor's neighbourhood and user agent). What it has been used for is in the token
+//! table. It travels in a cookie, and in the query of the one redirect that hands it out, so that
+//! visitors without cookies get through too, a round trip later each time, and no redirect ever
+//! loops.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::Mac;
+use portcullis_model::{ChallengeKind, SourceKey, WallTime};
+
+use crate::request::TokenText;
+use crate::secret::Secret;
+
+/// The name of the gate's cookie. It is taken out before a request goes to the origin.
+pub const COOKIE: &str = "portcullis";
+
+/// The name of the gate's query parameter. It is taken out before a request goes to the origin.
+pub const PASS: &str = "__portcullis";
+
+const MAC_BYTES: usize = 16;
+const TOKEN_BYTES: usize = 1 + 4 + 8 + MAC_BYTES;
+/// Length of a token's text.
+pub(crate) const TEXT_BYTES: usize = TOKEN_BYTES.div_ceil(3) * 4 - 1;
+
+/// What a token says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TokenKind {
+    /// A challenge of this kind was passed.
+    Passed(ChallengeKind),
+    /// The page of a wait challenge was shown; good for nothing until the wait is over.
+    Waiting,
+}
+
+impl TokenKind {
+    const fn byte(self) -> u8 {
+        match self {
+            Self::Passed(ChallengeKind::Echo) => 1,
+            Self::Passed(ChallengeKind::Wait) => 2,
+            Self::Waiting => 3,
+        }
+    }
+
+    const fn of(byte: u8) -> Option<Self> {
+        match byte {
+            1 => Some(Self::Passed(ChallengeKind::Echo)),
+            2 => Some(Self::Passed(ChallengeKind::Wait)),
+            3 => Some(Self::Waiting),
+            _ => None,
+        }
+    }
+}
+
+/// Who may show a token.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bearer {
+    /// Phones roam within a /24 or a /48; further away, the visitor is asked again.
+    pub neighbourhood: u64,
+    /// The hashed user agent.
+    pub user_agent: u32,
+}
+
+impl Bearer {
+    pub(crate) const fn of(source: SourceKey, user_agent: u32) -> Self {
+        Self {
+            neighbourhood: source.neighbourhood(),
+            user_agent,
+        }
+    }
+}
+
+/// A token that verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Token {
+    pub kind: TokenKind,
+    /// Seconds since the Unix epoch, wrapping in 2106.
+    pub issued: u32,
+    /// Names its budget.
+    pub number: u64,
+}
+
+impl Token {
+    pub(crate) fn issue(kind: TokenKind, number: u64, wall: WallTime) -> Self {
+        Self {
+            kind,
+            issued: wall.seconds() as u32,
+            number,
+        }
+    }
+
+    /// Seconds since it was issued; none if it claims to come from the future.
+    pub(crate) const fn age(&self, wall: WallTime) -> Option<u32> {
+        (wall.seconds() as u32).checked_sub(self.issued)
+    }
+
+    fn mac(&self, secret: &Secret, bearer: Bearer) -> [u8; MAC_BYTES] {
+        let tag = secret
+            .token_mac()
+            .chain_update([self.kind.byte()])
+            .chain_update(self.issued.to_be_bytes())
+            .chain_update(self.number.to_be_bytes())
+            .chain_update(bearer.neighbourhood.to_be_bytes())
+            .chain_update(bearer.user_agent.to_be_bytes())
+            .finalize()
+            .into_bytes();
+        let mut short = [0; MAC_BYTES];
+        short.copy_from_slice(&tag[..MAC_BYTES]);
+        short
+    }
+
+    pub(crate) fn text(&self, secret: &Secret, bearer: Bearer) -> String {
+        let mut bytes = [0; TOKEN_BYTES];
+        bytes[0] = self.kind.byte();
+        bytes[1..5].copy_from_slice(&self.issued.to_be_bytes());
+        bytes[5..13].copy_from_slice(&self.number.to_be_bytes());
+        bytes[13..].copy_from_slice(&self.mac(secret, bearer));
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// Reads a token and checks that this gate made it for this bearer.
+    pub(crate) fn verify(text: &[u8], secret: &Secret, bearer: Bearer) -> Option<Self> {
+        if text.len() != TEXT_BYTES {
+            return None;
+        }
+        let mut bytes = [0; TOKEN_BYTES];
+        URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok()?;
+        let token = Self {
+            kind: TokenKind::of(bytes[0])?,
+            issued: u32::from_be_bytes(bytes[1..5].try_into().ok()?),
+            number: u64::from_be_bytes(bytes[5..13].try_into().ok()?),
+        };
+        let expected = token.mac(secret, bearer);
+        // Compared without an early exit, so that timing tells nothing about the MAC.
+        let difference = expected
+            .iter()
+            .zip(&bytes[13..])
+            .fold(0, |sum, (a, b)| sum | (a ^ b));
+        (difference == 0).then_some(token)
+    }
+}
+
+/// Finds the gate's cookie in a `Cookie` field.
+pub(crate) fn from_cookies(value: &[u8]) -> Option<TokenText> {
+    value.split(|b| *b == b';').find_map(|pair| {
+        pair.trim_ascii()
+            .strip_prefix(COOKIE.as_bytes())?
+            .strip_prefix(b"=")?
+            .try_into()
+            .ok()
+    })
+}
+
+/// `query` without the gate's parameter; `None` if nothing is left.
+pub fn without_pass(query: &str) -> Option<String> {
+    let rest: Vec<_> = query
+        .split('&')
+        .filter(|pair| pair.split_once('=').map_or(*pair, |(name, _)| name) != PASS)
+        .collect();
+    let rest = rest.join("&");
+    (!rest.is_empty()).then_some(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const BEARER: Bearer = Bearer {
+        neighbourhood: 5,
+        user_agent: 6,
+    };
+
+    fn token() -> (Secret, Token, String) {
+        let secret = Secret::new(&[1; 32]);
+        let token = Token::issue(TokenKind::Waiting, 77, WallTime(1_800_000_000_000));
+        let text = token.text(&secret, BEARER);
+        (secret, token, text)
+    }
+
+    #[test]
+    fn a_token_verifies_for_its_bearer_alone() {
+        let (secret, token, text) = token();
+        let verify = |bearer| Token::verify(text.as_bytes(), &secret, bearer);
+        assert_eq!(verify(BEARER), Some(token));
+        assert_eq!(
+            verify(Bearer {
+                neighbourhood: 6,
+                ..BEARER
+            }),
+            None
+        );
+        assert_eq!(
+            verify(Bearer {
+                user_agent: 7,
+                ..BEARER
+            }),
+            None
+        );
+        let other_gate = Secret::new(&[2; 32]);
+        assert_eq!(Token::verify(text.as_bytes(), &other_gate, BEARER), None);
+    }
+
+    #[test]
+    fn a_changed_character_anywhere_spoils_a_token() {
+        let (secret, _, text) = token();
+        for at in 0..text.len() {
+            let mut changed = text.clone().into_bytes();
+            changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
+            assert_eq!(Token::verify(&changed, &secret, BEARER), None, "at {at}");
+        }
+    }
+
+    #[test]
+    fn the_cookie_is_found_among_others() {
+        let (_, _, text) = token();
+        let field = format!("a=1; portcullis={text}; b=2");
+        assert_eq!(
+            from_cookies(field.as_bytes()).expect("cookie"),
+            text.as_bytes()
+        );
+        assert_eq!(from_cookies(b"xportcullis=abc; portcullis"), None);
+    }
+
+    #[test]
+    fn the_parameter_is_taken_out_and_the_rest_kept() {
+        assert_eq!(
+            without_pass("a=1&__portcullis=x&b=2").as_deref(),
+            Some("a=1&b=2")
+        );
+        assert_eq!(without_pass("__portcullis=x"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn foreign_bytes_never_verify_and_never_panic(bytes: Vec<u8>) {
+            let (secret, _, _) = token();
+            prop_assert_eq!(Token::verify(&bytes, &secret, BEARER), None);
+            let _ = from_cookies(&bytes);
+        }
+    }
+}
