@@ -1,0 +1,303 @@
+//! The one control loop.
+
+use core::num::NonZeroU32;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use portcullis_model::{
+    ActivityCounts, ActivityId, Config, Event, PlatformFacts, PlatformId, Posture, Procedure,
+    Reason, Record, Sighting, Snapshot, Time, TokenState, Verdict, WallTime,
+};
+use portcullis_watch::{Observation, Watch};
+use serde::Serialize;
+
+use crate::names::Names;
+use crate::platform::{Context, Engaged, PlatformPosture};
+use crate::tally::{Tallying, by_verdict};
+use crate::wave::TickTotals;
+
+/// What the loop wants done, in this order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Append this to the ledger.
+    Record(Event),
+    /// From now on, exactly these procedures are engaged.
+    Engage(Vec<Procedure>),
+}
+
+/// Where an earlier run of the same ledger left off.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Resume {
+    /// The highest procedure number used.
+    pub procedures: u32,
+    /// The highest wave number by platform name.
+    pub waves: BTreeMap<String, u32>,
+}
+
+impl Resume {
+    /// Learns from one event of the earlier run.
+    pub fn learn(&mut self, event: &Event) {
+        match event {
+            Event::ProcedureEngaged(facts) => {
+                self.procedures = self.procedures.max(facts.id.0.get());
+            }
+            Event::AttackBegan { wave, platform, .. } => {
+                let highest = self.waves.entry(platform.clone()).or_default();
+                *highest = (*highest).max(*wave);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The loop: watch, posture and tallies of every platform.
+#[derive(Debug)]
+pub struct Control {
+    config: Arc<Config>,
+    names: Names,
+    watch: Watch,
+    postures: Vec<PlatformPosture>,
+    tallies: Vec<Tallying>,
+    seen: Vec<Observation>,
+    next_procedure: NonZeroU32,
+    last: Snapshot,
+}
+
+impl Control {
+    /// A loop that has seen nothing yet.
+    pub fn new(config: Arc<Config>, wall: WallTime, resume: &Resume) -> Self {
+        let names = Names::new(Arc::clone(&config));
+        let postures = config
+            .platforms
+            .iter()
+            .enumerate()
+            .map(|(at, platform)| {
+                let waves = resume.waves.get(&platform.name).copied().unwrap_or(0);
+                PlatformPosture::new(PlatformId(at as u16), waves)
+            })
+            .collect();
+        let tallies = config
+            .platforms
+            .iter()
+            .map(|platform| Tallying::new(wall, platform.activities.len()))
+            .collect();
+        Self {
+            watch: Watch::new(&config),
+            names,
+            postures,
+            tallies,
+            seen: Vec::new(),
+            next_procedure: NonZeroU32::MIN.saturating_add(resume.procedures),
+            last: Snapshot::default(),
+            config,
+        }
+    }
+
+    /// The platforms as events name them.
+    pub fn platforms(&self) -> Vec<PlatformFacts> {
+        self.names.facts()
+    }
+
+    /// The watch, for its baselines.
+    pub fn watch(&mut self) -> &mut Watch {
+        &mut self.watch
+    }
+
+    /// Takes one request's record.
+    pub fn observe(&mut self, record: &Record) {
+        self.watch.observe(record);
+        if record.reason != Reason::UnknownHost
+            && let Some(tally) = self.tallies.get_mut(usize::from(record.platform.0))
+        {
+            tally.observe(record.source, record.token == TokenState::Earned);
+        }
+    }
+
+    /// Takes the readable form of a feature value.
+    pub fn sight(&mut self, sighting: &Sighting) {
+        self.names.sight(sighting);
+    }
+
+    /// One tick: `total` is everything that all workers have counted since they began.
+    pub fn tick(&mut self, now: Time, wall: WallTime, total: &Snapshot, out: &mut Vec<Action>) {
+        let counts = total.since(&self.last);
+        self.last = total.clone();
+        let postures = &self.postures;
+        self.seen = self.watch.look(wall, &counts, |platform| {
+            postures.get(usize::from(platform.0)).is_some_and(|p| !p.engaged.is_empty())
+        });
+        let mut changed = false;
+        for seen in &self.seen {
+            let at = usize::from(seen.platform.0);
+            let activities: Vec<ActivityId> = self.names.activities_of(seen.platform).collect();
+            let tick = counts_of(&counts, &activities);
+            self.tallies[at].add(&tick, counts.records_lost);
+            let totals = totals(&tick, seen, wall);
+            let mut context = Context {
+                settings: &self.config.posture,
+                names: &self.names,
+                now,
+                wall,
+                next_procedure: &mut self.next_procedure,
+            };
+            let mut events = Vec::new();
+            changed |= self.postures[at].step(&mut context, seen, totals, &mut events);
+            let busy = self.postures[at].busy();
+            if self.tallies[at].due(wall, busy) {
+                let (names, watch) = (&self.names, &self.watch);
+                let tally = self.tallies[at].close(
+                    names.platform(seen.platform),
+                    wall,
+                    busy,
+                    |within| names.activity(activities[within]),
+                    |within| watch.baseline_milli(activities[within], wall),
+                );
+                out.push(Action::Record(Event::Tallied(tally)));
+            }
+            out.append(&mut events);
+        }
+        if changed {
+            out.push(Action::Engage(self.engaged().cloned().collect()));
+        }
+    }
+
+    /// Closes every tally: the last events before the gate stops.
+    pub fn finish(&mut self, wall: WallTime, out: &mut Vec<Action>) {
+        for at in 0..self.tallies.len() {
+            let platform = PlatformId(at as u16);
+            let activities: Vec<ActivityId> = self.names.activities_of(platform).collect();
+            let (names, watch) = (&self.names, &self.watch);
+            let tally = self.tallies[at].close(
+                names.platform(platform),
+                wall,
+                false,
+                |within| names.activity(activities[within]),
+                |within| watch.baseline_milli(activities[within], wall),
+            );
+            out.push(Action::Record(Event::Tallied(tally)));
+        }
+    }
+
+    /// Every procedure that is engaged now.
+    pub fn engaged(&self) -> impl Iterator<Item = &Procedure> {
+        self.postures.iter().flat_map(|p| p.engaged.iter().map(|e| &e.procedure))
+    }
+
+    /// What an operator wants to see of each platform.
+    pub fn view(&self, now: Time) -> Vec<PlatformView> {
+        self.postures
+            .iter()
+            .enumerate()
+            .map(|(at, posture)| {
+                let seen = self.seen.get(at);
+                PlatformView {
+                    name: self.names.platform(PlatformId(at as u16)),
+                    posture: posture.posture,
+                    wave: posture.wave.as_ref().map(|wave| wave.number),
+                    offered_per_second: seen.map_or(0, |s| s.offered_per_second),
+                    forwarded_per_second: seen.map_or(0, |s| s.forwarded_per_second),
+                    baseline_milli: seen.map_or(0, |s| s.baseline_milli),
+                    over: seen.map_or_else(Vec::new, |s| self.names.activities(&s.over)),
+                    evidence: seen
+                        .map_or_else(Vec::new, |s| s.evidence.iter().map(|e| e.says.clone()).collect()),
+                    strain: seen.and_then(|s| s.strain.as_ref().map(|strain| strain.says.clone())),
+                    procedures: posture.engaged.iter().map(|e| self.procedure_view(e, now)).collect(),
+                }
+            })
+            .collect()
+    }
+
+    fn procedure_view(&self, engaged: &Engaged, now: Time) -> ProcedureView {
+        let procedure = &engaged.procedure;
+        ProcedureView {
+            id: procedure.id.0.get(),
+            measure: procedure.measure.word(),
+            says: self.names.measure(&procedure.measure),
+            activity: procedure.scope.activity.map(|activity| self.names.activity(activity)),
+            reason: procedure.reason.clone(),
+            engaged: procedure.engaged,
+            expires_in_seconds: procedure.expires.since(now).as_secs(),
+            stopped: engaged.effect.stopped,
+            delayed: engaged.cost.delayed,
+            refused_with_token: engaged.cost.refused_with_token,
+            collateral_per_million: engaged.cost.collateral_per_million,
+        }
+    }
+}
+
+fn counts_of(counts: &Snapshot, activities: &[ActivityId]) -> Vec<ActivityCounts> {
+    activities
+        .iter()
+        .map(|id| counts.activities.get(usize::from(id.0)).cloned().unwrap_or_default())
+        .collect()
+}
+
+fn totals(tick: &[ActivityCounts], seen: &Observation, wall: WallTime) -> TickTotals {
+    let mut totals = TickTotals {
+        wall,
+        sources: seen.sources,
+        stalled_headers: seen.stalled_headers.unwrap_or(0),
+        ..TickTotals::default()
+    };
+    let mut answered = 0;
+    for counts in tick {
+        totals.offered += counts.offered();
+        totals.forwarded += by_verdict(counts, Verdict::Forward);
+        totals.stopped += counts.offered() - by_verdict(counts, Verdict::Forward);
+        answered += counts.reason(Reason::Answered);
+    }
+    totals.stopped = totals.stopped.saturating_sub(answered);
+    totals
+}
+
+/// One platform, as an operator sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PlatformView {
+    /// Its name.
+    pub name: String,
+    /// How far the gate is lowered.
+    pub posture: Posture,
+    /// The wave that goes on, if one does.
+    pub wave: Option<u32>,
+    /// Requests of the last second: offered.
+    pub offered_per_second: u64,
+    /// Requests of the last second: forwarded.
+    pub forwarded_per_second: u64,
+    /// What the baseline expects, in thousandths of a request per second.
+    pub baseline_milli: u64,
+    /// Activities far over their baseline.
+    pub over: Vec<String>,
+    /// The evidence of this tick, in words.
+    pub evidence: Vec<String>,
+    /// The origin's trouble, in words.
+    pub strain: Option<String>,
+    /// What is engaged.
+    pub procedures: Vec<ProcedureView>,
+}
+
+/// One engaged procedure, as an operator sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ProcedureView {
+    /// Its number.
+    pub id: u32,
+    /// What it does, in a word.
+    pub measure: &'static str,
+    /// What it does, in words.
+    pub says: String,
+    /// The activity it is limited to.
+    pub activity: Option<String>,
+    /// Why.
+    pub reason: String,
+    /// Since when.
+    pub engaged: WallTime,
+    /// When it ends by itself, in seconds from now.
+    pub expires_in_seconds: u64,
+    /// Requests it stopped so far.
+    pub stopped: u64,
+    /// Visitors it delayed so far.
+    pub delayed: u64,
+    /// Requests with a token that it refused so far.
+    pub refused_with_token: u64,
+    /// Its estimated collateral.
+    pub collateral_per_million: u32,
+}

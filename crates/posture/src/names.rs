@@ -1,0 +1,118 @@
+//! Names for numbers: events are read by people, long after the configuration of their day.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use portcullis_model::{
+    ActivityId, Config, Feature, Measure, PlatformFacts, PlatformId, Sighting, Signature,
+};
+
+/// Readable feature values kept; the oldest number goes when there are more.
+const SIGHTINGS: usize = 4_096;
+
+/// What things are called.
+#[derive(Debug)]
+pub(crate) struct Names {
+    config: Arc<Config>,
+    /// Each activity's platform and name, by policy-wide number.
+    activities: Vec<(PlatformId, String)>,
+    values: BTreeMap<(Feature, u32), (u64, String)>,
+    sighted: u64,
+}
+
+impl Names {
+    pub(crate) fn new(config: Arc<Config>) -> Self {
+        let activities = config
+            .platforms
+            .iter()
+            .enumerate()
+            .flat_map(|(at, platform)| {
+                platform.activities.iter().map(move |a| (PlatformId(at as u16), a.name.clone()))
+            })
+            .collect();
+        Self { config, activities, values: BTreeMap::new(), sighted: 0 }
+    }
+
+    pub(crate) fn sight(&mut self, sighting: &Sighting) {
+        self.sighted += 1;
+        let key = (sighting.feature, sighting.value);
+        self.values.insert(key, (self.sighted, sighting.text().to_owned()));
+        if self.values.len() > SIGHTINGS {
+            // Half at a time, so that the cost is rare.
+            let cut = self.sighted - (SIGHTINGS / 2) as u64;
+            self.values.retain(|_, (when, _)| *when > cut);
+        }
+    }
+
+    pub(crate) fn platform(&self, id: PlatformId) -> String {
+        self.config.platforms.get(usize::from(id.0)).map_or_else(String::new, |p| p.name.clone())
+    }
+
+    pub(crate) fn activity(&self, id: ActivityId) -> String {
+        self.activities.get(usize::from(id.0)).map_or_else(String::new, |(_, name)| name.clone())
+    }
+
+    pub(crate) fn activities(&self, ids: &[ActivityId]) -> Vec<String> {
+        ids.iter().map(|id| self.activity(*id)).collect()
+    }
+
+    pub(crate) fn activities_of(&self, platform: PlatformId) -> impl Iterator<Item = ActivityId> {
+        (0..self.activities.len())
+            .filter(move |at| self.activities[*at].0 == platform)
+            .map(|at| ActivityId(at as u16))
+    }
+
+    pub(crate) fn facts(&self) -> Vec<PlatformFacts> {
+        self.config
+            .platforms
+            .iter()
+            .map(|platform| PlatformFacts {
+                name: platform.name.clone(),
+                hosts: platform.hosts.clone(),
+                activities: platform
+                    .activities
+                    .iter()
+                    .map(|activity| (activity.name.clone(), activity.tier))
+                    .collect(),
+            })
+            .collect()
+    }
+
+    /// A measure in words.
+    pub(crate) fn measure(&self, measure: &Measure) -> String {
+        match measure {
+            Measure::RefuseSignature(signature) => {
+                format!("refuse requests whose {}", self.signature(signature))
+            }
+            Measure::TightenSources { limits, header_deadline } => format!(
+                "at most {} requests per second (burst {}) and {} connections from one source \
+                 without a token; headers within {} ms",
+                limits.requests_per_second,
+                limits.burst,
+                limits.connections,
+                header_deadline.as_millis()
+            ),
+            Measure::Challenge(portcullis_model::ChallengeKind::Echo) => {
+                "visitors without a token are sent once round by a redirect".into()
+            }
+            Measure::Challenge(portcullis_model::ChallengeKind::Wait) => format!(
+                "visitors without a token wait {} s on a page that continues by itself",
+                self.config.posture.wait.as_secs()
+            ),
+            Measure::Shed(tier) => format!("activities of tier {} are not served", tier.word()),
+        }
+    }
+
+    fn signature(&self, signature: &Signature) -> String {
+        let condition = |c: &portcullis_model::Condition| {
+            if c.value == 0 {
+                return format!("{} is absent", c.feature.word());
+            }
+            match self.values.get(&(c.feature, c.value)) {
+                Some((_, text)) => format!("{} is “{text}”", c.feature.word()),
+                None => format!("{} is #{:08x}", c.feature.word(), c.value),
+            }
+        };
+        signature.conditions.iter().map(condition).collect::<Vec<_>>().join("; ")
+    }
+}

@@ -1,0 +1,492 @@
+//! One platform's posture: waves, procedures, the way down and full speed.
+
+use core::num::NonZeroU32;
+
+use portcullis_model::{
+    ChallengeKind, Cost, Effect, Event, Measure, PlatformId, Posture, PostureSettings, Procedure,
+    ProcedureFacts, ProcedureId, Tier, Time, WallTime,
+};
+use portcullis_watch::{Judgement, Observation, ProcedureCounts};
+
+use crate::control::Action;
+use crate::ladder::{self, Rungs, Step};
+use crate::names::Names;
+use crate::wave::{Hold, TickTotals, Wave};
+
+/// Signatures engaged at the same time on one platform: each costs every request a comparison.
+const SIGNATURES: usize = 8;
+/// Ticks that a step of the ladder is given to show its effect before the next is taken.
+const DWELL_TICKS: u32 = 3;
+/// Ticks in a row that turn "mitigated" on or off.
+const TURN_TICKS: u8 = 2;
+/// Ticks in a row of strain without an attack before anything is shed: two seconds.
+const STRAIN_TICKS: u32 = 8;
+/// Ticks in a row of surge without an attack before it is called one: a second.
+const SURGE_TICKS: u32 = 4;
+/// Ticks of counts kept to look back at a wave's onset: four seconds.
+const LOOK_BACK: usize = 16;
+
+/// A procedure with what it has done so far.
+#[derive(Debug)]
+pub(crate) struct Engaged {
+    pub procedure: Procedure,
+    pub effect: Effect,
+    pub cost: Cost,
+}
+
+/// What a step needs to know besides the observation.
+pub(crate) struct Context<'a> {
+    pub settings: &'a PostureSettings,
+    pub names: &'a Names,
+    pub now: Time,
+    pub wall: WallTime,
+    /// The next unused procedure number.
+    pub next_procedure: &'a mut NonZeroU32,
+}
+
+/// One platform.
+#[derive(Debug)]
+pub(crate) struct PlatformPosture {
+    id: PlatformId,
+    pub posture: Posture,
+    pub engaged: Vec<Engaged>,
+    pub wave: Option<Wave>,
+    waves: u32,
+    recent: Vec<TickTotals>,
+    ticks_since_step: u32,
+    last_step: Option<Time>,
+    strained_ticks: u32,
+    strained: bool,
+    surge_ticks: u32,
+    surging: bool,
+    relaxed_at: Time,
+    /// Since when nothing is engaged and everything is within its baseline.
+    calm_since: Option<(Time, WallTime)>,
+    /// Whether full speed is owed: something was engaged, attacked or strained since the last.
+    owes_full_speed: bool,
+    dirty: bool,
+}
+
+impl PlatformPosture {
+    pub(crate) fn new(id: PlatformId, waves: u32) -> Self {
+        Self {
+            id,
+            posture: Posture::Open,
+            engaged: Vec::new(),
+            wave: None,
+            waves,
+            recent: Vec::with_capacity(LOOK_BACK),
+            ticks_since_step: 0,
+            last_step: None,
+            strained_ticks: 0,
+            strained: false,
+            surge_ticks: 0,
+            surging: false,
+            relaxed_at: Time(0),
+            calm_since: None,
+            owes_full_speed: false,
+            dirty: false,
+        }
+    }
+
+    /// Whether each second is worth writing down.
+    pub(crate) fn busy(&self) -> bool {
+        self.wave.is_some() || self.surging || !self.engaged.is_empty() || self.owes_full_speed
+    }
+
+    /// One tick. Events go to `out`; returns whether the engaged procedures changed.
+    pub(crate) fn step(
+        &mut self,
+        context: &mut Context<'_>,
+        seen: &Observation,
+        tick: TickTotals,
+        out: &mut Vec<Action>,
+    ) -> bool {
+        self.dirty = false;
+        self.ticks_since_step = self.ticks_since_step.saturating_add(1);
+        self.measure(&seen.procedures, tick.offered);
+        self.note_strain(context, seen, out);
+        self.note_surge(context, seen, out);
+        match seen.judgement {
+            Judgement::Attack => self.under_attack(context, seen, out),
+            Judgement::Surge | Judgement::Normal => self.without_attack(context, seen, out),
+        }
+        self.keep_look_back(tick);
+        self.expire(context, out);
+        self.note_posture(context, seen, out);
+        self.note_full_speed(context, seen, out);
+        self.dirty
+    }
+
+    fn measure(&mut self, counts: &[ProcedureCounts], offered: u64) {
+        for engaged in &mut self.engaged {
+            engaged.effect.seen += offered;
+            let Some(c) = counts.iter().find(|c| c.id == engaged.procedure.id) else { continue };
+            let challenged = matches!(engaged.procedure.measure, Measure::Challenge(_));
+            engaged.effect.stopped = (engaged.effect.stopped + c.stopped)
+                .saturating_sub(if challenged { c.answered } else { 0 });
+            engaged.cost.delayed += c.answered;
+            engaged.cost.refused_with_token += c.with_token;
+        }
+    }
+
+    fn under_attack(&mut self, context: &mut Context<'_>, seen: &Observation, out: &mut Vec<Action>) {
+        if self.wave.is_none() {
+            self.begin_wave(context, seen, out);
+        } else {
+            self.note_change(context, seen, out);
+        }
+        if let Some(wave) = &mut self.wave {
+            wave.last_hostile = context.now;
+        }
+        self.surging = false;
+        self.owes_full_speed = true;
+        self.calm_since = None;
+        self.turn_hold(context, seen, out);
+        let rungs = self.rungs();
+        if !rungs.tightened {
+            self.engage(context, ladder::first(context.settings, seen), out);
+        }
+        let pressing = !seen.pressing.is_empty() || seen.strain.is_some();
+        if pressing && (self.ticks_since_step >= DWELL_TICKS || self.last_step.is_none()) {
+            let seen = self.without_repeated_candidate(seen);
+            let step = ladder::next(context.settings, &seen, rungs);
+            if let Some(step) = step {
+                self.engage(context, step, out);
+            }
+        }
+        self.renew(context);
+    }
+
+    /// A candidate that is already engaged has had its chance.
+    fn without_repeated_candidate(&self, seen: &Observation) -> Observation {
+        let mut seen = seen.clone();
+        let signatures = || {
+            self.engaged.iter().filter_map(|e| match &e.procedure.measure {
+                Measure::RefuseSignature(signature) => Some(signature),
+                _ => None,
+            })
+        };
+        let full = signatures().count() >= SIGNATURES;
+        if seen
+            .candidate
+            .as_ref()
+            .is_some_and(|c| full || signatures().any(|s| *s == c.signature))
+        {
+            seen.candidate = None;
+        }
+        seen
+    }
+
+    fn begin_wave(&mut self, context: &Context<'_>, seen: &Observation, out: &mut Vec<Action>) {
+        self.waves += 1;
+        let onset = seen.onset.unwrap_or(context.wall);
+        let mut wave = Wave::new(self.waves, onset, context.now);
+        for tick in self.recent.iter().filter(|tick| tick.wall > onset) {
+            wave.count(tick);
+        }
+        let (evidence, _) = wave.note(&seen.evidence, &seen.over);
+        out.push(Action::Record(Event::AttackBegan {
+            wave: self.waves,
+            platform: context.names.platform(self.id),
+            activities: context.names.activities(&seen.over),
+            onset,
+            evidence,
+            baseline_milli: seen.baseline_milli,
+        }));
+        self.wave = Some(wave);
+        self.ticks_since_step = u32::MAX;
+    }
+
+    fn note_change(&mut self, context: &Context<'_>, seen: &Observation, out: &mut Vec<Action>) {
+        let Some(wave) = &mut self.wave else { return };
+        let (evidence, new_activities) = wave.note(&seen.evidence, &seen.over);
+        if evidence.is_empty() && !new_activities {
+            return;
+        }
+        wave.changed();
+        out.push(Action::Record(Event::AttackChanged {
+            wave: wave.number,
+            platform: context.names.platform(self.id),
+            activities: context.names.activities(&wave.activities()),
+            evidence,
+            after_procedure_ms: self
+                .last_step
+                .map(|step| context.now.since(step).as_millis() as u64),
+        }));
+    }
+
+    /// Says when what reaches the origin comes back within what it can bear, and when not.
+    fn turn_hold(&mut self, context: &Context<'_>, seen: &Observation, out: &mut Vec<Action>) {
+        let holding = seen.pressing.is_empty()
+            && seen.strain.is_none()
+            && seen.stalled_headers.is_none();
+        let Some(wave) = &mut self.wave else { return };
+        let turned = match wave.hold {
+            Hold::Broken(_) => holding,
+            Hold::Mitigated => !holding,
+        };
+        wave.turning = if turned { wave.turning + 1 } else { 0 };
+        if wave.turning < TURN_TICKS {
+            return;
+        }
+        wave.turning = 0;
+        let platform = context.names.platform(self.id);
+        let number = wave.number;
+        let event = match wave.hold {
+            Hold::Broken(since) => {
+                wave.hold = Hold::Mitigated;
+                let after_ms = context.wall.since(since).as_millis() as u64;
+                Event::Mitigated { wave: number, platform, after_ms }
+            }
+            Hold::Mitigated => {
+                wave.hold = Hold::Broken(context.wall);
+                Event::MitigationLost { wave: number, platform }
+            }
+        };
+        out.push(Action::Record(event));
+    }
+
+    fn without_attack(
+        &mut self,
+        context: &mut Context<'_>,
+        seen: &Observation,
+        out: &mut Vec<Action>,
+    ) {
+        if self.wave.is_some() {
+            self.turn_hold(context, seen, out);
+        }
+        let over = self
+            .wave
+            .as_ref()
+            .is_some_and(|wave| context.now.since(wave.last_hostile) >= context.settings.quiet);
+        if over && let Some(wave) = self.wave.take() {
+            out.push(Action::Record(Event::AttackEnded {
+                wave: wave.number,
+                platform: context.names.platform(self.id),
+                figures: wave.figures(),
+            }));
+            self.relaxed_at = context.now;
+        }
+        // People alone can drown an origin too: then the least important activities make room.
+        let long_strained = self.strained_ticks >= STRAIN_TICKS;
+        if long_strained && self.ticks_since_step >= STRAIN_TICKS {
+            if let Some(step) = ladder::shed(seen, self.rungs()) {
+                self.owes_full_speed = true;
+                self.engage(context, step, out);
+            }
+        } else if self.wave.is_none() && self.strained_ticks == 0 {
+            self.step_down(context, out);
+        }
+    }
+
+    /// Releases the procedure that people feel most, one at a time.
+    fn step_down(&mut self, context: &Context<'_>, out: &mut Vec<Action>) {
+        if self.engaged.is_empty()
+            || context.now.since(self.relaxed_at) < context.settings.step_down
+        {
+            return;
+        }
+        let felt = |e: &Engaged| match &e.procedure.measure {
+            Measure::Shed(Tier::Essential) => 6,
+            Measure::Shed(Tier::Important) => 5,
+            Measure::Shed(Tier::Optional) => 4,
+            Measure::Challenge(ChallengeKind::Wait) => 3,
+            Measure::Challenge(ChallengeKind::Echo) => 2,
+            Measure::RefuseSignature(_) => 1,
+            Measure::TightenSources { .. } => 0,
+        };
+        let most = (0..self.engaged.len()).max_by_key(|at| felt(&self.engaged[*at]));
+        if let Some(at) = most {
+            self.release(context, at, "the attack is over", out);
+            self.relaxed_at = context.now;
+        }
+    }
+
+    fn engage(&mut self, context: &mut Context<'_>, step: Step, out: &mut Vec<Action>) {
+        // A stronger challenge or shedding takes the place of the weaker one.
+        let replaced = self.engaged.iter().position(|e| {
+            matches!(
+                (&e.procedure.measure, &step.measure),
+                (Measure::Challenge(_), Measure::Challenge(_)) | (Measure::Shed(_), Measure::Shed(_))
+            )
+        });
+        let id = ProcedureId(*context.next_procedure);
+        *context.next_procedure = context.next_procedure.saturating_add(1);
+        let expiry = context.settings.expiry;
+        out.push(Action::Record(Event::ProcedureEngaged(ProcedureFacts {
+            id,
+            platform: context.names.platform(self.id),
+            activity: step.scope.activity.map(|activity| context.names.activity(activity)),
+            measure: step.measure.word().to_owned(),
+            says: context.names.measure(&step.measure),
+            reason: step.reason.clone(),
+            expires: context.wall + expiry,
+            collateral_per_million: step.collateral_per_million,
+        })));
+        if let Some(at) = replaced {
+            self.release(context, at, "a stronger measure takes its place", out);
+        }
+        self.engaged.push(Engaged {
+            procedure: Procedure {
+                id,
+                scope: step.scope,
+                measure: step.measure,
+                reason: step.reason,
+                engaged: context.wall,
+                expires: context.now + expiry,
+            },
+            effect: Effect::default(),
+            cost: Cost {
+                collateral_per_million: step.collateral_per_million.unwrap_or(0),
+                ..Cost::default()
+            },
+        });
+        self.ticks_since_step = 0;
+        self.last_step = Some(context.now);
+        self.relaxed_at = context.now;
+        self.calm_since = None;
+        self.dirty = true;
+    }
+
+    fn release(&mut self, context: &Context<'_>, at: usize, reason: &str, out: &mut Vec<Action>) {
+        let engaged = self.engaged.remove(at);
+        out.push(Action::Record(Event::ProcedureReleased {
+            id: engaged.procedure.id,
+            platform: context.names.platform(self.id),
+            reason: reason.to_owned(),
+            effect: engaged.effect,
+            cost: engaged.cost,
+        }));
+        self.dirty = true;
+    }
+
+    /// While the attack goes on, what is engaged stays engaged.
+    fn renew(&mut self, context: &Context<'_>) {
+        let expiry = context.settings.expiry;
+        for engaged in &mut self.engaged {
+            if engaged.procedure.expires < context.now + expiry / 2 {
+                engaged.procedure.expires = context.now + expiry;
+                self.dirty = true;
+            }
+        }
+    }
+
+    fn expire(&mut self, context: &Context<'_>, out: &mut Vec<Action>) {
+        while let Some(at) =
+            self.engaged.iter().position(|e| e.procedure.expires <= context.now)
+        {
+            self.release(context, at, "it expired", out);
+        }
+    }
+
+    fn rungs(&self) -> Rungs {
+        let mut rungs = Rungs::default();
+        for engaged in &self.engaged {
+            match &engaged.procedure.measure {
+                Measure::TightenSources { .. } => rungs.tightened = true,
+                Measure::Challenge(kind) => rungs.challenge = Some(*kind),
+                Measure::Shed(tier) => rungs.shed = Some(*tier),
+                Measure::RefuseSignature(_) => {}
+            }
+        }
+        rungs
+    }
+
+    fn note_strain(&mut self, context: &Context<'_>, seen: &Observation, out: &mut Vec<Action>) {
+        let platform = || context.names.platform(self.id);
+        if let Some(strain) = &seen.strain {
+            self.strained_ticks = self.strained_ticks.saturating_add(1);
+            if !self.strained {
+                self.strained = true;
+                let says = strain.says.clone();
+                out.push(Action::Record(Event::OriginStrained { platform: platform(), says }));
+            }
+        } else {
+            self.strained_ticks = 0;
+            if self.strained {
+                self.strained = false;
+                out.push(Action::Record(Event::OriginRecovered { platform: platform() }));
+            }
+        }
+    }
+
+    fn note_surge(&mut self, context: &Context<'_>, seen: &Observation, out: &mut Vec<Action>) {
+        let surge = seen.judgement == Judgement::Surge;
+        self.surge_ticks = match (surge, surge == self.surging) {
+            (_, true) => 0,
+            (_, false) => self.surge_ticks + 1,
+        };
+        if self.surge_ticks < SURGE_TICKS || self.wave.is_some() {
+            return;
+        }
+        self.surge_ticks = 0;
+        self.surging = surge;
+        let platform = context.names.platform(self.id);
+        out.push(Action::Record(if surge {
+            Event::SurgeBegan {
+                platform,
+                activities: context.names.activities(&seen.over),
+                per_second: seen.offered_per_second,
+                baseline_milli: seen.baseline_milli,
+            }
+        } else {
+            Event::SurgeEnded { platform }
+        }));
+    }
+
+    fn keep_look_back(&mut self, tick: TickTotals) {
+        if let Some(wave) = &mut self.wave {
+            wave.count(&tick);
+        }
+        if self.recent.len() >= LOOK_BACK {
+            self.recent.remove(0);
+        }
+        self.recent.push(tick);
+    }
+
+    fn note_posture(&mut self, context: &Context<'_>, seen: &Observation, out: &mut Vec<Action>) {
+        let rungs = self.rungs();
+        let (to, reason) = if rungs.challenge.is_some() || rungs.shed.is_some() {
+            (Posture::Siege, "visitors are challenged or activities shed")
+        } else if self.wave.is_some() {
+            (Posture::Guarded, "an attack is met by narrow procedures")
+        } else if self.surging || !self.engaged.is_empty() || self.owes_full_speed {
+            (Posture::Watchful, "traffic is unusual, or an attack is just over")
+        } else {
+            (Posture::Open, "all is as usual")
+        };
+        if to != self.posture {
+            out.push(Action::Record(Event::PostureChanged {
+                platform: context.names.platform(seen.platform),
+                from: self.posture,
+                to,
+                reason: reason.to_owned(),
+            }));
+            self.posture = to;
+        }
+    }
+
+    fn note_full_speed(&mut self, context: &Context<'_>, seen: &Observation, out: &mut Vec<Action>) {
+        let calm = self.engaged.is_empty()
+            && self.wave.is_none()
+            && seen.judgement == Judgement::Normal
+            && seen.over.is_empty()
+            && seen.strain.is_none();
+        if !calm || !self.owes_full_speed {
+            self.calm_since = None;
+            return;
+        }
+        let (since, wall) = *self.calm_since.get_or_insert((context.now, context.wall));
+        let held = context.now.since(since);
+        if held >= context.settings.full_speed {
+            out.push(Action::Record(Event::FullSpeed {
+                platform: context.names.platform(self.id),
+                since: wall,
+                held_ms: held.as_millis() as u64,
+            }));
+            self.owes_full_speed = false;
+            self.calm_since = None;
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! A seeded simulation: the phases of the drill, and a whole day, through the real gate, watch
+//! and posture with a virtual clock. A failure names the seed that reproduces it.
+
+mod world;
+
+use std::time::Duration;
+
+use portcullis_model::{Event, EvidenceKind, Posture, WallTime};
+use world::{Client, Fate, Who, World, browser, script};
+
+const SEEDS: std::ops::Range<u64> = 1..6;
+
+/// An ordinary quarter of a second: a page view each tick on average, now and then a search.
+fn ordinary(world: &mut World, people: &mut Vec<Client>) {
+    if people.len() < 40 || world.chance(100) {
+        let person = world.person(Who::Visitor);
+        people.push(person);
+        if people.len() > 40 {
+            people.remove(0);
+        }
+    }
+    let at = world.rng.next() as usize % people.len();
+    let mut person = people[at].clone();
+    if world.chance(100) {
+        world.search(&mut person);
+    } else {
+        world.page_view(&mut person);
+    }
+    people[at] = person;
+}
+
+trait Next {
+    fn next(&mut self) -> u32;
+}
+
+impl<R: rand::Rng> Next for R {
+    fn next(&mut self) -> u32 {
+        self.next_u32()
+    }
+}
+
+/// `seconds` of ordinary traffic with `extra` on top of each tick.
+fn phase(
+    world: &mut World,
+    people: &mut Vec<Client>,
+    seconds: u64,
+    mut extra: impl FnMut(&mut World),
+) -> WallTime {
+    let began = world.wall;
+    for _ in 0..seconds * 4 {
+        ordinary(world, people);
+        extra(world);
+        world.tick();
+    }
+    began
+}
+
+fn flood(world: &mut World, per_tick: u32) {
+    for _ in 0..per_tick {
+        let mut bot = world.bot(200);
+        world.send(&mut bot, "/search", Some("q=a"), &script());
+    }
+}
+
+fn cache_busting(world: &mut World, per_tick: u32) {
+    for _ in 0..per_tick {
+        let mut bot = world.bot(100);
+        bot.agent = world.rng.next() % 500;
+        let query = format!("cb={}", world.rng.next());
+        world.send(&mut bot, "/", Some(&query), &browser(bot.agent, true));
+    }
+}
+
+fn imitation(world: &mut World, per_tick: u32) {
+    for _ in 0..per_tick {
+        let mut bot = world.bot(100);
+        bot.agent = world.rng.next() % 12;
+        let page = ["/", "/news", "/news/1", "/volunteer"][world.rng.next() as usize % 4];
+        world.send(&mut bot, page, None, &browser(bot.agent, true));
+    }
+}
+
+fn warmed_up(seed: u64) -> (World, Vec<Client>) {
+    let mut world = World::new(seed);
+    let mut people = Vec::new();
+    phase(&mut world, &mut people, 180, |_| {});
+    world.fate(Who::Visitor);
+    (world, people)
+}
+
+fn served(fate: Fate) -> u64 {
+    fate.served * 1_000 / fate.sent.max(1)
+}
+
+fn detected(world: &World, since: WallTime) -> Duration {
+    let found = world.since(since).find(|(_, event)| matches!(event, Event::AttackBegan { .. }));
+    found.expect("the attack is detected").0.since(since)
+}
+
+fn seen(world: &World, since: WallTime, kind: EvidenceKind) -> bool {
+    world.since(since).any(|(_, event)| match event {
+        Event::AttackBegan { evidence, .. } | Event::AttackChanged { evidence, .. } => {
+            evidence.iter().any(|e| e.kind == kind)
+        }
+        _ => false,
+    })
+}
+
+fn recovers(world: &mut World, people: &mut Vec<Client>, since: WallTime, seed: u64) {
+    phase(world, people, 400, |_| {});
+    let says = |wanted: fn(&Event) -> bool| world.since(since).any(|(_, event)| wanted(event));
+    assert!(says(|e| matches!(e, Event::AttackEnded { .. })), "seed {seed}: the wave ends");
+    assert!(says(|e| matches!(e, Event::FullSpeed { .. })), "seed {seed}: full speed is told");
+    let open = world.since(since).filter_map(|(_, event)| match event {
+        Event::PostureChanged { to, .. } => Some(*to),
+        _ => None,
+    });
+    assert_eq!(open.last(), Some(Posture::Open), "seed {seed}");
+}
+
+#[test]
+fn an_ordinary_day_leaves_the_gate_open() {
+    for seed in SEEDS {
+        let (world, _) = warmed_up(seed);
+        let unusual: Vec<_> = world.since(WallTime(0)).collect();
+        assert!(unusual.is_empty(), "seed {seed}: {unusual:?}");
+    }
+}
+
+#[test]
+fn a_flash_crowd_is_a_surge_and_nobody_of_it_is_stopped() {
+    for seed in SEEDS {
+        let (mut world, mut people) = warmed_up(seed);
+        let began = phase(&mut world, &mut people, 60, |world| {
+            for _ in 0..8 {
+                let mut newcomer = world.person(Who::Crowd);
+                world.page_view(&mut newcomer);
+            }
+        });
+        let crowd = world.fate(Who::Crowd);
+        assert_eq!((crowd.challenged, crowd.refused), (0, 0), "seed {seed}");
+        let attack = world.since(began).any(|(_, e)| matches!(e, Event::AttackBegan { .. }));
+        assert!(!attack, "seed {seed}: a flash crowd is not an attack");
+        let surge = world.since(began).any(|(_, e)| matches!(e, Event::SurgeBegan { .. }));
+        assert!(surge, "seed {seed}: a flash crowd is a surge");
+    }
+}
+
+#[test]
+fn a_flood_on_an_expensive_page_is_met_by_a_narrow_signature() {
+    for seed in SEEDS {
+        let (mut world, mut people) = warmed_up(seed);
+        let began = phase(&mut world, &mut people, 60, |world| flood(world, 200));
+        assert!(detected(&world, began) <= Duration::from_secs(2), "seed {seed}");
+        assert!(seen(&world, began, EvidenceKind::RepeatedRequests), "seed {seed}");
+        let signature = world.since(began).any(
+            |(_, e)| matches!(e, Event::ProcedureEngaged(f) if f.measure == "refuse-signature"),
+        );
+        assert!(signature, "seed {seed}: {:#?}", world.since(began).collect::<Vec<_>>());
+        let visitors = world.fate(Who::Visitor);
+        assert!(served(visitors) >= 980, "seed {seed}: {visitors:?}");
+        let attackers = world.fate(Who::Attacker);
+        assert!(served(attackers) <= 50, "seed {seed}: {attackers:?}");
+        recovers(&mut world, &mut people, began, seed);
+    }
+}
+
+#[test]
+fn slow_headers_are_detected_by_the_stall_alone() {
+    for seed in SEEDS {
+        let (mut world, mut people) = warmed_up(seed);
+        let began = phase(&mut world, &mut people, 30, |world| world.stalled = 300);
+        assert!(detected(&world, began) <= Duration::from_secs(2), "seed {seed}");
+        assert!(seen(&world, began, EvidenceKind::StalledHeaders), "seed {seed}");
+        world.stalled = 0;
+        recovers(&mut world, &mut people, began, seed);
+    }
+}
+
+#[test]
+fn a_cache_busting_flood_with_rotating_user_agents_is_an_attack() {
+    for seed in SEEDS {
+        let (mut world, mut people) = warmed_up(seed);
+        let began = phase(&mut world, &mut people, 60, |world| cache_busting(world, 200));
+        assert!(detected(&world, began) <= Duration::from_secs(2), "seed {seed}");
+        let visitors = world.fate(Who::Visitor);
+        assert!(served(visitors) >= 980, "seed {seed}: {visitors:?}");
+        recovers(&mut world, &mut people, began, seed);
+    }
+}
+
+#[test]
+fn what_cannot_be_told_apart_is_challenged_and_visitors_get_through() {
+    for seed in SEEDS {
+        let (mut world, mut people) = warmed_up(seed);
+        let began = phase(&mut world, &mut people, 20, |world| flood(world, 200));
+        phase(&mut world, &mut people, 60, |world| imitation(world, 250));
+        let challenged = world.since(began).any(
+            |(_, e)| matches!(e, Event::ProcedureEngaged(f) if f.measure == "challenge-echo"),
+        );
+        assert!(challenged, "seed {seed}: {:#?}", world.since(began).collect::<Vec<_>>());
+        let visitors = world.fate(Who::Visitor);
+        assert!(served(visitors) >= 970, "seed {seed}: {visitors:?}");
+        assert_eq!(visitors.refused, 0, "seed {seed}");
+        recovers(&mut world, &mut people, began, seed);
+    }
+}
+
+#[test]
+fn a_second_wave_is_a_wave_of_its_own() {
+    let (mut world, mut people) = warmed_up(9);
+    let first = phase(&mut world, &mut people, 30, |world| flood(world, 200));
+    recovers(&mut world, &mut people, first, 9);
+    let second = phase(&mut world, &mut people, 30, |world| imitation(world, 250));
+    assert!(detected(&world, second) <= Duration::from_secs(2));
+    recovers(&mut world, &mut people, second, 9);
+    let waves: Vec<u32> = world
+        .since(first)
+        .filter_map(|(_, e)| match e {
+            Event::AttackBegan { wave, .. } => Some(*wave),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(waves, [1, 2]);
+}
+
+#[test]
+fn a_day_of_quiet_with_one_attack_ends_as_it_began() {
+    let mut world = World::new(4);
+    let mut people = Vec::new();
+    let quiet = |world: &mut World, people: &mut Vec<Client>, hours: u64| {
+        for _ in 0..hours * 3_600 * 4 {
+            if world.chance(20) {
+                ordinary(world, people);
+            }
+            world.tick();
+        }
+    };
+    quiet(&mut world, &mut people, 12);
+    let began = phase(&mut world, &mut people, 30, |world| flood(world, 100));
+    assert!(detected(&world, began) <= Duration::from_secs(2));
+    quiet(&mut world, &mut people, 12);
+    let last = world.since(began).map(|(_, event)| event).last();
+    assert!(matches!(last, Some(Event::FullSpeed { .. } | Event::PostureChanged { to: Posture::Open, .. })), "{last:?}");
+    let waves = world.since(began).filter(|(_, e)| matches!(e, Event::AttackBegan { .. })).count();
+    assert_eq!(waves, 1);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_events_and_verdicts() {
+    let run = || {
+        let (mut world, mut people) = warmed_up(5);
+        phase(&mut world, &mut people, 20, |world| flood(world, 150));
+        phase(&mut world, &mut people, 20, |world| cache_busting(world, 150));
+        (world.digest, world.events)
+    };
+    assert_eq!(run(), run());
+}

@@ -1,0 +1,171 @@
+//! Evidence of hostility in the last two seconds of a platform's suspect requests.
+//!
+//! Flash crowds and floods look alike in rate; the literature tells them apart by how single
+//! sources behave, by what they ask for, and by how alike their requests are. Each test below
+//! states what people could do to look like that, and why they do not.
+
+use std::collections::BTreeMap;
+
+use portcullis_model::{Evidence, EvidenceKind, Feature};
+
+use crate::window::{Kept, Memory};
+
+/// Fewer suspect requests than this in the window show nothing.
+const ENOUGH: usize = 40;
+/// A browser loads a page with some tens of parts, then its person reads. Twenty requests a
+/// second, kept up on average by *every* visitor of the window, is not reading.
+const PACE_PER_WINDOW: u64 = 40;
+/// The same visitor asks for the same path three times in two seconds.
+const REPEATS: usize = 3;
+
+/// All the evidence that the suspects give.
+pub(crate) fn gather(suspects: &[&Kept], memory: &Memory) -> Vec<Evidence> {
+    if suspects.len() < ENOUGH {
+        return Vec::new();
+    }
+    [
+        repeated_requests(suspects),
+        inhuman_pace(suspects),
+        cache_busting(suspects),
+        rotating_user_agents(suspects),
+        foreign_shape(suspects, memory),
+        pages_without_parts(suspects, memory),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn found(kind: EvidenceKind, measured: u64, threshold: u64, says: String) -> Option<Evidence> {
+    (measured >= threshold).then_some(Evidence { kind, measured, threshold, says })
+}
+
+fn per_cent(part: usize, whole: usize) -> u64 {
+    (part * 100 / whole.max(1)) as u64
+}
+
+/// People reload a page now and then; they do not all do it three times in two seconds. A shared
+/// address is not blamed: the user agent is part of who asks.
+fn repeated_requests(suspects: &[&Kept]) -> Option<Evidence> {
+    let mut groups: Vec<_> = suspects
+        .iter()
+        .map(|k| (k.source, k.features.get(Feature::UserAgent), k.features.get(Feature::Path)))
+        .collect();
+    groups.sort_unstable();
+    let repeated: usize =
+        groups.chunk_by(|a, b| a == b).map(<[_]>::len).filter(|n| *n >= REPEATS).sum();
+    let share = per_cent(repeated, suspects.len());
+    found(
+        EvidenceKind::RepeatedRequests,
+        share,
+        50,
+        format!(
+            "{share}% of {} requests in 2 s came from visitors who asked for the same path at \
+             least {REPEATS} times in those 2 s",
+            suspects.len()
+        ),
+    )
+}
+
+/// Mean requests per visitor (source and user agent).
+fn inhuman_pace(suspects: &[&Kept]) -> Option<Evidence> {
+    let mut visitors: Vec<_> =
+        suspects.iter().map(|k| (k.source, k.features.get(Feature::UserAgent))).collect();
+    visitors.sort_unstable();
+    visitors.dedup();
+    let mean = (suspects.len() / visitors.len().max(1)) as u64;
+    found(
+        EvidenceKind::InhumanPace,
+        mean,
+        PACE_PER_WINDOW,
+        format!("each visitor sent {mean} requests in 2 s on average"),
+    )
+}
+
+/// Links in mails may carry a different number for each reader, so this alone proves nothing.
+fn cache_busting(suspects: &[&Kept]) -> Option<Evidence> {
+    let mut queries: Vec<_> = suspects
+        .iter()
+        .filter(|k| k.query != 0)
+        .map(|k| (k.features.get(Feature::Path), k.query))
+        .collect();
+    let with_query = queries.len();
+    if per_cent(with_query, suspects.len()) < 50 {
+        return None;
+    }
+    queries.sort_unstable();
+    queries.dedup();
+    let share = per_cent(queries.len(), with_query);
+    found(
+        EvidenceKind::CacheBusting,
+        share,
+        90,
+        format!("of {with_query} requests with a query in 2 s, {share}% had one never seen before"),
+    )
+}
+
+/// One address may be an office with many browsers, but each of these loads a page with its
+/// parts: few user agents, many requests each. Half as many user agents as requests is rotation.
+fn rotating_user_agents(suspects: &[&Kept]) -> Option<Evidence> {
+    let mut by_source: Vec<_> =
+        suspects.iter().map(|k| (k.source, k.features.get(Feature::UserAgent))).collect();
+    by_source.sort_unstable();
+    let mut rotating = 0;
+    for requests in by_source.chunk_by(|a, b| a.0 == b.0) {
+        let agents = requests.chunk_by(|a, b| a.1 == b.1).count();
+        if requests.len() >= 4 && agents * 2 >= requests.len() {
+            rotating += requests.len();
+        }
+    }
+    let share = per_cent(rotating, suspects.len());
+    found(
+        EvidenceKind::RotatingUserAgents,
+        share,
+        50,
+        format!("{share}% of requests in 2 s came from sources that changed their user agent"),
+    )
+}
+
+/// A mail read on phones shifts the mix of browsers, so this alone proves nothing.
+fn foreign_shape(suspects: &[&Kept], memory: &Memory) -> Option<Evidence> {
+    let mut shapes: BTreeMap<u32, usize> = BTreeMap::new();
+    for kept in suspects {
+        *shapes.entry(kept.features.get(Feature::HeaderShape)).or_default() += 1;
+    }
+    let (shape, count) = shapes.into_iter().max_by_key(|(_, count)| *count)?;
+    let ordinary = memory.features();
+    if ordinary.len() < 100 {
+        return None;
+    }
+    let before = ordinary.iter().filter(|f| f.get(Feature::HeaderShape) == shape).count();
+    if per_cent(before, ordinary.len()) > 5 {
+        return None;
+    }
+    let share = per_cent(count, suspects.len());
+    found(
+        EvidenceKind::ForeignShape,
+        share,
+        60,
+        format!(
+            "{share}% of requests in 2 s carry their header fields in one order, which {} of {} \
+             ordinary requests had before",
+            before,
+            ordinary.len()
+        ),
+    )
+}
+
+/// Returning visitors have some parts in their cache, so this alone proves nothing.
+fn pages_without_parts(suspects: &[&Kept], memory: &Memory) -> Option<Evidence> {
+    let usual = memory.pages_per_thousand()? / 10;
+    if usual > 60 {
+        return None;
+    }
+    let share = per_cent(suspects.iter().filter(|k| k.page).count(), suspects.len());
+    found(
+        EvidenceKind::PagesWithoutParts,
+        share,
+        90,
+        format!("{share}% of requests in 2 s were for pages without their parts; usual is {usual}%"),
+    )
+}

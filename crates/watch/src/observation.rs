@@ -1,0 +1,71 @@
+//! What the watch says about a platform each tick.
+
+use portcullis_model::{ActivityId, Evidence, PlatformId, ProcedureId, WallTime};
+
+use crate::signature::Candidate;
+
+/// What this tick's traffic is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Judgement {
+    /// Within the baseline.
+    Normal,
+    /// Far more than the baseline, without evidence of hostility.
+    Surge,
+    /// With evidence of hostility.
+    Attack,
+}
+
+/// What is the matter with the origin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Strain {
+    /// In words, with figures.
+    pub says: String,
+}
+
+/// What one procedure did since the last look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProcedureCounts {
+    /// The procedure.
+    pub id: ProcedureId,
+    /// Requests that it refused or challenged.
+    pub stopped: u64,
+    /// Challenges that were answered: these visitors got through after all.
+    pub answered: u64,
+    /// Refused requests that came with a token.
+    pub with_token: u64,
+}
+
+/// One platform at one tick.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observation {
+    /// The platform.
+    pub platform: PlatformId,
+    /// What this tick's traffic is.
+    pub judgement: Judgement,
+    /// Activities that are offered far more than their baseline.
+    pub over: Vec<ActivityId>,
+    /// Activities that *forward* far more than their baseline: what has not been stopped.
+    pub pressing: Vec<ActivityId>,
+    /// Connections stalled in their headers, if that is evidence.
+    pub stalled_headers: Option<u64>,
+    /// When the present surge or stall can first be seen.
+    pub onset: Option<WallTime>,
+    /// The evidence of this tick.
+    pub evidence: Vec<Evidence>,
+    /// Requests per second over the last second: offered.
+    pub offered_per_second: u64,
+    /// Requests per second over the last second: forwarded.
+    pub forwarded_per_second: u64,
+    /// Requests per second over the last second: refused or challenged by procedures.
+    pub stopped_per_second: u64,
+    /// What the baseline expects of all activities together.
+    pub baseline_milli: u64,
+    /// The origin's trouble, if it has any.
+    pub strain: Option<Strain>,
+    /// What sets the suspects apart, if something does.
+    pub candidate: Option<Candidate>,
+    /// What each procedure did since the last look.
+    pub procedures: Vec<ProcedureCounts>,
+    /// Distinct sources of this tick, about; not estimated while all is normal.
+    pub sources: u64,
+}

@@ -1,0 +1,526 @@
+//! The watch itself: one look at every platform each tick.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use core::time::Duration;
+
+use portcullis_model::{
+    ActivityCounts, ActivityId, Config, Evidence, EvidenceKind, Outcome, PlatformId, ProcedureId,
+    Reason, Record, Snapshot, Strength, TICK, TokenState, Verdict, WallTime, WatchSettings,
+};
+
+use crate::baseline::Baseline;
+use crate::evidence;
+use crate::observation::{Judgement, Observation, ProcedureCounts, Strain};
+use crate::signature;
+use crate::sources::SourceSketch;
+use crate::window::{Kept, Memory, Window};
+
+/// Ticks in a second: rates are means over so many.
+const SECOND: usize = 4;
+/// Ticks over which the origin's health and the answers to challenges are judged: two seconds.
+const HEALTH: usize = 8;
+/// A judgement of attack needs evidence in so many looks in a row: one odd tick is none.
+const CONFIRM: u8 = 2;
+/// Fewer stalled connections than this are people on trains.
+const STALLED_FLOOR: u64 = 20;
+
+/// What normal looks like, and what is not.
+#[derive(Debug)]
+pub struct Watch {
+    settings: WatchSettings,
+    platforms: Vec<PlatformWatch>,
+    /// Stalled headers on calm ticks, in thousandths.
+    stalled_usual_milli: u64,
+    stalled_since: Option<WallTime>,
+}
+
+#[derive(Debug)]
+struct PlatformWatch {
+    id: PlatformId,
+    first: usize,
+    activities: Vec<ActivityWatch>,
+    window: Window,
+    memory: Memory,
+    sources: SourceSketch,
+    procedures: BTreeMap<ProcedureId, ProcedureCounts>,
+    answered: u64,
+    health: VecDeque<Health>,
+    /// The usual 95th percentile of latency, in microseconds; zero while unknown.
+    usual_p95_micros: u64,
+    judgement: Judgement,
+    confirmed: u8,
+    over_since: Option<WallTime>,
+}
+
+#[derive(Debug, Default)]
+struct ActivityWatch {
+    baseline: Baseline,
+    recent: VecDeque<Flow>,
+    calm_requests: u64,
+    calm_origin_micros: u64,
+}
+
+/// One tick of one activity.
+#[derive(Clone, Copy, Debug, Default)]
+struct Flow {
+    offered: u64,
+    forwarded: u64,
+}
+
+/// One tick of a platform.
+#[derive(Clone, Debug, Default)]
+struct Health {
+    counts: ActivityCounts,
+    answered: u64,
+}
+
+impl Watch {
+    /// A watch that has seen nothing yet of the platforms in `config`.
+    pub fn new(config: &Config) -> Self {
+        let mut first = 0;
+        let platforms = config
+            .platforms
+            .iter()
+            .enumerate()
+            .map(|(at, platform)| {
+                let watch = PlatformWatch::new(at, first, platform.activities.len());
+                first += platform.activities.len();
+                watch
+            })
+            .collect();
+        Self {
+            settings: config.watch.clone(),
+            platforms,
+            stalled_usual_milli: 0,
+            stalled_since: None,
+        }
+    }
+
+    /// Takes one request's record.
+    pub fn observe(&mut self, record: &Record) {
+        if record.reason == Reason::UnknownHost {
+            return;
+        }
+        if let Some(platform) = self.platforms.get_mut(usize::from(record.platform.0)) {
+            platform.observe(record);
+        }
+    }
+
+    /// Looks at every platform, once a tick. `counts` is what the workers counted since the last
+    /// look; `engaged` says for each platform whether any procedure is.
+    pub fn look(
+        &mut self,
+        wall: WallTime,
+        counts: &Snapshot,
+        engaged: impl Fn(PlatformId) -> bool,
+    ) -> Vec<Observation> {
+        let stalled = self.stalled(wall, counts.gauges.stalled_headers);
+        let waiting = counts.gauges.waiting;
+        let settings = &self.settings;
+        let stalled_since = self.stalled_since;
+        self.platforms
+            .iter_mut()
+            .map(|platform| {
+                // Connections carry no host name before their headers are complete, so that a
+                // stall belongs to no platform; it is told under the first.
+                let stalled = stalled.clone().filter(|_| platform.id == PlatformId(0));
+                let since = stalled_since.filter(|_| stalled.is_some());
+                let engaged = engaged(platform.id);
+                platform.look(settings, wall, counts, stalled, since, waiting, engaged)
+            })
+            .collect()
+    }
+
+    /// What the baseline expects of an activity now, in thousandths of a request per second.
+    pub fn baseline_milli(&self, activity: ActivityId, wall: WallTime) -> u64 {
+        let at = usize::from(activity.0);
+        self.platforms
+            .iter()
+            .find_map(|p| p.activities.get(at.checked_sub(p.first)?))
+            .map_or(0, |activity| activity.baseline.expected_milli(wall))
+    }
+
+    /// Every activity's baseline, in policy order, to be kept over a restart.
+    pub fn baselines(&self) -> impl Iterator<Item = &Baseline> {
+        self.platforms.iter().flat_map(|p| p.activities.iter().map(|a| &a.baseline))
+    }
+
+    /// Puts back one activity's baseline.
+    pub fn restore(&mut self, activity: ActivityId, baseline: Baseline) {
+        let at = usize::from(activity.0);
+        for platform in &mut self.platforms {
+            let within = at.wrapping_sub(platform.first);
+            if let Some(activity) = platform.activities.get_mut(within) {
+                activity.baseline = baseline;
+                return;
+            }
+        }
+    }
+
+    fn stalled(&mut self, wall: WallTime, now: u64) -> Option<Evidence> {
+        let threshold = STALLED_FLOOR.max(self.stalled_usual_milli * 4 / 1_000);
+        if now < threshold {
+            self.stalled_since = None;
+            let target = now * 1_000;
+            self.stalled_usual_milli =
+                (self.stalled_usual_milli * 239 + target).div_ceil(240).min(1_000_000);
+            return None;
+        }
+        self.stalled_since.get_or_insert(wall);
+        Some(Evidence {
+            kind: EvidenceKind::StalledHeaders,
+            measured: now,
+            threshold,
+            says: format!(
+                "{now} connections began a request over a second ago and have not finished its \
+                 headers; usual is {}",
+                self.stalled_usual_milli / 1_000
+            ),
+        })
+    }
+}
+
+impl PlatformWatch {
+    fn new(at: usize, first: usize, activities: usize) -> Self {
+        Self {
+            id: PlatformId(at as u16),
+            first,
+            activities: (0..activities).map(|_| ActivityWatch::default()).collect(),
+            window: Window::default(),
+            memory: Memory::default(),
+            sources: SourceSketch::default(),
+            procedures: BTreeMap::new(),
+            answered: 0,
+            health: VecDeque::with_capacity(HEALTH),
+            usual_p95_micros: 0,
+            judgement: Judgement::Normal,
+            confirmed: 0,
+            over_since: None,
+        }
+    }
+
+    fn observe(&mut self, record: &Record) {
+        self.window.push(record);
+        self.sources.add(record.source);
+        let answered = record.token == TokenState::Earned;
+        self.answered += u64::from(answered);
+        let Some(id) = record.procedure else { return };
+        let none = ProcedureCounts { id, stopped: 0, answered: 0, with_token: 0 };
+        let counts = self.procedures.entry(id).or_insert(none);
+        counts.answered += u64::from(answered);
+        let stopped = match record.reason.verdict() {
+            Verdict::Refuse | Verdict::Drop => true,
+            Verdict::Challenge => record.reason == Reason::Unproven,
+            Verdict::Forward => false,
+        };
+        counts.stopped += u64::from(stopped);
+        let held = matches!(record.token, TokenState::Held | TokenState::Earned);
+        counts.with_token += u64::from(held && record.reason == Reason::Signature);
+    }
+
+    fn look(
+        &mut self,
+        settings: &WatchSettings,
+        wall: WallTime,
+        counts: &Snapshot,
+        stalled: Option<Evidence>,
+        stalled_since: Option<WallTime>,
+        waiting: u64,
+        engaged: bool,
+    ) -> Observation {
+        let left = self.window.turn();
+        let tick = self.take_counts(counts);
+        let over = self.over(settings, wall, |flow| flow.offered);
+        let pressing = self.over(settings, wall, |flow| flow.forwarded);
+        if over.is_empty() {
+            self.over_since = None;
+        } else {
+            self.over_since.get_or_insert(wall - TICK);
+        }
+        let evidence = self.evidence(&over, stalled.as_ref());
+        self.judge(settings, &over, &evidence);
+        let strain = self.strain(waiting);
+        self.learn(wall, &tick, &left, engaged, strain.is_some());
+
+        let candidate = (self.judgement == Judgement::Attack)
+            .then(|| {
+                let suspects = self.window.iter().filter(|k| over.contains(&k.activity));
+                signature::mine(suspects, &self.memory)
+            })
+            .flatten();
+        let onset = match (self.over_since, stalled_since) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        // An estimate costs more than all the rest of a calm look, and is shown only in attacks.
+        let sources =
+            if self.judgement == Judgement::Normal { 0 } else { self.sources.estimate() };
+        self.sources.clear();
+        Observation {
+            platform: self.id,
+            judgement: self.judgement,
+            stalled_headers: stalled.map(|evidence| evidence.measured),
+            onset,
+            offered_per_second: self.per_second(|flow| flow.offered),
+            forwarded_per_second: self.per_second(|flow| flow.forwarded),
+            stopped_per_second: self.stopped_per_second(),
+            baseline_milli: self.activities.iter().map(|a| a.baseline.expected_milli(wall)).sum(),
+            over,
+            pressing,
+            evidence,
+            strain,
+            candidate,
+            procedures: core::mem::take(&mut self.procedures).into_values().collect(),
+            sources,
+        }
+    }
+
+    /// Files this tick's counters; returns the flows by activity.
+    fn take_counts(&mut self, counts: &Snapshot) -> Vec<ActivityCounts> {
+        let mut all = ActivityCounts::default();
+        let mut tick = Vec::with_capacity(self.activities.len());
+        for (at, activity) in self.activities.iter_mut().enumerate() {
+            let counts = counts.activities.get(self.first + at).cloned().unwrap_or_default();
+            let forwarded = Reason::ALL
+                .iter()
+                .filter(|r| r.verdict() == Verdict::Forward)
+                .map(|r| counts.reason(*r))
+                .sum();
+            // Connections that were dropped before a request, and unknown hosts, are counted
+            // under the first activity but are no requests for it.
+            let strangers: u64 = Reason::ALL
+                .iter()
+                .filter(|r| r.verdict() == Verdict::Drop || **r == Reason::UnknownHost)
+                .map(|r| counts.reason(*r))
+                .sum();
+            push(
+                &mut activity.recent,
+                Flow { offered: counts.offered() - strangers, forwarded },
+                SECOND,
+            );
+            all.add(&counts);
+            tick.push(counts);
+        }
+        let answered = core::mem::take(&mut self.answered);
+        push(&mut self.health, Health { counts: all, answered }, HEALTH);
+        tick
+    }
+
+    fn per_second(&self, of: impl Fn(&Flow) -> u64) -> u64 {
+        self.activities.iter().map(|activity| activity.last_second(&of)).sum()
+    }
+
+    /// Activities whose rate over the last second is far over their baseline.
+    fn over(
+        &self,
+        settings: &WatchSettings,
+        wall: WallTime,
+        of: impl Fn(&Flow) -> u64,
+    ) -> Vec<ActivityId> {
+        let far_over = |activity: &ActivityWatch| {
+            let mut threshold = u64::from(settings.surge_floor) * 1_000;
+            if activity.warm(settings) {
+                let expected = activity.baseline.expected_milli(wall);
+                threshold = threshold.max(expected * u64::from(settings.surge_tenths) / 10);
+            }
+            activity.last_second(&of) * 1_000 > threshold
+        };
+        self.activities
+            .iter()
+            .enumerate()
+            .filter(|(_, activity)| far_over(activity))
+            .map(|(at, _)| ActivityId((self.first + at) as u16))
+            .collect()
+    }
+
+    fn evidence(&self, over: &[ActivityId], stalled: Option<&Evidence>) -> Vec<Evidence> {
+        let suspects: Vec<&Kept> =
+            self.window.iter().filter(|kept| over.contains(&kept.activity)).collect();
+        let mut evidence = evidence::gather(&suspects, &self.memory);
+        evidence.extend(self.unanswered_challenges());
+        evidence.extend(self.costly_targets(over));
+        evidence.extend(stalled.cloned());
+        evidence
+    }
+
+    /// Browsers answer a challenge within a round trip or a few seconds, whoever sits at them.
+    fn unanswered_challenges(&self) -> Option<Evidence> {
+        let challenged: u64 =
+            self.health.iter().map(|h| h.counts.reason(Reason::Unproven)).sum();
+        let answered: u64 = self.health.iter().map(|h| h.answered).sum();
+        if challenged < 40 {
+            return None;
+        }
+        let share = 100 - (answered.min(challenged) * 100 / challenged);
+        (share >= 80).then(|| Evidence {
+            kind: EvidenceKind::UnansweredChallenges,
+            measured: share,
+            threshold: 80,
+            says: format!("{share}% of {challenged} challenges of 2 s were not answered"),
+        })
+    }
+
+    /// The activity that is most over costs the origin three times what its average request does,
+    /// by what both cost on calm days.
+    fn costly_targets(&self, over: &[ActivityId]) -> Option<Evidence> {
+        let most = over.iter().max_by_key(|id| {
+            self.activities[usize::from(id.0) - self.first].last_second(&|flow| flow.offered)
+        })?;
+        let activity = &self.activities[usize::from(most.0) - self.first];
+        let requests: u64 = self.activities.iter().map(|a| a.calm_requests).sum();
+        let micros: u64 = self.activities.iter().map(|a| a.calm_origin_micros).sum();
+        if activity.calm_requests < 10 || requests < 100 || micros == 0 {
+            return None;
+        }
+        let own = activity.calm_origin_micros / activity.calm_requests;
+        let usual = micros / requests;
+        let tenths = own * 10 / usual.max(1);
+        (tenths >= 30).then(|| Evidence {
+            kind: EvidenceKind::CostlyTargets,
+            measured: tenths,
+            threshold: 30,
+            says: format!(
+                "on calm ticks a request of this activity kept the origin busy for {} ms, {}.{} \
+                 times its average request",
+                own / 1_000,
+                tenths / 10,
+                tenths % 10
+            ),
+        })
+    }
+
+    fn judge(
+        &mut self,
+        settings: &WatchSettings,
+        over: &[ActivityId],
+        evidence: &[Evidence],
+    ) {
+        let strong = evidence.iter().any(|e| e.kind.strength() == Strength::Strong);
+        let hostile = strong || evidence.len() >= 2;
+        // Once procedures stop what is hostile, there may be little left to see of it but the
+        // stopping itself.
+        let held_off = self.judgement == Judgement::Attack
+            && self.stopped_per_second() >= u64::from(settings.surge_floor / 2).max(1);
+        self.confirmed = if hostile || held_off { (self.confirmed + 1).min(CONFIRM) } else { 0 };
+        let warm = over.iter().all(|id| {
+            self.activities[usize::from(id.0) - self.first].warm(settings)
+        });
+        self.judgement = if self.confirmed >= CONFIRM {
+            Judgement::Attack
+        } else if !over.is_empty() && warm {
+            Judgement::Surge
+        } else {
+            Judgement::Normal
+        };
+    }
+
+    /// Requests per second over the last second that procedures kept from the origin; challenges
+    /// count only so far as they were not answered.
+    fn stopped_per_second(&self) -> u64 {
+        let last = self.health.iter().rev().take(SECOND);
+        let (mut stopped, mut challenged, mut answered) = (0, 0, 0);
+        for health in last {
+            stopped += health.counts.reason(Reason::Signature)
+                + health.counts.reason(Reason::SourceRate)
+                + health.counts.reason(Reason::TokenSpent);
+            challenged += health.counts.reason(Reason::Unproven);
+            answered += health.answered;
+        }
+        stopped + challenged.saturating_sub(answered)
+    }
+
+    /// The origin fails, makes requests wait, or answers far more slowly than usual.
+    fn strain(&mut self, waiting: u64) -> Option<Strain> {
+        let mut all = ActivityCounts::default();
+        for health in &self.health {
+            all.add(&health.counts);
+        }
+        let finished: u64 = all.outcomes.iter().sum();
+        let failed = all.outcome(Outcome::OriginError)
+            + all.outcome(Outcome::OriginUnreachable)
+            + all.outcome(Outcome::OriginTimeout)
+            + all.outcome(Outcome::OriginBusy);
+        if failed >= 10 && failed * 20 >= finished {
+            return Some(Strain { says: format!("{failed} of {finished} requests failed in 2 s") });
+        }
+        if waiting >= 32 {
+            return Some(Strain {
+                says: format!("{waiting} requests wait for a free connection to the origin"),
+            });
+        }
+        let p95 = all.latency.quantile(950)?;
+        let limit = Duration::from_secs(1).max(Duration::from_micros(self.usual_p95_micros * 5));
+        (finished >= 20 && p95 > limit).then(|| Strain {
+            says: format!(
+                "5% of {finished} requests in 2 s took over {} ms to answer; usual is {} ms",
+                p95.as_millis(),
+                self.usual_p95_micros / 1_000
+            ),
+        })
+    }
+
+    /// Learns from calm ticks in full, from surges slowly, from attacks nothing.
+    fn learn(
+        &mut self,
+        wall: WallTime,
+        tick: &[ActivityCounts],
+        left: &[Kept],
+        engaged: bool,
+        strained: bool,
+    ) {
+        if engaged || self.judgement == Judgement::Attack || self.confirmed > 0 {
+            return;
+        }
+        let surge = self.judgement == Judgement::Surge;
+        for kept in left {
+            self.memory.push(kept);
+        }
+        for (activity, counts) in self.activities.iter_mut().zip(tick) {
+            let rate = activity.recent.back().map_or(0, |flow| flow.offered) * SECOND as u64;
+            activity.baseline.learn(wall, rate * 1_000, surge);
+            if !surge && !strained {
+                let finished: u64 = counts.outcomes.iter().sum();
+                activity.calm_requests += finished;
+                activity.calm_origin_micros += counts.origin_micros;
+                if activity.calm_requests > 100_000 {
+                    activity.calm_requests /= 2;
+                    activity.calm_origin_micros /= 2;
+                }
+            }
+        }
+        if !surge && !strained {
+            let mut all = ActivityCounts::default();
+            for counts in tick {
+                all.add(counts);
+            }
+            if let Some(p95) = all.latency.quantile(950) {
+                let p95 = p95.as_micros() as u64;
+                self.usual_p95_micros = if self.usual_p95_micros == 0 {
+                    p95
+                } else {
+                    (self.usual_p95_micros * 63 + p95) / 64
+                };
+            }
+        }
+    }
+}
+
+impl ActivityWatch {
+    /// Requests of the last second.
+    fn last_second(&self, of: &impl Fn(&Flow) -> u64) -> u64 {
+        self.recent.iter().map(of).sum()
+    }
+
+    /// Whether enough has been learnt to call a multiple of the baseline a surge.
+    fn warm(&self, settings: &WatchSettings) -> bool {
+        u128::from(self.baseline.learnt()) * TICK.as_millis() >= settings.warm_up.as_millis()
+    }
+}
+
+fn push<T>(ring: &mut VecDeque<T>, item: T, limit: usize) {
+    if ring.len() >= limit {
+        ring.pop_front();
+    }
+    ring.push_back(item);
+}

@@ -1,0 +1,111 @@
+//! The last two seconds of requests, and the memory of ordinary ones.
+
+use std::collections::VecDeque;
+
+use portcullis_model::{ActivityId, Features, Reason, Record};
+
+/// Ticks that the window holds: two seconds.
+pub(crate) const WINDOW_TICKS: usize = 8;
+/// Requests kept of one tick. Beyond that, whole sources are left out, so that what is counted
+/// per source stays exact for those that are kept.
+const KEPT_PER_TICK: usize = 2_048;
+/// Ordinary requests remembered, to tell whom a signature would have hit.
+const MEMORY: usize = 8_192;
+
+/// What the window keeps of a record.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kept {
+    pub source: u64,
+    pub features: Features,
+    pub query: u32,
+    pub activity: ActivityId,
+    pub page: bool,
+    /// Already stopped by a signature: not to be mined again.
+    pub signed: bool,
+}
+
+/// The last ticks' requests of one platform.
+#[derive(Debug, Default)]
+pub(crate) struct Window {
+    ticks: VecDeque<Vec<Kept>>,
+    current: Vec<Kept>,
+    offered: usize,
+    /// Keep sources whose hash has this many zero bits.
+    sampling: u32,
+}
+
+impl Window {
+    pub(crate) fn push(&mut self, record: &Record) {
+        self.offered += 1;
+        let source = record.source.bits();
+        let spread = source.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        if self.current.len() >= KEPT_PER_TICK || spread & ((1 << self.sampling) - 1) != 0 {
+            return;
+        }
+        self.current.push(Kept {
+            source,
+            features: record.features,
+            query: record.query,
+            activity: record.activity,
+            page: record.page,
+            signed: record.reason == Reason::Signature,
+        });
+    }
+
+    /// Ends the tick; returns the requests that have just left the window.
+    pub(crate) fn turn(&mut self) -> Vec<Kept> {
+        let mut kept = if self.ticks.len() >= WINDOW_TICKS {
+            self.ticks.pop_front().unwrap_or_default()
+        } else {
+            Vec::new()
+        };
+        let left = kept.clone();
+        kept.clear();
+        core::mem::swap(&mut kept, &mut self.current);
+        self.ticks.push_back(kept);
+        self.sampling = (self.offered / KEPT_PER_TICK).checked_ilog2().map_or(0, |log| log + 1);
+        self.offered = 0;
+        left
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Kept> {
+        self.ticks.iter().flatten()
+    }
+}
+
+/// Features of ordinary requests, the most recent ones.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    ring: Vec<Features>,
+    next: usize,
+    pages: u64,
+    seen: u64,
+}
+
+impl Memory {
+    pub(crate) fn push(&mut self, kept: &Kept) {
+        if self.ring.len() < MEMORY {
+            self.ring.push(kept.features);
+        } else {
+            self.ring[self.next] = kept.features;
+            self.next = (self.next + 1) % MEMORY;
+        }
+        // Shares of pages fade over the same number of requests.
+        if self.seen >= MEMORY as u64 {
+            self.seen /= 2;
+            self.pages /= 2;
+        }
+        self.seen += 1;
+        self.pages += u64::from(kept.page);
+    }
+
+    pub(crate) fn features(&self) -> &[Features] {
+        &self.ring
+    }
+
+    /// Of a thousand ordinary requests, how many are for pages; `None` before a hundred were
+    /// seen.
+    pub(crate) fn pages_per_thousand(&self) -> Option<u64> {
+        (self.seen >= 100).then(|| self.pages * 1_000 / self.seen)
+    }
+}
