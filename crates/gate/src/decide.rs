@@ -230,11 +230,12 @@ impl Visit<'_> {
             (a, b) => a.or(b),
         };
         Shown {
-            state: match (best, waited) {
-                (_, Some(_)) => TokenState::Earned,
-                (Some(t), None) if from_query == Some(t) => TokenState::Earned,
-                (Some(_), None) => TokenState::Held,
-                (None, None) => TokenState::Invalid,
+            state: match best {
+                // The request that a challenge sent on its way: the visitor came back.
+                Some(token) if from_query == Some(token) => TokenState::Earned,
+                Some(_) => TokenState::Held,
+                None if waited.is_some() => TokenState::None,
+                None => TokenState::Invalid,
             },
             token: best,
             in_query: query.is_some(),
@@ -319,7 +320,7 @@ impl Visit<'_> {
             let clean = shown.in_query && shown.in_cookie && page;
             if clean && token.age(self.wall).is_some() {
                 let location = self.location(None);
-                let record = self.record(Reason::Answered, TokenState::Held, Some(procedure.id));
+                let record = self.record(Reason::Answered, shown.state, Some(procedure.id));
                 return Decision {
                     record,
                     answer: Answer::Redirect {

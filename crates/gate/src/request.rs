@@ -13,9 +13,9 @@ pub trait Fields {
     fn each(&self, visit: &mut dyn FnMut(&str, &[u8]));
 }
 
-impl Fields for [(&str, &str)] {
+impl Fields for &[(&str, &str)] {
     fn each(&self, visit: &mut dyn FnMut(&str, &[u8])) {
-        for (name, value) in self {
+        for (name, value) in *self {
             visit(name, value.as_bytes());
         }
     }

@@ -124,7 +124,9 @@ impl Control {
         self.last = total.clone();
         let postures = &self.postures;
         self.seen = self.watch.look(wall, &counts, |platform| {
-            postures.get(usize::from(platform.0)).is_some_and(|p| !p.engaged.is_empty())
+            postures
+                .get(usize::from(platform.0))
+                .is_some_and(|p| !p.engaged.is_empty())
         });
         let mut changed = false;
         for seen in &self.seen {
@@ -180,7 +182,9 @@ impl Control {
 
     /// Every procedure that is engaged now.
     pub fn engaged(&self) -> impl Iterator<Item = &Procedure> {
-        self.postures.iter().flat_map(|p| p.engaged.iter().map(|e| &e.procedure))
+        self.postures
+            .iter()
+            .flat_map(|p| p.engaged.iter().map(|e| &e.procedure))
     }
 
     /// What an operator wants to see of each platform.
@@ -198,10 +202,15 @@ impl Control {
                     forwarded_per_second: seen.map_or(0, |s| s.forwarded_per_second),
                     baseline_milli: seen.map_or(0, |s| s.baseline_milli),
                     over: seen.map_or_else(Vec::new, |s| self.names.activities(&s.over)),
-                    evidence: seen
-                        .map_or_else(Vec::new, |s| s.evidence.iter().map(|e| e.says.clone()).collect()),
+                    evidence: seen.map_or_else(Vec::new, |s| {
+                        s.evidence.iter().map(|e| e.says.clone()).collect()
+                    }),
                     strain: seen.and_then(|s| s.strain.as_ref().map(|strain| strain.says.clone())),
-                    procedures: posture.engaged.iter().map(|e| self.procedure_view(e, now)).collect(),
+                    procedures: posture
+                        .engaged
+                        .iter()
+                        .map(|e| self.procedure_view(e, now))
+                        .collect(),
                 }
             })
             .collect()
@@ -213,7 +222,10 @@ impl Control {
             id: procedure.id.0.get(),
             measure: procedure.measure.word(),
             says: self.names.measure(&procedure.measure),
-            activity: procedure.scope.activity.map(|activity| self.names.activity(activity)),
+            activity: procedure
+                .scope
+                .activity
+                .map(|activity| self.names.activity(activity)),
             reason: procedure.reason.clone(),
             engaged: procedure.engaged,
             expires_in_seconds: procedure.expires.since(now).as_secs(),
@@ -228,7 +240,13 @@ impl Control {
 fn counts_of(counts: &Snapshot, activities: &[ActivityId]) -> Vec<ActivityCounts> {
     activities
         .iter()
-        .map(|id| counts.activities.get(usize::from(id.0)).cloned().unwrap_or_default())
+        .map(|id| {
+            counts
+                .activities
+                .get(usize::from(id.0))
+                .cloned()
+                .unwrap_or_default()
+        })
         .collect()
 }
 

@@ -1,8 +1,6 @@
 //! The ladder: which procedure comes next, narrowest and least felt first.
 
-use portcullis_model::{
-    ActivityId, ChallengeKind, Measure, PostureSettings, Scope, Tier,
-};
+use portcullis_model::{ActivityId, ChallengeKind, Measure, PostureSettings, Scope, Tier};
 use portcullis_watch::Observation;
 
 /// A procedure that is to be engaged, before it has a number.
@@ -30,11 +28,14 @@ pub(crate) fn first(settings: &PostureSettings, seen: &Observation) -> Step {
             limits: settings.tightened,
             header_deadline: settings.tightened_header_deadline,
         },
-        scope: Scope { platform: seen.platform, activity: None },
-        reason: seen
-            .evidence
-            .first()
-            .map_or_else(|| "an attack began".to_owned(), |evidence| evidence.says.clone()),
+        scope: Scope {
+            platform: seen.platform,
+            activity: None,
+        },
+        reason: seen.evidence.first().map_or_else(
+            || "an attack began".to_owned(),
+            |evidence| evidence.says.clone(),
+        ),
         collateral_per_million: None,
     }
 }
@@ -47,7 +48,10 @@ pub(crate) fn next(settings: &PostureSettings, seen: &Observation, rungs: Rungs)
     {
         return Some(Step {
             measure: Measure::RefuseSignature(candidate.signature.clone()),
-            scope: Scope { platform: seen.platform, activity: only(&seen.over) },
+            scope: Scope {
+                platform: seen.platform,
+                activity: only(&seen.over),
+            },
             reason: format!(
                 "{}.{}% of suspect requests look like this, and at most {} in a million ordinary \
                  ones",
@@ -61,7 +65,10 @@ pub(crate) fn next(settings: &PostureSettings, seen: &Observation, rungs: Rungs)
     let challenge = |kind, reason: &str| {
         Some(Step {
             measure: Measure::Challenge(kind),
-            scope: Scope { platform: seen.platform, activity: None },
+            scope: Scope {
+                platform: seen.platform,
+                activity: None,
+            },
             reason: reason.to_owned(),
             collateral_per_million: None,
         })
@@ -89,7 +96,10 @@ pub(crate) fn shed(seen: &Observation, rungs: Rungs) -> Option<Step> {
     let strain = seen.strain.as_ref().map_or("", |strain| &strain.says);
     Some(Step {
         measure: Measure::Shed(tier),
-        scope: Scope { platform: seen.platform, activity: None },
+        scope: Scope {
+            platform: seen.platform,
+            activity: None,
+        },
         reason: format!("the origin cannot serve everybody: {strain}"),
         collateral_per_million: None,
     })

@@ -19,7 +19,7 @@ const SIGNATURES: usize = 8;
 const DWELL_TICKS: u32 = 3;
 /// Ticks in a row that turn "mitigated" on or off.
 const TURN_TICKS: u8 = 2;
-/// Ticks in a row of strain without an attack before anything is shed: two seconds.
+/// Ticks of strain before anything is done for it: two seconds, the window it is judged in.
 const STRAIN_TICKS: u32 = 8;
 /// Ticks in a row of surge without an attack before it is called one: a second.
 const SURGE_TICKS: u32 = 4;
@@ -121,7 +121,9 @@ impl PlatformPosture {
     fn measure(&mut self, counts: &[ProcedureCounts], offered: u64) {
         for engaged in &mut self.engaged {
             engaged.effect.seen += offered;
-            let Some(c) = counts.iter().find(|c| c.id == engaged.procedure.id) else { continue };
+            let Some(c) = counts.iter().find(|c| c.id == engaged.procedure.id) else {
+                continue;
+            };
             let challenged = matches!(engaged.procedure.measure, Measure::Challenge(_));
             engaged.effect.stopped = (engaged.effect.stopped + c.stopped)
                 .saturating_sub(if challenged { c.answered } else { 0 });
@@ -130,7 +132,12 @@ impl PlatformPosture {
         }
     }
 
-    fn under_attack(&mut self, context: &mut Context<'_>, seen: &Observation, out: &mut Vec<Action>) {
+    fn under_attack(
+        &mut self,
+        context: &mut Context<'_>,
+        seen: &Observation,
+        out: &mut Vec<Action>,
+    ) {
         if self.wave.is_none() {
             self.begin_wave(context, seen, out);
         } else {
@@ -146,9 +153,13 @@ impl PlatformPosture {
         let rungs = self.rungs();
         if !rungs.tightened {
             self.engage(context, ladder::first(context.settings, seen), out);
+            // It holds back single sources; what to do about all of them together is decided now.
+            self.ticks_since_step = u32::MAX;
         }
-        let pressing = !seen.pressing.is_empty() || seen.strain.is_some();
-        if pressing && (self.ticks_since_step >= DWELL_TICKS || self.last_step.is_none()) {
+        // What still presses is seen at once; strain lingers in its two-second window.
+        let pressing = !seen.pressing.is_empty() && self.ticks_since_step >= DWELL_TICKS;
+        let straining = seen.strain.is_some() && self.ticks_since_step >= STRAIN_TICKS;
+        if pressing || straining {
             let seen = self.without_repeated_candidate(seen);
             let step = ladder::next(context.settings, &seen, rungs);
             if let Some(step) = step {
@@ -162,10 +173,12 @@ impl PlatformPosture {
     fn without_repeated_candidate(&self, seen: &Observation) -> Observation {
         let mut seen = seen.clone();
         let signatures = || {
-            self.engaged.iter().filter_map(|e| match &e.procedure.measure {
-                Measure::RefuseSignature(signature) => Some(signature),
-                _ => None,
-            })
+            self.engaged
+                .iter()
+                .filter_map(|e| match &e.procedure.measure {
+                    Measure::RefuseSignature(signature) => Some(signature),
+                    _ => None,
+                })
         };
         let full = signatures().count() >= SIGNATURES;
         if seen
@@ -195,7 +208,6 @@ impl PlatformPosture {
             baseline_milli: seen.baseline_milli,
         }));
         self.wave = Some(wave);
-        self.ticks_since_step = u32::MAX;
     }
 
     fn note_change(&mut self, context: &Context<'_>, seen: &Observation, out: &mut Vec<Action>) {
@@ -218,9 +230,8 @@ impl PlatformPosture {
 
     /// Says when what reaches the origin comes back within what it can bear, and when not.
     fn turn_hold(&mut self, context: &Context<'_>, seen: &Observation, out: &mut Vec<Action>) {
-        let holding = seen.pressing.is_empty()
-            && seen.strain.is_none()
-            && seen.stalled_headers.is_none();
+        let holding =
+            seen.pressing.is_empty() && seen.strain.is_none() && seen.stalled_headers.is_none();
         let Some(wave) = &mut self.wave else { return };
         let turned = match wave.hold {
             Hold::Broken(_) => holding,
@@ -237,11 +248,18 @@ impl PlatformPosture {
             Hold::Broken(since) => {
                 wave.hold = Hold::Mitigated;
                 let after_ms = context.wall.since(since).as_millis() as u64;
-                Event::Mitigated { wave: number, platform, after_ms }
+                Event::Mitigated {
+                    wave: number,
+                    platform,
+                    after_ms,
+                }
             }
             Hold::Mitigated => {
                 wave.hold = Hold::Broken(context.wall);
-                Event::MitigationLost { wave: number, platform }
+                Event::MitigationLost {
+                    wave: number,
+                    platform,
+                }
             }
         };
         out.push(Action::Record(event));
@@ -308,7 +326,8 @@ impl PlatformPosture {
         let replaced = self.engaged.iter().position(|e| {
             matches!(
                 (&e.procedure.measure, &step.measure),
-                (Measure::Challenge(_), Measure::Challenge(_)) | (Measure::Shed(_), Measure::Shed(_))
+                (Measure::Challenge(_), Measure::Challenge(_))
+                    | (Measure::Shed(_), Measure::Shed(_))
             )
         });
         let id = ProcedureId(*context.next_procedure);
@@ -317,7 +336,10 @@ impl PlatformPosture {
         out.push(Action::Record(Event::ProcedureEngaged(ProcedureFacts {
             id,
             platform: context.names.platform(self.id),
-            activity: step.scope.activity.map(|activity| context.names.activity(activity)),
+            activity: step
+                .scope
+                .activity
+                .map(|activity| context.names.activity(activity)),
             measure: step.measure.word().to_owned(),
             says: context.names.measure(&step.measure),
             reason: step.reason.clone(),
@@ -373,8 +395,10 @@ impl PlatformPosture {
     }
 
     fn expire(&mut self, context: &Context<'_>, out: &mut Vec<Action>) {
-        while let Some(at) =
-            self.engaged.iter().position(|e| e.procedure.expires <= context.now)
+        while let Some(at) = self
+            .engaged
+            .iter()
+            .position(|e| e.procedure.expires <= context.now)
         {
             self.release(context, at, "it expired", out);
         }
@@ -400,13 +424,18 @@ impl PlatformPosture {
             if !self.strained {
                 self.strained = true;
                 let says = strain.says.clone();
-                out.push(Action::Record(Event::OriginStrained { platform: platform(), says }));
+                out.push(Action::Record(Event::OriginStrained {
+                    platform: platform(),
+                    says,
+                }));
             }
         } else {
             self.strained_ticks = 0;
             if self.strained {
                 self.strained = false;
-                out.push(Action::Record(Event::OriginRecovered { platform: platform() }));
+                out.push(Action::Record(Event::OriginRecovered {
+                    platform: platform(),
+                }));
             }
         }
     }
@@ -452,7 +481,10 @@ impl PlatformPosture {
         } else if self.wave.is_some() {
             (Posture::Guarded, "an attack is met by narrow procedures")
         } else if self.surging || !self.engaged.is_empty() || self.owes_full_speed {
-            (Posture::Watchful, "traffic is unusual, or an attack is just over")
+            (
+                Posture::Watchful,
+                "traffic is unusual, or an attack is just over",
+            )
         } else {
             (Posture::Open, "all is as usual")
         };
@@ -467,7 +499,12 @@ impl PlatformPosture {
         }
     }
 
-    fn note_full_speed(&mut self, context: &Context<'_>, seen: &Observation, out: &mut Vec<Action>) {
+    fn note_full_speed(
+        &mut self,
+        context: &Context<'_>,
+        seen: &Observation,
+        out: &mut Vec<Action>,
+    ) {
         let calm = self.engaged.is_empty()
             && self.wave.is_none()
             && seen.judgement == Judgement::Normal

@@ -14,8 +14,8 @@ mod evidence;
 mod observation;
 mod signature;
 mod sources;
-mod window;
 mod watch;
+mod window;
 
 pub use baseline::Baseline;
 pub use observation::{Judgement, Observation, ProcedureCounts, Strain};

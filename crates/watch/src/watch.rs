@@ -143,7 +143,9 @@ impl Watch {
 
     /// Every activity's baseline, in policy order, to be kept over a restart.
     pub fn baselines(&self) -> impl Iterator<Item = &Baseline> {
-        self.platforms.iter().flat_map(|p| p.activities.iter().map(|a| &a.baseline))
+        self.platforms
+            .iter()
+            .flat_map(|p| p.activities.iter().map(|a| &a.baseline))
     }
 
     /// Puts back one activity's baseline.
@@ -163,8 +165,9 @@ impl Watch {
         if now < threshold {
             self.stalled_since = None;
             let target = now * 1_000;
-            self.stalled_usual_milli =
-                (self.stalled_usual_milli * 239 + target).div_ceil(240).min(1_000_000);
+            self.stalled_usual_milli = (self.stalled_usual_milli * 239 + target)
+                .div_ceil(240)
+                .min(1_000_000);
             return None;
         }
         self.stalled_since.get_or_insert(wall);
@@ -206,7 +209,12 @@ impl PlatformWatch {
         let answered = record.token == TokenState::Earned;
         self.answered += u64::from(answered);
         let Some(id) = record.procedure else { return };
-        let none = ProcedureCounts { id, stopped: 0, answered: 0, with_token: 0 };
+        let none = ProcedureCounts {
+            id,
+            stopped: 0,
+            answered: 0,
+            with_token: 0,
+        };
         let counts = self.procedures.entry(id).or_insert(none);
         counts.answered += u64::from(answered);
         let stopped = match record.reason.verdict() {
@@ -231,8 +239,8 @@ impl PlatformWatch {
     ) -> Observation {
         let left = self.window.turn();
         let tick = self.take_counts(counts);
-        let over = self.over(settings, wall, |flow| flow.offered);
-        let pressing = self.over(settings, wall, |flow| flow.forwarded);
+        let over = self.over(settings, wall, ActivityWatch::offered_per_second);
+        let pressing = self.over(settings, wall, ActivityWatch::forwarding_per_second);
         if over.is_empty() {
             self.over_since = None;
         } else {
@@ -254,24 +262,33 @@ impl PlatformWatch {
             (a, b) => a.or(b),
         };
         // An estimate costs more than all the rest of a calm look, and is shown only in attacks.
-        let sources =
-            if self.judgement == Judgement::Normal { 0 } else { self.sources.estimate() };
+        let sources = if self.judgement == Judgement::Normal {
+            0
+        } else {
+            self.sources.estimate()
+        };
         self.sources.clear();
         Observation {
             platform: self.id,
             judgement: self.judgement,
             stalled_headers: stalled.map(|evidence| evidence.measured),
             onset,
-            offered_per_second: self.per_second(|flow| flow.offered),
-            forwarded_per_second: self.per_second(|flow| flow.forwarded),
+            offered_per_second: self.per_second(ActivityWatch::offered_per_second),
+            forwarded_per_second: self.per_second(ActivityWatch::forwarded_per_second),
             stopped_per_second: self.stopped_per_second(),
-            baseline_milli: self.activities.iter().map(|a| a.baseline.expected_milli(wall)).sum(),
+            baseline_milli: self
+                .activities
+                .iter()
+                .map(|a| a.baseline.expected_milli(wall))
+                .sum(),
             over,
             pressing,
             evidence,
             strain,
             candidate,
-            procedures: core::mem::take(&mut self.procedures).into_values().collect(),
+            procedures: core::mem::take(&mut self.procedures)
+                .into_values()
+                .collect(),
             sources,
         }
     }
@@ -281,7 +298,11 @@ impl PlatformWatch {
         let mut all = ActivityCounts::default();
         let mut tick = Vec::with_capacity(self.activities.len());
         for (at, activity) in self.activities.iter_mut().enumerate() {
-            let counts = counts.activities.get(self.first + at).cloned().unwrap_or_default();
+            let counts = counts
+                .activities
+                .get(self.first + at)
+                .cloned()
+                .unwrap_or_default();
             let forwarded = Reason::ALL
                 .iter()
                 .filter(|r| r.verdict() == Verdict::Forward)
@@ -296,27 +317,37 @@ impl PlatformWatch {
                 .sum();
             push(
                 &mut activity.recent,
-                Flow { offered: counts.offered() - strangers, forwarded },
+                Flow {
+                    offered: counts.offered() - strangers,
+                    forwarded,
+                },
                 SECOND,
             );
             all.add(&counts);
             tick.push(counts);
         }
         let answered = core::mem::take(&mut self.answered);
-        push(&mut self.health, Health { counts: all, answered }, HEALTH);
+        push(
+            &mut self.health,
+            Health {
+                counts: all,
+                answered,
+            },
+            HEALTH,
+        );
         tick
     }
 
-    fn per_second(&self, of: impl Fn(&Flow) -> u64) -> u64 {
-        self.activities.iter().map(|activity| activity.last_second(&of)).sum()
+    fn per_second(&self, rate: impl Fn(&ActivityWatch) -> u64) -> u64 {
+        self.activities.iter().map(rate).sum()
     }
 
-    /// Activities whose rate over the last second is far over their baseline.
+    /// Activities whose rate is far over their baseline.
     fn over(
         &self,
         settings: &WatchSettings,
         wall: WallTime,
-        of: impl Fn(&Flow) -> u64,
+        rate: impl Fn(&ActivityWatch) -> u64,
     ) -> Vec<ActivityId> {
         let far_over = |activity: &ActivityWatch| {
             let mut threshold = u64::from(settings.surge_floor) * 1_000;
@@ -324,7 +355,7 @@ impl PlatformWatch {
                 let expected = activity.baseline.expected_milli(wall);
                 threshold = threshold.max(expected * u64::from(settings.surge_tenths) / 10);
             }
-            activity.last_second(&of) * 1_000 > threshold
+            rate(activity) * 1_000 > threshold
         };
         self.activities
             .iter()
@@ -335,8 +366,11 @@ impl PlatformWatch {
     }
 
     fn evidence(&self, over: &[ActivityId], stalled: Option<&Evidence>) -> Vec<Evidence> {
-        let suspects: Vec<&Kept> =
-            self.window.iter().filter(|kept| over.contains(&kept.activity)).collect();
+        let suspects: Vec<&Kept> = self
+            .window
+            .iter()
+            .filter(|kept| over.contains(&kept.activity))
+            .collect();
         let mut evidence = evidence::gather(&suspects, &self.memory);
         evidence.extend(self.unanswered_challenges());
         evidence.extend(self.costly_targets(over));
@@ -346,8 +380,11 @@ impl PlatformWatch {
 
     /// Browsers answer a challenge within a round trip or a few seconds, whoever sits at them.
     fn unanswered_challenges(&self) -> Option<Evidence> {
-        let challenged: u64 =
-            self.health.iter().map(|h| h.counts.reason(Reason::Unproven)).sum();
+        let challenged: u64 = self
+            .health
+            .iter()
+            .map(|h| h.counts.reason(Reason::Unproven))
+            .sum();
         let answered: u64 = self.health.iter().map(|h| h.answered).sum();
         if challenged < 40 {
             return None;
@@ -365,7 +402,7 @@ impl PlatformWatch {
     /// by what both cost on calm days.
     fn costly_targets(&self, over: &[ActivityId]) -> Option<Evidence> {
         let most = over.iter().max_by_key(|id| {
-            self.activities[usize::from(id.0) - self.first].last_second(&|flow| flow.offered)
+            self.activities[usize::from(id.0) - self.first].offered_per_second()
         })?;
         let activity = &self.activities[usize::from(most.0) - self.first];
         let requests: u64 = self.activities.iter().map(|a| a.calm_requests).sum();
@@ -390,22 +427,23 @@ impl PlatformWatch {
         })
     }
 
-    fn judge(
-        &mut self,
-        settings: &WatchSettings,
-        over: &[ActivityId],
-        evidence: &[Evidence],
-    ) {
-        let strong = evidence.iter().any(|e| e.kind.strength() == Strength::Strong);
+    fn judge(&mut self, settings: &WatchSettings, over: &[ActivityId], evidence: &[Evidence]) {
+        let strong = evidence
+            .iter()
+            .any(|e| e.kind.strength() == Strength::Strong);
         let hostile = strong || evidence.len() >= 2;
         // Once procedures stop what is hostile, there may be little left to see of it but the
         // stopping itself.
         let held_off = self.judgement == Judgement::Attack
             && self.stopped_per_second() >= u64::from(settings.surge_floor / 2).max(1);
-        self.confirmed = if hostile || held_off { (self.confirmed + 1).min(CONFIRM) } else { 0 };
-        let warm = over.iter().all(|id| {
-            self.activities[usize::from(id.0) - self.first].warm(settings)
-        });
+        self.confirmed = if hostile || held_off {
+            (self.confirmed + 1).min(CONFIRM)
+        } else {
+            0
+        };
+        let warm = over
+            .iter()
+            .all(|id| self.activities[usize::from(id.0) - self.first].warm(settings));
         self.judgement = if self.confirmed >= CONFIRM {
             Judgement::Attack
         } else if !over.is_empty() && warm {
@@ -442,7 +480,9 @@ impl PlatformWatch {
             + all.outcome(Outcome::OriginTimeout)
             + all.outcome(Outcome::OriginBusy);
         if failed >= 10 && failed * 20 >= finished {
-            return Some(Strain { says: format!("{failed} of {finished} requests failed in 2 s") });
+            return Some(Strain {
+                says: format!("{failed} of {finished} requests failed in 2 s"),
+            });
         }
         if waiting >= 32 {
             return Some(Strain {
@@ -507,9 +547,22 @@ impl PlatformWatch {
 }
 
 impl ActivityWatch {
-    /// Requests of the last second.
-    fn last_second(&self, of: &impl Fn(&Flow) -> u64) -> u64 {
-        self.recent.iter().map(of).sum()
+    fn offered_per_second(&self) -> u64 {
+        self.recent.iter().map(|flow| flow.offered).sum()
+    }
+
+    fn forwarded_per_second(&self) -> u64 {
+        self.recent.iter().map(|flow| flow.forwarded).sum()
+    }
+
+    /// By the last half second alone, so that the effect of a step is seen before the next.
+    fn forwarding_per_second(&self) -> u64 {
+        self.recent
+            .iter()
+            .rev()
+            .take(SECOND / 2)
+            .map(|flow| flow.forwarded * 2)
+            .sum()
     }
 
     /// Whether enough has been learnt to call a multiple of the baseline a surge.

@@ -6,6 +6,7 @@ mod world;
 use std::time::Duration;
 
 use portcullis_model::{Event, EvidenceKind, Posture, WallTime};
+use rand::Rng;
 use world::{Client, Fate, Who, World, browser, script};
 
 const SEEDS: std::ops::Range<u64> = 1..6;
@@ -19,7 +20,7 @@ fn ordinary(world: &mut World, people: &mut Vec<Client>) {
             people.remove(0);
         }
     }
-    let at = world.rng.next() as usize % people.len();
+    let at = world.rng.next_u32() as usize % people.len();
     let mut person = people[at].clone();
     if world.chance(100) {
         world.search(&mut person);
@@ -27,16 +28,6 @@ fn ordinary(world: &mut World, people: &mut Vec<Client>) {
         world.page_view(&mut person);
     }
     people[at] = person;
-}
-
-trait Next {
-    fn next(&mut self) -> u32;
-}
-
-impl<R: rand::Rng> Next for R {
-    fn next(&mut self) -> u32 {
-        self.next_u32()
-    }
 }
 
 /// `seconds` of ordinary traffic with `extra` on top of each tick.
@@ -65,18 +56,20 @@ fn flood(world: &mut World, per_tick: u32) {
 fn cache_busting(world: &mut World, per_tick: u32) {
     for _ in 0..per_tick {
         let mut bot = world.bot(100);
-        bot.agent = world.rng.next() % 500;
-        let query = format!("cb={}", world.rng.next());
-        world.send(&mut bot, "/", Some(&query), &browser(bot.agent, true));
+        bot.agent = world.rng.next_u32() % 500;
+        let query = format!("cb={}", world.rng.next_u32());
+        let fields = browser(bot.agent, true);
+        world.send(&mut bot, "/", Some(&query), &fields);
     }
 }
 
 fn imitation(world: &mut World, per_tick: u32) {
     for _ in 0..per_tick {
         let mut bot = world.bot(100);
-        bot.agent = world.rng.next() % 12;
-        let page = ["/", "/news", "/news/1", "/volunteer"][world.rng.next() as usize % 4];
-        world.send(&mut bot, page, None, &browser(bot.agent, true));
+        bot.agent = world.rng.next_u32() % 12;
+        let page = ["/", "/news", "/news/1", "/volunteer"][world.rng.next_u32() as usize % 4];
+        let fields = browser(bot.agent, true);
+        world.send(&mut bot, page, None, &fields);
     }
 }
 
@@ -93,8 +86,18 @@ fn served(fate: Fate) -> u64 {
 }
 
 fn detected(world: &World, since: WallTime) -> Duration {
-    let found = world.since(since).find(|(_, event)| matches!(event, Event::AttackBegan { .. }));
+    let found = world
+        .since(since)
+        .find(|(_, event)| matches!(event, Event::AttackBegan { .. }));
     found.expect("the attack is detected").0.since(since)
+}
+
+/// What happened, for a person who mends a failing test.
+fn told(world: &World, since: WallTime) -> String {
+    world
+        .since(since)
+        .map(|(at, event)| format!("\n{at} {event:?}"))
+        .collect()
 }
 
 fn seen(world: &World, since: WallTime, kind: EvidenceKind) -> bool {
@@ -109,8 +112,14 @@ fn seen(world: &World, since: WallTime, kind: EvidenceKind) -> bool {
 fn recovers(world: &mut World, people: &mut Vec<Client>, since: WallTime, seed: u64) {
     phase(world, people, 400, |_| {});
     let says = |wanted: fn(&Event) -> bool| world.since(since).any(|(_, event)| wanted(event));
-    assert!(says(|e| matches!(e, Event::AttackEnded { .. })), "seed {seed}: the wave ends");
-    assert!(says(|e| matches!(e, Event::FullSpeed { .. })), "seed {seed}: full speed is told");
+    assert!(
+        says(|e| matches!(e, Event::AttackEnded { .. })),
+        "seed {seed}: the wave ends"
+    );
+    assert!(
+        says(|e| matches!(e, Event::FullSpeed { .. })),
+        "seed {seed}: full speed is told"
+    );
     let open = world.since(since).filter_map(|(_, event)| match event {
         Event::PostureChanged { to, .. } => Some(*to),
         _ => None,
@@ -139,9 +148,13 @@ fn a_flash_crowd_is_a_surge_and_nobody_of_it_is_stopped() {
         });
         let crowd = world.fate(Who::Crowd);
         assert_eq!((crowd.challenged, crowd.refused), (0, 0), "seed {seed}");
-        let attack = world.since(began).any(|(_, e)| matches!(e, Event::AttackBegan { .. }));
+        let attack = world
+            .since(began)
+            .any(|(_, e)| matches!(e, Event::AttackBegan { .. }));
         assert!(!attack, "seed {seed}: a flash crowd is not an attack");
-        let surge = world.since(began).any(|(_, e)| matches!(e, Event::SurgeBegan { .. }));
+        let surge = world
+            .since(began)
+            .any(|(_, e)| matches!(e, Event::SurgeBegan { .. }));
         assert!(surge, "seed {seed}: a flash crowd is a surge");
     }
 }
@@ -151,14 +164,28 @@ fn a_flood_on_an_expensive_page_is_met_by_a_narrow_signature() {
     for seed in SEEDS {
         let (mut world, mut people) = warmed_up(seed);
         let began = phase(&mut world, &mut people, 60, |world| flood(world, 200));
-        assert!(detected(&world, began) <= Duration::from_secs(2), "seed {seed}");
-        assert!(seen(&world, began, EvidenceKind::RepeatedRequests), "seed {seed}");
+        assert!(
+            detected(&world, began) <= Duration::from_secs(2),
+            "seed {seed}"
+        );
+        assert!(
+            seen(&world, began, EvidenceKind::RepeatedRequests),
+            "seed {seed}"
+        );
         let signature = world.since(began).any(
             |(_, e)| matches!(e, Event::ProcedureEngaged(f) if f.measure == "refuse-signature"),
         );
-        assert!(signature, "seed {seed}: {:#?}", world.since(began).collect::<Vec<_>>());
+        assert!(
+            signature,
+            "seed {seed}: {:#?}",
+            world.since(began).collect::<Vec<_>>()
+        );
         let visitors = world.fate(Who::Visitor);
-        assert!(served(visitors) >= 980, "seed {seed}: {visitors:?}");
+        assert!(
+            served(visitors) >= 980,
+            "seed {seed}: {visitors:?} {}",
+            told(&world, began)
+        );
         let attackers = world.fate(Who::Attacker);
         assert!(served(attackers) <= 50, "seed {seed}: {attackers:?}");
         recovers(&mut world, &mut people, began, seed);
@@ -170,8 +197,14 @@ fn slow_headers_are_detected_by_the_stall_alone() {
     for seed in SEEDS {
         let (mut world, mut people) = warmed_up(seed);
         let began = phase(&mut world, &mut people, 30, |world| world.stalled = 300);
-        assert!(detected(&world, began) <= Duration::from_secs(2), "seed {seed}");
-        assert!(seen(&world, began, EvidenceKind::StalledHeaders), "seed {seed}");
+        assert!(
+            detected(&world, began) <= Duration::from_secs(2),
+            "seed {seed}"
+        );
+        assert!(
+            seen(&world, began, EvidenceKind::StalledHeaders),
+            "seed {seed}"
+        );
         world.stalled = 0;
         recovers(&mut world, &mut people, began, seed);
     }
@@ -181,10 +214,19 @@ fn slow_headers_are_detected_by_the_stall_alone() {
 fn a_cache_busting_flood_with_rotating_user_agents_is_an_attack() {
     for seed in SEEDS {
         let (mut world, mut people) = warmed_up(seed);
-        let began = phase(&mut world, &mut people, 60, |world| cache_busting(world, 200));
-        assert!(detected(&world, began) <= Duration::from_secs(2), "seed {seed}");
+        let began = phase(&mut world, &mut people, 60, |world| {
+            cache_busting(world, 200)
+        });
+        assert!(
+            detected(&world, began) <= Duration::from_secs(2),
+            "seed {seed}"
+        );
         let visitors = world.fate(Who::Visitor);
-        assert!(served(visitors) >= 980, "seed {seed}: {visitors:?}");
+        assert!(
+            served(visitors) >= 980,
+            "seed {seed}: {visitors:?} {}",
+            told(&world, began)
+        );
         recovers(&mut world, &mut people, began, seed);
     }
 }
@@ -195,12 +237,20 @@ fn what_cannot_be_told_apart_is_challenged_and_visitors_get_through() {
         let (mut world, mut people) = warmed_up(seed);
         let began = phase(&mut world, &mut people, 20, |world| flood(world, 200));
         phase(&mut world, &mut people, 60, |world| imitation(world, 250));
-        let challenged = world.since(began).any(
-            |(_, e)| matches!(e, Event::ProcedureEngaged(f) if f.measure == "challenge-echo"),
+        let challenged = world
+            .since(began)
+            .any(|(_, e)| matches!(e, Event::ProcedureEngaged(f) if f.measure == "challenge-echo"));
+        assert!(
+            challenged,
+            "seed {seed}: {:#?}",
+            world.since(began).collect::<Vec<_>>()
         );
-        assert!(challenged, "seed {seed}: {:#?}", world.since(began).collect::<Vec<_>>());
         let visitors = world.fate(Who::Visitor);
-        assert!(served(visitors) >= 970, "seed {seed}: {visitors:?}");
+        assert!(
+            served(visitors) >= 970,
+            "seed {seed}: {visitors:?} {}",
+            told(&world, began)
+        );
         assert_eq!(visitors.refused, 0, "seed {seed}");
         recovers(&mut world, &mut people, began, seed);
     }
@@ -241,8 +291,23 @@ fn a_day_of_quiet_with_one_attack_ends_as_it_began() {
     assert!(detected(&world, began) <= Duration::from_secs(2));
     quiet(&mut world, &mut people, 12);
     let last = world.since(began).map(|(_, event)| event).last();
-    assert!(matches!(last, Some(Event::FullSpeed { .. } | Event::PostureChanged { to: Posture::Open, .. })), "{last:?}");
-    let waves = world.since(began).filter(|(_, e)| matches!(e, Event::AttackBegan { .. })).count();
+    assert!(
+        matches!(
+            last,
+            Some(
+                Event::FullSpeed { .. }
+                    | Event::PostureChanged {
+                        to: Posture::Open,
+                        ..
+                    }
+            )
+        ),
+        "{last:?}"
+    );
+    let waves = world
+        .since(began)
+        .filter(|(_, e)| matches!(e, Event::AttackBegan { .. }))
+        .count();
     assert_eq!(waves, 1);
 }
 
@@ -251,7 +316,9 @@ fn the_same_seed_gives_the_same_events_and_verdicts() {
     let run = || {
         let (mut world, mut people) = warmed_up(5);
         phase(&mut world, &mut people, 20, |world| flood(world, 150));
-        phase(&mut world, &mut people, 20, |world| cache_busting(world, 150));
+        phase(&mut world, &mut people, 20, |world| {
+            cache_busting(world, 150)
+        });
         (world.digest, world.events)
     };
     assert_eq!(run(), run());

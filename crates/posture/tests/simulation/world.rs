@@ -69,7 +69,10 @@ pub fn config() -> Config {
     let activity = |name: &str, tier, pattern: &str| ActivityConfig {
         name: name.into(),
         tier,
-        matches: vec![RequestPattern { method: None, path: PathPattern::Prefix(pattern.into()) }],
+        matches: vec![RequestPattern {
+            method: None,
+            path: PathPattern::Prefix(pattern.into()),
+        }],
         challenge: true,
     };
     config.platforms = vec![PlatformConfig {
@@ -112,31 +115,53 @@ impl World {
     /// A person's browser somewhere in 10/8 or 11/8.
     pub fn person(&mut self, who: Who) -> Client {
         let network = if who == Who::Crowd { 11 } else { 10 };
-        let source = Ipv4Addr::new(network, self.rng.random(), self.rng.random(), self.rng.random());
-        Client { who, source, agent: self.rng.random_range(0..12), cookie: None, follows: true }
+        let source = Ipv4Addr::new(
+            network,
+            self.rng.random(),
+            self.rng.random(),
+            self.rng.random(),
+        );
+        Client {
+            who,
+            source,
+            agent: self.rng.random_range(0..12),
+            cookie: None,
+            follows: true,
+        }
     }
 
     /// One machine of a network of `size`.
     pub fn bot(&mut self, size: u32) -> Client {
         let n = self.rng.random_range(0..size);
         let source = Ipv4Addr::new(66, 6, (n >> 8) as u8, n as u8);
-        Client { who: Who::Attacker, source, agent: n % 12, cookie: None, follows: false }
+        Client {
+            who: Who::Attacker,
+            source,
+            agent: n % 12,
+            cookie: None,
+            follows: false,
+        }
     }
 
     /// A page and its parts, as a browser loads them.
     pub fn page_view(&mut self, client: &mut Client) {
-        let page = ["/", "/news", "/news/1", "/volunteer", "/donate"]
-            [self.rng.random_range(0..5)];
-        self.send(client, page, None, &browser(client.agent, true));
+        let fields = [browser(client.agent, true), browser(client.agent, false)];
+        let page = ["/", "/news", "/news/1", "/volunteer", "/donate"][self.rng.random_range(0..5)];
+        self.send(client, page, None, &fields[0]);
         for part in ["/style.css", "/logo.svg", "/app.js", "/photo.jpg"] {
-            self.send(client, part, None, &browser(client.agent, false));
+            self.send(client, part, None, &fields[1]);
         }
     }
 
     /// A person who looks something up.
     pub fn search(&mut self, client: &mut Client) {
         let query = format!("q={}", self.rng.random_range(0..500u32));
-        self.send(client, "/search", Some(&query), &browser(client.agent, true));
+        self.send(
+            client,
+            "/search",
+            Some(&query),
+            &browser(client.agent, true),
+        );
         self.send(client, "/style.css", None, &browser(client.agent, false));
     }
 
@@ -170,8 +195,10 @@ impl World {
         query: Option<&str>,
         fields: &[(String, String)],
     ) -> Answer {
-        let mut fields: Vec<(&str, &str)> =
-            fields.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+        let mut fields: Vec<(&str, &str)> = fields
+            .iter()
+            .map(|(n, v)| (n.as_str(), v.as_str()))
+            .collect();
         if let Some(cookie) = &client.cookie {
             fields.push(("cookie", cookie));
         }
@@ -189,7 +216,8 @@ impl World {
         let decision = decide(&self.policy, &self.tables, &request, self.now, self.wall);
         let record = decision.record;
         self.meter.decided(record.activity, record.reason);
-        self.lexicon.sight(&request, &record, &mut |s| self.control.sight(&s));
+        self.lexicon
+            .sight(&request, &record, &mut |s| self.control.sight(&s));
         self.control.observe(&record);
         self.digest = self
             .digest
@@ -204,11 +232,13 @@ impl World {
                 let latency = Duration::from_millis(u64::from(8 * cost));
                 if served {
                     fate.served += 1;
-                    self.meter.finished(record.activity, Outcome::Served, latency, latency);
+                    self.meter
+                        .finished(record.activity, Outcome::Served, latency, latency);
                 } else {
                     fate.failed += 1;
                     let waited = Duration::from_secs(3);
-                    self.meter.finished(record.activity, Outcome::OriginBusy, waited, latency);
+                    self.meter
+                        .finished(record.activity, Outcome::OriginBusy, waited, latency);
                 }
             }
             Verdict::Challenge => fate.challenged += u64::from(record.reason == Reason::Unproven),
@@ -285,9 +315,13 @@ pub fn browser(agent: u32, page: bool) -> Vec<(String, String)> {
 
 /// What a scripting library sends.
 pub fn script() -> Vec<(String, String)> {
-    [("user-agent", "fetcher/1.0"), ("accept", "*/*"), ("accept-encoding", "gzip")]
-        .map(|(n, v)| (n.to_owned(), v.to_owned()))
-        .to_vec()
+    [
+        ("user-agent", "fetcher/1.0"),
+        ("accept", "*/*"),
+        ("accept-encoding", "gzip"),
+    ]
+    .map(|(n, v)| (n.to_owned(), v.to_owned()))
+    .to_vec()
 }
 
 struct Listed<'a>(&'a [(&'a str, &'a str)]);

@@ -1,0 +1,463 @@
+//! What the gate does to visitors of all kinds while procedures are engaged.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use portcullis_gate::{Answer, Decision, Policy, Request, Secret, Tables, decide};
+use portcullis_model::{
+    ActivityConfig, ActivityId, ChallengeKind, Condition, Config, Feature, Measure, OriginConfig,
+    PathPattern, PlatformConfig, PlatformId, Procedure, ProcedureId, Reason, RequestPattern, Scope,
+    Signature, SourceKey, SourceLimits, Tier, Time, TokenState, WallTime,
+};
+use proptest::prelude::*;
+
+const WALL: WallTime = WallTime(1_800_000_000_000);
+
+fn config() -> Config {
+    let origin = OriginConfig::new("127.0.0.1".into(), 3000);
+    let address = "127.0.0.1:8080".parse().expect("an address");
+    let mut config = Config::for_origin(address, origin.clone());
+    let activity = |name: &str, tier, pattern: &str, challenge| ActivityConfig {
+        name: name.into(),
+        tier,
+        matches: vec![RequestPattern {
+            method: None,
+            path: PathPattern::Prefix(pattern.into()),
+        }],
+        challenge,
+    };
+    config.platforms = vec![PlatformConfig {
+        name: "campaign".into(),
+        hosts: vec!["example.org".into()],
+        origin,
+        activities: vec![
+            activity("donate", Tier::Essential, "/donate", true),
+            activity("webhook", Tier::Essential, "/hooks/", false),
+            activity("search", Tier::Optional, "/search", true),
+            ActivityConfig::everything_else(),
+        ],
+    }];
+    config
+}
+
+struct Gate {
+    policy: Policy,
+    tables: Tables,
+    now: Time,
+    wall: WallTime,
+}
+
+impl Gate {
+    fn with(measures: &[Measure]) -> Self {
+        let secret = Secret::new(&[9; 32]);
+        let policy = Policy::new(Arc::new(config()), secret.clone());
+        let procedures: Vec<_> = measures
+            .iter()
+            .zip(1..)
+            .map(|(measure, id)| Procedure {
+                id: ProcedureId(NonZeroU32::new(id).expect("not zero")),
+                scope: Scope {
+                    platform: PlatformId(0),
+                    activity: None,
+                },
+                measure: measure.clone(),
+                reason: "a test".into(),
+                engaged: WALL,
+                expires: Time::from_secs(600),
+            })
+            .collect();
+        Self {
+            policy: policy.with_procedures(&procedures),
+            tables: Tables::new(1_024, secret),
+            now: Time::from_secs(1),
+            wall: WALL,
+        }
+    }
+
+    fn pass(&mut self, span: Duration) {
+        self.now = self.now + span;
+        self.wall = self.wall + span;
+    }
+
+    fn ask(&self, visitor: &Visitor, method: &str, url: &str) -> Decision {
+        let (path, query) = url
+            .split_once('?')
+            .map_or((url, None), |(p, q)| (p, Some(q)));
+        let mut fields = vec![("user-agent", visitor.agent), ("accept", visitor.accept)];
+        if let Some(cookie) = &visitor.cookie {
+            fields.push(("cookie", cookie));
+        }
+        let request = Request {
+            source: SourceKey::of([192, 0, 2, visitor.address].into()),
+            host: "example.org",
+            method,
+            path,
+            query,
+            secure: true,
+            fields: &fields.as_slice(),
+        };
+        decide(&self.policy, &self.tables, &request, self.now, self.wall)
+    }
+}
+
+#[derive(Clone)]
+struct Visitor {
+    address: u8,
+    agent: &'static str,
+    accept: &'static str,
+    keeps_cookies: bool,
+    cookie: Option<String>,
+}
+
+fn browser() -> Visitor {
+    Visitor {
+        address: 7,
+        agent: "Mozilla/5.0",
+        accept: "text/html,*/*;q=0.8",
+        keeps_cookies: true,
+        cookie: None,
+    }
+}
+
+/// Follows redirects and wait pages as a browser without JavaScript does, and returns the last
+/// decision with the number of round trips.
+fn browse(gate: &mut Gate, visitor: &mut Visitor, method: &str, url: &str) -> (Decision, u32) {
+    let mut url = url.to_owned();
+    for trips in 1..=8 {
+        gate.pass(Duration::from_millis(20));
+        let decision = gate.ask(visitor, method, &url);
+        match &decision.answer {
+            Answer::Redirect { location, cookie } => {
+                if visitor.keeps_cookies
+                    && let Some(cookie) = cookie
+                {
+                    visitor.cookie = cookie.split(';').next().map(str::to_owned);
+                }
+                url.clone_from(location);
+            }
+            Answer::WaitPage {
+                seconds,
+                continue_to,
+            } => {
+                gate.pass(Duration::from_secs(u64::from(*seconds)));
+                url.clone_from(continue_to);
+            }
+            Answer::Forward { .. } | Answer::Refuse { .. } => return (decision, trips),
+        }
+    }
+    panic!("a redirect loop");
+}
+
+fn tightened() -> Measure {
+    Measure::TightenSources {
+        limits: SourceLimits {
+            requests_per_second: 5,
+            burst: 10,
+            connections: 4,
+        },
+        header_deadline: Duration::from_secs(2),
+    }
+}
+
+#[test]
+fn an_ordinary_request_is_forwarded_untouched() {
+    let decision = Gate::with(&[]).ask(&browser(), "GET", "/");
+    assert_eq!(decision.record.reason, Reason::Ordinary);
+    assert_eq!(
+        decision.answer,
+        Answer::Forward {
+            strip_pass: false,
+            cookie: None
+        }
+    );
+}
+
+#[test]
+fn an_unknown_host_is_refused() {
+    let gate = Gate::with(&[]);
+    let none: [(&str, &str); 0] = [];
+    let request = Request {
+        source: SourceKey::of([192, 0, 2, 1].into()),
+        host: "other.example",
+        method: "GET",
+        path: "/",
+        query: None,
+        secure: false,
+        fields: &none,
+    };
+    let decision = decide(&gate.policy, &gate.tables, &request, gate.now, gate.wall);
+    assert_eq!(decision.record.reason, Reason::UnknownHost);
+}
+
+#[test]
+fn a_flooding_source_is_refused_on_an_ordinary_day_too() {
+    let gate = Gate::with(&[]);
+    let reasons: Vec<_> = (0..1_200)
+        .map(|_| gate.ask(&browser(), "GET", "/").record.reason)
+        .collect();
+    assert_eq!(
+        reasons.iter().filter(|r| **r == Reason::Ordinary).count(),
+        1_000
+    );
+    assert_eq!(reasons.last(), Some(&Reason::SourceRate));
+}
+
+#[test]
+fn a_signature_refuses_what_it_names_and_nothing_else() {
+    let plain = Gate::with(&[]);
+    let look = plain.ask(&browser(), "GET", "/search?q=1").record.features;
+    let conditions = [Feature::Path, Feature::QueryNames]
+        .map(|feature| Condition {
+            feature,
+            value: look.get(feature),
+        })
+        .to_vec();
+    let gate = Gate::with(&[Measure::RefuseSignature(Signature { conditions })]);
+    assert_eq!(
+        gate.ask(&browser(), "GET", "/search?q=2").record.reason,
+        Reason::Signature
+    );
+    assert_eq!(
+        gate.ask(&browser(), "GET", "/search?page=2").record.reason,
+        Reason::Ordinary
+    );
+    assert_eq!(
+        gate.ask(&browser(), "GET", "/donate").record.reason,
+        Reason::Ordinary
+    );
+}
+
+#[test]
+fn an_expired_procedure_is_ignored_even_if_nobody_removes_it() {
+    let mut gate = Gate::with(&[Measure::Shed(Tier::Important)]);
+    assert_eq!(gate.ask(&browser(), "GET", "/").record.reason, Reason::Shed);
+    gate.pass(Duration::from_secs(600));
+    assert_eq!(
+        gate.ask(&browser(), "GET", "/").record.reason,
+        Reason::Ordinary
+    );
+}
+
+#[test]
+fn optional_activities_are_shed_before_essential_ones() {
+    let gate = Gate::with(&[Measure::Shed(Tier::Optional)]);
+    assert_eq!(
+        gate.ask(&browser(), "GET", "/search").record.reason,
+        Reason::Shed
+    );
+    assert_eq!(
+        gate.ask(&browser(), "GET", "/").record.reason,
+        Reason::Ordinary
+    );
+    let gate = Gate::with(&[Measure::Shed(Tier::Important)]);
+    assert_eq!(gate.ask(&browser(), "GET", "/").record.reason, Reason::Shed);
+    assert_eq!(
+        gate.ask(&browser(), "GET", "/donate").record.reason,
+        Reason::Ordinary
+    );
+}
+
+#[test]
+fn an_echo_costs_a_browser_one_visit_and_then_nothing() {
+    let mut gate = Gate::with(&[Measure::Challenge(ChallengeKind::Echo)]);
+    let mut visitor = browser();
+    let (first, trips) = browse(&mut gate, &mut visitor, "GET", "/news?page=2");
+    assert_eq!(first.record.reason, Reason::TokenHeld);
+    // Out to fetch the token, back with it, and on to the clean address.
+    assert_eq!(trips, 3);
+    assert_eq!(
+        first.answer,
+        Answer::Forward {
+            strip_pass: false,
+            cookie: None
+        }
+    );
+    let (second, trips) = browse(&mut gate, &mut visitor, "GET", "/");
+    assert_eq!((second.record.reason, trips), (Reason::TokenHeld, 1));
+}
+
+#[test]
+fn a_visitor_without_cookies_gets_through_each_time() {
+    for kind in [ChallengeKind::Echo, ChallengeKind::Wait] {
+        let mut gate = Gate::with(&[Measure::Challenge(kind)]);
+        let mut visitor = Visitor {
+            keeps_cookies: false,
+            ..browser()
+        };
+        for _ in 0..3 {
+            let (decision, _) = browse(&mut gate, &mut visitor, "GET", "/news?page=2");
+            assert_eq!(decision.record.reason, Reason::TokenHeld, "{kind:?}");
+            let Answer::Forward { strip_pass, .. } = decision.answer else {
+                panic!("forwarded")
+            };
+            assert!(strip_pass, "the origin never sees the gate's parameter");
+        }
+    }
+}
+
+#[test]
+fn a_form_survives_every_challenge() {
+    for kind in [ChallengeKind::Echo, ChallengeKind::Wait] {
+        let mut gate = Gate::with(&[Measure::Challenge(kind)]);
+        let (decision, trips) = browse(&mut gate, &mut browser(), "POST", "/donate");
+        // A 307 keeps the method and the body; no page stands in between.
+        assert_eq!(
+            (decision.record.reason, trips),
+            (Reason::TokenHeld, 2),
+            "{kind:?}"
+        );
+    }
+}
+
+#[test]
+fn a_wait_must_be_waited_out() {
+    let mut gate = Gate::with(&[Measure::Challenge(ChallengeKind::Wait)]);
+    let visitor = browser();
+    let Answer::WaitPage { continue_to, .. } = gate.ask(&visitor, "GET", "/").answer else {
+        panic!("a wait page")
+    };
+    gate.pass(Duration::from_secs(1));
+    let early = gate.ask(&visitor, "GET", &continue_to);
+    assert!(matches!(early.answer, Answer::WaitPage { .. }), "{early:?}");
+    gate.pass(Duration::from_secs(3));
+    let late = gate.ask(&visitor, "GET", &continue_to);
+    assert!(matches!(late.answer, Answer::Redirect { .. }), "{late:?}");
+}
+
+#[test]
+fn an_echo_does_not_buy_a_page_when_a_wait_is_asked() {
+    let mut gate = Gate::with(&[Measure::Challenge(ChallengeKind::Echo)]);
+    let mut visitor = browser();
+    browse(&mut gate, &mut visitor, "GET", "/");
+    let siege = Gate::with(&[Measure::Challenge(ChallengeKind::Wait)]);
+    let decision = siege.ask(&visitor, "GET", "/");
+    assert!(
+        matches!(decision.answer, Answer::WaitPage { .. }),
+        "{decision:?}"
+    );
+}
+
+#[test]
+fn a_payment_webhook_is_never_challenged() {
+    let gate = Gate::with(&[Measure::Challenge(ChallengeKind::Wait), tightened()]);
+    let decision = gate.ask(&browser(), "POST", "/hooks/paid");
+    assert_eq!(decision.record.reason, Reason::Exempt);
+    assert_eq!(decision.record.activity, ActivityId(1));
+}
+
+#[test]
+fn a_token_is_a_budget_and_not_a_pass() {
+    let mut gate = Gate::with(&[Measure::Challenge(ChallengeKind::Echo)]);
+    let mut visitor = browser();
+    browse(&mut gate, &mut visitor, "GET", "/");
+    let served = (0..1_000)
+        .filter(|_| gate.ask(&visitor, "GET", "/").record.reason == Reason::TokenHeld)
+        .count();
+    assert!(served <= 120, "{served}");
+    gate.pass(Duration::from_secs(10));
+    assert_eq!(
+        gate.ask(&visitor, "GET", "/").record.reason,
+        Reason::TokenHeld
+    );
+}
+
+#[test]
+fn an_office_behind_one_address_is_not_locked_out() {
+    let mut gate = Gate::with(&[tightened()]);
+    let mut office: Vec<Visitor> = (0..30).map(|_| browser()).collect();
+    for person in &mut office {
+        for url in ["/", "/style.css", "/logo.svg", "/news"] {
+            let (decision, _) = browse(&mut gate, person, "GET", url);
+            assert!(
+                matches!(decision.record.reason, Reason::Ordinary | Reason::TokenHeld),
+                "{decision:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_bot_that_ignores_redirects_gets_its_address_rate_and_no_more() {
+    let gate = Gate::with(&[tightened()]);
+    let forwarded = (0..500)
+        .filter(|_| gate.ask(&browser(), "GET", "/").record.reason == Reason::Ordinary)
+        .count();
+    assert_eq!(forwarded, 10);
+    assert_eq!(
+        gate.ask(&browser(), "GET", "/").record.reason,
+        Reason::SourceRate
+    );
+}
+
+#[test]
+fn a_borrowed_token_is_worth_nothing_far_away() {
+    let mut gate = Gate::with(&[Measure::Challenge(ChallengeKind::Echo)]);
+    let mut visitor = browser();
+    browse(&mut gate, &mut visitor, "GET", "/");
+    let thief = Visitor {
+        agent: "another browser",
+        ..visitor
+    };
+    let decision = gate.ask(&thief, "GET", "/");
+    assert_eq!(decision.record.reason, Reason::Unproven);
+    assert_eq!(decision.record.token, TokenState::Invalid);
+}
+
+#[test]
+fn a_redirect_never_leads_to_another_host() {
+    let gate = Gate::with(&[Measure::Challenge(ChallengeKind::Echo)]);
+    let Answer::Redirect { location, .. } = gate.ask(&browser(), "GET", "//evil.example/x").answer
+    else {
+        panic!("a redirect")
+    };
+    assert!(location.starts_with("/.//evil.example/x?"), "{location}");
+}
+
+#[test]
+fn deadlines_and_connections_tighten_with_the_procedure() {
+    let gate = Gate::with(&[tightened()]);
+    assert_eq!(
+        gate.policy.header_deadline(gate.now),
+        Duration::from_secs(2)
+    );
+    assert_eq!(gate.policy.source_connections(gate.now), 4);
+    let later = gate.now + Duration::from_secs(600);
+    assert_eq!(gate.policy.source_connections(later), 256);
+}
+
+fn measures() -> impl Strategy<Value = Vec<Measure>> {
+    let measure = prop_oneof![
+        Just(tightened()),
+        Just(Measure::Challenge(ChallengeKind::Echo)),
+        Just(Measure::Challenge(ChallengeKind::Wait)),
+        Just(Measure::Shed(Tier::Optional)),
+    ];
+    prop::collection::vec(measure, 0..3)
+}
+
+proptest! {
+    #[test]
+    fn whoever_follows_what_the_gate_says_comes_to_an_end(
+        measures in measures(),
+        keeps_cookies: bool,
+        page: bool,
+        urls in prop::collection::vec("/[a-z]{0,3}(\\?[a-z]=[0-9])?", 1..12),
+        method in prop_oneof![Just("GET"), Just("POST"), Just("HEAD")],
+    ) {
+        let mut gate = Gate::with(&measures);
+        let accept = if page { "text/html" } else { "*/*" };
+        let mut visitor = Visitor { keeps_cookies, accept, ..browser() };
+        for url in urls {
+            // `browse` panics on a redirect loop.
+            browse(&mut gate, &mut visitor, method, &url);
+        }
+    }
+
+    #[test]
+    fn the_same_inputs_give_the_same_decision(url in "/[a-z?=&]{0,12}") {
+        let decide = || Gate::with(&[tightened(), Measure::Challenge(ChallengeKind::Wait)])
+            .ask(&browser(), "GET", &url);
+        prop_assert_eq!(decide(), decide());
+    }
+}
