@@ -9,6 +9,25 @@ use std::path::PathBuf;
 
 use crate::{Network, SourceLimits, Tier};
 
+mod agreement;
+mod host;
+mod keys;
+mod nearest;
+mod origin;
+mod pattern;
+mod problem;
+mod read;
+mod reference;
+mod scalar;
+mod schema;
+mod syntax;
+mod table;
+mod tables;
+mod value;
+
+pub use origin::parse_origin;
+pub use problem::{Problem, Problems};
+
 /// Everything an operator can say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {

@@ -1,1 +1,57 @@
-fn main() {}
+//! The command line, and the wiring: the one place that knows every room.
+
+mod check;
+mod cli;
+mod control_loop;
+mod drill;
+mod evidence;
+mod pages;
+mod recorder;
+mod replay;
+mod run;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// The command did its work and the answer is no: a score card under its floors, a statement that
+/// the evidence does not support, a folder that does not verify.
+const ANSWER_IS_NO: u8 = 1;
+/// The command could not do its work (`EX_USAGE` and its kin are for shells; people read the text).
+const COULD_NOT: u8 = 2;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    let answer = match cli.command {
+        cli::Command::Run(arguments) => run::run(&arguments),
+        cli::Command::Check(arguments) => check::check(&arguments),
+        cli::Command::Drill(arguments) => drill::drill(&arguments),
+        cli::Command::Replay(arguments) => replay::replay(&arguments),
+        cli::Command::Incident(arguments) => evidence::incident(&arguments),
+        cli::Command::Statement(arguments) => evidence::statement(&arguments),
+        cli::Command::Report(arguments) => evidence::report(&arguments),
+        cli::Command::Receipt(arguments) => evidence::receipt(&arguments),
+        cli::Command::Verify(arguments) => evidence::verify(&arguments),
+    };
+    match answer {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(ANSWER_IS_NO),
+        Err(error) => {
+            eprintln!("portcullis: {}", chain(&error));
+            ExitCode::from(COULD_NOT)
+        }
+    }
+}
+
+/// An error with its causes, each said once: many causes already stand in the sentence above them.
+fn chain(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1) {
+        let cause = cause.to_string();
+        if !text.contains(&cause) {
+            text.push_str("\n  because ");
+            text.push_str(&cause);
+        }
+    }
+    text
+}

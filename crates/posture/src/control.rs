@@ -98,11 +98,6 @@ impl Control {
         self.names.facts()
     }
 
-    /// The watch, for its baselines.
-    pub fn watch(&mut self) -> &mut Watch {
-        &mut self.watch
-    }
-
     /// Takes one request's record.
     pub fn observe(&mut self, record: &Record) {
         self.watch.observe(record);
@@ -161,6 +156,40 @@ impl Control {
         if changed {
             out.push(Action::Engage(self.engaged().cloned().collect()));
         }
+    }
+
+    /// Goes over to a new configuration. Baselines stay with activities of the same name;
+    /// procedures and waves stay with platforms whose activities are unchanged, and are released
+    /// on the others.
+    pub fn reload(&mut self, config: Arc<Config>, now: Time, wall: WallTime, out: &mut Vec<Action>) {
+        self.finish(wall, out);
+        let resume = Resume { procedures: self.next_procedure.get() - 1, waves: BTreeMap::new() };
+        let mut old = core::mem::replace(self, Self::new(config, wall, &resume));
+        self.last = old.last;
+        for at in 0..old.postures.len() {
+            let platform = PlatformId(at as u16);
+            let (before, after) = (old.names.list(platform), self.names.list(platform));
+            if before == after {
+                core::mem::swap(&mut self.postures[at], &mut old.postures[at]);
+                continue;
+            }
+            let mut context = Context {
+                settings: &self.config.posture,
+                names: &old.names,
+                now,
+                wall,
+                next_procedure: &mut self.next_procedure,
+            };
+            old.postures[at].release_all(&mut context, "the configuration changed", out);
+        }
+        let kept: BTreeMap<_, _> =
+            old.names.everything().into_iter().zip(old.watch.baselines().cloned()).collect();
+        for (at, name) in self.names.everything().into_iter().enumerate() {
+            if let Some(baseline) = kept.get(&name) {
+                self.watch.restore(ActivityId(at as u16), baseline.clone());
+            }
+        }
+        out.push(Action::Engage(self.engaged().cloned().collect()));
     }
 
     /// Closes every tally: the last events before the gate stops.

@@ -383,6 +383,12 @@ impl PlatformPosture {
         self.dirty = true;
     }
 
+    pub(crate) fn release_all(&mut self, context: &mut Context<'_>, reason: &str, out: &mut Vec<Action>) {
+        while !self.engaged.is_empty() {
+            self.release(context, 0, reason, out);
+        }
+    }
+
     /// While the attack goes on, what is engaged stays engaged.
     fn renew(&mut self, context: &Context<'_>) {
         let expiry = context.settings.expiry;

@@ -1,0 +1,290 @@
+//! The ledger in a real folder: who may write, who may read meanwhile, and what the files look like.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::fs;
+
+use portcullis_ledger::verify::{self, OldCheckpoint};
+use portcullis_ledger::{Error, Ledger, Reader, disk::Folder, manifest};
+use support::entry;
+
+fn fill(ledger: &mut Ledger, count: u64) {
+    for _ in 0..count {
+        let next = ledger.size() + ledger.staged() as u64;
+        ledger.append(&entry(next)).unwrap();
+    }
+    ledger.commit().unwrap();
+}
+
+#[test]
+fn there_is_one_writer_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = Ledger::create(folder.path(), "one.example", &[1; 32]).unwrap();
+    let error = Ledger::open(folder.path()).unwrap_err();
+    assert!(matches!(error, Error::InUse { .. }), "{error}");
+    drop(first);
+    assert!(Ledger::open(folder.path()).is_ok());
+}
+
+#[test]
+fn a_folder_that_is_no_ledger_is_neither_opened_nor_overwritten_nor_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let nowhere = folder.path().join("nowhere");
+    assert!(matches!(
+        Ledger::open(&nowhere),
+        Err(Error::NotALedger { .. })
+    ));
+    assert!(!nowhere.exists());
+    fs::write(folder.path().join("thesis.txt"), "years of work").unwrap();
+    let error = Ledger::create(folder.path(), "one.example", &[1; 32]).unwrap_err();
+    assert!(error.to_string().contains("thesis.txt"), "{error}");
+}
+
+#[test]
+fn opening_or_creating_does_the_right_one_and_minds_the_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut ledger = Ledger::open_or_create(folder.path(), "one.example", &[1; 32]).unwrap();
+    fill(&mut ledger, 3);
+    let vkey = ledger.verifier();
+    drop(ledger);
+    let ledger = Ledger::open_or_create(folder.path(), "one.example", &[2; 32]).unwrap();
+    assert_eq!((ledger.size(), ledger.verifier()), (3, vkey));
+    assert!(ledger.recovery().is_clean());
+    drop(ledger);
+    let error = Ledger::open_or_create(folder.path(), "two.example", &[2; 32]).unwrap_err();
+    assert!(matches!(error, Error::OtherLog { .. }), "{error}");
+}
+
+#[cfg(unix)]
+#[test]
+fn the_secret_key_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    drop(Ledger::create(folder.path(), "one.example", &[7; 32]).unwrap());
+    let key = folder.path().join("key");
+    assert_eq!(fs::read(&key).unwrap(), [7; 32]);
+    assert_eq!(
+        fs::metadata(&key).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+    let report = verify::folder(folder.path(), None, None).unwrap();
+    assert!(report.is_sound());
+    assert!(
+        report
+            .notes
+            .iter()
+            .any(|note| note.what.contains("secret key")),
+        "{report}"
+    );
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    let report = verify::folder(folder.path(), None, None).unwrap();
+    assert!(
+        report
+            .notes
+            .iter()
+            .any(|note| note.what.contains("chmod 600")),
+        "{report}"
+    );
+}
+
+#[test]
+fn an_entry_holds_at_most_65_535_bytes_and_may_be_empty() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut ledger = Ledger::create(folder.path(), "one.example", &[1; 32]).unwrap();
+    let error = ledger.append(&vec![b'x'; 65_536]).unwrap_err();
+    assert!(
+        matches!(error, Error::EntryTooLarge { bytes: 65_536 }),
+        "{error}"
+    );
+    ledger.append(&vec![b'x'; 65_535]).unwrap();
+    ledger.append(b"").unwrap();
+    ledger.commit().unwrap();
+    let reader = Ledger::read(folder.path()).unwrap();
+    assert_eq!(reader.entry(0).unwrap().len(), 65_535);
+    assert_eq!(reader.entry(1).unwrap(), b"");
+    assert!(
+        verify::folder(folder.path(), None, None)
+            .unwrap()
+            .is_sound()
+    );
+}
+
+#[test]
+fn a_reader_keeps_its_view_while_the_writer_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut ledger = Ledger::create(folder.path(), "one.example", &[1; 32]).unwrap();
+    fill(&mut ledger, 10);
+    let reader = Ledger::read(folder.path()).unwrap();
+    // Enough commits that the version of the reader's tile is long gone, and then the bundle full.
+    for _ in 0..40 {
+        fill(&mut ledger, 1);
+    }
+    assert_eq!(reader.entries().count(), 10);
+    fill(&mut ledger, 300);
+    let entries: Vec<_> = reader.entries().map(|found| found.unwrap()).collect();
+    assert_eq!(entries.len(), 10);
+    assert!(
+        entries
+            .iter()
+            .all(|(index, content)| *content == entry(*index))
+    );
+    let proof = reader.prove_inclusion(9).unwrap();
+    let leaf = portcullis_ledger::Hash::of_leaf(&entry(9));
+    assert_eq!(proof.verify(leaf, reader.verifier()).unwrap().size(), 10);
+    assert!(matches!(
+        reader.prove_inclusion(10),
+        Err(Error::NoSuchEntry {
+            index: 10,
+            size: 10
+        })
+    ));
+}
+
+#[test]
+fn readers_and_verifiers_work_beside_a_busy_writer() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_owned();
+    let mut ledger = Ledger::create(&path, "one.example", &[1; 32]).unwrap();
+    fill(&mut ledger, 1);
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for round in 0..150 {
+                fill(&mut ledger, 1 + round % 7);
+            }
+        });
+        let mut last = 0;
+        while !writer.is_finished() {
+            let reader = Reader::open(Folder::new(&path)).unwrap();
+            assert!(reader.size() >= last);
+            last = reader.size();
+            let mut count = 0;
+            for found in reader.entries() {
+                let (index, content) = found.unwrap();
+                assert_eq!(content, entry(index));
+                count += 1;
+            }
+            assert_eq!(count, last);
+            reader.prove_inclusion(last - 1).unwrap();
+            match verify::folder(&path, None, None) {
+                Ok(report) => assert!(report.is_sound(), "{report}"),
+                Err(error) => assert!(matches!(error, Error::Changing), "{error}"),
+            }
+        }
+    });
+    assert!(verify::folder(&path, None, None).unwrap().is_sound());
+}
+
+#[test]
+fn at_most_sixteen_partial_versions_of_a_tile_are_kept_and_none_of_a_full_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut ledger = Ledger::create(folder.path(), "one.example", &[1; 32]).unwrap();
+    for _ in 0..60 {
+        fill(&mut ledger, 1);
+    }
+    let versions = folder.path().join("tile/entries/000.p");
+    assert_eq!(fs::read_dir(&versions).unwrap().count(), 16);
+    fill(&mut ledger, 200);
+    assert!(!versions.exists());
+    assert!(folder.path().join("tile/entries/000").exists());
+}
+
+#[test]
+fn the_log_must_continue_from_a_checkpoint_that_someone_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut ledger =
+        Ledger::create(&folder.path().join("ledger"), "one.example", &[1; 32]).unwrap();
+    fill(&mut ledger, 7);
+    let kept = folder.path().with_extension("checkpoint");
+    fs::write(&kept, ledger.checkpoint().note()).unwrap();
+    let old = OldCheckpoint::read(&kept).unwrap();
+    fs::remove_file(kept).unwrap();
+    fill(&mut ledger, 300);
+    let report = verify::folder(folder.path(), None, Some(&old)).unwrap();
+    assert!(report.is_sound(), "{report}");
+    assert_eq!(
+        report.since.map(|since| (since.size, since.continued)),
+        Some((7, true))
+    );
+
+    // The same key over another history.
+    let other = tempfile::tempdir().unwrap();
+    let mut ledger = Ledger::create(other.path(), "one.example", &[1; 32]).unwrap();
+    fill(&mut ledger, 3);
+    let report = verify::folder(other.path(), None, Some(&old)).unwrap();
+    assert!(!report.is_sound());
+    assert!(
+        report.faults[0].what.contains("entries were removed"),
+        "{report}"
+    );
+    ledger.append(b"something else").unwrap();
+    ledger.commit().unwrap();
+    fill(&mut ledger, 30);
+    let report = verify::folder(other.path(), None, Some(&old)).unwrap();
+    assert!(
+        report.faults[0].what.contains("were others then"),
+        "{report}"
+    );
+}
+
+#[test]
+fn a_manifest_lists_every_file_but_the_writers_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut ledger =
+        Ledger::create(&folder.path().join("ledger"), "one.example", &[1; 32]).unwrap();
+    fill(&mut ledger, 2);
+    fs::write(folder.path().join("score card.txt"), "99%").unwrap();
+    fs::write(
+        folder.path().join("key"),
+        "no secret: it stands in no ledger",
+    )
+    .unwrap();
+    let listed = manifest::write(folder.path(), ledger.signer()).unwrap();
+    let text = fs::read_to_string(folder.path().join("manifest.note")).unwrap();
+    let paths: Vec<&str> = text
+        .lines()
+        .skip(2)
+        .map_while(|line| line.split_once("  "))
+        .map(|(_, path)| path)
+        .collect();
+    let expected = [
+        "key",
+        "ledger/checkpoint",
+        "ledger/format",
+        "ledger/journal",
+        "ledger/tile/0/000.p/2",
+        "ledger/tile/entries/000.p/2",
+        "ledger/vkey",
+        "score card.txt",
+    ];
+    assert_eq!(paths, expected);
+    assert_eq!(listed, expected.len() as u64);
+    let found = manifest::check(folder.path(), &ledger.verifier()).unwrap();
+    assert_eq!((found.files, found.differences.len()), (listed, 0));
+    fs::write(folder.path().join("score card.txt"), "100%").unwrap();
+    fs::write(folder.path().join("later.txt"), "").unwrap();
+    fs::remove_file(folder.path().join("key")).unwrap();
+    let found = manifest::check(folder.path(), &ledger.verifier()).unwrap();
+    let named: Vec<&str> = found
+        .differences
+        .iter()
+        .map(|one| one.file.as_str())
+        .collect();
+    assert_eq!(named, ["later.txt", "score card.txt", "key"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_symbolic_link_is_named_and_not_followed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut ledger = Ledger::create(folder.path(), "one.example", &[1; 32]).unwrap();
+    fill(&mut ledger, 2);
+    std::os::unix::fs::symlink("/", folder.path().join("tile/root")).unwrap();
+    let report = verify::folder(folder.path(), None, None).unwrap();
+    assert_eq!(report.faults.len(), 1, "{report}");
+    assert_eq!(report.faults[0].file, "tile/root");
+    assert!(matches!(
+        manifest::write(folder.path(), ledger.signer()),
+        Err(Error::Unlistable { .. })
+    ));
+}

@@ -1,0 +1,219 @@
+//! What can be said on the command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use portcullis_model::{OriginConfig, parse_origin};
+
+/// A gate in front of your own web platforms, and the honest account of what happened.
+///
+/// Under attack it lowers itself, keeps people coming through, and raises itself again; what it
+/// did and saw stands in a signed log that anyone can check.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Put the gate in front of your site.
+    Run(RunArguments),
+    /// Check a configuration file, and say where and how to mend it.
+    Check(CheckArguments),
+    /// Rehearse an attack on a demonstration site, without and with the gate.
+    Drill(DrillArguments),
+    /// Run recorded access logs through the same eyes.
+    Replay(ReplayArguments),
+    /// List incidents, or show the timeline of one.
+    Incident(IncidentArguments),
+    /// Say what the evidence supports, or check what somebody wants to say.
+    Statement(StatementArguments),
+    /// Answer the NCSC's nine questions, ready to paste.
+    Report(ReportArguments),
+    /// Record that somebody was told: a statement may say so only with a receipt.
+    Receipt(ReceiptArguments),
+    /// Check a folder of evidence: signatures, tree and proofs.
+    Verify(VerifyArguments),
+}
+
+#[derive(Debug, Args)]
+pub struct RunArguments {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["listen", "origin"])]
+    pub config: Option<PathBuf>,
+    /// Where visitors connect, without a configuration file.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+    /// The server to protect, without a configuration file: http://HOST:PORT.
+    #[arg(long, value_name = "URL", value_parser = parse_origin, required_unless_present = "config")]
+    pub origin: Option<OriginConfig>,
+    /// Where operators look, instead of what the configuration says.
+    #[arg(long, value_name = "ADDRESS")]
+    pub operator: Option<SocketAddr>,
+    /// The folder of the ledger, instead of what the configuration says.
+    #[arg(long, value_name = "FOLDER")]
+    pub ledger: Option<PathBuf>,
+    /// Mark everything that is recorded as a rehearsal.
+    #[arg(long)]
+    pub rehearsal: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct CheckArguments {
+    /// The configuration file.
+    #[arg(value_name = "FILE", required_unless_present = "schema")]
+    pub file: Option<PathBuf>,
+    /// Print the JSON Schema of configuration files instead.
+    #[arg(long)]
+    pub schema: bool,
+    /// Answer in JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct DrillArguments {
+    /// What to rehearse.
+    #[arg(long, default_value = "campaign-day")]
+    pub scenario: String,
+    /// The seed of its traffic: the same seed sends the same requests.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// The folder for the results; must not hold results already.
+    #[arg(long, value_name = "FOLDER", default_value = "drill-results")]
+    pub out: PathBuf,
+    /// Rehearse only against this address (loopback alone), which is up already.
+    #[arg(long, value_name = "URL")]
+    pub target: Option<String>,
+    /// Print the score card in JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ReplayArguments {
+    /// Access logs, in order: Nginx or Apache combined format or Caddy JSON, plain or gzip.
+    /// `-` is standard input.
+    #[arg(value_name = "LOG", required = true)]
+    pub logs: Vec<PathBuf>,
+    /// The configuration to replay with; else one platform with every default.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The files hold requests per minute (`minute,requests` lines), not single requests.
+    #[arg(long)]
+    pub minutes: bool,
+    /// Write the plot (SVG) here.
+    #[arg(long, value_name = "FILE")]
+    pub plot: Option<PathBuf>,
+    /// Answer in JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Where the evidence is.
+#[derive(Debug, Args)]
+pub struct LedgerArguments {
+    /// The folder of the ledger, or a folder of results that holds one.
+    #[arg(long, value_name = "FOLDER", default_value = "ledger")]
+    pub ledger: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct IncidentArguments {
+    /// The incident to show (`latest` is one); without it, all are listed.
+    #[arg(value_name = "INCIDENT")]
+    pub incident: Option<String>,
+    #[command(flatten)]
+    pub ledger: LedgerArguments,
+    /// Answer in JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Text,
+    Json,
+    Html,
+}
+
+#[derive(Debug, Args)]
+pub struct StatementArguments {
+    /// The incident.
+    #[arg(value_name = "INCIDENT", default_value = "latest")]
+    pub incident: String,
+    #[command(flatten)]
+    pub ledger: LedgerArguments,
+    /// Check this text, sentence by sentence, instead of writing a statement. `-` is standard
+    /// input.
+    #[arg(long, value_name = "FILE")]
+    pub check: Option<PathBuf>,
+    /// How to answer.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// Answer in JSON: the same as `--format json`.
+    #[arg(long)]
+    pub json: bool,
+    /// Your organisation's name, for the heading.
+    #[arg(long, value_name = "NAME")]
+    pub organisation: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct ReportArguments {
+    /// The incident.
+    #[arg(value_name = "INCIDENT", default_value = "latest")]
+    pub incident: String,
+    #[command(flatten)]
+    pub ledger: LedgerArguments,
+    /// How to answer.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// Answer in JSON: the same as `--format json`.
+    #[arg(long)]
+    pub json: bool,
+    /// Your organisation's name.
+    #[arg(long, value_name = "NAME")]
+    pub organisation: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct ReceiptArguments {
+    /// Who was told, for example NCSC.
+    #[arg(long, value_name = "NAME")]
+    pub to: String,
+    /// How, for example `web form`.
+    #[arg(long, value_name = "HOW")]
+    pub channel: String,
+    /// The reference that they gave.
+    #[arg(long, value_name = "REFERENCE")]
+    pub reference: String,
+    /// When (RFC 3339); else now.
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<String>,
+    /// The document that was sent: its SHA-256 is recorded, not its content.
+    #[arg(long, value_name = "FILE")]
+    pub document: Option<PathBuf>,
+    #[command(flatten)]
+    pub ledger: LedgerArguments,
+}
+
+#[derive(Debug, Args)]
+pub struct VerifyArguments {
+    /// The folder.
+    #[arg(value_name = "FOLDER")]
+    pub folder: PathBuf,
+    /// The log's key as you were told it, or a file that holds it. Without it, the folder's own
+    /// key is used, which shows only that the folder is consistent with itself.
+    #[arg(long, value_name = "VKEY")]
+    pub key: Option<String>,
+    /// An older checkpoint that you kept: the log must be a continuation of it.
+    #[arg(long, value_name = "FILE")]
+    pub since: Option<PathBuf>,
+    /// Answer in JSON.
+    #[arg(long)]
+    pub json: bool,
+}

@@ -1,0 +1,157 @@
+//! Writes events to the ledger, off the control loop.
+
+use std::path::Path;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use portcullis_ledger::{Ledger, canonical_json};
+use portcullis_model::{Config, Entry, Event, WallTime};
+use portcullis_posture::Resume;
+use tracing::{error, info, warn};
+
+/// Batches that may wait for the disk; then events are lost, and their loss is an event.
+const BATCHES: usize = 1_024;
+/// How long the control loop waits for a batch to be safe before it goes on regardless: people
+/// come first, and a procedure that waits for a stuck disk helps nobody.
+const PATIENCE: Duration = Duration::from_millis(200);
+/// How long to wait before a failed write is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+struct Batch {
+    entries: Vec<Entry>,
+    safe: SyncSender<()>,
+}
+
+/// Hands events to the thread that owns the ledger.
+pub struct Recorder {
+    batches: Option<SyncSender<Batch>>,
+    thread: Option<JoinHandle<()>>,
+    gap: Option<(WallTime, u64)>,
+}
+
+/// Opens the ledger in `folder`, or begins it, and learns where an earlier run left off.
+pub fn open(folder: &Path, config: &Config, seed: &[u8; 32]) -> Result<(Ledger, Resume)> {
+    let ledger = if folder.join("format").exists() {
+        Ledger::open(folder)
+    } else {
+        Ledger::create(folder, &origin_of(config), seed)
+    }
+    .with_context(|| format!("the ledger in {} cannot be used", folder.display()))?;
+    let mut resume = Resume::default();
+    let reader = Ledger::read(folder)?;
+    for entry in reader.entries() {
+        let (index, bytes) = entry?;
+        match serde_json::from_slice::<Entry>(&bytes) {
+            Ok(entry) => resume.learn(&entry.event),
+            Err(problem) => warn!(index, %problem, "the ledger holds an entry of another version"),
+        }
+    }
+    info!(entries = ledger.size(), key = %ledger.verifier(), "ledger open");
+    Ok((ledger, resume))
+}
+
+/// The log's name: a schemeless URL, as checkpoints demand, from the first host name.
+fn origin_of(config: &Config) -> String {
+    let host = config.platforms.iter().flat_map(|platform| &platform.hosts).find(|h| *h != "*");
+    format!("{}/portcullis", host.map_or("localhost", String::as_str))
+}
+
+impl Recorder {
+    /// Starts the thread that owns `ledger`.
+    pub fn start(ledger: Ledger) -> Result<Self> {
+        let (batches, waiting) = sync_channel(BATCHES);
+        let thread = std::thread::Builder::new()
+            .name("recorder".into())
+            .spawn(move || keep(ledger, &waiting))
+            .context("cannot start the recorder's thread")?;
+        Ok(Self { batches: Some(batches), thread: Some(thread), gap: None })
+    }
+
+    /// Records events, and waits a moment until they are safe.
+    pub fn record(&mut self, wall: WallTime, events: Vec<Event>) {
+        let Some(batches) = &self.batches else { return };
+        let mut entries = Vec::with_capacity(events.len() + 1);
+        if let Some((since, lost)) = self.gap {
+            entries.push(Entry::new(wall, Event::RecordingGap { since, lost }));
+        }
+        entries.extend(events.into_iter().map(|event| Entry::new(wall, event)));
+        let count = entries.len() as u64;
+        let (safe, done) = sync_channel(1);
+        match batches.try_send(Batch { entries, safe }) {
+            Ok(()) => {
+                self.gap = None;
+                if done.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+                    warn!("the disk is slow: going on before the ledger is written");
+                }
+            }
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
+                let (since, lost) = self.gap.unwrap_or((wall, 0));
+                self.gap = Some((since, lost + count));
+                error!(lost = lost + count, "the ledger cannot keep up: events are lost");
+            }
+        }
+    }
+
+    /// Writes what waits, and closes the ledger.
+    pub fn finish(&mut self) {
+        self.batches = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            error!("the recorder's thread panicked");
+        }
+    }
+}
+
+fn keep(mut ledger: Ledger, waiting: &Receiver<Batch>) {
+    let mut unsaid: Vec<SyncSender<()>> = Vec::new();
+    let mut gap: Option<(WallTime, u64)> = None;
+    loop {
+        let wait = if unsaid.is_empty() { Duration::from_secs(3_600) } else { RETRY };
+        let first = match waiting.recv_timeout(wait) {
+            Ok(batch) => Some(batch),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => break,
+        };
+        // Whatever else waits shares the same write to disk.
+        for batch in first.into_iter().chain(waiting.try_iter()) {
+            for entry in batch.entries {
+                stage(&mut ledger, entry, &mut gap);
+            }
+            unsaid.push(batch.safe);
+        }
+        match ledger.commit() {
+            Ok(_) => {
+                for safe in unsaid.drain(..) {
+                    let _ = safe.try_send(());
+                }
+            }
+            Err(problem) => error!(%problem, "the ledger cannot be written; trying again"),
+        }
+    }
+    if let Err(problem) = ledger.commit() {
+        error!(%problem, "the last events could not be written");
+    }
+}
+
+/// Stages one entry; before it, the loss of earlier ones.
+fn stage(ledger: &mut Ledger, entry: Entry, gap: &mut Option<(WallTime, u64)>) {
+    if let Some((since, lost)) = *gap {
+        let told = Entry::new(entry.at, Event::RecordingGap { since, lost });
+        if append(ledger, &told).is_ok() {
+            *gap = None;
+        }
+    }
+    if let Err(problem) = append(ledger, &entry) {
+        let (since, lost) = gap.unwrap_or((entry.at, 0));
+        *gap = Some((since, lost + 1));
+        error!(%problem, lost = lost + 1, "an event was lost");
+    }
+}
+
+fn append(ledger: &mut Ledger, entry: &Entry) -> Result<()> {
+    ledger.append(&canonical_json(entry)?)?;
+    Ok(())
+}
