@@ -4,7 +4,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use portcullis_ledger::Verifier;
 use portcullis_model::{OriginConfig, parse_origin};
+
+fn vkey(text: &str) -> Result<Verifier, String> {
+    text.trim().parse().map_err(|problem| format!("{problem}"))
+}
 
 /// A gate in front of your own web platforms, and the honest account of what happened.
 ///
@@ -206,10 +211,10 @@ pub struct VerifyArguments {
     /// The folder.
     #[arg(value_name = "FOLDER")]
     pub folder: PathBuf,
-    /// The log's key as you were told it, or a file that holds it. Without it, the folder's own
-    /// key is used, which shows only that the folder is consistent with itself.
-    #[arg(long, value_name = "VKEY")]
-    pub key: Option<String>,
+    /// The log's key as you were told it. Without it, the folder's own key is used, which shows
+    /// only that the folder is consistent with itself.
+    #[arg(long, value_name = "VKEY", value_parser = vkey)]
+    pub key: Option<Verifier>,
     /// An older checkpoint that you kept: the log must be a continuation of it.
     #[arg(long, value_name = "FILE")]
     pub since: Option<PathBuf>,

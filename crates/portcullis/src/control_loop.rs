@@ -1,6 +1,7 @@
 //! The thread that owns the cores: it drains what the workers saw, ticks the control loop, and
 //! carries out its actions in order.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
@@ -13,7 +14,11 @@ use portcullis_posture::{Action, Control, PlatformView};
 use serde::Serialize;
 use tracing::info;
 
+use crate::memory;
 use crate::recorder::Recorder;
+
+/// How often what has been learnt is kept.
+const KEEP_EVERY: Duration = Duration::from_secs(600);
 
 /// What one worker sends.
 pub struct FromWorker {
@@ -69,6 +74,9 @@ pub struct ControlLoop {
     pub started: WallTime,
     pub status: Arc<ArcSwap<Status>>,
     pub requests: Receiver<Request>,
+    /// Where baselines are kept.
+    pub memory: PathBuf,
+    pub kept: Time,
 }
 
 impl ControlLoop {
@@ -99,6 +107,10 @@ impl ControlLoop {
         let mut actions = Vec::new();
         self.control.tick(now, wall, &total, &mut actions);
         self.carry_out(wall, actions);
+        if now.since(self.kept) >= KEEP_EVERY {
+            self.kept = now;
+            memory::keep(&self.memory, self.control.baselines());
+        }
         self.status.store(Arc::new(Status {
             at: wall,
             started: self.started,
@@ -174,6 +186,7 @@ impl ControlLoop {
         actions.push(Action::Record(Event::Stopped));
         self.carry_out(wall, actions);
         self.recorder.finish();
+        memory::keep(&self.memory, self.control.baselines());
     }
 }
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use portcullis_edge::{Clock, Pages};
+use portcullis_edge::operator::Pages;
+use portcullis_edge::{Clock, Faults};
 use portcullis_gate::Policy;
 use portcullis_model::{ActivityId, Latencies, Meter, Outcome, Posture, Reason, Snapshot};
 
@@ -19,6 +20,7 @@ pub struct OperatorPages {
     pub policy: Arc<ArcSwap<Policy>>,
     pub meters: Vec<Arc<Meter>>,
     pub status: Arc<ArcSwap<Status>>,
+    pub faults: Arc<Faults>,
     pub clock: Clock,
 }
 
@@ -32,6 +34,7 @@ impl Pages for OperatorPages {
         self.requests(&total, &mut out);
         self.latencies(&total, &mut out);
         gauges(&total, &self.status.load(), &mut out);
+        faults(&self.faults, &mut out);
         out
     }
 
@@ -172,6 +175,21 @@ fn gauges(total: &Snapshot, status: &Status, out: &mut String) {
                 procedure.stopped
             );
         }
+    }
+}
+
+fn faults(faults: &Faults, out: &mut String) {
+    for (name, help, value) in [
+        ("accept_errors_total", "Connections the system could not give us.", faults.accept_errors()),
+        ("panics_total", "Panics that were kept to one connection.", faults.panics()),
+        (
+            "http_2_floods_total",
+            "HTTP/2 connections cut because of floods of control frames.",
+            faults.http_2_floods(),
+        ),
+    ] {
+        head(out, name, "counter", help);
+        let _ = writeln!(out, "portcullis_{name} {value}");
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 
 use anyhow::{Context, Result, bail};
 use arc_swap::ArcSwap;
-use portcullis_edge::{Clock, Worker};
+use portcullis_edge::{Clock, Faults, TlsConfigs, Worker, operator};
 use portcullis_gate::{Policy, Secret, Tables};
 use portcullis_model::{Config, Event, Meter, Record, Sighting, WorkerId};
 use portcullis_posture::{Control, Resume};
@@ -17,6 +18,7 @@ use tracing::{error, info, warn};
 use crate::check;
 use crate::cli::RunArguments;
 use crate::control_loop::{ControlLoop, FromWorker, Request, Status};
+use crate::memory;
 use crate::pages::OperatorPages;
 use crate::recorder::{self, Recorder};
 
@@ -69,10 +71,10 @@ fn digest_of(text: &str) -> String {
 struct Gate {
     workers: Vec<JoinHandle<()>>,
     control: JoinHandle<()>,
-    operator: JoinHandle<()>,
+    operator: operator::Operator,
     requests: Sender<Request>,
     drain: tokio::sync::watch::Sender<bool>,
-    tls: portcullis_edge::TlsHandles,
+    tls: Arc<ArcSwap<TlsConfigs>>,
     running: Config,
     capacity: usize,
 }
@@ -85,9 +87,8 @@ impl Gate {
         let running = config.clone();
 
         // Everything that can be refused is tried before the ledger says "started".
-        let tls = portcullis_edge::TlsHandles::load(&config)?;
+        let tls = Arc::new(ArcSwap::from_pointee(portcullis_edge::load_all(&config)?));
         let listeners = portcullis_edge::bind(&config, workers)?;
-        let operator = portcullis_edge::operator::bind(config.operator)?;
         let (ledger, resume) = recorder::open(&config.ledger, &config, &entropy()?)?;
         let mut recorder = Recorder::start(ledger)?;
 
@@ -98,9 +99,13 @@ impl Gate {
         let capacity = policy.load().activities() + SPARE_ACTIVITIES;
         let (drain, draining) = tokio::sync::watch::channel(false);
 
-        let control = Control::new(Arc::clone(&config), started, &resume);
+        let mut control = Control::new(Arc::clone(&config), started, &resume);
+        let memory = memory::beside(&config.ledger);
+        control.restore(memory::recall(&memory));
         announce(&mut recorder, &control, &resume, digest, workers, started, arguments.rehearsal);
 
+        let open = Arc::new(AtomicU64::new(0));
+        let faults = Arc::new(Faults::default());
         let mut handles = Vec::new();
         let mut from_workers = Vec::new();
         let mut meters = Vec::new();
@@ -114,9 +119,12 @@ impl Gate {
                 listeners,
                 policy: Arc::clone(&policy),
                 tables: Arc::clone(&tables),
+                tls: Arc::clone(&tls),
                 meter: Arc::clone(&meter),
                 records,
                 sightings,
+                open: Arc::clone(&open),
+                faults: Arc::clone(&faults),
                 clock,
                 drain: draining.clone(),
             };
@@ -135,6 +143,7 @@ impl Gate {
             policy: Arc::clone(&policy),
             meters,
             status: Arc::clone(&status),
+            faults,
             clock,
         };
         let control_loop = ControlLoop {
@@ -147,14 +156,11 @@ impl Gate {
             started,
             status,
             requests: asked,
+            memory,
+            kept: clock.now(),
         };
+        let operator = operator::serve(running.operator, Arc::new(pages), draining)?;
         let control = thread("control", move || control_loop.run())?;
-        let operator = thread("operator", move || {
-            if let Err(problem) = portcullis_edge::operator::serve(operator, Arc::new(pages), draining)
-            {
-                error!(%problem, "the operators' listener stopped");
-            }
-        })?;
         for listener in &running.listeners {
             info!(address = %listener.address, tls = listener.tls.is_some(), "listening");
         }
@@ -191,11 +197,10 @@ impl Gate {
             }
         }
         let _ = self.requests.send(Request::Stop);
-        for thread in [self.control, self.operator] {
-            if thread.join().is_err() {
-                error!("a thread panicked");
-            }
+        if self.control.join().is_err() {
+            error!("the control loop's thread panicked");
         }
+        self.operator.join();
         info!("stopped");
         Ok(true)
     }
@@ -234,7 +239,7 @@ impl Gate {
         if activities > self.capacity {
             bail!("so many new activities ({activities} in all) need a restart");
         }
-        self.tls.reload(&config)?;
+        self.tls.store(Arc::new(portcullis_edge::load_all(&config)?));
         self.running = config.clone();
         let _ = self.requests.send(Request::Reload { config: Box::new(config), digest });
         Ok(())

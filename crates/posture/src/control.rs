@@ -8,8 +8,8 @@ use portcullis_model::{
     ActivityCounts, ActivityId, Config, Event, PlatformFacts, PlatformId, Posture, Procedure,
     Reason, Record, Sighting, Snapshot, Time, TokenState, Verdict, WallTime,
 };
-use portcullis_watch::{Observation, Watch};
-use serde::Serialize;
+use portcullis_watch::{Baseline, Observation, Watch};
+use serde::{Deserialize, Serialize};
 
 use crate::names::Names;
 use crate::platform::{Context, Engaged, PlatformPosture};
@@ -48,6 +48,17 @@ impl Resume {
             _ => {}
         }
     }
+}
+
+/// What has been learnt of one activity.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Learnt {
+    /// The platform's name.
+    pub platform: String,
+    /// The activity's name.
+    pub activity: String,
+    /// What normal looks like for it.
+    pub baseline: Baseline,
 }
 
 /// The loop: watch, posture and tallies of every platform.
@@ -161,11 +172,20 @@ impl Control {
     /// Goes over to a new configuration. Baselines stay with activities of the same name;
     /// procedures and waves stay with platforms whose activities are unchanged, and are released
     /// on the others.
-    pub fn reload(&mut self, config: Arc<Config>, now: Time, wall: WallTime, out: &mut Vec<Action>) {
+    pub fn reload(
+        &mut self,
+        config: Arc<Config>,
+        now: Time,
+        wall: WallTime,
+        out: &mut Vec<Action>,
+    ) {
         self.finish(wall, out);
-        let resume = Resume { procedures: self.next_procedure.get() - 1, waves: BTreeMap::new() };
+        let resume = Resume {
+            procedures: self.next_procedure.get() - 1,
+            waves: BTreeMap::new(),
+        };
         let mut old = core::mem::replace(self, Self::new(config, wall, &resume));
-        self.last = old.last;
+        self.last = core::mem::take(&mut old.last);
         for at in 0..old.postures.len() {
             let platform = PlatformId(at as u16);
             let (before, after) = (old.names.list(platform), self.names.list(platform));
@@ -182,14 +202,37 @@ impl Control {
             };
             old.postures[at].release_all(&mut context, "the configuration changed", out);
         }
-        let kept: BTreeMap<_, _> =
-            old.names.everything().into_iter().zip(old.watch.baselines().cloned()).collect();
-        for (at, name) in self.names.everything().into_iter().enumerate() {
-            if let Some(baseline) = kept.get(&name) {
-                self.watch.restore(ActivityId(at as u16), baseline.clone());
+        self.restore(old.baselines());
+        out.push(Action::Engage(self.engaged().cloned().collect()));
+    }
+
+    /// What has been learnt of every activity, to be kept over a restart.
+    pub fn baselines(&self) -> Vec<Learnt> {
+        let names = self.names.everything().into_iter();
+        names
+            .zip(self.watch.baselines())
+            .map(|((platform, activity), baseline)| Learnt {
+                platform,
+                activity,
+                baseline: baseline.clone(),
+            })
+            .collect()
+    }
+
+    /// Puts back what was learnt earlier of activities that still exist by name.
+    pub fn restore(&mut self, learnt: Vec<Learnt>) {
+        let names = self.names.everything();
+        for Learnt {
+            platform,
+            activity,
+            baseline,
+        } in learnt
+        {
+            let named = (platform, activity);
+            if let Some(at) = names.iter().position(|name| *name == named) {
+                self.watch.restore(ActivityId(at as u16), baseline);
             }
         }
-        out.push(Action::Engage(self.engaged().cloned().collect()));
     }
 
     /// Closes every tally: the last events before the gate stops.

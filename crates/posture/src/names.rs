@@ -78,13 +78,16 @@ impl Names {
 
     /// A platform's name and activities, to tell whether a new configuration changed them.
     pub(crate) fn list(&self, platform: PlatformId) -> (String, Vec<String>) {
-        let names = self.activities_of(platform).map(|activity| self.activity(activity));
+        let names = self
+            .activities_of(platform)
+            .map(|activity| self.activity(activity));
         (self.platform(platform), names.collect())
     }
 
     /// Every activity with its platform, in policy order.
     pub(crate) fn everything(&self) -> Vec<(String, String)> {
-        let named = |(platform, name): &(PlatformId, String)| (self.platform(*platform), name.clone());
+        let named =
+            |(platform, name): &(PlatformId, String)| (self.platform(*platform), name.clone());
         self.activities.iter().map(named).collect()
     }
 

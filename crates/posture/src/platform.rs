@@ -383,7 +383,12 @@ impl PlatformPosture {
         self.dirty = true;
     }
 
-    pub(crate) fn release_all(&mut self, context: &mut Context<'_>, reason: &str, out: &mut Vec<Action>) {
+    pub(crate) fn release_all(
+        &mut self,
+        context: &mut Context<'_>,
+        reason: &str,
+        out: &mut Vec<Action>,
+    ) {
         while !self.engaged.is_empty() {
             self.release(context, 0, reason, out);
         }

@@ -1,0 +1,401 @@
+//! Reads a whole file: TOML, then table by table, then what has to agree between tables.
+
+use core::net::{Ipv6Addr, SocketAddr};
+use core::time::Duration;
+use std::path::Path;
+
+use toml::de::DeTable;
+
+use crate::{Network, SourceLimits, Tier};
+
+use super::agreement::{self, PlacedActivity};
+use super::host::parse_host;
+use super::origin::origin;
+use super::pattern::parse_pattern;
+use super::problem::{Flaw, Problems, Report, quoted};
+use super::syntax;
+use super::table::{Placed, Table};
+use super::{
+    ActivityConfig, Config, Limits, Listener, OriginConfig, PlatformConfig, PostureSettings,
+    TlsFiles, TokenBudget, WatchSettings,
+};
+
+/// A file that a person keeps is smaller; reading a larger one would only cost memory.
+const LARGEST_FILE: usize = 256 * 1024;
+
+/// Characters of a platform's or activity's name: it stands in tables and in the ledger.
+const LONGEST_NAME: usize = 64;
+
+impl Config {
+    /// Reads the text of a `portcullis.toml`. `file` is the name that problems are reported
+    /// under.
+    ///
+    /// Every key that is left out has its default. All problems are found before this gives up,
+    /// except that a file which is not TOML is not looked at further. Paths are kept as they are
+    /// written: see [`Config::rooted_at`].
+    pub fn read(text: &str, file: &str) -> Result<Self, Problems> {
+        let mut report = Report::new(text);
+        if text.len() > LARGEST_FILE {
+            let flaw = Flaw::new("this file is too large", "at most 256 KiB");
+            report.add(None, "", flaw);
+            return Err(report.finish(file));
+        }
+        let (document, errors) = DeTable::parse_recoverable(text);
+        if !errors.is_empty() {
+            syntax::report(&mut report, text, &errors);
+            return Err(report.finish(file));
+        }
+        let defaults = Self::defaults();
+        let root = Table::root(&mut report, document.get_ref(), &defaults);
+        let config = read_root(&mut report, &root);
+        if report.len() == 0 {
+            Ok(config)
+        } else {
+            Err(report.finish(file))
+        }
+    }
+
+    /// The same configuration with every relative path (ledger, certificates, keys) joined to
+    /// `folder`: the folder of the file that it was read from.
+    #[must_use]
+    pub fn rooted_at(mut self, folder: &Path) -> Self {
+        // `join` keeps an absolute path as it is.
+        self.ledger = folder.join(&self.ledger);
+        for tls in self.listeners.iter_mut().filter_map(|l| l.tls.as_mut()) {
+            tls.certificate = folder.join(&tls.certificate);
+            tls.key = folder.join(&tls.key);
+        }
+        self
+    }
+
+    /// A configuration in which whatever has a default has it.
+    pub(super) fn defaults() -> Self {
+        Self::for_origin(Self::OPERATOR, OriginConfig::new("127.0.0.1".into(), 3_000))
+    }
+}
+
+fn read_root(report: &mut Report, root: &Table) -> Config {
+    let ledger = root.get::<String>(report, "ledger");
+    let operator = root.get(report, "operator");
+    let operator_open = root.get(report, "operator_open");
+    agreement::operator_is_private(report, &operator, &operator_open);
+    let workers = root.find(report, "workers").map(|workers| workers.value);
+    let before = report.len();
+    let trusted_proxies = root.list(report, "trusted_proxies", parse_network);
+    let nobody_trusted = trusted_proxies.is_empty() && report.len() == before;
+
+    let listeners = root.tables(report, "listen");
+    let listeners: Vec<_> = listeners
+        .iter()
+        .map(|table| listener(report, table))
+        .collect();
+    let addresses: Vec<_> = listeners
+        .iter()
+        .filter_map(|l| l.address.as_ref())
+        .collect();
+    agreement::listeners_apart(report, &addresses, &operator);
+    if nobody_trusted {
+        let flags = listeners.iter().map(|listener| &listener.proxy_protocol);
+        agreement::proxies_named(report, flags);
+    }
+
+    let table = root.table(report, "limits");
+    let (limits, bounds) = limits(report, &table);
+    let table = root.table(report, "watch");
+    let watch = watch(report, &table);
+    let table = root.table(report, "posture");
+    let posture = posture(report, &table, &bounds);
+
+    let platforms = root.tables(report, "platforms");
+    let platforms: Vec<_> = platforms
+        .iter()
+        .map(|table| platform(report, table))
+        .collect();
+    let names: Vec<_> = platforms.iter().filter_map(|p| p.name.as_ref()).collect();
+    agreement::names_differ(report, &names, "platform");
+    let hosts: Vec<_> = platforms.iter().map(|p| p.hosts.as_slice()).collect();
+    agreement::hosts_apart(report, &hosts);
+    let origins = platforms.iter().filter_map(|p| p.origin.as_ref());
+    agreement::no_loop(report, origins, &addresses, &operator);
+    agreement::activities_bounded(report, platforms.iter().map(|p| &p.activities));
+
+    Config {
+        listeners: listeners
+            .into_iter()
+            .filter_map(PlacedListener::resolve)
+            .collect(),
+        operator: operator.value,
+        workers,
+        ledger: ledger.value.into(),
+        trusted_proxies: trusted_proxies.into_iter().map(|p| p.value).collect(),
+        limits,
+        watch,
+        posture,
+        platforms: platforms
+            .into_iter()
+            .filter_map(Platform::resolve)
+            .collect(),
+    }
+}
+
+/// A range of trusted proxies. Whoever lies in it can claim any visitor's address, so a range
+/// of everybody is refused.
+fn parse_network(text: &str) -> Result<Network, Flaw> {
+    const EXPECTED: &str = "an address or a range such as 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32";
+    let flaw = || {
+        Flaw::new(
+            format!("{} is not an address range", quoted(text)),
+            EXPECTED,
+        )
+    };
+    let (address, prefix) = text
+        .split_once('/')
+        .map_or((text, None), |(a, p)| (a, Some(p)));
+    let mapped = address
+        .parse::<Ipv6Addr>()
+        .is_ok_and(|address| address.to_ipv4_mapped().is_some());
+    if mapped {
+        return Err(flaw().hint("write IPv4 addresses in their own form, such as 10.0.0.0/8"));
+    }
+    let network: Network = text.parse().map_err(|_| flaw())?;
+    if prefix.is_some_and(|prefix| prefix.parse() == Ok(0)) {
+        return Err(Flaw::new(
+            format!("{} trusts everybody", quoted(text)),
+            "the ranges of your own proxies: whoever is trusted can claim any visitor's address",
+        ));
+    }
+    Ok(network)
+}
+
+/// A listener as far as it could be read.
+struct PlacedListener {
+    address: Option<Placed<SocketAddr>>,
+    tls: Option<TlsFiles>,
+    proxy_protocol: Placed<bool>,
+}
+
+impl PlacedListener {
+    fn resolve(self) -> Option<Listener> {
+        Some(Listener {
+            address: self.address?.value,
+            tls: self.tls,
+            proxy_protocol: self.proxy_protocol.value,
+        })
+    }
+}
+
+fn listener(report: &mut Report, table: &Table) -> PlacedListener {
+    let certificate = table.find::<String>(report, "certificate");
+    let key = table.find::<String>(report, "key");
+    for (has, lacks) in [("certificate", "key"), ("key", "certificate")] {
+        if let Some(place) = table.place_of(has)
+            && !table.has(lacks)
+        {
+            let flaw = Flaw::new(
+                format!("there is a {has} but no {lacks}"),
+                format!("both for TLS, or neither: {lacks} = \"site.pem\""),
+            );
+            report.add(Some(&place), &table.path_of(has), flaw);
+        }
+    }
+    PlacedListener {
+        address: table.find(report, "address"),
+        tls: certificate.zip(key).map(|(certificate, key)| TlsFiles {
+            certificate: certificate.value.into(),
+            key: key.value.into(),
+        }),
+        proxy_protocol: table.get(report, "proxy_protocol"),
+    }
+}
+
+/// The ordinary bounds that tightened ones are compared with.
+pub(super) struct Bounds {
+    pub requests_per_second: Placed<u32>,
+    pub burst: Placed<u32>,
+    pub connections: Placed<u32>,
+    pub header_deadline: Placed<Duration>,
+}
+
+fn limits(report: &mut Report, table: &Table) -> (Limits, Bounds) {
+    let header_deadline = table.get(report, "header_deadline");
+    let header_bytes = table.get(report, "header_bytes");
+    let connections = table.get(report, "connections");
+    agreement::headers_fit_memory(report, &connections, &header_bytes);
+    let source = table.table(report, "source");
+    let bounds = Bounds {
+        requests_per_second: source.get(report, "requests_per_second"),
+        burst: source.get(report, "burst"),
+        connections: source.get(report, "connections"),
+        header_deadline,
+    };
+    agreement::no_more(report, &bounds.connections, &connections);
+    let limits = Limits {
+        header_deadline: bounds.header_deadline.value,
+        handshake_deadline: table.get(report, "handshake_deadline").value,
+        body_idle: table.get(report, "body_idle").value,
+        idle: table.get(report, "idle").value,
+        header_bytes: header_bytes.value,
+        header_fields: table.get(report, "header_fields").value,
+        body_bytes: table.get(report, "body_bytes").value,
+        connections: connections.value,
+        streams_per_connection: table.get(report, "streams_per_connection").value,
+        source: SourceLimits {
+            requests_per_second: bounds.requests_per_second.value,
+            burst: bounds.burst.value,
+            connections: bounds.connections.value,
+        },
+        sources_tracked: table.get(report, "sources_tracked").value,
+        drain: table.get(report, "drain").value,
+    };
+    (limits, bounds)
+}
+
+fn watch(report: &mut Report, table: &Table) -> WatchSettings {
+    WatchSettings {
+        surge_tenths: table.get(report, "surge").value,
+        surge_floor: table.get(report, "surge_floor").value,
+        warm_up: table.get(report, "warm_up").value,
+    }
+}
+
+fn posture(report: &mut Report, table: &Table, ordinary: &Bounds) -> PostureSettings {
+    let tightened = table.table(report, "tightened");
+    let requests_per_second = tightened.get(report, "requests_per_second");
+    let burst = tightened.get(report, "burst");
+    let connections = tightened.get(report, "connections");
+    let header_deadline = tightened.get(report, "header_deadline");
+    agreement::no_more(report, &requests_per_second, &ordinary.requests_per_second);
+    agreement::no_more(report, &burst, &ordinary.burst);
+    agreement::no_more(report, &connections, &ordinary.connections);
+    agreement::no_longer(report, &header_deadline, &ordinary.header_deadline);
+    let token = table.table(report, "token");
+    PostureSettings {
+        quiet: table.get(report, "quiet").value,
+        step_down: table.get(report, "step_down").value,
+        full_speed: table.get(report, "full_speed").value,
+        expiry: table.get(report, "expiry").value,
+        collateral_per_million: table.get(report, "collateral_per_million").value,
+        tightened: SourceLimits {
+            requests_per_second: requests_per_second.value,
+            burst: burst.value,
+            connections: connections.value,
+        },
+        tightened_header_deadline: header_deadline.value,
+        token: TokenBudget {
+            requests_per_second: token.get(report, "requests_per_second").value,
+            burst: token.get(report, "burst").value,
+            lifetime: token.get(report, "lifetime").value,
+        },
+        wait: table.get(report, "wait").value,
+    }
+}
+
+/// A platform as far as it could be read.
+struct Platform {
+    name: Option<Placed<String>>,
+    hosts: Vec<Placed<String>>,
+    origin: Option<Placed<OriginConfig>>,
+    activities: Vec<PlacedActivity>,
+}
+
+impl Platform {
+    fn resolve(self) -> Option<PlatformConfig> {
+        let activities = self.activities.into_iter().map(|activity| ActivityConfig {
+            name: activity.name.map(|name| name.value).unwrap_or_default(),
+            tier: activity.tier,
+            matches: activity.patterns.into_iter().map(|p| p.value).collect(),
+            challenge: activity.challenge,
+        });
+        Some(PlatformConfig {
+            name: self.name?.value,
+            hosts: self.hosts.into_iter().map(|host| host.value).collect(),
+            origin: self.origin?.value,
+            activities: activities
+                .chain([ActivityConfig::everything_else()])
+                .collect(),
+        })
+    }
+}
+
+fn platform(report: &mut Report, table: &Table) -> Platform {
+    let name = name(report, table);
+    let hosts = table.list(report, "hosts", parse_host);
+    let origin = platform_origin(report, table);
+    let activities = if table.has("activities") {
+        let tables = table.tables(report, "activities");
+        tables.iter().map(|t| activity(report, t)).collect()
+    } else {
+        Vec::new()
+    };
+    let names: Vec<_> = activities.iter().filter_map(|a| a.name.as_ref()).collect();
+    agreement::names_differ(report, &names, "activity");
+    agreement::name_not_reserved(report, &names);
+    agreement::nothing_shadowed(report, &activities);
+    Platform {
+        name,
+        hosts,
+        origin,
+        activities,
+    }
+}
+
+fn name(report: &mut Report, table: &Table) -> Option<Placed<String>> {
+    let name = table.find::<String>(report, "name")?;
+    let length = name.value.chars().count();
+    if length > LONGEST_NAME || name.value.trim() != name.value {
+        let flaw = Flaw::new(
+            format!("{} is not a name", quoted(&name.value)),
+            "1 to 64 characters, without a space at either end",
+        );
+        report.add(name.place.as_ref(), &name.key, flaw);
+        return None;
+    }
+    Some(name)
+}
+
+/// `origin` is either the address alone or a table that has it as `url`.
+fn platform_origin(report: &mut Report, table: &Table) -> Option<Placed<OriginConfig>> {
+    if !table.is_table("origin") {
+        let url = table.find(report, "origin")?;
+        return read_origin(report, url);
+    }
+    let table = table.table(report, "origin");
+    let url = table.find(report, "url");
+    let connections = table.get(report, "connections").value;
+    let connect_deadline = table.get(report, "connect_deadline").value;
+    let response_deadline = table.get(report, "response_deadline").value;
+    let queue_deadline = table.get(report, "queue_deadline").value;
+    let origin = read_origin(report, url?)?;
+    Some(origin.map(|origin| OriginConfig {
+        host: origin.host,
+        port: origin.port,
+        connections,
+        connect_deadline,
+        response_deadline,
+        queue_deadline,
+    }))
+}
+
+fn read_origin(report: &mut Report, url: Placed<String>) -> Option<Placed<OriginConfig>> {
+    match origin(&url.value) {
+        Ok(origin) => Some(url.map(|_| origin)),
+        Err(flaw) => {
+            report.add(url.place.as_ref(), &url.key, flaw);
+            None
+        }
+    }
+}
+
+fn activity(report: &mut Report, table: &Table) -> PlacedActivity {
+    let tier = table.get::<String>(report, "tier").value;
+    PlacedActivity {
+        name: name(report, table),
+        place: table.place().cloned(),
+        tier: [Tier::Essential, Tier::Optional]
+            .into_iter()
+            .find(|known| known.word() == tier)
+            .unwrap_or(Tier::Important),
+        patterns: table.list(report, "paths", parse_pattern),
+        challenge: table.get(report, "challenge").value,
+    }
+}

@@ -1,0 +1,239 @@
+//! Values that stand alone: each is read by its key's kind and must lie within its range.
+
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use toml::de::DeValue;
+
+use super::keys::{Key, Kind};
+use super::nearest::nearest;
+use super::problem::{Flaw, invisible, quoted};
+use super::tables::LONGEST_TEXT;
+use super::value::{Value, parse_address, parse_bytes, parse_tenths, parse_time};
+
+/// What a scalar key can be read as.
+pub(super) trait Scalar: Sized {
+    fn of(value: Value) -> Option<Self>;
+}
+
+/// Reads a value that stands alone.
+pub(super) fn scalar(key: &Key, written: &DeValue) -> Result<Value, Flaw> {
+    let wrong = |expected: &str| {
+        let found = format!("this is {}, not {}", kind_of(written), kind_name(&key.kind));
+        Err(Flaw::new(found, expected))
+    };
+    let value = match (&key.kind, written) {
+        (Kind::Flag, DeValue::Boolean(flag)) => Value::Flag(*flag),
+        (Kind::Flag, DeValue::String(text)) if matches!(&**text, "true" | "false") => {
+            let flaw = Flaw::new(format!("{} is a text", quoted(text)), "true or false");
+            return Err(flaw.hint("leave out the quotation marks"));
+        }
+        (Kind::Flag, _) => return wrong("true or false, without quotation marks"),
+
+        // An origin that is no table is the text of its address.
+        (Kind::Text | Kind::Origin(_), DeValue::String(text)) => Value::Text(plain_text(text)?),
+        (Kind::Text | Kind::Origin(_), _) => return wrong("a text between quotation marks"),
+
+        (Kind::Word(words), DeValue::String(text)) => {
+            if !words.contains(&text.as_ref()) {
+                let known = format!("one of {}", key.kind.range());
+                let flaw = Flaw::new(format!("{} is not known here", quoted(text)), known);
+                return Err(match nearest(text, words.iter().copied()) {
+                    Some(meant) => flaw.hint(format!("did you mean \"{meant}\"?")),
+                    None => flaw,
+                });
+            }
+            Value::Text(text.to_string())
+        }
+        (Kind::Word(_), _) => return wrong(&format!("one of {}", key.kind.range())),
+
+        (Kind::Address, DeValue::String(text)) => Value::Address(parse_address(text)?),
+        (Kind::Address, _) => return wrong("something like \"0.0.0.0:443\""),
+
+        (Kind::Time(..), DeValue::String(text)) => Value::Time(parse_time(text)?),
+        (Kind::Time(..), DeValue::Integer(number)) => {
+            let flaw = Flaw::new(
+                format!("the number {} has no unit", quoted(&number.to_string())),
+                "a time with its unit, such as \"500ms\", \"10s\" or \"2m\"",
+            );
+            return Err(flaw.hint(format!(
+                "for seconds, write \"{}s\"",
+                quoted(&number.to_string()).trim_matches('`')
+            )));
+        }
+        (Kind::Time(..), _) => return wrong("a text such as \"500ms\", \"10s\" or \"2m\""),
+
+        (Kind::Count(..), DeValue::Integer(_)) => Value::Count(integer(key, written)?),
+        (Kind::Count(..), DeValue::String(text)) if text.parse::<u64>().is_ok() => {
+            let flaw = Flaw::new(format!("{} is a text", quoted(text)), "a whole number");
+            return Err(flaw.hint("leave out the quotation marks"));
+        }
+        (Kind::Count(..), _) => return wrong("a whole number"),
+
+        (Kind::Bytes(..), DeValue::Integer(_)) => Value::Bytes(integer(key, written)?),
+        (Kind::Bytes(..), DeValue::String(text)) => Value::Bytes(parse_bytes(text)?),
+        (Kind::Bytes(..), _) => return wrong("bytes, or a text such as \"32 KiB\" or \"64 MiB\""),
+
+        (Kind::Times(..), DeValue::Integer(number)) if number.radix() == 10 => {
+            Value::Times(parse_tenths(number.as_str())?)
+        }
+        (Kind::Times(..), DeValue::Float(number)) => Value::Times(parse_tenths(number.as_str())?),
+        (Kind::Times(..), _) => return wrong("a number such as 4 or 2.5"),
+
+        (Kind::List(..) | Kind::Table(_) | Kind::Tables(..), _) => {
+            unreachable!("lists and tables are not scalars")
+        }
+    };
+    within(key, value)
+}
+
+/// A whole number; negative and too great ones lie outside of every range.
+fn integer(key: &Key, written: &DeValue) -> Result<u64, Flaw> {
+    let number = written.as_integer();
+    let read = number.and_then(|n| u64::from_str_radix(n.as_str(), n.radix()).ok());
+    read.ok_or_else(|| {
+        let shown = number.map(ToString::to_string).unwrap_or_default();
+        let side = if shown.starts_with('-') {
+            "little"
+        } else {
+            "great"
+        };
+        outside(key, &quoted(&shown), side)
+    })
+}
+
+fn within(key: &Key, value: Value) -> Result<Value, Flaw> {
+    let (least, most) = match (&key.kind, &value) {
+        (Kind::Time(least, most), Value::Time(time)) => (time < least, time > most),
+        (Kind::Count(least, most), Value::Count(n))
+        | (Kind::Bytes(least, most), Value::Bytes(n)) => (n < least, n > most),
+        (Kind::Times(least, most), Value::Times(n)) => (n < least, n > most),
+        _ => (false, false),
+    };
+    let shown = || quoted(value.to_string().trim_matches('"'));
+    match (least, most) {
+        (true, _) => Err(outside(key, &shown(), "little")),
+        (_, true) => Err(outside(key, &shown(), "great")),
+        (false, false) => Ok(value),
+    }
+}
+
+fn outside(key: &Key, shown: &str, side: &str) -> Flaw {
+    let side = match (&key.kind, side) {
+        (Kind::Time(..), "little") => "short",
+        (Kind::Time(..), _) => "long",
+        (_, "little") => "small",
+        (_, _) => "large",
+    };
+    Flaw::new(
+        format!("{shown} is too {side}"),
+        format!("{}: {}", key.kind.range(), key.why),
+    )
+}
+
+/// Names and files: not empty, not endless, and nothing in them that screens do not show.
+fn plain_text(text: &str) -> Result<String, Flaw> {
+    if text.trim().is_empty() {
+        return Err(Flaw::new("this text is empty", "at least one character"));
+    }
+    if text.len() > LONGEST_TEXT {
+        return Err(Flaw::new(
+            "this text is too long",
+            format!("at most {LONGEST_TEXT} bytes"),
+        ));
+    }
+    if text.chars().any(|c| c.is_control() || invisible(c)) {
+        return Err(Flaw::new(
+            format!("{} holds characters that nobody sees", quoted(text)),
+            "letters, digits, spaces and signs",
+        )
+        .hint("in \"…\" a backslash begins such a character: write paths with / or in '…'"));
+    }
+    Ok(text.to_owned())
+}
+
+/// What a TOML value is, in words.
+pub(super) fn kind_of(value: &DeValue) -> &'static str {
+    match value {
+        DeValue::String(_) => "a text",
+        DeValue::Integer(_) => "a whole number",
+        DeValue::Float(_) => "a number with decimals",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date or time of day",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    }
+}
+
+fn kind_name(kind: &Kind) -> &'static str {
+    match kind {
+        Kind::Flag => "true or false",
+        Kind::Text | Kind::Word(_) => "a text",
+        Kind::Address => "an address",
+        Kind::Time(..) => "a time",
+        Kind::Count(..) => "a whole number",
+        Kind::Bytes(..) => "a size",
+        Kind::Times(..) => "a multiple",
+        Kind::List(..) | Kind::Tables(..) => "a list",
+        Kind::Origin(_) => "an origin",
+        Kind::Table(_) => "a table",
+    }
+}
+
+impl Scalar for bool {
+    fn of(value: Value) -> Option<Self> {
+        match value {
+            Value::Flag(flag) => Some(flag),
+            _ => None,
+        }
+    }
+}
+
+impl Scalar for String {
+    fn of(value: Value) -> Option<Self> {
+        match value {
+            Value::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+}
+
+impl Scalar for SocketAddr {
+    fn of(value: Value) -> Option<Self> {
+        match value {
+            Value::Address(address) => Some(address),
+            _ => None,
+        }
+    }
+}
+
+impl Scalar for Duration {
+    fn of(value: Value) -> Option<Self> {
+        match value {
+            Value::Time(time) => Some(time),
+            _ => None,
+        }
+    }
+}
+
+impl Scalar for u64 {
+    fn of(value: Value) -> Option<Self> {
+        match value {
+            Value::Count(number) | Value::Bytes(number) => Some(number),
+            Value::Times(tenths) => Some(Self::from(tenths)),
+            _ => None,
+        }
+    }
+}
+
+impl Scalar for u32 {
+    fn of(value: Value) -> Option<Self> {
+        u64::of(value)?.try_into().ok()
+    }
+}
+
+impl Scalar for u16 {
+    fn of(value: Value) -> Option<Self> {
+        u64::of(value)?.try_into().ok()
+    }
+}

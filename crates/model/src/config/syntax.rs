@@ -1,0 +1,63 @@
+//! What the TOML parser says, for people who do not know TOML's grammar.
+
+use core::ops::Range;
+
+use toml::de::Error;
+
+use super::problem::{Flaw, Report, quoted};
+
+/// Lines that are reported. A bracket that is never closed makes every line after it wrong, and
+/// nobody is helped by all of them.
+const LINES: usize = 5;
+
+/// Reports what makes the file no TOML, the first slip of each line: the parser recovers within
+/// a line and then complains of what follows from it.
+pub(super) fn report(report: &mut Report, text: &str, errors: &[Error]) {
+    let mut errors: Vec<(Range<usize>, &str)> = errors
+        .iter()
+        .map(|error| (error.span().unwrap_or(0..0), error.message()))
+        .collect();
+    errors.sort_by_key(|(place, _)| place.start);
+    let mut before = 0;
+    let mut lines = 0;
+    for (place, message) in errors {
+        let start = place.start.min(text.len());
+        let same_line = lines > 0 && !text.as_bytes()[before..start].contains(&b'\n');
+        before = start;
+        if same_line {
+            continue;
+        }
+        lines += 1;
+        if lines > LINES {
+            return;
+        }
+        let meant = text.get(place.clone()).unwrap_or_default();
+        report.add(Some(&place), "", flaw(message, meant));
+    }
+}
+
+/// Turns the parser's message into found, expected and hint. Its own words are kept where they
+/// help: they are what one can search for.
+fn flaw(message: &str, meant: &str) -> Flaw {
+    let (found, expected) = message
+        .split_once(", expected ")
+        .unwrap_or((message, "another character or word"));
+    let flaw = |expected: &str| Flaw::new(format!("this is not TOML: {found}"), expected);
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | ':');
+    match found {
+        "duplicate key" => flaw("each key once in its table")
+            .hint("where there are several tables of a kind, each begins with its own [[heading]]"),
+        "string values must be quoted" => {
+            let flaw = flaw("a text between quotation marks");
+            if !meant.is_empty() && meant.chars().all(plain) {
+                flaw.hint(format!("write \"{}\"", quoted(meant).trim_matches('`')))
+            } else {
+                flaw
+            }
+        }
+        "invalid basic string" => flaw(expected).hint(
+            "a text ends on its own line; within it, a backslash is written \\\\ and a \"\\\"",
+        ),
+        _ => flaw(expected),
+    }
+}
