@@ -9,7 +9,7 @@ use portcullis_model::{
 
 use crate::policy::Policy;
 use crate::request::{Appearance, Request};
-use crate::table::{Bucket, Tables};
+use crate::table::{Bucket, Tables, Taken};
 use crate::token::{self, Bearer, Token, TokenKind};
 
 /// What the gate decided, and what is to be written down about it.
@@ -61,6 +61,12 @@ struct Engaged<'a> {
     challenge: Option<(&'a Procedure, ChallengeKind)>,
 }
 
+impl<'a> Engaged<'a> {
+    fn by_source_or_token(&self) -> Option<&'a Procedure> {
+        self.challenge.map(|(p, _)| p).or(self.tightened.map(|(p, _)| p))
+    }
+}
+
 /// What the visitor showed.
 struct Shown {
     state: TokenState,
@@ -87,16 +93,7 @@ pub fn decide(
     };
     let activity = policy.activity_of(platform, request.method, request.path);
     let look = Appearance::of(request, policy.secret());
-    let visit = Visit {
-        policy,
-        tables,
-        request,
-        look,
-        platform,
-        activity,
-        now,
-        wall,
-    };
+    let visit = Visit { policy, tables, request, look, platform, activity, now, wall };
     visit.decide()
 }
 
@@ -112,6 +109,7 @@ fn unknown_host(policy: &Policy, request: &Request<'_>, now: Time) -> Decision {
             activity: ActivityId(0),
             reason: Reason::UnknownHost,
             page: look.wants_page,
+            partial: look.partial,
             token: TokenState::None,
             procedure: None,
         },
@@ -134,31 +132,43 @@ struct Visit<'a> {
 impl Visit<'_> {
     fn decide(&self) -> Decision {
         let engaged = self.engaged();
-        if let Some(procedure) = engaged.signature {
-            // Whether people were hit is part of the procedure's cost.
-            let state = self.shown().state;
-            return self.refuse(Reason::Signature, state, Some(procedure.id), None);
-        }
         if let Some(procedure) = engaged.shed {
             return self.refuse(Reason::Shed, TokenState::None, Some(procedure.id), Some(30));
         }
-        let guarded = engaged.tightened.is_some() || engaged.challenge.is_some();
-        let shown = if guarded || self.look.pass.is_some() {
-            self.shown()
-        } else {
-            Shown::NOTHING
-        };
+        if !self.may_be_challenged() {
+            return self.exempt(&engaged);
+        }
+        let guarded = engaged.signature.or(engaged.by_source_or_token()).is_some();
+        let mut shown =
+            if guarded || self.look.pass.is_some() { self.shown() } else { Shown::NOTHING };
         if let Some(token) = shown.token {
-            if let Some(decision) = self.with_token(&engaged, &shown, token) {
+            if let Some(decision) = self.with_token(&engaged, &mut shown, token) {
                 return decision;
             }
-        } else if let Some(decision) = self.over_the_sources_rate(&engaged, &shown) {
-            return decision;
+        } else {
+            // Whoever has earned a token is not refused for what their browser looks like.
+            if let Some(procedure) = engaged.signature {
+                return self.refuse(Reason::Signature, shown.state, Some(procedure.id), None);
+            }
+            if let Some(decision) = self.over_the_sources_rate(&engaged, &shown) {
+                return decision;
+            }
         }
         match engaged.challenge {
             Some((procedure, kind)) => self.challenge(procedure, kind, &shown),
             None => self.forward(Reason::Ordinary, &shown, None),
         }
+    }
+
+    /// Programs that cannot follow a redirect, named by configuration, and the preflights of
+    /// browsers: bound by the ordinary rate of their address and by nothing else.
+    fn exempt(&self, engaged: &Engaged<'_>) -> Decision {
+        let procedure = engaged.signature.or(engaged.by_source_or_token()).map(|p| p.id);
+        if !self.tables.take_source(self.request.source, self.ordinary_bucket(), self.now) {
+            return self.refuse(Reason::SourceRate, TokenState::None, None, Some(5));
+        }
+        let reason = if procedure.is_some() { Reason::Exempt } else { Reason::Ordinary };
+        self.forward(reason, &Shown::NOTHING, procedure)
     }
 
     fn engaged(&self) -> Engaged<'_> {
@@ -167,8 +177,7 @@ impl Visit<'_> {
             match &procedure.measure {
                 Measure::RefuseSignature(signature) => {
                     if signature.matches(&self.look.features) {
-                        engaged.signature = Some(procedure);
-                        return engaged;
+                        engaged.signature = engaged.signature.or(Some(procedure));
                     }
                 }
                 Measure::Shed(tier) => {
@@ -177,10 +186,8 @@ impl Visit<'_> {
                     }
                 }
                 Measure::TightenSources { limits, .. } => {
-                    let bucket = Bucket {
-                        per_second: limits.requests_per_second,
-                        burst: limits.burst,
-                    };
+                    let bucket =
+                        Bucket { per_second: limits.requests_per_second, burst: limits.burst };
                     engaged.tightened = Some((procedure, bucket));
                 }
                 Measure::Challenge(kind) => engaged.challenge = Some((procedure, *kind)),
@@ -200,13 +207,8 @@ impl Visit<'_> {
 
     /// Looks at the cookie and the gate's query parameter.
     fn shown(&self) -> Shown {
-        let cookie = self
-            .look
-            .cookie
-            .as_ref()
-            .map(<[u8; token::TEXT_BYTES]>::as_slice);
         let query = self.look.pass.map(str::as_bytes);
-        if cookie.is_none() && query.is_none() {
+        if self.look.cookies[0].is_none() && query.is_none() {
             return Shown::NOTHING;
         }
         let lifetime = self.budget().lifetime.as_secs();
@@ -215,7 +217,8 @@ impl Visit<'_> {
             (u64::from(token.age(self.wall)?) <= lifetime).then_some(token)
         };
         let passed = |token: &Token| matches!(token.kind, TokenKind::Passed(_));
-        let from_cookie = verify(cookie).filter(passed);
+        let mut cookies = self.look.cookies.iter().flatten();
+        let from_cookie = cookies.find_map(|text| verify(Some(text)).filter(passed));
         let from_query = verify(query);
         let waited = from_query
             .filter(|t| {
@@ -244,47 +247,47 @@ impl Visit<'_> {
         }
     }
 
-    /// A token's budget takes the place of its address's rate. `None`: go on to the challenge.
-    fn with_token(&self, engaged: &Engaged<'_>, shown: &Shown, token: Token) -> Option<Decision> {
-        if engaged.tightened.is_none() && engaged.challenge.is_none() {
+    /// A token's budget takes the place of its address's tightened rate. `None`: go on to the
+    /// challenge.
+    fn with_token(
+        &self,
+        engaged: &Engaged<'_>,
+        shown: &mut Shown,
+        token: Token,
+    ) -> Option<Decision> {
+        let procedure = engaged.by_source_or_token().or(engaged.signature).map(|p| p.id);
+        if procedure.is_none() {
             // A left-over from a challenge that has ended; the address's own rate applies.
             return self.over_the_sources_rate(engaged, shown);
         }
-        let budget = self.budget();
-        let bucket = Bucket {
-            per_second: budget.requests_per_second,
-            burst: budget.burst,
-        };
-        if self.tables.take_token(token.number, bucket, self.now) {
-            return None;
+        // However many tokens an address has gathered, it gets no more than on an ordinary day.
+        if !self.tables.take_bearers(self.request.source, self.ordinary_bucket(), self.now) {
+            return Some(self.refuse(Reason::SourceRate, TokenState::Held, procedure, Some(5)));
         }
-        let procedure = engaged
-            .challenge
-            .map(|(p, _)| p)
-            .or(engaged.tightened.map(|(p, _)| p));
-        Some(self.refuse(
-            Reason::TokenSpent,
-            shown.state,
-            procedure.map(|p| p.id),
-            Some(5),
-        ))
+        let budget = self.budget();
+        let bucket = Bucket { per_second: budget.requests_per_second, burst: budget.burst };
+        match self.tables.take_token(token.number, bucket, self.now) {
+            Taken::First => {}
+            // A challenge is passed once, however often its link is followed.
+            Taken::Within if shown.state == TokenState::Earned => shown.state = TokenState::Held,
+            Taken::Within => {}
+            Taken::Exceeded => {
+                return Some(self.refuse(Reason::TokenSpent, TokenState::Held, procedure, Some(5)));
+            }
+        }
+        None
+    }
+
+    fn ordinary_bucket(&self) -> Bucket {
+        let limits = self.policy.config().limits.source;
+        Bucket { per_second: limits.requests_per_second, burst: limits.burst }
     }
 
     /// Refuses, or asks, a visitor without a token whose address sends too much. `None`: it does
     /// not.
     fn over_the_sources_rate(&self, engaged: &Engaged<'_>, shown: &Shown) -> Option<Decision> {
-        let ordinary = self.policy.config().limits.source;
-        let ordinary = Bucket {
-            per_second: ordinary.requests_per_second,
-            burst: ordinary.burst,
-        };
-        let bucket = engaged
-            .tightened
-            .map_or(ordinary, |(_, tightened)| tightened);
-        if self
-            .tables
-            .take_source(self.request.source, bucket, self.now)
-        {
+        let bucket = engaged.tightened.map_or(self.ordinary_bucket(), |(_, tightened)| tightened);
+        if self.tables.take_source(self.request.source, bucket, self.now) {
             return None;
         }
         let Some((procedure, _)) = engaged.tightened else {
@@ -292,7 +295,7 @@ impl Visit<'_> {
         };
         // Many people may sit behind this address. Each may earn a budget of their own, for as
         // long as the address has tokens left to be handed.
-        if self.may_be_challenged() && self.tables.mint(self.request.source, self.now) {
+        if self.tables.mint(self.request.source, self.now) {
             return Some(self.redirect_with_token(
                 TokenKind::Passed(ChallengeKind::Echo),
                 self.fresh_number(),
@@ -305,13 +308,10 @@ impl Visit<'_> {
     }
 
     fn may_be_challenged(&self) -> bool {
-        self.policy.activity(self.activity).1.challenge
+        self.policy.activity(self.activity).1.challenge && self.request.method != "OPTIONS"
     }
 
     fn challenge(&self, procedure: &Procedure, kind: ChallengeKind, shown: &Shown) -> Decision {
-        if !self.may_be_challenged() {
-            return self.forward(Reason::Exempt, shown, Some(procedure.id));
-        }
         let page = self.look.wants_page && self.request.method == "GET";
         // Only a page view can be asked to wait: parts of a page and forms are asked for an echo,
         // which every client that follows a redirect gives without noticing.
@@ -321,13 +321,7 @@ impl Visit<'_> {
             if clean && token.age(self.wall).is_some() {
                 let location = self.location(None);
                 let record = self.record(Reason::Answered, shown.state, Some(procedure.id));
-                return Decision {
-                    record,
-                    answer: Answer::Redirect {
-                        location,
-                        cookie: None,
-                    },
-                };
+                return Decision { record, answer: Answer::Redirect { location, cookie: None } };
             }
             return self.forward(Reason::TokenHeld, shown, Some(procedure.id));
         }
@@ -340,18 +334,10 @@ impl Visit<'_> {
                 Reason::Answered,
             );
         }
-        if !self.tables.mint(self.request.source, self.now) {
-            return self.refuse(
-                Reason::SourceRate,
-                shown.state,
-                Some(procedure.id),
-                Some(10),
-            );
-        }
         match needed {
             ChallengeKind::Echo => self.redirect_with_token(
                 TokenKind::Passed(ChallengeKind::Echo),
-                self.fresh_number(),
+                self.number(),
                 shown,
                 procedure.id,
                 Reason::Unproven,
@@ -361,16 +347,13 @@ impl Visit<'_> {
     }
 
     fn wait_page(&self, procedure: ProcedureId, shown: &Shown) -> Decision {
-        let ticket = Token::issue(TokenKind::Waiting, self.fresh_number(), self.wall)
+        let ticket = Token::issue(TokenKind::Waiting, self.number(), self.wall)
             .text(self.policy.secret(), self.bearer());
         // One second more than the check demands: tokens count in whole seconds.
         let seconds = self.policy.config().posture.wait.as_secs() as u32 + 1;
         Decision {
             record: self.record(Reason::Unproven, shown.state, Some(procedure)),
-            answer: Answer::WaitPage {
-                seconds,
-                continue_to: self.location(Some(&ticket)),
-            },
+            answer: Answer::WaitPage { seconds, continue_to: self.location(Some(&ticket)) },
         }
     }
 
@@ -387,10 +370,7 @@ impl Visit<'_> {
             location: self.location(Some(&text)),
             cookie: Some(self.set_cookie(&text)),
         };
-        Decision {
-            record: self.record(reason, shown.state, Some(procedure)),
-            answer,
-        }
+        Decision { record: self.record(reason, shown.state, Some(procedure)), answer }
     }
 
     fn forward(&self, reason: Reason, shown: &Shown, procedure: Option<ProcedureId>) -> Decision {
@@ -403,10 +383,7 @@ impl Visit<'_> {
         };
         Decision {
             record: self.record(reason, shown.state, procedure),
-            answer: Answer::Forward {
-                strip_pass: self.look.pass.is_some(),
-                cookie,
-            },
+            answer: Answer::Forward { strip_pass: self.look.pass.is_some(), cookie },
         }
     }
 
@@ -433,12 +410,26 @@ impl Visit<'_> {
             activity: self.activity,
             reason,
             page: self.look.wants_page,
+            partial: self.look.partial,
             token,
             procedure,
         }
     }
 
-    /// A number for a new token that nobody outside can foresee: a keyed hash of who asks when.
+    /// A number for a token. An address that has been handed many gets one for all its visitors
+    /// of one browser, by the hour: nobody is turned away, but they share a budget.
+    fn number(&self) -> u64 {
+        if self.tables.mint(self.request.source, self.now) {
+            return self.fresh_number();
+        }
+        let mut hasher = self.policy.secret().feature_hasher();
+        hasher.write_u64(self.request.source.bits());
+        hasher.write_u64(self.wall.seconds() / 3_600);
+        hasher.write_u32(self.bearer().user_agent);
+        hasher.finish()
+    }
+
+    /// A number that nobody outside can foresee: a keyed hash of who asks for what when.
     fn fresh_number(&self) -> u64 {
         let mut hasher = self.policy.secret().feature_hasher();
         hasher.write_u64(self.request.source.bits());
@@ -452,8 +443,9 @@ impl Visit<'_> {
         let path = self.request.path;
         let rest = self.request.query.and_then(token::without_pass);
         let mut location = String::with_capacity(path.len() + 128);
-        if path.starts_with("//") {
-            // `//name` would lead to another host; `/.//name` is the same path on this one.
+        if path.starts_with("//") || path.starts_with("/\\") {
+            // `//name` (and to browsers `/\name`) would lead to another host; `/.//name` is the
+            // same path on this one.
             location.push_str("/.");
         }
         location.push_str(path);

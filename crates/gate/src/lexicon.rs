@@ -25,9 +25,7 @@ impl Default for Lexicon {
 impl Lexicon {
     /// An empty memory.
     pub fn new() -> Self {
-        Self {
-            told: Box::new([0; REMEMBERED * FEATURES]),
-        }
+        Self { told: Box::new([0; REMEMBERED * FEATURES]) }
     }
 
     /// Tells `out` the text of each feature of this request that has not been told lately.

@@ -31,12 +31,7 @@ impl Policy {
             next += platform.activities.len() as u16;
         }
         let engaged = vec![Vec::new(); config.platforms.len()];
-        Self {
-            config,
-            secret,
-            first_activity,
-            engaged,
-        }
+        Self { config, secret, first_activity, engaged }
     }
 
     /// The same policy with these procedures engaged, and no others.
@@ -51,10 +46,7 @@ impl Policy {
         for list in &mut engaged {
             list.sort_by_key(|procedure: &Procedure| cost_rank(&procedure.measure));
         }
-        Self {
-            engaged,
-            ..self.clone()
-        }
+        Self { engaged, ..self.clone() }
     }
 
     /// The configuration behind this policy.
@@ -75,19 +67,12 @@ impl Policy {
 
     /// How many activities all platforms have together.
     pub fn activities(&self) -> usize {
-        self.config
-            .platforms
-            .iter()
-            .map(|platform| platform.activities.len())
-            .sum()
+        self.config.platforms.iter().map(|platform| platform.activities.len()).sum()
     }
 
     /// Whose activity this is, and what configuration says of it.
     pub fn activity(&self, id: ActivityId) -> (PlatformId, &ActivityConfig) {
-        let at = self
-            .first_activity
-            .partition_point(|first| *first <= id.0)
-            .saturating_sub(1);
+        let at = self.first_activity.partition_point(|first| *first <= id.0).saturating_sub(1);
         let platform = &self.config.platforms[at];
         let within = usize::from(id.0 - self.first_activity[at]).min(platform.activities.len() - 1);
         (PlatformId(at as u16), &platform.activities[within])
@@ -116,32 +101,22 @@ impl Policy {
     }
 
     fn tightened(&self, now: Time) -> impl Iterator<Item = (u32, Duration)> {
-        self.engaged
-            .iter()
-            .flatten()
-            .filter(move |p| now < p.expires)
-            .filter_map(|p| match &p.measure {
-                Measure::TightenSources {
-                    limits,
-                    header_deadline,
-                } => Some((limits.connections, *header_deadline)),
+        self.engaged.iter().flatten().filter(move |p| now < p.expires).filter_map(|p| {
+            match &p.measure {
+                Measure::TightenSources { limits, header_deadline } => {
+                    Some((limits.connections, *header_deadline))
+                }
                 _ => None,
-            })
+            }
+        })
     }
 
     /// The platform that serves `host`.
     pub(crate) fn platform_of(&self, host: &str) -> Option<PlatformId> {
         let serves = |platform: &PlatformConfig| {
-            platform
-                .hosts
-                .iter()
-                .any(|name| name == "*" || name.eq_ignore_ascii_case(host))
+            platform.hosts.iter().any(|name| name == "*" || name.eq_ignore_ascii_case(host))
         };
-        self.config
-            .platforms
-            .iter()
-            .position(serves)
-            .map(|at| PlatformId(at as u16))
+        self.config.platforms.iter().position(serves).map(|at| PlatformId(at as u16))
     }
 
     /// The first activity of `platform` that matches.
@@ -168,8 +143,7 @@ impl Policy {
     }
 }
 
-/// Refusing by signature is cheaper than shedding by activity, and both are cheaper than
-/// looking at tokens.
+/// Shedding by activity and refusing by signature are cheaper than looking at tokens.
 const fn cost_rank(measure: &Measure) -> u8 {
     match measure {
         Measure::RefuseSignature(_) => 0,

@@ -81,12 +81,14 @@ pub(crate) struct Appearance<'a> {
     pub features: Features,
     /// Keyed hash of the whole query (without the gate's own parameter); zero if there is none.
     pub query: u32,
-    /// The gate's cookie.
-    pub cookie: Option<TokenText>,
+    /// The gate's cookie; a second one may have been planted by a neighbouring site.
+    pub cookies: [Option<TokenText>; 2],
     /// The gate's query parameter.
     pub pass: Option<&'a str>,
     /// Whether the visitor would show an HTML page.
     pub wants_page: bool,
+    /// Whether it asks for a range, or for news since an earlier answer.
+    pub partial: bool,
 }
 
 /// A token's text, copied out of a header field.
@@ -96,8 +98,9 @@ impl<'a> Appearance<'a> {
     pub(crate) fn of(request: &Request<'a>, secret: &Secret) -> Self {
         let hash = |bytes: &[u8]| hash_with(secret, bytes);
         let mut features = [0; portcullis_model::FEATURES];
-        let mut cookie = None;
+        let mut cookies = [None; 2];
         let mut wants_page = false;
+        let mut partial = false;
         let mut shape = secret.feature_hasher();
         request.fields.each(&mut |name, value| {
             match name {
@@ -110,7 +113,8 @@ impl<'a> Appearance<'a> {
                 "referer" => {
                     features[Feature::Referrer as usize] = hash(referring_host(value));
                 }
-                "cookie" => cookie = cookie.or_else(|| token::from_cookies(value)),
+                "cookie" => token::from_cookies(value, &mut cookies),
+                "range" | "if-none-match" | "if-modified-since" => partial = true,
                 _ => {}
             }
             if !CIRCUMSTANTIAL.contains(&name) {
@@ -145,13 +149,7 @@ impl<'a> Appearance<'a> {
                 features[Feature::QueryNames as usize] = fold(names.finish());
             }
         }
-        Self {
-            features: Features(features),
-            query,
-            cookie,
-            pass,
-            wants_page,
-        }
+        Self { features: Features(features), query, cookies, pass, wants_page, partial }
     }
 }
 
@@ -201,14 +199,8 @@ pub(crate) fn describe(request: &Request<'_>, feature: Feature) -> Option<String
 }
 
 fn referring_host(value: &[u8]) -> &[u8] {
-    let after = value
-        .windows(3)
-        .position(|w| w == b"://")
-        .map_or(value, |at| &value[at + 3..]);
-    let end = after
-        .iter()
-        .position(|b| matches!(b, b'/' | b'?' | b'#'))
-        .unwrap_or(after.len());
+    let after = value.windows(3).position(|w| w == b"://").map_or(value, |at| &value[at + 3..]);
+    let end = after.iter().position(|b| matches!(b, b'/' | b'?' | b'#')).unwrap_or(after.len());
     &after[..end]
 }
 
@@ -243,12 +235,7 @@ mod tests {
     #[test]
     fn the_shape_is_the_order_of_names_and_not_what_a_visit_adds() {
         let plain = [("user-agent", "a"), ("accept", "text/html")];
-        let later = [
-            ("user-agent", "b"),
-            ("cookie", "x=1"),
-            ("accept", "*/*"),
-            ("referer", "/"),
-        ];
+        let later = [("user-agent", "b"), ("cookie", "x=1"), ("accept", "*/*"), ("referer", "/")];
         let swapped = [("accept", "text/html"), ("user-agent", "a")];
         let shape =
             |fields: &dyn Fields| appearance(None, fields).features.get(Feature::HeaderShape);
@@ -269,10 +256,7 @@ mod tests {
 
     #[test]
     fn a_referrer_is_reduced_to_its_host() {
-        assert_eq!(
-            referring_host(b"https://example.org/path?secret=1"),
-            b"example.org"
-        );
+        assert_eq!(referring_host(b"https://example.org/path?secret=1"), b"example.org");
         assert_eq!(referring_host(b"about"), b"about");
     }
 }

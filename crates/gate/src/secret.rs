@@ -31,16 +31,11 @@ impl Secret {
         let pair = |label: &[u8]| {
             let tag = keyed(bytes).chain_update(label).finalize().into_bytes();
             let word = |at: usize| {
-                tag[at..at + 8]
-                    .iter()
-                    .fold(0u64, |word, byte| word << 8 | u64::from(*byte))
+                tag[at..at + 8].iter().fold(0u64, |word, byte| word << 8 | u64::from(*byte))
             };
             (word(0), word(8))
         };
-        let token_key = keyed(bytes)
-            .chain_update(b"portcullis token v1")
-            .finalize()
-            .into_bytes();
+        let token_key = keyed(bytes).chain_update(b"portcullis token v1").finalize().into_bytes();
         Self {
             table: pair(b"portcullis table v1"),
             features: pair(b"portcullis features v1"),

@@ -5,10 +5,13 @@
 //! once per core.
 //!
 //! A limit is GCRA (ITU-T I.371, the "virtual scheduling" form): one timestamp per source, the
-//! theoretical arrival time of its next conforming request. An entry whose time has passed and
-//! that holds no connection says nothing that an absent entry would not say, so that replacing it
-//! loses nothing. Only if all eight places of a set are in use is the least indebted forgotten,
-//! which errs towards the visitor, and is counted: a full table never refuses anybody.
+//! theoretical arrival time of its next conforming request. An entry whose time has passed says
+//! nothing that an absent entry would not say, so that replacing it loses nothing. Only if all
+//! eight places of a set are in debt is the least indebted forgotten, which errs towards the
+//! visitor, and is counted: a full table never refuses anybody.
+//!
+//! Open connections are counted apart, in plain counters that no source owns: there is nothing
+//! to claim and so nothing that two workers could claim at once and leak.
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
@@ -33,7 +36,17 @@ struct Slot {
     owner: AtomicU64,
     /// Theoretical arrival time, in nanoseconds.
     due: AtomicU64,
-    connections: AtomicU32,
+}
+
+/// What a table answers to one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Taken {
+    /// Granted, and nothing is known of an earlier one.
+    First,
+    /// Granted.
+    Within,
+    /// Not granted, and not charged.
+    Exceeded,
 }
 
 /// A set-associative table of limits.
@@ -61,32 +74,23 @@ impl LimitTable {
     }
 
     fn find(&self, owner: u64) -> Option<&Slot> {
-        self.set(owner)
-            .iter()
-            .find(|slot| slot.owner.load(Relaxed) == owner)
+        self.set(owner).iter().find(|slot| slot.owner.load(Relaxed) == owner)
     }
 
-    /// The owner's slot, claimed if need be; `None` if every place holds open connections.
+    /// The owner's slot, claimed if need be; `None` if other workers keep claiming it first.
     fn claim(&self, owner: u64, now: Time) -> Option<&Slot> {
         if let Some(slot) = self.find(owner) {
             return Some(slot);
         }
         // Another worker may claim the same place at the same moment; three tries are plenty.
         for _ in 0..3 {
-            let slot = self
-                .set(owner)
-                .iter()
-                .filter(|slot| slot.connections.load(Relaxed) == 0)
-                .min_by_key(|slot| match slot.owner.load(Relaxed) {
+            let slot =
+                self.set(owner).iter().min_by_key(|slot| match slot.owner.load(Relaxed) {
                     0 => 0,
                     _ => slot.due.load(Relaxed).max(1),
                 })?;
             let previous = slot.owner.load(Relaxed);
-            if slot
-                .owner
-                .compare_exchange(previous, owner, Relaxed, Relaxed)
-                .is_ok()
-            {
+            if slot.owner.compare_exchange(previous, owner, Relaxed, Relaxed).is_ok() {
                 if slot.due.swap(0, Relaxed) > now.nanos() {
                     self.forgotten.fetch_add(1, Relaxed);
                 }
@@ -99,11 +103,11 @@ impl LimitTable {
         None
     }
 
-    /// Whether one more request conforms; only then is it charged.
-    pub(crate) fn take(&self, owner: u64, bucket: Bucket, now: Time) -> bool {
+    /// Charges one request if it conforms.
+    pub(crate) fn take(&self, owner: u64, bucket: Bucket, now: Time) -> Taken {
         let Some(slot) = self.claim(owner, now) else {
             self.forgotten.fetch_add(1, Relaxed);
-            return true;
+            return Taken::Within;
         };
         let interval = 1_000_000_000 / u64::from(bucket.per_second.max(1));
         let burst = interval * u64::from(bucket.burst.max(1));
@@ -111,31 +115,51 @@ impl LimitTable {
         loop {
             let next = due.max(now.nanos()) + interval;
             if next - now.nanos() > burst {
-                return false;
+                return Taken::Exceeded;
             }
             match slot.due.compare_exchange_weak(due, next, Relaxed, Relaxed) {
-                Ok(_) => return true,
+                Ok(0) => return Taken::First,
+                Ok(_) => return Taken::Within,
                 Err(changed) => due = changed,
             }
         }
     }
+}
 
-    fn open(&self, owner: u64, limit: u32, now: Time) -> bool {
-        let Some(slot) = self.claim(owner, now) else {
-            self.forgotten.fetch_add(1, Relaxed);
-            return true;
-        };
-        slot.connections
-            .fetch_update(Relaxed, Relaxed, |open| (open < limit).then_some(open + 1))
-            .is_ok()
+/// Open connections by source: a counting sketch of two rows. A source's count is the smaller of
+/// its two counters, which can only be too large, and only if both are shared with other sources
+/// that hold connections at the same moment.
+#[derive(Debug)]
+struct ConnectionTable {
+    rows: [Box<[AtomicU32]>; 2],
+    mask: u64,
+}
+
+impl ConnectionTable {
+    fn new(entries: u32) -> Self {
+        let places = (entries as usize).next_power_of_two();
+        let row = || (0..places).map(|_| AtomicU32::new(0)).collect();
+        Self { rows: [row(), row()], mask: places as u64 - 1 }
+    }
+
+    fn counters(&self, owner: u64) -> [&AtomicU32; 2] {
+        let [first, second] = &self.rows;
+        [&first[((owner >> 1) & self.mask) as usize], &second[((owner >> 33) & self.mask) as usize]]
+    }
+
+    fn open(&self, owner: u64, limit: u32) -> bool {
+        let counters = self.counters(owner);
+        let before = counters.map(|counter| counter.fetch_add(1, Relaxed));
+        let granted = before[0].min(before[1]) < limit;
+        if !granted {
+            self.close(owner);
+        }
+        granted
     }
 
     fn close(&self, owner: u64) {
-        if let Some(slot) = self.find(owner) {
-            // A connection that was opened untracked may close here: never below zero.
-            let _ = slot
-                .connections
-                .fetch_update(Relaxed, Relaxed, |open| open.checked_sub(1));
+        for counter in self.counters(owner) {
+            counter.fetch_sub(1, Relaxed);
         }
     }
 }
@@ -146,6 +170,7 @@ pub struct Tables {
     secret: Secret,
     sources: LimitTable,
     tokens: LimitTable,
+    connections: ConnectionTable,
 }
 
 /// What a table entry is about; part of its keyed hash.
@@ -155,60 +180,58 @@ enum Owner {
     Source = 1,
     Mint = 2,
     Token = 3,
+    Bearers = 4,
 }
 
 /// Tokens that one source may be handed: forty at once (an office whose people all arrive with
 /// the mail), then one a second.
-const MINT: Bucket = Bucket {
-    per_second: 1,
-    burst: 40,
-};
+const MINT: Bucket = Bucket { per_second: 1, burst: 40 };
 
 impl Tables {
-    /// Empty tables for `sources` sources (rounded up to a power of two) and as many tokens.
-    /// Each entry takes 24 bytes.
+    /// Empty tables for `sources` sources (rounded up to a power of two) and as many tokens: 40
+    /// bytes for each.
     pub fn new(sources: u32, secret: Secret) -> Self {
         Self {
             secret,
             sources: LimitTable::new(sources),
             tokens: LimitTable::new(sources),
+            connections: ConnectionTable::new(sources),
         }
     }
 
     /// Charges one request to a source; `false` if it has none left.
     pub fn take_source(&self, source: SourceKey, bucket: Bucket, now: Time) -> bool {
-        self.sources.take(
-            self.secret.place(Owner::Source as u8, source.bits()),
-            bucket,
-            now,
-        )
+        let owner = self.secret.place(Owner::Source as u8, source.bits());
+        self.sources.take(owner, bucket, now) != Taken::Exceeded
     }
 
-    /// Charges one request to a token; `false` if its budget is used up for the moment.
-    pub fn take_token(&self, token: u64, bucket: Bucket, now: Time) -> bool {
-        self.tokens
-            .take(self.secret.place(Owner::Token as u8, token), bucket, now)
+    /// Charges one request with a token to all bearers of tokens at its source together;
+    /// `false` if they have none left. Apart from [`Tables::take_source`], so that bearers and
+    /// others at one address do not use up each other's.
+    pub fn take_bearers(&self, source: SourceKey, bucket: Bucket, now: Time) -> bool {
+        let owner = self.secret.place(Owner::Bearers as u8, source.bits());
+        self.sources.take(owner, bucket, now) != Taken::Exceeded
     }
 
-    /// Whether a source may be handed one more token.
+    /// Charges one request to a token's budget.
+    pub fn take_token(&self, token: u64, bucket: Bucket, now: Time) -> Taken {
+        self.tokens.take(self.secret.place(Owner::Token as u8, token), bucket, now)
+    }
+
+    /// Whether a source may be handed one more token of its own.
     pub fn mint(&self, source: SourceKey, now: Time) -> bool {
         let owner = self.secret.place(Owner::Mint as u8, source.bits());
-        self.tokens.take(owner, MINT, now)
+        self.tokens.take(owner, MINT, now) != Taken::Exceeded
     }
 
     /// Counts a connection in; `false` if the source already holds `limit`.
-    pub fn open_connection(&self, source: SourceKey, limit: u32, now: Time) -> bool {
-        self.sources.open(
-            self.secret.place(Owner::Source as u8, source.bits()),
-            limit,
-            now,
-        )
+    pub fn open_connection(&self, source: SourceKey, limit: u32) -> bool {
+        self.connections.open(self.secret.place(Owner::Source as u8, source.bits()), limit)
     }
 
     /// Counts a connection out that [`Tables::open_connection`] let in.
     pub fn close_connection(&self, source: SourceKey) {
-        self.sources
-            .close(self.secret.place(Owner::Source as u8, source.bits()));
+        self.connections.close(self.secret.place(Owner::Source as u8, source.bits()));
     }
 
     /// How often an entry with debt had to be forgotten, or could not be kept, because its set
@@ -274,27 +297,28 @@ mod tests {
         )
     }
 
-    const BUCKET: Bucket = Bucket {
-        per_second: 10,
-        burst: 5,
-    };
+    const BUCKET: Bucket = Bucket { per_second: 10, burst: 5 };
 
     proptest! {
         #[test]
         fn a_table_with_room_answers_as_the_exact_model(steps in steps(8)) {
             let table = LimitTable::new(1024);
+            let connections = ConnectionTable::new(65_536);
             let mut exact = Exact::default();
             let mut now = Time::from_secs(1);
             for step in steps {
                 match step {
                     Step::Take(o) => {
-                        prop_assert_eq!(table.take(o, BUCKET, now), exact.take(o, BUCKET, now));
+                        let granted = table.take(o, BUCKET, now) != Taken::Exceeded;
+                        prop_assert_eq!(granted, exact.take(o, BUCKET, now));
                     }
-                    Step::Open(o) => prop_assert_eq!(table.open(o, 3, now), exact.open(o, 3)),
+                    Step::Open(o) => prop_assert_eq!(connections.open(o, 3), exact.open(o, 3)),
                     Step::Close(o) => {
-                        table.close(o);
                         let open = exact.connections.entry(o).or_default();
-                        *open = open.saturating_sub(1);
+                        if *open > 0 {
+                            *open -= 1;
+                            connections.close(o);
+                        }
                     }
                     Step::Pass(nanos) => now.0 += nanos,
                 }
@@ -311,7 +335,7 @@ mod tests {
                 match step {
                     Step::Take(o) => {
                         let (ours, theirs) =
-                            (table.take(o, BUCKET, now), exact.take(o, BUCKET, now));
+                            (table.take(o, BUCKET, now) != Taken::Exceeded, exact.take(o, BUCKET, now));
                         prop_assert!(ours || !theirs);
                     }
                     Step::Pass(nanos) => now.0 += nanos,
@@ -326,7 +350,7 @@ mod tests {
         let table = LimitTable::new(64);
         // 100 requests a second for 100 seconds, against 10 a second and a burst of 5.
         let granted = (0..10_000)
-            .filter(|i| table.take(9, BUCKET, Time::from_millis(i * 10)))
+            .filter(|i| table.take(9, BUCKET, Time::from_millis(i * 10)) != Taken::Exceeded)
             .count();
         assert!((1_000..=1_006).contains(&granted), "{granted}");
     }
@@ -335,7 +359,27 @@ mod tests {
     fn a_patient_source_is_always_within() {
         let table = LimitTable::new(64);
         for i in 0..1_000 {
-            assert!(table.take(9, BUCKET, Time::from_millis(i * 100)));
+            assert_ne!(table.take(9, BUCKET, Time::from_millis(i * 100)), Taken::Exceeded);
         }
+    }
+
+    #[test]
+    fn connections_of_many_workers_are_all_counted_out_again() {
+        let table = ConnectionTable::new(64);
+        std::thread::scope(|scope| {
+            for worker in 0..4u64 {
+                let table = &table;
+                scope.spawn(move || {
+                    for i in 0..50_000u64 {
+                        let owner = (i * 7 + worker).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+                        if table.open(owner, 1_000) {
+                            table.close(owner);
+                        }
+                    }
+                });
+            }
+        });
+        let left: u32 = table.rows.iter().flatten().map(|counter| counter.load(Relaxed)).sum();
+        assert_eq!(left, 0);
     }
 }

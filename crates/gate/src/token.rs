@@ -20,6 +20,9 @@ pub const COOKIE: &str = "portcullis";
 /// The name of the gate's query parameter. It is taken out before a request goes to the origin.
 pub const PASS: &str = "__portcullis";
 
+/// How far a clock may be set back without making visitors earn new tokens.
+const CLOCK_STEP_SECONDS: u32 = 5;
+
 const MAC_BYTES: usize = 16;
 const TOKEN_BYTES: usize = 1 + 4 + 8 + MAC_BYTES;
 /// Length of a token's text.
@@ -64,10 +67,7 @@ pub(crate) struct Bearer {
 
 impl Bearer {
     pub(crate) const fn of(source: SourceKey, user_agent: u32) -> Self {
-        Self {
-            neighbourhood: source.neighbourhood(),
-            user_agent,
-        }
+        Self { neighbourhood: source.neighbourhood(), user_agent }
     }
 }
 
@@ -83,16 +83,17 @@ pub(crate) struct Token {
 
 impl Token {
     pub(crate) fn issue(kind: TokenKind, number: u64, wall: WallTime) -> Self {
-        Self {
-            kind,
-            issued: wall.seconds() as u32,
-            number,
-        }
+        Self { kind, issued: wall.seconds() as u32, number }
     }
 
-    /// Seconds since it was issued; none if it claims to come from the future.
+    /// Seconds since it was issued. Clocks are set back a little now and then: what was issued
+    /// just ahead of now has no age; what was issued further ahead is not believed.
     pub(crate) const fn age(&self, wall: WallTime) -> Option<u32> {
-        (wall.seconds() as u32).checked_sub(self.issued)
+        let now = wall.seconds() as u32;
+        if self.issued > now && self.issued - now <= CLOCK_STEP_SECONDS {
+            return Some(0);
+        }
+        now.checked_sub(self.issued)
     }
 
     fn mac(&self, secret: &Secret, bearer: Bearer) -> [u8; MAC_BYTES] {
@@ -133,23 +134,20 @@ impl Token {
         };
         let expected = token.mac(secret, bearer);
         // Compared without an early exit, so that timing tells nothing about the MAC.
-        let difference = expected
-            .iter()
-            .zip(&bytes[13..])
-            .fold(0, |sum, (a, b)| sum | (a ^ b));
+        let difference = expected.iter().zip(&bytes[13..]).fold(0, |sum, (a, b)| sum | (a ^ b));
         (difference == 0).then_some(token)
     }
 }
 
-/// Finds the gate's cookie in a `Cookie` field.
-pub(crate) fn from_cookies(value: &[u8]) -> Option<TokenText> {
-    value.split(|b| *b == b';').find_map(|pair| {
-        pair.trim_ascii()
-            .strip_prefix(COOKIE.as_bytes())?
-            .strip_prefix(b"=")?
-            .try_into()
-            .ok()
-    })
+/// Collects what may be the gate's cookie from a `Cookie` field, into the free places of `found`.
+pub(crate) fn from_cookies(value: &[u8], found: &mut [Option<TokenText>]) {
+    let candidates = value.split(|b| *b == b';').filter_map(|pair| {
+        let value = pair.trim_ascii().strip_prefix(COOKIE.as_bytes())?.strip_prefix(b"=")?;
+        TokenText::try_from(value).ok()
+    });
+    for (place, candidate) in found.iter_mut().filter(|place| place.is_none()).zip(candidates) {
+        *place = Some(candidate);
+    }
 }
 
 /// `query` without the gate's parameter; `None` if nothing is left.
@@ -168,10 +166,7 @@ mod tests {
 
     use super::*;
 
-    const BEARER: Bearer = Bearer {
-        neighbourhood: 5,
-        user_agent: 6,
-    };
+    const BEARER: Bearer = Bearer { neighbourhood: 5, user_agent: 6 };
 
     fn token() -> (Secret, Token, String) {
         let secret = Secret::new(&[1; 32]);
@@ -185,20 +180,8 @@ mod tests {
         let (secret, token, text) = token();
         let verify = |bearer| Token::verify(text.as_bytes(), &secret, bearer);
         assert_eq!(verify(BEARER), Some(token));
-        assert_eq!(
-            verify(Bearer {
-                neighbourhood: 6,
-                ..BEARER
-            }),
-            None
-        );
-        assert_eq!(
-            verify(Bearer {
-                user_agent: 7,
-                ..BEARER
-            }),
-            None
-        );
+        assert_eq!(verify(Bearer { neighbourhood: 6, ..BEARER }), None);
+        assert_eq!(verify(Bearer { user_agent: 7, ..BEARER }), None);
         let other_gate = Secret::new(&[2; 32]);
         assert_eq!(Token::verify(text.as_bytes(), &other_gate, BEARER), None);
     }
@@ -217,19 +200,16 @@ mod tests {
     fn the_cookie_is_found_among_others() {
         let (_, _, text) = token();
         let field = format!("a=1; portcullis={text}; b=2");
-        assert_eq!(
-            from_cookies(field.as_bytes()).expect("cookie"),
-            text.as_bytes()
-        );
-        assert_eq!(from_cookies(b"xportcullis=abc; portcullis"), None);
+        let mut found = [None; 2];
+        from_cookies(field.as_bytes(), &mut found);
+        assert_eq!(found[0].expect("cookie"), text.as_bytes());
+        from_cookies(b"xportcullis=abc; portcullis", &mut found);
+        assert_eq!(found[1], None);
     }
 
     #[test]
     fn the_parameter_is_taken_out_and_the_rest_kept() {
-        assert_eq!(
-            without_pass("a=1&__portcullis=x&b=2").as_deref(),
-            Some("a=1&b=2")
-        );
+        assert_eq!(without_pass("a=1&__portcullis=x&b=2").as_deref(), Some("a=1&b=2"));
         assert_eq!(without_pass("__portcullis=x"), None);
     }
 
@@ -238,7 +218,7 @@ mod tests {
         fn foreign_bytes_never_verify_and_never_panic(bytes: Vec<u8>) {
             let (secret, _, _) = token();
             prop_assert_eq!(Token::verify(&bytes, &secret, BEARER), None);
-            let _ = from_cookies(&bytes);
+            from_cookies(&bytes, &mut [None; 2]);
         }
     }
 }

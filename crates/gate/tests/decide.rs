@@ -21,10 +21,7 @@ fn config() -> Config {
     let activity = |name: &str, tier, pattern: &str, challenge| ActivityConfig {
         name: name.into(),
         tier,
-        matches: vec![RequestPattern {
-            method: None,
-            path: PathPattern::Prefix(pattern.into()),
-        }],
+        matches: vec![RequestPattern { method: None, path: PathPattern::Prefix(pattern.into()) }],
         challenge,
     };
     config.platforms = vec![PlatformConfig {
@@ -57,10 +54,7 @@ impl Gate {
             .zip(1..)
             .map(|(measure, id)| Procedure {
                 id: ProcedureId(NonZeroU32::new(id).expect("not zero")),
-                scope: Scope {
-                    platform: PlatformId(0),
-                    activity: None,
-                },
+                scope: Scope { platform: PlatformId(0), activity: None },
                 measure: measure.clone(),
                 reason: "a test".into(),
                 engaged: WALL,
@@ -81,9 +75,7 @@ impl Gate {
     }
 
     fn ask(&self, visitor: &Visitor, method: &str, url: &str) -> Decision {
-        let (path, query) = url
-            .split_once('?')
-            .map_or((url, None), |(p, q)| (p, Some(q)));
+        let (path, query) = url.split_once('?').map_or((url, None), |(p, q)| (p, Some(q)));
         let mut fields = vec![("user-agent", visitor.agent), ("accept", visitor.accept)];
         if let Some(cookie) = &visitor.cookie {
             fields.push(("cookie", cookie));
@@ -136,10 +128,7 @@ fn browse(gate: &mut Gate, visitor: &mut Visitor, method: &str, url: &str) -> (D
                 }
                 url.clone_from(location);
             }
-            Answer::WaitPage {
-                seconds,
-                continue_to,
-            } => {
+            Answer::WaitPage { seconds, continue_to } => {
                 gate.pass(Duration::from_secs(u64::from(*seconds)));
                 url.clone_from(continue_to);
             }
@@ -151,11 +140,7 @@ fn browse(gate: &mut Gate, visitor: &mut Visitor, method: &str, url: &str) -> (D
 
 fn tightened() -> Measure {
     Measure::TightenSources {
-        limits: SourceLimits {
-            requests_per_second: 5,
-            burst: 10,
-            connections: 4,
-        },
+        limits: SourceLimits { requests_per_second: 5, burst: 10, connections: 4 },
         header_deadline: Duration::from_secs(2),
     }
 }
@@ -164,13 +149,7 @@ fn tightened() -> Measure {
 fn an_ordinary_request_is_forwarded_untouched() {
     let decision = Gate::with(&[]).ask(&browser(), "GET", "/");
     assert_eq!(decision.record.reason, Reason::Ordinary);
-    assert_eq!(
-        decision.answer,
-        Answer::Forward {
-            strip_pass: false,
-            cookie: None
-        }
-    );
+    assert_eq!(decision.answer, Answer::Forward { strip_pass: false, cookie: None });
 }
 
 #[test]
@@ -193,13 +172,9 @@ fn an_unknown_host_is_refused() {
 #[test]
 fn a_flooding_source_is_refused_on_an_ordinary_day_too() {
     let gate = Gate::with(&[]);
-    let reasons: Vec<_> = (0..1_200)
-        .map(|_| gate.ask(&browser(), "GET", "/").record.reason)
-        .collect();
-    assert_eq!(
-        reasons.iter().filter(|r| **r == Reason::Ordinary).count(),
-        1_000
-    );
+    let reasons: Vec<_> =
+        (0..1_200).map(|_| gate.ask(&browser(), "GET", "/").record.reason).collect();
+    assert_eq!(reasons.iter().filter(|r| **r == Reason::Ordinary).count(), 1_000);
     assert_eq!(reasons.last(), Some(&Reason::SourceRate));
 }
 
@@ -208,24 +183,12 @@ fn a_signature_refuses_what_it_names_and_nothing_else() {
     let plain = Gate::with(&[]);
     let look = plain.ask(&browser(), "GET", "/search?q=1").record.features;
     let conditions = [Feature::Path, Feature::QueryNames]
-        .map(|feature| Condition {
-            feature,
-            value: look.get(feature),
-        })
+        .map(|feature| Condition { feature, value: look.get(feature) })
         .to_vec();
     let gate = Gate::with(&[Measure::RefuseSignature(Signature { conditions })]);
-    assert_eq!(
-        gate.ask(&browser(), "GET", "/search?q=2").record.reason,
-        Reason::Signature
-    );
-    assert_eq!(
-        gate.ask(&browser(), "GET", "/search?page=2").record.reason,
-        Reason::Ordinary
-    );
-    assert_eq!(
-        gate.ask(&browser(), "GET", "/donate").record.reason,
-        Reason::Ordinary
-    );
+    assert_eq!(gate.ask(&browser(), "GET", "/search?q=2").record.reason, Reason::Signature);
+    assert_eq!(gate.ask(&browser(), "GET", "/search?page=2").record.reason, Reason::Ordinary);
+    assert_eq!(gate.ask(&browser(), "GET", "/donate").record.reason, Reason::Ordinary);
 }
 
 #[test]
@@ -233,29 +196,17 @@ fn an_expired_procedure_is_ignored_even_if_nobody_removes_it() {
     let mut gate = Gate::with(&[Measure::Shed(Tier::Important)]);
     assert_eq!(gate.ask(&browser(), "GET", "/").record.reason, Reason::Shed);
     gate.pass(Duration::from_secs(600));
-    assert_eq!(
-        gate.ask(&browser(), "GET", "/").record.reason,
-        Reason::Ordinary
-    );
+    assert_eq!(gate.ask(&browser(), "GET", "/").record.reason, Reason::Ordinary);
 }
 
 #[test]
 fn optional_activities_are_shed_before_essential_ones() {
     let gate = Gate::with(&[Measure::Shed(Tier::Optional)]);
-    assert_eq!(
-        gate.ask(&browser(), "GET", "/search").record.reason,
-        Reason::Shed
-    );
-    assert_eq!(
-        gate.ask(&browser(), "GET", "/").record.reason,
-        Reason::Ordinary
-    );
+    assert_eq!(gate.ask(&browser(), "GET", "/search").record.reason, Reason::Shed);
+    assert_eq!(gate.ask(&browser(), "GET", "/").record.reason, Reason::Ordinary);
     let gate = Gate::with(&[Measure::Shed(Tier::Important)]);
     assert_eq!(gate.ask(&browser(), "GET", "/").record.reason, Reason::Shed);
-    assert_eq!(
-        gate.ask(&browser(), "GET", "/donate").record.reason,
-        Reason::Ordinary
-    );
+    assert_eq!(gate.ask(&browser(), "GET", "/donate").record.reason, Reason::Ordinary);
 }
 
 #[test]
@@ -266,13 +217,7 @@ fn an_echo_costs_a_browser_one_visit_and_then_nothing() {
     assert_eq!(first.record.reason, Reason::TokenHeld);
     // Out to fetch the token, back with it, and on to the clean address.
     assert_eq!(trips, 3);
-    assert_eq!(
-        first.answer,
-        Answer::Forward {
-            strip_pass: false,
-            cookie: None
-        }
-    );
+    assert_eq!(first.answer, Answer::Forward { strip_pass: false, cookie: None });
     let (second, trips) = browse(&mut gate, &mut visitor, "GET", "/");
     assert_eq!((second.record.reason, trips), (Reason::TokenHeld, 1));
 }
@@ -281,16 +226,11 @@ fn an_echo_costs_a_browser_one_visit_and_then_nothing() {
 fn a_visitor_without_cookies_gets_through_each_time() {
     for kind in [ChallengeKind::Echo, ChallengeKind::Wait] {
         let mut gate = Gate::with(&[Measure::Challenge(kind)]);
-        let mut visitor = Visitor {
-            keeps_cookies: false,
-            ..browser()
-        };
+        let mut visitor = Visitor { keeps_cookies: false, ..browser() };
         for _ in 0..3 {
             let (decision, _) = browse(&mut gate, &mut visitor, "GET", "/news?page=2");
             assert_eq!(decision.record.reason, Reason::TokenHeld, "{kind:?}");
-            let Answer::Forward { strip_pass, .. } = decision.answer else {
-                panic!("forwarded")
-            };
+            let Answer::Forward { strip_pass, .. } = decision.answer else { panic!("forwarded") };
             assert!(strip_pass, "the origin never sees the gate's parameter");
         }
     }
@@ -302,11 +242,7 @@ fn a_form_survives_every_challenge() {
         let mut gate = Gate::with(&[Measure::Challenge(kind)]);
         let (decision, trips) = browse(&mut gate, &mut browser(), "POST", "/donate");
         // A 307 keeps the method and the body; no page stands in between.
-        assert_eq!(
-            (decision.record.reason, trips),
-            (Reason::TokenHeld, 2),
-            "{kind:?}"
-        );
+        assert_eq!((decision.record.reason, trips), (Reason::TokenHeld, 2), "{kind:?}");
     }
 }
 
@@ -332,10 +268,7 @@ fn an_echo_does_not_buy_a_page_when_a_wait_is_asked() {
     browse(&mut gate, &mut visitor, "GET", "/");
     let siege = Gate::with(&[Measure::Challenge(ChallengeKind::Wait)]);
     let decision = siege.ask(&visitor, "GET", "/");
-    assert!(
-        matches!(decision.answer, Answer::WaitPage { .. }),
-        "{decision:?}"
-    );
+    assert!(matches!(decision.answer, Answer::WaitPage { .. }), "{decision:?}");
 }
 
 #[test]
@@ -356,10 +289,7 @@ fn a_token_is_a_budget_and_not_a_pass() {
         .count();
     assert!(served <= 120, "{served}");
     gate.pass(Duration::from_secs(10));
-    assert_eq!(
-        gate.ask(&visitor, "GET", "/").record.reason,
-        Reason::TokenHeld
-    );
+    assert_eq!(gate.ask(&visitor, "GET", "/").record.reason, Reason::TokenHeld);
 }
 
 #[test]
@@ -378,16 +308,97 @@ fn an_office_behind_one_address_is_not_locked_out() {
 }
 
 #[test]
+fn hundreds_who_arrive_at_once_behind_one_address_are_not_turned_away() {
+    let mut gate = Gate::with(&[Measure::Challenge(ChallengeKind::Echo)]);
+    for _ in 0..100 {
+        let (decision, _) = browse(&mut gate, &mut browser(), "GET", "/");
+        assert_eq!(decision.record.reason, Reason::TokenHeld);
+    }
+}
+
+#[test]
+fn tokens_do_not_buy_an_address_more_than_an_ordinary_day_does() {
+    let mut gate = Gate::with(&[tightened(), Measure::Challenge(ChallengeKind::Echo)]);
+    let mut hoard: Vec<Visitor> = (0..30).map(|_| browser()).collect();
+    for visitor in &mut hoard {
+        browse(&mut gate, visitor, "GET", "/");
+    }
+    let served = (0..200)
+        .flat_map(|_| &hoard)
+        .filter(|visitor| gate.ask(visitor, "GET", "/").record.reason == Reason::TokenHeld)
+        .count();
+    assert!(served <= 1_000, "{served}");
+}
+
+#[test]
+fn a_challenge_is_passed_once_however_often_its_link_is_followed() {
+    let gate = Gate::with(&[Measure::Challenge(ChallengeKind::Echo)]);
+    let bot = Visitor { keeps_cookies: false, ..browser() };
+    let Answer::Redirect { location, .. } = gate.ask(&bot, "GET", "/").answer else {
+        panic!("a redirect")
+    };
+    let earned = (0..50)
+        .filter(|_| gate.ask(&bot, "GET", &location).record.token == TokenState::Earned)
+        .count();
+    assert_eq!(earned, 1);
+}
+
+#[test]
+fn whoever_has_a_token_is_not_refused_for_the_look_of_their_browser() {
+    let look = Gate::with(&[]).ask(&browser(), "GET", "/").record.features;
+    let conditions =
+        vec![Condition { feature: Feature::UserAgent, value: look.get(Feature::UserAgent) }];
+    let signature = Measure::RefuseSignature(Signature { conditions });
+    let mut open = Gate::with(&[Measure::Challenge(ChallengeKind::Echo)]);
+    let mut visitor = browser();
+    browse(&mut open, &mut visitor, "GET", "/");
+    let gate = Gate::with(&[signature]);
+    assert_eq!(gate.ask(&visitor, "GET", "/").record.reason, Reason::Ordinary);
+    assert_eq!(gate.ask(&browser(), "GET", "/").record.reason, Reason::Signature);
+}
+
+#[test]
+fn a_payment_provider_keeps_its_ordinary_rate_while_sources_are_tightened() {
+    let gate = Gate::with(&[tightened()]);
+    let forwarded = (0..500)
+        .filter(|_| gate.ask(&browser(), "POST", "/hooks/paid").record.reason == Reason::Exempt)
+        .count();
+    assert_eq!(forwarded, 500);
+}
+
+#[test]
+fn a_preflight_is_not_redirected() {
+    let gate = Gate::with(&[Measure::Challenge(ChallengeKind::Wait)]);
+    assert_eq!(gate.ask(&browser(), "OPTIONS", "/donate").record.reason, Reason::Exempt);
+}
+
+#[test]
+fn a_clock_that_is_set_back_a_little_spoils_no_token() {
+    let mut gate = Gate::with(&[Measure::Challenge(ChallengeKind::Echo)]);
+    let mut visitor = browser();
+    browse(&mut gate, &mut visitor, "GET", "/");
+    gate.wall = gate.wall - Duration::from_secs(3);
+    assert_eq!(gate.ask(&visitor, "GET", "/").record.reason, Reason::TokenHeld);
+}
+
+#[test]
+fn a_planted_cookie_does_not_hide_the_good_one() {
+    let mut gate = Gate::with(&[Measure::Challenge(ChallengeKind::Echo)]);
+    let mut visitor = browser();
+    browse(&mut gate, &mut visitor, "GET", "/");
+    let good = visitor.cookie.take().expect("a cookie");
+    visitor.cookie = Some(format!("portcullis={}; {good}", "A".repeat(39)));
+    assert_eq!(gate.ask(&visitor, "GET", "/").record.reason, Reason::TokenHeld);
+}
+
+#[test]
 fn a_bot_that_ignores_redirects_gets_its_address_rate_and_no_more() {
     let gate = Gate::with(&[tightened()]);
     let forwarded = (0..500)
         .filter(|_| gate.ask(&browser(), "GET", "/").record.reason == Reason::Ordinary)
         .count();
     assert_eq!(forwarded, 10);
-    assert_eq!(
-        gate.ask(&browser(), "GET", "/").record.reason,
-        Reason::SourceRate
-    );
+    assert_eq!(gate.ask(&browser(), "GET", "/").record.reason, Reason::SourceRate);
 }
 
 #[test]
@@ -395,10 +406,7 @@ fn a_borrowed_token_is_worth_nothing_far_away() {
     let mut gate = Gate::with(&[Measure::Challenge(ChallengeKind::Echo)]);
     let mut visitor = browser();
     browse(&mut gate, &mut visitor, "GET", "/");
-    let thief = Visitor {
-        agent: "another browser",
-        ..visitor
-    };
+    let thief = Visitor { agent: "another browser", ..visitor };
     let decision = gate.ask(&thief, "GET", "/");
     assert_eq!(decision.record.reason, Reason::Unproven);
     assert_eq!(decision.record.token, TokenState::Invalid);
@@ -417,10 +425,7 @@ fn a_redirect_never_leads_to_another_host() {
 #[test]
 fn deadlines_and_connections_tighten_with_the_procedure() {
     let gate = Gate::with(&[tightened()]);
-    assert_eq!(
-        gate.policy.header_deadline(gate.now),
-        Duration::from_secs(2)
-    );
+    assert_eq!(gate.policy.header_deadline(gate.now), Duration::from_secs(2));
     assert_eq!(gate.policy.source_connections(gate.now), 4);
     let later = gate.now + Duration::from_secs(600);
     assert_eq!(gate.policy.source_connections(later), 256);

@@ -116,11 +116,7 @@ impl Default for Limits {
             streams_per_connection: 100,
             // A mobile carrier may hide some hundred people behind one address, each with a page
             // of thirty parts: only floods from one address are above this.
-            source: SourceLimits {
-                requests_per_second: 200,
-                burst: 1_000,
-                connections: 256,
-            },
+            source: SourceLimits { requests_per_second: 200, burst: 1_000, connections: 256 },
             sources_tracked: 262_144,
             drain: Duration::from_secs(30),
         }
@@ -141,11 +137,7 @@ pub struct WatchSettings {
 
 impl Default for WatchSettings {
     fn default() -> Self {
-        Self {
-            surge_tenths: 40,
-            surge_floor: 20,
-            warm_up: Duration::from_secs(300),
-        }
+        Self { surge_tenths: 40, surge_floor: 20, warm_up: Duration::from_secs(300) }
     }
 }
 
@@ -191,11 +183,7 @@ impl Default for PostureSettings {
             full_speed: Duration::from_secs(60),
             expiry: Duration::from_secs(600),
             collateral_per_million: 5_000,
-            tightened: SourceLimits {
-                requests_per_second: 20,
-                burst: 100,
-                connections: 32,
-            },
+            tightened: SourceLimits { requests_per_second: 20, burst: 100, connections: 32 },
             tightened_header_deadline: Duration::from_secs(3),
             token: TokenBudget {
                 requests_per_second: 5,
@@ -294,10 +282,7 @@ pub enum PathPattern {
 impl RequestPattern {
     /// Matches every request.
     pub const fn everything() -> Self {
-        Self {
-            method: None,
-            path: PathPattern::Prefix(String::new()),
-        }
+        Self { method: None, path: PathPattern::Prefix(String::new()) }
     }
 
     /// Whether a request for `path` (without query) by `method` matches.
@@ -318,11 +303,7 @@ impl Config {
     /// `portcullis run --listen … --origin …` means.
     pub fn for_origin(listen: SocketAddr, origin: OriginConfig) -> Self {
         Self {
-            listeners: vec![Listener {
-                address: listen,
-                tls: None,
-                proxy_protocol: false,
-            }],
+            listeners: vec![Listener { address: listen, tls: None, proxy_protocol: false }],
             operator: Self::OPERATOR,
             workers: None,
             ledger: PathBuf::from("ledger"),

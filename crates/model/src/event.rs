@@ -29,11 +29,7 @@ impl Entry {
 
     /// An entry in today's format.
     pub const fn new(at: WallTime, event: Event) -> Self {
-        Self {
-            v: Self::VERSION,
-            at,
-            event,
-        }
+        Self { v: Self::VERSION, at, event }
     }
 }
 
@@ -253,11 +249,7 @@ pub enum SourceCount {
 impl SourceCount {
     /// Suppresses counts under ten.
     pub const fn of(count: u64) -> Self {
-        if count < 10 {
-            Self::UnderTen
-        } else {
-            Self::About(count)
-        }
+        if count < 10 { Self::UnderTen } else { Self::About(count) }
     }
 }
 

@@ -93,12 +93,7 @@ impl Sighting {
         }
         let mut bytes = [0; Self::TEXT_BYTES];
         bytes[..length].copy_from_slice(&text.as_bytes()[..length]);
-        Self {
-            feature,
-            value,
-            length: length as u8,
-            text: bytes,
-        }
+        Self { feature, value, length: length as u8, text: bytes }
     }
 
     /// The text, as seen.

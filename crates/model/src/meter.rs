@@ -77,9 +77,7 @@ impl Meter {
         let meter = self.activity(activity);
         meter.outcomes[outcome as usize].fetch_add(1, Relaxed);
         meter.latency[Latencies::bucket(latency)].fetch_add(1, Relaxed);
-        meter
-            .origin_micros
-            .fetch_add(origin.as_micros() as u64, Relaxed);
+        meter.origin_micros.fetch_add(origin.as_micros() as u64, Relaxed);
     }
 
     /// Counts body bytes from (`received`) and to (`sent`) the visitor.
@@ -117,9 +115,7 @@ impl Meter {
     /// Adds this worker's counters to `total`.
     pub fn add_to(&self, total: &mut Snapshot) {
         if total.activities.len() < self.activities.len() {
-            total
-                .activities
-                .resize_with(self.activities.len(), ActivityCounts::default);
+            total.activities.resize_with(self.activities.len(), ActivityCounts::default);
         }
         for (sum, meter) in total.activities.iter_mut().zip(&self.activities) {
             for (to, from) in sum.reasons.iter_mut().zip(&meter.reasons) {
@@ -229,9 +225,7 @@ impl ActivityCounts {
         for (to, from) in difference.latency.0.iter_mut().zip(&earlier.latency.0) {
             *to = to.saturating_sub(*from);
         }
-        difference.origin_micros = difference
-            .origin_micros
-            .saturating_sub(earlier.origin_micros);
+        difference.origin_micros = difference.origin_micros.saturating_sub(earlier.origin_micros);
         difference.bytes_in = difference.bytes_in.saturating_sub(earlier.bytes_in);
         difference.bytes_out = difference.bytes_out.saturating_sub(earlier.bytes_out);
         difference
@@ -280,9 +274,7 @@ impl Default for Latencies {
 impl Latencies {
     /// The bucket that `latency` falls into.
     pub fn bucket(latency: Duration) -> usize {
-        let micros = u64::try_from(latency.as_micros())
-            .unwrap_or(u64::MAX)
-            .max(64);
+        let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX).max(64);
         let octave = 63 - micros.leading_zeros() as usize;
         let quarter = (micros >> (octave - 2)) as usize & 3;
         ((octave - 6) * 4 + quarter).min(LATENCY_BUCKETS - 1)

@@ -77,9 +77,7 @@ pub struct Signature {
 impl Signature {
     /// Whether a request with these features matches.
     pub fn matches(&self, features: &Features) -> bool {
-        self.conditions
-            .iter()
-            .all(|c| features.get(c.feature) == c.value)
+        self.conditions.iter().all(|c| features.get(c.feature) == c.value)
     }
 }
 

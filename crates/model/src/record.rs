@@ -36,6 +36,9 @@ pub struct Record {
     pub reason: Reason,
     /// Whether the visitor asked for a page rather than a part of one (it accepts HTML).
     pub page: bool,
+    /// Whether it asked for a range, or for news since an earlier answer: viewers of films and
+    /// live results do so again and again.
+    pub partial: bool,
     /// The token, if a challenge is engaged.
     pub token: TokenState,
     /// The procedure that caused the verdict, if one did.

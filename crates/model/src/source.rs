@@ -25,11 +25,7 @@ impl SourceKey {
     /// The wider network that a visitor may roam in without being asked again: /24 for IPv4,
     /// /48 for IPv6.
     pub const fn neighbourhood(self) -> u64 {
-        if self.0 & IPV4_TAG == IPV4_TAG {
-            self.0 & !0xff
-        } else {
-            self.0 & !0xffff
-        }
+        if self.0 & IPV4_TAG == IPV4_TAG { self.0 & !0xff } else { self.0 & !0xffff }
     }
 
     /// The 64 bits, for keyed hashing and fixed-size tables.
@@ -41,11 +37,7 @@ impl SourceKey {
 /// Never prints the address: visiting a party's site can reveal a political opinion.
 impl fmt::Debug for SourceKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0 & IPV4_TAG == IPV4_TAG {
-            "SourceKey(v4)"
-        } else {
-            "SourceKey(v6)"
-        })
+        f.write_str(if self.0 & IPV4_TAG == IPV4_TAG { "SourceKey(v4)" } else { "SourceKey(v6)" })
     }
 }
 
@@ -89,17 +81,10 @@ impl FromStr for Network {
         let address: IpAddr = address.parse().map_err(|_| expected())?;
         let longest = if address.is_ipv4() { 32 } else { 128 };
         let prefix = match prefix {
-            Some(prefix) => prefix
-                .parse()
-                .ok()
-                .filter(|p| *p <= longest)
-                .ok_or_else(expected)?,
+            Some(prefix) => prefix.parse().ok().filter(|p| *p <= longest).ok_or_else(expected)?,
             None => longest,
         };
-        Ok(Self {
-            address: address.to_canonical(),
-            prefix,
-        })
+        Ok(Self { address: address.to_canonical(), prefix })
     }
 }
 
@@ -129,10 +114,7 @@ mod tests {
         let plain = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
         let mapped = IpAddr::V6(Ipv4Addr::new(192, 0, 2, 7).to_ipv6_mapped());
         assert_eq!(SourceKey::of(plain), SourceKey::of(mapped));
-        assert_ne!(
-            SourceKey::of(plain),
-            SourceKey::of(IpAddr::V6(Ipv6Addr::LOCALHOST))
-        );
+        assert_ne!(SourceKey::of(plain), SourceKey::of(IpAddr::V6(Ipv6Addr::LOCALHOST)));
     }
 
     #[test]

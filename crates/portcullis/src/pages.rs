@@ -60,7 +60,8 @@ impl OperatorPages {
             for reason in Reason::ALL.iter().filter(|r| counts.reason(**r) > 0) {
                 let n = counts.reason(*reason);
                 let word = reason.word();
-                let _ = writeln!(out, "portcullis_requests_total{{{labels},reason=\"{word}\"}} {n}");
+                let _ =
+                    writeln!(out, "portcullis_requests_total{{{labels},reason=\"{word}\"}} {n}");
             }
         });
         head(out, "forwarded_total", "counter", "Forwarded requests, by what became of them.");
@@ -75,8 +76,10 @@ impl OperatorPages {
         head(out, "body_bytes_total", "counter", "Body bytes from and to visitors.");
         self.each(total, &policy, |labels, counts| {
             for (way, n) in [("in", counts.bytes_in), ("out", counts.bytes_out)] {
-                let _ =
-                    writeln!(out, "portcullis_body_bytes_total{{{labels},direction=\"{way}\"}} {n}");
+                let _ = writeln!(
+                    out,
+                    "portcullis_body_bytes_total{{{labels},direction=\"{way}\"}} {n}"
+                );
             }
         });
     }
@@ -180,7 +183,11 @@ fn gauges(total: &Snapshot, status: &Status, out: &mut String) {
 
 fn faults(faults: &Faults, out: &mut String) {
     for (name, help, value) in [
-        ("accept_errors_total", "Connections the system could not give us.", faults.accept_errors()),
+        (
+            "accept_errors_total",
+            "Connections the system could not give us.",
+            faults.accept_errors(),
+        ),
         ("panics_total", "Panics that were kept to one connection.", faults.panics()),
         (
             "http_2_floods_total",

@@ -174,21 +174,22 @@ impl Gate {
             .enable_all()
             .build()
             .context("cannot start the runtime that waits for signals")?;
-        runtime.block_on(async {
-            use tokio::signal::unix::{SignalKind, signal};
-            let mut terminate = signal(SignalKind::terminate())?;
-            let mut interrupt = signal(SignalKind::interrupt())?;
-            let mut hangup = signal(SignalKind::hangup())?;
-            loop {
-                tokio::select! {
-                    _ = terminate.recv() => break,
-                    _ = interrupt.recv() => break,
-                    _ = hangup.recv() => self.reload(arguments),
+        runtime
+            .block_on(async {
+                use tokio::signal::unix::{SignalKind, signal};
+                let mut terminate = signal(SignalKind::terminate())?;
+                let mut interrupt = signal(SignalKind::interrupt())?;
+                let mut hangup = signal(SignalKind::hangup())?;
+                loop {
+                    tokio::select! {
+                        _ = terminate.recv() => break,
+                        _ = interrupt.recv() => break,
+                        _ = hangup.recv() => self.reload(arguments),
+                    }
                 }
-            }
-            std::io::Result::Ok(())
-        })
-        .context("cannot wait for signals")?;
+                std::io::Result::Ok(())
+            })
+            .context("cannot wait for signals")?;
         info!("stopping: no new connections, requests in flight are finished");
         self.drain.send_replace(true);
         for worker in self.workers {

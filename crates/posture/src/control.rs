@@ -130,9 +130,7 @@ impl Control {
         self.last = total.clone();
         let postures = &self.postures;
         self.seen = self.watch.look(wall, &counts, |platform| {
-            postures
-                .get(usize::from(platform.0))
-                .is_some_and(|p| !p.engaged.is_empty())
+            postures.get(usize::from(platform.0)).is_some_and(|p| !p.engaged.is_empty())
         });
         let mut changed = false;
         for seen in &self.seen {
@@ -180,10 +178,7 @@ impl Control {
         out: &mut Vec<Action>,
     ) {
         self.finish(wall, out);
-        let resume = Resume {
-            procedures: self.next_procedure.get() - 1,
-            waves: BTreeMap::new(),
-        };
+        let resume = Resume { procedures: self.next_procedure.get() - 1, waves: BTreeMap::new() };
         let mut old = core::mem::replace(self, Self::new(config, wall, &resume));
         self.last = core::mem::take(&mut old.last);
         for at in 0..old.postures.len() {
@@ -222,12 +217,7 @@ impl Control {
     /// Puts back what was learnt earlier of activities that still exist by name.
     pub fn restore(&mut self, learnt: Vec<Learnt>) {
         let names = self.names.everything();
-        for Learnt {
-            platform,
-            activity,
-            baseline,
-        } in learnt
-        {
+        for Learnt { platform, activity, baseline } in learnt {
             let named = (platform, activity);
             if let Some(at) = names.iter().position(|name| *name == named) {
                 self.watch.restore(ActivityId(at as u16), baseline);
@@ -254,9 +244,7 @@ impl Control {
 
     /// Every procedure that is engaged now.
     pub fn engaged(&self) -> impl Iterator<Item = &Procedure> {
-        self.postures
-            .iter()
-            .flat_map(|p| p.engaged.iter().map(|e| &e.procedure))
+        self.postures.iter().flat_map(|p| p.engaged.iter().map(|e| &e.procedure))
     }
 
     /// What an operator wants to see of each platform.
@@ -294,10 +282,7 @@ impl Control {
             id: procedure.id.0.get(),
             measure: procedure.measure.word(),
             says: self.names.measure(&procedure.measure),
-            activity: procedure
-                .scope
-                .activity
-                .map(|activity| self.names.activity(activity)),
+            activity: procedure.scope.activity.map(|activity| self.names.activity(activity)),
             reason: procedure.reason.clone(),
             engaged: procedure.engaged,
             expires_in_seconds: procedure.expires.since(now).as_secs(),
@@ -312,13 +297,7 @@ impl Control {
 fn counts_of(counts: &Snapshot, activities: &[ActivityId]) -> Vec<ActivityCounts> {
     activities
         .iter()
-        .map(|id| {
-            counts
-                .activities
-                .get(usize::from(id.0))
-                .cloned()
-                .unwrap_or_default()
-        })
+        .map(|id| counts.activities.get(usize::from(id.0)).cloned().unwrap_or_default())
         .collect()
 }
 

@@ -28,14 +28,11 @@ pub(crate) fn first(settings: &PostureSettings, seen: &Observation) -> Step {
             limits: settings.tightened,
             header_deadline: settings.tightened_header_deadline,
         },
-        scope: Scope {
-            platform: seen.platform,
-            activity: None,
-        },
-        reason: seen.evidence.first().map_or_else(
-            || "an attack began".to_owned(),
-            |evidence| evidence.says.clone(),
-        ),
+        scope: Scope { platform: seen.platform, activity: None },
+        reason: seen
+            .evidence
+            .first()
+            .map_or_else(|| "an attack began".to_owned(), |evidence| evidence.says.clone()),
         collateral_per_million: None,
     }
 }
@@ -48,10 +45,7 @@ pub(crate) fn next(settings: &PostureSettings, seen: &Observation, rungs: Rungs)
     {
         return Some(Step {
             measure: Measure::RefuseSignature(candidate.signature.clone()),
-            scope: Scope {
-                platform: seen.platform,
-                activity: only(&seen.over),
-            },
+            scope: Scope { platform: seen.platform, activity: only(&seen.over) },
             reason: format!(
                 "{}.{}% of suspect requests look like this, and at most {} in a million ordinary \
                  ones",
@@ -65,10 +59,7 @@ pub(crate) fn next(settings: &PostureSettings, seen: &Observation, rungs: Rungs)
     let challenge = |kind, reason: &str| {
         Some(Step {
             measure: Measure::Challenge(kind),
-            scope: Scope {
-                platform: seen.platform,
-                activity: None,
-            },
+            scope: Scope { platform: seen.platform, activity: None },
             reason: reason.to_owned(),
             collateral_per_million: None,
         })
@@ -96,10 +87,7 @@ pub(crate) fn shed(seen: &Observation, rungs: Rungs) -> Option<Step> {
     let strain = seen.strain.as_ref().map_or("", |strain| &strain.says);
     Some(Step {
         measure: Measure::Shed(tier),
-        scope: Scope {
-            platform: seen.platform,
-            activity: None,
-        },
+        scope: Scope { platform: seen.platform, activity: None },
         reason: format!("the origin cannot serve everybody: {strain}"),
         collateral_per_million: None,
     })

@@ -27,25 +27,16 @@ impl Names {
             .iter()
             .enumerate()
             .flat_map(|(at, platform)| {
-                platform
-                    .activities
-                    .iter()
-                    .map(move |a| (PlatformId(at as u16), a.name.clone()))
+                platform.activities.iter().map(move |a| (PlatformId(at as u16), a.name.clone()))
             })
             .collect();
-        Self {
-            config,
-            activities,
-            values: BTreeMap::new(),
-            sighted: 0,
-        }
+        Self { config, activities, values: BTreeMap::new(), sighted: 0 }
     }
 
     pub(crate) fn sight(&mut self, sighting: &Sighting) {
         self.sighted += 1;
         let key = (sighting.feature, sighting.value);
-        self.values
-            .insert(key, (self.sighted, sighting.text().to_owned()));
+        self.values.insert(key, (self.sighted, sighting.text().to_owned()));
         if self.values.len() > SIGHTINGS {
             // Half at a time, so that the cost is rare.
             let cut = self.sighted - (SIGHTINGS / 2) as u64;
@@ -54,16 +45,11 @@ impl Names {
     }
 
     pub(crate) fn platform(&self, id: PlatformId) -> String {
-        self.config
-            .platforms
-            .get(usize::from(id.0))
-            .map_or_else(String::new, |p| p.name.clone())
+        self.config.platforms.get(usize::from(id.0)).map_or_else(String::new, |p| p.name.clone())
     }
 
     pub(crate) fn activity(&self, id: ActivityId) -> String {
-        self.activities
-            .get(usize::from(id.0))
-            .map_or_else(String::new, |(_, name)| name.clone())
+        self.activities.get(usize::from(id.0)).map_or_else(String::new, |(_, name)| name.clone())
     }
 
     pub(crate) fn activities(&self, ids: &[ActivityId]) -> Vec<String> {
@@ -78,9 +64,7 @@ impl Names {
 
     /// A platform's name and activities, to tell whether a new configuration changed them.
     pub(crate) fn list(&self, platform: PlatformId) -> (String, Vec<String>) {
-        let names = self
-            .activities_of(platform)
-            .map(|activity| self.activity(activity));
+        let names = self.activities_of(platform).map(|activity| self.activity(activity));
         (self.platform(platform), names.collect())
     }
 
@@ -113,10 +97,7 @@ impl Names {
             Measure::RefuseSignature(signature) => {
                 format!("refuse requests whose {}", self.signature(signature))
             }
-            Measure::TightenSources {
-                limits,
-                header_deadline,
-            } => format!(
+            Measure::TightenSources { limits, header_deadline } => format!(
                 "at most {} requests per second (burst {}) and {} connections from one source \
                  without a token; headers within {} ms",
                 limits.requests_per_second,
@@ -145,11 +126,6 @@ impl Names {
                 None => format!("{} is #{:08x}", c.feature.word(), c.value),
             }
         };
-        signature
-            .conditions
-            .iter()
-            .map(condition)
-            .collect::<Vec<_>>()
-            .join("; ")
+        signature.conditions.iter().map(condition).collect::<Vec<_>>().join("; ")
     }
 }

@@ -173,18 +173,13 @@ impl PlatformPosture {
     fn without_repeated_candidate(&self, seen: &Observation) -> Observation {
         let mut seen = seen.clone();
         let signatures = || {
-            self.engaged
-                .iter()
-                .filter_map(|e| match &e.procedure.measure {
-                    Measure::RefuseSignature(signature) => Some(signature),
-                    _ => None,
-                })
+            self.engaged.iter().filter_map(|e| match &e.procedure.measure {
+                Measure::RefuseSignature(signature) => Some(signature),
+                _ => None,
+            })
         };
         let full = signatures().count() >= SIGNATURES;
-        if seen
-            .candidate
-            .as_ref()
-            .is_some_and(|c| full || signatures().any(|s| *s == c.signature))
+        if seen.candidate.as_ref().is_some_and(|c| full || signatures().any(|s| *s == c.signature))
         {
             seen.candidate = None;
         }
@@ -248,18 +243,11 @@ impl PlatformPosture {
             Hold::Broken(since) => {
                 wave.hold = Hold::Mitigated;
                 let after_ms = context.wall.since(since).as_millis() as u64;
-                Event::Mitigated {
-                    wave: number,
-                    platform,
-                    after_ms,
-                }
+                Event::Mitigated { wave: number, platform, after_ms }
             }
             Hold::Mitigated => {
                 wave.hold = Hold::Broken(context.wall);
-                Event::MitigationLost {
-                    wave: number,
-                    platform,
-                }
+                Event::MitigationLost { wave: number, platform }
             }
         };
         out.push(Action::Record(event));
@@ -336,10 +324,7 @@ impl PlatformPosture {
         out.push(Action::Record(Event::ProcedureEngaged(ProcedureFacts {
             id,
             platform: context.names.platform(self.id),
-            activity: step
-                .scope
-                .activity
-                .map(|activity| context.names.activity(activity)),
+            activity: step.scope.activity.map(|activity| context.names.activity(activity)),
             measure: step.measure.word().to_owned(),
             says: context.names.measure(&step.measure),
             reason: step.reason.clone(),
@@ -406,11 +391,7 @@ impl PlatformPosture {
     }
 
     fn expire(&mut self, context: &Context<'_>, out: &mut Vec<Action>) {
-        while let Some(at) = self
-            .engaged
-            .iter()
-            .position(|e| e.procedure.expires <= context.now)
-        {
+        while let Some(at) = self.engaged.iter().position(|e| e.procedure.expires <= context.now) {
             self.release(context, at, "it expired", out);
         }
     }
@@ -435,18 +416,13 @@ impl PlatformPosture {
             if !self.strained {
                 self.strained = true;
                 let says = strain.says.clone();
-                out.push(Action::Record(Event::OriginStrained {
-                    platform: platform(),
-                    says,
-                }));
+                out.push(Action::Record(Event::OriginStrained { platform: platform(), says }));
             }
         } else {
             self.strained_ticks = 0;
             if self.strained {
                 self.strained = false;
-                out.push(Action::Record(Event::OriginRecovered {
-                    platform: platform(),
-                }));
+                out.push(Action::Record(Event::OriginRecovered { platform: platform() }));
             }
         }
     }
@@ -492,10 +468,7 @@ impl PlatformPosture {
         } else if self.wave.is_some() {
             (Posture::Guarded, "an attack is met by narrow procedures")
         } else if self.surging || !self.engaged.is_empty() || self.owes_full_speed {
-            (
-                Posture::Watchful,
-                "traffic is unusual, or an attack is just over",
-            )
+            (Posture::Watchful, "traffic is unusual, or an attack is just over")
         } else {
             (Posture::Open, "all is as usual")
         };

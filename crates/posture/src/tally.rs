@@ -124,29 +124,14 @@ fn activity_tally(name: String, baseline_milli: u64, counts: &ActivityCounts) ->
 }
 
 pub(crate) fn by_verdict(counts: &ActivityCounts, verdict: Verdict) -> u64 {
-    Reason::ALL
-        .iter()
-        .filter(|r| r.verdict() == verdict)
-        .map(|r| counts.reason(*r))
-        .sum()
+    Reason::ALL.iter().filter(|r| r.verdict() == verdict).map(|r| counts.reason(*r)).sum()
 }
 
 fn nonzero<'a>(words: impl Iterator<Item = (&'a str, u64)>) -> BTreeMap<String, u64> {
-    words
-        .filter(|(_, n)| *n > 0)
-        .map(|(word, n)| (word.to_owned(), n))
-        .collect()
+    words.filter(|(_, n)| *n > 0).map(|(word, n)| (word.to_owned(), n)).collect()
 }
 
 fn millis(latencies: &Latencies) -> Option<LatencyMillis> {
-    let at = |per_thousand| {
-        latencies
-            .quantile(per_thousand)
-            .map(|d| d.as_millis() as u64)
-    };
-    Some(LatencyMillis {
-        p50: at(500)?,
-        p95: at(950)?,
-        p99: at(990)?,
-    })
+    let at = |per_thousand| latencies.quantile(per_thousand).map(|d| d.as_millis() as u64);
+    Some(LatencyMillis { p50: at(500)?, p95: at(950)?, p99: at(990)? })
 }

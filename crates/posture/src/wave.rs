@@ -73,11 +73,8 @@ impl Wave {
         evidence: &[Evidence],
         over: &[ActivityId],
     ) -> (Vec<Evidence>, bool) {
-        let fresh: Vec<_> = evidence
-            .iter()
-            .filter(|e| self.kinds.insert(e.kind))
-            .cloned()
-            .collect();
+        let fresh: Vec<_> =
+            evidence.iter().filter(|e| self.kinds.insert(e.kind)).cloned().collect();
         let before = self.activities.len();
         self.activities.extend(over);
         (fresh, self.activities.len() > before)

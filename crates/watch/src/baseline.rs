@@ -43,11 +43,7 @@ impl Default for Baseline {
 impl Baseline {
     /// What is expected now, in thousandths of a request per second.
     pub fn expected_milli(&self, wall: WallTime) -> u64 {
-        let weekly = self
-            .weekly_milli
-            .get(wall.hour_of_week())
-            .copied()
-            .unwrap_or(0);
+        let weekly = self.weekly_milli.get(wall.hour_of_week()).copied().unwrap_or(0);
         (self.recent_micro / 1_000).max(weekly)
     }
 
@@ -81,11 +77,7 @@ impl Baseline {
                 && let Some(slot) = self.weekly_milli.get_mut(self.hour)
             {
                 let mean = self.hour_sum_milli / self.hour_ticks;
-                *slot = if *slot == 0 {
-                    mean
-                } else {
-                    u64::midpoint(*slot, mean)
-                };
+                *slot = if *slot == 0 { mean } else { u64::midpoint(*slot, mean) };
             }
             (self.hour, self.hour_sum_milli, self.hour_ticks) = (hour, 0, 0);
         }

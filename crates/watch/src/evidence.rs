@@ -37,12 +37,7 @@ pub(crate) fn gather(suspects: &[&Kept], memory: &Memory) -> Vec<Evidence> {
 }
 
 fn found(kind: EvidenceKind, measured: u64, threshold: u64, says: String) -> Option<Evidence> {
-    (measured >= threshold).then_some(Evidence {
-        kind,
-        measured,
-        threshold,
-        says,
-    })
+    (measured >= threshold).then_some(Evidence { kind, measured, threshold, says })
 }
 
 fn per_cent(part: usize, whole: usize) -> u64 {
@@ -54,20 +49,11 @@ fn per_cent(part: usize, whole: usize) -> u64 {
 fn repeated_requests(suspects: &[&Kept]) -> Option<Evidence> {
     let mut groups: Vec<_> = suspects
         .iter()
-        .map(|k| {
-            (
-                k.source,
-                k.features.get(Feature::UserAgent),
-                k.features.get(Feature::Path),
-            )
-        })
+        .map(|k| (k.source, k.features.get(Feature::UserAgent), k.features.get(Feature::Path)))
         .collect();
     groups.sort_unstable();
-    let repeated: usize = groups
-        .chunk_by(|a, b| a == b)
-        .map(<[_]>::len)
-        .filter(|n| *n >= REPEATS)
-        .sum();
+    let repeated: usize =
+        groups.chunk_by(|a, b| a == b).map(<[_]>::len).filter(|n| *n >= REPEATS).sum();
     let share = per_cent(repeated, suspects.len());
     found(
         EvidenceKind::RepeatedRequests,
@@ -83,10 +69,8 @@ fn repeated_requests(suspects: &[&Kept]) -> Option<Evidence> {
 
 /// Mean requests per visitor (source and user agent).
 fn inhuman_pace(suspects: &[&Kept]) -> Option<Evidence> {
-    let mut visitors: Vec<_> = suspects
-        .iter()
-        .map(|k| (k.source, k.features.get(Feature::UserAgent)))
-        .collect();
+    let mut visitors: Vec<_> =
+        suspects.iter().map(|k| (k.source, k.features.get(Feature::UserAgent))).collect();
     visitors.sort_unstable();
     visitors.dedup();
     let mean = (suspects.len() / visitors.len().max(1)) as u64;
@@ -123,10 +107,8 @@ fn cache_busting(suspects: &[&Kept]) -> Option<Evidence> {
 /// One address may be an office with many browsers, but each of these loads a page with its
 /// parts: few user agents, many requests each. Half as many user agents as requests is rotation.
 fn rotating_user_agents(suspects: &[&Kept]) -> Option<Evidence> {
-    let mut by_source: Vec<_> = suspects
-        .iter()
-        .map(|k| (k.source, k.features.get(Feature::UserAgent)))
-        .collect();
+    let mut by_source: Vec<_> =
+        suspects.iter().map(|k| (k.source, k.features.get(Feature::UserAgent))).collect();
     by_source.sort_unstable();
     let mut rotating = 0;
     for requests in by_source.chunk_by(|a, b| a.0 == b.0) {
@@ -148,19 +130,14 @@ fn rotating_user_agents(suspects: &[&Kept]) -> Option<Evidence> {
 fn foreign_shape(suspects: &[&Kept], memory: &Memory) -> Option<Evidence> {
     let mut shapes: BTreeMap<u32, usize> = BTreeMap::new();
     for kept in suspects {
-        *shapes
-            .entry(kept.features.get(Feature::HeaderShape))
-            .or_default() += 1;
+        *shapes.entry(kept.features.get(Feature::HeaderShape)).or_default() += 1;
     }
     let (shape, count) = shapes.into_iter().max_by_key(|(_, count)| *count)?;
     let ordinary = memory.features();
     if ordinary.len() < 100 {
         return None;
     }
-    let before = ordinary
-        .iter()
-        .filter(|f| f.get(Feature::HeaderShape) == shape)
-        .count();
+    let before = ordinary.iter().filter(|f| f.get(Feature::HeaderShape) == shape).count();
     if per_cent(before, ordinary.len()) > 5 {
         return None;
     }

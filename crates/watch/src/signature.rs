@@ -33,10 +33,7 @@ pub(crate) fn mine<'a>(
     suspects: impl Iterator<Item = &'a Kept>,
     memory: &Memory,
 ) -> Option<Candidate> {
-    let suspects: Vec<&Features> = suspects
-        .filter(|k| !k.signed)
-        .map(|k| &k.features)
-        .collect();
+    let suspects: Vec<&Features> = suspects.filter(|k| !k.signed).map(|k| &k.features).collect();
     let ordinary = memory.features();
     if suspects.len() < ENOUGH || ordinary.is_empty() {
         return None;
@@ -45,10 +42,7 @@ pub(crate) fn mine<'a>(
         .iter()
         .filter_map(|feature| {
             let (value, share) = most_common(&suspects, *feature)?;
-            let condition = Condition {
-                feature: *feature,
-                value,
-            };
+            let condition = Condition { feature: *feature, value };
             let before = ordinary.iter().filter(|f| f.get(*feature) == value).count();
             // In a hundred-thousandths; one is added so that "never seen" stays comparable.
             let rarity = (before as u64 + 1) * 100_000 / (ordinary.len() as u64 + 1);
@@ -60,9 +54,7 @@ pub(crate) fn mine<'a>(
         (*rarity, core::cmp::Reverse(*share), condition.feature)
     });
 
-    let mut signature = Signature {
-        conditions: Vec::new(),
-    };
+    let mut signature = Signature { conditions: Vec::new() };
     let mut hit = suspects.len();
     for (condition, _, _) in choices {
         signature.conditions.push(condition);
@@ -77,9 +69,7 @@ pub(crate) fn mine<'a>(
     if signature.conditions.is_empty() {
         return None;
     }
-    signature
-        .conditions
-        .sort_by_key(|condition| condition.feature);
+    signature.conditions.sort_by_key(|condition| condition.feature);
     let collateral = ordinary.iter().filter(|f| signature.matches(f)).count() as u64;
     Some(Candidate {
         suspects_per_thousand: (hit * 1_000 / suspects.len()) as u32,
@@ -102,10 +92,7 @@ fn most_common(suspects: &[&Features], feature: Feature) -> Option<(u32, usize)>
 /// addition of two standard deviations (√hits, Poisson).
 fn upper_bound_per_million(hits: u64, trials: u64) -> u32 {
     let upper = hits + 3 + 2 * hits.isqrt();
-    (upper * 1_000_000)
-        .checked_div(trials)
-        .unwrap_or(u64::MAX)
-        .min(1_000_000) as u32
+    (upper * 1_000_000).checked_div(trials).unwrap_or(u64::MAX).min(1_000_000) as u32
 }
 
 #[cfg(test)]
@@ -126,16 +113,7 @@ mod tests {
     fn memory(rows: u32) -> Memory {
         let mut memory = Memory::default();
         for i in 0..rows {
-            memory.push(&kept([
-                1,
-                i % 7 + 1,
-                0,
-                i % 3 + 1,
-                i % 20 + 1,
-                i % 4 + 1,
-                1,
-                0,
-            ]));
+            memory.push(&kept([1, i % 7 + 1, 0, i % 3 + 1, i % 20 + 1, i % 4 + 1, 1, 0]));
         }
         memory
     }
@@ -146,10 +124,7 @@ mod tests {
         let candidate = mine(flood.iter(), &memory(2_000)).expect("a signature");
         assert_eq!(candidate.suspects_per_thousand, 1_000);
         assert_eq!(candidate.collateral_per_million, 1_500);
-        assert!(
-            candidate.signature.conditions.len() >= 4,
-            "narrow: {candidate:?}"
-        );
+        assert!(candidate.signature.conditions.len() >= 4, "narrow: {candidate:?}");
     }
 
     #[test]

@@ -14,9 +14,7 @@ pub struct SourceSketch {
 
 impl Default for SourceSketch {
     fn default() -> Self {
-        Self {
-            registers: Box::new([0; REGISTERS]),
-        }
+        Self { registers: Box::new([0; REGISTERS]) }
     }
 }
 

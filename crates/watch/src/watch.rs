@@ -143,9 +143,7 @@ impl Watch {
 
     /// Every activity's baseline, in policy order, to be kept over a restart.
     pub fn baselines(&self) -> impl Iterator<Item = &Baseline> {
-        self.platforms
-            .iter()
-            .flat_map(|p| p.activities.iter().map(|a| &a.baseline))
+        self.platforms.iter().flat_map(|p| p.activities.iter().map(|a| &a.baseline))
     }
 
     /// Puts back one activity's baseline.
@@ -165,9 +163,8 @@ impl Watch {
         if now < threshold {
             self.stalled_since = None;
             let target = now * 1_000;
-            self.stalled_usual_milli = (self.stalled_usual_milli * 239 + target)
-                .div_ceil(240)
-                .min(1_000_000);
+            self.stalled_usual_milli =
+                (self.stalled_usual_milli * 239 + target).div_ceil(240).min(1_000_000);
             return None;
         }
         self.stalled_since.get_or_insert(wall);
@@ -209,12 +206,7 @@ impl PlatformWatch {
         let answered = record.token == TokenState::Earned;
         self.answered += u64::from(answered);
         let Some(id) = record.procedure else { return };
-        let none = ProcedureCounts {
-            id,
-            stopped: 0,
-            answered: 0,
-            with_token: 0,
-        };
+        let none = ProcedureCounts { id, stopped: 0, answered: 0, with_token: 0 };
         let counts = self.procedures.entry(id).or_insert(none);
         counts.answered += u64::from(answered);
         let stopped = match record.reason.verdict() {
@@ -262,11 +254,7 @@ impl PlatformWatch {
             (a, b) => a.or(b),
         };
         // An estimate costs more than all the rest of a calm look, and is shown only in attacks.
-        let sources = if self.judgement == Judgement::Normal {
-            0
-        } else {
-            self.sources.estimate()
-        };
+        let sources = if self.judgement == Judgement::Normal { 0 } else { self.sources.estimate() };
         self.sources.clear();
         Observation {
             platform: self.id,
@@ -276,19 +264,13 @@ impl PlatformWatch {
             offered_per_second: self.per_second(ActivityWatch::offered_per_second),
             forwarded_per_second: self.per_second(ActivityWatch::forwarded_per_second),
             stopped_per_second: self.stopped_per_second(),
-            baseline_milli: self
-                .activities
-                .iter()
-                .map(|a| a.baseline.expected_milli(wall))
-                .sum(),
+            baseline_milli: self.activities.iter().map(|a| a.baseline.expected_milli(wall)).sum(),
             over,
             pressing,
             evidence,
             strain,
             candidate,
-            procedures: core::mem::take(&mut self.procedures)
-                .into_values()
-                .collect(),
+            procedures: core::mem::take(&mut self.procedures).into_values().collect(),
             sources,
         }
     }
@@ -298,11 +280,7 @@ impl PlatformWatch {
         let mut all = ActivityCounts::default();
         let mut tick = Vec::with_capacity(self.activities.len());
         for (at, activity) in self.activities.iter_mut().enumerate() {
-            let counts = counts
-                .activities
-                .get(self.first + at)
-                .cloned()
-                .unwrap_or_default();
+            let counts = counts.activities.get(self.first + at).cloned().unwrap_or_default();
             let forwarded = Reason::ALL
                 .iter()
                 .filter(|r| r.verdict() == Verdict::Forward)
@@ -317,24 +295,14 @@ impl PlatformWatch {
                 .sum();
             push(
                 &mut activity.recent,
-                Flow {
-                    offered: counts.offered() - strangers,
-                    forwarded,
-                },
+                Flow { offered: counts.offered() - strangers, forwarded },
                 SECOND,
             );
             all.add(&counts);
             tick.push(counts);
         }
         let answered = core::mem::take(&mut self.answered);
-        push(
-            &mut self.health,
-            Health {
-                counts: all,
-                answered,
-            },
-            HEALTH,
-        );
+        push(&mut self.health, Health { counts: all, answered }, HEALTH);
         tick
     }
 
@@ -366,11 +334,8 @@ impl PlatformWatch {
     }
 
     fn evidence(&self, over: &[ActivityId], stalled: Option<&Evidence>) -> Vec<Evidence> {
-        let suspects: Vec<&Kept> = self
-            .window
-            .iter()
-            .filter(|kept| over.contains(&kept.activity))
-            .collect();
+        let suspects: Vec<&Kept> =
+            self.window.iter().filter(|kept| over.contains(&kept.activity)).collect();
         let mut evidence = evidence::gather(&suspects, &self.memory);
         evidence.extend(self.unanswered_challenges());
         evidence.extend(self.costly_targets(over));
@@ -380,11 +345,7 @@ impl PlatformWatch {
 
     /// Browsers answer a challenge within a round trip or a few seconds, whoever sits at them.
     fn unanswered_challenges(&self) -> Option<Evidence> {
-        let challenged: u64 = self
-            .health
-            .iter()
-            .map(|h| h.counts.reason(Reason::Unproven))
-            .sum();
+        let challenged: u64 = self.health.iter().map(|h| h.counts.reason(Reason::Unproven)).sum();
         let answered: u64 = self.health.iter().map(|h| h.answered).sum();
         if challenged < 40 {
             return None;
@@ -428,22 +389,15 @@ impl PlatformWatch {
     }
 
     fn judge(&mut self, settings: &WatchSettings, over: &[ActivityId], evidence: &[Evidence]) {
-        let strong = evidence
-            .iter()
-            .any(|e| e.kind.strength() == Strength::Strong);
+        let strong = evidence.iter().any(|e| e.kind.strength() == Strength::Strong);
         let hostile = strong || evidence.len() >= 2;
         // Once procedures stop what is hostile, there may be little left to see of it but the
         // stopping itself.
         let held_off = self.judgement == Judgement::Attack
             && self.stopped_per_second() >= u64::from(settings.surge_floor / 2).max(1);
-        self.confirmed = if hostile || held_off {
-            (self.confirmed + 1).min(CONFIRM)
-        } else {
-            0
-        };
-        let warm = over
-            .iter()
-            .all(|id| self.activities[usize::from(id.0) - self.first].warm(settings));
+        self.confirmed = if hostile || held_off { (self.confirmed + 1).min(CONFIRM) } else { 0 };
+        let warm =
+            over.iter().all(|id| self.activities[usize::from(id.0) - self.first].warm(settings));
         self.judgement = if self.confirmed >= CONFIRM {
             Judgement::Attack
         } else if !over.is_empty() && warm {
@@ -480,9 +434,7 @@ impl PlatformWatch {
             + all.outcome(Outcome::OriginTimeout)
             + all.outcome(Outcome::OriginBusy);
         if failed >= 10 && failed * 20 >= finished {
-            return Some(Strain {
-                says: format!("{failed} of {finished} requests failed in 2 s"),
-            });
+            return Some(Strain { says: format!("{failed} of {finished} requests failed in 2 s") });
         }
         if waiting >= 32 {
             return Some(Strain {
@@ -557,12 +509,7 @@ impl ActivityWatch {
 
     /// By the last half second alone, so that the effect of a step is seen before the next.
     fn forwarding_per_second(&self) -> u64 {
-        self.recent
-            .iter()
-            .rev()
-            .take(SECOND / 2)
-            .map(|flow| flow.forwarded * 2)
-            .sum()
+        self.recent.iter().rev().take(SECOND / 2).map(|flow| flow.forwarded * 2).sum()
     }
 
     /// Whether enough has been learnt to call a multiple of the baseline a surge.

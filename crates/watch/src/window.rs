@@ -63,9 +63,7 @@ impl Window {
         kept.clear();
         core::mem::swap(&mut kept, &mut self.current);
         self.ticks.push_back(kept);
-        self.sampling = (self.offered / KEPT_PER_TICK)
-            .checked_ilog2()
-            .map_or(0, |log| log + 1);
+        self.sampling = (self.offered / KEPT_PER_TICK).checked_ilog2().map_or(0, |log| log + 1);
         self.offered = 0;
         left
     }

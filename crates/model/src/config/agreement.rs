@@ -115,10 +115,7 @@ pub(super) fn headers_fit_memory(
             show_bytes(u64::from(header_bytes.value)),
             show_bytes((all >> 30) << 30),
         ),
-        format!(
-            "limits.connections × limits.header_bytes of at most {}",
-            show_bytes(ALL_HEADERS)
-        ),
+        format!("limits.connections × limits.header_bytes of at most {}", show_bytes(ALL_HEADERS)),
     );
     let place = connections.place.as_ref().or(header_bytes.place.as_ref());
     report.add(place, &connections.key, flaw);
@@ -172,12 +169,7 @@ pub(super) fn names_differ(report: &mut Report, names: &[&Placed<String>], what:
     let mut first: BTreeMap<String, &str> = BTreeMap::new();
     for name in names {
         if let Some(earlier) = first.get(&name.value.to_lowercase()) {
-            taken(
-                report,
-                name,
-                earlier,
-                format!("each {what} with a name of its own"),
-            );
+            taken(report, name, earlier, format!("each {what} with a name of its own"));
         } else {
             first.insert(name.value.to_lowercase(), &name.key);
         }
@@ -189,10 +181,7 @@ pub(super) fn name_not_reserved(report: &mut Report, names: &[&Placed<String>]) 
     let ours = ActivityConfig::everything_else().name;
     for name in names.iter().filter(|n| n.value.to_lowercase() == ours) {
         let flaw = Flaw::new(
-            format!(
-                "{} is the name of what no activity matches",
-                quoted(&name.value)
-            ),
+            format!("{} is the name of what no activity matches", quoted(&name.value)),
             "another name",
         )
         .hint("it is added by itself; an activity with paths = [\"/*\"] takes its place");
@@ -241,10 +230,7 @@ fn taken<T: Display>(
     earlier: &str,
     expected: impl Into<String>,
 ) {
-    let found = format!(
-        "{} is already taken by {earlier}",
-        quoted(&later.value.to_string())
-    );
+    let found = format!("{} is already taken by {earlier}", quoted(&later.value.to_string()));
     report.add(later.place.as_ref(), &later.key, Flaw::new(found, expected));
 }
 
@@ -316,10 +302,7 @@ fn shadowed(
     if shown == taken {
         Flaw::new(found, "each path once").hint(format!("{owner} already has it: leave it out"))
     } else {
-        let expected = format!(
-            "narrow paths before wide ones: {} comes first",
-            quoted(&taken)
-        );
+        let expected = format!("narrow paths before wide ones: {} comes first", quoted(&taken));
         Flaw::new(found, expected).hint(format!("move this activity before {owner}"))
     }
 }
@@ -334,9 +317,7 @@ pub(super) fn activities_bounded<'p>(
         // The catch-all counts too.
         count += activities.len() + 1;
         if count > ALL_ACTIVITIES {
-            let place = activities
-                .first()
-                .and_then(|activity| activity.place.as_ref());
+            let place = activities.first().and_then(|activity| activity.place.as_ref());
             let flaw = Flaw::new(
                 format!("up to here there are {count} activities"),
                 format!(

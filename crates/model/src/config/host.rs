@@ -97,23 +97,14 @@ mod tests {
         assert_eq!(parse_host("WWW.Example.org"), Ok("www.example.org".into()));
         assert_eq!(parse_host("[0:0::1]"), Ok("[::1]".into()));
         assert_eq!(parse_host("192.0.2.1"), Ok("192.0.2.1".into()));
-        assert_eq!(
-            parse_host("xn--bcher-kva.example"),
-            Ok("xn--bcher-kva.example".into())
-        );
+        assert_eq!(parse_host("xn--bcher-kva.example"), Ok("xn--bcher-kva.example".into()));
     }
 
     #[test]
     fn what_is_more_than_a_name_is_told_how_to_become_one() {
         for (text, hint) in [
-            (
-                "https://example.org/donate",
-                "write the name alone: example.org",
-            ),
-            (
-                "example.org:8080",
-                "hosts match on every port: write example.org",
-            ),
+            ("https://example.org/donate", "write the name alone: example.org"),
+            ("example.org:8080", "hosts match on every port: write example.org"),
             ("*.example.org", "name each host; `*` is only known alone"),
             ("bücher.example", "xn-- form"),
             ("example.org.", "leave out the final dot"),

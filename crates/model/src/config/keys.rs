@@ -75,11 +75,9 @@ impl Kind {
             }
             Self::List(0, most) => format!("at most {most} entries"),
             Self::List(least, most) => format!("{least} to {most} entries"),
-            Self::Word(words) => words
-                .iter()
-                .map(|word| format!("\"{word}\""))
-                .collect::<Vec<_>>()
-                .join(", "),
+            Self::Word(words) => {
+                words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ")
+            }
             Self::Tables(_, most) => format!("at most {most}"),
             Self::Flag | Self::Text | Self::Address | Self::Origin(_) | Self::Table(_) => {
                 String::new()
@@ -110,9 +108,7 @@ impl Section {
     /// This table and every one below it, in the order of the documentation.
     pub(super) fn all(&'static self) -> Vec<&'static Self> {
         let below = self.keys.iter().filter_map(|key| key.kind.section());
-        core::iter::once(self)
-            .chain(below.flat_map(Self::all))
-            .collect()
+        core::iter::once(self).chain(below.flat_map(Self::all)).collect()
     }
 
     pub(super) fn key(&'static self, name: &str) -> Option<&'static Key> {

@@ -31,9 +31,7 @@ pub(super) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) 
         return None;
     }
     let word = word.to_lowercase().replace('-', "_");
-    let elsewhere = ELSEWHERE
-        .iter()
-        .find_map(|(theirs, ours)| (*theirs == word).then_some(*ours));
+    let elsewhere = ELSEWHERE.iter().find_map(|(theirs, ours)| (*theirs == word).then_some(*ours));
     // One slip in a short word, one more for each further three letters.
     let tolerance = 1 + word.chars().count() / 4;
     known

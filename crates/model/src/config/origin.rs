@@ -21,12 +21,7 @@ pub fn parse_origin(text: &str) -> Result<OriginConfig, String> {
 
 /// [`parse_origin`] with the flaw still in parts.
 pub(super) fn origin(text: &str) -> Result<OriginConfig, Flaw> {
-    let flaw = || {
-        Flaw::new(
-            format!("{} is not an origin address", quoted(text)),
-            EXPECTED,
-        )
-    };
+    let flaw = || Flaw::new(format!("{} is not an origin address", quoted(text)), EXPECTED);
     let Some((scheme, rest)) = text.split_once("://") else {
         let with_scheme = format!("http://{text}");
         return Err(match authority(text) {
@@ -78,10 +73,7 @@ fn authority(text: &str) -> Result<(String, u16), &'static str> {
         }
         None => host_name(host)?,
     };
-    if host
-        .parse()
-        .is_ok_and(|address: IpAddr| address.is_unspecified())
-    {
+    if host.parse().is_ok_and(|address: IpAddr| address.is_unspecified()) {
         return Err("nobody can connect to that address; for this machine, write 127.0.0.1");
     }
     Ok((host, port))
@@ -116,14 +108,8 @@ mod tests {
     fn everything_else_is_refused_with_the_way_out() {
         for (text, part) in [
             ("localhost:3000", "did you mean http://localhost:3000?"),
-            (
-                "https://example.org",
-                "https to the origin is not spoken yet",
-            ),
-            (
-                "ftp://example.org",
-                "expected something like http://127.0.0.1:3000",
-            ),
+            ("https://example.org", "https to the origin is not spoken yet"),
+            ("ftp://example.org", "expected something like http://127.0.0.1:3000"),
             ("http://example.org/site", "leave out the path"),
             ("http://example.org?x", "leave out the path"),
             ("http://user:pass@example.org", "leave out the user name"),

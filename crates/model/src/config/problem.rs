@@ -68,11 +68,7 @@ impl fmt::Display for Problems {
         match self.problems.len() + self.more {
             1 => write!(f, "1 problem in {file}"),
             count if self.more == 0 => write!(f, "{count} problems in {file}"),
-            count => write!(
-                f,
-                "{count} problems in {file}; {} are shown",
-                self.problems.len()
-            ),
+            count => write!(f, "{count} problems in {file}; {} are shown", self.problems.len()),
         }
     }
 }
@@ -93,13 +89,7 @@ impl Problem {
             let carets = "^".repeat(excerpt.width);
             writeln!(f, "{:gutter$} |", "")?;
             writeln!(f, "{number:>gutter$} | {}", excerpt.text)?;
-            writeln!(
-                f,
-                "{:gutter$} | {:indent$}{carets}",
-                "",
-                "",
-                indent = excerpt.indent
-            )?;
+            writeln!(f, "{:gutter$} | {:indent$}{carets}", "", "", indent = excerpt.indent)?;
         }
         writeln!(f, "{:gutter$} expected {}", "", self.expected)?;
         if let Some(hint) = &self.hint {
@@ -119,29 +109,17 @@ pub(super) struct Flaw {
 
 impl Flaw {
     pub(super) fn new(found: impl Into<String>, expected: impl Into<String>) -> Self {
-        Self {
-            found: found.into(),
-            expected: expected.into(),
-            hint: None,
-        }
+        Self { found: found.into(), expected: expected.into(), hint: None }
     }
 
     pub(super) fn hint(self, hint: impl Into<String>) -> Self {
-        Self {
-            hint: Some(hint.into()),
-            ..self
-        }
+        Self { hint: Some(hint.into()), ..self }
     }
 
     /// The whole in one sentence, for places without lines such as the command line.
     pub(super) fn sentence(self) -> String {
         let hint = self.hint.map(|hint| format!(" ({hint})"));
-        format!(
-            "{}; expected {}{}",
-            self.found,
-            self.expected,
-            hint.unwrap_or_default()
-        )
+        format!("{}; expected {}{}", self.found, self.expected, hint.unwrap_or_default())
     }
 }
 
@@ -154,11 +132,7 @@ pub(super) struct Report<'t> {
 
 impl<'t> Report<'t> {
     pub(super) fn new(text: &'t str) -> Self {
-        Self {
-            text,
-            found: Vec::new(),
-            more: 0,
-        }
+        Self { text, found: Vec::new(), more: 0 }
     }
 
     /// Problems so far.
@@ -188,13 +162,8 @@ impl<'t> Report<'t> {
     }
 
     pub(super) fn finish(mut self, file: &str) -> Problems {
-        self.found
-            .sort_by_key(|problem| (problem.line, problem.column));
-        Problems {
-            file: file.to_owned(),
-            problems: self.found,
-            more: self.more,
-        }
+        self.found.sort_by_key(|problem| (problem.line, problem.column));
+        Problems { file: file.to_owned(), problems: self.found, more: self.more }
     }
 }
 
@@ -214,30 +183,16 @@ fn locate(text: &str, place: &Range<usize>) -> (usize, usize, Option<Excerpt>) {
     let before = &before[line_start..];
     let after = after.split(['\n', '\r']).next().unwrap_or_default();
     let meant = place.end.saturating_sub(start).min(after.len());
-    let width = after
-        .char_indices()
-        .take_while(|(at, _)| *at < meant)
-        .count()
-        .max(1);
+    let width = after.char_indices().take_while(|(at, _)| *at < meant).count().max(1);
     let column = before.chars().count();
 
     // Of a long line, the part around what is meant.
     let skip = column.saturating_sub(QUOTED_LINE / 2);
-    let shown = before
-        .chars()
-        .chain(after.chars())
-        .skip(skip)
-        .take(QUOTED_LINE);
+    let shown = before.chars().chain(after.chars()).skip(skip).take(QUOTED_LINE);
     let shown: String = shown.map(printable).collect();
     let indent = column - skip;
-    let width = width
-        .min(shown.chars().count().saturating_sub(indent))
-        .max(1);
-    let excerpt = Excerpt {
-        text: shown.trim_end().to_owned(),
-        indent,
-        width,
-    };
+    let width = width.min(shown.chars().count().saturating_sub(indent)).max(1);
+    let excerpt = Excerpt { text: shown.trim_end().to_owned(), indent, width };
     let excerpt = (!excerpt.text.is_empty()).then_some(excerpt);
     (line, column + 1, excerpt)
 }
@@ -283,10 +238,7 @@ mod tests {
         let text = "one = 1\n\ttwo = \"é\" # x\n";
         let start = text.find('"').expect("quote");
         let shown = shown(text, start..start + 4);
-        assert!(
-            shown.contains(" 2 |  two = \"é\" # x\n   |        ^^^\n"),
-            "{shown}"
-        );
+        assert!(shown.contains(" 2 |  two = \"é\" # x\n   |        ^^^\n"), "{shown}");
     }
 
     #[test]
@@ -295,10 +247,7 @@ mod tests {
             for start in 0..=text.len() + 2 {
                 for end in start..=text.len() + 3 {
                     let (line, column, _) = locate(text, &(start..end));
-                    assert!(
-                        (1..=text.lines().count().max(1)).contains(&line),
-                        "{text:?} {start}"
-                    );
+                    assert!((1..=text.lines().count().max(1)).contains(&line), "{text:?} {start}");
                     assert!(column >= 1);
                 }
             }
@@ -309,10 +258,7 @@ mod tests {
     fn a_long_line_is_quoted_around_what_is_meant() {
         let text = format!("{}X{}", "a".repeat(500), "b".repeat(500));
         let shown = shown(&text, 500..501);
-        assert!(
-            shown.lines().all(|line| line.chars().count() < 120),
-            "{shown}"
-        );
+        assert!(shown.lines().all(|line| line.chars().count() < 120), "{shown}");
         let caret = shown.lines().find_map(|line| line.find('^'));
         let meant = shown.lines().find_map(|line| line.find('X'));
         assert_eq!(caret, meant);

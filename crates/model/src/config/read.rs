@@ -48,11 +48,7 @@ impl Config {
         let defaults = Self::defaults();
         let root = Table::root(&mut report, document.get_ref(), &defaults);
         let config = read_root(&mut report, &root);
-        if report.len() == 0 {
-            Ok(config)
-        } else {
-            Err(report.finish(file))
-        }
+        if report.len() == 0 { Ok(config) } else { Err(report.finish(file)) }
     }
 
     /// The same configuration with every relative path (ledger, certificates, keys) joined to
@@ -85,14 +81,8 @@ fn read_root(report: &mut Report, root: &Table) -> Config {
     let nobody_trusted = trusted_proxies.is_empty() && report.len() == before;
 
     let listeners = root.tables(report, "listen");
-    let listeners: Vec<_> = listeners
-        .iter()
-        .map(|table| listener(report, table))
-        .collect();
-    let addresses: Vec<_> = listeners
-        .iter()
-        .filter_map(|l| l.address.as_ref())
-        .collect();
+    let listeners: Vec<_> = listeners.iter().map(|table| listener(report, table)).collect();
+    let addresses: Vec<_> = listeners.iter().filter_map(|l| l.address.as_ref()).collect();
     agreement::listeners_apart(report, &addresses, &operator);
     if nobody_trusted {
         let flags = listeners.iter().map(|listener| &listener.proxy_protocol);
@@ -107,10 +97,7 @@ fn read_root(report: &mut Report, root: &Table) -> Config {
     let posture = posture(report, &table, &bounds);
 
     let platforms = root.tables(report, "platforms");
-    let platforms: Vec<_> = platforms
-        .iter()
-        .map(|table| platform(report, table))
-        .collect();
+    let platforms: Vec<_> = platforms.iter().map(|table| platform(report, table)).collect();
     let names: Vec<_> = platforms.iter().filter_map(|p| p.name.as_ref()).collect();
     agreement::names_differ(report, &names, "platform");
     let hosts: Vec<_> = platforms.iter().map(|p| p.hosts.as_slice()).collect();
@@ -120,10 +107,7 @@ fn read_root(report: &mut Report, root: &Table) -> Config {
     agreement::activities_bounded(report, platforms.iter().map(|p| &p.activities));
 
     Config {
-        listeners: listeners
-            .into_iter()
-            .filter_map(PlacedListener::resolve)
-            .collect(),
+        listeners: listeners.into_iter().filter_map(PlacedListener::resolve).collect(),
         operator: operator.value,
         workers,
         ledger: ledger.value.into(),
@@ -131,10 +115,7 @@ fn read_root(report: &mut Report, root: &Table) -> Config {
         limits,
         watch,
         posture,
-        platforms: platforms
-            .into_iter()
-            .filter_map(Platform::resolve)
-            .collect(),
+        platforms: platforms.into_iter().filter_map(Platform::resolve).collect(),
     }
 }
 
@@ -142,18 +123,10 @@ fn read_root(report: &mut Report, root: &Table) -> Config {
 /// of everybody is refused.
 fn parse_network(text: &str) -> Result<Network, Flaw> {
     const EXPECTED: &str = "an address or a range such as 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32";
-    let flaw = || {
-        Flaw::new(
-            format!("{} is not an address range", quoted(text)),
-            EXPECTED,
-        )
-    };
-    let (address, prefix) = text
-        .split_once('/')
-        .map_or((text, None), |(a, p)| (a, Some(p)));
-    let mapped = address
-        .parse::<Ipv6Addr>()
-        .is_ok_and(|address| address.to_ipv4_mapped().is_some());
+    let flaw = || Flaw::new(format!("{} is not an address range", quoted(text)), EXPECTED);
+    let (address, prefix) = text.split_once('/').map_or((text, None), |(a, p)| (a, Some(p)));
+    let mapped =
+        address.parse::<Ipv6Addr>().is_ok_and(|address| address.to_ipv4_mapped().is_some());
     if mapped {
         return Err(flaw().hint("write IPv4 addresses in their own form, such as 10.0.0.0/8"));
     }
@@ -310,9 +283,7 @@ impl Platform {
             name: self.name?.value,
             hosts: self.hosts.into_iter().map(|host| host.value).collect(),
             origin: self.origin?.value,
-            activities: activities
-                .chain([ActivityConfig::everything_else()])
-                .collect(),
+            activities: activities.chain([ActivityConfig::everything_else()]).collect(),
         })
     }
 }
@@ -331,12 +302,7 @@ fn platform(report: &mut Report, table: &Table) -> Platform {
     agreement::names_differ(report, &names, "activity");
     agreement::name_not_reserved(report, &names);
     agreement::nothing_shadowed(report, &activities);
-    Platform {
-        name,
-        hosts,
-        origin,
-        activities,
-    }
+    Platform { name, hosts, origin, activities }
 }
 
 fn name(report: &mut Report, table: &Table) -> Option<Placed<String>> {

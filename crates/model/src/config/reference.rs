@@ -61,8 +61,5 @@ fn row(key: &Key, defaults: &Config) -> String {
         "" => String::new(),
         why => format!(" *Range: {why}.*"),
     };
-    format!(
-        "| `{}` | {default} | {range} | {}{why} |",
-        key.name, key.about
-    )
+    format!("| `{}` | {default} | {range} | {}{why} |", key.name, key.about)
 }

@@ -93,11 +93,7 @@ fn integer(key: &Key, written: &DeValue) -> Result<u64, Flaw> {
     let read = number.and_then(|n| u64::from_str_radix(n.as_str(), n.radix()).ok());
     read.ok_or_else(|| {
         let shown = number.map(ToString::to_string).unwrap_or_default();
-        let side = if shown.starts_with('-') {
-            "little"
-        } else {
-            "great"
-        };
+        let side = if shown.starts_with('-') { "little" } else { "great" };
         outside(key, &quoted(&shown), side)
     })
 }
@@ -125,10 +121,7 @@ fn outside(key: &Key, shown: &str, side: &str) -> Flaw {
         (_, "little") => "small",
         (_, _) => "large",
     };
-    Flaw::new(
-        format!("{shown} is too {side}"),
-        format!("{}: {}", key.kind.range(), key.why),
-    )
+    Flaw::new(format!("{shown} is too {side}"), format!("{}: {}", key.kind.range(), key.why))
 }
 
 /// Names and files: not empty, not endless, and nothing in them that screens do not show.
@@ -137,10 +130,7 @@ fn plain_text(text: &str) -> Result<String, Flaw> {
         return Err(Flaw::new("this text is empty", "at least one character"));
     }
     if text.len() > LONGEST_TEXT {
-        return Err(Flaw::new(
-            "this text is too long",
-            format!("at most {LONGEST_TEXT} bytes"),
-        ));
+        return Err(Flaw::new("this text is too long", format!("at most {LONGEST_TEXT} bytes")));
     }
     if text.chars().any(|c| c.is_control() || invisible(c)) {
         return Err(Flaw::new(

@@ -16,10 +16,7 @@ impl Config {
     /// default. It is looser than [`Config::read`], which also knows what has to agree.
     pub fn schema() -> Json {
         let mut schema = object(&ROOT, &Self::defaults());
-        schema.insert(
-            "$schema".into(),
-            "http://json-schema.org/draft-07/schema#".into(),
-        );
+        schema.insert("$schema".into(), "http://json-schema.org/draft-07/schema#".into());
         schema.insert("title".into(), "portcullis.toml".into());
         Json::Object(schema)
     }

@@ -13,10 +13,8 @@ const LINES: usize = 5;
 /// Reports what makes the file no TOML, the first slip of each line: the parser recovers within
 /// a line and then complains of what follows from it.
 pub(super) fn report(report: &mut Report, text: &str, errors: &[Error]) {
-    let mut errors: Vec<(Range<usize>, &str)> = errors
-        .iter()
-        .map(|error| (error.span().unwrap_or(0..0), error.message()))
-        .collect();
+    let mut errors: Vec<(Range<usize>, &str)> =
+        errors.iter().map(|error| (error.span().unwrap_or(0..0), error.message())).collect();
     errors.sort_by_key(|(place, _)| place.start);
     let mut before = 0;
     let mut lines = 0;
@@ -39,9 +37,8 @@ pub(super) fn report(report: &mut Report, text: &str, errors: &[Error]) {
 /// Turns the parser's message into found, expected and hint. Its own words are kept where they
 /// help: they are what one can search for.
 fn flaw(message: &str, meant: &str) -> Flaw {
-    let (found, expected) = message
-        .split_once(", expected ")
-        .unwrap_or((message, "another character or word"));
+    let (found, expected) =
+        message.split_once(", expected ").unwrap_or((message, "another character or word"));
     let flaw = |expected: &str| Flaw::new(format!("this is not TOML: {found}"), expected);
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | ':');
     match found {

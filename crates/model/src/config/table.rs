@@ -29,12 +29,7 @@ pub(super) struct Placed<T> {
 
 impl<T> Placed<T> {
     pub(super) fn map<U>(self, f: impl FnOnce(T) -> U) -> Placed<U> {
-        Placed {
-            value: f(self.value),
-            key: self.key,
-            place: self.place,
-            sound: self.sound,
-        }
+        Placed { value: f(self.value), key: self.key, place: self.place, sound: self.sound }
     }
 }
 
@@ -69,13 +64,7 @@ impl<'t> Table<'t> {
         entries: Option<&'t DeTable<'t>>,
         defaults: &'t Config,
     ) -> Self {
-        let table = Self {
-            section,
-            path,
-            place,
-            entries,
-            defaults,
-        };
+        let table = Self { section, path, place, entries, defaults };
         for key in entries.into_iter().flat_map(|entries| entries.keys()) {
             if section.key(key.get_ref()).is_none() {
                 let flaw = unknown(section, key.get_ref());
@@ -88,11 +77,7 @@ impl<'t> Table<'t> {
     /// The path of one of its keys.
     pub(super) fn path_of(&self, name: &str) -> String {
         let name: String = name.chars().take(60).collect();
-        if self.path.is_empty() {
-            name
-        } else {
-            format!("{}.{name}", self.path)
-        }
+        if self.path.is_empty() { name } else { format!("{}.{name}", self.path) }
     }
 
     /// Where a key is written, if it is.
@@ -110,9 +95,7 @@ impl<'t> Table<'t> {
     }
 
     fn key(&self, name: &str) -> &'static Key {
-        self.section
-            .key(name)
-            .expect("the reader asks only for keys of the section")
+        self.section.key(name).expect("the reader asks only for keys of the section")
     }
 
     /// A key that has a default.
@@ -216,12 +199,9 @@ impl<'t> Table<'t> {
                 )),
             };
             match value {
-                Ok(value) => read.push(Placed {
-                    value,
-                    key: path,
-                    place: Some(item.span()),
-                    sound: true,
-                }),
+                Ok(value) => {
+                    read.push(Placed { value, key: path, place: Some(item.span()), sound: true })
+                }
                 Err(flaw) => report.add(Some(&item.span()), &path, flaw),
             }
         }
@@ -316,8 +296,7 @@ impl<'t> Table<'t> {
 
     /// Whether a key is written as a table (an origin may be either text or table).
     pub(super) fn is_table(&self, name: &str) -> bool {
-        self.written(name)
-            .is_some_and(|written| written.get_ref().is_table())
+        self.written(name).is_some_and(|written| written.get_ref().is_table())
     }
 
     /// Whether a key is written at all, well or not.

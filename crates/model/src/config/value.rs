@@ -38,13 +38,8 @@ impl fmt::Display for Value {
 const TIME_UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
 /// Units of size, largest first, in bytes.
-const SIZE_UNITS: [(&str, u64); 5] = [
-    ("TiB", 1 << 40),
-    ("GiB", 1 << 30),
-    ("MiB", 1 << 20),
-    ("KiB", 1 << 10),
-    ("B", 1),
-];
+const SIZE_UNITS: [(&str, u64); 5] =
+    [("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
 
 /// `"10s"`, `"500ms"`, `"2m"`, `"1h 30m"`: whole numbers, each with its unit, longest unit
 /// first.
@@ -66,9 +61,7 @@ pub(super) fn parse_time(text: &str) -> Result<Duration, Flaw> {
     }
     while !rest.is_empty() {
         let (digits, after) = split_digits(rest);
-        let unit_end = after
-            .find(|c: char| !c.is_ascii_alphabetic())
-            .unwrap_or(after.len());
+        let unit_end = after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len());
         let (unit, after) = after.split_at(unit_end);
         let number: u64 = digits.parse().map_err(|_| flaw())?;
         // A unit may come once, after longer ones.
@@ -95,9 +88,7 @@ pub(super) fn parse_bytes(text: &str) -> Result<u64, Flaw> {
     let number: u64 = digits.parse().map_err(|_| flaw())?;
     let Some((_, size)) = SIZE_UNITS.iter().find(|(name, _)| *name == unit) else {
         let initial = unit.chars().next().map(|c| c.to_ascii_uppercase());
-        let meant = SIZE_UNITS
-            .iter()
-            .find(|(name, _)| name.chars().next() == initial);
+        let meant = SIZE_UNITS.iter().find(|(name, _)| name.chars().next() == initial);
         return Err(match meant {
             Some((name, _)) => flaw().hint(format!("did you mean \"{number} {name}\"?")),
             None => flaw(),
@@ -124,20 +115,12 @@ pub(super) fn parse_tenths(text: &str) -> Result<u32, Flaw> {
             decimals => (whole, decimals),
         },
     };
-    if tenths.len() != 1
-        || !whole
-            .bytes()
-            .chain(tenths.bytes())
-            .all(|b| b.is_ascii_digit())
-    {
+    if tenths.len() != 1 || !whole.bytes().chain(tenths.bytes()).all(|b| b.is_ascii_digit()) {
         return Err(flaw());
     }
     let whole: u32 = whole.parse().map_err(|_| flaw())?;
     let tenths: u32 = tenths.parse().map_err(|_| flaw())?;
-    whole
-        .checked_mul(10)
-        .and_then(|whole| whole.checked_add(tenths))
-        .ok_or_else(flaw)
+    whole.checked_mul(10).and_then(|whole| whole.checked_add(tenths)).ok_or_else(flaw)
 }
 
 /// `192.0.2.1:443`, `[::]:443`: an address and a port of this machine.
@@ -163,9 +146,9 @@ pub(super) fn parse_address(text: &str) -> Result<SocketAddr, Flaw> {
                 Some(port) if host == "localhost" => {
                     flaw().hint(format!("for this machine alone, write 127.0.0.1:{port}"))
                 }
-                Some(port) if host.is_empty() || host == "*" => flaw().hint(format!(
-                    "for every address, write 0.0.0.0:{port} or [::]:{port}"
-                )),
+                Some(port) if host.is_empty() || host == "*" => {
+                    flaw().hint(format!("for every address, write 0.0.0.0:{port} or [::]:{port}"))
+                }
                 Some(port) if host.contains(':') => {
                     flaw().hint(format!("IPv6 addresses need brackets: [{host}]:{port}"))
                 }
@@ -179,9 +162,7 @@ pub(super) fn parse_address(text: &str) -> Result<SocketAddr, Flaw> {
 }
 
 fn split_digits(text: &str) -> (&str, &str) {
-    let end = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     text.split_at(end)
 }
 
@@ -276,17 +257,7 @@ mod tests {
     fn multiples_have_one_decimal() {
         assert_eq!(parse_tenths("4"), Ok(40));
         assert_eq!(parse_tenths("2.50"), Ok(25));
-        for text in [
-            "inf",
-            "nan",
-            "2.55",
-            "4e0",
-            "-4.0",
-            "+-4",
-            "",
-            ".5",
-            "999999999999",
-        ] {
+        for text in ["inf", "nan", "2.55", "4e0", "-4.0", "+-4", "", ".5", "999999999999"] {
             assert!(parse_tenths(text).is_err(), "{text}");
         }
     }

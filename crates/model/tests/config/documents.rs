@@ -10,24 +10,16 @@ const BEGIN: &str = "<!-- reference: generated, see the test `the_reference_is_u
 #[test]
 fn the_schema_is_up_to_date() {
     let schema = serde_json::to_string_pretty(&Config::schema()).expect("JSON");
-    assert_is_file(
-        &repository("docs/portcullis.schema.json"),
-        &format!("{schema}\n"),
-    );
+    assert_is_file(&repository("docs/portcullis.schema.json"), &format!("{schema}\n"));
 }
 
 #[test]
 fn the_reference_is_up_to_date() {
     let path = repository("docs/configuration.md");
     let page = text_of(&path);
-    let (before, _) = page
-        .split_once(BEGIN)
-        .expect("the mark before the reference");
+    let (before, _) = page.split_once(BEGIN).expect("the mark before the reference");
     let reference = Config::reference();
-    assert_is_file(
-        &path,
-        &format!("{before}{BEGIN}\n{}\n", reference.trim_end()),
-    );
+    assert_is_file(&path, &format!("{before}{BEGIN}\n{}\n", reference.trim_end()));
 }
 
 #[test]
@@ -69,14 +61,7 @@ fn good_files_validate_against_the_schema() {
 #[test]
 fn the_schema_refuses_what_editors_should_mark() {
     let schema = Config::schema();
-    for name in [
-        "keys-unknown",
-        "keys-missing",
-        "kinds",
-        "brackets",
-        "lists-of-tables",
-        "empty",
-    ] {
+    for name in ["keys-unknown", "keys-missing", "kinds", "brackets", "lists-of-tables", "empty"] {
         let path = repository(&format!("crates/model/testdata/bad/{name}.toml"));
         let document: Value = toml::from_str(&text_of(&path)).expect("TOML");
         assert!(validate(&schema, &document, "").is_err(), "{name}");
@@ -102,11 +87,7 @@ fn an_independent_validator_agrees() {
             .expect("the program runs")
     };
     let output = run(&files);
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stdout)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     let bad = repository("crates/model/testdata/bad/kinds.toml");
     assert!(!run(&[bad]).status.success());
 }
@@ -116,11 +97,7 @@ fn validate(schema: &Value, value: &Value, path: &str) -> Result<(), String> {
     if let Some(schemas) = schema["anyOf"].as_array() {
         let answers = schemas.iter().map(|schema| validate(schema, value, path));
         let errors: Vec<_> = answers.filter_map(Result::err).collect();
-        return if errors.len() < schemas.len() {
-            Ok(())
-        } else {
-            Err(errors.join("; "))
-        };
+        return if errors.len() < schemas.len() { Ok(()) } else { Err(errors.join("; ")) };
     }
     let fits = match schema["type"].as_str().expect("every schema has a type") {
         "object" => value.is_object(),

@@ -21,19 +21,14 @@ fn good_files_are_read() {
 #[test]
 fn bad_files_are_refused_with_words_that_help() {
     for path in testdata("bad") {
-        let name = path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .expect("name");
+        let name = path.file_name().and_then(|name| name.to_str()).expect("name");
         let problems = Config::read(&text_of(&path), name).expect_err(name);
         assert_is_file(&path.with_extension("txt"), &format!("{problems}\n"));
     }
 }
 
 fn good(name: &str) -> Config {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("testdata/good")
-        .join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/good").join(name);
     Config::read(&text_of(&path), name).expect("a good file")
 }
 
@@ -63,10 +58,7 @@ fn relative_paths_are_rooted_where_the_file_lies_and_absolute_ones_stay() {
     let config = good("tls.toml").rooted_at(Path::new("/etc/portcullis"));
     assert_eq!(config.ledger, PathBuf::from("/var/lib/portcullis/ledger"));
     let tls = config.listeners[0].tls.as_ref().expect("TLS");
-    assert_eq!(
-        tls.certificate,
-        PathBuf::from("/etc/portcullis/tls/site.pem")
-    );
+    assert_eq!(tls.certificate, PathBuf::from("/etc/portcullis/tls/site.pem"));
     assert_eq!(tls.key, PathBuf::from("/etc/portcullis/tls/site.key"));
 }
 
@@ -144,10 +136,7 @@ fn too_many_activities_are_refused_where_they_become_too_many() {
 #[test]
 fn a_file_too_large_to_be_meant_is_not_read() {
     let problems = Config::read(&"# \n".repeat(100_000), "large.toml").expect_err("too large");
-    assert!(
-        problems.to_string().contains("at most 256 KiB"),
-        "{problems}"
-    );
+    assert!(problems.to_string().contains("at most 256 KiB"), "{problems}");
 }
 
 #[test]
@@ -157,9 +146,5 @@ fn a_hundred_problems_are_shown_and_all_are_counted() {
     assert_eq!(problems.problems.len(), 100);
     // `listen` and `platforms` are missing too.
     assert_eq!(problems.more, 152);
-    assert!(
-        problems
-            .to_string()
-            .ends_with("252 problems in many.toml; 100 are shown")
-    );
+    assert!(problems.to_string().ends_with("252 problems in many.toml; 100 are shown"));
 }

@@ -10,9 +10,7 @@ use std::path::{Path, PathBuf};
 
 /// A file of the repository, by its path from the root.
 fn repository(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../..")
-        .join(path)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
 }
 
 fn text_of(path: &Path) -> String {
@@ -21,9 +19,7 @@ fn text_of(path: &Path) -> String {
 
 /// The TOML files of `testdata/KIND`, by name.
 fn testdata(kind: &str) -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("testdata")
-        .join(kind);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata").join(kind);
     let mut files: Vec<_> = std::fs::read_dir(&folder)
         .expect("testdata")
         .map(|entry| entry.expect("entry").path())

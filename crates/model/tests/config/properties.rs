@@ -19,10 +19,7 @@ fn check(text: &str) -> Result<Config, Problems> {
                 assert!(!problem.found.is_empty() && !problem.expected.is_empty());
             }
             let shown = problems.to_string();
-            assert!(
-                !shown.chars().any(|c| c.is_control() && c != '\n'),
-                "{shown:?}"
-            );
+            assert!(!shown.chars().any(|c| c.is_control() && c != '\n'), "{shown:?}");
         }
     }
     read
@@ -206,19 +203,12 @@ fn value(range: &str) -> BoxedStrategy<String> {
 
 /// Files of the right form with values of every kind; many are good.
 fn any_file() -> impl Strategy<Value = String> {
-    let ranged: Vec<_> = rows()
-        .into_iter()
-        .filter(|row| ends(&row.3).is_some())
-        .collect();
-    let values: Vec<_> = ranged
-        .iter()
-        .map(|row| proptest::option::weighted(0.15, value(&row.3)))
-        .collect();
+    let ranged: Vec<_> = rows().into_iter().filter(|row| ends(&row.3).is_some()).collect();
+    let values: Vec<_> =
+        ranged.iter().map(|row| proptest::option::weighted(0.15, value(&row.3))).collect();
     values.prop_map(move |values| {
         file_of(|table, key, _| {
-            let at = ranged
-                .iter()
-                .position(|row| row.0 == table && row.1 == key)?;
+            let at = ranged.iter().position(|row| row.0 == table && row.1 == key)?;
             values[at].clone()
         })
     })

@@ -15,17 +15,9 @@ pub fn assert_sound(config: &Config) {
     assert_eq!(addresses.len(), config.listeners.len());
     assert!(!addresses.contains(&config.operator));
     assert!(addresses.iter().all(|address| address.port() > 0));
-    assert!(
-        config
-            .workers
-            .is_none_or(|workers| (1..=256).contains(&workers))
-    );
+    assert!(config.workers.is_none_or(|workers| (1..=256).contains(&workers)));
     assert!(!config.ledger.as_os_str().is_empty());
-    if config
-        .listeners
-        .iter()
-        .any(|listener| listener.proxy_protocol)
-    {
+    if config.listeners.iter().any(|listener| listener.proxy_protocol) {
         assert!(!config.trusted_proxies.is_empty());
     }
     assert_limits(config);
@@ -41,12 +33,9 @@ fn assert_limits(config: &Config) {
     assert!((8 << 10..=256 << 10).contains(&limits.header_bytes));
     assert!(limits.sources_tracked <= 1 << 24);
     assert!(limits.header_fields >= 32);
-    for deadline in [
-        limits.header_deadline,
-        limits.handshake_deadline,
-        limits.body_idle,
-        limits.idle,
-    ] {
+    for deadline in
+        [limits.header_deadline, limits.handshake_deadline, limits.body_idle, limits.idle]
+    {
         assert!(deadline >= Duration::from_secs(1) && deadline <= Duration::from_hours(1));
     }
     let source = &limits.source;
@@ -65,12 +54,7 @@ fn assert_posture(config: &Config) {
     assert!(tightened.requests_per_second > 0 && tightened.burst > 0 && tightened.connections > 0);
     assert!(posture.tightened_header_deadline <= config.limits.header_deadline);
     assert!(posture.tightened_header_deadline >= Duration::from_millis(500));
-    for time in [
-        posture.quiet,
-        posture.step_down,
-        posture.full_speed,
-        posture.wait,
-    ] {
+    for time in [posture.quiet, posture.step_down, posture.full_speed, posture.wait] {
         assert!(time >= Duration::from_secs(1) && time <= DAY);
     }
     assert!(posture.expiry >= Duration::from_secs(10) && posture.expiry <= DAY);
@@ -86,14 +70,8 @@ fn assert_platforms(platforms: &[PlatformConfig]) {
     let hosts: Vec<_> = platforms.iter().flat_map(|p| &p.hosts).collect();
     let different: BTreeSet<_> = hosts.iter().collect();
     assert_eq!(different.len(), hosts.len());
-    assert!(
-        hosts
-            .iter()
-            .all(|host| !host.bytes().any(|b| b.is_ascii_uppercase()))
-    );
-    let star = platforms
-        .iter()
-        .position(|p| p.hosts.iter().any(|host| host == "*"));
+    assert!(hosts.iter().all(|host| !host.bytes().any(|b| b.is_ascii_uppercase())));
+    let star = platforms.iter().position(|p| p.hosts.iter().any(|host| host == "*"));
     if let Some(star) = star {
         assert_eq!(star, platforms.len() - 1);
         assert_eq!(platforms[star].hosts, ["*"]);
@@ -104,19 +82,12 @@ fn assert_platforms(platforms: &[PlatformConfig]) {
         assert!(!platform.hosts.is_empty());
         assert!(platform.origin.port > 0 && platform.origin.connections > 0);
         assert!(platform.origin.connect_deadline > Duration::ZERO);
-        let names: BTreeSet<_> = platform
-            .activities
-            .iter()
-            .map(|a| a.name.to_lowercase())
-            .collect();
+        let names: BTreeSet<_> =
+            platform.activities.iter().map(|a| a.name.to_lowercase()).collect();
         assert_eq!(names.len(), platform.activities.len());
         let last = platform.activities.last().expect("the catch-all");
         assert_eq!(last.name, "everything else");
-        assert!(
-            last.matches
-                .iter()
-                .any(|pattern| pattern.matches("GET", ""))
-        );
+        assert!(last.matches.iter().any(|pattern| pattern.matches("GET", "")));
         for pattern in platform.activities.iter().flat_map(|a| &a.matches) {
             let (PathPattern::Exact(path) | PathPattern::Prefix(path)) = &pattern.path;
             assert!(path.is_ascii() && !path.contains(['*', '?', ' ']));

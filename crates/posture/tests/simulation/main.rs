@@ -86,18 +86,13 @@ fn served(fate: Fate) -> u64 {
 }
 
 fn detected(world: &World, since: WallTime) -> Duration {
-    let found = world
-        .since(since)
-        .find(|(_, event)| matches!(event, Event::AttackBegan { .. }));
+    let found = world.since(since).find(|(_, event)| matches!(event, Event::AttackBegan { .. }));
     found.expect("the attack is detected").0.since(since)
 }
 
 /// What happened, for a person who mends a failing test.
 fn told(world: &World, since: WallTime) -> String {
-    world
-        .since(since)
-        .map(|(at, event)| format!("\n{at} {event:?}"))
-        .collect()
+    world.since(since).map(|(at, event)| format!("\n{at} {event:?}")).collect()
 }
 
 fn seen(world: &World, since: WallTime, kind: EvidenceKind) -> bool {
@@ -112,14 +107,8 @@ fn seen(world: &World, since: WallTime, kind: EvidenceKind) -> bool {
 fn recovers(world: &mut World, people: &mut Vec<Client>, since: WallTime, seed: u64) {
     phase(world, people, 400, |_| {});
     let says = |wanted: fn(&Event) -> bool| world.since(since).any(|(_, event)| wanted(event));
-    assert!(
-        says(|e| matches!(e, Event::AttackEnded { .. })),
-        "seed {seed}: the wave ends"
-    );
-    assert!(
-        says(|e| matches!(e, Event::FullSpeed { .. })),
-        "seed {seed}: full speed is told"
-    );
+    assert!(says(|e| matches!(e, Event::AttackEnded { .. })), "seed {seed}: the wave ends");
+    assert!(says(|e| matches!(e, Event::FullSpeed { .. })), "seed {seed}: full speed is told");
     let open = world.since(since).filter_map(|(_, event)| match event {
         Event::PostureChanged { to, .. } => Some(*to),
         _ => None,
@@ -148,13 +137,9 @@ fn a_flash_crowd_is_a_surge_and_nobody_of_it_is_stopped() {
         });
         let crowd = world.fate(Who::Crowd);
         assert_eq!((crowd.challenged, crowd.refused), (0, 0), "seed {seed}");
-        let attack = world
-            .since(began)
-            .any(|(_, e)| matches!(e, Event::AttackBegan { .. }));
+        let attack = world.since(began).any(|(_, e)| matches!(e, Event::AttackBegan { .. }));
         assert!(!attack, "seed {seed}: a flash crowd is not an attack");
-        let surge = world
-            .since(began)
-            .any(|(_, e)| matches!(e, Event::SurgeBegan { .. }));
+        let surge = world.since(began).any(|(_, e)| matches!(e, Event::SurgeBegan { .. }));
         assert!(surge, "seed {seed}: a flash crowd is a surge");
     }
 }
@@ -164,28 +149,14 @@ fn a_flood_on_an_expensive_page_is_met_by_a_narrow_signature() {
     for seed in SEEDS {
         let (mut world, mut people) = warmed_up(seed);
         let began = phase(&mut world, &mut people, 60, |world| flood(world, 200));
-        assert!(
-            detected(&world, began) <= Duration::from_secs(2),
-            "seed {seed}"
-        );
-        assert!(
-            seen(&world, began, EvidenceKind::RepeatedRequests),
-            "seed {seed}"
-        );
+        assert!(detected(&world, began) <= Duration::from_secs(2), "seed {seed}");
+        assert!(seen(&world, began, EvidenceKind::RepeatedRequests), "seed {seed}");
         let signature = world.since(began).any(
             |(_, e)| matches!(e, Event::ProcedureEngaged(f) if f.measure == "refuse-signature"),
         );
-        assert!(
-            signature,
-            "seed {seed}: {:#?}",
-            world.since(began).collect::<Vec<_>>()
-        );
+        assert!(signature, "seed {seed}: {:#?}", world.since(began).collect::<Vec<_>>());
         let visitors = world.fate(Who::Visitor);
-        assert!(
-            served(visitors) >= 980,
-            "seed {seed}: {visitors:?} {}",
-            told(&world, began)
-        );
+        assert!(served(visitors) >= 980, "seed {seed}: {visitors:?} {}", told(&world, began));
         let attackers = world.fate(Who::Attacker);
         assert!(served(attackers) <= 50, "seed {seed}: {attackers:?}");
         recovers(&mut world, &mut people, began, seed);
@@ -197,14 +168,8 @@ fn slow_headers_are_detected_by_the_stall_alone() {
     for seed in SEEDS {
         let (mut world, mut people) = warmed_up(seed);
         let began = phase(&mut world, &mut people, 30, |world| world.stalled = 300);
-        assert!(
-            detected(&world, began) <= Duration::from_secs(2),
-            "seed {seed}"
-        );
-        assert!(
-            seen(&world, began, EvidenceKind::StalledHeaders),
-            "seed {seed}"
-        );
+        assert!(detected(&world, began) <= Duration::from_secs(2), "seed {seed}");
+        assert!(seen(&world, began, EvidenceKind::StalledHeaders), "seed {seed}");
         world.stalled = 0;
         recovers(&mut world, &mut people, began, seed);
     }
@@ -214,19 +179,10 @@ fn slow_headers_are_detected_by_the_stall_alone() {
 fn a_cache_busting_flood_with_rotating_user_agents_is_an_attack() {
     for seed in SEEDS {
         let (mut world, mut people) = warmed_up(seed);
-        let began = phase(&mut world, &mut people, 60, |world| {
-            cache_busting(world, 200)
-        });
-        assert!(
-            detected(&world, began) <= Duration::from_secs(2),
-            "seed {seed}"
-        );
+        let began = phase(&mut world, &mut people, 60, |world| cache_busting(world, 200));
+        assert!(detected(&world, began) <= Duration::from_secs(2), "seed {seed}");
         let visitors = world.fate(Who::Visitor);
-        assert!(
-            served(visitors) >= 980,
-            "seed {seed}: {visitors:?} {}",
-            told(&world, began)
-        );
+        assert!(served(visitors) >= 980, "seed {seed}: {visitors:?} {}", told(&world, began));
         recovers(&mut world, &mut people, began, seed);
     }
 }
@@ -240,17 +196,9 @@ fn what_cannot_be_told_apart_is_challenged_and_visitors_get_through() {
         let challenged = world
             .since(began)
             .any(|(_, e)| matches!(e, Event::ProcedureEngaged(f) if f.measure == "challenge-echo"));
-        assert!(
-            challenged,
-            "seed {seed}: {:#?}",
-            world.since(began).collect::<Vec<_>>()
-        );
+        assert!(challenged, "seed {seed}: {:#?}", world.since(began).collect::<Vec<_>>());
         let visitors = world.fate(Who::Visitor);
-        assert!(
-            served(visitors) >= 970,
-            "seed {seed}: {visitors:?} {}",
-            told(&world, began)
-        );
+        assert!(served(visitors) >= 970, "seed {seed}: {visitors:?} {}", told(&world, began));
         assert_eq!(visitors.refused, 0, "seed {seed}");
         recovers(&mut world, &mut people, began, seed);
     }
@@ -294,20 +242,11 @@ fn a_day_of_quiet_with_one_attack_ends_as_it_began() {
     assert!(
         matches!(
             last,
-            Some(
-                Event::FullSpeed { .. }
-                    | Event::PostureChanged {
-                        to: Posture::Open,
-                        ..
-                    }
-            )
+            Some(Event::FullSpeed { .. } | Event::PostureChanged { to: Posture::Open, .. })
         ),
         "{last:?}"
     );
-    let waves = world
-        .since(began)
-        .filter(|(_, e)| matches!(e, Event::AttackBegan { .. }))
-        .count();
+    let waves = world.since(began).filter(|(_, e)| matches!(e, Event::AttackBegan { .. })).count();
     assert_eq!(waves, 1);
 }
 
@@ -316,9 +255,7 @@ fn the_same_seed_gives_the_same_events_and_verdicts() {
     let run = || {
         let (mut world, mut people) = warmed_up(5);
         phase(&mut world, &mut people, 20, |world| flood(world, 150));
-        phase(&mut world, &mut people, 20, |world| {
-            cache_busting(world, 150)
-        });
+        phase(&mut world, &mut people, 20, |world| cache_busting(world, 150));
         (world.digest, world.events)
     };
     assert_eq!(run(), run());

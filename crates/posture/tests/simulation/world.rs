@@ -69,10 +69,7 @@ pub fn config() -> Config {
     let activity = |name: &str, tier, pattern: &str| ActivityConfig {
         name: name.into(),
         tier,
-        matches: vec![RequestPattern {
-            method: None,
-            path: PathPattern::Prefix(pattern.into()),
-        }],
+        matches: vec![RequestPattern { method: None, path: PathPattern::Prefix(pattern.into()) }],
         challenge: true,
     };
     config.platforms = vec![PlatformConfig {
@@ -115,32 +112,16 @@ impl World {
     /// A person's browser somewhere in 10/8 or 11/8.
     pub fn person(&mut self, who: Who) -> Client {
         let network = if who == Who::Crowd { 11 } else { 10 };
-        let source = Ipv4Addr::new(
-            network,
-            self.rng.random(),
-            self.rng.random(),
-            self.rng.random(),
-        );
-        Client {
-            who,
-            source,
-            agent: self.rng.random_range(0..12),
-            cookie: None,
-            follows: true,
-        }
+        let source =
+            Ipv4Addr::new(network, self.rng.random(), self.rng.random(), self.rng.random());
+        Client { who, source, agent: self.rng.random_range(0..12), cookie: None, follows: true }
     }
 
     /// One machine of a network of `size`.
     pub fn bot(&mut self, size: u32) -> Client {
         let n = self.rng.random_range(0..size);
         let source = Ipv4Addr::new(66, 6, (n >> 8) as u8, n as u8);
-        Client {
-            who: Who::Attacker,
-            source,
-            agent: n % 12,
-            cookie: None,
-            follows: false,
-        }
+        Client { who: Who::Attacker, source, agent: n % 12, cookie: None, follows: false }
     }
 
     /// A page and its parts, as a browser loads them.
@@ -156,12 +137,7 @@ impl World {
     /// A person who looks something up.
     pub fn search(&mut self, client: &mut Client) {
         let query = format!("q={}", self.rng.random_range(0..500u32));
-        self.send(
-            client,
-            "/search",
-            Some(&query),
-            &browser(client.agent, true),
-        );
+        self.send(client, "/search", Some(&query), &browser(client.agent, true));
         self.send(client, "/style.css", None, &browser(client.agent, false));
     }
 
@@ -195,10 +171,8 @@ impl World {
         query: Option<&str>,
         fields: &[(String, String)],
     ) -> Answer {
-        let mut fields: Vec<(&str, &str)> = fields
-            .iter()
-            .map(|(n, v)| (n.as_str(), v.as_str()))
-            .collect();
+        let mut fields: Vec<(&str, &str)> =
+            fields.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
         if let Some(cookie) = &client.cookie {
             fields.push(("cookie", cookie));
         }
@@ -216,8 +190,7 @@ impl World {
         let decision = decide(&self.policy, &self.tables, &request, self.now, self.wall);
         let record = decision.record;
         self.meter.decided(record.activity, record.reason);
-        self.lexicon
-            .sight(&request, &record, &mut |s| self.control.sight(&s));
+        self.lexicon.sight(&request, &record, &mut |s| self.control.sight(&s));
         self.control.observe(&record);
         self.digest = self
             .digest
@@ -232,13 +205,11 @@ impl World {
                 let latency = Duration::from_millis(u64::from(8 * cost));
                 if served {
                     fate.served += 1;
-                    self.meter
-                        .finished(record.activity, Outcome::Served, latency, latency);
+                    self.meter.finished(record.activity, Outcome::Served, latency, latency);
                 } else {
                     fate.failed += 1;
                     let waited = Duration::from_secs(3);
-                    self.meter
-                        .finished(record.activity, Outcome::OriginBusy, waited, latency);
+                    self.meter.finished(record.activity, Outcome::OriginBusy, waited, latency);
                 }
             }
             Verdict::Challenge => fate.challenged += u64::from(record.reason == Reason::Unproven),
@@ -315,13 +286,9 @@ pub fn browser(agent: u32, page: bool) -> Vec<(String, String)> {
 
 /// What a scripting library sends.
 pub fn script() -> Vec<(String, String)> {
-    [
-        ("user-agent", "fetcher/1.0"),
-        ("accept", "*/*"),
-        ("accept-encoding", "gzip"),
-    ]
-    .map(|(n, v)| (n.to_owned(), v.to_owned()))
-    .to_vec()
+    [("user-agent", "fetcher/1.0"), ("accept", "*/*"), ("accept-encoding", "gzip")]
+        .map(|(n, v)| (n.to_owned(), v.to_owned()))
+        .to_vec()
 }
 
 struct Listed<'a>(&'a [(&'a str, &'a str)]);
