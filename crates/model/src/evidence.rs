@@ -29,10 +29,29 @@ pub enum EvidenceKind {
 /// How much a piece of evidence proves by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Strength {
-    /// Fits a flash crowd too; counts only beside other evidence.
-    Weak,
+    /// About what is asked for. A mail to supporters asks for one page with a number for each
+    /// reader, so that these never add up to hostility among themselves.
+    Target,
+    /// About who asks. Fits some crowds too; counts beside another piece of either kind.
+    Sender,
     /// Not explained by people who follow a link.
     Strong,
+}
+
+impl Strength {
+    /// Whether pieces of these strengths show hostility together: one strong piece, or two of
+    /// which at least one is about the sender.
+    pub fn hostile(pieces: impl IntoIterator<Item = Self>) -> bool {
+        let (mut all, mut sender) = (0, false);
+        for piece in pieces {
+            if piece == Self::Strong {
+                return true;
+            }
+            all += 1;
+            sender |= piece == Self::Sender;
+        }
+        sender && all >= 2
+    }
 }
 
 impl EvidenceKind {
@@ -43,11 +62,10 @@ impl EvidenceKind {
             | Self::InhumanPace
             | Self::StalledHeaders
             | Self::UnansweredChallenges => Strength::Strong,
-            Self::CacheBusting
-            | Self::RotatingUserAgents
-            | Self::ForeignShape
-            | Self::PagesWithoutParts
-            | Self::CostlyTargets => Strength::Weak,
+            Self::RotatingUserAgents | Self::ForeignShape | Self::PagesWithoutParts => {
+                Strength::Sender
+            }
+            Self::CacheBusting | Self::CostlyTargets => Strength::Target,
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use portcullis_model::{
     ActivityCounts, ActivityId, Config, Event, PlatformFacts, PlatformId, Posture, Procedure,
-    Reason, Record, Sighting, Snapshot, Time, TokenState, Verdict, WallTime,
+    Reason, Record, Sighting, Snapshot, Tier, Time, TokenState, Verdict, WallTime,
 };
 use portcullis_watch::{Baseline, Observation, Watch};
 use serde::{Deserialize, Serialize};
@@ -115,7 +115,9 @@ impl Control {
         if record.reason != Reason::UnknownHost
             && let Some(tally) = self.tallies.get_mut(usize::from(record.platform.0))
         {
-            tally.observe(record.source, record.token == TokenState::Earned);
+            let through =
+                record.reason == Reason::Answered || record.reason.verdict() == Verdict::Forward;
+            tally.observe(record.source, through && record.token == TokenState::Earned);
         }
     }
 
@@ -141,6 +143,8 @@ impl Control {
             let totals = totals(&tick, seen, wall);
             let mut context = Context {
                 settings: &self.config.posture,
+                ordinary: self.config.limits.source,
+                has_essential: self.has_essential(at),
                 names: &self.names,
                 now,
                 wall,
@@ -181,22 +185,34 @@ impl Control {
         let resume = Resume { procedures: self.next_procedure.get() - 1, waves: BTreeMap::new() };
         let mut old = core::mem::replace(self, Self::new(config, wall, &resume));
         self.last = core::mem::take(&mut old.last);
+        let unchanged = |platform| {
+            let list = |names: &Names| (names.list(platform), names.activities_of(platform).next());
+            list(&old.names) == list(&self.names)
+        };
         for at in 0..old.postures.len() {
             let platform = PlatformId(at as u16);
-            let (before, after) = (old.names.list(platform), self.names.list(platform));
-            if before == after {
+            if unchanged(platform) {
                 core::mem::swap(&mut self.postures[at], &mut old.postures[at]);
                 continue;
             }
-            let mut context = Context {
-                settings: &self.config.posture,
+            let context = Context {
+                settings: &old.config.posture,
+                ordinary: old.config.limits.source,
+                has_essential: false,
                 names: &old.names,
                 now,
                 wall,
                 next_procedure: &mut self.next_procedure,
             };
-            old.postures[at].release_all(&mut context, "the configuration changed", out);
+            let next = old.postures[at].retire(&context, out);
+            let name = old.names.platform(platform);
+            let stays = (0..self.postures.len())
+                .find(|at| self.names.platform(PlatformId(*at as u16)) == name);
+            if let Some(stays) = stays {
+                self.postures[stays] = next.renumbered(PlatformId(stays as u16));
+            }
         }
+        self.watch.adopt(&mut old.watch, unchanged);
         self.restore(old.baselines());
         out.push(Action::Engage(self.engaged().cloned().collect()));
     }
@@ -240,6 +256,10 @@ impl Control {
             );
             out.push(Action::Record(Event::Tallied(tally)));
         }
+    }
+
+    fn has_essential(&self, platform: usize) -> bool {
+        self.config.platforms[platform].activities.iter().any(|a| a.tier == Tier::Essential)
     }
 
     /// Every procedure that is engaged now.

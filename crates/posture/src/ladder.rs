@@ -1,7 +1,12 @@
 //! The ladder: which procedure comes next, narrowest and least felt first.
 
-use portcullis_model::{ActivityId, ChallengeKind, Measure, PostureSettings, Scope, Tier};
-use portcullis_watch::Observation;
+use portcullis_model::{
+    ActivityId, ChallengeKind, Measure, PostureSettings, Scope, SourceLimits, Tier,
+};
+use portcullis_watch::{Observation, Trouble};
+
+/// Suspects, in a thousand, that a signature must hit to be worth engaging.
+const WORTH_A_SIGNATURE: u32 = 200;
 
 /// A procedure that is to be engaged, before it has a number.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,33 +20,54 @@ pub(crate) struct Step {
 /// What is engaged already, as far as the ladder cares.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Rungs {
-    pub tightened: bool,
+    pub tightened: Option<Tightened>,
     pub challenge: Option<ChallengeKind>,
     pub shed: Option<Tier>,
 }
 
-/// The step that an attack begins with: sources are held to what people need. An office behind
-/// one address is not locked out: over the limit, each of its people is handed a token.
-pub(crate) fn first(settings: &PostureSettings, seen: &Observation) -> Step {
-    Step {
-        measure: Measure::TightenSources {
-            limits: settings.tightened,
-            header_deadline: settings.tightened_header_deadline,
-        },
-        scope: Scope { platform: seen.platform, activity: None },
-        reason: seen
-            .evidence
-            .first()
-            .map_or_else(|| "an attack began".to_owned(), |evidence| evidence.says.clone()),
-        collateral_per_million: None,
-    }
+/// How far sources are tightened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Tightened {
+    /// Their rate, and the time for headers.
+    Rate,
+    /// Their connections too.
+    Connections,
 }
 
-/// The next step while attack traffic still presses on the origin; `None` at the top.
+/// The step that an attack begins with, and is renewed by when connections stall: sources are
+/// held to what people need. An office behind one address is not locked out: over the limit, each
+/// of its people is handed a token. Its connections are only cut if connections are the attack.
+pub(crate) fn tighten(
+    settings: &PostureSettings,
+    ordinary: SourceLimits,
+    seen: &Observation,
+    rungs: Rungs,
+) -> Option<Step> {
+    let (wanted, connections) = if seen.stalled_headers.is_some() {
+        (Tightened::Connections, settings.tightened.connections)
+    } else {
+        (Tightened::Rate, ordinary.connections)
+    };
+    if rungs.tightened >= Some(wanted) {
+        return None;
+    }
+    let why = seen.evidence.iter().max_by_key(|e| e.kind.strength());
+    Some(Step {
+        measure: Measure::TightenSources {
+            limits: SourceLimits { connections, ..settings.tightened },
+            header_deadline: settings.tightened_header_deadline,
+        },
+        scope: whole(seen),
+        reason: why.map_or_else(|| "an attack began".to_owned(), |evidence| evidence.says.clone()),
+        collateral_per_million: None,
+    })
+}
+
+/// The next step while an attack presses on the origin; `None` if what is engaged must do.
 pub(crate) fn next(settings: &PostureSettings, seen: &Observation, rungs: Rungs) -> Option<Step> {
     if let Some(candidate) = &seen.candidate
         && candidate.collateral_per_million <= settings.collateral_per_million
-        && candidate.suspects_per_thousand >= 200
+        && candidate.suspects_per_thousand >= WORTH_A_SIGNATURE
     {
         return Some(Step {
             measure: Measure::RefuseSignature(candidate.signature.clone()),
@@ -56,41 +82,77 @@ pub(crate) fn next(settings: &PostureSettings, seen: &Observation, rungs: Rungs)
             collateral_per_million: Some(candidate.collateral_per_million),
         });
     }
-    let challenge = |kind, reason: &str| {
-        Some(Step {
-            measure: Measure::Challenge(kind),
-            scope: Scope { platform: seen.platform, activity: None },
-            reason: reason.to_owned(),
-            collateral_per_million: None,
-        })
-    };
     match rungs.challenge {
-        None => challenge(
+        None => Some(challenge(
+            seen,
             ChallengeKind::Echo,
-            "the attack cannot be told apart from visitors by what it sends",
-        ),
-        Some(ChallengeKind::Echo) => challenge(
+            "what presses cannot be told apart from visitors by what it sends",
+        )),
+        Some(ChallengeKind::Echo) if saturated(seen) => Some(challenge(
+            seen,
             ChallengeKind::Wait,
-            "the attack answers redirects; each token now costs a wait",
-        ),
-        Some(ChallengeKind::Wait) => seen.strain.as_ref().and_then(|_| shed(seen, rungs)),
+            "redirects are answered and the origin still cannot bear it: a token costs a wait",
+        )),
+        Some(ChallengeKind::Echo) => None,
+        Some(ChallengeKind::Wait) => shed(seen, rungs, SourcesOfRelief::Any),
     }
 }
 
-/// Makes room on an origin that cannot serve everybody, the least important activities first.
-pub(crate) fn shed(seen: &Observation, rungs: Rungs) -> Option<Step> {
-    let tier = match rungs.shed {
-        None => Tier::Optional,
-        Some(Tier::Optional) => Tier::Important,
-        Some(Tier::Important | Tier::Essential) => return None,
+/// What to do about an origin that cannot serve everybody, without an attack: ask for an echo
+/// first, which people hardly notice and which shows whether these are people; then let the least
+/// important activities make room.
+pub(crate) fn relieve(seen: &Observation, rungs: Rungs) -> Option<Step> {
+    if rungs.challenge.is_none() && !seen.over.is_empty() {
+        return Some(challenge(
+            seen,
+            ChallengeKind::Echo,
+            "the origin cannot serve everybody who comes: an echo shows who is there",
+        ));
+    }
+    shed(seen, rungs, SourcesOfRelief::OptionalAlone)
+}
+
+/// How far shedding may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SourcesOfRelief {
+    /// People alone are at the door: nothing but optional activities makes room.
+    OptionalAlone,
+    /// Under attack, important ones may too.
+    Any,
+}
+
+/// Makes room on an origin that has more to do than it can, the least important activities first.
+/// An origin that answers with errors is not helped by this.
+fn shed(seen: &Observation, rungs: Rungs, relief: SourcesOfRelief) -> Option<Step> {
+    let strain = seen.strain.as_ref().filter(|_| saturated(seen))?;
+    let tier = match (rungs.shed, relief) {
+        (None, _) => Tier::Optional,
+        (Some(Tier::Optional), SourcesOfRelief::Any) => Tier::Important,
+        _ => return None,
     };
-    let strain = seen.strain.as_ref().map_or("", |strain| &strain.says);
     Some(Step {
         measure: Measure::Shed(tier),
-        scope: Scope { platform: seen.platform, activity: None },
-        reason: format!("the origin cannot serve everybody: {strain}"),
+        scope: whole(seen),
+        reason: format!("the origin cannot serve everybody: {}", strain.says),
         collateral_per_million: None,
     })
+}
+
+pub(crate) fn saturated(seen: &Observation) -> bool {
+    seen.strain.as_ref().is_some_and(|strain| strain.trouble == Trouble::Saturated)
+}
+
+fn challenge(seen: &Observation, kind: ChallengeKind, reason: &str) -> Step {
+    Step {
+        measure: Measure::Challenge(kind),
+        scope: whole(seen),
+        reason: reason.to_owned(),
+        collateral_per_million: None,
+    }
+}
+
+const fn whole(seen: &Observation) -> Scope {
+    Scope { platform: seen.platform, activity: None }
 }
 
 const fn only(activities: &[ActivityId]) -> Option<ActivityId> {

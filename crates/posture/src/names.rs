@@ -122,10 +122,38 @@ impl Names {
                 return format!("{} is absent", c.feature.word());
             }
             match self.values.get(&(c.feature, c.value)) {
-                Some((_, text)) => format!("{} is “{text}”", c.feature.word()),
-                None => format!("{} is #{:08x}", c.feature.word(), c.value),
+                Some((_, text)) if fit_for_the_public(text) => {
+                    format!("{} is “{text}”", c.feature.word())
+                }
+                _ => format!("{} is #{:08x}", c.feature.word(), c.value),
             }
         };
         signature.conditions.iter().map(condition).collect::<Vec<_>>().join("; ")
+    }
+}
+
+/// The ledger is public and for ever, and the text came from whoever sent the request: what could
+/// carry an address, a name or a trick for the reader's eyes is told by its number instead.
+fn fit_for_the_public(text: &str) -> bool {
+    let digits = text.split(|c: char| !c.is_ascii_digit()).any(|run| run.len() >= 5);
+    text.len() <= 118
+        && text.chars().all(|c| matches!(c, ' '..='~'))
+        && !text.contains('@')
+        && !text.contains('%')
+        && !digits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fit_for_the_public;
+
+    #[test]
+    fn what_could_name_a_person_is_not_published() {
+        assert!(fit_for_the_public("/search"));
+        assert!(fit_for_the_public("Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0"));
+        assert!(!fit_for_the_public("/unsubscribe/jane@example.org"));
+        assert!(!fit_for_the_public("/account/1234567"));
+        assert!(!fit_for_the_public("jane%40example.org"));
+        assert!(!fit_for_the_public("abc\u{202e}def"));
     }
 }

@@ -3,13 +3,13 @@
 use core::num::NonZeroU32;
 
 use portcullis_model::{
-    ChallengeKind, Cost, Effect, Event, Measure, PlatformId, Posture, PostureSettings, Procedure,
-    ProcedureFacts, ProcedureId, Tier, Time, WallTime,
+    ChallengeKind, Cost, Effect, Event, EvidenceKind, Measure, PlatformId, Posture,
+    PostureSettings, Procedure, ProcedureFacts, ProcedureId, SourceLimits, Tier, Time, WallTime,
 };
 use portcullis_watch::{Judgement, Observation, ProcedureCounts};
 
 use crate::control::Action;
-use crate::ladder::{self, Rungs, Step};
+use crate::ladder::{self, Rungs, Step, Tightened};
 use crate::names::Names;
 use crate::wave::{Hold, TickTotals, Wave};
 
@@ -37,6 +37,11 @@ pub(crate) struct Engaged {
 /// What a step needs to know besides the observation.
 pub(crate) struct Context<'a> {
     pub settings: &'a PostureSettings,
+    /// Limits on each source on an ordinary day.
+    pub ordinary: SourceLimits,
+    /// Whether the platform has activities above important ones, so that shedding these leaves
+    /// something.
+    pub has_essential: bool,
     pub names: &'a Names,
     pub now: Time,
     pub wall: WallTime,
@@ -87,6 +92,10 @@ impl PlatformPosture {
             owes_full_speed: false,
             dirty: false,
         }
+    }
+
+    pub(crate) fn renumbered(self, id: PlatformId) -> Self {
+        Self { id, ..self }
     }
 
     /// Whether each second is worth writing down.
@@ -150,19 +159,20 @@ impl PlatformPosture {
         self.owes_full_speed = true;
         self.calm_since = None;
         self.turn_hold(context, seen, out);
-        let rungs = self.rungs();
-        if !rungs.tightened {
-            self.engage(context, ladder::first(context.settings, seen), out);
+        let rungs = self.rungs(context.ordinary);
+        if let Some(step) = ladder::tighten(context.settings, context.ordinary, seen, rungs) {
+            self.engage(context, step, out);
             // It holds back single sources; what to do about all of them together is decided now.
             self.ticks_since_step = u32::MAX;
         }
         // What still presses is seen at once; strain lingers in its two-second window.
         let pressing = !seen.pressing.is_empty() && self.ticks_since_step >= DWELL_TICKS;
-        let straining = seen.strain.is_some() && self.ticks_since_step >= STRAIN_TICKS;
+        let straining = ladder::saturated(seen) && self.ticks_since_step >= STRAIN_TICKS;
         if pressing || straining {
             let seen = self.without_repeated_candidate(seen);
-            let step = ladder::next(context.settings, &seen, rungs);
-            if let Some(step) = step {
+            if let Some(step) = ladder::next(context.settings, &seen, rungs)
+                && bearable(&step, context)
+            {
                 self.engage(context, step, out);
             }
         }
@@ -207,7 +217,9 @@ impl PlatformPosture {
 
     fn note_change(&mut self, context: &Context<'_>, seen: &Observation, out: &mut Vec<Action>) {
         let Some(wave) = &mut self.wave else { return };
-        let (evidence, new_activities) = wave.note(&seen.evidence, &seen.over);
+        let (mut evidence, new_activities) = wave.note(&seen.evidence, &seen.over);
+        // That challenges go unanswered follows from our challenging, not from a change of theirs.
+        evidence.retain(|e| e.kind != EvidenceKind::UnansweredChallenges);
         if evidence.is_empty() && !new_activities {
             return;
         }
@@ -274,14 +286,14 @@ impl PlatformPosture {
             }));
             self.relaxed_at = context.now;
         }
-        // People alone can drown an origin too: then the least important activities make room.
-        let long_strained = self.strained_ticks >= STRAIN_TICKS;
+        // People alone can drown an origin too.
+        let long_strained = ladder::saturated(seen) && self.strained_ticks >= STRAIN_TICKS;
         if long_strained && self.ticks_since_step >= STRAIN_TICKS {
-            if let Some(step) = ladder::shed(seen, self.rungs()) {
+            if let Some(step) = ladder::relieve(seen, self.rungs(context.ordinary)) {
                 self.owes_full_speed = true;
                 self.engage(context, step, out);
             }
-        } else if self.wave.is_none() && self.strained_ticks == 0 {
+        } else if self.wave.is_none() && !ladder::saturated(seen) {
             self.step_down(context, out);
         }
     }
@@ -304,18 +316,19 @@ impl PlatformPosture {
         };
         let most = (0..self.engaged.len()).max_by_key(|at| felt(&self.engaged[*at]));
         if let Some(at) = most {
-            self.release(context, at, "the attack is over", out);
+            self.release(context, at, "it is no longer needed", out);
             self.relaxed_at = context.now;
         }
     }
 
     fn engage(&mut self, context: &mut Context<'_>, step: Step, out: &mut Vec<Action>) {
-        // A stronger challenge or shedding takes the place of the weaker one.
+        // A stronger measure takes the place of the weaker one of its kind.
         let replaced = self.engaged.iter().position(|e| {
             matches!(
                 (&e.procedure.measure, &step.measure),
                 (Measure::Challenge(_), Measure::Challenge(_))
                     | (Measure::Shed(_), Measure::Shed(_))
+                    | (Measure::TightenSources { .. }, Measure::TightenSources { .. })
             )
         });
         let id = ProcedureId(*context.next_procedure);
@@ -368,15 +381,30 @@ impl PlatformPosture {
         self.dirty = true;
     }
 
-    pub(crate) fn release_all(
-        &mut self,
-        context: &mut Context<'_>,
-        reason: &str,
-        out: &mut Vec<Action>,
-    ) {
-        while !self.engaged.is_empty() {
-            self.release(context, 0, reason, out);
+    /// Ends everything here, because a new configuration changed the platform; returns what the
+    /// platform begins with then.
+    pub(crate) fn retire(&mut self, context: &Context<'_>, out: &mut Vec<Action>) -> Self {
+        let mut next = Self::new(self.id, self.waves);
+        next.owes_full_speed = self.busy();
+        if let Some(wave) = self.wave.take() {
+            out.push(Action::Record(Event::AttackEnded {
+                wave: wave.number,
+                platform: context.names.platform(self.id),
+                figures: wave.figures(),
+            }));
         }
+        while !self.engaged.is_empty() {
+            self.release(context, 0, "the configuration of the platform changed", out);
+        }
+        if self.posture != next.posture {
+            out.push(Action::Record(Event::PostureChanged {
+                platform: context.names.platform(self.id),
+                from: self.posture,
+                to: next.posture,
+                reason: "the configuration of the platform changed".to_owned(),
+            }));
+        }
+        next
     }
 
     /// While the attack goes on, what is engaged stays engaged.
@@ -396,11 +424,15 @@ impl PlatformPosture {
         }
     }
 
-    fn rungs(&self) -> Rungs {
+    fn rungs(&self, ordinary: SourceLimits) -> Rungs {
         let mut rungs = Rungs::default();
         for engaged in &self.engaged {
             match &engaged.procedure.measure {
-                Measure::TightenSources { .. } => rungs.tightened = true,
+                Measure::TightenSources { limits, .. } => {
+                    let cut = limits.connections < ordinary.connections;
+                    let kind = if cut { Tightened::Connections } else { Tightened::Rate };
+                    rungs.tightened = Some(kind);
+                }
                 Measure::Challenge(kind) => rungs.challenge = Some(*kind),
                 Measure::Shed(tier) => rungs.shed = Some(*tier),
                 Measure::RefuseSignature(_) => {}
@@ -462,7 +494,7 @@ impl PlatformPosture {
     }
 
     fn note_posture(&mut self, context: &Context<'_>, seen: &Observation, out: &mut Vec<Action>) {
-        let rungs = self.rungs();
+        let rungs = self.rungs(context.ordinary);
         let (to, reason) = if rungs.challenge.is_some() || rungs.shed.is_some() {
             (Posture::Siege, "visitors are challenged or activities shed")
         } else if self.wave.is_some() {
@@ -510,4 +542,9 @@ impl PlatformPosture {
             self.calm_since = None;
         }
     }
+}
+
+/// Important activities are only shed where something more important is left to serve.
+fn bearable(step: &Step, context: &Context<'_>) -> bool {
+    !matches!(step.measure, Measure::Shed(Tier::Important)) || context.has_essential
 }

@@ -6,6 +6,13 @@ use serde::{Deserialize, Serialize};
 /// Ticks after which the recent mean moves at its final pace: a minute's memory.
 const RECENT_TICKS: u64 = 240;
 
+/// Ticks of the slow mean that the recent one is held against: an hour's memory.
+const STEADY_TICKS: u64 = 14_400;
+
+/// The recent mean may be this many times the slow one: whoever raises a flood little by little
+/// teaches the watch no more than that.
+const STEADY_FACTOR: u64 = 4;
+
 /// How much slower a surge is learnt than a quiet day: a site that has become popular for good is
 /// learnt within the hour, a flash crowd of minutes hardly moves the baseline.
 const SURGE_SLOWNESS: u64 = 8;
@@ -19,6 +26,8 @@ pub struct Baseline {
     /// Mean of recent calm ticks, in thousandths of a thousandth, so that slow learning does not
     /// drown in rounding.
     recent_micro: u64,
+    /// The slow mean, in the same unit.
+    steady_micro: u64,
     learnt: u64,
     /// By hour of the week; zero where nothing has been learnt yet.
     weekly_milli: Vec<u64>,
@@ -31,6 +40,7 @@ impl Default for Baseline {
     fn default() -> Self {
         Self {
             recent_micro: 0,
+            steady_micro: 0,
             learnt: 0,
             weekly_milli: vec![0; 168],
             hour: 0,
@@ -44,7 +54,8 @@ impl Baseline {
     /// What is expected now, in thousandths of a request per second.
     pub fn expected_milli(&self, wall: WallTime) -> u64 {
         let weekly = self.weekly_milli.get(wall.hour_of_week()).copied().unwrap_or(0);
-        (self.recent_micro / 1_000).max(weekly)
+        let recent = self.recent_micro.min(self.steady_micro * STEADY_FACTOR);
+        (recent / 1_000).max(weekly)
     }
 
     /// How many calm ticks have been learnt.
@@ -55,18 +66,17 @@ impl Baseline {
     /// Learns one tick's rate.
     pub fn learn(&mut self, wall: WallTime, rate_milli: u64, surge: bool) {
         self.learn_hour(wall, rate_milli);
-        let pace = if surge {
-            RECENT_TICKS * SURGE_SLOWNESS
+        let slowness = if surge {
+            SURGE_SLOWNESS
         } else {
             self.learnt += 1;
-            self.learnt.min(RECENT_TICKS)
+            1
         };
         let target = rate_milli.saturating_mul(1_000);
-        if target >= self.recent_micro {
-            self.recent_micro += (target - self.recent_micro) / pace;
-        } else {
-            self.recent_micro -= (self.recent_micro - target) / pace;
-        }
+        let pace = |ticks: u64| self.learnt.clamp(1, ticks) * slowness;
+        let (recent, steady) = (pace(RECENT_TICKS), pace(STEADY_TICKS));
+        approach(&mut self.recent_micro, target, recent);
+        approach(&mut self.steady_micro, target, steady);
     }
 
     /// When an hour is over, half of what is known of that hour comes from it.
@@ -83,6 +93,15 @@ impl Baseline {
         }
         self.hour_sum_milli = self.hour_sum_milli.saturating_add(rate_milli);
         self.hour_ticks += 1;
+    }
+}
+
+/// Moves `mean` one step of `1/pace` towards `target`.
+fn approach(mean: &mut u64, target: u64, pace: u64) {
+    if target >= *mean {
+        *mean += (target - *mean) / pace;
+    } else {
+        *mean -= (*mean - target) / pace;
     }
 }
 
@@ -120,6 +139,21 @@ mod tests {
             baseline.learn(WallTime(0), 100_000, true);
         }
         assert!(baseline.expected_milli(WallTime(0)) < 40_000);
+    }
+
+    #[test]
+    fn a_flood_that_is_raised_little_by_little_is_not_learnt() {
+        let mut baseline = Baseline::default();
+        for _ in 0..4 * 3_600 {
+            baseline.learn(WallTime(0), 10_000, false);
+        }
+        for minute in 0..10 {
+            for _ in 0..240 {
+                baseline.learn(WallTime(0), 10_000 << minute, false);
+            }
+        }
+        // Ten doublings in ten minutes: from 10 to 5,120 requests a second.
+        assert!(baseline.expected_milli(WallTime(0)) < 2_500_000);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! sources behave, by what they ask for, and by how alike their requests are. Each test below
 //! states what people could do to look like that, and why they do not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use portcullis_model::{Evidence, EvidenceKind, Feature};
 
@@ -12,14 +12,17 @@ use crate::window::{Kept, Memory};
 
 /// Fewer suspect requests than this in the window show nothing.
 const ENOUGH: usize = 40;
-/// A browser loads a page with some tens of parts, then its person reads. Twenty requests a
-/// second, kept up on average by *every* visitor of the window, is not reading.
-const PACE_PER_WINDOW: u64 = 40;
-/// The same visitor asks for the same path three times in two seconds.
-const REPEATS: usize = 3;
+/// Visitors that the mean pace must be made of: one person who loads one page shows nothing.
+const VISITORS: usize = 5;
+/// Pages, or the same path again, in two seconds: ten each second, kept up on average by *every*
+/// visitor of the window, is not reading. The parts of a page do not count, however many it has.
+const PACE_PER_WINDOW: u64 = 20;
+/// The same visitor asks for the same path four times in two seconds.
+const REPEATS: usize = 4;
 
-/// All the evidence that the suspects give.
-pub(crate) fn gather(suspects: &[&Kept], memory: &Memory) -> Vec<Evidence> {
+/// All the evidence that the suspects give. `window` is all that was asked of the platform in the
+/// window, suspect or not.
+pub(crate) fn gather(suspects: &[&Kept], window: &[&Kept], memory: &Memory) -> Vec<Evidence> {
     if suspects.len() < ENOUGH {
         return Vec::new();
     }
@@ -29,7 +32,7 @@ pub(crate) fn gather(suspects: &[&Kept], memory: &Memory) -> Vec<Evidence> {
         cache_busting(suspects),
         rotating_user_agents(suspects),
         foreign_shape(suspects, memory),
-        pages_without_parts(suspects, memory),
+        pages_without_parts(suspects, window, memory),
     ]
     .into_iter()
     .flatten()
@@ -44,16 +47,37 @@ fn per_cent(part: usize, whole: usize) -> u64 {
     (part * 100 / whole.max(1)) as u64
 }
 
-/// People reload a page now and then; they do not all do it three times in two seconds. A shared
-/// address is not blamed: the user agent is part of who asks.
+/// Who asks, as far as a request tells: many people may share an address, and many a browser.
+fn visitor(kept: &Kept) -> (u64, u32, u32, u32) {
+    let look = &kept.features;
+    (
+        kept.source,
+        look.get(Feature::UserAgent),
+        look.get(Feature::HeaderShape),
+        look.get(Feature::Language),
+    )
+}
+
+/// People reload a page now and then; they do not all do it four times in two seconds. A crowd of
+/// like phones behind one carrier's address repeats too, but every part of the page as often as
+/// the page: a flood repeats one path above all. Ranges and "anything new?" are asked for by
+/// players and live results.
 fn repeated_requests(suspects: &[&Kept]) -> Option<Evidence> {
     let mut groups: Vec<_> = suspects
         .iter()
-        .map(|k| (k.source, k.features.get(Feature::UserAgent), k.features.get(Feature::Path)))
+        .filter(|k| !k.partial)
+        .map(|k| (visitor(k), k.features.get(Feature::Path)))
         .collect();
     groups.sort_unstable();
-    let repeated: usize =
-        groups.chunk_by(|a, b| a == b).map(<[_]>::len).filter(|n| *n >= REPEATS).sum();
+    let mut by_path: BTreeMap<u32, usize> = BTreeMap::new();
+    for group in groups.chunk_by(|a, b| a == b).filter(|group| group.len() >= REPEATS) {
+        *by_path.entry(group[0].1).or_default() += group.len();
+    }
+    let repeated: usize = by_path.values().sum();
+    let most = by_path.values().max().copied().unwrap_or(0);
+    if per_cent(most, repeated) < 50 {
+        return None;
+    }
     let share = per_cent(repeated, suspects.len());
     found(
         EvidenceKind::RepeatedRequests,
@@ -67,18 +91,31 @@ fn repeated_requests(suspects: &[&Kept]) -> Option<Evidence> {
     )
 }
 
-/// Mean requests per visitor (source and user agent).
+/// Mean pages, and repetitions of a path, per visitor.
 fn inhuman_pace(suspects: &[&Kept]) -> Option<Evidence> {
-    let mut visitors: Vec<_> =
-        suspects.iter().map(|k| (k.source, k.features.get(Feature::UserAgent))).collect();
-    visitors.sort_unstable();
-    visitors.dedup();
-    let mean = (suspects.len() / visitors.len().max(1)) as u64;
+    let mut asked: Vec<_> = suspects
+        .iter()
+        .filter(|k| !k.partial)
+        .map(|k| (visitor(k), k.features.get(Feature::Path), k.page))
+        .collect();
+    asked.sort_unstable();
+    let visitors = asked.chunk_by(|a, b| a.0 == b.0).count();
+    if visitors < VISITORS {
+        return None;
+    }
+    let counted: usize = asked
+        .chunk_by(|a, b| a.0 == b.0 && a.1 == b.1)
+        .map(|same| same.len() - usize::from(!same[0].2))
+        .sum();
+    let mean = (counted / visitors) as u64;
     found(
         EvidenceKind::InhumanPace,
         mean,
         PACE_PER_WINDOW,
-        format!("each visitor sent {mean} requests in 2 s on average"),
+        format!(
+            "each of {visitors} visitors asked for {mean} pages, or for the same again, in 2 s on \
+             average"
+        ),
     )
 }
 
@@ -155,19 +192,27 @@ fn foreign_shape(suspects: &[&Kept], memory: &Memory) -> Option<Evidence> {
     )
 }
 
-/// Returning visitors have some parts in their cache, so this alone proves nothing.
-fn pages_without_parts(suspects: &[&Kept], memory: &Memory) -> Option<Evidence> {
+/// Of everything that the suspects ask of the platform: pages and nothing else. Returning visitors
+/// have some parts in their cache, so this alone proves nothing.
+fn pages_without_parts(suspects: &[&Kept], window: &[&Kept], memory: &Memory) -> Option<Evidence> {
     let usual = memory.pages_per_thousand()? / 10;
     if usual > 60 {
         return None;
     }
-    let share = per_cent(suspects.iter().filter(|k| k.page).count(), suspects.len());
+    let sources: BTreeSet<u64> = suspects.iter().map(|k| k.source).collect();
+    let (mut pages, mut all) = (0, 0);
+    for kept in window.iter().filter(|k| sources.contains(&k.source)) {
+        all += 1;
+        pages += usize::from(kept.page);
+    }
+    let share = per_cent(pages, all);
     found(
         EvidenceKind::PagesWithoutParts,
         share,
         90,
         format!(
-            "{share}% of requests in 2 s were for pages without their parts; usual is {usual}%"
+            "{share}% of what the suspects asked for in 2 s were pages without their parts; usual \
+             is {usual}%"
         ),
     )
 }

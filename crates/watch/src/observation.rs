@@ -15,9 +15,20 @@ pub enum Judgement {
     Attack,
 }
 
+/// What kind of trouble an origin has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// More is asked of it than it can do: less would help.
+    Saturated,
+    /// It answers with errors or not at all: asking less would not help.
+    Failing,
+}
+
 /// What is the matter with the origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Strain {
+    /// Its kind.
+    pub trouble: Trouble,
     /// In words, with figures.
     pub says: String,
 }
@@ -44,7 +55,7 @@ pub struct Observation {
     pub judgement: Judgement,
     /// Activities that are offered far more than their baseline.
     pub over: Vec<ActivityId>,
-    /// Activities that *forward* far more than their baseline: what has not been stopped.
+    /// Activities of which too much gets through, by what it is or by what the origin can bear.
     pub pressing: Vec<ActivityId>,
     /// Connections stalled in their headers, if that is evidence.
     pub stalled_headers: Option<u64>,

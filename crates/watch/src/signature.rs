@@ -13,6 +13,10 @@ const COMMON: usize = 30;
 /// Each further condition must keep this share of what the signature hits (in per cent).
 const KEEP: usize = 97;
 
+/// A condition about the sender is telling if less than this share of ordinary requests meets it
+/// (in per cent).
+const RARE: usize = 20;
+
 /// A signature with what it would hit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
@@ -33,7 +37,8 @@ pub(crate) fn mine<'a>(
     suspects: impl Iterator<Item = &'a Kept>,
     memory: &Memory,
 ) -> Option<Candidate> {
-    let suspects: Vec<&Features> = suspects.filter(|k| !k.signed).map(|k| &k.features).collect();
+    let suspects: Vec<&Features> =
+        suspects.filter(|k| !k.signed && !k.proven).map(|k| &k.features).collect();
     let ordinary = memory.features();
     if suspects.len() < ENOUGH || ordinary.is_empty() {
         return None;
@@ -69,6 +74,18 @@ pub(crate) fn mine<'a>(
     if signature.conditions.is_empty() {
         return None;
     }
+    // What is asked for is no fault of whoever asks: a new page that everybody reads is rare among
+    // earlier requests too.
+    let about_sender = |c: &Condition| {
+        let sender = matches!(
+            c.feature,
+            Feature::HeaderShape | Feature::UserAgent | Feature::Language | Feature::Accept
+        );
+        sender && share_before(ordinary, c) < RARE
+    };
+    if !signature.conditions.iter().any(about_sender) {
+        return None;
+    }
     signature.conditions.sort_by_key(|condition| condition.feature);
     let collateral = ordinary.iter().filter(|f| signature.matches(f)).count() as u64;
     Some(Candidate {
@@ -76,6 +93,12 @@ pub(crate) fn mine<'a>(
         collateral_per_million: upper_bound_per_million(collateral, ordinary.len() as u64),
         signature,
     })
+}
+
+/// In per cent, how many ordinary requests meet a condition.
+fn share_before(ordinary: &[Features], condition: &Condition) -> usize {
+    let before = ordinary.iter().filter(|f| f.get(condition.feature) == condition.value).count();
+    before * 100 / ordinary.len().max(1)
 }
 
 fn most_common(suspects: &[&Features], feature: Feature) -> Option<(u32, usize)> {
@@ -106,6 +129,9 @@ mod tests {
             query: 0,
             activity: portcullis_model::ActivityId(0),
             page: true,
+            partial: false,
+            forwarded: true,
+            proven: false,
             signed: false,
         }
     }
@@ -143,6 +169,13 @@ mod tests {
         let candidate = mine(mixed.iter(), &memory(2_000)).expect("a signature");
         assert_eq!(candidate.suspects_per_thousand, 900);
         assert_eq!(candidate.collateral_per_million, 1_500);
+    }
+
+    #[test]
+    fn a_new_page_that_everybody_reads_is_no_signature() {
+        let readers: Vec<_> =
+            (0..200u32).map(|i| kept([1, 77, 0, i % 3 + 1, i % 20 + 1, i % 4 + 1, 1, 0])).collect();
+        assert_eq!(mine(readers.iter(), &memory(2_000)), None);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use portcullis_model::{
 
 use crate::baseline::Baseline;
 use crate::evidence;
-use crate::observation::{Judgement, Observation, ProcedureCounts, Strain};
+use crate::observation::{Judgement, Observation, ProcedureCounts, Strain, Trouble};
 use crate::signature;
 use crate::sources::SourceSketch;
 use crate::window::{Kept, Memory, Window};
@@ -24,6 +24,12 @@ const HEALTH: usize = 8;
 const CONFIRM: u8 = 2;
 /// Fewer stalled connections than this are people on trains.
 const STALLED_FLOOR: u64 = 20;
+/// However many stall on ordinary days, four times a hundred of them are too many: nobody can
+/// teach the watch to overlook more.
+const STALLED_USUAL_MAX_MILLI: u64 = 100_000;
+/// An origin that makes visitors wait is no place for four times the usual: under strain, this
+/// many tenths of the baseline are suspect.
+const STRAINED_TENTHS: u64 = 13;
 
 /// What normal looks like, and what is not.
 #[derive(Debug)]
@@ -51,6 +57,9 @@ struct PlatformWatch {
     judgement: Judgement,
     confirmed: u8,
     over_since: Option<WallTime>,
+    /// The first tick of the present run of hostile evidence.
+    hostile_since: Option<WallTime>,
+    saturated: bool,
 }
 
 #[derive(Debug, Default)]
@@ -116,7 +125,8 @@ impl Watch {
         engaged: impl Fn(PlatformId) -> bool,
     ) -> Vec<Observation> {
         let stalled = self.stalled(wall, counts.gauges.stalled_headers);
-        let waiting = counts.gauges.waiting;
+        // The gauge does not say whose origin is waited for.
+        let waiting = if self.platforms.len() == 1 { counts.gauges.waiting } else { 0 };
         let settings = &self.settings;
         let stalled_since = self.stalled_since;
         self.platforms
@@ -141,6 +151,16 @@ impl Watch {
             .map_or(0, |activity| activity.baseline.expected_milli(wall))
     }
 
+    /// Takes over what an earlier watch knows of platforms that a new configuration left as they
+    /// were; both number them alike.
+    pub fn adopt(&mut self, old: &mut Self, unchanged: impl Fn(PlatformId) -> bool) {
+        for (ours, theirs) in self.platforms.iter_mut().zip(&mut old.platforms) {
+            if unchanged(ours.id) {
+                core::mem::swap(ours, theirs);
+            }
+        }
+    }
+
     /// Every activity's baseline, in policy order, to be kept over a restart.
     pub fn baselines(&self) -> impl Iterator<Item = &Baseline> {
         self.platforms.iter().flat_map(|p| p.activities.iter().map(|a| &a.baseline))
@@ -163,8 +183,9 @@ impl Watch {
         if now < threshold {
             self.stalled_since = None;
             let target = now * 1_000;
-            self.stalled_usual_milli =
-                (self.stalled_usual_milli * 239 + target).div_ceil(240).min(1_000_000);
+            self.stalled_usual_milli = (self.stalled_usual_milli * 239 + target)
+                .div_ceil(240)
+                .min(STALLED_USUAL_MAX_MILLI);
             return None;
         }
         self.stalled_since.get_or_insert(wall);
@@ -197,13 +218,17 @@ impl PlatformWatch {
             judgement: Judgement::Normal,
             confirmed: 0,
             over_since: None,
+            hostile_since: None,
+            saturated: false,
         }
     }
 
     fn observe(&mut self, record: &Record) {
         self.window.push(record);
         self.sources.add(record.source);
-        let answered = record.token == TokenState::Earned;
+        let through =
+            record.reason == Reason::Answered || record.reason.verdict() == Verdict::Forward;
+        let answered = record.token == TokenState::Earned && through;
         self.answered += u64::from(answered);
         let Some(id) = record.procedure else { return };
         let none = ProcedureCounts { id, stopped: 0, answered: 0, with_token: 0 };
@@ -231,17 +256,18 @@ impl PlatformWatch {
     ) -> Observation {
         let left = self.window.turn();
         let tick = self.take_counts(counts);
+        let strain = self.strain(waiting);
+        self.saturated = strain.as_ref().is_some_and(|s| s.trouble == Trouble::Saturated);
         let over = self.over(settings, wall, ActivityWatch::offered_per_second);
-        let pressing = self.over(settings, wall, ActivityWatch::forwarding_per_second);
         if over.is_empty() {
             self.over_since = None;
         } else {
             self.over_since.get_or_insert(wall - TICK);
         }
-        let evidence = self.evidence(&over, stalled.as_ref());
-        self.judge(settings, &over, &evidence);
-        let strain = self.strain(waiting);
-        self.learn(wall, &tick, &left, engaged, strain.is_some());
+        let evidence = self.evidence(&over, |_| true, stalled.as_ref());
+        self.judge(settings, wall, &over, &evidence);
+        let pressing = self.pressing(settings, wall);
+        self.learn(wall, &tick, &left, engaged, evidence.is_empty());
 
         let candidate = (self.judgement == Judgement::Attack)
             .then(|| {
@@ -249,7 +275,9 @@ impl PlatformWatch {
                 signature::mine(suspects, &self.memory)
             })
             .flatten();
-        let onset = match (self.over_since, stalled_since) {
+        // A crowd may have come long before the attack did.
+        let hostile_since = self.hostile_since.map(|since| since - TICK * HEALTH as u32);
+        let onset = match (self.over_since.max(hostile_since), stalled_since) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
@@ -321,7 +349,13 @@ impl PlatformWatch {
             let mut threshold = u64::from(settings.surge_floor) * 1_000;
             if activity.warm(settings) {
                 let expected = activity.baseline.expected_milli(wall);
-                threshold = threshold.max(expected * u64::from(settings.surge_tenths) / 10);
+                let tenths = if self.saturated {
+                    threshold /= 4;
+                    STRAINED_TENTHS
+                } else {
+                    u64::from(settings.surge_tenths)
+                };
+                threshold = threshold.max(expected * tenths / 10);
             }
             rate(activity) * 1_000 > threshold
         };
@@ -333,19 +367,44 @@ impl PlatformWatch {
             .collect()
     }
 
-    fn evidence(&self, over: &[ActivityId], stalled: Option<&Evidence>) -> Vec<Evidence> {
-        let suspects: Vec<&Kept> =
-            self.window.iter().filter(|kept| over.contains(&kept.activity)).collect();
-        let mut evidence = evidence::gather(&suspects, &self.memory);
-        evidence.extend(self.unanswered_challenges());
-        evidence.extend(self.costly_targets(over));
+    /// The evidence that the requests of these activities give.
+    fn evidence(
+        &self,
+        over: &[ActivityId],
+        among: impl Fn(&Kept) -> bool,
+        stalled: Option<&Evidence>,
+    ) -> Vec<Evidence> {
+        let mut evidence = Vec::new();
+        if !over.is_empty() {
+            let window: Vec<&Kept> = self.window.iter().filter(|kept| among(kept)).collect();
+            let suspects: Vec<&Kept> =
+                window.iter().copied().filter(|kept| over.contains(&kept.activity)).collect();
+            evidence = evidence::gather(&suspects, &window, &self.memory);
+            evidence.extend(self.costly_targets(over));
+            evidence.extend(self.unanswered_challenges());
+        }
         evidence.extend(stalled.cloned());
         evidence
     }
 
+    /// Activities of which far too much gets through, if it is hostile or more than the origin
+    /// can bear: people press too, and are welcome.
+    fn pressing(&self, settings: &WatchSettings, wall: WallTime) -> Vec<ActivityId> {
+        let pressing = self.over(settings, wall, ActivityWatch::forwarding_per_second);
+        let evidence = self.evidence(&pressing, |kept| kept.forwarded, None);
+        let of_senders = evidence
+            .iter()
+            .map(|e| e.kind)
+            .filter(|kind| *kind != EvidenceKind::UnansweredChallenges)
+            .map(EvidenceKind::strength);
+        if self.saturated || Strength::hostile(of_senders) { pressing } else { Vec::new() }
+    }
+
     /// Browsers answer a challenge within a round trip or a few seconds, whoever sits at them.
     fn unanswered_challenges(&self) -> Option<Evidence> {
-        let challenged: u64 = self.health.iter().map(|h| h.counts.reason(Reason::Unproven)).sum();
+        // Those of the last second may still be on their way.
+        let older = self.health.iter().take(HEALTH - SECOND);
+        let challenged: u64 = older.map(|h| h.counts.reason(Reason::Unproven)).sum();
         let answered: u64 = self.health.iter().map(|h| h.answered).sum();
         if challenged < 40 {
             return None;
@@ -355,7 +414,7 @@ impl PlatformWatch {
             kind: EvidenceKind::UnansweredChallenges,
             measured: share,
             threshold: 80,
-            says: format!("{share}% of {challenged} challenges of 2 s were not answered"),
+            says: format!("{share}% of {challenged} challenges were not answered within a second"),
         })
     }
 
@@ -388,14 +447,27 @@ impl PlatformWatch {
         })
     }
 
-    fn judge(&mut self, settings: &WatchSettings, over: &[ActivityId], evidence: &[Evidence]) {
-        let strong = evidence.iter().any(|e| e.kind.strength() == Strength::Strong);
-        let hostile = strong || evidence.len() >= 2;
+    fn judge(
+        &mut self,
+        settings: &WatchSettings,
+        wall: WallTime,
+        over: &[ActivityId],
+        evidence: &[Evidence],
+    ) {
+        let hostile = Strength::hostile(evidence.iter().map(|e| e.kind.strength()));
         // Once procedures stop what is hostile, there may be little left to see of it but the
-        // stopping itself.
+        // stopping itself. Programs that cannot answer a challenge are no attack while they ask
+        // for no more than usual.
         let held_off = self.judgement == Judgement::Attack
+            && !over.is_empty()
             && self.stopped_per_second() >= u64::from(settings.surge_floor / 2).max(1);
-        self.confirmed = if hostile || held_off { (self.confirmed + 1).min(CONFIRM) } else { 0 };
+        if hostile || held_off {
+            self.confirmed = (self.confirmed + 1).min(CONFIRM);
+            self.hostile_since.get_or_insert(wall - TICK);
+        } else {
+            self.confirmed = 0;
+            self.hostile_since = None;
+        }
         let warm =
             over.iter().all(|id| self.activities[usize::from(id.0) - self.first].warm(settings));
         self.judgement = if self.confirmed >= CONFIRM {
@@ -422,34 +494,40 @@ impl PlatformWatch {
         stopped + challenged.saturating_sub(answered)
     }
 
-    /// The origin fails, makes requests wait, or answers far more slowly than usual.
+    /// The origin makes requests wait, answers far more slowly than usual, or fails.
     fn strain(&mut self, waiting: u64) -> Option<Strain> {
         let mut all = ActivityCounts::default();
         for health in &self.health {
             all.add(&health.counts);
         }
         let finished: u64 = all.outcomes.iter().sum();
-        let failed = all.outcome(Outcome::OriginError)
-            + all.outcome(Outcome::OriginUnreachable)
-            + all.outcome(Outcome::OriginTimeout)
-            + all.outcome(Outcome::OriginBusy);
-        if failed >= 10 && failed * 20 >= finished {
-            return Some(Strain { says: format!("{failed} of {finished} requests failed in 2 s") });
+        let strain = |trouble, says| Some(Strain { trouble, says });
+        let too_late = all.outcome(Outcome::OriginTimeout) + all.outcome(Outcome::OriginBusy);
+        if too_late >= 10 && too_late * 20 >= finished {
+            let says =
+                format!("{too_late} of {finished} requests in 2 s were not answered in time");
+            return strain(Trouble::Saturated, says);
         }
         if waiting >= 32 {
-            return Some(Strain {
-                says: format!("{waiting} requests wait for a free connection to the origin"),
-            });
+            let says = format!("{waiting} requests wait for a free connection to the origin");
+            return strain(Trouble::Saturated, says);
+        }
+        let failed = all.outcome(Outcome::OriginError) + all.outcome(Outcome::OriginUnreachable);
+        if failed >= 10 && failed * 20 >= finished {
+            let says = format!("{failed} of {finished} requests in 2 s failed at the origin");
+            return strain(Trouble::Failing, says);
         }
         let p95 = all.latency.quantile(950)?;
         let limit = Duration::from_secs(1).max(Duration::from_micros(self.usual_p95_micros * 5));
-        (finished >= 20 && p95 > limit).then(|| Strain {
-            says: format!(
-                "5% of {finished} requests in 2 s took over {} ms to answer; usual is {} ms",
-                p95.as_millis(),
-                self.usual_p95_micros / 1_000
-            ),
-        })
+        if finished < 20 || p95 <= limit {
+            return None;
+        }
+        let says = format!(
+            "5% of {finished} requests in 2 s took over {} ms to answer; usual is {} ms",
+            p95.as_millis(),
+            self.usual_p95_micros / 1_000
+        );
+        strain(Trouble::Saturated, says)
     }
 
     /// Learns from calm ticks in full, from surges slowly, from attacks nothing.
@@ -459,14 +537,17 @@ impl PlatformWatch {
         tick: &[ActivityCounts],
         left: &[Kept],
         engaged: bool,
-        strained: bool,
+        unsuspicious: bool,
     ) {
         if engaged || self.judgement == Judgement::Attack || self.confirmed > 0 {
             return;
         }
         let surge = self.judgement == Judgement::Surge;
-        for kept in left {
-            self.memory.push(kept);
+        let strained = self.saturated;
+        if unsuspicious {
+            for kept in left {
+                self.memory.push(kept);
+            }
         }
         for (activity, counts) in self.activities.iter_mut().zip(tick) {
             let rate = activity.recent.back().map_or(0, |flow| flow.offered) * SECOND as u64;

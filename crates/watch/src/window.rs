@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use portcullis_model::{ActivityId, Features, Reason, Record};
+use portcullis_model::{ActivityId, Features, Reason, Record, TokenState, Verdict};
 
 /// Ticks that the window holds: two seconds.
 pub(crate) const WINDOW_TICKS: usize = 8;
@@ -20,6 +20,11 @@ pub(crate) struct Kept {
     pub query: u32,
     pub activity: ActivityId,
     pub page: bool,
+    pub partial: bool,
+    /// Sent to the origin: not stopped by anything.
+    pub forwarded: bool,
+    /// Came with a token.
+    pub proven: bool,
     /// Already stopped by a signature: not to be mined again.
     pub signed: bool,
 }
@@ -36,6 +41,10 @@ pub(crate) struct Window {
 
 impl Window {
     pub(crate) fn push(&mut self, record: &Record) {
+        // The second half of our own redirect is no request of the visitor's.
+        if record.reason == Reason::Answered {
+            return;
+        }
         self.offered += 1;
         let source = record.source.bits();
         let spread = source.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
@@ -48,6 +57,9 @@ impl Window {
             query: record.query,
             activity: record.activity,
             page: record.page,
+            partial: record.partial,
+            forwarded: record.reason.verdict() == Verdict::Forward,
+            proven: matches!(record.token, TokenState::Held | TokenState::Earned),
             signed: record.reason == Reason::Signature,
         });
     }
