@@ -14,26 +14,14 @@ fuzz_target!(|text: &str| {
                 u64::from(config.limits.connections) * u64::from(config.limits.header_bytes);
             assert!(memory <= 16 << 30);
             for platform in &config.platforms {
-                let last = platform
-                    .activities
-                    .last()
-                    .expect("every list ends in its catch-all");
-                assert!(
-                    last.matches
-                        .iter()
-                        .any(|pattern| pattern.matches("GET", ""))
-                );
+                let last = platform.activities.last().expect("every list ends in its catch-all");
+                assert!(last.matches.iter().any(|pattern| pattern.matches("GET", "")));
             }
         }
         Err(problems) => {
             let lines = text.split('\n').count();
             assert!(!problems.problems.is_empty());
-            assert!(
-                problems
-                    .problems
-                    .iter()
-                    .all(|problem| problem.line <= lines)
-            );
+            assert!(problems.problems.iter().all(|problem| problem.line <= lines));
             let shown = problems.to_string();
             assert!(!shown.chars().any(|c| c.is_control() && c != '\n'));
         }

@@ -1,1 +1,44 @@
-//! An attack rehearsed against the organisation's own gate, on loopback only.
+//! An attack rehearsed against the organisation's own gate, on loopback only, and scored.
+//!
+//! The crate has the three parties of a drill except the gate: a demonstration site that can really
+//! go down ([`origin`]), the people who visit it, and those who attack it. [`rehearse`] carries out
+//! one run of a [`Scenario`] and returns a [`Recording`]; two recordings, without and with the gate,
+//! and the facts that the gate's ledger holds make a score card.
+//!
+//! It never sends anything to an address that is not on this machine: a [`Target`] cannot be made of
+//! any other. It never starts the gate and never reads its ledger; the caller does both. What is sent
+//! follows from the scenario and a seed alone ([`plan()`]); how fast the answers come does not.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod target;
+
+pub mod scenario;
+
+pub mod plan;
+
+mod site;
+mod wire;
+
+pub mod origin;
+
+mod traffic;
+
+pub mod recording;
+
+mod run;
+
+mod facts;
+
+pub mod score;
+
+pub mod plot;
+
+pub use facts::{CrowdJudgement, GateFacts, GateMark, GateMoment, Moment, WaveFacts};
+pub use plan::plan;
+pub use recording::Recording;
+pub use run::{DrillError, Progress, Rehearsal, allow_open_files, origin_status, rehearse};
+pub use scenario::Scenario;
+pub use score::{Floor, ScoreCard};
+pub use target::{Target, TargetError};
+pub use traffic::{ANNOUNCED_PATIENCE, PATIENCE};

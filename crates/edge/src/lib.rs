@@ -1,1 +1,39 @@
 //! Sockets: accept, TLS, HTTP, forwarding, and the operators' listener.
+//!
+//! [`Worker::run`] is the entry point: one per core, each with its own listeners, origin
+//! connections and counters. A request's way is one page: `accept` lets a connection in,
+//! `connection` speaks TLS and HTTP with it, `serve` asks the gate and answers or hands over to
+//! `forward`, which takes the request to its origin and the answer back.
+//!
+//! This crate never decides: the gate does, and the policy is data. It never blocks on anything
+//! but a socket, keeps nothing about a visitor beyond the connection, and waits for nothing
+//! without a deadline.
+
+mod accept;
+mod body;
+mod clock;
+mod connection;
+mod deadline;
+mod error;
+mod fields;
+mod forward;
+mod forwarded;
+mod frames;
+mod head_scan;
+pub mod operator;
+mod origin;
+mod pages;
+pub mod proxy_protocol;
+mod serve;
+mod strict;
+mod tls;
+mod transport;
+mod upgrade;
+mod visit;
+mod worker;
+
+pub use accept::{BoundListener, bind};
+pub use clock::Clock;
+pub use error::EdgeError;
+pub use tls::{TlsConfigs, load_all, load_tls};
+pub use worker::{Faults, Worker};

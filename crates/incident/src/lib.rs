@@ -1,1 +1,33 @@
 //! An incident: a fold over the events of the ledger.
+//!
+//! The one entry point is [`fold`] (or [`Fold`], entry by entry): leaves in, incidents out. From
+//! an [`Incident`], [`timeline`] tells what happened in order, [`grade`] compares it with published
+//! figures, and [`hypotheses`] weighs what else could explain it. Every figure keeps the leaves
+//! that it came from, the window that it covers, and whether it is only a lower bound.
+//!
+//! This crate never reads a clock, a file or a socket, never decides by a floating-point number,
+//! and never names an actor. Folding the same leaves again gives the same incidents.
+
+mod coverage;
+mod figure;
+mod fold;
+pub mod grade;
+pub mod hypotheses;
+mod incident;
+mod leaves;
+mod series;
+mod timeline;
+mod totals;
+pub mod words;
+
+pub use coverage::{Coverage, Gap, GapCause};
+pub use figure::{Figure, Unit, Window};
+pub use fold::{Fold, JOIN, fold};
+pub use incident::{
+    Change, Ended, EvidenceSeen, FullSpeedMoment, Incident, Mitigation, PlatformStory, PostureMove,
+    ProcedureStory, Reaction, Released, Stamp, Strain, Surge, Told, Wave,
+};
+pub use leaves::{Leaves, Listed};
+pub use series::{Point, Series};
+pub use timeline::{Moment, timeline};
+pub use totals::{ActivityTotals, Peak, Spread, Totals};

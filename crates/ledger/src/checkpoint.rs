@@ -8,12 +8,12 @@ use crate::error::FormatError;
 use crate::hash::Hash;
 use crate::note::{Note, Signer, Verifier};
 
-/// The most bytes of a checkpoint that are read: room for many witnesses' signatures, post-quantum ones
-/// among them (up to 5 kB each).
+/// The most bytes of a checkpoint that are read: room for many witnesses' signatures, post-quantum
+/// ones among them (up to 5 kB each).
 pub(crate) const MAX_CHECKPOINT_BYTES: usize = 256 * 1024;
 
-/// What a checkpoint says: which log, how many entries, and the root of the tree over them. Displays and
-/// parses as the text that is signed.
+/// What a checkpoint says: which log, how many entries, and the root of the tree over them.
+/// Displays and parses as the text that is signed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TreeHead {
     /// The log's name.
@@ -29,9 +29,7 @@ pub struct TreeHead {
 impl fmt::Display for TreeHead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}\n{}\n{}", self.origin, self.size, self.root)?;
-        self.extensions
-            .iter()
-            .try_for_each(|line| writeln!(f, "{line}"))
+        self.extensions.iter().try_for_each(|line| writeln!(f, "{line}"))
     }
 }
 
@@ -40,9 +38,7 @@ impl FromStr for TreeHead {
 
     fn from_str(text: &str) -> Result<Self, FormatError> {
         let Some(text) = text.strip_suffix('\n') else {
-            return Err(FormatError::Whole(
-                "a checkpoint text that ends in a newline",
-            ));
+            return Err(FormatError::Whole("a checkpoint text that ends in a newline"));
         };
         let mut lines = text.split('\n');
         let wrong = |line, expected| FormatError::Line { line, expected };
@@ -56,24 +52,19 @@ impl FromStr for TreeHead {
         if let Some(empty) = extensions.iter().position(String::is_empty) {
             return Err(wrong(4 + empty, "no empty line"));
         }
-        Ok(Self {
-            origin,
-            size,
-            root,
-            extensions,
-        })
+        Ok(Self { origin, size, root, extensions })
     }
 }
 
-/// A number in its one spelling: ASCII digits, no leading zero, below 2^63 (other implementations count
-/// in signed 64-bit numbers).
+/// A number in its one spelling: ASCII digits, no leading zero, below 2^63 (other implementations
+/// count in signed 64-bit numbers).
 pub(crate) fn decimal(text: &str) -> Option<u64> {
     let number: u64 = text.parse().ok()?;
     (number.to_string() == text && i64::try_from(number).is_ok()).then_some(number)
 }
 
-/// A tree head with the log's good signature: whoever holds a value of this type knows that the log's
-/// key signed it. Displays as the signed note.
+/// A tree head with the log's good signature: whoever holds a value of this type knows that the
+/// log's key signed it. Displays as the signed note.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Checkpoint {
     head: TreeHead,
@@ -84,12 +75,7 @@ impl Checkpoint {
     /// Signs a tree head. The origin is the signer's name.
     pub(crate) fn sign(size: u64, root: Hash, signer: &Signer) -> Result<Self, FormatError> {
         let origin = signer.name().to_owned();
-        let head = TreeHead {
-            origin,
-            size,
-            root,
-            extensions: Vec::new(),
-        };
+        let head = TreeHead { origin, size, root, extensions: Vec::new() };
         let note = signer.sign(&head.to_string())?;
         Ok(Self { head, note })
     }
@@ -101,15 +87,9 @@ impl Checkpoint {
         parsed.verify(verifier)?;
         if head.origin != verifier.name() {
             let expected = verifier.name().to_owned();
-            return Err(FormatError::OtherOrigin {
-                found: head.origin,
-                expected,
-            });
+            return Err(FormatError::OtherOrigin { found: head.origin, expected });
         }
-        Ok(Self {
-            head,
-            note: note.to_owned(),
-        })
+        Ok(Self { head, note: note.to_owned() })
     }
 
     /// The log's name.
@@ -155,10 +135,7 @@ mod tests {
         assert_eq!(head.size, 20_852_163);
         assert_eq!(head.to_string(), HEAD);
         let extended = HEAD.to_owned() + "note for later\n";
-        assert_eq!(
-            extended.parse::<TreeHead>().unwrap().extensions,
-            ["note for later"]
-        );
+        assert_eq!(extended.parse::<TreeHead>().unwrap().extensions, ["note for later"]);
         assert_eq!(extended.parse::<TreeHead>().unwrap().to_string(), extended);
     }
 
@@ -185,10 +162,7 @@ mod tests {
         let signer = Signer::new("one.example", &[5; 32]).unwrap();
         let text = HEAD.replace("example.com/behind-the-sofa", "two.example");
         let error = Checkpoint::verify(&signer.sign(&text).unwrap(), &signer.verifier());
-        assert!(
-            matches!(error, Err(FormatError::OtherOrigin { .. })),
-            "{error:?}"
-        );
+        assert!(matches!(error, Err(FormatError::OtherOrigin { .. })), "{error:?}");
     }
 
     proptest! {

@@ -1,7 +1,8 @@
-//! The seam to the file system: the few operations the ledger needs, so that a test can make each of them
-//! fail, tear or be lost.
+//! The seam to the file system: the few operations the ledger needs, so that a test can make each
+//! of them fail, tear or be lost.
 //!
-//! Paths are relative to the ledger's folder, with `/` between their parts; `""` is the folder itself.
+//! Paths are relative to the ledger's folder, with `/` between their parts; `""` is the folder
+//! itself.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -25,7 +26,8 @@ pub enum Kind {
 
 /// Reading.
 pub trait Files {
-    /// The whole content of a file; an error of kind `InvalidData` if it is larger than `limit` bytes.
+    /// The whole content of a file; an error of kind `InvalidData` if it is larger than `limit`
+    /// bytes.
     fn read(&self, path: &str, limit: u64) -> io::Result<Vec<u8>>;
 
     /// What a folder holds, in any order.
@@ -35,10 +37,11 @@ pub trait Files {
     fn sha256(&self, path: &str) -> io::Result<Hash>;
 }
 
-/// Writing. None of it need survive a power cut until `sync` (content) and `sync_folder` (names) say so.
+/// Writing. None of it need survive a power cut until `sync` (content) and `sync_folder` (names)
+/// say so.
 pub trait Disk: Files {
-    /// Makes a file with this content, or replaces the content of the one that is there. Missing folders
-    /// above it are made. A `secret` file is made readable by its owner alone.
+    /// Makes a file with this content, or replaces the content of the one that is there. Missing
+    /// folders above it are made. A `secret` file is made readable by its owner alone.
     fn write(&mut self, path: &str, content: &[u8], secret: bool) -> io::Result<()>;
 
     /// Writes into a file that is there, from the offset on, which is at most its size.
@@ -47,10 +50,12 @@ pub trait Disk: Files {
     /// Returns once the content of the file will survive a power cut.
     fn sync(&mut self, path: &str) -> io::Result<()>;
 
-    /// Returns once the names in the folder (not those in the folders below it) will survive a power cut.
+    /// Returns once the names in the folder (not those in the folders below it) will survive a
+    /// power cut.
     fn sync_folder(&mut self, folder: &str) -> io::Result<()>;
 
-    /// Renames a file, atomically replacing one that has the new name. Missing folders above are made.
+    /// Renames a file, atomically replacing one that has the new name. Missing folders above are
+    /// made.
     fn rename(&mut self, from: &str, to: &str) -> io::Result<()>;
 
     /// Removes a file, or a folder that is empty.
@@ -73,11 +78,7 @@ pub(crate) const LOCK_FILE: &str = "lock";
 impl Folder {
     /// A folder to read.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self {
-            root: root.into(),
-            open: None,
-            _lock: None,
-        }
+        Self { root: root.into(), open: None, _lock: None }
     }
 
     /// A folder to write, locked against other writers. It is made if it is not there.
@@ -90,33 +91,23 @@ impl Folder {
             .open(root.join(LOCK_FILE))
             .map_err(Error::io("open", LOCK_FILE))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self {
-                root: root.into(),
-                open: None,
-                _lock: Some(lock),
-            }),
-            Err(fs::TryLockError::WouldBlock) => Err(Error::InUse {
-                folder: root.display().to_string(),
-            }),
+            Ok(()) => Ok(Self { root: root.into(), open: None, _lock: Some(lock) }),
+            Err(fs::TryLockError::WouldBlock) => {
+                Err(Error::InUse { folder: root.display().to_string() })
+            }
             Err(fs::TryLockError::Error(source)) => Err(Error::io("lock", LOCK_FILE)(source)),
         }
     }
 
     fn at(&self, path: &str) -> PathBuf {
-        if path.is_empty() {
-            self.root.clone()
-        } else {
-            self.root.join(path)
-        }
+        if path.is_empty() { self.root.clone() } else { self.root.join(path) }
     }
 }
 
 impl Files for Folder {
     fn read(&self, path: &str, limit: u64) -> io::Result<Vec<u8>> {
         let mut content = Vec::new();
-        File::open(self.at(path))?
-            .take(limit.saturating_add(1))
-            .read_to_end(&mut content)?;
+        File::open(self.at(path))?.take(limit.saturating_add(1)).read_to_end(&mut content)?;
         if content.len() as u64 > limit {
             let what = format!("it is larger than the {limit} bytes that such a file can have");
             return Err(io::Error::new(io::ErrorKind::InvalidData, what));
@@ -201,20 +192,14 @@ impl Disk for Folder {
     fn sync(&mut self, path: &str) -> io::Result<()> {
         match &self.open {
             Some((open, file)) if open == path => file.sync_data(),
-            Some(_) | None => OpenOptions::new()
-                .write(true)
-                .open(self.at(path))?
-                .sync_data(),
+            Some(_) | None => OpenOptions::new().write(true).open(self.at(path))?.sync_data(),
         }
     }
 
     fn sync_folder(&mut self, folder: &str) -> io::Result<()> {
-        // Folders can be opened and synchronised on Unix; elsewhere names are the system's business.
-        if cfg!(unix) {
-            File::open(self.at(folder))?.sync_all()
-        } else {
-            Ok(())
-        }
+        // Folders can be opened and synchronised on Unix; elsewhere names are the system's
+        // business.
+        if cfg!(unix) { File::open(self.at(folder))?.sync_all() } else { Ok(()) }
     }
 
     fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
@@ -321,9 +306,7 @@ pub(crate) fn walk(files: &impl Files) -> io::Result<Vec<(String, Kind)>> {
                 Kind::File | Kind::Other => found.push((path, kind)),
             }
             if found.len() > MAX_FILES {
-                return Err(io::Error::other(format!(
-                    "there are more than {MAX_FILES} files"
-                )));
+                return Err(io::Error::other(format!("there are more than {MAX_FILES} files")));
             }
         }
     }

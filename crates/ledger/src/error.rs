@@ -2,7 +2,8 @@
 
 use std::io;
 
-/// Why a text (a note, a key, a checkpoint, a proof, a manifest) cannot be used as what it should be.
+/// Why a text (a note, a key, a checkpoint, a proof, a manifest) cannot be used as what it should
+/// be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FormatError {
     /// The text breaks the form that its specification prescribes.
@@ -46,8 +47,8 @@ pub enum FormatError {
     },
 }
 
-/// Why the ledger could not do what was asked. Nothing that was acknowledged is lost by any of these, and
-/// whatever was appended stays staged, so that the caller can go on and try again.
+/// Why the ledger could not do what was asked. Nothing that was acknowledged is lost by any of
+/// these, and whatever was appended stays staged, so that the caller can go on and try again.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file system refused an operation.
@@ -70,8 +71,8 @@ pub enum Error {
         /// The cause.
         source: Box<Error>,
     },
-    /// Every entry is durable in the journal, but the tiles or the checkpoint file made from it could not be
-    /// written. Call `commit` again to catch up.
+    /// Every entry is durable in the journal, but the tiles or the checkpoint file made from it
+    /// could not be written. Call `commit` again to catch up.
     #[error(
         "the entries are safe in the journal, but the files made from it lag behind; commit again once the cause is mended: {0}"
     )]
@@ -190,24 +191,12 @@ impl Error {
 
     /// For `map_err`: an operation on a file failed.
     pub(crate) fn io(doing: &'static str, file: &str) -> impl FnOnce(io::Error) -> Self {
-        let file = if file.is_empty() {
-            "the folder".to_owned()
-        } else {
-            file.to_owned()
-        };
-        move |source| Self::Io {
-            doing,
-            file,
-            source,
-        }
+        let file = if file.is_empty() { "the folder".to_owned() } else { file.to_owned() };
+        move |source| Self::Io { doing, file, source }
     }
 
     pub(crate) fn damaged(file: impl Into<String>, what: impl Into<String>) -> Self {
-        Self::Damaged {
-            file: file.into(),
-            entry: None,
-            what: what.into(),
-        }
+        Self::Damaged { file: file.into(), entry: None, what: what.into() }
     }
 }
 
@@ -222,10 +211,7 @@ mod tests {
             file: "journal".into(),
             source: io::Error::other("No space left on device"),
         };
-        let full = Error::NotDurable {
-            entries: 3,
-            source: Box::new(full),
-        };
+        let full = Error::NotDurable { entries: 3, source: Box::new(full) };
         assert_eq!(
             full.to_string(),
             "3 entries are not yet safe on disk and stay in memory; commit again once the cause is \

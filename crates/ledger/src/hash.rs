@@ -6,8 +6,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
-/// A SHA-256 value: a leaf hash, an inner node or the root of a tree. Displays as base64, as the C2SP
-/// text formats write it.
+/// A SHA-256 value: a leaf hash, an inner node or the root of a tree. Displays as base64, as the
+/// C2SP text formats write it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Hash(pub [u8; Hash::BYTES]);
 
@@ -44,8 +44,8 @@ impl Hash {
         Self(sha.finalize().into())
     }
 
-    /// The root of a tree whose lowest nodes are `hashes`. For RFC 6962 the last one may stand for a
-    /// subtree that is not full, which is how tiles of several levels are put together.
+    /// The root of a tree whose lowest nodes are `hashes`. For RFC 6962 the last one may stand for
+    /// a subtree that is not full, which is how tiles of several levels are put together.
     pub fn of_row(hashes: &[Self]) -> Self {
         match hashes {
             [] => Self::EMPTY_ROOT,
@@ -57,7 +57,8 @@ impl Hash {
         }
     }
 
-    /// Reads the 44 characters of standard base64 that stand for a hash, in their one valid spelling.
+    /// Reads the 44 characters of standard base64 that stand for a hash, in their one valid
+    /// spelling.
     pub fn from_base64(text: &str) -> Option<Self> {
         let bytes = STANDARD.decode(text).ok()?;
         Some(Self(bytes.try_into().ok()?))
@@ -71,8 +72,7 @@ impl Hash {
     /// Splits the bytes of a tile into its hashes; `None` if they are not a whole number of hashes.
     pub fn row_from_bytes(bytes: &[u8]) -> Option<Vec<Self>> {
         let (hashes, rest) = bytes.as_chunks::<{ Hash::BYTES }>();
-        rest.is_empty()
-            .then(|| hashes.iter().map(|hash| Self(*hash)).collect())
+        rest.is_empty().then(|| hashes.iter().map(|hash| Self(*hash)).collect())
     }
 
     /// The bytes of a tile that holds these hashes.
@@ -152,22 +152,10 @@ mod tests {
         ];
         let hashes: Vec<Hash> = leaves.iter().map(|leaf| Hash::of_leaf(leaf)).collect();
         for (size, root) in [
-            (
-                1,
-                "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
-            ),
-            (
-                3,
-                "aeb6bcfe274b70a14fb067a5e5578264db0fa9b51af5e0ba159158f329e06e77",
-            ),
-            (
-                7,
-                "ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c",
-            ),
-            (
-                8,
-                "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328",
-            ),
+            (1, "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"),
+            (3, "aeb6bcfe274b70a14fb067a5e5578264db0fa9b51af5e0ba159158f329e06e77"),
+            (7, "ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c"),
+            (8, "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328"),
         ] {
             assert_eq!(Hash::of_row(&hashes[..size]).to_hex(), root, "size {size}");
         }

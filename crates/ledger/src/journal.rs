@@ -1,8 +1,8 @@
 //! The journal: the one file that a batch must reach before it is acknowledged.
 //!
-//! It begins with a line that states the index of its first entry. Frames follow: an `E` frame for each
-//! entry, and after the entries of each batch a `C` frame with the signed checkpoint that covers them. A batch
-//! counts if and only if its `C` frame is whole and its signature good.
+//! It begins with a line that states the index of its first entry. Frames follow: an `E` frame for
+//! each entry, and after the entries of each batch a `C` frame with the signed checkpoint that
+//! covers them. A batch counts if and only if its `C` frame is whole and its signature good.
 //!
 //! ```text
 //! portcullis-journal 1 512\n
@@ -66,7 +66,8 @@ pub(crate) struct Journal<'a> {
     pub(crate) base: u64,
     /// The entries from `base` on.
     pub(crate) entries: Vec<&'a [u8]>,
-    /// The checkpoints in it, sizes never decreasing; the last one covers all entries. There is at least one.
+    /// The checkpoints in it, sizes never decreasing; the last one covers all entries. There is at
+    /// least one.
     pub(crate) checkpoints: Vec<Checkpoint>,
     /// What follows the last good checkpoint.
     pub(crate) tail: Option<Tail>,
@@ -88,8 +89,8 @@ pub(crate) struct Tail {
 }
 
 impl<'a> Journal<'a> {
-    /// Reads a journal. An unfinished end is reported in `tail`; damage anywhere before the last checkpoint
-    /// that this key signed is an error.
+    /// Reads a journal. An unfinished end is reported in `tail`; damage anywhere before the last
+    /// checkpoint that this key signed is an error.
     ///
     /// The checkpoints' roots are not checked: that takes the tree before `base`.
     pub(crate) fn read(bytes: &'a [u8], verifier: &Verifier) -> Result<Self, Error> {
@@ -103,12 +104,7 @@ impl<'a> Journal<'a> {
                 Error::damaged(JOURNAL_FILE, "its first line is not that of a journal")
             })?;
 
-        let mut journal = Self {
-            base,
-            entries: Vec::new(),
-            checkpoints: Vec::new(),
-            tail: None,
-        };
+        let mut journal = Self { base, entries: Vec::new(), checkpoints: Vec::new(), tail: None };
         let mut frames = Frames { bytes, at: start };
         let (mut batch, mut complete) = (Vec::new(), start);
         // What stopped the reading, if something did: a frame of this entry that is not right.
@@ -129,7 +125,8 @@ impl<'a> Journal<'a> {
                     }
                 },
                 Some(_) | None => {
-                    fault = Some((Some(entry), "the frame there is broken".to_owned()));
+                    let entry = (bytes[frames.at] == b'E').then_some(entry);
+                    fault = Some((entry, "the frame there is broken".to_owned()));
                     break;
                 }
             }
@@ -145,20 +142,15 @@ impl<'a> Journal<'a> {
         if journal.checkpoints.is_empty() {
             return Err(damaged(", and no good checkpoint stands before it"));
         }
-        // A torn end has nothing after it. If a later checkpoint of ours does follow, this is damage.
+        // A torn end has nothing after it. If a later checkpoint of ours does follow, this is
+        // damage.
         if complete < bytes.len() {
             if later_checkpoint(&bytes[complete + 1..], size, verifier) {
                 return Err(damaged(", although a later checkpoint follows it"));
             }
             let bytes = bytes.len() - complete;
             let entries = batch.len();
-            journal.tail = Some(Tail {
-                offset: complete,
-                bytes,
-                entries,
-                entry,
-                what,
-            });
+            journal.tail = Some(Tail { offset: complete, bytes, entries, entry, what });
         }
         Ok(journal)
     }
@@ -201,14 +193,13 @@ fn checkpoint_at(body: &[u8], size: u64, verifier: &Verifier) -> Result<Checkpoi
         .map_err(|error| format!("a checkpoint in it cannot be used: {error}"))?;
     if checkpoint.size() != size {
         let covers = checkpoint.size();
-        return Err(format!(
-            "a checkpoint for {covers} entries stands after entry {size}"
-        ));
+        return Err(format!("a checkpoint for {covers} entries stands after entry {size}"));
     }
     Ok(checkpoint)
 }
 
-/// Whether a checkpoint signed by this key for more than `size` entries stands anywhere in the bytes.
+/// Whether a checkpoint signed by this key for more than `size` entries stands anywhere in the
+/// bytes.
 fn later_checkpoint(bytes: &[u8], size: u64, verifier: &Verifier) -> bool {
     // "C", two bytes of size, and the note, whose first line is the log's name.
     let origin = format!("{}\n", verifier.name());
@@ -219,9 +210,7 @@ fn later_checkpoint(bytes: &[u8], size: u64, verifier: &Verifier) -> bool {
     candidates.any(|(at, window)| {
         // Each candidate costs one hash of at most this many bytes.
         let note_bytes = usize::from(u16::from_be_bytes([window[1], window[2]]));
-        let frame = (note_bytes <= MAX_NOTE_BYTES)
-            .then(|| Frames { bytes, at }.next())
-            .flatten();
+        let frame = (note_bytes <= MAX_NOTE_BYTES).then(|| Frames { bytes, at }.next()).flatten();
         frame
             .and_then(|(_, body)| Checkpoint::verify(str::from_utf8(body).ok()?, verifier).ok())
             .is_some_and(|checkpoint| checkpoint.size() > size)

@@ -1,24 +1,29 @@
 //! The writer: entries are staged, committed as a batch, and published as tiles and a checkpoint.
 //!
-//! A commit goes through these steps; a crash between any two of them loses nothing that was acknowledged.
+//! A commit goes through these steps; a crash between any two of them loses nothing that was
+//! acknowledged.
 //!
-//! 1. **Journal.** The batch and the checkpoint that signs it are added to the journal in one write, and the
-//!    journal is synchronised: the one wait for the disk in the common case. A crash before it is done may leave a
-//!    torn end, which the next opening cuts and says so, or the whole batch, which then counts.
-//! 2. **Publish.** Entry bundles, hash tiles and, last, the file `checkpoint` are written under a spare name and
-//!    renamed. They can all be made again from the journal, so nobody waits for the disk here. A crash may leave
-//!    any of them old, missing or (after a power cut) empty: the next opening writes them again.
-//! 3. **Settle**, each time a bundle of 256 entries is full. The full tiles are synchronised, and a new journal
-//!    with only the entries after them takes the place of the old one. A crash leaves one journal or the other,
-//!    and each is complete with the tiles that are durable at that moment.
+//! 1. **Journal.** The batch and the checkpoint that signs it are added to the journal in one
+//!    write, and the journal is synchronised: the one wait for the disk in the common case. A crash
+//!    before it is done may leave a torn end, which the next opening cuts and says so, or the whole
+//!    batch, which then counts.
+//! 2. **Publish.** Entry bundles, hash tiles and, last, the file `checkpoint` are written under a
+//!    spare name and renamed. They can all be made again from the journal, so nobody waits for the
+//!    disk here. A crash may leave any of them old, missing or (after a power cut) empty: the next
+//!    opening writes them again.
+//! 3. **Settle**, each time a bundle of 256 entries is full. The full tiles are synchronised, and a
+//!    new journal with only the entries after them takes the place of the old one. A crash leaves
+//!    one journal or the other, and each is complete with the tiles that are durable at that
+//!    moment.
 //!
-//! If step 1 fails the batch stays staged, in the same order, and whatever reached the disk of it is replaced:
-//! after a failed write or synchronisation the state of the file is unknown (a second `fsync` may report
-//! success for data that the first one dropped), so the next commit writes a whole new journal beside the old
-//! one. If step 2 or 3 fails the entries are safe all the same, and the next commit catches up.
+//! If step 1 fails the batch stays staged, in the same order, and whatever reached the disk of it
+//! is replaced: after a failed write or synchronisation the state of the file is unknown (a second
+//! `fsync` may report success for data that the first one dropped), so the next commit writes a
+//! whole new journal beside the old one. If step 2 or 3 fails the entries are safe all the same,
+//! and the next commit catches up.
 //!
-//! Entries once staged are never dropped or reordered, so two checkpoints signed by this log can never
-//! contradict each other, whichever of them reached the disk.
+//! Entries once staged are never dropped or reordered, so two checkpoints signed by this log can
+//! never contradict each other, whichever of them reached the disk.
 
 use std::path::Path;
 
@@ -49,22 +54,24 @@ pub(crate) const CHECKPOINT_FILE: &str = "checkpoint";
 /// The spare name under which every file is written before it is renamed into place.
 pub(crate) const PENDING_FILE: &str = "pending";
 
-/// The most bytes of entries kept in memory: staged, or not yet in settled tiles. Normally that is less than one
-/// bundle; it grows only while the disk refuses to take more.
+/// The most bytes of entries kept in memory: staged, or not yet in settled tiles. Normally that is
+/// less than one bundle; it grows only while the disk refuses to take more.
 pub(crate) const MAX_WAITING_BYTES: usize = 64 * 1024 * 1024;
 
-/// What one entry counts against [`MAX_WAITING_BYTES`] beside its own size: its share of memory, of the
-/// journal's frames and of the checkpoint of its batch.
+/// What one entry counts against [`MAX_WAITING_BYTES`] beside its own size: its share of memory, of
+/// the journal's frames and of the checkpoint of its batch.
 const ENTRY_COST: usize = 512;
 
-/// How many older partial versions of one tile are kept for readers who still hold an older checkpoint.
+/// How many older partial versions of one tile are kept for readers who still hold an older
+/// checkpoint.
 ///
-/// tlog-tiles asks a log to serve the partial tiles of every checkpoint until the tile is full. Up to 255
-/// growing copies of the same entries are a lot to keep for one bundle, so the oldest go; their content is the
-/// beginning of any wider version, which is what [`Reader`] uses.
+/// tlog-tiles asks a log to serve the partial tiles of every checkpoint until the tile is full. Up
+/// to 255 growing copies of the same entries are a lot to keep for one bundle, so the oldest go;
+/// their content is the beginning of any wider version, which is what [`Reader`] uses.
 const KEPT_PARTIALS: usize = 15;
 
-/// The one writer of a ledger. It keeps the right edge of the tree in memory and nothing that grows with the log.
+/// The one writer of a ledger. It keeps the right edge of the tree in memory and nothing that grows
+/// with the log.
 #[derive(Debug)]
 pub struct Ledger<D: Disk = Folder> {
     pub(crate) disk: D,
@@ -82,10 +89,11 @@ pub struct Ledger<D: Disk = Folder> {
     /// The hash tiles that became full after `base`.
     pub(crate) full_tiles: Vec<(Tile, Vec<Hash>)>,
     pub(crate) journal: JournalEnd,
-    /// The size up to which tiles and checkpoint are written; `None` if all since `base` must be written again.
+    /// The size up to which tiles and checkpoint are written; `None` if all since `base` must be
+    /// written again.
     pub(crate) published: Option<u64>,
-    /// Whether files are compared with what is there before they are written: after opening, until all is
-    /// published once.
+    /// Whether files are compared with what is there before they are written: after opening, until
+    /// all is published once.
     pub(crate) mending: bool,
     pub(crate) waiting_bytes: usize,
     pub(crate) recovery: Recovery,
@@ -96,30 +104,31 @@ pub struct Ledger<D: Disk = Folder> {
 pub(crate) enum JournalEnd {
     /// It is whole and durable, and has this many bytes: the next batch goes there.
     At(u64),
-    /// A write failed, or the file was only just read back: it must be replaced before it is relied on.
+    /// A write failed, or the file was only just read back: it must be replaced before it is relied
+    /// on.
     Unsure,
 }
 
 impl Ledger<Folder> {
-    /// Begins a ledger in a folder, which is made if need be. `origin` names the log, as a URL without its
-    /// scheme; `seed` is 32 bytes of fresh entropy, which becomes the secret key and is stored in the file
-    /// `key`, readable by its owner alone.
+    /// Begins a ledger in a folder, which is made if need be. `origin` names the log, as a URL
+    /// without its scheme; `seed` is 32 bytes of fresh entropy, which becomes the secret key and is
+    /// stored in the file `key`, readable by its owner alone.
     pub fn create(folder: &Path, origin: &str, seed: &[u8; 32]) -> Result<Self, Error> {
         Self::create_on(Folder::locked(folder)?, origin, seed).map_err(|error| named(error, folder))
     }
 
-    /// Opens a ledger to write to it, and mends what a crash left unfinished: see [`Ledger::recovery`].
+    /// Opens a ledger to write to it, and mends what a crash left unfinished: see
+    /// [`Ledger::recovery`].
     pub fn open(folder: &Path) -> Result<Self, Error> {
         // A mistyped folder should not be made, only to hold a lock.
         if !folder.join(FORMAT_FILE).exists() {
-            return Err(Error::NotALedger {
-                folder: folder.display().to_string(),
-            });
+            return Err(Error::NotALedger { folder: folder.display().to_string() });
         }
         Self::open_on(Folder::locked(folder)?).map_err(|error| named(error, folder))
     }
 
-    /// Opens the ledger in a folder, or begins one if there is none. `seed` is used only in the second case.
+    /// Opens the ledger in a folder, or begins one if there is none. `seed` is used only in the
+    /// second case.
     pub fn open_or_create(folder: &Path, origin: &str, seed: &[u8; 32]) -> Result<Self, Error> {
         if !folder.join(FORMAT_FILE).exists() {
             return Self::create(folder, origin, seed);
@@ -129,14 +138,12 @@ impl Ledger<Folder> {
         if found == origin {
             Ok(ledger)
         } else {
-            Err(Error::OtherLog {
-                found: found.to_owned(),
-                expected: origin.to_owned(),
-            })
+            Err(Error::OtherLog { found: found.to_owned(), expected: origin.to_owned() })
         }
     }
 
-    /// A view of the entries and proofs that the newest checkpoint covers. It takes no lock: a writer may be at work.
+    /// A view of the entries and proofs that the newest checkpoint covers. It takes no lock: a
+    /// writer may be at work.
     pub fn read(folder: &Path) -> Result<Reader, Error> {
         Reader::open(Folder::new(folder)).map_err(|error| named(error, folder))
     }
@@ -161,21 +168,11 @@ impl<D: Disk> Ledger<D> {
             listed => listed.map_err(Error::io("list", ""))?,
         };
         // What an interrupted beginning leaves may be overwritten: it never held an entry.
-        let unfinished = [
-            crate::disk::LOCK_FILE,
-            KEY_FILE,
-            VKEY_FILE,
-            JOURNAL_FILE,
-            PENDING_FILE,
-        ];
-        if let Some((found, _)) = listed
-            .iter()
-            .find(|(name, _)| !unfinished.contains(&name.as_str()))
+        let unfinished = [crate::disk::LOCK_FILE, KEY_FILE, VKEY_FILE, JOURNAL_FILE, PENDING_FILE];
+        if let Some((found, _)) =
+            listed.iter().find(|(name, _)| !unfinished.contains(&name.as_str()))
         {
-            return Err(Error::AlreadyThere {
-                folder: String::new(),
-                found: found.clone(),
-            });
+            return Err(Error::AlreadyThere { folder: String::new(), found: found.clone() });
         }
         let edge = Edge::default();
         let checkpoint = sign(&edge, &signer)?;
@@ -210,37 +207,33 @@ impl<D: Disk> Ledger<D> {
         self.entries.push(entry.to_vec());
     }
 
-    /// Stages an entry and says which index it will have. It is safe only once [`Ledger::commit`] says so.
+    /// Stages an entry and says which index it will have. It is safe only once [`Ledger::commit`]
+    /// says so.
     pub fn append(&mut self, entry: &[u8]) -> Result<u64, Error> {
         if entry.len() > MAX_ENTRY_BYTES {
             return Err(Error::EntryTooLarge { bytes: entry.len() });
         }
         let waiting = self.waiting_bytes + entry.len() + ENTRY_COST;
         if waiting > MAX_WAITING_BYTES {
-            return Err(Error::TooMuchWaiting {
-                bytes: self.waiting_bytes,
-            });
+            return Err(Error::TooMuchWaiting { bytes: self.waiting_bytes });
         }
         self.waiting_bytes = waiting;
         self.staged.push(entry.to_vec());
         Ok(self.size() + self.staged.len() as u64 - 1)
     }
 
-    /// Makes every staged entry durable and publishes the tiles and the checkpoint that cover it. Without
-    /// staged entries it finishes what an earlier failure left undone.
+    /// Makes every staged entry durable and publishes the tiles and the checkpoint that cover it.
+    /// Without staged entries it finishes what an earlier failure left undone.
     ///
     /// On [`Error::NotDurable`] the entries are still staged; on [`Error::Behind`] they are durable
     /// ([`Error::entries_are_durable`]). In both cases call `commit` again later.
     pub fn commit(&mut self) -> Result<Checkpoint, Error> {
         if !self.staged.is_empty() {
             let entries = self.staged.len();
-            self.make_durable().map_err(|source| Error::NotDurable {
-                entries,
-                source: Box::new(source),
-            })?;
+            self.make_durable()
+                .map_err(|source| Error::NotDurable { entries, source: Box::new(source) })?;
         }
-        self.catch_up()
-            .map_err(|error| Error::Behind(Box::new(error)))?;
+        self.catch_up().map_err(|error| Error::Behind(Box::new(error)))?;
         Ok(self.checkpoint.clone())
     }
 
@@ -279,30 +272,23 @@ impl<D: Disk> Ledger<D> {
         &self.disk
     }
 
-    /// The proof that the newest checkpoint covers an entry; its text is what a `.tlog-proof` file holds.
+    /// The proof that the newest checkpoint covers an entry; its text is what a `.tlog-proof` file
+    /// holds.
     pub fn prove_inclusion(&self, index: u64) -> Result<Proof, Error> {
         let size = self.size();
         if index >= size {
             return Err(Error::NoSuchEntry { index, size });
         }
         let hashes = Tree::new(size, |tile| self.hashes(tile)).inclusion(index)?;
-        Ok(Proof {
-            extra: None,
-            index,
-            hashes,
-            checkpoint: self.checkpoint.note().to_owned(),
-        })
+        Ok(Proof { extra: None, index, hashes, checkpoint: self.checkpoint.note().to_owned() })
     }
 
-    /// The hashes that show the log of `old_size` entries to be the beginning of the log as it is, for a witness
-    /// that knows the older checkpoint.
+    /// The hashes that show the log of `old_size` entries to be the beginning of the log as it is,
+    /// for a witness that knows the older checkpoint.
     pub fn prove_consistency(&self, old_size: u64) -> Result<Vec<Hash>, Error> {
         let size = self.size();
         if old_size > size {
-            return Err(Error::NoSuchEntry {
-                index: old_size - 1,
-                size,
-            });
+            return Err(Error::NoSuchEntry { index: old_size - 1, size });
         }
         Tree::new(size, |tile| self.hashes(tile)).consistency(old_size)
     }
@@ -333,18 +319,14 @@ impl<D: Disk> Ledger<D> {
         let end = match self.journal {
             JournalEnd::At(end) => {
                 let mut batch = Vec::new();
-                self.staged
-                    .iter()
-                    .for_each(|entry| journal::push_entry(&mut batch, entry));
+                self.staged.iter().for_each(|entry| journal::push_entry(&mut batch, entry));
                 journal::push_checkpoint(&mut batch, &checkpoint);
                 // Until both steps are done nothing is known about the file's end.
                 self.journal = JournalEnd::Unsure;
                 self.disk
                     .write_at(JOURNAL_FILE, end, &batch)
                     .map_err(Error::io("write", JOURNAL_FILE))?;
-                self.disk
-                    .sync(JOURNAL_FILE)
-                    .map_err(Error::io("synchronise", JOURNAL_FILE))?;
+                self.disk.sync(JOURNAL_FILE).map_err(Error::io("synchronise", JOURNAL_FILE))?;
                 end + batch.len() as u64
             }
             JournalEnd::Unsure => {
@@ -366,11 +348,7 @@ impl<D: Disk> Ledger<D> {
             self.replace_journal()?;
         }
         self.publish()?;
-        if self.size() / TILE_WIDTH > self.base / TILE_WIDTH {
-            self.settle()
-        } else {
-            Ok(())
-        }
+        if self.size() / TILE_WIDTH > self.base / TILE_WIDTH { self.settle() } else { Ok(()) }
     }
 
     /// Puts a whole new journal with all that is durable in the place of the old one.
@@ -381,7 +359,8 @@ impl<D: Disk> Ledger<D> {
         Ok(())
     }
 
-    /// Step 2: writes what changed since the last time. It can be repeated: the same files get the same content.
+    /// Step 2: writes what changed since the last time. It can be repeated: the same files get the
+    /// same content.
     fn publish(&mut self) -> Result<(), Error> {
         let size = self.size();
         if self.published == Some(size) {
@@ -445,9 +424,8 @@ impl<D: Disk> Ledger<D> {
             index,
             width,
         });
-        let tiles: Vec<Tile> = bundles
-            .chain(self.full_tiles.iter().map(|(tile, _)| *tile))
-            .collect();
+        let tiles: Vec<Tile> =
+            bundles.chain(self.full_tiles.iter().map(|(tile, _)| *tile)).collect();
         if let Err(error) = self.sync_tiles(&tiles) {
             // What is on disk is uncertain now, even where reading it back shows the right content.
             self.published = None;
@@ -460,24 +438,19 @@ impl<D: Disk> Ledger<D> {
         let end = put_journal(&mut self.disk, base, rest, &self.checkpoint)?;
         self.journal = JournalEnd::At(end);
         self.base = base;
-        let gone: usize = self
-            .entries
-            .drain(..settled)
-            .map(|entry| entry.len() + ENTRY_COST)
-            .sum();
+        let gone: usize = self.entries.drain(..settled).map(|entry| entry.len() + ENTRY_COST).sum();
         self.waiting_bytes -= gone;
         self.full_tiles.clear();
         Ok(())
     }
 
-    /// Synchronises full tiles, removes their partial versions, and synchronises the names of all that.
+    /// Synchronises full tiles, removes their partial versions, and synchronises the names of all
+    /// that.
     fn sync_tiles(&mut self, tiles: &[Tile]) -> Result<(), Error> {
         let mut folders = std::collections::BTreeSet::from([String::new()]);
         for tile in tiles {
             let path = tile.path();
-            self.disk
-                .sync(&path)
-                .map_err(Error::io("synchronise", &path))?;
+            self.disk.sync(&path).map_err(Error::io("synchronise", &path))?;
             self.drop_partials(*tile, 0)?;
             let mut folder = folder_of(&path);
             while !folder.is_empty() {
@@ -486,9 +459,7 @@ impl<D: Disk> Ledger<D> {
             }
         }
         for folder in folders {
-            self.disk
-                .sync_folder(&folder)
-                .map_err(Error::io("synchronise", &folder))?;
+            self.disk.sync_folder(&folder).map_err(Error::io("synchronise", &folder))?;
         }
         Ok(())
     }
@@ -503,12 +474,8 @@ impl<D: Disk> Ledger<D> {
                 Ok(_) | Err(_) => self.recovery.rewrote(path),
             }
         }
-        self.disk
-            .write(PENDING_FILE, content, false)
-            .map_err(Error::io("write", path))?;
-        self.disk
-            .rename(PENDING_FILE, path)
-            .map_err(Error::io("rename a new file to", path))
+        self.disk.write(PENDING_FILE, content, false).map_err(Error::io("write", path))?;
+        self.disk.rename(PENDING_FILE, path).map_err(Error::io("rename a new file to", path))
     }
 
     /// Removes the partial versions of a tile other than itself, but for the widest `keep`.
@@ -520,24 +487,18 @@ impl<D: Disk> Ledger<D> {
         let old = found.len().saturating_sub(keep);
         for partial in &found[..old] {
             let path = partial.path();
-            self.disk
-                .remove(&path)
-                .map_err(Error::io("remove", &path))?;
+            self.disk.remove(&path).map_err(Error::io("remove", &path))?;
         }
         if tile.is_full() && was_there {
-            self.disk
-                .remove(&folder)
-                .map_err(Error::io("remove", &folder))?;
+            self.disk.remove(&folder).map_err(Error::io("remove", &folder))?;
         }
         Ok(())
     }
 }
 
 fn sign(edge: &Edge, signer: &Signer) -> Result<Checkpoint, Error> {
-    Checkpoint::sign(edge.size(), edge.root(), signer).map_err(|source| Error::Text {
-        what: "the new checkpoint".to_owned(),
-        source,
-    })
+    Checkpoint::sign(edge.size(), edge.root(), signer)
+        .map_err(|source| Error::Text { what: "the new checkpoint".to_owned(), source })
 }
 
 /// Replaces the journal durably, and says how long the new one is.
@@ -556,19 +517,16 @@ fn put_journal<'a>(
     Ok(bytes.len() as u64)
 }
 
-/// Writes a file so that a crash at any moment leaves the old content or the new, and after success the new.
+/// Writes a file so that a crash at any moment leaves the old content or the new, and after success
+/// the new.
 pub(crate) fn put_durably(
     disk: &mut impl Disk,
     path: &str,
     content: &[u8],
     secret: bool,
 ) -> Result<(), Error> {
-    disk.write(PENDING_FILE, content, secret)
-        .map_err(Error::io("write", path))?;
-    disk.sync(PENDING_FILE)
-        .map_err(Error::io("synchronise", path))?;
-    disk.rename(PENDING_FILE, path)
-        .map_err(Error::io("rename a new file to", path))?;
-    disk.sync_folder("")
-        .map_err(Error::io("synchronise the folder of", path))
+    disk.write(PENDING_FILE, content, secret).map_err(Error::io("write", path))?;
+    disk.sync(PENDING_FILE).map_err(Error::io("synchronise", path))?;
+    disk.rename(PENDING_FILE, path).map_err(Error::io("rename a new file to", path))?;
+    disk.sync_folder("").map_err(Error::io("synchronise the folder of", path))
 }

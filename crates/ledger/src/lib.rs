@@ -1,13 +1,16 @@
 //! The append-only log: bytes in, proofs out.
 //!
-//! Its entry points are [`Ledger`], which writes, [`Reader`], which reads without being the writer, and
-//! [`verify::folder`], with which an outsider checks everything. The formats are those of
-//! [C2SP](https://c2sp.org): tlog-tiles, tlog-checkpoint, signed-note and tlog-proof over RFC 6962 trees, so that
-//! other people's software can read and verify the log too; `README.md` describes the folder byte by byte.
+//! Its entry points are [`Ledger`], which writes, [`Reader`], which reads without being the writer,
+//! and [`verify::folder`], with which an outsider checks everything. The formats are those of
+//! [C2SP](https://c2sp.org): tlog-tiles, tlog-checkpoint, signed-note and tlog-proof over RFC 6962
+//! trees, so that other people's software can read and verify the log too; `README.md` describes
+//! the folder byte by byte.
 //!
-//! It never interprets an entry, never reads a clock or draws randomness (the secret key is made of bytes that the
-//! caller passes in), and never panics on what it finds on disk. A log proves that an entry was written and has
-//! not been changed since; it does not prove that the entry was true.
+//! It never interprets an entry, never reads a clock or draws randomness (the secret key is made of
+//! bytes that the caller passes in), and never panics on what it finds on disk. A log proves that
+//! an entry was written and has not been changed since; it does not prove that the entry was true.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod canonical;
 mod checkpoint;

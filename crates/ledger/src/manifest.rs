@@ -46,8 +46,9 @@ pub struct Difference {
     pub what: String,
 }
 
-/// Lists every file of a folder in `manifest.note` and signs it. Left out are the manifest itself and what is the
-/// ledger's writer's own: its secret key, its lock and its spare file. Returns the number of files listed.
+/// Lists every file of a folder in `manifest.note` and signs it. Left out are the manifest itself
+/// and what is the ledger's writer's own: its secret key, its lock and its spare file. Returns the
+/// number of files listed.
 pub fn write(folder: &Path, signer: &Signer) -> Result<u64, Error> {
     let mut disk = Folder::new(folder);
     let listed = walk(&disk).map_err(Error::io("list", ""))?;
@@ -57,10 +58,7 @@ pub fn write(folder: &Path, signer: &Signer) -> Result<u64, Error> {
         if is_left_out(path, &listed) {
             continue;
         }
-        let unlistable = |why| Error::Unlistable {
-            file: path.clone(),
-            why,
-        };
+        let unlistable = |why| Error::Unlistable { file: path.clone(), why };
         if *kind != Kind::File {
             return Err(unlistable("it is no regular file, or its name is no UTF-8"));
         }
@@ -72,16 +70,11 @@ pub fn write(folder: &Path, signer: &Signer) -> Result<u64, Error> {
         files += 1;
     }
     let note = signer.sign(&text);
-    let note = note.map_err(|source| Error::Text {
-        what: MANIFEST_FILE.to_owned(),
-        source,
-    })?;
+    let note = note.map_err(|source| Error::Text { what: MANIFEST_FILE.to_owned(), source })?;
     disk.write(PENDING_MANIFEST, note.as_bytes(), false)
         .map_err(Error::io("write", MANIFEST_FILE))?;
-    disk.sync(PENDING_MANIFEST)
-        .map_err(Error::io("synchronise", MANIFEST_FILE))?;
-    disk.rename(PENDING_MANIFEST, MANIFEST_FILE)
-        .map_err(Error::io("rename", MANIFEST_FILE))?;
+    disk.sync(PENDING_MANIFEST).map_err(Error::io("synchronise", MANIFEST_FILE))?;
+    disk.rename(PENDING_MANIFEST, MANIFEST_FILE).map_err(Error::io("rename", MANIFEST_FILE))?;
     disk.sync_folder("").map_err(Error::io("synchronise", ""))?;
     Ok(files)
 }
@@ -105,20 +98,14 @@ pub(crate) fn compare(
         .and_then(|note| read(note, verifier));
     let mut differences = Vec::new();
     let mut differs = |file: &str, what: String| {
-        differences.push(Difference {
-            file: file.to_owned(),
-            what,
-        });
+        differences.push(Difference { file: file.to_owned(), what });
     };
     let signed = match signed {
         Ok(signed) => signed,
         Err(error) => {
             // Without a good signature its list says nothing about the other files.
             differs(MANIFEST_FILE, error.to_string());
-            return Ok(Comparison {
-                files: 0,
-                differences,
-            });
+            return Ok(Comparison { files: 0, differences });
         }
     };
     let total = signed.len() as u64;
@@ -127,27 +114,18 @@ pub(crate) fn compare(
         match missing.remove(path.as_str()) {
             Some(hash) if *kind == Kind::File => {
                 if files.sha256(path).map_err(Error::io("read", path))? != hash {
-                    differs(
-                        path,
-                        "it is not the file that the manifest lists".to_owned(),
-                    );
+                    differs(path, "it is not the file that the manifest lists".to_owned());
                 }
             }
             Some(_) => differs(path, "the manifest lists it as a regular file".to_owned()),
             None if is_left_out(path, listed) => {}
-            None => differs(
-                path,
-                "the manifest does not list it; it was added later".to_owned(),
-            ),
+            None => differs(path, "the manifest does not list it; it was added later".to_owned()),
         }
     }
     for path in missing.keys() {
         differs(path, "the manifest lists it, and it is missing".to_owned());
     }
-    Ok(Comparison {
-        files: total,
-        differences,
-    })
+    Ok(Comparison { files: total, differences })
 }
 
 fn is_left_out(path: &str, listed: &[(String, Kind)]) -> bool {

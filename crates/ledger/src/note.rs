@@ -1,4 +1,5 @@
-//! Signed notes, by the C2SP specification [signed-note](https://c2sp.org/signed-note), with Ed25519 keys.
+//! Signed notes, by the C2SP specification [signed-note](https://c2sp.org/signed-note), with
+//! Ed25519 keys.
 //!
 //! A note is a text and, after an empty line, one line for each signature. The same form carries
 //! checkpoints and manifests.
@@ -19,7 +20,8 @@ const ED25519: u8 = 0x01;
 /// The most signatures that are read in one note; the specification asks for at least 16.
 const MAX_SIGNATURES: usize = 64;
 
-/// The longest name of a key in characters. The specification sets no limit; this one keeps lines readable.
+/// The longest name of a key in characters. The specification sets no limit; this one keeps lines
+/// readable.
 const MAX_NAME_CHARS: usize = 200;
 
 /// What begins a signature line: an em dash and a space.
@@ -32,16 +34,13 @@ pub struct Signer {
 }
 
 impl Signer {
-    /// A signer from 32 bytes of secret entropy. The name is the log's origin, a URL without its scheme,
-    /// such as `party.example/portcullis`.
+    /// A signer from 32 bytes of secret entropy. The name is the log's origin, a URL without its
+    /// scheme, such as `party.example/portcullis`.
     pub fn new(name: &str, seed: &[u8; 32]) -> Result<Self, Error> {
         if !is_key_name(name) {
             return Err(Error::BadName(name.to_owned()));
         }
-        Ok(Self {
-            name: name.to_owned(),
-            key: SigningKey::from_bytes(seed),
-        })
+        Ok(Self { name: name.to_owned(), key: SigningKey::from_bytes(seed) })
     }
 
     /// The name that its signatures bear.
@@ -54,8 +53,8 @@ impl Signer {
         Verifier::new(self.name.clone(), self.key.verifying_key())
     }
 
-    /// The text with its signature: a whole note. The text is one or more lines, each ended by a newline,
-    /// and has no other control character.
+    /// The text with its signature: a whole note. The text is one or more lines, each ended by a
+    /// newline, and has no other control character.
     pub fn sign(&self, text: &str) -> Result<String, FormatError> {
         check_characters(text)?;
         if !text.ends_with('\n') {
@@ -63,11 +62,7 @@ impl Signer {
         }
         let mut bytes = self.verifier().id.to_vec();
         bytes.extend(self.key.sign(text.as_bytes()).to_bytes());
-        Ok(format!(
-            "{text}\n{SIGNATURE_MARK}{} {}\n",
-            self.name,
-            STANDARD.encode(bytes)
-        ))
+        Ok(format!("{text}\n{SIGNATURE_MARK}{} {}\n", self.name, STANDARD.encode(bytes)))
     }
 
     /// The secret, to be stored where only the log's writer reads it.
@@ -99,11 +94,7 @@ impl Verifier {
         identity.extend([b'\n', ED25519]);
         identity.extend(key.as_bytes());
         let [a, b, c, d, ..] = Hash::of_bytes(&identity).0;
-        Self {
-            name,
-            id: [a, b, c, d],
-            key,
-        }
+        Self { name, id: [a, b, c, d], key }
     }
 
     /// The name that the signatures it checks bear.
@@ -116,13 +107,7 @@ impl fmt::Display for Verifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut key = vec![ED25519];
         key.extend(self.key.as_bytes());
-        write!(
-            f,
-            "{}+{}+{}",
-            self.name,
-            hex(&self.id),
-            STANDARD.encode(key)
-        )
+        write!(f, "{}+{}+{}", self.name, hex(&self.id), STANDARD.encode(key))
     }
 }
 
@@ -137,16 +122,13 @@ impl FromStr for Verifier {
             return Err(FormatError::Whole("a key of the form name+hash+base64"));
         };
         if !is_key_name(name) {
-            return Err(FormatError::Whole(
-                "a key whose name has no spaces and is not empty",
-            ));
+            return Err(FormatError::Whole("a key whose name has no spaces and is not empty"));
         }
         let id: [u8; 4] = from_hex(id).ok_or(FormatError::Whole(
             "a key with 8 lower-case hexadecimal digits in its middle",
         ))?;
-        let key = STANDARD
-            .decode(key)
-            .map_err(|_| FormatError::Whole("a key that ends in base64"))?;
+        let key =
+            STANDARD.decode(key).map_err(|_| FormatError::Whole("a key that ends in base64"))?;
         let key = match key.split_first() {
             Some((&ED25519, key)) => <[u8; 32]>::try_from(key).ok(),
             Some(_) | None => None,
@@ -158,9 +140,7 @@ impl FromStr for Verifier {
             .ok_or(FormatError::Whole("a valid Ed25519 public key"))?;
         let verifier = Self::new(name.to_owned(), key);
         if verifier.id != id {
-            return Err(FormatError::Whole(
-                "a key whose name, hash and base64 belong together",
-            ));
+            return Err(FormatError::Whole("a key whose name, hash and base64 belong together"));
         }
         Ok(verifier)
     }
@@ -185,10 +165,7 @@ impl<'a> Note<'a> {
     /// Takes a note apart. `limit` is the most bytes it may have.
     pub fn parse(note: &'a str, limit: usize) -> Result<Self, FormatError> {
         if note.len() > limit {
-            return Err(FormatError::TooLong {
-                bytes: note.len(),
-                limit,
-            });
+            return Err(FormatError::TooLong { bytes: note.len(), limit });
         }
         check_characters(note)?;
         let Some(gap) = note.rfind("\n\n") else {
@@ -199,17 +176,12 @@ impl<'a> Note<'a> {
         let (text, lines) = (&note[..=gap], &note[gap + 2..]);
         let first = text.lines().count() + 2;
         let Some(lines) = lines.strip_suffix('\n') else {
-            return Err(FormatError::Whole(
-                "a note that ends in a newline after its signatures",
-            ));
+            return Err(FormatError::Whole("a note that ends in a newline after its signatures"));
         };
         let mut signatures = Vec::new();
         for (line, number) in lines.split('\n').zip(first..) {
             if signatures.len() == MAX_SIGNATURES {
-                return Err(FormatError::Line {
-                    line: number,
-                    expected: "at most 64 signatures",
-                });
+                return Err(FormatError::Line { line: number, expected: "at most 64 signatures" });
             }
             signatures.push(SignatureLine::parse(line).ok_or(FormatError::Line {
                 line: number,
@@ -219,8 +191,8 @@ impl<'a> Note<'a> {
         Ok(Self { text, signatures })
     }
 
-    /// Checks the signatures by this key: there is at least one, and all of them are good. Signatures by
-    /// other keys are passed over, as the specification says.
+    /// Checks the signatures by this key: there is at least one, and all of them are good.
+    /// Signatures by other keys are passed over, as the specification says.
     pub fn verify(&self, verifier: &Verifier) -> Result<(), FormatError> {
         let mut found = false;
         for line in &self.signatures {
@@ -228,29 +200,20 @@ impl<'a> Note<'a> {
                 continue;
             }
             let good = Signature::from_slice(&line.signature).is_ok_and(|signature| {
-                verifier
-                    .key
-                    .verify_strict(self.text.as_bytes(), &signature)
-                    .is_ok()
+                verifier.key.verify_strict(self.text.as_bytes(), &signature).is_ok()
             });
             if !good {
                 return Err(FormatError::BadSignature(verifier.name.clone()));
             }
             found = true;
         }
-        if found {
-            Ok(())
-        } else {
-            Err(FormatError::NotSignedBy(verifier.to_string()))
-        }
+        if found { Ok(()) } else { Err(FormatError::NotSignedBy(verifier.to_string())) }
     }
 
     /// How many signatures are not by this key, and so say nothing to whoever trusts it.
     pub fn signatures_by_others(&self, verifier: &Verifier) -> usize {
         let others = self.signatures.iter();
-        others
-            .filter(|line| line.name != verifier.name || line.id != verifier.id)
-            .count()
+        others.filter(|line| line.name != verifier.name || line.id != verifier.id).count()
     }
 }
 
@@ -260,15 +223,12 @@ impl<'a> SignatureLine<'a> {
         let signature = STANDARD.decode(signature).ok()?;
         let (id, signature) = signature.split_first_chunk::<4>()?;
         let usable = is_key_name(name) && !signature.is_empty();
-        usable.then(|| Self {
-            name,
-            id: *id,
-            signature: signature.to_vec(),
-        })
+        usable.then(|| Self { name, id: *id, signature: signature.to_vec() })
     }
 }
 
-/// Whether a text can be the name of a key: not empty, no white space, no plus, no control character.
+/// Whether a text can be the name of a key: not empty, no white space, no plus, no control
+/// character.
 fn is_key_name(name: &str) -> bool {
     let forbidden =
         |character: char| character.is_whitespace() || character.is_control() || character == '+';
@@ -279,10 +239,7 @@ fn check_characters(text: &str) -> Result<(), FormatError> {
     for (line, number) in text.split('\n').zip(1..) {
         if line.bytes().any(|byte| byte < 0x20) {
             let expected = "no control characters other than the newline";
-            return Err(FormatError::Line {
-                line: number,
-                expected,
-            });
+            return Err(FormatError::Line { line: number, expected });
         }
     }
     Ok(())
@@ -312,10 +269,7 @@ mod tests {
     fn a_changed_text_is_a_bad_signature() {
         let verifier: Verifier = VKEY.parse().unwrap();
         let changed = NOTE.replace("example message", "altered message");
-        let error = Note::parse(&changed, 1000)
-            .unwrap()
-            .verify(&verifier)
-            .unwrap_err();
+        let error = Note::parse(&changed, 1000).unwrap().verify(&verifier).unwrap_err();
         assert_eq!(error, FormatError::BadSignature("example.com/foo".into()));
     }
 
@@ -326,10 +280,7 @@ mod tests {
         let other = other.sign("This is an example message.\n").unwrap();
         let both = NOTE.to_owned() + other.split_once("\n\n").unwrap().1;
         Note::parse(&both, 1000).unwrap().verify(&verifier).unwrap();
-        let error = Note::parse(&other, 1000)
-            .unwrap()
-            .verify(&verifier)
-            .unwrap_err();
+        let error = Note::parse(&other, 1000).unwrap().verify(&verifier).unwrap_err();
         assert!(matches!(error, FormatError::NotSignedBy(_)), "{error}");
     }
 
@@ -352,10 +303,7 @@ mod tests {
     #[test]
     fn a_secret_does_not_show_when_a_signer_is_printed() {
         let signer = Signer::new("log.example", &[0xAB; 32]).unwrap();
-        assert_eq!(
-            format!("{signer:?}"),
-            format!("Signer({})", signer.verifier())
-        );
+        assert_eq!(format!("{signer:?}"), format!("Signer({})", signer.verifier()));
     }
 
     proptest! {

@@ -33,9 +33,9 @@ pub fn verify_inclusion(leaf: Hash, index: u64, size: u64, proof: &[Hash], root:
     last == 0 && hash == root
 }
 
-/// Whether `proof` shows that the tree of `old_size` leaves with root `old_root` is the beginning of the
-/// tree of `new_size` leaves with root `new_root` (RFC 9162, section 2.1.4.2). The empty tree is the
-/// beginning of every tree.
+/// Whether `proof` shows that the tree of `old_size` leaves with root `old_root` is the beginning
+/// of the tree of `new_size` leaves with root `new_root` (RFC 9162, section 2.1.4.2). The empty
+/// tree is the beginning of every tree.
 pub fn verify_consistency(
     old_size: u64,
     old_root: Hash,

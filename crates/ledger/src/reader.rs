@@ -13,8 +13,8 @@ use crate::tile::{Shelf, TILE_WIDTH, Tile};
 use crate::tlog_proof::Proof;
 use crate::tree::Tree;
 
-/// The log as one published checkpoint shows it: its entries and their proofs. What is committed after opening it
-/// does not appear in it; open another one for that.
+/// The log as one published checkpoint shows it: its entries and their proofs. What is committed
+/// after opening it does not appear in it; open another one for that.
 ///
 /// Reading does not verify the entries against the checkpoint: [`crate::verify::folder`] does.
 #[derive(Debug)]
@@ -25,7 +25,8 @@ pub struct Reader<F: Files = Folder> {
 }
 
 impl<F: Files> Reader<F> {
-    /// Opens a view at the newest published checkpoint, whose signature is checked with the folder's own key.
+    /// Opens a view at the newest published checkpoint, whose signature is checked with the
+    /// folder's own key.
     pub fn open(files: F) -> Result<Self, Error> {
         check_format(&files)?;
         let verifier = read_vkey(&files)?;
@@ -36,11 +37,7 @@ impl<F: Files> Reader<F> {
             .map_err(|_| Error::damaged(CHECKPOINT_FILE, "it is not text"))?;
         let checkpoint = Checkpoint::verify(&note, &verifier)
             .map_err(|error| Error::damaged(CHECKPOINT_FILE, error.to_string()))?;
-        Ok(Self {
-            files,
-            verifier,
-            checkpoint,
-        })
+        Ok(Self { files, verifier, checkpoint })
     }
 
     /// The checkpoint that this view shows.
@@ -58,31 +55,21 @@ impl<F: Files> Reader<F> {
         self.checkpoint.size()
     }
 
-    /// All entries with their indices, in order. One bundle of 256 is in memory at a time. After an error
-    /// there is nothing more.
+    /// All entries with their indices, in order. One bundle of 256 is in memory at a time. After an
+    /// error there is nothing more.
     pub fn entries(&self) -> Entries<'_, F> {
         self.entries_from(0)
     }
 
     /// The entries from an index on.
     pub fn entries_from(&self, index: u64) -> Entries<'_, F> {
-        Entries {
-            reader: self,
-            next: index,
-            bundle: VecDeque::new(),
-            failed: false,
-        }
+        Entries { reader: self, next: index, bundle: VecDeque::new(), failed: false }
     }
 
     /// One entry.
     pub fn entry(&self, index: u64) -> Result<Vec<u8>, Error> {
-        let none = Error::NoSuchEntry {
-            index,
-            size: self.size(),
-        };
-        self.entries_from(index)
-            .next()
-            .map_or(Err(none), |found| found.map(|(_, entry)| entry))
+        let none = Error::NoSuchEntry { index, size: self.size() };
+        self.entries_from(index).next().map_or(Err(none), |found| found.map(|(_, entry)| entry))
     }
 
     /// The proof that this view's checkpoint covers an entry.
@@ -92,12 +79,7 @@ impl<F: Files> Reader<F> {
             return Err(Error::NoSuchEntry { index, size });
         }
         let hashes = Tree::new(size, |tile| read_hashes(&self.files, tile)).inclusion(index)?;
-        Ok(Proof {
-            extra: None,
-            index,
-            hashes,
-            checkpoint: self.checkpoint.note().to_owned(),
-        })
+        Ok(Proof { extra: None, index, hashes, checkpoint: self.checkpoint.note().to_owned() })
     }
 }
 

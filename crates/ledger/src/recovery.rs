@@ -1,4 +1,5 @@
-//! Opening a ledger: what is on disk is checked, what a crash left unfinished is mended, and the rest refused.
+//! Opening a ledger: what is on disk is checked, what a crash left unfinished is mended, and the
+//! rest refused.
 
 use std::fmt;
 
@@ -63,11 +64,7 @@ impl fmt::Display for Recovery {
             )?;
         }
         if !self.rewritten.is_empty() {
-            write!(
-                f,
-                " Made again from the journal: {}.",
-                self.rewritten.join(", ")
-            )?;
+            write!(f, " Made again from the journal: {}.", self.rewritten.join(", "))?;
         }
         Ok(())
     }
@@ -80,26 +77,20 @@ impl<D: Disk> Ledger<D> {
         let verifier = read_vkey(&disk)?;
         let signer = read_key(&disk, &verifier)?;
 
-        let bytes = disk
-            .read(JOURNAL_FILE, MAX_JOURNAL_BYTES)
-            .map_err(|error| {
-                if error.kind() == std::io::ErrorKind::NotFound {
-                    Error::damaged(JOURNAL_FILE, "it is missing")
-                } else {
-                    Error::io("read", JOURNAL_FILE)(error)
-                }
-            })?;
+        let bytes = disk.read(JOURNAL_FILE, MAX_JOURNAL_BYTES).map_err(|error| {
+            if error.kind() == std::io::ErrorKind::NotFound {
+                Error::damaged(JOURNAL_FILE, "it is missing")
+            } else {
+                Error::io("read", JOURNAL_FILE)(error)
+            }
+        })?;
         let journal = Journal::read(&bytes, &verifier)?;
         let published = published_checkpoint(&disk, &verifier)?;
         refuse_a_short_journal(&journal, published.as_ref())?;
 
         let mut edge = Edge::from_full_tiles(journal.base, |tile| read_hashes(&disk, tile))?;
         let mut full_tiles = Vec::new();
-        let mut checkpoints = journal
-            .checkpoints
-            .iter()
-            .chain(&published)
-            .collect::<Vec<_>>();
+        let mut checkpoints = journal.checkpoints.iter().chain(&published).collect::<Vec<_>>();
         checkpoints.sort_by_key(|checkpoint| checkpoint.size());
         let mut checkpoints = checkpoints.into_iter().peekable();
         let mut entries = journal.entries.iter();
@@ -109,7 +100,8 @@ impl<D: Disk> Ledger<D> {
                 let root = if checkpoint.size() == edge.size() {
                     edge.root()
                 } else {
-                    // Only the published checkpoint can be older than the journal, after a power cut.
+                    // Only the published checkpoint can be older than the journal, after a power
+                    // cut.
                     old_root(&disk, checkpoint.size())?
                 };
                 if root != checkpoint.root() {
@@ -122,9 +114,7 @@ impl<D: Disk> Ledger<D> {
             });
         }
 
-        let last = journal
-            .last()
-            .ok_or_else(|| Error::damaged(JOURNAL_FILE, "it is empty"))?;
+        let last = journal.last().ok_or_else(|| Error::damaged(JOURNAL_FILE, "it is empty"))?;
         let mut ledger = Self {
             signer,
             edge,
@@ -147,8 +137,9 @@ impl<D: Disk> Ledger<D> {
         for entry in journal.entries {
             ledger.hold(entry);
         }
-        // What was read may have been in memory only, in the system's care; it must be durable before anything
-        // is built on it. If the disk refuses (it may be full), the first commit tries again.
+        // What was read may have been in memory only, in the system's care; it must be durable
+        // before anything is built on it. If the disk refuses (it may be full), the first commit
+        // tries again.
         let _ = ledger.catch_up();
         // A spare file that an interrupted write left is of no use to anyone.
         let _ = ledger.disk.remove(PENDING_FILE);
@@ -156,8 +147,8 @@ impl<D: Disk> Ledger<D> {
     }
 }
 
-/// The root of the tree over the first `size` entries, all of which lie in full bundles. Only full tiles are read:
-/// after a power cut a partial one may be torn.
+/// The root of the tree over the first `size` entries, all of which lie in full bundles. Only full
+/// tiles are read: after a power cut a partial one may be torn.
 fn old_root(files: &impl Files, size: u64) -> Result<Hash, Error> {
     let rest = size % TILE_WIDTH;
     let mut edge = Edge::from_full_tiles(size - rest, |tile| read_hashes(files, tile))?;
@@ -170,8 +161,8 @@ fn old_root(files: &impl Files, size: u64) -> Result<Hash, Error> {
     Ok(edge.root())
 }
 
-/// The newest checkpoint that was published, if the file is there and whole. After a power cut it may be
-/// neither, and is then made again.
+/// The newest checkpoint that was published, if the file is there and whole. After a power cut it
+/// may be neither, and is then made again.
 fn published_checkpoint(
     files: &impl Files,
     verifier: &Verifier,
@@ -182,16 +173,16 @@ fn published_checkpoint(
     Ok(note.and_then(|note| Checkpoint::verify(&note, verifier).ok()))
 }
 
-/// A checkpoint is published only after the journal is durable. A journal that ends before it has lost entries.
+/// A checkpoint is published only after the journal is durable. A journal that ends before it has
+/// lost entries.
 fn refuse_a_short_journal(journal: &Journal, published: Option<&Checkpoint>) -> Result<(), Error> {
     let Some(published) = published.filter(|published| published.size() > journal.size()) else {
         return Ok(());
     };
     let (covers, size) = (published.size(), journal.size());
     let tail = journal.tail.as_ref();
-    let why = tail.map_or_else(String::new, |tail| {
-        format!(": at byte {}, {}", tail.offset, tail.what)
-    });
+    let why =
+        tail.map_or_else(String::new, |tail| format!(": at byte {}, {}", tail.offset, tail.what));
     Err(Error::Damaged {
         file: JOURNAL_FILE.to_owned(),
         entry: tail.and_then(|tail| tail.entry).or(Some(size)),
@@ -221,29 +212,21 @@ fn contradiction(
 pub(crate) fn check_format(files: &impl Files) -> Result<(), Error> {
     let format = read_if_there(files, FORMAT_FILE, SMALL_FILE_BYTES)
         .map_err(Error::io("read", FORMAT_FILE))?
-        .ok_or(Error::NotALedger {
-            folder: "the folder".to_owned(),
-        })?;
+        .ok_or(Error::NotALedger { folder: "the folder".to_owned() })?;
     if format == FORMAT.as_bytes() {
         return Ok(());
     }
     let found = String::from_utf8_lossy(&format).trim_end().to_owned();
-    Err(Error::OtherFormat {
-        found,
-        expected: FORMAT.trim_end(),
-    })
+    Err(Error::OtherFormat { found, expected: FORMAT.trim_end() })
 }
 
 pub(crate) fn read_vkey(files: &impl Files) -> Result<Verifier, Error> {
     let vkey = read_if_there(files, VKEY_FILE, SMALL_FILE_BYTES)
         .map_err(Error::io("read", VKEY_FILE))?
         .ok_or_else(|| Error::damaged(VKEY_FILE, "it is missing"))?;
-    let vkey = str::from_utf8(&vkey)
-        .ok()
-        .and_then(|vkey| vkey.strip_suffix('\n'));
+    let vkey = str::from_utf8(&vkey).ok().and_then(|vkey| vkey.strip_suffix('\n'));
     let vkey = vkey.ok_or_else(|| Error::damaged(VKEY_FILE, "it is not one line of text"))?;
-    vkey.parse()
-        .map_err(|error| Error::damaged(VKEY_FILE, format!("{error}")))
+    vkey.parse().map_err(|error| Error::damaged(VKEY_FILE, format!("{error}")))
 }
 
 fn read_key(files: &impl Files, verifier: &Verifier) -> Result<Signer, Error> {
@@ -260,9 +243,8 @@ fn read_key(files: &impl Files, verifier: &Verifier) -> Result<Signer, Error> {
 
 /// The signer that the bytes of a key file make, if it is the one that the vkey belongs to.
 pub(crate) fn check_key(seed: &[u8], verifier: &Verifier) -> Result<Signer, &'static str> {
-    let seed: &[u8; 32] = seed
-        .try_into()
-        .map_err(|_| "it does not have the 32 bytes of a secret key")?;
+    let seed: &[u8; 32] =
+        seed.try_into().map_err(|_| "it does not have the 32 bytes of a secret key")?;
     Signer::new(verifier.name(), seed)
         .ok()
         .filter(|signer| signer.verifier() == *verifier)

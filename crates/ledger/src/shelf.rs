@@ -7,7 +7,8 @@ use crate::error::Error;
 use crate::hash::Hash;
 use crate::tile::{MAX_BUNDLE_BYTES, MAX_TILE_BYTES, Shelf, TILE_WIDTH, Tile, split_bundle};
 
-/// How often a missing tile is looked for again: between two looks a writer may have replaced it by a wider one.
+/// How often a missing tile is looked for again: between two looks a writer may have replaced it by
+/// a wider one.
 const LOOKS: usize = 3;
 
 /// The hashes of a tile, as many as its width says.
@@ -25,34 +26,25 @@ pub(crate) fn read_entries(files: &impl Files, tile: Tile) -> Result<Vec<Vec<u8>
     if rest > 0 || entries.len() != usize::from(found.width) {
         let entry = tile.index * TILE_WIDTH + entries.len() as u64;
         let what = format!("it should hold {} entries and does not", found.width);
-        return Err(Error::Damaged {
-            file: found.path(),
-            entry: Some(entry),
-            what,
-        });
+        return Err(Error::Damaged { file: found.path(), entry: Some(entry), what });
     }
-    Ok(entries
-        .into_iter()
-        .take(usize::from(tile.width))
-        .map(<[u8]>::to_vec)
-        .collect())
+    Ok(entries.into_iter().take(usize::from(tile.width)).map(<[u8]>::to_vec).collect())
 }
 
 /// Splits the bytes of a hash tile, which must be exactly those that its width asks for.
 pub(crate) fn hashes_in(tile: Tile, bytes: &[u8]) -> Result<Vec<Hash>, Error> {
-    Hash::row_from_bytes(bytes)
-        .filter(|row| row.len() == usize::from(tile.width))
-        .ok_or_else(|| {
+    Hash::row_from_bytes(bytes).filter(|row| row.len() == usize::from(tile.width)).ok_or_else(
+        || {
             let expected = usize::from(tile.width) * Hash::BYTES;
-            let what = format!(
-                "it has {} bytes where a tile of its width has {expected}",
-                bytes.len()
-            );
+            let what =
+                format!("it has {} bytes where a tile of its width has {expected}", bytes.len());
             Error::damaged(tile.path(), what)
-        })
+        },
+    )
 }
 
-/// The narrowest file that holds at least the slots asked for: this width, a wider partial one, or the full one.
+/// The narrowest file that holds at least the slots asked for: this width, a wider partial one, or
+/// the full one.
 fn read_at_least(files: &impl Files, tile: Tile) -> Result<(Tile, Vec<u8>), Error> {
     for _ in 0..LOOKS {
         for candidate in candidates(files, tile)? {
@@ -68,10 +60,7 @@ fn read_at_least(files: &impl Files, tile: Tile) -> Result<(Tile, Vec<u8>), Erro
 
 /// The files that may hold the slots of a tile, narrowest first.
 pub(crate) fn candidates(files: &impl Files, tile: Tile) -> Result<Vec<Tile>, Error> {
-    let full = Tile {
-        width: TILE_WIDTH as u16,
-        ..tile
-    };
+    let full = Tile { width: TILE_WIDTH as u16, ..tile };
     if tile.is_full() {
         return Ok(vec![full]);
     }

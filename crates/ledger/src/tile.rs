@@ -1,5 +1,5 @@
-//! Where a tree lies on disk: tiles of 256 hashes and bundles of 256 entries, by the C2SP specification
-//! [tlog-tiles](https://c2sp.org/tlog-tiles).
+//! Where a tree lies on disk: tiles of 256 hashes and bundles of 256 entries, by the C2SP
+//! specification [tlog-tiles](https://c2sp.org/tlog-tiles).
 
 use crate::hash::Hash;
 
@@ -32,14 +32,13 @@ impl Shelf {
     pub fn filled(self, size: u64) -> u64 {
         match self {
             Self::Entries | Self::Hashes(0) => size,
-            Self::Hashes(level) => size
-                .checked_shr(TILE_LEVELS * u32::from(level))
-                .unwrap_or(0),
+            Self::Hashes(level) => size.checked_shr(TILE_LEVELS * u32::from(level)).unwrap_or(0),
         }
     }
 }
 
-/// The place of one tile or entry bundle: what it holds, which one it is, and how many slots are filled.
+/// The place of one tile or entry bundle: what it holds, which one it is, and how many slots are
+/// filled.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Tile {
     /// Entries, or hashes of a level.
@@ -51,15 +50,12 @@ pub struct Tile {
 }
 
 impl Tile {
-    /// The tile `index` of a shelf, as wide as it is in a tree of `size` entries; `None` if empty there.
+    /// The tile `index` of a shelf, as wide as it is in a tree of `size` entries; `None` if empty
+    /// there.
     pub fn in_tree(shelf: Shelf, index: u64, size: u64) -> Option<Self> {
         let before = index.checked_mul(TILE_WIDTH)?;
         let width = shelf.filled(size).checked_sub(before)?.min(TILE_WIDTH) as u16;
-        (width > 0).then_some(Self {
-            shelf,
-            index,
-            width,
-        })
+        (width > 0).then_some(Self { shelf, index, width })
     }
 
     /// Whether all 256 slots are filled; such a tile never changes again.
@@ -95,7 +91,8 @@ impl Tile {
         format!("tile/{shelf}/{number}")
     }
 
-    /// Reads a path as [`Tile::path`] writes it; `None` for everything else, other spellings included.
+    /// Reads a path as [`Tile::path`] writes it; `None` for everything else, other spellings
+    /// included.
     pub fn parse(path: &str) -> Option<Self> {
         let (shelf, rest) = path.strip_prefix("tile/")?.split_once('/')?;
         let shelf = match shelf {
@@ -112,16 +109,10 @@ impl Tile {
             let digits = digits.parse::<u64>().ok().filter(|digits| *digits < 1000)?;
             index = index.checked_mul(1000)?.checked_add(digits)?;
         }
-        let tile = Self {
-            shelf,
-            index,
-            width,
-        };
-        // Writing it again settles every other rule: leading zeros, where an x stands, a width of 1 to 255.
-        (1..=256)
-            .contains(&width)
-            .then_some(tile)
-            .filter(|tile| tile.path() == path)
+        let tile = Self { shelf, index, width };
+        // Writing it again settles every other rule: leading zeros, where an x stands, a width of 1
+        // to 255.
+        (1..=256).contains(&width).then_some(tile).filter(|tile| tile.path() == path)
     }
 }
 
@@ -137,8 +128,8 @@ pub(crate) fn bundle<'a>(entries: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8>
     bytes
 }
 
-/// Splits an entry bundle into the entries that can be told apart, and the number of bytes left over
-/// after them, which is 0 in a whole bundle.
+/// Splits an entry bundle into the entries that can be told apart, and the number of bytes left
+/// over after them, which is 0 in a whole bundle.
 pub(crate) fn split_bundle(bytes: &[u8]) -> (Vec<&[u8]>, usize) {
     let mut entries = Vec::new();
     let mut rest = bytes;
@@ -160,49 +151,26 @@ mod tests {
     use super::*;
 
     fn hashes(level: u8, index: u64, width: u16) -> Tile {
-        Tile {
-            shelf: Shelf::Hashes(level),
-            index,
-            width,
-        }
+        Tile { shelf: Shelf::Hashes(level), index, width }
     }
 
     #[test]
     fn paths_are_those_of_the_specification() {
         assert_eq!(hashes(0, 1_234_067, 256).path(), "tile/0/x001/x234/067");
         assert_eq!(hashes(1, 0, 17).path(), "tile/1/000.p/17");
-        let entries = Tile {
-            shelf: Shelf::Entries,
-            index: 273,
-            width: 112,
-        };
+        let entries = Tile { shelf: Shelf::Entries, index: 273, width: 112 };
         assert_eq!(entries.path(), "tile/entries/273.p/112");
     }
 
     #[test]
     fn a_tree_of_70_000_has_the_tiles_that_the_specification_counts() {
         let size = 70_000;
-        assert_eq!(
-            Tile::in_tree(Shelf::Hashes(0), 272, size),
-            Some(hashes(0, 272, 256))
-        );
-        assert_eq!(
-            Tile::in_tree(Shelf::Hashes(0), 273, size),
-            Some(hashes(0, 273, 112))
-        );
+        assert_eq!(Tile::in_tree(Shelf::Hashes(0), 272, size), Some(hashes(0, 272, 256)));
+        assert_eq!(Tile::in_tree(Shelf::Hashes(0), 273, size), Some(hashes(0, 273, 112)));
         assert_eq!(Tile::in_tree(Shelf::Hashes(0), 274, size), None);
-        assert_eq!(
-            Tile::in_tree(Shelf::Hashes(1), 0, size),
-            Some(hashes(1, 0, 256))
-        );
-        assert_eq!(
-            Tile::in_tree(Shelf::Hashes(1), 1, size),
-            Some(hashes(1, 1, 17))
-        );
-        assert_eq!(
-            Tile::in_tree(Shelf::Hashes(2), 0, size),
-            Some(hashes(2, 0, 1))
-        );
+        assert_eq!(Tile::in_tree(Shelf::Hashes(1), 0, size), Some(hashes(1, 0, 256)));
+        assert_eq!(Tile::in_tree(Shelf::Hashes(1), 1, size), Some(hashes(1, 1, 17)));
+        assert_eq!(Tile::in_tree(Shelf::Hashes(2), 0, size), Some(hashes(2, 0, 1)));
         assert_eq!(Tile::in_tree(Shelf::Hashes(3), 0, size), None);
     }
 

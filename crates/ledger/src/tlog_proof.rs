@@ -1,6 +1,6 @@
 //! One entry's proof in one small text, by the C2SP specification
-//! [tlog-proof](https://c2sp.org/tlog-proof): whoever has the entry, the text and the log's key can check
-//! without a network that the log held the entry.
+//! [tlog-proof](https://c2sp.org/tlog-proof): whoever has the entry, the text and the log's key can
+//! check without a network that the log held the entry.
 
 use std::fmt;
 use std::str::FromStr;
@@ -19,11 +19,12 @@ pub const PROOF_EXTENSION: &str = ".tlog-proof";
 
 const FIRST_LINE: &str = "c2sp.org/tlog-proof@v1";
 
-/// The most bytes of a proof that are read: the checkpoint, 64 hashes, and as much again for extra data.
+/// The most bytes of a proof that are read: the checkpoint, 64 hashes, and as much again for extra
+/// data.
 pub(crate) const MAX_PROOF_BYTES: usize = 2 * MAX_CHECKPOINT_BYTES;
 
-/// That an entry is in the log: where it stands, the hashes from it to the root, and the checkpoint that
-/// signs the root. Displays and parses as the text of a `.tlog-proof` file.
+/// That an entry is in the log: where it stands, the hashes from it to the root, and the checkpoint
+/// that signs the root. Displays and parses as the text of a `.tlog-proof` file.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Proof {
     /// Data that travels with the proof and is not authenticated by it.
@@ -37,7 +38,8 @@ pub struct Proof {
 }
 
 impl Proof {
-    /// Checks that the entry with this leaf hash is in the log, and hands back the checkpoint that says so.
+    /// Checks that the entry with this leaf hash is in the log, and hands back the checkpoint that
+    /// says so.
     pub fn verify(&self, leaf: Hash, verifier: &Verifier) -> Result<Checkpoint, FormatError> {
         let checkpoint = Checkpoint::verify(&self.checkpoint, verifier)?;
         let (size, root) = (checkpoint.size(), checkpoint.root());
@@ -56,9 +58,7 @@ impl fmt::Display for Proof {
             writeln!(f, "extra {}", STANDARD.encode(extra))?;
         }
         writeln!(f, "index {}", self.index)?;
-        self.hashes
-            .iter()
-            .try_for_each(|hash| writeln!(f, "{hash}"))?;
+        self.hashes.iter().try_for_each(|hash| writeln!(f, "{hash}"))?;
         write!(f, "\n{}", self.checkpoint)
     }
 }
@@ -66,43 +66,29 @@ impl fmt::Display for Proof {
 impl FromStr for Proof {
     type Err = FormatError;
 
-    /// Reads a proof in its one valid spelling. Neither the hashes nor the checkpoint's signatures are
-    /// checked by this: see [`Proof::verify`].
+    /// Reads a proof in its one valid spelling. Neither the hashes nor the checkpoint's signatures
+    /// are checked by this: see [`Proof::verify`].
     fn from_str(text: &str) -> Result<Self, FormatError> {
         if text.len() > MAX_PROOF_BYTES {
-            return Err(FormatError::TooLong {
-                bytes: text.len(),
-                limit: MAX_PROOF_BYTES,
-            });
+            return Err(FormatError::TooLong { bytes: text.len(), limit: MAX_PROOF_BYTES });
         }
         let Some((proof, checkpoint)) = text.split_once("\n\n") else {
-            return Err(FormatError::Whole(
-                "a proof, an empty line and a checkpoint",
-            ));
+            return Err(FormatError::Whole("a proof, an empty line and a checkpoint"));
         };
         let wrong = |line, expected| FormatError::Line { line, expected };
         let mut lines = proof.split('\n').zip(1..).peekable();
         if lines.next().is_none_or(|(line, _)| line != FIRST_LINE) {
             return Err(wrong(1, "\"c2sp.org/tlog-proof@v1\""));
         }
-        let extra = match lines
-            .peek()
-            .and_then(|(line, _)| line.strip_prefix("extra "))
-        {
+        let extra = match lines.peek().and_then(|(line, _)| line.strip_prefix("extra ")) {
             None => None,
             Some(extra) => {
                 lines.next();
-                Some(
-                    STANDARD
-                        .decode(extra)
-                        .map_err(|_| wrong(2, "\"extra\" and base64"))?,
-                )
+                Some(STANDARD.decode(extra).map_err(|_| wrong(2, "\"extra\" and base64"))?)
             }
         };
         let at = lines.peek().map_or(2, |(_, number)| *number);
-        let index = lines
-            .next()
-            .and_then(|(line, _)| decimal(line.strip_prefix("index ")?));
+        let index = lines.next().and_then(|(line, _)| decimal(line.strip_prefix("index ")?));
         let index = index.ok_or(wrong(at, "\"index\" and a number without leading zeros"))?;
         let mut hashes = Vec::new();
         for (line, number) in lines {
@@ -112,12 +98,7 @@ impl FromStr for Proof {
             let hash = Hash::from_base64(line);
             hashes.push(hash.ok_or(wrong(number, "a hash, 32 bytes in base64"))?);
         }
-        Ok(Self {
-            extra,
-            index,
-            hashes,
-            checkpoint: checkpoint.to_owned(),
-        })
+        Ok(Self { extra, index, hashes, checkpoint: checkpoint.to_owned() })
     }
 }
 
@@ -133,12 +114,7 @@ mod tests {
         let (left, right) = (Hash::of_leaf(b"left"), Hash::of_leaf(b"right"));
         let checkpoint = Checkpoint::sign(2, Hash::of_node(&left, &right), &signer).unwrap();
         let checkpoint = checkpoint.note().to_owned();
-        let proof = Proof {
-            extra: None,
-            index: 1,
-            hashes: vec![left],
-            checkpoint,
-        };
+        let proof = Proof { extra: None, index: 1, hashes: vec![left], checkpoint };
         (proof, right, signer.verifier())
     }
 
@@ -146,14 +122,8 @@ mod tests {
     fn a_proof_is_the_text_that_the_specification_shows() {
         let (proof, leaf, verifier) = proof();
         let text = proof.to_string();
-        assert!(
-            text.starts_with("c2sp.org/tlog-proof@v1\nindex 1\n"),
-            "{text}"
-        );
-        assert!(
-            text.ends_with(&format!("\n\n{}", proof.checkpoint)),
-            "{text}"
-        );
+        assert!(text.starts_with("c2sp.org/tlog-proof@v1\nindex 1\n"), "{text}");
+        assert!(text.ends_with(&format!("\n\n{}", proof.checkpoint)), "{text}");
         let read: Proof = text.parse().unwrap();
         assert_eq!(read, proof);
         assert_eq!(read.verify(leaf, &verifier).unwrap().size(), 2);
@@ -171,9 +141,7 @@ mod tests {
     #[test]
     fn a_proof_of_another_entry_fails() {
         let (proof, _, verifier) = proof();
-        let error = proof
-            .verify(Hash::of_leaf(b"other"), &verifier)
-            .unwrap_err();
+        let error = proof.verify(Hash::of_leaf(b"other"), &verifier).unwrap_err();
         assert_eq!(error, FormatError::ProofFails { index: 1 });
     }
 

@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use crate::hash::{Hash, split};
 use crate::tile::{Shelf, TILE_LEVELS, TILE_WIDTH, Tile};
 
-/// The right edge of a tree: at each level, the hashes of the one tile that is not full yet. It is all
-/// that is needed to add leaves and to know the root, whatever the size: at most 255 hashes a level.
+/// The right edge of a tree: at each level, the hashes of the one tile that is not full yet. It is
+/// all that is needed to add leaves and to know the root, whatever the size: at most 255 hashes a
+/// level.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub(crate) struct Edge {
     size: u64,
@@ -16,16 +17,13 @@ pub(crate) struct Edge {
 }
 
 impl Edge {
-    /// Rebuilds the edge of a tree whose size is a multiple of 256 from its full tiles, which `full_tile`
-    /// hands out by level and index.
+    /// Rebuilds the edge of a tree whose size is a multiple of 256 from its full tiles, which
+    /// `full_tile` hands out by level and index.
     pub(crate) fn from_full_tiles<E>(
         size: u64,
         mut full_tile: impl FnMut(Tile) -> Result<Vec<Hash>, E>,
     ) -> Result<Self, E> {
-        debug_assert!(
-            size.is_multiple_of(TILE_WIDTH),
-            "only full bundles leave full tiles alone"
-        );
+        debug_assert!(size.is_multiple_of(TILE_WIDTH), "only full bundles leave full tiles alone");
         let mut levels = Vec::new();
         let mut level = 0_u8;
         while Shelf::Hashes(level).filled(size) > 0 {
@@ -35,11 +33,7 @@ impl Edge {
             for below in first..filled {
                 // At level 0 nothing is partial, so there is a level below whenever this loop runs.
                 let shelf = Shelf::Hashes(level.saturating_sub(1));
-                let tile = Tile {
-                    shelf,
-                    index: below,
-                    width: TILE_WIDTH as u16,
-                };
+                let tile = Tile { shelf, index: below, width: TILE_WIDTH as u16 };
                 hashes.push(Hash::of_row(&full_tile(tile)?));
             }
             levels.push(hashes);
@@ -52,11 +46,10 @@ impl Edge {
         self.size
     }
 
-    /// The hashes of the tile at the right edge of a level; empty where the level ends in a full tile.
+    /// The hashes of the tile at the right edge of a level; empty where the level ends in a full
+    /// tile.
     pub(crate) fn level(&self, level: u8) -> &[Hash] {
-        self.levels
-            .get(usize::from(level))
-            .map_or(&[], Vec::as_slice)
+        self.levels.get(usize::from(level)).map_or(&[], Vec::as_slice)
     }
 
     /// How many levels of tiles the tree has begun.
@@ -80,14 +73,7 @@ impl Edge {
                 carry = Some(Hash::of_row(&full));
                 let shelf = Shelf::Hashes(level as u8);
                 let index = shelf.filled(self.size) / TILE_WIDTH - 1;
-                filled(
-                    Tile {
-                        shelf,
-                        index,
-                        width: TILE_WIDTH as u16,
-                    },
-                    full,
-                );
+                filled(Tile { shelf, index, width: TILE_WIDTH as u16 }, full);
             }
             level += 1;
         }
@@ -95,7 +81,8 @@ impl Edge {
 
     /// The root of the whole tree.
     pub(crate) fn root(&self) -> Hash {
-        // From the leaves up: what a level leaves unfinished is the last, unfinished node of the next one.
+        // From the leaves up: what a level leaves unfinished is the last, unfinished node of the
+        // next one.
         let mut unfinished: Option<Hash> = None;
         for hashes in &self.levels {
             let mut row = hashes.clone();
@@ -106,7 +93,8 @@ impl Edge {
     }
 }
 
-/// A tree of a given size whose hashes are read from tiles as they are needed. Each tile is asked for once.
+/// A tree of a given size whose hashes are read from tiles as they are needed. Each tile is asked
+/// for once.
 pub(crate) struct Tree<R> {
     size: u64,
     read: R,
@@ -119,25 +107,17 @@ where
 {
     /// A tree of `size` leaves. `read` returns at least as many hashes as the tile's width says.
     pub(crate) fn new(size: u64, read: R) -> Self {
-        Self {
-            size,
-            read,
-            tiles: BTreeMap::new(),
-        }
+        Self { size, read, tiles: BTreeMap::new() }
     }
 
     /// The root of the tree.
     #[cfg(test)]
     pub(crate) fn root(&mut self) -> Result<Hash, E> {
-        if self.size == 0 {
-            Ok(Hash::EMPTY_ROOT)
-        } else {
-            self.range(0, self.size)
-        }
+        if self.size == 0 { Ok(Hash::EMPTY_ROOT) } else { self.range(0, self.size) }
     }
 
-    /// The hashes that lead from leaf `index` to the root (RFC 6962, section 2.1.1), the leaf's sibling
-    /// first. `index` is below the size.
+    /// The hashes that lead from leaf `index` to the root (RFC 6962, section 2.1.1), the leaf's
+    /// sibling first. `index` is below the size.
     pub(crate) fn inclusion(&mut self, index: u64) -> Result<Vec<Hash>, E> {
         debug_assert!(index < self.size);
         let (mut start, mut end) = (0, self.size);
@@ -156,8 +136,8 @@ where
         Ok(path)
     }
 
-    /// The hashes that show the tree of the first `old` leaves to be the beginning of this one (RFC 6962,
-    /// section 2.1.2). Empty if `old` is 0 or the size itself; `old` is not above the size.
+    /// The hashes that show the tree of the first `old` leaves to be the beginning of this one (RFC
+    /// 6962, section 2.1.2). Empty if `old` is 0 or the size itself; `old` is not above the size.
     pub(crate) fn consistency(&mut self, old: u64) -> Result<Vec<Hash>, E> {
         debug_assert!(old <= self.size);
         if old == 0 || old == self.size {
@@ -220,9 +200,7 @@ mod tests {
     use super::*;
 
     fn leaves(size: u64) -> Vec<Hash> {
-        (0..size)
-            .map(|index| Hash::of_leaf(&index.to_be_bytes()))
-            .collect()
+        (0..size).map(|index| Hash::of_leaf(&index.to_be_bytes())).collect()
     }
 
     /// All tiles of a tree, made by pushing leaf after leaf.
@@ -246,9 +224,7 @@ mod tests {
         size: u64,
         tiles: &BTreeMap<(Shelf, u64), Vec<Hash>>,
     ) -> Tree<impl FnMut(Tile) -> Result<Vec<Hash>, Infallible> + '_> {
-        Tree::new(size, move |tile| {
-            Ok(tiles[&(tile.shelf, tile.index)].clone())
-        })
+        Tree::new(size, move |tile| Ok(tiles[&(tile.shelf, tile.index)].clone()))
     }
 
     proptest! {

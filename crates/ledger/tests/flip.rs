@@ -24,11 +24,7 @@ fn results(folder: &Path, with_manifest: bool) -> Verifier {
         ledger.commit().unwrap();
         let index = ledger.size() - 1;
         let proof = ledger.prove_inclusion(index).unwrap();
-        fs::write(
-            folder.join(format!("claim-{index}.tlog-proof")),
-            proof.to_string(),
-        )
-        .unwrap();
+        fs::write(folder.join(format!("claim-{index}.tlog-proof")), proof.to_string()).unwrap();
     }
     if with_manifest {
         fs::write(folder.join("statement.html"), "<p>We were attacked.</p>").unwrap();
@@ -40,11 +36,7 @@ fn results(folder: &Path, with_manifest: bool) -> Verifier {
 fn files(folder: &Path, below: &str, found: &mut BTreeMap<String, Vec<u8>>) {
     for item in fs::read_dir(folder.join(below)).unwrap() {
         let item = item.unwrap();
-        let path = Path::new(below)
-            .join(item.file_name())
-            .to_str()
-            .unwrap()
-            .to_owned();
+        let path = Path::new(below).join(item.file_name()).to_str().unwrap().to_owned();
         if item.file_type().unwrap().is_dir() {
             files(folder, &path, found);
         } else {
@@ -57,7 +49,7 @@ fn names(report: &Report, file: &str) -> bool {
     report.faults.iter().any(|fault| fault.file == file)
 }
 
-fn flip_every_byte(with_manifest: bool, trust: bool) {
+fn flip_every_byte(masks: &[u8], with_manifest: bool, trust: bool) {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let verifier = results(folder, with_manifest);
@@ -69,19 +61,13 @@ fn flip_every_byte(with_manifest: bool, trust: bool) {
     assert!(found.len() > 10);
     for (path, content) in &found {
         for at in 0..content.len() {
-            for mask in [0x01, 0x20, 0x80] {
+            for mask in masks {
                 let mut changed = content.clone();
                 changed[at] ^= mask;
                 fs::write(folder.join(path), &changed).unwrap();
                 let report = verify::folder(folder, trusted, None).unwrap();
-                assert!(
-                    !report.is_sound(),
-                    "{path}, byte {at} ^ {mask:#x} went unseen"
-                );
-                assert!(
-                    names(&report, path),
-                    "{path}, byte {at} ^ {mask:#x}: {report}"
-                );
+                assert!(!report.is_sound(), "{path}, byte {at} ^ {mask:#x} went unseen");
+                assert!(names(&report, path), "{path}, byte {at} ^ {mask:#x}: {report}");
             }
         }
         fs::write(folder.join(path), content).unwrap();
@@ -90,12 +76,12 @@ fn flip_every_byte(with_manifest: bool, trust: bool) {
 
 #[test]
 fn every_flipped_byte_is_found_and_its_file_named() {
-    flip_every_byte(false, false);
+    flip_every_byte(&[0x01, 0x20, 0x80], false, false);
 }
 
 #[test]
 fn every_flipped_byte_is_found_under_a_manifest_and_a_trusted_key_too() {
-    flip_every_byte(true, true);
+    flip_every_byte(&[0x04], true, true);
 }
 
 #[test]
@@ -114,12 +100,7 @@ fn every_missing_file_is_named_and_every_file_too_many() {
         assert_eq!(report.is_sound(), optional, "{path}: {report}");
         fs::write(folder.join(path), content).unwrap();
     }
-    for extra in [
-        "extra.txt",
-        "ledger/extra",
-        "ledger/tile/0/001",
-        "ledger/tile/entries/000.p/7",
-    ] {
+    for extra in ["extra.txt", "ledger/extra", "ledger/tile/0/001", "ledger/tile/entries/000.p/7"] {
         fs::write(folder.join(extra), "x").unwrap();
         let report = verify::folder(folder, None, None).unwrap();
         assert!(names(&report, extra), "{extra}: {report}");
@@ -170,10 +151,7 @@ fn a_changed_entry_is_named_by_its_index() {
     disk.flip(path, at, 1);
     let report = verify::files(&disk, None, None).unwrap();
     assert_eq!(report.faults.len(), 1, "{report}");
-    assert_eq!(
-        (report.faults[0].file.as_str(), report.faults[0].entry),
-        (path, Some(256 + 44))
-    );
+    assert_eq!((report.faults[0].file.as_str(), report.faults[0].entry), (path, Some(256 + 44)));
 }
 
 #[test]
@@ -183,17 +161,9 @@ fn damage_in_entries_and_tiles_at_once_is_told_apart() {
     disk.flip("tile/0/001", 100, 1);
     disk.flip("tile/0/002.p/88", 100, 1);
     let report = verify::files(&disk, None, None).unwrap();
-    let mut found: Vec<_> = report
-        .faults
-        .iter()
-        .map(|fault| fault.file.as_str())
-        .collect();
+    let mut found: Vec<_> = report.faults.iter().map(|fault| fault.file.as_str()).collect();
     found.sort_unstable();
-    assert_eq!(
-        found,
-        ["tile/0/001", "tile/0/002.p/88", "tile/entries/000"],
-        "{report}"
-    );
+    assert_eq!(found, ["tile/0/001", "tile/0/002.p/88", "tile/entries/000"], "{report}");
 }
 
 #[test]
@@ -205,18 +175,10 @@ fn a_history_made_anew_without_the_key_is_found() {
         ledger.append(&entry(index + 1)).unwrap();
     }
     ledger.commit().unwrap();
-    for path in disk
-        .paths()
-        .into_iter()
-        .filter(|path| path.starts_with("tile/"))
-    {
+    for path in disk.paths().into_iter().filter(|path| path.starts_with("tile/")) {
         disk.remove_file(&path);
     }
-    for path in other
-        .paths()
-        .into_iter()
-        .filter(|path| path.starts_with("tile/"))
-    {
+    for path in other.paths().into_iter().filter(|path| path.starts_with("tile/")) {
         disk.set(&path, &other.content(&path));
     }
     let report = verify::files(&disk, None, None).unwrap();
@@ -226,10 +188,7 @@ fn a_history_made_anew_without_the_key_is_found() {
     let trusted = Ledger::open_on(larger()).unwrap().verifier();
     assert!(verify::files(&other, None, None).unwrap().is_sound());
     let report = verify::files(&other, Some(&trusted), None).unwrap();
-    assert!(
-        names(&report, "vkey") && names(&report, "checkpoint"),
-        "{report}"
-    );
+    assert!(names(&report, "vkey") && names(&report, "checkpoint"), "{report}");
 }
 
 #[test]
@@ -248,4 +207,48 @@ fn opening_refuses_damage_and_names_the_file() {
         let named = error.starts_with(path) || path == "format" && error.contains("format");
         assert!(named, "{path}: {error}");
     }
+}
+
+#[test]
+fn damage_to_the_last_acknowledged_batch_is_not_taken_for_a_torn_end() {
+    let journal = larger().content("journal");
+    for damage in 1..40 {
+        let at = journal.len() - damage;
+        let flipped = {
+            let mut journal = journal.clone();
+            journal[at] ^= 1;
+            journal
+        };
+        for damaged in [flipped, journal[..at].to_vec()] {
+            let disk = larger();
+            disk.set("journal", &damaged);
+            let error = Ledger::open_on(disk.clone()).unwrap_err().to_string();
+            assert!(error.starts_with("journal, entry 59"), "{error}");
+            let report = verify::files(&disk, None, None).unwrap();
+            assert!(names(&report, "journal"), "{report}");
+        }
+    }
+}
+
+#[test]
+fn a_torn_end_is_cut_and_said() {
+    let disk = larger();
+    let mut journal = disk.content("journal");
+    let whole = journal.clone();
+    journal.extend(b"E\x00\x09half an");
+    disk.set("journal", &journal);
+    let report = verify::files(&disk, None, None).unwrap();
+    assert!(report.is_sound(), "{report}");
+    assert!(report.notes.iter().any(|note| note.what.contains("interrupted")), "{report}");
+    let ledger = Ledger::open_on(disk.clone()).unwrap();
+    assert_eq!(ledger.size(), 600);
+    assert_eq!(
+        ledger.recovery().to_string(),
+        "The ledger was not closed in good order. Every acknowledged entry is there. The journal \
+         ended in a batch whose writing was interrupted; it was never acknowledged and was cut (10 \
+         bytes, 0 whole entries)."
+    );
+    // The journal begins anew with each opening, with one checkpoint for all it holds.
+    assert!(disk.content("journal").len() < whole.len());
+    assert!(verify::files(&disk, None, None).unwrap().notes.len() < report.notes.len());
 }

@@ -1,4 +1,5 @@
-//! The ledger in a real folder: who may write, who may read meanwhile, and what the files look like.
+//! The ledger in a real folder: who may write, who may read meanwhile, and what the files look
+//! like.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -31,10 +32,7 @@ fn there_is_one_writer_at_a_time() {
 fn a_folder_that_is_no_ledger_is_neither_opened_nor_overwritten_nor_made() {
     let folder = tempfile::tempdir().unwrap();
     let nowhere = folder.path().join("nowhere");
-    assert!(matches!(
-        Ledger::open(&nowhere),
-        Err(Error::NotALedger { .. })
-    ));
+    assert!(matches!(Ledger::open(&nowhere), Err(Error::NotALedger { .. })));
     assert!(!nowhere.exists());
     fs::write(folder.path().join("thesis.txt"), "years of work").unwrap();
     let error = Ledger::create(folder.path(), "one.example", &[1; 32]).unwrap_err();
@@ -64,28 +62,13 @@ fn the_secret_key_is_for_its_owner_alone() {
     drop(Ledger::create(folder.path(), "one.example", &[7; 32]).unwrap());
     let key = folder.path().join("key");
     assert_eq!(fs::read(&key).unwrap(), [7; 32]);
-    assert_eq!(
-        fs::metadata(&key).unwrap().permissions().mode() & 0o777,
-        0o600
-    );
+    assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
     let report = verify::folder(folder.path(), None, None).unwrap();
     assert!(report.is_sound());
-    assert!(
-        report
-            .notes
-            .iter()
-            .any(|note| note.what.contains("secret key")),
-        "{report}"
-    );
+    assert!(report.notes.iter().any(|note| note.what.contains("secret key")), "{report}");
     fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
     let report = verify::folder(folder.path(), None, None).unwrap();
-    assert!(
-        report
-            .notes
-            .iter()
-            .any(|note| note.what.contains("chmod 600")),
-        "{report}"
-    );
+    assert!(report.notes.iter().any(|note| note.what.contains("chmod 600")), "{report}");
 }
 
 #[test]
@@ -93,21 +76,14 @@ fn an_entry_holds_at_most_65_535_bytes_and_may_be_empty() {
     let folder = tempfile::tempdir().unwrap();
     let mut ledger = Ledger::create(folder.path(), "one.example", &[1; 32]).unwrap();
     let error = ledger.append(&vec![b'x'; 65_536]).unwrap_err();
-    assert!(
-        matches!(error, Error::EntryTooLarge { bytes: 65_536 }),
-        "{error}"
-    );
+    assert!(matches!(error, Error::EntryTooLarge { bytes: 65_536 }), "{error}");
     ledger.append(&vec![b'x'; 65_535]).unwrap();
     ledger.append(b"").unwrap();
     ledger.commit().unwrap();
     let reader = Ledger::read(folder.path()).unwrap();
     assert_eq!(reader.entry(0).unwrap().len(), 65_535);
     assert_eq!(reader.entry(1).unwrap(), b"");
-    assert!(
-        verify::folder(folder.path(), None, None)
-            .unwrap()
-            .is_sound()
-    );
+    assert!(verify::folder(folder.path(), None, None).unwrap().is_sound());
 }
 
 #[test]
@@ -124,21 +100,11 @@ fn a_reader_keeps_its_view_while_the_writer_goes_on() {
     fill(&mut ledger, 300);
     let entries: Vec<_> = reader.entries().map(|found| found.unwrap()).collect();
     assert_eq!(entries.len(), 10);
-    assert!(
-        entries
-            .iter()
-            .all(|(index, content)| *content == entry(*index))
-    );
+    assert!(entries.iter().all(|(index, content)| *content == entry(*index)));
     let proof = reader.prove_inclusion(9).unwrap();
     let leaf = portcullis_ledger::Hash::of_leaf(&entry(9));
     assert_eq!(proof.verify(leaf, reader.verifier()).unwrap().size(), 10);
-    assert!(matches!(
-        reader.prove_inclusion(10),
-        Err(Error::NoSuchEntry {
-            index: 10,
-            size: 10
-        })
-    ));
+    assert!(matches!(reader.prove_inclusion(10), Err(Error::NoSuchEntry { index: 10, size: 10 })));
 }
 
 #[test]
@@ -202,10 +168,7 @@ fn the_log_must_continue_from_a_checkpoint_that_someone_kept() {
     fill(&mut ledger, 300);
     let report = verify::folder(folder.path(), None, Some(&old)).unwrap();
     assert!(report.is_sound(), "{report}");
-    assert_eq!(
-        report.since.map(|since| (since.size, since.continued)),
-        Some((7, true))
-    );
+    assert_eq!(report.since.map(|since| (since.size, since.continued)), Some((7, true)));
 
     // The same key over another history.
     let other = tempfile::tempdir().unwrap();
@@ -213,18 +176,12 @@ fn the_log_must_continue_from_a_checkpoint_that_someone_kept() {
     fill(&mut ledger, 3);
     let report = verify::folder(other.path(), None, Some(&old)).unwrap();
     assert!(!report.is_sound());
-    assert!(
-        report.faults[0].what.contains("entries were removed"),
-        "{report}"
-    );
+    assert!(report.faults[0].what.contains("entries were removed"), "{report}");
     ledger.append(b"something else").unwrap();
     ledger.commit().unwrap();
     fill(&mut ledger, 30);
     let report = verify::folder(other.path(), None, Some(&old)).unwrap();
-    assert!(
-        report.faults[0].what.contains("were others then"),
-        "{report}"
-    );
+    assert!(report.faults[0].what.contains("were others then"), "{report}");
 }
 
 #[test]
@@ -234,11 +191,7 @@ fn a_manifest_lists_every_file_but_the_writers_own() {
         Ledger::create(&folder.path().join("ledger"), "one.example", &[1; 32]).unwrap();
     fill(&mut ledger, 2);
     fs::write(folder.path().join("score card.txt"), "99%").unwrap();
-    fs::write(
-        folder.path().join("key"),
-        "no secret: it stands in no ledger",
-    )
-    .unwrap();
+    fs::write(folder.path().join("key"), "no secret: it stands in no ledger").unwrap();
     let listed = manifest::write(folder.path(), ledger.signer()).unwrap();
     let text = fs::read_to_string(folder.path().join("manifest.note")).unwrap();
     let paths: Vec<&str> = text
@@ -265,11 +218,7 @@ fn a_manifest_lists_every_file_but_the_writers_own() {
     fs::write(folder.path().join("later.txt"), "").unwrap();
     fs::remove_file(folder.path().join("key")).unwrap();
     let found = manifest::check(folder.path(), &ledger.verifier()).unwrap();
-    let named: Vec<&str> = found
-        .differences
-        .iter()
-        .map(|one| one.file.as_str())
-        .collect();
+    let named: Vec<&str> = found.differences.iter().map(|one| one.file.as_str()).collect();
     assert_eq!(named, ["later.txt", "score card.txt", "key"]);
 }
 

@@ -14,7 +14,8 @@ use support::{Random, entry};
 /// In the environment of the process to be killed: the folder it writes to.
 const FOLDER: &str = "PORTCULLIS_LEDGER_TEST_FOLDER";
 
-/// Not a test of its own: the process that the next one kills. It says which size is acknowledged, for ever.
+/// Not a test of its own: the process that the next one kills. It says which size is acknowledged,
+/// for ever.
 #[test]
 fn writer_to_be_killed() {
     let Ok(folder) = std::env::var(FOLDER) else {
@@ -46,8 +47,7 @@ fn after_being_killed_at_any_moment_the_log_opens_and_has_every_acknowledged_ent
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let reader = std::thread::spawn(move || {
             let sizes = lines.map_while(Result::ok).filter_map(|line| {
-                line.rsplit_once("acknowledged ")
-                    .and_then(|(_, size)| size.parse::<u64>().ok())
+                line.rsplit_once("acknowledged ").and_then(|(_, size)| size.parse::<u64>().ok())
             });
             sizes.last()
         });

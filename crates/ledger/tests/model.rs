@@ -29,7 +29,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
     #[test]
     fn whatever_happens_in_whatever_order_the_acknowledged_entries_are_there(
         steps in prop::collection::vec(step(), 1..25),

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use portcullis_drill::Target;
 use portcullis_ledger::Verifier;
 use portcullis_model::{OriginConfig, parse_origin};
 
@@ -87,12 +88,21 @@ pub struct DrillArguments {
     /// The seed of its traffic: the same seed sends the same requests.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// The folder for the results; must not hold results already.
-    #[arg(long, value_name = "FOLDER", default_value = "drill-results")]
-    pub out: PathBuf,
-    /// Rehearse only against this address (loopback alone), which is up already.
-    #[arg(long, value_name = "URL")]
-    pub target: Option<String>,
+    /// The folder for the results, which must not exist yet; else a new one under
+    /// `drill-results`.
+    #[arg(long, value_name = "FOLDER")]
+    pub out: Option<PathBuf>,
+    /// Rehearse with this gate of yours, which is up already on loopback, instead of one with the
+    /// demonstration's configuration.
+    #[arg(long, value_name = "ADDRESS", value_parser = Target::parse, requires = "origin_port")]
+    pub target: Option<Target>,
+    /// The port on 127.0.0.1 where your gate expects its origin: the demonstration site will be
+    /// there.
+    #[arg(long, value_name = "PORT", requires = "target")]
+    pub origin_port: Option<u16>,
+    /// The folder of your gate's ledger.
+    #[arg(long, value_name = "FOLDER", requires = "target")]
+    pub ledger: Option<PathBuf>,
     /// Print the score card in JSON.
     #[arg(long)]
     pub json: bool,

@@ -3,9 +3,12 @@
 mod check;
 mod cli;
 mod control_loop;
+mod drill;
+mod evidence;
 mod memory;
 mod pages;
 mod recorder;
+mod replay;
 mod run;
 
 use std::process::ExitCode;
@@ -23,7 +26,13 @@ fn main() -> ExitCode {
     let answer = match cli.command {
         cli::Command::Run(arguments) => run::run(&arguments),
         cli::Command::Check(arguments) => check::check(&arguments),
-        _ => Err(anyhow::anyhow!("not wired yet")),
+        cli::Command::Drill(arguments) => drill::drill(&arguments),
+        cli::Command::Replay(arguments) => replay::replay(&arguments),
+        cli::Command::Incident(arguments) => evidence::incident(&arguments),
+        cli::Command::Statement(arguments) => evidence::statement(&arguments),
+        cli::Command::Report(arguments) => evidence::report(&arguments),
+        cli::Command::Receipt(arguments) => evidence::receipt(&arguments),
+        cli::Command::Verify(arguments) => evidence::verify(&arguments),
     };
     match answer {
         Ok(true) => ExitCode::SUCCESS,

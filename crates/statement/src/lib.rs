@@ -1,1 +1,25 @@
 //! Claims, findings, and the checker of press statements.
+//!
+//! [`build`] turns an incident into a [`Statement`]: what a spokesperson would like to say, split
+//! into claims, each with what the ledger says to it, the figures behind, and the nearest wording
+//! that they support. [`check`] reads a text that somebody wrote and says the same of each of its
+//! sentences.
+//!
+//! A claim is `supported` only by events that are recorded: without them it is `not shown`.
+//! Nothing here reads a clock or a file, decides by a floating-point number, or names an actor.
+
+mod check;
+mod claim;
+mod claims;
+mod finding;
+mod html;
+mod statement;
+mod text;
+
+pub use check::{
+    Check, CheckError, Checked, Recognised, RefusedWords, Stance, TEXT_BYTES, Verdict, check,
+};
+pub use claim::{Claim, ClaimKind};
+pub use claims::assess;
+pub use finding::Finding;
+pub use statement::{Context, LeafProof, Statement, build};

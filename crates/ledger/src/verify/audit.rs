@@ -1,7 +1,8 @@
 //! The audit of the ledger itself: entries, tiles, journal and checkpoint against one another.
 //!
-//! The same hashes are on disk up to three times: entries make leaf hashes, level-0 tiles repeat them, and the
-//! tiles above fold them. The signed root says which of them is right, and so which file was changed.
+//! The same hashes are on disk up to three times: entries make leaf hashes, level-0 tiles repeat
+//! them, and the tiles above fold them. The signed root says which of them is right, and so which
+//! file was changed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,48 +22,34 @@ use crate::tree::Edge;
 /// How many missing files are named one by one before the search for more is given up.
 const MAX_MISSING: usize = 50;
 
-/// What the audit leaves for the checks after it.
-pub(super) struct Audited {
-    /// The leaf hashes, as far as they are known: the signed ones if they can be had.
-    pub(super) leaves: Vec<Hash>,
-}
-
 /// Audits a ledger whose files are `listed`, and reports every file that is not as it should be.
+/// Returns the leaf hashes for the checks after it: the signed ones if they can be had. `None` if
+/// nothing signed can be read.
 pub(super) fn run<F: Files>(
     files: &Within<'_, F>,
     listed: &[(String, Kind)],
     verifier: &Verifier,
     report: &mut Report,
-) -> Result<Audited, Error> {
+) -> Result<Option<Vec<Hash>>, Error> {
     let checkpoint = read_checkpoint(files, verifier, report)?;
     let journal_bytes = read_journal(files, report)?;
     let journal = parse_journal(files, &journal_bytes, checkpoint.as_ref(), verifier, report);
-    if let Some(head) = checkpoint
-        .as_ref()
-        .or(journal.as_ref().and_then(Journal::last))
-    {
-        report.size = Some(head.size());
-        report.root = Some(head.root().to_string());
-    }
-
-    let mut audit = Audit {
-        files,
-        report,
-        tiles: BTreeMap::new(),
-        leaves: Vec::new(),
-        complete: true,
-    };
+    let mut audit =
+        Audit { files, report, tiles: BTreeMap::new(), leaves: Vec::new(), complete: true };
     audit.sort_out(listed);
+    let Some(head) = checkpoint.as_ref().or(journal.as_ref().and_then(Journal::last)) else {
+        let what = "Neither the checkpoint nor the journal has a signature to rely on, so the \
+                    entries, tiles and proofs were not checked.";
+        audit.report.note(None, what);
+        return Ok(None);
+    };
+    audit.report.size = Some(head.size());
+    audit.report.root = Some(head.root().to_string());
     // Bundles are due for what the checkpoint covers, and for what the journal has left to them.
     let base = journal.as_ref().map_or(0, |journal| journal.base);
-    let due = checkpoint
-        .as_ref()
-        .map_or(base, |checkpoint| checkpoint.size().max(base));
+    let due = checkpoint.as_ref().map_or(base, |checkpoint| checkpoint.size().max(base));
     let rows = audit.read_rows(due)?;
-    let target = checkpoint
-        .as_ref()
-        .or(journal.as_ref().and_then(Journal::last));
-    let proven = audit.choose_leaves(&rows, due, journal.as_ref(), target)?;
+    let proven = audit.choose_leaves(&rows, due, journal.as_ref(), head)?;
     audit.compare_rows(&rows, proven);
     audit.compare_the_rest(due, checkpoint.as_ref(), proven)?;
     if let Some(journal) = &journal {
@@ -70,9 +57,7 @@ pub(super) fn run<F: Files>(
     }
     audit.compare_roots(checkpoint.as_ref(), journal.as_ref(), proven);
     audit.report.checked.entries = audit.leaves.len() as u64;
-    Ok(Audited {
-        leaves: audit.leaves,
-    })
+    Ok(Some(audit.leaves))
 }
 
 fn read_checkpoint<F: Files>(
@@ -119,11 +104,7 @@ fn parse_journal<'a, F: Files>(
     verifier: &Verifier,
     report: &mut Report,
 ) -> Option<Journal<'a>> {
-    if bytes.is_empty()
-        && report
-            .faults
-            .iter()
-            .any(|fault| fault.file == files.outer(JOURNAL_FILE))
+    if bytes.is_empty() && report.faults.iter().any(|fault| fault.file == files.outer(JOURNAL_FILE))
     {
         return None;
     }
@@ -143,9 +124,8 @@ fn parse_journal<'a, F: Files>(
     if size < covers {
         let tail = journal.tail.as_ref();
         let entry = tail.and_then(|tail| tail.entry).or(Some(size));
-        let why = tail.map_or_else(String::new, |tail| {
-            format!(": at byte {}, {}", tail.offset, tail.what)
-        });
+        let why = tail
+            .map_or_else(String::new, |tail| format!(": at byte {}, {}", tail.offset, tail.what));
         let what = format!(
             "the checkpoint covers {covers} entries, but the journal ends after {size}{why}"
         );
@@ -219,23 +199,17 @@ struct Audit<'a, 'f, F> {
 }
 
 impl<F: Files> Audit<'_, '_, F> {
-    /// Sorts the files of the folder: tiles to be checked, others known by name, and those that do not belong.
+    /// Sorts the files of the folder: tiles to be checked, others known by name, and those that do
+    /// not belong.
     fn sort_out(&mut self, listed: &[(String, Kind)]) {
         for (path, kind) in listed {
             let outer = self.files.outer(path);
             if *kind == Kind::Other {
-                self.report.fault(
-                    outer,
-                    None,
-                    "it is not a regular file, and was not followed",
-                );
+                self.report.fault(outer, None, "it is not a regular file, and was not followed");
                 continue;
             }
             if let Some(tile) = Tile::parse(path) {
-                self.tiles
-                    .entry((tile.shelf, tile.index))
-                    .or_default()
-                    .insert(tile);
+                self.tiles.entry((tile.shelf, tile.index)).or_default().insert(tile);
                 continue;
             }
             match path.as_str() {
@@ -251,9 +225,7 @@ impl<F: Files> Audit<'_, '_, F> {
                     self.report.note(Some(&outer), what);
                 }
                 proof if is_proof(proof) => {}
-                _ => self
-                    .report
-                    .fault(outer, None, "it does not belong to the ledger"),
+                _ => self.report.fault(outer, None, "it does not belong to the ledger"),
             }
         }
     }
@@ -287,15 +259,11 @@ impl<F: Files> Audit<'_, '_, F> {
             return Ok(None);
         };
         let found = self.tiles.get_mut(&(shelf, index)).and_then(|versions| {
-            let file = versions
-                .iter()
-                .find(|version| version.width >= wanted.width)
-                .copied()?;
+            let file = versions.iter().find(|version| version.width >= wanted.width).copied()?;
             versions.take(&file)
         });
         if found.is_none() {
-            self.report
-                .fault(self.files.outer(&wanted.path()), None, "it is missing");
+            self.report.fault(self.files.outer(&wanted.path()), None, "it is missing");
         }
         found.map(|file| self.read_row(file)).transpose()
     }
@@ -305,11 +273,7 @@ impl<F: Files> Audit<'_, '_, F> {
         let bytes = match self.files.read(&path, size_limit(file.shelf)) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
-                return Ok(Row {
-                    file,
-                    hashes: Vec::new(),
-                    problem: Some(error.to_string()),
-                });
+                return Ok(Row { file, hashes: Vec::new(), problem: Some(error.to_string()) });
             }
             Err(error) => return Err(Error::io("read", &self.files.outer(&path))(error)),
         };
@@ -324,67 +288,49 @@ impl<F: Files> Audit<'_, '_, F> {
                     format!("it should hold exactly {width} entries, and has {found} and {rest} bytes more")
                 });
                 let hashes = entries.into_iter().take(width).map(Hash::of_leaf).collect();
-                Ok(Row {
-                    file,
-                    hashes,
-                    problem,
-                })
+                Ok(Row { file, hashes, problem })
             }
             Shelf::Hashes(_) => {
                 self.report.checked.tiles += 1;
                 Ok(match hashes_in(file, &bytes) {
-                    Ok(hashes) => Row {
-                        file,
-                        hashes,
-                        problem: None,
-                    },
-                    Err(Error::Damaged { what, .. }) => Row {
-                        file,
-                        hashes: Vec::new(),
-                        problem: Some(what),
-                    },
+                    Ok(hashes) => Row { file, hashes, problem: None },
+                    Err(Error::Damaged { what, .. }) => {
+                        Row { file, hashes: Vec::new(), problem: Some(what) }
+                    }
                     Err(other) => return Err(other),
                 })
             }
         }
     }
 
-    /// Finds the leaf hashes that the target signs: from the entries, or the level-0 tiles, or, where both were
-    /// damaged, from whichever the tile above confirms. Returns whether they were found.
+    /// Finds the leaf hashes that the target signs: from the entries, or the level-0 tiles, or,
+    /// where both were damaged, from whichever the tile above confirms. Returns whether they were
+    /// found.
     fn choose_leaves(
         &mut self,
         bundles: &[Bundle],
         due: u64,
         journal: Option<&Journal>,
-        target: Option<&Checkpoint>,
+        target: &Checkpoint,
     ) -> Result<bool, Error> {
         let confirmed = self.confirmed_by_level_1(bundles, due)?;
         let ways: [Way; 4] = [
             &|_, bundle| whole(bundle.entries.as_ref()),
             &|_, bundle| whole(bundle.hashes.as_ref()),
             &|index, bundle| {
-                confirmed
-                    .get(&index)
-                    .cloned()
-                    .or_else(|| whole(bundle.entries.as_ref()))
+                confirmed.get(&index).cloned().or_else(|| whole(bundle.entries.as_ref()))
             },
             &|index, bundle| {
-                confirmed
-                    .get(&index)
-                    .cloned()
-                    .or_else(|| whole(bundle.hashes.as_ref()))
+                confirmed.get(&index).cloned().or_else(|| whole(bundle.hashes.as_ref()))
             },
         ];
         for way in ways {
-            let rows: Option<Vec<Vec<Hash>>> = bundles
-                .iter()
-                .enumerate()
-                .map(|(index, bundle)| way(index, bundle))
-                .collect();
+            let rows: Option<Vec<Vec<Hash>>> =
+                bundles.iter().enumerate().map(|(index, bundle)| way(index, bundle)).collect();
             let Some(rows) = rows else { continue };
             let leaves = continued(&rows, due, journal);
-            let root = target.and_then(|target| roots_at(&leaves, [target.size()]).pop_first());
-            if root.is_some_and(|(_, root)| target.is_some_and(|target| target.root() == root)) {
+            let root = roots_at(&leaves, [target.size()]).remove(&target.size());
+            if root == Some(target.root()) {
                 self.leaves = leaves;
                 return Ok(true);
             }
@@ -410,10 +356,7 @@ impl<F: Files> Audit<'_, '_, F> {
     ) -> Result<BTreeMap<usize, Vec<Hash>>, Error> {
         let mut confirmed = BTreeMap::new();
         for (number, bundle) in bundles.iter().enumerate() {
-            let rows = [
-                whole(bundle.entries.as_ref()),
-                whole(bundle.hashes.as_ref()),
-            ];
+            let rows = [whole(bundle.entries.as_ref()), whole(bundle.hashes.as_ref())];
             if rows[0] == rows[1] {
                 continue;
             }
@@ -443,10 +386,9 @@ impl<F: Files> Audit<'_, '_, F> {
     /// Blames the files whose leaf hashes are not the chosen ones.
     fn compare_rows(&mut self, bundles: &[Bundle], proven: bool) {
         for bundle in bundles {
-            for (row, other) in [
-                (&bundle.entries, &bundle.hashes),
-                (&bundle.hashes, &bundle.entries),
-            ] {
+            for (row, other) in
+                [(&bundle.entries, &bundle.hashes), (&bundle.hashes, &bundle.entries)]
+            {
                 let Some(row) = row else { continue };
                 let differs = self.compare_row(row, proven);
                 // Where nothing proves which of two is right, both are named.
@@ -458,64 +400,46 @@ impl<F: Files> Audit<'_, '_, F> {
                         "it contradicts {}; nothing here shows which is right",
                         other.file.path()
                     );
-                    self.report
-                        .fault(self.files.outer(&row.file.path()), Some(entry), what);
+                    self.report.fault(self.files.outer(&row.file.path()), Some(entry), what);
                 }
             }
         }
     }
 
-    /// Blames a file of entries or leaf hashes if it differs from the leaves, and says whether it did.
+    /// Blames a file of entries or leaf hashes if it differs from the leaves, and says whether it
+    /// did.
     fn compare_row(&mut self, row: &Row, proven: bool) -> bool {
         let start = row.file.index.saturating_mul(TILE_WIDTH);
-        let known = usize::try_from(start)
-            .ok()
-            .and_then(|start| self.leaves.get(start..));
+        let known = usize::try_from(start).ok().and_then(|start| self.leaves.get(start..));
         let known = known.unwrap_or_default();
         let wanted = &known[..known.len().min(usize::from(row.file.width))];
-        let different = row
-            .hashes
-            .iter()
-            .zip(wanted)
-            .filter(|(found, right)| found != right)
-            .count();
-        let at = row
-            .hashes
-            .iter()
-            .zip(wanted)
-            .position(|(found, right)| found != right);
+        let different =
+            row.hashes.iter().zip(wanted).filter(|(found, right)| found != right).count();
+        let at = row.hashes.iter().zip(wanted).position(|(found, right)| found != right);
         let file = self.files.outer(&row.file.path());
-        let by = if proven {
-            "that the checkpoint signs"
-        } else {
-            "that the other files hold"
-        };
+        let by = if proven { "that the checkpoint signs" } else { "that the other files hold" };
         let entry = |at: usize| Some(start + at as u64);
         match (at, &row.problem) {
             (Some(at), _) => {
-                let kind = if row.file.shelf == Shelf::Entries {
-                    "the entry"
-                } else {
-                    "the leaf hash"
-                };
+                let kind =
+                    if row.file.shelf == Shelf::Entries { "the entry" } else { "the leaf hash" };
                 let more = match different - 1 {
                     0 => String::new(),
                     more => format!(" (nor are {more} after it in this file)"),
                 };
-                self.report
-                    .fault(file, entry(at), format!("{kind} is not the one {by}{more}"));
+                self.report.fault(file, entry(at), format!("{kind} is not the one {by}{more}"));
                 true
             }
             (None, Some(problem)) => {
-                self.report
-                    .fault(file, entry(row.hashes.len()), problem.clone());
+                self.report.fault(file, entry(row.hashes.len()), problem.clone());
                 true
             }
             (None, None) => false,
         }
     }
 
-    /// Checks the tiles above level 0, partial versions, and tiles that a crash left ahead of the checkpoint.
+    /// Checks the tiles above level 0, partial versions, and tiles that a crash left ahead of the
+    /// checkpoint.
     fn compare_the_rest(
         &mut self,
         due: u64,
@@ -545,8 +469,7 @@ impl<F: Files> Audit<'_, '_, F> {
             let versions = self.tiles.get(&(*shelf, *index));
             if !versions.is_some_and(|all| all.iter().any(|version| version.width >= wanted.width))
             {
-                self.report
-                    .fault(self.files.outer(&wanted.path()), None, "it is missing");
+                self.report.fault(self.files.outer(&wanted.path()), None, "it is missing");
             }
         }
         for (place, versions) in std::mem::take(&mut self.tiles) {
@@ -566,9 +489,7 @@ impl<F: Files> Audit<'_, '_, F> {
                     self.compare_row(&row, proven);
                     continue;
                 }
-                let right = rows
-                    .get(&place)
-                    .and_then(|right| right.get(..usize::from(file.width)));
+                let right = rows.get(&place).and_then(|right| right.get(..usize::from(file.width)));
                 match row.problem {
                     Some(problem) => self.report.fault(outer, None, problem),
                     None if right != Some(row.hashes.as_slice()) => {
@@ -588,13 +509,10 @@ impl<F: Files> Audit<'_, '_, F> {
     fn compare_journal(&mut self, journal: &Journal) {
         self.report.checked.journal_entries = journal.entries.len() as u64;
         for (entry, index) in journal.entries.iter().zip(journal.base..) {
-            let right = usize::try_from(index)
-                .ok()
-                .and_then(|index| self.leaves.get(index));
+            let right = usize::try_from(index).ok().and_then(|index| self.leaves.get(index));
             if right.is_some_and(|right| *right != Hash::of_leaf(entry)) {
                 let what = "the entry is not the one that the checkpoint signs";
-                self.report
-                    .fault(self.files.outer(JOURNAL_FILE), Some(index), what);
+                self.report.fault(self.files.outer(JOURNAL_FILE), Some(index), what);
             }
         }
     }
@@ -610,32 +528,28 @@ impl<F: Files> Audit<'_, '_, F> {
         let sizes = signed.iter().chain(checkpoint).map(Checkpoint::size);
         let roots = roots_at(&self.leaves, sizes);
         let is_wrong = |signed: &&Checkpoint| {
-            roots
-                .get(&signed.size())
-                .is_some_and(|root| *root != signed.root())
+            roots.get(&signed.size()).is_some_and(|root| *root != signed.root())
         };
         if proven && let Some(wrong) = signed.iter().find(is_wrong) {
             let what = format!(
                 "its checkpoint for {} entries signs another root than theirs",
                 wrong.size()
             );
-            self.report
-                .fault(self.files.outer(JOURNAL_FILE), None, what);
+            self.report.fault(self.files.outer(JOURNAL_FILE), None, what);
         }
-        // If files contradict one another, they have been named; otherwise all of them contradict what was signed.
+        // If files contradict one another, they have been named; otherwise all of them contradict
+        // what was signed.
         if !proven && self.report.faults.is_empty() {
             let what = "the files agree with one another and not with what was signed: all of them were made anew, \
                         or the checkpoint is of another history";
-            self.report
-                .fault(self.files.outer(CHECKPOINT_FILE), None, what);
+            self.report.fault(self.files.outer(CHECKPOINT_FILE), None, what);
         }
     }
 }
 
 /// The hashes of a file that has all the slots that its name says.
 fn whole(row: Option<&Row>) -> Option<Vec<Hash>> {
-    row.filter(|row| row.problem.is_none())
-        .map(|row| row.hashes.clone())
+    row.filter(|row| row.problem.is_none()).map(|row| row.hashes.clone())
 }
 
 /// The leaves of the bundles up to `due`, and after them those of the journal.

@@ -1,7 +1,8 @@
 //! Verification by an outsider: every file of a folder against the signatures in it.
 //!
-//! Nothing here writes, and nothing needs the secret key or the writer's lock. What a verification cannot show
-//! is that an entry was true when it was written: only that it was written then and not changed since.
+//! Nothing here writes, and nothing needs the secret key or the writer's lock. What a verification
+//! cannot show is that an entry was true when it was written: only that it was written then and not
+//! changed since.
 
 mod audit;
 mod report;
@@ -47,9 +48,9 @@ impl OldCheckpoint {
     }
 }
 
-/// Verifies a folder: a ledger, or a folder of results with one in `ledger/`. With `trusted` the signatures must
-/// be by that key; without, by the key that the folder names, and the report says how little that shows. With
-/// `since` the log must continue from that older checkpoint.
+/// Verifies a folder: a ledger, or a folder of results with one in `ledger/`. With `trusted` the
+/// signatures must be by that key; without, by the key that the folder names, and the report says
+/// how little that shows. With `since` the log must continue from that older checkpoint.
 ///
 /// An error means that the folder could not be verified at all; everything else is in the report.
 pub fn folder(
@@ -57,13 +58,9 @@ pub fn folder(
     trusted: Option<&Verifier>,
     since: Option<&OldCheckpoint>,
 ) -> Result<Report, Error> {
-    if !path.is_dir() {
-        return Err(Error::NotALedger { folder: path.display().to_string() });
-    }
+    std::fs::read_dir(path).map_err(Error::io("open", &path.display().to_string()))?;
     let mut report = files(&Folder::new(path), trusted, since).map_err(|error| match error {
-        Error::NotALedger { .. } => Error::NotALedger {
-            folder: path.display().to_string(),
-        },
+        Error::NotALedger { .. } => Error::NotALedger { folder: path.display().to_string() },
         other => other,
     })?;
     warn_of_an_open_key(path, &mut report);
@@ -76,8 +73,8 @@ pub fn files(
     trusted: Option<&Verifier>,
     since: Option<&OldCheckpoint>,
 ) -> Result<Report, Error> {
-    // A writer may be at work, so that some files are older than others. Then what does not add up says nothing,
-    // and another look is due.
+    // A writer may be at work, so that some files are older than others. Then what does not add up
+    // says nothing, and another look is due.
     for _ in 0..LOOKS {
         let before = state(top)?;
         let found = look(top, trusted, since);
@@ -122,11 +119,7 @@ fn look(
     let listed = walk(top).map_err(Error::io("list", ""))?;
     let ledger_folder = find_ledger(&listed)?;
     let ledger = Within::new(top, ledger_folder);
-    let key_from = if trusted.is_some() {
-        KeySource::Given
-    } else {
-        KeySource::Folder
-    };
+    let key_from = if trusted.is_some() { KeySource::Given } else { KeySource::Folder };
     let mut report = Report::new(key_from);
 
     match check_format(&ledger) {
@@ -135,10 +128,7 @@ fn look(
             report.fault(ledger.outer(FORMAT_FILE), None, "it is missing");
         }
         Err(Error::OtherFormat { found, .. }) => {
-            let what = format!(
-                "it says {found:?} where {:?} is expected",
-                FORMAT.trim_end()
-            );
+            let what = format!("it says {found:?} where {:?} is expected", FORMAT.trim_end());
             report.fault(ledger.outer(FORMAT_FILE), None, what);
         }
         Err(other) => return Err(other),
@@ -156,10 +146,12 @@ fn look(
         .iter()
         .filter_map(|(path, kind)| Some((inside(path, ledger_folder)?.to_owned(), *kind)))
         .collect();
-    let audited = audit::run(&ledger, &inside, &verifier, &mut report)?;
-    check_proofs(top, &listed, &audited.leaves, &verifier, &mut report)?;
+    let leaves = audit::run(&ledger, &inside, &verifier, &mut report)?;
+    if let Some(leaves) = &leaves {
+        check_proofs(top, &listed, leaves, &verifier, &mut report)?;
+    }
     if let Some(since) = since {
-        check_since(since, &audited.leaves, &verifier, &mut report);
+        check_since(since, leaves.as_deref(), &verifier, &mut report);
     }
     check_manifest(top, &listed, ledger_folder, &verifier, &mut report)?;
     Ok(report)
@@ -169,38 +161,25 @@ fn look(
 pub(crate) fn first_fault(ledger: &impl Files, verifier: &Verifier) -> Option<Error> {
     let report = files(ledger, Some(verifier), None).ok()?;
     let fault = report.faults.into_iter().next()?;
-    Some(Error::Damaged {
-        file: fault.file,
-        entry: fault.entry,
-        what: fault.what,
-    })
+    Some(Error::Damaged { file: fault.file, entry: fault.entry, what: fault.what })
 }
 
-/// Where the ledger is: the folder itself or `ledger` in it. Known by any of its files, for one may be missing.
+/// Where the ledger is: the folder itself or `ledger` in it. Known by any of its files, for one may
+/// be missing.
 fn find_ledger(listed: &[(String, Kind)]) -> Result<&'static str, Error> {
     let has = |folder| {
         let names = [FORMAT_FILE, VKEY_FILE, CHECKPOINT_FILE].map(|name| join(folder, name));
-        listed
-            .iter()
-            .filter(|(path, _)| names.contains(path))
-            .count()
-            >= 2
+        listed.iter().filter(|(path, _)| names.contains(path)).count() >= 2
     };
     ["", LEDGER_FOLDER]
         .into_iter()
         .find(|folder| has(folder))
-        .ok_or_else(|| Error::NotALedger {
-            folder: "the folder".to_owned(),
-        })
+        .ok_or_else(|| Error::NotALedger { folder: "the folder".to_owned() })
 }
 
 /// The path below a folder, if it is there.
 fn inside<'a>(path: &'a str, folder: &str) -> Option<&'a str> {
-    if folder.is_empty() {
-        Some(path)
-    } else {
-        path.strip_prefix(folder)?.strip_prefix('/')
-    }
+    if folder.is_empty() { Some(path) } else { path.strip_prefix(folder)?.strip_prefix('/') }
 }
 
 /// The key to check signatures with: the one trusted, or else the folder's.
@@ -249,16 +228,10 @@ fn check_secret_key<F: Files>(ledger: &Within<'_, F>, report: &mut Report) -> Re
 fn warn_of_an_open_key(path: &Path, report: &mut Report) {
     use std::os::unix::fs::PermissionsExt;
     for key_file in [KEY_FILE.to_owned(), join(LEDGER_FOLDER, KEY_FILE)] {
-        let noted = report
-            .notes
-            .iter()
-            .any(|note| note.file.as_deref() == Some(&key_file));
+        let noted = report.notes.iter().any(|note| note.file.as_deref() == Some(&key_file));
         let mode = std::fs::metadata(path.join(&key_file)).map(|key| key.permissions().mode());
         if noted && mode.is_ok_and(|mode| mode & 0o077 != 0) {
-            report.note(
-                Some(&key_file),
-                "others than its owner may read it: chmod 600 it",
-            );
+            report.note(Some(&key_file), "others than its owner may read it: chmod 600 it");
         }
     }
 }
@@ -275,9 +248,7 @@ fn check_proofs(
     report: &mut Report,
 ) -> Result<(), Error> {
     let mut proven = Vec::new();
-    let proofs = listed
-        .iter()
-        .filter(|(path, kind)| is_proof(path) && *kind == Kind::File);
+    let proofs = listed.iter().filter(|(path, kind)| is_proof(path) && *kind == Kind::File);
     for (path, _) in proofs {
         report.checked.proofs += 1;
         let text = match top.read(path, MAX_PROOF_BYTES as u64) {
@@ -287,9 +258,7 @@ fn check_proofs(
             }
             text => text.map_err(Error::io("read", path))?,
         };
-        let proof = String::from_utf8(text)
-            .ok()
-            .map(|text| text.parse::<Proof>());
+        let proof = String::from_utf8(text).ok().map(|text| text.parse::<Proof>());
         let proof = match proof {
             Some(Ok(proof)) => proof,
             Some(Err(error)) => {
@@ -302,19 +271,11 @@ fn check_proofs(
             }
         };
         if proof.extra.is_some() {
-            report.note(
-                Some(path),
-                "the data on its line \"extra\" is not covered by the proof",
-            );
+            report.note(Some(path), "the data on its line \"extra\" is not covered by the proof");
         }
-        let Some(leaf) = usize::try_from(proof.index)
-            .ok()
-            .and_then(|index| leaves.get(index))
+        let Some(leaf) = usize::try_from(proof.index).ok().and_then(|index| leaves.get(index))
         else {
-            let what = format!(
-                "it is for entry {}, which this log does not have",
-                proof.index
-            );
+            let what = format!("it is for entry {}, which this log does not have", proof.index);
             report.fault(path, Some(proof.index), what);
             continue;
         };
@@ -324,10 +285,7 @@ fn check_proofs(
         }
     }
     // A proof stands on its own checkpoint, which may be older: this log must continue from it.
-    let roots = roots_at(
-        leaves,
-        proven.iter().map(|(_, checkpoint)| checkpoint.size()),
-    );
+    let roots = roots_at(leaves, proven.iter().map(|(_, checkpoint)| checkpoint.size()));
     for (path, checkpoint) in proven {
         if let Some(what) = not_continued(&checkpoint, &roots, leaves) {
             report.fault(path, None, what);
@@ -340,15 +298,18 @@ pub(super) fn is_proof(path: &str) -> bool {
     path.ends_with(PROOF_EXTENSION)
 }
 
-fn check_since(since: &OldCheckpoint, leaves: &[Hash], verifier: &Verifier, report: &mut Report) {
+fn check_since(
+    since: &OldCheckpoint,
+    leaves: Option<&[Hash]>,
+    verifier: &Verifier,
+    report: &mut Report,
+) {
     match Checkpoint::verify(&since.note, verifier) {
         Ok(checkpoint) => {
+            let Some(leaves) = leaves else { return };
             let roots = roots_at(leaves, [checkpoint.size()]);
             let problem = not_continued(&checkpoint, &roots, leaves);
-            report.since = Some(Since {
-                size: checkpoint.size(),
-                continued: problem.is_none(),
-            });
+            report.since = Some(Since { size: checkpoint.size(), continued: problem.is_none() });
             if let Some(what) = problem {
                 report.fault(&since.name, None, what);
             }
@@ -417,11 +378,7 @@ fn check_manifest(
         .filter(|(path, _)| inside(path, ledger_folder).is_none() && !is_proof(path))
         .count();
     if uncovered > 0 {
-        let files = if uncovered == 1 {
-            "one file"
-        } else {
-            &format!("{uncovered} files")
-        };
+        let files = if uncovered == 1 { "one file" } else { &format!("{uncovered} files") };
         let what = format!(
             "There is no {MANIFEST_FILE}, so nothing is said about the {files} beside the ledger and its proofs."
         );
@@ -430,15 +387,14 @@ fn check_manifest(
     Ok(())
 }
 
-/// Whether a file is the writer's own and no part of what is handed on: its secret key, its lock, its spare file.
+/// Whether a file is the writer's own and no part of what is handed on: its secret key, its lock,
+/// its spare file.
 pub(crate) fn is_private(path: &str, listed: &[(String, Kind)]) -> bool {
     let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
     let private = [KEY_FILE, crate::disk::LOCK_FILE, PENDING_FILE].contains(&name);
     let in_ledger = || {
         let vkey = join(folder, VKEY_FILE);
-        listed
-            .binary_search_by(|(known, _)| known.as_str().cmp(&vkey))
-            .is_ok()
+        listed.binary_search_by(|(known, _)| known.as_str().cmp(&vkey)).is_ok()
     };
     private && in_ledger()
 }

@@ -7,7 +7,8 @@ use serde::Serialize;
 /// The most faults and the most notes that a report lists; beyond that they are counted.
 const MAX_LISTED: usize = 200;
 
-/// What the verification of a folder found. `Display` tells it to a person, [`Report::to_json`] to a program.
+/// What the verification of a folder found. `Display` tells it to a person, [`Report::to_json`] to
+/// a program.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Report {
     /// Whether nothing is wrong; see [`Report::is_sound`].
@@ -22,7 +23,8 @@ pub struct Report {
     pub size: Option<u64>,
     /// The root that the checkpoint signs, in base64.
     pub root: Option<String>,
-    /// The older checkpoint that was compared, if one was given, and whether this log continues from it.
+    /// The older checkpoint that was compared, if one was given, and whether this log continues
+    /// from it.
     pub since: Option<Since>,
     /// How much was checked.
     pub checked: Checked,
@@ -125,11 +127,7 @@ impl Report {
     ) {
         self.sound = false;
         if self.faults.len() < MAX_LISTED {
-            self.faults.push(Fault {
-                file: file.into(),
-                entry,
-                what: what.into(),
-            });
+            self.faults.push(Fault { file: file.into(), entry, what: what.into() });
         } else {
             self.more_faults += 1;
         }
@@ -137,10 +135,7 @@ impl Report {
 
     pub(super) fn note(&mut self, file: Option<&str>, what: impl Into<String>) {
         if self.notes.len() < MAX_LISTED {
-            self.notes.push(Note {
-                file: file.map(str::to_owned),
-                what: what.into(),
-            });
+            self.notes.push(Note { file: file.map(str::to_owned), what: what.into() });
         }
     }
 }
@@ -156,9 +151,7 @@ impl fmt::Display for Report {
             (more, _) => writeln!(f, "Not sound: {more} things do not add up.")?,
         }
         for fault in &self.faults {
-            let entry = fault
-                .entry
-                .map_or_else(String::new, |entry| format!(", entry {entry}"));
+            let entry = fault.entry.map_or_else(String::new, |entry| format!(", entry {entry}"));
             writeln!(f, "  - {}{entry}: {}", fault.file, fault.what)?;
         }
         if self.more_faults > 0 {
@@ -178,11 +171,7 @@ impl fmt::Display for Report {
             } else {
                 "this log does not continue from it"
             };
-            writeln!(
-                f,
-                "  since       the checkpoint of {} entries: {verdict}",
-                since.size
-            )?;
+            writeln!(f, "  since       the checkpoint of {} entries: {verdict}", since.size)?;
         }
         if let Some(vkey) = &self.vkey {
             writeln!(f, "  key         {vkey}")?;

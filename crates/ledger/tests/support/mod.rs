@@ -53,13 +53,8 @@ pub enum Stop {
 }
 
 impl Stop {
-    pub const ALL: [Self; 5] = [
-        Self::Kill,
-        Self::PowerCut,
-        Self::PowerCutSome(1),
-        Self::PowerCutSome(2),
-        Self::PowerCutSome(3),
-    ];
+    pub const ALL: [Self; 4] =
+        [Self::Kill, Self::PowerCut, Self::PowerCutSome(1), Self::PowerCutSome(2)];
 }
 
 /// The disk. Clones are views of the same one.
@@ -145,28 +140,18 @@ impl MemoryDisk {
         };
         if let Some(random) = &mut random {
             let mut lucky = |chance: u64| {
-                random
-                    .as_mut()
-                    .is_some_and(|random: &mut Random| random.below(100) < chance)
+                random.as_mut().is_some_and(|random: &mut Random| random.below(100) < chance)
             };
-            let known: BTreeSet<String> = old
-                .names
-                .keys()
-                .chain(old.names_kept.keys())
-                .cloned()
-                .collect();
+            let known: BTreeSet<String> =
+                old.names.keys().chain(old.names_kept.keys()).cloned().collect();
             world.names = known
                 .into_iter()
                 .filter_map(|path| {
-                    let survives = if lucky(50) {
-                        &old.names
-                    } else {
-                        &old.names_kept
-                    };
+                    let survives = if lucky(50) { &old.names } else { &old.names_kept };
                     survives.get(&path).map(|node| (path.clone(), *node))
                 })
                 .collect();
-            world.folders = old.folders_kept.clone();
+            world.folders.clone_from(&old.folders_kept);
             for folder in &old.folders {
                 if lucky(50) {
                     world.folders.insert(folder.clone());
@@ -174,12 +159,8 @@ impl MemoryDisk {
             }
             // What lies in a lost folder is lost.
             let folders = world.folders.clone();
-            world
-                .names
-                .retain(|path, _| above(path).all(|folder| folders.contains(folder)));
-            world
-                .folders
-                .retain(|path| above(path).all(|folder| folders.contains(folder)));
+            world.names.retain(|path, _| above(path).all(|folder| folders.contains(folder)));
+            world.folders.retain(|path| above(path).all(|folder| folders.contains(folder)));
             for content in &mut world.contents {
                 if lucky(50) {
                     // The system wrote some of it by itself, in pieces.
@@ -191,14 +172,14 @@ impl MemoryDisk {
                 content.dirty = vec![false; content.seen.len()];
             }
         }
-        world.names_kept = world.names.clone();
-        world.folders_kept = world.folders.clone();
+        world.names_kept.clone_from(&world.names);
+        world.folders_kept.clone_from(&world.folders);
         if stop != Stop::Kill {
             return Self(Rc::new(RefCell::new(world)));
         }
         // After a kill nothing more is on the platter than before.
-        world.names_kept = old.names_kept.clone();
-        world.folders_kept = old.folders_kept.clone();
+        world.names_kept.clone_from(&old.names_kept);
+        world.folders_kept.clone_from(&old.folders_kept);
         Self(Rc::new(RefCell::new(world)))
     }
 
@@ -310,10 +291,7 @@ impl Files for MemoryDisk {
         let node = *world.names.get(path).ok_or_else(not_found)?;
         let content = world.contents[node].seen.clone();
         if content.len() as u64 > limit {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "it is too large",
-            ));
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "it is too large"));
         }
         Ok(content)
     }
@@ -352,10 +330,7 @@ impl Disk for MemoryDisk {
         let offset = offset as usize;
         let write = |world: &mut World, bytes: &[u8]| {
             let node = *world.names.get(path).ok_or_else(not_found)?;
-            assert!(
-                offset <= world.contents[node].seen.len(),
-                "a hole in {path}"
-            );
+            assert!(offset <= world.contents[node].seen.len(), "a hole in {path}");
             world.contents[node].write(offset, bytes);
             Ok(())
         };
@@ -388,14 +363,10 @@ impl Disk for MemoryDisk {
                 let inside = |path: &String| parent(path) == folder;
                 world.names_kept.retain(|path, _| !inside(path));
                 let names = world.names.clone();
-                world
-                    .names_kept
-                    .extend(names.into_iter().filter(|(path, _)| inside(path)));
+                world.names_kept.extend(names.into_iter().filter(|(path, _)| inside(path)));
                 world.folders_kept.retain(|path| !inside(path));
                 let folders = world.folders.clone();
-                world
-                    .folders_kept
-                    .extend(folders.into_iter().filter(inside));
+                world.folders_kept.extend(folders.into_iter().filter(inside));
                 Ok(())
             },
         )
@@ -429,7 +400,7 @@ impl Disk for MemoryDisk {
     }
 }
 
-/// A small generator of repeatable randomness (SplitMix64).
+/// A small generator of repeatable randomness (`SplitMix64`).
 pub struct Random(pub u64);
 
 impl Random {

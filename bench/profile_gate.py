@@ -1,0 +1,55 @@
+"""Samples of where a proxy spends its CPU time, by `perf record`, under the same load."""
+
+import re
+import shutil
+import signal
+import subprocess
+import time
+
+from measure import Counters, Load
+from proxies import BROWSER, Origin, Unfit, start
+
+SAMPLES_PER_SECOND = 1999
+SYMBOLS = 25
+
+
+def run(plan, out, say):
+    """Writes one text file of symbols for each case and proxy into `out`."""
+    if shutil.which("perf") is None:
+        raise Unfit("please install what is missing: apt-get install linux-perf")
+    out.mkdir(exist_ok=True)
+    # Without hardware counters (most virtual machines) samples follow the clock.
+    event = "cycles" if Counters.probe() else "cpu-clock"
+    with Origin(plan.load_core) as origin:
+        for case in plan.cases:
+            for name in plan.proxies:
+                text = sample(name, case, origin, plan, out / "perf.data", event)
+                (out / f"profile-{case.name}-{name}.txt").write_text(text, encoding="utf-8")
+                say(f"\n{case.title}: {name}, share of samples ({event})\n{top(text)}")
+
+
+def sample(name, case, origin, plan, data, event):
+    headers = BROWSER if plan.browser else {}
+    rest = (plan.load_core, plan.connections, headers)
+    count = int(case.requests * plan.scale)
+    with start(name, plan.proxy_core, origin, case.limits, plan.gate) as proxy:
+        Load(proxy.port, case, count // 10, *rest, counting=True).finish()
+        recording = subprocess.Popen(
+            ["perf", "record", "-q", "-e", event, "-F", str(SAMPLES_PER_SECOND), "-o", str(data),
+             "-p", ",".join(map(str, proxy.pids()))], stderr=subprocess.DEVNULL)
+        time.sleep(0.3)  # it attaches before it says anything
+        Load(proxy.port, case, count, *rest, counting=False).finish()
+        recording.send_signal(signal.SIGINT)
+        recording.wait(30)
+        done = subprocess.run(
+            ["perf", "report", "-i", str(data), "--stdio", "--no-children", "-g", "none",
+             "--sort", "dso,symbol", "--percent-limit", "0.05"],
+            capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise Unfit(f"perf report failed; it said:\n{done.stderr[-2000:]}")
+    return done.stdout
+
+
+def top(text):
+    lines = [line.rstrip() for line in text.splitlines() if re.match(r"\s+\d+\.\d+%", line)]
+    return "\n".join(lines[:SYMBOLS])

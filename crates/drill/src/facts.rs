@@ -1,0 +1,149 @@
+//! What the gate's own ledger says about a run, in the run's own time.
+//!
+//! The caller reads the ledger and hands over its moments as [`GateMark`]s; [`GateFacts::from_marks`]
+//! relates them to the waves that were really sent.
+
+use serde::Serialize;
+
+use crate::recording::Recording;
+use crate::scenario::WaveSpan;
+
+/// A moment in the gate's ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GateMark {
+    /// When, in milliseconds since the Unix epoch.
+    pub unix_ms: u64,
+    /// What.
+    pub what: GateMoment,
+}
+
+/// What can happen in the gate that a drill scores.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GateMoment {
+    /// A surge was noticed, without calling it an attack.
+    SurgeNoticed,
+    /// An attack was declared.
+    AttackDetected,
+    /// The first procedure against it was engaged, or it was found to be held.
+    Mitigated,
+    /// The posture changed; the words to show, such as `open to guarded`.
+    PostureChanged(String),
+    /// No procedure is engaged any more, and every activity is back within its baseline.
+    FullSpeed,
+}
+
+/// What the gate did about the run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct GateFacts {
+    /// For each wave that was sent, in order.
+    pub waves: Vec<WaveFacts>,
+    /// What it made of the flash crowd.
+    pub crowd: CrowdJudgement,
+    /// Every moment, in order of time, for the plot.
+    pub moments: Vec<Moment>,
+}
+
+/// What the gate did about one wave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct WaveFacts {
+    /// When the wave was sent.
+    pub sent: WaveSpan,
+    /// Milliseconds from its first request until an attack was declared.
+    pub detected_after_ms: Option<u32>,
+    /// Milliseconds from its first request until it was mitigated.
+    pub mitigated_after_ms: Option<u32>,
+    /// Milliseconds from its end until full speed was recorded, before the next wave began.
+    pub full_speed_after_ms: Option<u32>,
+}
+
+/// What the gate made of the flash crowd.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CrowdJudgement {
+    /// There was none.
+    NotRehearsed,
+    /// Nothing was recorded about it.
+    Unremarked,
+    /// It was noticed as a surge.
+    Surge,
+    /// It was called an attack, wrongly.
+    Attack,
+}
+
+/// A moment with its words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Moment {
+    /// When, in milliseconds from the run's start.
+    pub at_ms: u32,
+    /// What happened.
+    pub what: String,
+}
+
+impl GateFacts {
+    /// Relates the ledger's moments to the run with the gate. Moments from before the run are left
+    /// out; those after its end count, since full speed may be recorded after the last visitor left.
+    pub fn from_marks(with: &Recording, marks: &[GateMark]) -> Self {
+        let mut marks: Vec<(u32, &GateMoment)> = marks
+            .iter()
+            .filter_map(|mark| {
+                let at_ms = mark.unix_ms.checked_sub(with.started_unix_ms)?;
+                Some((u32::try_from(at_ms).ok()?, &mark.what))
+            })
+            .collect();
+        marks.sort_by_key(|(at_ms, _)| *at_ms);
+        let first = |what: &GateMoment, from_ms: u32, to_ms: u32| {
+            marks
+                .iter()
+                .find(|(at_ms, moment)| *moment == what && (from_ms..to_ms).contains(at_ms))
+                .map(|(at_ms, _)| *at_ms)
+        };
+
+        let spans = with.waves();
+        let waves = spans
+            .iter()
+            .enumerate()
+            .map(|(index, &sent)| {
+                let next_ms = spans.get(index + 1).map_or(u32::MAX, |next| next.from_ms);
+                let detected = first(&GateMoment::AttackDetected, sent.from_ms, sent.to_ms);
+                let mitigated = first(&GateMoment::Mitigated, sent.from_ms, sent.to_ms);
+                let full_speed = first(&GateMoment::FullSpeed, sent.to_ms, next_ms);
+                WaveFacts {
+                    sent,
+                    detected_after_ms: detected.map(|at_ms| at_ms - sent.from_ms),
+                    mitigated_after_ms: mitigated.map(|at_ms| at_ms - sent.from_ms),
+                    full_speed_after_ms: full_speed.map(|at_ms| at_ms - sent.to_ms),
+                }
+            })
+            .collect();
+
+        let crowds = with.phases.iter().filter(|phase| phase.has_crowd && !phase.is_attack);
+        let crowd = crowds
+            .map(|phase| {
+                let seen = |what| first(what, phase.from_ms, phase.to_ms).is_some();
+                if seen(&GateMoment::AttackDetected) {
+                    CrowdJudgement::Attack
+                } else if seen(&GateMoment::SurgeNoticed) {
+                    CrowdJudgement::Surge
+                } else {
+                    CrowdJudgement::Unremarked
+                }
+            })
+            .max_by_key(|judgement| *judgement as u8)
+            .unwrap_or(CrowdJudgement::NotRehearsed);
+
+        let moments = marks
+            .iter()
+            .map(|(at_ms, moment)| Moment {
+                at_ms: *at_ms,
+                what: match moment {
+                    GateMoment::SurgeNoticed => "surge noticed".to_owned(),
+                    GateMoment::AttackDetected => "attack declared".to_owned(),
+                    GateMoment::Mitigated => "mitigated".to_owned(),
+                    GateMoment::PostureChanged(words) => words.clone(),
+                    GateMoment::FullSpeed => "full speed".to_owned(),
+                },
+            })
+            .collect();
+        GateFacts { waves, crowd, moments }
+    }
+}

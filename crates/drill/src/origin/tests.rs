@@ -1,0 +1,130 @@
+//! The origin has the limits that it says it has.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use super::pages::{Page, Route, render, route};
+use super::*;
+
+fn get(address: SocketAddr, path: &str, patience: Duration) -> Option<String> {
+    let mut stream = TcpStream::connect_timeout(&address, patience).ok()?;
+    stream.set_read_timeout(Some(patience)).ok()?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    Some(answer)
+}
+
+const PATIENCE: Duration = Duration::from_secs(2);
+
+#[test]
+fn pages_assets_and_forms_are_answered() {
+    let origin = Origin::start(&OriginConfig::default()).unwrap();
+    let at = origin.address().address();
+    for path in ["/", "/news", "/news/rents", "/volunteer", "/search?q=rents", "/leaflet?ward=3"] {
+        let answer = get(at, path, PATIENCE).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{path}: {answer}");
+        assert!(answer.contains("<html lang=\"en-GB\">"), "{path}");
+    }
+    for (path, _) in crate::site::ASSETS {
+        assert!(get(at, path, PATIENCE).unwrap().starts_with("HTTP/1.1 200 OK\r\n"), "{path}");
+    }
+    assert!(get(at, "/nothing", PATIENCE).unwrap().starts_with("HTTP/1.1 404 "));
+
+    let mut stream = TcpStream::connect(at).unwrap();
+    stream
+        .write_all(b"POST /volunteer HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nname=A\r\n0\r\n\r\n")
+        .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 303 See Other\r\n"), "{answer}");
+    assert!(answer.contains("Location: /thank-you\r\n"));
+
+    let status = origin.status();
+    assert_eq!((status.received, status.served), (12, 12));
+    let told = get(origin.status_address().address(), "/origin-status", PATIENCE).unwrap();
+    let json = told.split_once("\r\n\r\n").unwrap().1;
+    assert_eq!(serde_json::from_str::<OriginStatus>(json).unwrap().received, 12);
+}
+
+#[test]
+fn slow_headers_take_every_slot_and_idle_connections_take_none() {
+    let config = OriginConfig { slots: 8, ..OriginConfig::default() };
+    let origin = Origin::start(&config).unwrap();
+    let at = origin.address().address();
+
+    let idle: Vec<_> = (0..30).map(|_| TcpStream::connect(at).unwrap()).collect();
+    assert!(get(at, "/", PATIENCE).is_some(), "idle connections were in the way");
+
+    let slow: Vec<_> = (0..8)
+        .map(|_| {
+            let mut stream = TcpStream::connect(at).unwrap();
+            stream.write_all(b"GET / HT").unwrap();
+            stream
+        })
+        .collect();
+    std::thread::sleep(Duration::from_millis(100));
+    assert_eq!(origin.status().busy_slots, 8);
+    assert!(get(at, "/", Duration::from_millis(500)).is_none(), "a slot was free");
+
+    drop(slow);
+    assert!(get(at, "/", PATIENCE).is_some(), "the slots did not come back");
+    drop(idle);
+}
+
+#[test]
+fn a_header_that_takes_too_long_loses_its_slot() {
+    let config = OriginConfig {
+        slots: 1,
+        header_patience: Duration::from_millis(200),
+        ..OriginConfig::default()
+    };
+    let origin = Origin::start(&config).unwrap();
+    let at = origin.address().address();
+    let mut slow = TcpStream::connect(at).unwrap();
+    slow.write_all(b"GET / HTTP/1.1\r\n").unwrap();
+    assert!(get(at, "/assets/site.css", PATIENCE).is_some());
+    assert_eq!(origin.status().header_timeouts, 1);
+    let mut answer = String::new();
+    slow.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+}
+
+#[test]
+fn more_than_the_queue_holds_is_turned_away_at_once() {
+    let config = OriginConfig { workers: 1, queue: 2, ..OriginConfig::default() };
+    let origin = Origin::start(&config).unwrap();
+    let at = origin.address().address();
+    let start = Instant::now();
+    let answers: Vec<_> = (0..12)
+        .map(|_| std::thread::spawn(move || get(at, "/search?q=votes", PATIENCE)))
+        .collect::<Vec<_>>()
+        .into_iter()
+        .map(|thread| thread.join().unwrap().unwrap())
+        .collect();
+    let busy = answers.iter().filter(|answer| answer.starts_with("HTTP/1.1 503 ")).count();
+    // One in work and two waiting; a slow machine may let some more through.
+    assert!((6..=9).contains(&busy), "{busy} of 12 turned away");
+    assert!(start.elapsed() >= Duration::from_millis(100), "searches cost time");
+    assert_eq!(origin.status().rejected, busy as u64);
+}
+
+#[test]
+fn a_search_cannot_write_markup_into_the_page() {
+    let Route::Page(page) = route("GET", "/search?q=<script>alert(1)</script>") else {
+        panic!("a search is a page")
+    };
+    let text = String::from_utf8(render(&page)).unwrap();
+    assert!(!text.contains("<script>alert"), "{text}");
+    assert!(text.contains("&lt;script&gt;"));
+}
+
+#[test]
+fn pages_weigh_what_real_ones_weigh() {
+    let size = |page: &Page| render(page).len();
+    assert!((3_000..12_000).contains(&size(&Page::Home)), "{}", size(&Page::Home));
+    assert!((15_000..60_000).contains(&size(&Page::Leaflet("3".into()))));
+    assert!(size(&Page::ThankYou) < 3_000);
+}

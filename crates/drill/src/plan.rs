@@ -1,0 +1,240 @@
+//! From a scenario and a seed to every request that will be sent, and when.
+//!
+//! [`plan`] is pure: the same seed and scenario give the same plan, byte for byte. Offsets are
+//! milliseconds from the start of the run. What the answers turn out to be does not change the
+//! plan, only how much of it can be carried out: an attacker's ladder is planned in full, rung by
+//! rung, and the run decides from which rung the next request is taken.
+
+mod attack;
+mod draw;
+mod people;
+
+use std::net::Ipv4Addr;
+
+use serde::Serialize;
+
+use crate::scenario::{Scenario, Tactic};
+use draw::Draw;
+
+pub use crate::traffic::browser::Browser;
+pub use attack::path_of;
+
+/// Everything that will be sent in one run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    /// The seed it was drawn from.
+    pub seed: u64,
+    /// The scenario's name.
+    pub scenario: &'static str,
+    /// The people and their feed readers, in order of arrival.
+    pub visitors: Vec<Visitor>,
+    /// The attackers, in order of their beginning.
+    pub assaults: Vec<PlannedAssault>,
+}
+
+/// Who asked for something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum VisitorKind {
+    /// Somebody who comes on any day.
+    Everyday,
+    /// Somebody who came because of the mail.
+    FlashCrowd,
+    /// A person's feed reader.
+    FeedReader,
+}
+
+/// One person with a browser, or a feed reader.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Visitor {
+    /// Who it is.
+    pub kind: VisitorKind,
+    /// Where the requests come from. Some visitors share an address, as behind a carrier.
+    pub source: Ipv4Addr,
+    /// The browser, which decides the headers and their order.
+    pub browser: Browser,
+    /// Whether cookies are kept and sent back.
+    pub keeps_cookies: bool,
+    /// Whether style sheet, script and pictures are in the browser's cache already.
+    pub has_assets: bool,
+    /// What is asked for, in order of time.
+    pub steps: Vec<Step>,
+}
+
+/// One thing that a visitor asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Step {
+    /// When, in milliseconds from the start of the run.
+    pub at_ms: u32,
+    /// What.
+    pub ask: Ask,
+}
+
+/// What a visitor asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ask {
+    /// A page and, the first time, its assets.
+    Page(String),
+    /// A form is sent by POST; the answer leads to a page.
+    Form {
+        /// Where the form is sent to.
+        path: String,
+        /// Its fields, urlencoded.
+        body: String,
+    },
+    /// The news feed.
+    Feed,
+}
+
+/// One attacker's requests, for each rung of the ladder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlannedAssault {
+    /// Which phase of the scenario it belongs to.
+    pub phase: usize,
+    /// When it begins.
+    pub from_ms: u32,
+    /// When it ends.
+    pub to_ms: u32,
+    /// The rungs, each planned for the whole length.
+    pub rungs: Vec<PlannedRung>,
+}
+
+/// One tactic's requests.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlannedRung {
+    /// How it attacks.
+    pub tactic: Tactic,
+    /// The bots' addresses.
+    pub sources: Vec<Ipv4Addr>,
+    /// The requests in order of time; for slow headers the connections.
+    pub shots: Vec<Shot>,
+}
+
+/// One request of an attacker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Shot {
+    /// When, in milliseconds from the start of the run.
+    pub at_ms: u32,
+    /// Which of the bots sends it.
+    pub bot: u16,
+    /// What is drawn for it: words, article, user agent.
+    pub draw: u32,
+}
+
+/// Plans a run.
+pub fn plan(seed: u64, scenario: &Scenario) -> Plan {
+    let mut visitors = people::everyday(&mut Draw::new(seed, 0), scenario);
+    visitors.extend(people::crowds(&mut Draw::new(seed, 1), scenario));
+    visitors.extend(people::feed_readers(&mut Draw::new(seed, 2), scenario));
+    visitors.retain(|visitor| !visitor.steps.is_empty());
+    visitors.sort_by_key(|visitor| (visitor.steps.first().map(|step| step.at_ms), visitor.source));
+
+    let mut assaults = Vec::new();
+    for (phase, (from_ms, to_ms, what)) in scenario.spans().enumerate() {
+        for assault in &what.assaults {
+            let number = assaults.len() as u64;
+            let to_ms = (to_ms + assault.overruns_ms).min(scenario.lasts_ms());
+            let rungs = assault
+                .ladder
+                .iter()
+                .enumerate()
+                .map(|(step, rung)| {
+                    let mut draw = Draw::new(seed, 1_000 + number * 100 + step as u64);
+                    attack::rung(&mut draw, number, step, *rung, (from_ms, to_ms))
+                })
+                .collect();
+            assaults.push(PlannedAssault { phase, from_ms, to_ms, rungs });
+        }
+    }
+    Plan { seed, scenario: scenario.name, visitors, assaults }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use proptest::prelude::*;
+
+    fn bytes(seed: u64, scenario: &Scenario) -> Vec<u8> {
+        serde_json::to_vec(&plan(seed, scenario)).unwrap()
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_plan_and_another_seed_another() {
+        let day = Scenario::campaign_day();
+        assert_eq!(bytes(2019, &day), bytes(2019, &day));
+        assert_ne!(bytes(2019, &day), bytes(2020, &day));
+    }
+
+    /// A changed plan makes recorded drills incomparable, so a change must be meant.
+    #[test]
+    fn a_seed_means_the_same_in_every_version() {
+        let smoke = plan(1, &Scenario::smoke());
+        let first = |count: usize| smoke.visitors.iter().take(count).collect::<Vec<_>>();
+        let shots: Vec<_> = smoke.assaults[0].rungs[0].shots.iter().take(3).collect();
+        insta::assert_snapshot!(serde_json::to_string_pretty(&(first(2), shots)).unwrap());
+    }
+
+    #[test]
+    fn the_crowd_is_several_times_the_normal_day_and_within_the_origins_means() {
+        let day = Scenario::campaign_day();
+        let plan = plan(2019, &day);
+        let views = |from: u32, to: u32| {
+            plan.visitors
+                .iter()
+                .flat_map(|v| &v.steps)
+                .filter(|step| (from..to).contains(&step.at_ms))
+                .count()
+        };
+        let normal_per_second = views(0, 7_000) / 7;
+        assert!((12..=24).contains(&normal_per_second), "{normal_per_second} views/s");
+        let busiest =
+            (7_000..13_000).step_by(1_000).map(|from| views(from, from + 1_000)).max().unwrap();
+        assert!(busiest >= 4 * normal_per_second, "{busiest} views in the busiest second");
+        // 70% of about 330 ordinary pages a second.
+        assert!(busiest <= 230, "{busiest} views in the busiest second");
+    }
+
+    #[test]
+    fn several_hundred_addresses_take_part_and_some_are_shared() {
+        let plan = plan(7, &Scenario::campaign_day());
+        let people: BTreeSet<_> = plan.visitors.iter().map(|visitor| visitor.source).collect();
+        let attackers: BTreeSet<_> = plan
+            .assaults
+            .iter()
+            .flat_map(|assault| assault.rungs.iter().flat_map(|rung| &rung.sources))
+            .collect();
+        assert!(people.len() > 200, "{} addresses of people", people.len());
+        assert!(people.len() < plan.visitors.len(), "nobody shares an address");
+        assert!(attackers.len() > 500, "{} addresses of attackers", attackers.len());
+        assert!(attackers.iter().all(|address| !people.contains(address)));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(16))]
+
+        #[test]
+        fn every_plan_keeps_to_its_scenario(seed: u64) {
+            let day = Scenario::campaign_day();
+            let plan = plan(seed, &day);
+            let end = day.lasts_ms();
+            for visitor in &plan.visitors {
+                prop_assert!(visitor.source.is_loopback());
+                prop_assert!(visitor.steps.iter().all(|step| step.at_ms < end));
+                prop_assert!(visitor.steps.is_sorted_by_key(|step| step.at_ms));
+            }
+            for assault in &plan.assaults {
+                for rung in &assault.rungs {
+                    prop_assert!(rung.sources.iter().all(Ipv4Addr::is_loopback));
+                    prop_assert!(rung.shots.is_sorted_by_key(|shot| shot.at_ms));
+                    for shot in &rung.shots {
+                        prop_assert!((assault.from_ms..assault.to_ms).contains(&shot.at_ms));
+                        prop_assert!(usize::from(shot.bot) < rung.sources.len());
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! The whole drill as one picture: people served, load, and how long people waited.
+
+use portcullis_report::plot::{
+    Axis, Band, Figure, Ink, Marker, Panel, Series, Shade, Stroke, render,
+};
+
+use crate::facts::GateFacts;
+use crate::recording::{PhaseSpan, Recording, Second};
+use crate::score::ScoreCard;
+
+/// Draws both runs over the same seconds, with the ledger's moments as markers. SVG.
+pub fn svg(without: &Recording, with: &Recording, facts: &GateFacts) -> String {
+    render(&figure(without, with, facts))
+}
+
+fn figure(without: &Recording, with: &Recording, facts: &GateFacts) -> Figure {
+    let seconds = f64::from(with.lasts_ms) / 1_000.0;
+    Figure {
+        id: "drill".to_owned(),
+        title: format!("Drill {}, seed {}, without and with the gate", with.scenario, with.seed),
+        description: describe(without, with, facts),
+        axis: Axis::Elapsed,
+        range: (0.0, seconds),
+        bands: with.phases.iter().map(band).collect(),
+        markers: markers(with, facts),
+        panels: vec![
+            Panel {
+                title: "People served, of those who asked".to_owned(),
+                unit: "%".to_owned(),
+                top: Some(100.0),
+                series: both(without, with, served_percent),
+            },
+            Panel {
+                title: "Load".to_owned(),
+                unit: "requests/s".to_owned(),
+                top: None,
+                series: load(without, with),
+            },
+            Panel {
+                title: "Wait of people who were served, 95th percentile".to_owned(),
+                unit: "ms".to_owned(),
+                top: None,
+                series: both(without, with, |second| second.people_p95_ms.map(f64::from)),
+            },
+        ],
+    }
+}
+
+fn describe(without: &Recording, with: &Recording, facts: &GateFacts) -> String {
+    let card = ScoreCard::new(without, with, facts);
+    let whole = |ms: u32| ms / 1_000;
+    let phases: Vec<_> = card
+        .phases
+        .iter()
+        .map(|phase| {
+            format!(
+                "{}, {} to {} s: served without the gate {} of {}, with it {} of {}",
+                phase.title,
+                whole(phase.from_ms),
+                whole(phase.to_ms),
+                phase.without.served,
+                phase.without.asked,
+                phase.with.served,
+                phase.with.asked,
+            )
+        })
+        .collect();
+    format!(
+        "Three panels by second. {}. Busiest second: {} requests reached the origin without the gate, \
+         {} with it.",
+        phases.join(". "),
+        card.without.peak_origin_per_second,
+        card.with.peak_origin_per_second,
+    )
+}
+
+fn band(phase: &PhaseSpan) -> Band {
+    Band {
+        from: f64::from(phase.from_ms) / 1_000.0,
+        to: f64::from(phase.to_ms) / 1_000.0,
+        label: phase.title.clone(),
+        shade: match (phase.is_attack, phase.has_crowd) {
+            (true, _) => Shade::Strong,
+            (false, true) => Shade::Faint,
+            (false, false) => Shade::Clear,
+        },
+    }
+}
+
+fn markers(with: &Recording, facts: &GateFacts) -> Vec<Marker> {
+    let of_gate = facts
+        .moments
+        .iter()
+        .map(|moment| Marker { at: f64::from(moment.at_ms) / 1_000.0, label: moment.what.clone() });
+    let of_attackers = with.tactic_changes.iter().map(|change| Marker {
+        at: f64::from(change.at_ms) / 1_000.0,
+        label: format!("tactic: {}", change.to.title()),
+    });
+    of_gate.chain(of_attackers).collect()
+}
+
+fn both(
+    without: &Recording,
+    with: &Recording,
+    value: impl Fn(&Second) -> Option<f64>,
+) -> Vec<Series> {
+    vec![
+        series("without the gate", Ink::Vermilion, Stroke::Dashed, without, &value),
+        series("with the gate", Ink::Blue, Stroke::Solid, with, &value),
+    ]
+}
+
+fn load(without: &Recording, with: &Recording) -> Vec<Series> {
+    let offered = |second: &Second| Some(f64::from(second.offered()));
+    let reached = |second: &Second| Some(f64::from(second.origin_requests));
+    vec![
+        Series {
+            filled: true,
+            ..series("offered to the gate", Ink::Grey, Stroke::Dotted, with, &offered)
+        },
+        series("reached the origin without it", Ink::Vermilion, Stroke::Dashed, without, &reached),
+        series("with it", Ink::Blue, Stroke::Solid, with, &reached),
+    ]
+}
+
+/// A second's value is drawn at its middle.
+fn series(
+    label: &str,
+    ink: Ink,
+    stroke: Stroke,
+    recording: &Recording,
+    value: &impl Fn(&Second) -> Option<f64>,
+) -> Series {
+    let points = recording
+        .seconds
+        .iter()
+        .enumerate()
+        .map(|(index, second)| (index as f64 + 0.5, value(second)))
+        .collect();
+    Series { label: label.to_owned(), ink, stroke, filled: false, points }
+}
+
+fn served_percent(second: &Second) -> Option<f64> {
+    let asked = second.people_served + second.people_failed;
+    (asked > 0).then(|| f64::from(second.people_served) * 100.0 / f64::from(asked))
+}

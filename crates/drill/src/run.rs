@@ -1,0 +1,273 @@
+//! One run of a scenario against a target, recorded.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::time::Instant;
+
+use crate::origin::OriginStatus;
+use crate::plan::{Plan, plan};
+use crate::recording::{Recording, Second, Tally, by_second, phase_spans};
+use crate::scenario::Scenario;
+use crate::target::Target;
+use crate::traffic::{self, Ground};
+
+/// Time between the planning and the first request.
+const LEAD_IN: Duration = Duration::from_millis(300);
+
+/// Time after the scenario's end in which the last answers may arrive: the patience for a page with
+/// its announced waits, and for its first asset, and a little.
+const TAIL: Duration = Duration::from_secs(18);
+
+/// How often progress is told.
+const PROGRESS_EVERY: Duration = Duration::from_millis(250);
+
+/// Open files that a run may need: both ends of every connection when the origin is in this process.
+const OPEN_FILES: u64 = 4_096;
+
+/// How long the origin's status may take.
+const STATUS_PATIENCE: Duration = Duration::from_secs(3);
+
+/// What to rehearse.
+#[derive(Debug, Clone)]
+pub struct Rehearsal<'a> {
+    /// Where the traffic goes: the gate, or the origin itself.
+    pub target: Target,
+    /// The value of the `Host` field, such as `localhost` or `campaign.example`.
+    pub host: &'a str,
+    /// Where the demonstration origin answers `GET /origin-status`.
+    pub origin_status: Target,
+    /// What happens.
+    pub scenario: &'a Scenario,
+    /// What is drawn: the same seed sends the same requests.
+    pub seed: u64,
+}
+
+/// How far a run has got.
+#[derive(Debug, Clone, Copy)]
+pub struct Progress<'a> {
+    /// Milliseconds since the start.
+    pub elapsed_ms: u32,
+    /// Milliseconds in all.
+    pub total_ms: u32,
+    /// The present phase's name for people.
+    pub phase: &'a str,
+    /// What was counted in the last full second, by when it became known.
+    pub last_second: Second,
+}
+
+/// Why a run could not be carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum DrillError {
+    /// The `Host` value cannot be sent.
+    #[error(
+        "`{0}` cannot be a Host value: expected a name such as campaign.example, with a port or without"
+    )]
+    Host(String),
+    /// The system does not let visitors have addresses of their own.
+    #[error(
+        "visitors cannot come from {address}: {source}. A drill needs the whole of 127.0.0.0/8 on the \
+         loopback device, as Linux has it"
+    )]
+    Addresses {
+        /// The address that was tried.
+        address: std::net::Ipv4Addr,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// Not enough open files are allowed.
+    #[error(
+        "only {allowed} open files are allowed, and a drill needs {needed}: raise the hard limit, \
+         for example with `ulimit -n {needed}`"
+    )]
+    OpenFiles {
+        /// The hard limit.
+        allowed: u64,
+        /// What is needed.
+        needed: u64,
+    },
+    /// Nothing answers where the traffic should go.
+    #[error("nothing accepts connections at {target}: {source}")]
+    Unreachable {
+        /// Where it was tried.
+        target: Target,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The origin does not tell its load.
+    #[error("the origin does not tell its load at {target}/origin-status: {why}")]
+    OriginStatus {
+        /// Where it was asked.
+        target: Target,
+        /// What went wrong.
+        why: String,
+    },
+    /// A thread could not be started, or broke down.
+    #[error("the drill itself failed: {0}")]
+    Broken(String),
+}
+
+/// Carries out one run and returns what was seen. Blocks until it is over; `progress` is called a few
+/// times a second on this thread.
+pub fn rehearse(
+    rehearsal: &Rehearsal<'_>,
+    mut progress: impl FnMut(&Progress<'_>),
+) -> Result<Recording, DrillError> {
+    check_host(rehearsal.host)?;
+    allow_open_files()?;
+    let plan = plan(rehearsal.seed, rehearsal.scenario);
+    check_addresses(rehearsal.target, &plan)?;
+    TcpStream::connect_timeout(&rehearsal.target.address(), STATUS_PATIENCE)
+        .map_err(|source| DrillError::Unreachable { target: rehearsal.target, source })?;
+
+    let before = origin_status(rehearsal.origin_status)?;
+    let asked = Instant::now();
+    let start = asked + LEAD_IN;
+    let started_unix_ms = unix_ms() + LEAD_IN.as_millis() as u64;
+    let lasts_ms = rehearsal.scenario.lasts_ms();
+    let end = start + Duration::from_millis(u64::from(lasts_ms));
+    let ground = Arc::new(Ground {
+        target: rehearsal.target,
+        host: rehearsal.host.to_owned(),
+        plan,
+        tally: Tally::new(lasts_ms),
+        phases: phase_spans(rehearsal.scenario),
+        start,
+    });
+
+    let people = spawn("visitors", {
+        let ground = Arc::clone(&ground);
+        move || traffic::run_here(traffic::people(ground), end + TAIL)
+    })?;
+    let attackers = spawn("attackers", {
+        let ground = Arc::clone(&ground);
+        move || traffic::run_here(traffic::attackers(ground), end + TAIL)
+    })?;
+    while !(people.is_finished() && attackers.is_finished()) {
+        std::thread::sleep(PROGRESS_EVERY);
+        let elapsed_ms = ground.now_ms().min(lasts_ms);
+        let phase = ground.phase_at(elapsed_ms.min(lasts_ms.saturating_sub(1)));
+        progress(&Progress {
+            elapsed_ms,
+            total_ms: lasts_ms,
+            phase: phase.map_or("", |phase| ground.phases[usize::from(phase)].title.as_str()),
+            last_second: ground.tally.second((elapsed_ms / 1_000).saturating_sub(1) as usize),
+        });
+    }
+    let people = join("visitors", people)?;
+    let attack = join("attackers", attackers)?;
+
+    let after = origin_status(rehearsal.origin_status)?;
+    let zero_ms = before.uptime_ms + LEAD_IN.as_millis() as u64;
+    let first_tenth = ((zero_ms + 50) / 100) as usize;
+    let origin_by_tenth = after.received_by_tenth.get(first_tenth..).unwrap_or_default();
+    let mut samples = people;
+    samples.extend(attack.samples);
+    samples.sort_by_key(|sample| sample.start_ms);
+    let seconds = by_second(lasts_ms, &samples, &ground.tally, origin_by_tenth);
+    Ok(Recording {
+        scenario: rehearsal.scenario.name.to_owned(),
+        seed: rehearsal.seed,
+        phases: ground.phases.clone(),
+        started_unix_ms,
+        lasts_ms,
+        samples,
+        seconds,
+        tactic_changes: attack.changes,
+        held_back: attack.held_back,
+        origin_peak_per_second: crate::origin::peak_per_second(origin_by_tenth),
+    })
+}
+
+/// Raises this process's limit of open files to what a run needs, as far as the hard limit allows.
+///
+/// Called by [`rehearse`]; call it earlier if child processes should inherit the limit.
+pub fn allow_open_files() -> Result<(), DrillError> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_none_or(|current| current >= OPEN_FILES) {
+        return Ok(());
+    }
+    let too_few = |allowed| DrillError::OpenFiles { allowed, needed: OPEN_FILES };
+    if let Some(allowed) = limit.maximum.filter(|&maximum| maximum < OPEN_FILES) {
+        return Err(too_few(allowed));
+    }
+    setrlimit(Resource::Nofile, Rlimit { current: Some(OPEN_FILES), maximum: limit.maximum })
+        .map_err(|_| too_few(limit.current.unwrap_or_default()))
+}
+
+fn check_host(host: &str) -> Result<(), DrillError> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
+    if (1..=255).contains(&host.len()) && host.chars().all(fits) {
+        Ok(())
+    } else {
+        Err(DrillError::Host(host.chars().take(80).collect()))
+    }
+}
+
+/// Whether this machine has the addresses that the visitors come from.
+fn check_addresses(target: Target, plan: &Plan) -> Result<(), DrillError> {
+    let of_people = plan.visitors.first().map(|visitor| visitor.source);
+    let of_attackers = plan
+        .assaults
+        .first()
+        .and_then(|assault| assault.rungs.first().and_then(|rung| rung.sources.first()).copied());
+    if target.address().is_ipv4() {
+        for address in of_people.into_iter().chain(of_attackers) {
+            std::net::TcpListener::bind((address, 0))
+                .map_err(|source| DrillError::Addresses { address, source })?;
+        }
+    }
+    Ok(())
+}
+
+/// Asks the origin for its own account.
+pub fn origin_status(target: Target) -> Result<OriginStatus, DrillError> {
+    let failed = |why: String| DrillError::OriginStatus { target, why };
+    let ask = || -> std::io::Result<String> {
+        let mut stream = TcpStream::connect_timeout(&target.address(), STATUS_PATIENCE)?;
+        stream.set_read_timeout(Some(STATUS_PATIENCE))?;
+        stream.set_write_timeout(Some(STATUS_PATIENCE))?;
+        stream.write_all(
+            b"GET /origin-status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+        )?;
+        let mut answer = String::new();
+        // An hour of tenths is well below this.
+        stream.take(1024 * 1024).read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    let answer = ask().map_err(|error| failed(error.to_string()))?;
+    let body = answer
+        .strip_prefix("HTTP/1.1 200 ")
+        .and_then(|rest| rest.split_once("\r\n\r\n"))
+        .map(|(_, body)| body)
+        .ok_or_else(|| failed("it did not answer 200".to_owned()))?;
+    serde_json::from_str(body).map_err(|error| failed(error.to_string()))
+}
+
+fn unix_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}
+
+fn spawn<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
+) -> Result<std::thread::JoinHandle<std::io::Result<T>>, DrillError> {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(work)
+        .map_err(|error| DrillError::Broken(format!("no thread for the {name}: {error}")))
+}
+
+fn join<T>(
+    name: &str,
+    thread: std::thread::JoinHandle<std::io::Result<T>>,
+) -> Result<T, DrillError> {
+    match thread.join() {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(error)) => Err(DrillError::Broken(format!("no event loop for the {name}: {error}"))),
+        Err(_) => Err(DrillError::Broken(format!("the {name} broke down"))),
+    }
+}

@@ -1,0 +1,164 @@
+//! The loopback guard: a target that is not this machine cannot be said.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+/// An address on this machine, and the only thing that a drill sends traffic to.
+///
+/// The one constructor checks that the address is a loopback address, so no function of this crate
+/// can be pointed at anybody else's machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Target {
+    address: SocketAddr,
+}
+
+impl Target {
+    /// Reads `127.0.0.1:8080`, `[::1]:8080` or `localhost:8080`, with or without `http://` before it
+    /// and `/` after it.
+    ///
+    /// `localhost` is taken to be `127.0.0.1` without asking a name server; no other name is
+    /// accepted, because what a name stands for can change between the check and the attack.
+    pub fn parse(text: &str) -> Result<Self, TargetError> {
+        let refused = |why: Why| TargetError { text: text.chars().take(80).collect(), why };
+        let trimmed = text.trim();
+        if trimmed.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https://")) {
+            return Err(refused(Why::Tls));
+        }
+        let rest = match trimmed.get(..7) {
+            Some(scheme) if scheme.eq_ignore_ascii_case("http://") => &trimmed[7..],
+            _ => trimmed,
+        };
+        let authority = rest.strip_suffix('/').unwrap_or(rest);
+        let address = match authority.split_once(':') {
+            Some((name, port)) if name.eq_ignore_ascii_case("localhost") => {
+                let port = port.parse().map_err(|_| refused(Why::Unreadable))?;
+                SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
+            }
+            _ => authority.parse().map_err(|_| refused(Why::Unreadable))?,
+        };
+        if address.port() == 0 {
+            return Err(refused(Why::NoPort));
+        }
+        Self::check(address).ok_or_else(|| refused(Why::NotLoopback(address.ip())))
+    }
+
+    /// The address, if it is a loopback address.
+    pub(crate) fn check(address: SocketAddr) -> Option<Self> {
+        // `::ffff:127.0.0.1` is loopback as well, and `::ffff:192.0.2.1` is not.
+        let address = SocketAddr::new(address.ip().to_canonical(), address.port());
+        address.ip().is_loopback().then_some(Target { address })
+    }
+
+    /// The address itself.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "http://{}", self.address)
+    }
+}
+
+/// Why a text is not a target.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` cannot be the target of a drill: {why}")]
+pub struct TargetError {
+    text: String,
+    why: Why,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Why {
+    NotLoopback(IpAddr),
+    NoPort,
+    Tls,
+    Unreadable,
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Why::NotLoopback(ip) => write!(
+                f,
+                "{ip} is not a loopback address. A drill only ever attacks this machine: give an \
+                 address within 127.0.0.0/8, or [::1]"
+            ),
+            Why::NoPort => f.write_str("its port is 0. Give the port that the gate listens on"),
+            Why::Tls => f.write_str(
+                "a drill speaks plain HTTP. Give the gate a plain listener on loopback, such as \
+                 http://127.0.0.1:8080",
+            ),
+            Why::Unreadable => f.write_str(
+                "expected a literal loopback address and a port, such as http://127.0.0.1:8080 \
+                 (names other than localhost are not looked up)",
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn loopback_addresses_are_targets() {
+        for text in [
+            "127.0.0.1:8080",
+            "http://127.0.0.1:8080",
+            "HTTP://127.0.0.1:8080/",
+            "127.9.8.7:1",
+            "[::1]:8080",
+            "http://[::1]:8080/",
+            "localhost:8080",
+            "[::ffff:127.0.0.1]:80",
+        ] {
+            let target = Target::parse(text).unwrap_or_else(|error| panic!("{error}"));
+            assert!(target.address().ip().is_loopback());
+        }
+    }
+
+    #[test]
+    fn everything_else_is_refused_with_a_reason() {
+        for (text, reason) in [
+            ("192.0.2.1:80", "not a loopback address"),
+            ("http://10.0.0.1:80", "not a loopback address"),
+            ("0.0.0.0:80", "not a loopback address"),
+            ("[::]:80", "not a loopback address"),
+            ("[::ffff:192.0.2.1]:80", "not a loopback address"),
+            ("[fe80::1]:80", "not a loopback address"),
+            ("128.0.0.1:80", "not a loopback address"),
+            ("127.0.0.1:0", "port is 0"),
+            ("127.0.0.1", "expected a literal"),
+            ("localhost", "expected a literal"),
+            ("localhost.example:80", "expected a literal"),
+            ("example.org:80", "expected a literal"),
+            ("127.0.0.1:80@example.org:80", "expected a literal"),
+            ("http://127.0.0.1:80/path", "expected a literal"),
+            ("2130706433:80", "expected a literal"),
+            ("https://127.0.0.1:8443", "plain HTTP"),
+            ("", "expected a literal"),
+            ("£££££££££", "expected a literal"),
+        ] {
+            let error = Target::parse(text).expect_err(text).to_string();
+            assert!(error.contains(reason), "{text}: {error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_gives_a_target_elsewhere(text in "\\PC{0,40}") {
+            if let Ok(target) = Target::parse(&text) {
+                prop_assert!(target.address().ip().is_loopback());
+            }
+        }
+
+        #[test]
+        fn an_address_is_a_target_exactly_if_it_is_loopback(ip: [u8; 4], port in 1_u16..) {
+            let address = SocketAddr::from((ip, port));
+            prop_assert_eq!(Target::parse(&address.to_string()).is_ok(), ip[0] == 127);
+        }
+    }
+}

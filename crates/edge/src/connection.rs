@@ -1,0 +1,278 @@
+//! One visitor connection from its first byte to its last.
+
+use core::cell::Cell;
+use core::future::poll_fn;
+use core::net::IpAddr;
+use core::pin::{Pin, pin};
+use core::task::{Context, Poll};
+use core::time::Duration;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+
+use bytes::{Bytes, BytesMut};
+use hyper::rt::Executor;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use portcullis_model::{ActivityId, Limits, Reason};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+
+use crate::accept::Rules;
+use crate::proxy_protocol::{self, Parsed};
+use crate::serve::serve;
+use crate::transport::{Socket, Transport, VisitorIo};
+use crate::upgrade;
+use crate::visit::{Phase, Presence, Visit};
+use crate::worker::{Faults, House};
+
+/// The smallest buffer that the HTTP/1 library accepts.
+const LEAST_BUFFER: usize = 8 * 1024;
+/// Bytes that may wait to be sent on one HTTP/2 stream.
+const STREAM_SEND_BUFFER: usize = 64 * 1024;
+/// Streams that the visitor reset before we looked at them. Honest clients that cancel a lot need
+/// more than the library's 20; the frame count bounds the rest.
+const PENDING_RESETS: usize = 100;
+/// Streams that we had to reset because of what the visitor did (CVE-2025-8671).
+const LOCAL_RESETS: usize = 50;
+/// After an answer that came before the end of the request, this much more is read and thrown
+/// away, for this long.
+const LINGER_BYTES: usize = 256 * 1024;
+const LINGER: Duration = Duration::from_secs(1);
+/// How often a silent HTTP/2 connection is asked whether it is still there.
+const PING_EVERY: Duration = Duration::from_secs(20);
+
+/// The task of one connection: ends it when the worker says so, and keeps a panic to itself.
+pub(crate) async fn attend(
+    visit: Rc<Visit>,
+    presence: Presence,
+    stream: TcpStream,
+    peer: IpAddr,
+    rules: Rules,
+) {
+    let faults = visit.house.faults.clone();
+    let conversation = converse(&visit, &presence, stream, peer, rules);
+    let mut conversation = pin!(keep_panics(conversation, faults));
+    poll_fn(|cx| {
+        visit.remember(cx.waker());
+        if visit.is_cut() {
+            return Poll::Ready(());
+        }
+        conversation.as_mut().poll(cx)
+    })
+    .await;
+}
+
+/// Ends quietly, and counts, where `future` panics.
+async fn keep_panics(future: impl Future<Output = ()>, faults: std::sync::Arc<Faults>) {
+    let mut future = pin!(future);
+    poll_fn(|cx| {
+        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
+        polled.unwrap_or_else(|_| {
+            faults.panicked();
+            Poll::Ready(())
+        })
+    })
+    .await;
+}
+
+async fn converse(
+    visit: &Rc<Visit>,
+    presence: &Presence,
+    mut stream: TcpStream,
+    peer: IpAddr,
+    rules: Rules,
+) {
+    let house = &visit.house;
+    let drop_for = |reason| house.meter.decided(ActivityId(0), reason);
+    let mut ahead = Bytes::new();
+    if rules.proxy_protocol {
+        let Some((address, rest)) = proxy_header(&mut stream).await else {
+            return drop_for(Reason::ProxyHeader);
+        };
+        ahead = rest;
+        let address = address.unwrap_or(peer);
+        let trusted = is_trusted(house, address);
+        visit.identify(address, trusted);
+        if !trusted && !presence.count_under(visit.identity().source) {
+            return drop_for(Reason::SourceConnections);
+        }
+    }
+    let socket = Socket::new(stream, ahead);
+    let (transport, http_2) = if rules.tls {
+        house.read_clock();
+        visit.enter(Phase::Handshake);
+        let Some(config) = house.tls.load().get(rules.index).cloned().flatten() else {
+            return drop_for(Reason::Handshake);
+        };
+        let Ok(stream) = TlsAcceptor::from(config).accept(socket).await else {
+            return drop_for(Reason::Handshake);
+        };
+        let http_2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        (Transport::Tls(Box::new(stream)), http_2)
+    } else {
+        (Transport::Plain(socket), false)
+    };
+    house.read_clock();
+    visit.enter(Phase::Arriving);
+    let io = VisitorIo::new(transport, visit.clone(), http_2);
+    if http_2 {
+        speak_http_2(visit, io).await;
+    } else {
+        speak_http_1(visit, io).await;
+    }
+}
+
+fn is_trusted(house: &House, address: IpAddr) -> bool {
+    let policy = house.policy.load();
+    let mut trusted = policy.config().trusted_proxies.iter();
+    trusted.any(|network| network.contains(address))
+}
+
+/// Reads the PROXY header: who connected to the proxy (`None`: the proxy itself), and what came
+/// behind it.
+async fn proxy_header(stream: &mut TcpStream) -> Option<(Option<IpAddr>, Bytes)> {
+    let mut buffer = BytesMut::with_capacity(512);
+    loop {
+        if stream.read_buf(&mut buffer).await.ok()? == 0 {
+            return None;
+        }
+        match proxy_protocol::parse(&buffer).ok()? {
+            Parsed::Complete { length, source } => {
+                let rest = buffer.split_off(length).freeze();
+                return Some((source.map(|source| source.ip()), rest));
+            }
+            // The parser refuses what would outgrow its bound.
+            Parsed::Incomplete => {}
+        }
+    }
+}
+
+async fn speak_http_1(visit: &Rc<Visit>, io: VisitorIo) {
+    let service = service_fn(|request| serve(visit.clone(), request));
+    let mut connection = http_1_rules(&visit.house).serve_connection(TokioIo::new(io), service);
+    let mut told = false;
+    let ended = poll_fn(|cx| {
+        if visit.is_draining() && !told {
+            told = true;
+            Pin::new(&mut connection).graceful_shutdown();
+        }
+        Pin::new(&mut connection).poll(cx)
+    });
+    match ended.await {
+        Ok(()) => {
+            let tunnel = visit.tunnel.take();
+            if let Some(tunnel) = tunnel {
+                let parts = connection.into_parts();
+                let io = parts.io.into_inner();
+                let _ = upgrade::pass(visit, tunnel, io, parts.read_buf).await;
+            } else if visit.still_sending.get() {
+                linger(connection.into_parts().io.into_inner()).await;
+            }
+        }
+        // The library has answered; here it is counted.
+        Err(error) if error.is_parse() => {
+            visit.house.write_unread(visit.identity().source, Reason::Malformed);
+            linger(connection.into_parts().io.into_inner()).await;
+        }
+        // The visitor went away, which is nobody's fault and counted where it matters.
+        Err(_) => {}
+    }
+}
+
+/// Reads on for a moment after the answer. Closing while bytes are under way makes the visitor's
+/// system throw the answer away unread.
+async fn linger(mut io: VisitorIo) {
+    let discard = async {
+        let mut buffer = [0; 4096];
+        let mut left = LINGER_BYTES;
+        while let Ok(read) = io.read(&mut buffer).await {
+            if read == 0 || read >= left {
+                return;
+            }
+            left -= read;
+        }
+    };
+    let _ = tokio::time::timeout(LINGER, discard).await;
+}
+
+fn http_1_rules(house: &House) -> http1::Builder {
+    let policy = house.policy.load();
+    let limits = &policy.config().limits;
+    let header_bytes = limits.header_bytes as usize;
+    let mut rules = http1::Builder::new();
+    rules
+        // Deadlines are the worker's own, because they may become shorter at any time.
+        .header_read_timeout(None)
+        .max_header_size(header_bytes)
+        .max_buf_size(header_bytes.max(LEAST_BUFFER));
+    // The library's default needs no allocation.
+    if limits.header_fields != Limits::default().header_fields {
+        rules.max_headers(usize::from(limits.header_fields));
+    }
+    rules
+}
+
+async fn speak_http_2(visit: &Rc<Visit>, io: VisitorIo) {
+    let service = service_fn(|request| serve(visit.clone(), request));
+    let streams = Streams(visit.clone());
+    let rules = http_2_rules(&visit.house, streams);
+    let mut connection = pin!(rules.serve_connection(TokioIo::new(io), service));
+    let mut told = false;
+    let ended = poll_fn(|cx: &mut Context<'_>| {
+        if visit.is_draining() && !told {
+            told = true;
+            connection.as_mut().graceful_shutdown();
+        }
+        connection.as_mut().poll(cx)
+    });
+    // Whatever went wrong, it was the visitor's connection and is over.
+    let _ = ended.await;
+}
+
+fn http_2_rules(house: &House, streams: Streams) -> http2::Builder<Streams> {
+    let policy = house.policy.load();
+    let limits = &policy.config().limits;
+    let mut rules = http2::Builder::new(streams);
+    rules
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(limits.streams_per_connection)
+        .max_header_list_size(limits.header_bytes)
+        .max_pending_accept_reset_streams(PENDING_RESETS)
+        .max_local_error_reset_streams(LOCAL_RESETS)
+        .max_send_buf_size(STREAM_SEND_BUFFER)
+        .keep_alive_interval(PING_EVERY)
+        .keep_alive_timeout(PING_EVERY);
+    rules
+}
+
+/// Runs the requests of an HTTP/2 connection as tasks of their own.
+#[derive(Clone)]
+struct Streams(Rc<Visit>);
+
+impl<F> Executor<F> for Streams
+where
+    F: Future<Output = ()> + 'static,
+{
+    fn execute(&self, stream: F) {
+        let visit = self.0.clone();
+        let faults = visit.house.faults.clone();
+        let cut = Rc::new(Cell::new(false));
+        let stream = async move {
+            let mut stream = pin!(stream);
+            poll_fn(|cx| {
+                if cut.get() {
+                    // Dropping the stream resets it.
+                    return Poll::Ready(());
+                }
+                visit.runs(Some(&cut));
+                let polled = stream.as_mut().poll(cx);
+                visit.runs(None);
+                polled
+            })
+            .await;
+        };
+        tokio::task::spawn_local(keep_panics(stream, faults));
+    }
+}

@@ -1,0 +1,279 @@
+//! Takes one request to its origin and the answer back.
+
+use core::future::poll_fn;
+use core::pin::pin;
+use core::task::Poll;
+use core::time::Duration;
+use std::rc::Rc;
+
+use http::header::SET_COOKIE;
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
+use hyper::body::{Body, Incoming};
+use portcullis_model::{ActivityId, Outcome, Tier, Time};
+
+use crate::body::{Relay, RelayDeadline, RequestBody, ResponseBody, Upload, UploadState};
+use crate::deadline::Deadline;
+use crate::fields;
+use crate::origin::{Lease, Pool};
+use crate::pages::{self, Trouble, Wants};
+use crate::upgrade::Tunnel;
+use crate::visit::{Turn, Visit};
+use crate::worker::House;
+
+/// What has to be known to forward one request, taken from the policy before the first wait.
+pub(crate) struct Errand {
+    pub(crate) activity: ActivityId,
+    pub(crate) tier: Tier,
+    pub(crate) pool: Rc<Pool>,
+    /// When the request was complete.
+    pub(crate) started: Time,
+    /// A `Set-Cookie` of the gate's.
+    pub(crate) cookie: Option<String>,
+    pub(crate) wants: Wants,
+    pub(crate) upgrade: bool,
+    pub(crate) body_bytes: u64,
+    pub(crate) body_idle: Duration,
+}
+
+/// Forwards a request whose head is already fit for the origin.
+pub(crate) async fn forward(
+    visit: &Rc<Visit>,
+    errand: Errand,
+    request: Request<Incoming>,
+    turn: Turn,
+) -> Response<ResponseBody> {
+    let house = &visit.house;
+    let mut account = Account::open(house, &errand);
+    let queue_deadline = errand.started + errand.pool.config.queue_deadline;
+    let deadline = house.deadlines.new_for(visit, queue_deadline);
+    let Ok(mut lease) = errand.pool.enter(house, errand.tier, &deadline).await else {
+        account.settle(Outcome::OriginBusy);
+        return pages::trouble(Trouble::Busy, errand.wants, turn);
+    };
+    let (request, deadline) = with_body(request, house, &errand, deadline);
+    let mut response = match exchange(&mut lease, request, &errand, &deadline, &mut account).await {
+        Ok(response) => response,
+        Err(failure) => {
+            drop(lease);
+            let (outcome, trouble) = failure.blame(&deadline);
+            visit.still_sending.set(matches!(deadline, RelayDeadline::Shared(_)));
+            account.settle(outcome);
+            return pages::trouble(trouble, errand.wants, turn);
+        }
+    };
+    let status = response.status();
+    let upgraded = status == StatusCode::SWITCHING_PROTOCOLS;
+    fields::for_visitor(response.headers_mut(), upgraded);
+    if let Some(cookie) = &errand.cookie
+        && let Ok(value) = HeaderValue::from_str(cookie)
+    {
+        response.headers_mut().append(SET_COOKIE, value);
+    }
+    if upgraded {
+        if !errand.upgrade || !hand_over(visit, lease, &errand, &deadline).await {
+            account.settle(Outcome::OriginUnreachable);
+            return pages::trouble(Trouble::Unreachable, errand.wants, turn);
+        }
+        account.settle(Outcome::Served);
+        return response.map(|_| ResponseBody::empty(turn));
+    }
+    account.settle(if status.is_server_error() { Outcome::OriginError } else { Outcome::Served });
+    relay(response, lease, &errand, deadline, house, turn).await
+}
+
+/// The request with a body that counts, limits and reports what passes.
+fn with_body(
+    request: Request<Incoming>,
+    house: &Rc<House>,
+    errand: &Errand,
+    deadline: Deadline,
+) -> (Request<RequestBody>, RelayDeadline) {
+    let (parts, incoming) = request.into_parts();
+    if incoming.is_end_stream() {
+        let request = Request::from_parts(parts, RequestBody::Empty);
+        return (request, RelayDeadline::Own(deadline));
+    }
+    let upload = Upload::new(
+        house,
+        errand.activity,
+        deadline,
+        errand.body_bytes,
+        errand.body_idle,
+        errand.pool.config.response_deadline,
+    );
+    let body = RequestBody::Stream(incoming, upload.clone());
+    let request = Request::from_parts(parts, body);
+    (request, RelayDeadline::Shared(upload))
+}
+
+/// Why there is no answer.
+enum Failure {
+    /// No connection could be opened.
+    Unreachable,
+    /// The connection broke, or what came is not HTTP.
+    Broken,
+    /// Nothing came in time.
+    Silent,
+}
+
+impl Failure {
+    /// Whose doing it was.
+    fn blame(&self, deadline: &RelayDeadline) -> (Outcome, Trouble) {
+        if let RelayDeadline::Shared(upload) = deadline {
+            match (upload.state.get(), self) {
+                (UploadState::TooLarge, _) => {
+                    return (Outcome::BodyAborted, Trouble::BodyTooLarge);
+                }
+                (UploadState::Broken, _) => return (Outcome::VisitorGone, Trouble::BodySlow),
+                (UploadState::Awaited, Self::Silent) => {
+                    return (Outcome::BodyAborted, Trouble::BodySlow);
+                }
+                _ => {}
+            }
+        }
+        match self {
+            Self::Unreachable | Self::Broken => (Outcome::OriginUnreachable, Trouble::Unreachable),
+            Self::Silent => (Outcome::OriginTimeout, Trouble::Timeout),
+        }
+    }
+}
+
+/// Sends the request and waits for the head of the answer. An idle connection that turns out to
+/// be closed is replaced once by a fresh one, if the request was not sent or does no harm twice.
+async fn exchange(
+    lease: &mut Lease,
+    mut request: Request<RequestBody>,
+    errand: &Errand,
+    deadline: &RelayDeadline,
+    account: &mut Account<'_>,
+) -> Result<Response<Incoming>, Failure> {
+    let harmless = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS)
+        && matches!(request.body(), RequestBody::Empty);
+    let mut fresh = false;
+    loop {
+        let config = &errand.pool.config;
+        let due = account.house.now() + config.connect_deadline + config.response_deadline;
+        deadline.deadline().set(due);
+        let connection = lease.open(fresh).await.map_err(|_| Failure::Unreachable)?;
+        let again = connection.reused;
+        let spare = (again && harmless).then(|| copy_of(&request));
+        account.sent = Some(account.house.now());
+        deadline.deadline().set(account.house.now() + config.response_deadline);
+        let mut answer = pin!(connection.sender.try_send_request(request));
+        let answer = poll_fn(|cx| {
+            lease.drive(cx);
+            match answer.as_mut().poll(cx) {
+                Poll::Ready(answer) => Poll::Ready(Some(answer)),
+                Poll::Pending if deadline.deadline().passed(cx) => Poll::Ready(None),
+                Poll::Pending => Poll::Pending,
+            }
+        });
+        match answer.await {
+            Some(Ok(response)) => return Ok(response),
+            None => return Err(Failure::Silent),
+            Some(Err(mut error)) => {
+                let unsent = error.take_message().or(spare).filter(|_| again);
+                request = unsent.ok_or(Failure::Broken)?;
+                fresh = true;
+            }
+        }
+    }
+}
+
+fn copy_of(request: &Request<RequestBody>) -> Request<RequestBody> {
+    let mut copy = Request::new(RequestBody::Empty);
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.version_mut() = Version::HTTP_11;
+    *copy.headers_mut() = request.headers().clone();
+    copy
+}
+
+/// Leaves the origin's end of an upgraded connection for when the visitor's end has left HTTP.
+async fn hand_over(
+    visit: &Visit,
+    mut lease: Lease,
+    errand: &Errand,
+    deadline: &RelayDeadline,
+) -> bool {
+    poll_fn(|cx| {
+        if lease.drive(cx) || deadline.deadline().passed(cx) {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    })
+    .await;
+    let Some((stream, ahead)) = lease.take_upgraded() else {
+        return false;
+    };
+    visit.tunnel.replace(Some(Tunnel { stream, ahead, lease, activity: errand.activity }));
+    true
+}
+
+/// The answer with a body that draws from the origin as the visitor takes it.
+async fn relay(
+    response: Response<Incoming>,
+    mut lease: Lease,
+    errand: &Errand,
+    deadline: RelayDeadline,
+    house: &Rc<House>,
+    turn: Turn,
+) -> Response<ResponseBody> {
+    let (parts, incoming) = response.into_parts();
+    if incoming.is_end_stream() {
+        poll_fn(|cx| {
+            lease.finish(cx);
+            Poll::Ready(())
+        })
+        .await;
+        return Response::from_parts(parts, ResponseBody::empty(turn));
+    }
+    deadline.deadline().set(house.now() + errand.body_idle);
+    let relay = Relay {
+        incoming,
+        lease,
+        deadline,
+        idle: errand.body_idle,
+        activity: errand.activity,
+        house: house.clone(),
+    };
+    Response::from_parts(parts, ResponseBody::relay(relay, turn))
+}
+
+/// Sees to it that every forwarded request ends in exactly one outcome, whatever happens to it.
+struct Account<'a> {
+    house: &'a House,
+    activity: ActivityId,
+    started: Time,
+    sent: Option<Time>,
+    settled: bool,
+}
+
+impl<'a> Account<'a> {
+    const fn open(house: &'a House, errand: &Errand) -> Self {
+        Self {
+            house,
+            activity: errand.activity,
+            started: errand.started,
+            sent: None,
+            settled: false,
+        }
+    }
+
+    fn settle(&mut self, outcome: Outcome) {
+        self.settled = true;
+        let now = self.house.read_clock();
+        let latency = now.since(self.started);
+        let busy = self.sent.map_or(Duration::ZERO, |sent| now.since(sent));
+        self.house.meter.finished(self.activity, outcome, latency, busy);
+    }
+}
+
+impl Drop for Account<'_> {
+    fn drop(&mut self) {
+        if !self.settled {
+            self.settle(Outcome::VisitorGone);
+        }
+    }
+}

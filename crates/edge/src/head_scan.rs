@@ -1,0 +1,157 @@
+//! Sees `Content-Length` beside `Transfer-Encoding` before the HTTP library tidies it away.
+//!
+//! A request with both is either broken or an attempt at request smuggling (RFC 9112, section
+//! 6.3). hyper keeps `Transfer-Encoding`, removes `Content-Length` and says nothing, so the bytes
+//! of a head are looked at as they arrive: one search for line ends, and the first letters of
+//! each line.
+
+const NAMES: [&[u8]; 2] = [b"content-length", b"transfer-encoding"];
+const LONGEST: usize = NAMES[1].len();
+
+/// Looks at one request head as it arrives in pieces.
+#[derive(Clone, Debug)]
+pub(crate) struct HeadScan {
+    /// The first letters of the current line, if a name of interest may begin so.
+    start: [u8; LONGEST],
+    length: u8,
+    line: Line,
+    seen: [bool; 2],
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Line {
+    /// The start of the line may still be interesting.
+    Start,
+    /// The rest of the line does not matter.
+    Rest,
+    /// The head is over.
+    Over,
+}
+
+impl HeadScan {
+    /// Ready for a new head. The request line is not a field.
+    pub(crate) const fn new() -> Self {
+        Self { start: [0; LONGEST], length: 0, line: Line::Rest, seen: [false; 2] }
+    }
+
+    /// Whether both fields were seen in this head.
+    pub(crate) const fn conflict(&self) -> bool {
+        self.seen[0] && self.seen[1]
+    }
+
+    /// The next bytes of the head; whatever follows its end is not looked at.
+    pub(crate) fn feed(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() && self.line != Line::Over {
+            match self.line {
+                Line::Rest => match memchr::memchr(b'\n', bytes) {
+                    Some(at) => {
+                        bytes = &bytes[at + 1..];
+                        self.line = Line::Start;
+                        self.length = 0;
+                    }
+                    None => return,
+                },
+                Line::Start => {
+                    self.letter(bytes[0]);
+                    bytes = &bytes[1..];
+                }
+                Line::Over => {}
+            }
+        }
+    }
+
+    fn letter(&mut self, byte: u8) {
+        let length = usize::from(self.length);
+        match byte {
+            b'\n' => self.line = Line::Over,
+            // The end of an empty line, unless something follows.
+            b'\r' if length == 0 => {}
+            b':' => {
+                for (name, seen) in NAMES.iter().zip(&mut self.seen) {
+                    *seen |= self.start[..length] == **name;
+                }
+                self.line = Line::Rest;
+            }
+            _ => {
+                let byte = byte.to_ascii_lowercase();
+                let so_far = &self.start[..length];
+                let possible = NAMES
+                    .iter()
+                    .any(|name| name.starts_with(so_far) && name.get(length) == Some(&byte));
+                if possible {
+                    self.start[length] = byte;
+                    self.length += 1;
+                } else {
+                    self.line = Line::Rest;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn conflict(pieces: &[&[u8]]) -> bool {
+        let mut scan = HeadScan::new();
+        for piece in pieces {
+            scan.feed(piece);
+        }
+        scan.conflict()
+    }
+
+    #[test]
+    fn both_fields_are_seen_in_any_order_and_case() {
+        assert!(conflict(&[
+            b"POST / HTTP/1.1\r\nContent-Length: 4\r\nHost: a\r\nTRANSFER-encoding: chunked\r\n\r\n"
+        ]));
+        assert!(conflict(&[
+            b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\ncontent-length: 4\n\n"
+        ]));
+    }
+
+    #[test]
+    fn one_field_alone_or_a_body_that_speaks_of_it_is_no_conflict() {
+        assert!(!conflict(&[b"POST / HTTP/1.1\r\nContent-Length: 4\r\n\r\n"]));
+        assert!(!conflict(&[
+            b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n20\r\nContent-Length: 4\r\n"
+        ]));
+        assert!(!conflict(&[
+            b"POST /content-length: HTTP/1.1\r\nX-Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n"
+        ]));
+        assert!(!conflict(&[
+            b"POST / HTTP/1.1\r\nContent-Lengths: 4\r\nContent-Lengt: 3\r\nTransfer-Encoding: chunked\r\n\r\n"
+        ]));
+    }
+
+    proptest! {
+        #[test]
+        fn how_a_head_is_cut_into_pieces_does_not_matter(
+            fields in prop::collection::vec(
+                prop_oneof![
+                    Just("Content-Length: 5"), Just("transfer-encoding: chunked"), Just("Host: a"),
+                    Just("Te: trailers"), Just("Content-Type: text/plain"), Just("Cookie: a=b"),
+                ],
+                0..6,
+            ),
+            cuts in prop::collection::vec(0usize..200, 0..8),
+        ) {
+            let mut head = String::from("POST / HTTP/1.1\r\n");
+            for field in &fields {
+                head.push_str(field);
+                head.push_str("\r\n");
+            }
+            head.push_str("\r\n");
+            let mut cuts: Vec<_> = cuts.into_iter().map(|cut| cut.min(head.len())).collect();
+            cuts.extend([0, head.len()]);
+            cuts.sort_unstable();
+            let pieces: Vec<_> = cuts.windows(2).map(|w| &head.as_bytes()[w[0]..w[1]]).collect();
+            let expected = fields.contains(&"Content-Length: 5")
+                && fields.contains(&"transfer-encoding: chunked");
+            prop_assert_eq!(conflict(&pieces), expected);
+        }
+    }
+}

@@ -1,0 +1,408 @@
+//! What visitors read when their request is not answered by the origin.
+//!
+//! One short page for each case, ready made: refusing must stay cheaper than serving. Each says
+//! what happened, what to do, and a word that support can look up; none blames the reader. They
+//! work without scripts, with a screen reader and on a phone.
+
+use bytes::Bytes;
+use http::header::{
+    ACCEPT, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, LOCATION, REFRESH, RETRY_AFTER,
+    SET_COOKIE,
+};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use portcullis_model::{Reason, Verdict};
+
+use crate::body::ResponseBody;
+use crate::visit::Turn;
+
+/// What the visitor can make use of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wants {
+    /// A person's browser, opening a page.
+    Page,
+    /// A program that speaks JSON.
+    Json,
+    /// Anything else: a picture, a script, a command line.
+    Text,
+}
+
+impl Wants {
+    /// `page` is the gate's own finding.
+    pub(crate) fn of(page: bool, headers: &HeaderMap) -> Self {
+        let json = |value: &HeaderValue| memchr::memmem::find(value.as_bytes(), b"json").is_some();
+        if page {
+            Self::Page
+        } else if headers.get(ACCEPT).is_some_and(json) {
+            Self::Json
+        } else {
+            Self::Text
+        }
+    }
+}
+
+/// Why a forwarded request has no answer from the origin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// The origin cannot be reached, or broke off.
+    Unreachable,
+    /// The origin did not answer in time.
+    Timeout,
+    /// No connection to the origin became free in time.
+    Busy,
+    /// The request's body did not arrive in time.
+    BodySlow,
+    /// The request's body grew beyond the limit.
+    BodyTooLarge,
+}
+
+/// One page in three forms.
+struct Text {
+    html: &'static str,
+    json: &'static str,
+    plain: &'static str,
+}
+
+macro_rules! text {
+    ($code:literal, $title:literal, $body:literal) => {
+        Text {
+            html: concat!(
+                "<!doctype html><html lang=\"en-GB\"><head><meta charset=\"utf-8\">",
+                "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">",
+                "<meta name=\"robots\" content=\"noindex\"><title>",
+                $title,
+                "</title><style>body{font:1.125rem/1.6 system-ui,sans-serif;max-width:34rem;",
+                "margin:12vh auto 2rem;padding:0 1.25rem;color:#1c1c1c;background:#fff}",
+                "h1{font-size:1.6rem;line-height:1.25}small{color:#555}",
+                "@media(prefers-color-scheme:dark){body{color:#eee;background:#161616}",
+                "small{color:#aaa}}</style></head><body><main><h1>",
+                $title,
+                "</h1><p>",
+                $body,
+                "</p><p><small>If you contact support, please mention the code <strong>",
+                $code,
+                "</strong>.</small></p></main></body></html>\n"
+            ),
+            json: concat!(
+                "{\"error\":\"",
+                $code,
+                "\",\"message\":\"",
+                $title,
+                ". ",
+                $body,
+                "\"}\n"
+            ),
+            plain: concat!($title, ". ", $body, " (", $code, ")\n"),
+        }
+    };
+}
+
+/// How a reason is answered. Reasons that end a connection without an answer never come here.
+fn refused(reason: Reason) -> (StatusCode, Text) {
+    match reason {
+        Reason::TokenSpent | Reason::SourceRate => (
+            StatusCode::TOO_MANY_REQUESTS,
+            text!(
+                "source-rate",
+                "A short pause, please",
+                "We are receiving a lot of requests from your network at the moment. Nothing is \
+                 wrong with your device. Please wait a few seconds and try again."
+            ),
+        ),
+        Reason::Signature => (
+            StatusCode::FORBIDDEN,
+            text!(
+                "signature",
+                "We could not open this page",
+                "This site is under attack, and your request looks like those that are part of \
+                 it. If you are a person, we are sorry. Please try again in a few minutes, or \
+                 begin from the home page."
+            ),
+        ),
+        Reason::Shed => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            text!(
+                "shed",
+                "This page is resting",
+                "The site is very busy, so we have paused this part to keep the most important \
+                 parts working. Please try again in about half a minute."
+            ),
+        ),
+        Reason::UnknownHost => (
+            StatusCode::MISDIRECTED_REQUEST,
+            text!(
+                "unknown-host",
+                "There is no site at this address",
+                "This server does not serve the address that was asked for. Please check it for \
+                 a typing mistake."
+            ),
+        ),
+        Reason::BodyTooLarge => (
+            StatusCode::PAYLOAD_TOO_LARGE,
+            text!(
+                "body-too-large",
+                "That is too large to send",
+                "What you sent is larger than this site accepts. Please try again with a smaller \
+                 file."
+            ),
+        ),
+        Reason::NotSupported => (
+            StatusCode::NOT_IMPLEMENTED,
+            text!(
+                "not-supported",
+                "This kind of request is not supported",
+                "The program that asked used a method which this site does not offer."
+            ),
+        ),
+        Reason::Malformed
+        | Reason::Ordinary
+        | Reason::TokenHeld
+        | Reason::Exempt
+        | Reason::Unproven
+        | Reason::Answered
+        | Reason::SourceConnections
+        | Reason::Connections
+        | Reason::HeaderDeadline
+        | Reason::Handshake
+        | Reason::ProxyHeader => (
+            StatusCode::BAD_REQUEST,
+            text!(
+                "malformed",
+                "The request could not be understood",
+                "What your browser or program sent was incomplete or ambiguous. Please try again; \
+                 if it happens once more, try another browser."
+            ),
+        ),
+    }
+}
+
+fn troubled(trouble: Trouble) -> (StatusCode, Text, Option<u32>) {
+    match trouble {
+        Trouble::Unreachable => (
+            StatusCode::BAD_GATEWAY,
+            text!(
+                "origin-unreachable",
+                "The site is not answering just now",
+                "We could not reach the server behind this page. We know about it. Please try \
+                 again in a minute."
+            ),
+            Some(60),
+        ),
+        Trouble::Timeout => (
+            StatusCode::GATEWAY_TIMEOUT,
+            text!(
+                "origin-timeout",
+                "The site is taking too long",
+                "The server behind this page did not answer in time. If you were sending a form, \
+                 please check whether it arrived before you send it again."
+            ),
+            Some(30),
+        ),
+        Trouble::Busy => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            text!(
+                "origin-busy",
+                "The site is very busy",
+                "More people are here than the site can serve at once, and your turn did not \
+                 come in time. Please try again in a few seconds."
+            ),
+            Some(5),
+        ),
+        Trouble::BodySlow => (
+            StatusCode::REQUEST_TIMEOUT,
+            text!(
+                "body-aborted",
+                "The upload stopped",
+                "The rest of what you were sending did not arrive. Please check your connection \
+                 and try again."
+            ),
+            None,
+        ),
+        Trouble::BodyTooLarge => {
+            let (status, text) = refused(Reason::BodyTooLarge);
+            (status, text, None)
+        }
+    }
+}
+
+fn page(
+    mut headers: HeaderMap,
+    status: StatusCode,
+    text: &Text,
+    wants: Wants,
+    turn: Turn,
+) -> Response<ResponseBody> {
+    let (kind, body) = match wants {
+        Wants::Page => ("text/html; charset=utf-8", text.html),
+        Wants::Json => ("application/json", text.json),
+        Wants::Text => ("text/plain; charset=utf-8", text.plain),
+    };
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer(headers, status, Bytes::from_static(body.as_bytes()), turn)
+}
+
+fn answer(
+    headers: HeaderMap,
+    status: StatusCode,
+    body: Bytes,
+    turn: Turn,
+) -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::whole(body, turn));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}
+
+/// The answer to a refused request. `headers` is the request's map, reused so that a refusal
+/// allocates none.
+pub(crate) fn refusal(
+    mut headers: HeaderMap,
+    reason: Reason,
+    wants: Wants,
+    retry_after: Option<u32>,
+    turn: Turn,
+) -> Response<ResponseBody> {
+    debug_assert!(matches!(reason.verdict(), Verdict::Refuse));
+    headers.clear();
+    if let Some(seconds) = retry_after {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if reason == Reason::Malformed {
+        // Where the next request begins is anybody's guess.
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    let (mut status, text) = refused(reason);
+    if reason == Reason::NotSupported {
+        status = StatusCode::METHOD_NOT_ALLOWED;
+        let allowed = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+        headers.insert(ALLOW, HeaderValue::from_static(allowed));
+    }
+    page(headers, status, &text, wants, turn)
+}
+
+/// The answer when the origin gave none.
+pub(crate) fn trouble(trouble: Trouble, wants: Wants, turn: Turn) -> Response<ResponseBody> {
+    let (status, text, retry_after) = troubled(trouble);
+    let mut headers = HeaderMap::with_capacity(4);
+    if let Some(seconds) = retry_after {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if matches!(trouble, Trouble::BodySlow | Trouble::BodyTooLarge) {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    page(headers, status, &text, wants, turn)
+}
+
+/// A redirect on the same host that keeps method and body.
+pub(crate) fn redirect(
+    mut headers: HeaderMap,
+    location: &str,
+    cookie: Option<&str>,
+    turn: Turn,
+) -> Response<ResponseBody> {
+    headers.clear();
+    let Ok(location) = HeaderValue::from_str(location) else {
+        return refusal(headers, Reason::Malformed, Wants::Text, None, turn);
+    };
+    headers.insert(LOCATION, location);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(cookie) = cookie.and_then(|cookie| HeaderValue::from_str(cookie).ok()) {
+        headers.insert(SET_COOKIE, cookie);
+    }
+    answer(headers, StatusCode::TEMPORARY_REDIRECT, Bytes::new(), turn)
+}
+
+/// The page that continues by itself.
+pub(crate) fn wait(
+    mut headers: HeaderMap,
+    seconds: u32,
+    continue_to: &str,
+    turn: Turn,
+) -> Response<ResponseBody> {
+    headers.clear();
+    let Ok(refresh) = HeaderValue::from_str(&format!("{seconds}; url={continue_to}")) else {
+        return refusal(headers, Reason::Malformed, Wants::Page, None, turn);
+    };
+    headers.insert(REFRESH, refresh);
+    headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let html = HeaderValue::from_static("text/html; charset=utf-8");
+    headers.insert(CONTENT_TYPE, html);
+    let (before, after) = WAIT;
+    let link = escaped(continue_to);
+    let body = format!("{before}{link}{after}");
+    answer(headers, StatusCode::SERVICE_UNAVAILABLE, body.into(), turn)
+}
+
+/// What stands before and after the address to continue to.
+const WAIT: (&str, &str) = (
+    concat!(
+        "<!doctype html><html lang=\"en-GB\"><head><meta charset=\"utf-8\">",
+        "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">",
+        "<meta name=\"robots\" content=\"noindex\"><title>One moment, please</title>",
+        "<style>body{font:1.125rem/1.6 system-ui,sans-serif;max-width:34rem;",
+        "margin:12vh auto 2rem;padding:0 1.25rem;color:#1c1c1c;background:#fff}",
+        "h1{font-size:1.6rem;line-height:1.25}a{color:#0b57d0}small{color:#555}",
+        "@media(prefers-color-scheme:dark){body{color:#eee;background:#161616}",
+        "a{color:#8ab4f8}small{color:#aaa}}</style></head><body><main>",
+        "<h1>One moment, please</h1><p>A great many requests are reaching this site. Your page ",
+        "opens by itself in a few seconds; you need not do anything.</p>",
+        "<p>If it does not, please wait a moment and <a href=\""
+    ),
+    concat!(
+        "\">continue to the page</a>.</p><p><small>If you contact support, please mention the ",
+        "code <strong>unproven</strong>.</small></p></main></body></html>\n"
+    ),
+);
+
+fn escaped(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len() + 16);
+    for letter in text.chars() {
+        match letter {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '"' => safe.push_str("&quot;"),
+            '\'' => safe.push_str("&#39;"),
+            _ => safe.push(letter),
+        }
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn every_text() -> Vec<Text> {
+        let troubles = [
+            Trouble::Unreachable,
+            Trouble::Timeout,
+            Trouble::Busy,
+            Trouble::BodySlow,
+            Trouble::BodyTooLarge,
+        ];
+        let refusals = Reason::ALL.iter().map(|reason| refused(*reason).1);
+        refusals.chain(troubles.map(|trouble| troubled(trouble).1)).collect()
+    }
+
+    #[test]
+    fn every_page_is_small_calm_and_without_scripts() {
+        for text in every_text() {
+            assert!(text.html.len() < 2048);
+            assert!(text.html.contains("lang=\"en-GB\"") && text.html.contains("viewport"));
+            for never in ["<script", "http:", "https:", "  ", "blocked", "!<"] {
+                assert!(!text.html.contains(never), "{never}: {}", text.html);
+            }
+            assert!(!text.plain.trim_end().contains('\n'));
+            let quotes = text.json.matches('"').count();
+            assert_eq!(quotes, 8, "{}", text.json);
+        }
+    }
+
+    #[test]
+    fn the_way_to_continue_cannot_leave_its_quotes() {
+        assert_eq!(escaped("/a?b=1&c=\"><x"), "/a?b=1&amp;c=&quot;&gt;&lt;x");
+        assert!(WAIT.0.len() + WAIT.1.len() < 2048);
+    }
+}

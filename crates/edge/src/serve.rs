@@ -1,0 +1,146 @@
+//! One request, from its head to its answer: check, decide, count, and then answer or forward.
+
+use core::convert::Infallible;
+use core::mem;
+use std::rc::Rc;
+
+use http::request::Parts;
+use http::uri::PathAndQuery;
+use http::{Method, Request, Response, Uri, Version};
+use hyper::body::{Body, Incoming};
+use portcullis_gate::{self as gate, Answer, Decision, Policy};
+use portcullis_model::{Reason, Verdict};
+
+use crate::body::ResponseBody;
+use crate::fields::{self, Arrived};
+use crate::forward::{Errand, forward};
+use crate::forwarded::{self, Sender};
+use crate::pages::{self, Wants};
+use crate::strict;
+use crate::visit::{Turn, Visit};
+
+/// Answers one request of `visit`. Never fails: every request gets an answer and a reason.
+pub(crate) async fn serve(
+    visit: Rc<Visit>,
+    request: Request<Incoming>,
+) -> Result<Response<ResponseBody>, Infallible> {
+    let turn = visit.request_begins();
+    let (mut parts, body) = request.into_parts();
+    Ok(match judge(&visit, &mut parts, &body, turn) {
+        Judged::Answered(response) => {
+            visit.still_sending.set(!body.is_end_stream());
+            response
+        }
+        Judged::Forwarded(errand, turn) => {
+            forward(&visit, errand, Request::from_parts(parts, body), turn).await
+        }
+    })
+}
+
+enum Judged {
+    Answered(Response<ResponseBody>),
+    Forwarded(Errand, Turn),
+}
+
+/// Everything that needs no waiting. On `Forwarded`, `parts` is fit for the origin.
+fn judge(visit: &Rc<Visit>, parts: &mut Parts, body: &Incoming, turn: Turn) -> Judged {
+    let house = &visit.house;
+    let policy = house.policy.load();
+    let config = policy.config();
+    let identity = visit.identity();
+    let trusted = &config.trusted_proxies;
+    let sender = forwarded::sender(identity, visit.secure, trusted, &parts.headers);
+
+    if let Err(reason) = strict::check(parts, visit.framing_conflict.get()) {
+        house.write_unread(sender.source, reason);
+        let headers = mem::take(&mut parts.headers);
+        let wants = Wants::of(false, &headers);
+        return Judged::Answered(pages::refusal(headers, reason, wants, None, turn));
+    }
+
+    let mut decision = decide(visit, &policy, parts, &sender);
+    let limits = &config.limits;
+    let too_large = body.size_hint().lower() > limits.body_bytes;
+    if too_large && decision.record.reason.verdict() != Verdict::Refuse {
+        decision.record.reason = Reason::BodyTooLarge;
+        decision.answer = Answer::Refuse { retry_after: None };
+    }
+    let Decision { record, answer } = decision;
+    house.write(&record);
+
+    let wants = Wants::of(record.page, &parts.headers);
+    let mut headers = || mem::take(&mut parts.headers);
+    Judged::Answered(match answer {
+        Answer::Redirect { location, cookie } => {
+            pages::redirect(headers(), &location, cookie.as_deref(), turn)
+        }
+        Answer::WaitPage { seconds, continue_to } => {
+            pages::wait(headers(), seconds, &continue_to, turn)
+        }
+        Answer::Refuse { retry_after } => {
+            pages::refusal(headers(), record.reason, wants, retry_after, turn)
+        }
+        Answer::Forward { strip_pass, cookie } => {
+            let upgrade = parts.version == Version::HTTP_11
+                && parts.method == Method::GET
+                && body.is_end_stream()
+                && fields::asks_for_websocket(&parts.headers);
+            let platform = policy.platform(record.platform);
+            let errand = Errand {
+                activity: record.activity,
+                tier: policy.activity(record.activity).1.tier,
+                pool: house.pool(record.platform, &platform.origin),
+                started: record.at,
+                cookie,
+                wants,
+                upgrade,
+                body_bytes: limits.body_bytes,
+                body_idle: limits.body_idle,
+            };
+            make_fit(visit, parts, &sender, strip_pass, upgrade);
+            return Judged::Forwarded(errand, turn);
+        }
+    })
+}
+
+/// Asks the gate, and tells the watch the words behind what it hashed.
+fn decide(visit: &Visit, policy: &Policy, parts: &Parts, sender: &Sender) -> Decision {
+    let house = &visit.house;
+    let arrived = Arrived(&parts.headers);
+    let request = gate::Request {
+        source: sender.source,
+        host: strict::host_name(parts),
+        method: parts.method.as_str(),
+        path: parts.uri.path(),
+        query: parts.uri.query(),
+        secure: sender.secure,
+        fields: &arrived,
+    };
+    let now = house.read_clock();
+    let decision = gate::decide(policy, &house.tables, &request, now, house.wall(now));
+    house.sight(&request, &decision.record);
+    decision
+}
+
+/// Turns the visitor's head into the one that the origin gets.
+fn make_fit(visit: &Visit, parts: &mut Parts, sender: &Sender, strip_pass: bool, upgrade: bool) {
+    fields::for_origin(&mut parts.headers, parts.version, upgrade);
+    forwarded::tell(&mut parts.headers, visit.identity(), sender);
+    if strip_pass {
+        let path = parts.uri.path();
+        let rest = parts.uri.query().and_then(gate::without_pass);
+        let target = match rest {
+            Some(query) => format!("{path}?{query}"),
+            None => path.to_owned(),
+        };
+        if let Ok(target) = target.parse::<PathAndQuery>() {
+            parts.uri = Uri::from(target);
+        }
+    } else if parts.uri.scheme().is_some()
+        && let Some(target) = parts.uri.path_and_query()
+    {
+        parts.uri = Uri::from(target.clone());
+    }
+    parts.version = Version::HTTP_11;
+    parts.extensions.clear();
+}

@@ -1,0 +1,117 @@
+//! Certificates: read, checked and made ready, with errors that say which file to mend.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use portcullis_model::{Config, TlsFiles};
+use rustls::ServerConfig;
+use rustls::crypto::ring;
+use rustls::server::NoServerSessionStorage;
+use rustls_pki_types::pem::{self, PemObject};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::error::EdgeError;
+
+/// What each listener speaks, in the order of the configuration: TLS, or plain HTTP/1.1.
+pub type TlsConfigs = Vec<Option<Arc<ServerConfig>>>;
+
+/// Reads the certificates of every listener that has one.
+pub fn load_all(config: &Config) -> Result<TlsConfigs, EdgeError> {
+    let listeners = config.listeners.iter();
+    listeners.map(|listener| listener.tls.as_ref().map(load_tls).transpose()).collect()
+}
+
+/// Reads one certificate chain and its key.
+pub fn load_tls(files: &TlsFiles) -> Result<Arc<ServerConfig>, EdgeError> {
+    let chain = chain(&files.certificate)?;
+    let key =
+        PrivateKeyDer::from_pem_slice(&read(&files.key)?).map_err(|error| EdgeError::Pem {
+            path: files.key.clone(),
+            problem: match error {
+                pem::Error::NoItemsFound => {
+                    "holds no private key in PEM form (`-----BEGIN PRIVATE KEY-----`). Has it been \
+                 swapped with the certificate, or is the key encrypted?"
+                        .into()
+                }
+                other => format!("is not a valid PEM file: {other}"),
+            },
+        })?;
+    let mismatch = |problem: rustls::Error| EdgeError::Mismatch {
+        certificate: files.certificate.clone(),
+        key: files.key.clone(),
+        problem: problem.to_string(),
+    };
+    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        .map_err(mismatch)?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .map_err(mismatch)?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    // Resumption costs the visitor's memory (a ticket), not ours.
+    config.ticketer = ring::Ticketer::new().map_err(mismatch)?;
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    Ok(Arc::new(config))
+}
+
+fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, EdgeError> {
+    let problem = |problem: String| EdgeError::Pem { path: path.to_owned(), problem };
+    let text = read(path)?;
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(&text)
+        .collect::<Result<_, _>>()
+        .map_err(|error| problem(format!("is not a valid PEM file: {error}")))?;
+    if chain.is_empty() {
+        let what = "holds no certificate in PEM form (`-----BEGIN CERTIFICATE-----`). Has it been \
+                    swapped with the key?";
+        return Err(problem(what.into()));
+    }
+    Ok(chain)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, EdgeError> {
+    std::fs::read(path)
+        .map_err(|source: io::Error| EdgeError::Unreadable { path: path.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    fn pair(folder: &Path, name: &str) -> TlsFiles {
+        let made = rcgen::generate_simple_self_signed(vec!["example.org".into()]).expect("made");
+        let certificate = folder.join(format!("{name}.crt"));
+        let key = folder.join(format!("{name}.key"));
+        std::fs::write(&certificate, made.cert.pem()).expect("written");
+        std::fs::write(&key, made.signing_key.serialize_pem()).expect("written");
+        TlsFiles { certificate, key }
+    }
+
+    fn complaint(files: &TlsFiles) -> String {
+        load_tls(files).expect_err("refused").to_string()
+    }
+
+    #[test]
+    fn a_certificate_with_its_key_is_taken() {
+        let folder = tempfile::tempdir().expect("folder");
+        let config = load_tls(&pair(folder.path(), "a")).expect("loads");
+        assert_eq!(config.alpn_protocols, [b"h2".to_vec(), b"http/1.1".to_vec()]);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_the_file() {
+        let folder = tempfile::tempdir().expect("folder");
+        let (a, b) = (pair(folder.path(), "a"), pair(folder.path(), "b"));
+        let missing =
+            TlsFiles { certificate: PathBuf::from("/nowhere/site.crt"), key: a.key.clone() };
+        assert!(complaint(&missing).starts_with("cannot read /nowhere/site.crt"));
+        let swapped = TlsFiles { certificate: a.key.clone(), key: a.certificate.clone() };
+        assert!(complaint(&swapped).contains("swapped with the key"));
+        let keyless = TlsFiles { certificate: a.certificate.clone(), key: a.certificate.clone() };
+        assert!(complaint(&keyless).contains("holds no private key"));
+        let mixed = TlsFiles { certificate: a.certificate, key: b.key };
+        assert!(complaint(&mixed).contains("do not work together"));
+    }
+}

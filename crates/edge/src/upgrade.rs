@@ -1,0 +1,96 @@
+//! WebSockets: after both sides agreed, bytes pass both ways until one side ends or both fall
+//! silent.
+//!
+//! Nothing but the request itself is sent to the origin before the origin has agreed (status
+//! 101), so that an upgrade cannot be used to smuggle a request past the gate.
+
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use std::io;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use portcullis_model::ActivityId;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+
+use crate::origin::Lease;
+use crate::transport::VisitorIo;
+use crate::visit::{Phase, Visit};
+use crate::worker::House;
+
+/// Bytes held for each direction.
+const BUFFER: usize = 8 * 1024;
+
+/// The origin's end of an upgraded connection.
+pub(crate) struct Tunnel {
+    pub(crate) stream: TcpStream,
+    /// What the origin sent right behind its agreement.
+    pub(crate) ahead: Bytes,
+    /// Counts against the origin's connections while the tunnel lasts.
+    pub(crate) lease: Lease,
+    pub(crate) activity: ActivityId,
+}
+
+/// Passes bytes until it is over. `ahead` is what the visitor sent behind its request.
+pub(crate) async fn pass(
+    visit: &Rc<Visit>,
+    tunnel: Tunnel,
+    mut visitor: VisitorIo,
+    ahead: Bytes,
+) -> io::Result<()> {
+    visit.enter(Phase::Tunnel);
+    let _lease = tunnel.lease;
+    let mut origin =
+        Counted { stream: tunnel.stream, activity: tunnel.activity, house: visit.house.clone() };
+    origin.write_all(&ahead).await?;
+    let (house, sent) = (&visit.house, tunnel.ahead.len() as u64);
+    house.meter.transferred(tunnel.activity, 0, sent);
+    visitor.write_all(&tunnel.ahead).await?;
+    tokio::io::copy_bidirectional_with_sizes(&mut visitor, &mut origin, BUFFER, BUFFER).await?;
+    Ok(())
+}
+
+/// The origin's bytes, counted as they pass.
+struct Counted {
+    stream: TcpStream,
+    activity: ActivityId,
+    house: Rc<House>,
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let result = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        let sent = (buffer.filled().len() - before) as u64;
+        self.house.meter.transferred(self.activity, 0, sent);
+        result
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        if let Poll::Ready(Ok(received)) = result {
+            let received = received as u64;
+            self.house.meter.transferred(self.activity, received, 0);
+        }
+        result
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,334 @@
+//! One visitor connection, as the worker watches over it.
+
+use core::cell::{Cell, OnceCell, RefCell};
+use core::net::IpAddr;
+use core::task::Waker;
+use core::time::Duration;
+use std::rc::Rc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use portcullis_model::{ActivityId, Limits, Reason, SourceKey, Time};
+
+use crate::forwarded::Identity;
+use crate::upgrade::Tunnel;
+use crate::worker::House;
+
+/// From here on a connection that owes a request header counts as stalled.
+const STALLED: Duration = Duration::from_secs(1);
+
+/// An idle connection that was asked to end politely is given this long.
+const POLITE: Duration = Duration::from_secs(2);
+
+/// What a connection is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Owes a PROXY protocol header.
+    Proxy,
+    /// In its TLS handshake.
+    Handshake,
+    /// Ready for its first request, which has not come yet.
+    Arriving,
+    /// Has sent a part of a request header.
+    Header,
+    /// At least one request is being answered.
+    Busy,
+    /// Between two requests.
+    Idle,
+    /// Upgraded: bytes pass both ways.
+    Tunnel,
+}
+
+/// One visitor connection.
+pub(crate) struct Visit {
+    pub(crate) house: Rc<House>,
+    /// Whether the connection is encrypted.
+    pub(crate) secure: bool,
+    phase: Cell<Phase>,
+    /// When the phase began (in a tunnel: when bytes last moved).
+    since: Cell<Time>,
+    requests: Cell<u32>,
+    /// The visitor does not take what we send, since then.
+    unread: Cell<Option<Time>>,
+    cut: Cell<bool>,
+    draining: Cell<bool>,
+    waker: OnceCell<Waker>,
+    /// This head has both Content-Length and Transfer-Encoding.
+    pub(crate) framing_conflict: Cell<bool>,
+    /// Left here by the request that was upgraded, for when HTTP is over.
+    pub(crate) tunnel: RefCell<Option<Tunnel>>,
+    /// Who the visitor is, once known.
+    identity: OnceCell<Identity>,
+    /// The HTTP/2 stream whose task is running.
+    running: RefCell<Option<Rc<Cell<bool>>>>,
+    /// The visitor was still sending when it was answered, and must not lose the answer for it.
+    pub(crate) still_sending: Cell<bool>,
+}
+
+/// What is cut when a request stands still: its HTTP/2 stream, or the connection.
+pub(crate) enum Cuttable {
+    Stream(Rc<Cell<bool>>),
+    Connection(Rc<Visit>),
+}
+
+impl Cuttable {
+    pub(crate) fn cut(&self, task: Option<&Waker>) {
+        match self {
+            Self::Stream(cut) => {
+                cut.set(true);
+                if let Some(task) = task {
+                    task.wake_by_ref();
+                }
+            }
+            Self::Connection(visit) => visit.cut(),
+        }
+    }
+}
+
+impl Visit {
+    pub(crate) fn new(house: Rc<House>, secure: bool, phase: Phase) -> Self {
+        let since = Cell::new(house.now());
+        Self {
+            house,
+            secure,
+            phase: Cell::new(phase),
+            since,
+            requests: Cell::new(0),
+            unread: Cell::new(None),
+            cut: Cell::new(false),
+            draining: Cell::new(false),
+            waker: OnceCell::new(),
+            framing_conflict: Cell::new(false),
+            tunnel: RefCell::new(None),
+            identity: OnceCell::new(),
+            running: RefCell::new(None),
+            still_sending: Cell::new(false),
+        }
+    }
+
+    /// Says which HTTP/2 stream runs now, or that none does any more.
+    pub(crate) fn runs(&self, stream: Option<&Rc<Cell<bool>>>) {
+        *self.running.borrow_mut() = stream.cloned();
+    }
+
+    /// What is to be cut if the request that is running now stands still.
+    pub(crate) fn running(self: &Rc<Self>) -> Cuttable {
+        match &*self.running.borrow() {
+            Some(stream) => Cuttable::Stream(stream.clone()),
+            None => Cuttable::Connection(self.clone()),
+        }
+    }
+
+    /// Says whose connection this is: `address` connected, or the trusted proxy there said so.
+    pub(crate) fn identify(&self, address: IpAddr, trusted: bool) {
+        let _ = self.identity.set(Identity::new(address, trusted));
+    }
+
+    /// Whose connection this is. Before a PROXY header was read, nobody's.
+    pub(crate) fn identity(&self) -> &Identity {
+        self.identity.get_or_init(|| Identity::new(IpAddr::from([0, 0, 0, 0]), false))
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        self.phase.get()
+    }
+
+    /// Enters a phase, now.
+    pub(crate) fn enter(&self, phase: Phase) {
+        self.phase.set(phase);
+        self.since.set(self.house.now());
+    }
+
+    /// Bytes moved in a tunnel.
+    pub(crate) fn moved(&self) {
+        self.since.set(self.house.now());
+    }
+
+    /// A request's header is complete.
+    pub(crate) fn request_begins(self: &Rc<Self>) -> Turn {
+        self.requests.set(self.requests.get() + 1);
+        self.phase.set(Phase::Busy);
+        self.still_sending.set(false);
+        Turn { visit: self.clone() }
+    }
+
+    /// What we sent was taken (`false`) or could not be sent (`true`).
+    pub(crate) fn set_unread(&self, unread: bool) {
+        if unread != self.unread.get().is_some() {
+            self.unread.set(unread.then(|| self.house.now()));
+        }
+    }
+
+    /// The task to wake when the worker wants something of this connection.
+    pub(crate) fn remember(&self, waker: &Waker) {
+        self.waker.get_or_init(|| waker.clone());
+    }
+
+    /// Ends the connection without another byte.
+    pub(crate) fn cut(&self) {
+        if !self.cut.replace(true) {
+            self.wake();
+        }
+    }
+
+    pub(crate) fn is_cut(&self) -> bool {
+        self.cut.get()
+    }
+
+    /// Ends the connection after what is being answered.
+    pub(crate) fn drain(&self) {
+        if !self.draining.replace(true) {
+            self.wake();
+        }
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.get()
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = self.waker.get() {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// Cuts the connection if it is over a deadline. Returns whether it owes a request header for
+    /// longer than it should.
+    pub(crate) fn check(&self, limits: &Limits, header_deadline: Duration, now: Time) -> bool {
+        if self.is_cut() {
+            return false;
+        }
+        let age = now.since(self.since.get());
+        let overdue = match self.phase() {
+            Phase::Proxy => (age >= header_deadline).then_some(Reason::ProxyHeader),
+            Phase::Handshake => (age >= limits.handshake_deadline).then_some(Reason::Handshake),
+            Phase::Arriving | Phase::Header => {
+                (age >= header_deadline).then_some(Reason::HeaderDeadline)
+            }
+            Phase::Idle => {
+                if age >= limits.idle {
+                    self.drain();
+                }
+                if age >= limits.idle + POLITE {
+                    self.cut();
+                }
+                return false;
+            }
+            Phase::Tunnel => {
+                if age >= limits.idle {
+                    self.cut();
+                }
+                return false;
+            }
+            Phase::Busy => {
+                let unread = self.unread.get();
+                if unread.is_some_and(|since| now.since(since) >= limits.body_idle) {
+                    self.cut();
+                }
+                return false;
+            }
+        };
+        if let Some(reason) = overdue {
+            self.house.meter.decided(ActivityId(0), reason);
+            self.cut();
+            return false;
+        }
+        age >= STALLED
+    }
+}
+
+/// A request being answered; dropped when the last byte of the answer has been handed over.
+pub(crate) struct Turn {
+    visit: Rc<Visit>,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let left = self.visit.requests.get().saturating_sub(1);
+        self.visit.requests.set(left);
+        if left == 0 && self.visit.phase() == Phase::Busy {
+            self.visit.enter(Phase::Idle);
+        }
+    }
+}
+
+/// Every open visitor connection of one worker.
+#[derive(Default)]
+pub(crate) struct Visits {
+    slots: RefCell<Vec<Option<Rc<Visit>>>>,
+    free: RefCell<Vec<usize>>,
+    open: Cell<u64>,
+}
+
+impl Visits {
+    /// Adds a connection; it is counted until the guard is dropped.
+    pub(crate) fn enter(&self, visit: &Rc<Visit>) -> Presence {
+        let mut slots = self.slots.borrow_mut();
+        let place = if let Some(place) = self.free.borrow_mut().pop() {
+            slots[place] = Some(visit.clone());
+            place
+        } else {
+            slots.push(Some(visit.clone()));
+            slots.len() - 1
+        };
+        self.set_open(&visit.house, self.open.get() + 1);
+        Presence { house: visit.house.clone(), place, source: Cell::new(None) }
+    }
+
+    pub(crate) fn open(&self) -> u64 {
+        self.open.get()
+    }
+
+    fn set_open(&self, house: &House, open: u64) {
+        self.open.set(open);
+        house.meter.set_connections(open);
+    }
+
+    /// Asks every connection to end after what it is answering.
+    pub(crate) fn drain(&self) {
+        for visit in self.slots.borrow().iter().flatten() {
+            visit.drain();
+        }
+    }
+
+    /// Cuts what is over a deadline; returns how many connections are stalled in a header.
+    pub(crate) fn check(&self, limits: &Limits, header_deadline: Duration, now: Time) -> u64 {
+        let slots = self.slots.borrow();
+        let stalled =
+            slots.iter().flatten().filter(|visit| visit.check(limits, header_deadline, now));
+        stalled.count() as u64
+    }
+}
+
+/// One connection's place among all.
+pub(crate) struct Presence {
+    house: Rc<House>,
+    place: usize,
+    /// The source it is counted under, if it is.
+    source: Cell<Option<SourceKey>>,
+}
+
+impl Presence {
+    /// Counts the connection under its source; `false` if the source holds too many.
+    pub(crate) fn count_under(&self, source: SourceKey) -> bool {
+        let now = self.house.now();
+        let limit = self.house.policy.load().source_connections(now);
+        let counted = self.house.tables.open_connection(source, limit);
+        if counted {
+            self.source.set(Some(source));
+        }
+        counted
+    }
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        let visits = &self.house.visits;
+        visits.slots.borrow_mut()[self.place] = None;
+        visits.free.borrow_mut().push(self.place);
+        visits.set_open(&self.house, visits.open.get() - 1);
+        self.house.open.fetch_sub(1, Relaxed);
+        if let Some(source) = self.source.get() {
+            self.house.tables.close_connection(source);
+        }
+    }
+}

@@ -1,0 +1,447 @@
+//! A gate with real worker threads, an origin and visitors, all on loopback.
+
+#![allow(dead_code, clippy::unwrap_used)]
+
+use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use portcullis_edge::{Clock, Faults, TlsConfigs, Worker, bind, load_all};
+use portcullis_gate::{Policy, Secret, Tables};
+use portcullis_model::{
+    Config, Meter, OriginConfig, Outcome, Reason, Record, Sighting, Snapshot, WorkerId,
+};
+use tokio::sync::watch;
+
+/// A running gate.
+pub struct Gate {
+    pub address: SocketAddr,
+    pub policy: Arc<ArcSwap<Policy>>,
+    pub clock: Clock,
+    pub faults: Arc<Faults>,
+    pub open: Arc<AtomicU64>,
+    meters: Vec<Arc<Meter>>,
+    records: Mutex<Vec<rtrb::Consumer<Record>>>,
+    sightings: Vec<rtrb::Consumer<Sighting>>,
+    drain: watch::Sender<bool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Gate {
+    pub fn start(config: Config) -> Self {
+        Self::start_with(config, 1)
+    }
+
+    pub fn start_with(config: Config, workers: u16) -> Self {
+        let secret = Secret::new(&[7; 32]);
+        let tls: TlsConfigs = load_all(&config).unwrap();
+        let tls = Arc::new(ArcSwap::from_pointee(tls));
+        let bound = bind(&config, workers).unwrap();
+        let address = bound[0][0].address();
+        let tables = Arc::new(Tables::new(config.limits.sources_tracked, secret.clone()));
+        let policy = Policy::new(Arc::new(config), secret);
+        let activities = policy.activities();
+        let policy = Arc::new(ArcSwap::from_pointee(policy));
+        let (drain, draining) = watch::channel(false);
+        let mut gate = Self {
+            address,
+            policy: policy.clone(),
+            clock: Clock::new(),
+            faults: Arc::default(),
+            open: Arc::default(),
+            meters: Vec::new(),
+            records: Mutex::default(),
+            sightings: Vec::new(),
+            drain,
+            threads: Vec::new(),
+        };
+        for (id, listeners) in bound.into_iter().enumerate() {
+            let (record_in, record_out) = rtrb::RingBuffer::new(4096);
+            let (sighting_in, sighting_out) = rtrb::RingBuffer::new(4096);
+            let meter = Arc::new(Meter::new(activities));
+            gate.meters.push(meter.clone());
+            gate.records.get_mut().unwrap().push(record_out);
+            gate.sightings.push(sighting_out);
+            let worker = Worker {
+                id: WorkerId(id as u16),
+                workers,
+                listeners,
+                policy: policy.clone(),
+                tables: tables.clone(),
+                tls: tls.clone(),
+                meter,
+                records: record_in,
+                sightings: sighting_in,
+                open: gate.open.clone(),
+                faults: gate.faults.clone(),
+                clock: gate.clock,
+                drain: draining.clone(),
+            };
+            gate.threads.push(std::thread::spawn(move || worker.run().unwrap()));
+        }
+        gate
+    }
+
+    pub fn snapshot(&self) -> Snapshot {
+        let mut total = Snapshot::default();
+        for meter in &self.meters {
+            meter.add_to(&mut total);
+        }
+        total
+    }
+
+    pub fn reason(&self, reason: Reason) -> u64 {
+        self.snapshot().activities.iter().map(|a| a.reason(reason)).sum()
+    }
+
+    pub fn outcome(&self, outcome: Outcome) -> u64 {
+        self.snapshot().activities.iter().map(|a| a.outcome(outcome)).sum()
+    }
+
+    pub fn offered(&self) -> u64 {
+        self.snapshot().activities.iter().map(portcullis_model::ActivityCounts::offered).sum()
+    }
+
+    /// Every record written since the last call.
+    pub fn records(&self) -> Vec<Record> {
+        let mut all = Vec::new();
+        for ring in self.records.lock().unwrap().iter_mut() {
+            while let Ok(record) = ring.pop() {
+                all.push(record);
+            }
+        }
+        all
+    }
+
+    pub fn connect(&self) -> Visitor {
+        self.connect_from(1)
+    }
+
+    /// A visitor from 127.0.0.`last`.
+    pub fn connect_from(&self, last: u8) -> Visitor {
+        let socket =
+            socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        let from = SocketAddr::new(Ipv4Addr::new(127, 0, 0, last).into(), 0);
+        socket.bind(&from.into()).unwrap();
+        socket.connect(&self.address.into()).unwrap();
+        socket.set_tcp_nodelay(true).unwrap();
+        let stream = TcpStream::from(socket);
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        Visitor { stream, ahead: Vec::new() }
+    }
+
+    pub fn start_draining(&self) {
+        self.drain.send(true).unwrap();
+    }
+
+    /// Waits for the workers to end.
+    pub fn join(&mut self) {
+        for thread in self.threads.drain(..) {
+            thread.join().unwrap();
+        }
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        let _ = self.drain.send(true);
+        // Tests that fail leave connections open; nobody waits for those.
+        if !std::thread::panicking() {
+            self.join();
+        }
+    }
+}
+
+/// Configuration for one origin, with short deadlines.
+pub fn config(origin: SocketAddr) -> Config {
+    let listen = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0);
+    let mut settings = OriginConfig::new(origin.ip().to_string(), origin.port());
+    settings.connect_deadline = Duration::from_secs(1);
+    settings.response_deadline = Duration::from_secs(1);
+    settings.queue_deadline = Duration::from_millis(500);
+    let mut config = Config::for_origin(listen, settings);
+    config.limits.drain = Duration::from_secs(2);
+    config
+}
+
+/// Waits until `condition` holds, for at most five seconds.
+pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < Duration::from_secs(5), "never: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// A visitor's connection, byte by byte.
+pub struct Visitor {
+    pub stream: TcpStream,
+    ahead: Vec<u8>,
+}
+
+/// One answer.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub head: String,
+    pub body: Vec<u8>,
+    pub trailers: String,
+}
+
+impl Answer {
+    pub fn field(&self, name: &str) -> Option<&str> {
+        field(&self.head, name)
+    }
+
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+}
+
+pub fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    head.lines().skip(1).find_map(|line| {
+        let (found, value) = line.split_once(':')?;
+        found.eq_ignore_ascii_case(name).then(|| value.trim())
+    })
+}
+
+impl Visitor {
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.stream.write_all(bytes.as_ref()).unwrap();
+    }
+
+    pub fn get(&mut self, path: &str) -> Answer {
+        self.send(format!("GET {path} HTTP/1.1\r\nHost: example.org\r\n\r\n"));
+        self.answer()
+    }
+
+    pub fn answer(&mut self) -> Answer {
+        self.answer_to("GET")
+    }
+
+    /// The next answer, with its body unless it is the answer to HEAD.
+    pub fn answer_to(&mut self, method: &str) -> Answer {
+        let head = self.until(b"\r\n\r\n");
+        let head = String::from_utf8(head).unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        let bodiless = method == "HEAD" || matches!(status, 101 | 204 | 304);
+        let mut trailers = String::new();
+        let body = if bodiless {
+            Vec::new()
+        } else if field(&head, "transfer-encoding").is_some() {
+            let mut body = Vec::new();
+            loop {
+                let size = self.until(b"\r\n");
+                let size = std::str::from_utf8(&size).unwrap().trim();
+                let size = usize::from_str_radix(size, 16).unwrap();
+                if size == 0 {
+                    break;
+                }
+                body.extend(self.exactly(size));
+                self.exactly(2);
+            }
+            loop {
+                let line = self.until(b"\r\n");
+                if line == b"\r\n" {
+                    break;
+                }
+                trailers.push_str(std::str::from_utf8(&line).unwrap());
+            }
+            body
+        } else if let Some(length) = field(&head, "content-length") {
+            self.exactly(length.parse().unwrap())
+        } else {
+            let mut rest = std::mem::take(&mut self.ahead);
+            self.stream.read_to_end(&mut rest).unwrap();
+            rest
+        };
+        Answer { status, head, body, trailers }
+    }
+
+    pub fn until(&mut self, end: &[u8]) -> Vec<u8> {
+        loop {
+            if let Some(at) = self.ahead.windows(end.len()).position(|w| w == end) {
+                let rest = self.ahead.split_off(at + end.len());
+                return std::mem::replace(&mut self.ahead, rest);
+            }
+            self.read_more();
+        }
+    }
+
+    pub fn exactly(&mut self, length: usize) -> Vec<u8> {
+        while self.ahead.len() < length {
+            self.read_more();
+        }
+        let rest = self.ahead.split_off(length);
+        std::mem::replace(&mut self.ahead, rest)
+    }
+
+    fn read_more(&mut self) {
+        let mut buffer = [0; 16 * 1024];
+        let read = self.stream.read(&mut buffer).unwrap();
+        assert!(read > 0, "closed after {:?}", String::from_utf8_lossy(&self.ahead));
+        self.ahead.extend_from_slice(&buffer[..read]);
+    }
+
+    /// Whether the gate closes the connection within `limit`, and how much came before.
+    pub fn closed_within(&mut self, limit: Duration) -> bool {
+        self.stream.set_read_timeout(Some(limit)).unwrap();
+        let mut buffer = [0; 4096];
+        let begun = Instant::now();
+        while begun.elapsed() < limit {
+            match self.stream.read(&mut buffer) {
+                Ok(0) => return true,
+                Ok(_) => {}
+                Err(error) => return error.kind() == std::io::ErrorKind::ConnectionReset,
+            }
+        }
+        false
+    }
+}
+
+/// What an origin received.
+#[derive(Clone, Debug)]
+pub struct Received {
+    pub head: String,
+    pub body: Vec<u8>,
+    /// Which connection of the origin it came on, from zero.
+    pub connection: usize,
+}
+
+impl Received {
+    pub fn line(&self) -> &str {
+        self.head.lines().next().unwrap_or("")
+    }
+
+    pub fn path(&self) -> &str {
+        self.line().split(' ').nth(1).unwrap_or("")
+    }
+
+    pub fn field(&self, name: &str) -> Option<&str> {
+        field(&self.head, name)
+    }
+}
+
+/// What an origin does with a request.
+pub enum Reply {
+    /// Sends these bytes and stays.
+    Bytes(Vec<u8>),
+    /// Sends these bytes and closes.
+    Last(Vec<u8>),
+    /// Takes the connection over.
+    Takes(Box<dyn FnOnce(TcpStream) + Send>),
+}
+
+impl Reply {
+    pub fn ok(body: &str) -> Self {
+        let length = body.len();
+        let text = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}");
+        Self::Bytes(text.into_bytes())
+    }
+
+    pub fn raw(text: &str) -> Self {
+        Self::Bytes(text.as_bytes().to_vec())
+    }
+}
+
+/// An origin: a thread for each connection, a closure for each request.
+pub struct Origin {
+    pub address: SocketAddr,
+    pub received: Arc<Mutex<Vec<Received>>>,
+    pub connections: Arc<AtomicUsize>,
+}
+
+impl Origin {
+    pub fn start(handler: impl Fn(&Received) -> Reply + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind((IpAddr::from([127, 0, 0, 1]), 0)).unwrap();
+        let origin = Self {
+            address: listener.local_addr().unwrap(),
+            received: Arc::default(),
+            connections: Arc::default(),
+        };
+        let handler = Arc::new(handler);
+        let (received, connections) = (origin.received.clone(), origin.connections.clone());
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let stream = stream.unwrap();
+                let number = connections.fetch_add(1, Ordering::SeqCst);
+                let (handler, received) = (handler.clone(), received.clone());
+                std::thread::spawn(move || attend(stream, number, &*handler, &received));
+            }
+        });
+        origin
+    }
+
+    /// Answers `hello` to everything.
+    pub fn hello() -> Self {
+        Self::start(|_| Reply::ok("hello"))
+    }
+
+    pub fn last(&self) -> Received {
+        self.received.lock().unwrap().last().unwrap().clone()
+    }
+
+    pub fn requests(&self) -> usize {
+        self.received.lock().unwrap().len()
+    }
+
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+}
+
+fn attend(
+    stream: TcpStream,
+    connection: usize,
+    handler: &(dyn Fn(&Received) -> Reply + Send + Sync),
+    all: &Mutex<Vec<Received>>,
+) {
+    let mut visitor = Visitor { stream, ahead: Vec::new() };
+    while let Some(received) = receive(&mut visitor, connection) {
+        all.lock().unwrap().push(received.clone());
+        match handler(&received) {
+            Reply::Bytes(bytes) => {
+                if visitor.stream.write_all(&bytes).is_err() {
+                    return;
+                }
+            }
+            Reply::Last(bytes) => {
+                let _ = visitor.stream.write_all(&bytes);
+                return;
+            }
+            Reply::Takes(take) => return take(visitor.stream),
+        }
+    }
+}
+
+fn receive(from: &mut Visitor, connection: usize) -> Option<Received> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        if from.stream.read(&mut byte).ok()? == 0 {
+            return None;
+        }
+        head.push(byte[0]);
+    }
+    let head = String::from_utf8(head).ok()?;
+    let mut body = Vec::new();
+    if let Some(length) = field(&head, "content-length") {
+        body.resize(length.parse().ok()?, 0);
+        from.stream.read_exact(&mut body).ok()?;
+    } else if field(&head, "transfer-encoding").is_some() {
+        let mut byte = [0];
+        while !body.ends_with(b"0\r\n\r\n")
+            && !(body.ends_with(b"\r\n\r\n") && body.windows(5).any(|w| w == b"\r\n0\r\n"))
+        {
+            if from.stream.read(&mut byte).ok()? == 0 {
+                return None;
+            }
+            body.push(byte[0]);
+        }
+    }
+    Some(Received { head, body, connection })
+}

@@ -1,0 +1,414 @@
+//! Requests that reach the origin, and their answers.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+use common::{Gate, Origin, Reply, config, eventually, field};
+use portcullis_model::{Outcome, Reason};
+
+#[test]
+fn a_request_is_forwarded_and_its_answer_returned() {
+    let origin = Origin::hello();
+    let gate = Gate::start(config(origin.address));
+    let answer = gate.connect().get("/news?page=2");
+    assert_eq!((answer.status, answer.text()), (200, "hello"));
+    assert_eq!(origin.last().line(), "GET /news?page=2 HTTP/1.1");
+    assert_eq!(gate.reason(Reason::Ordinary), 1);
+    eventually("the outcome is counted", || gate.outcome(Outcome::Served) == 1);
+    let records = gate.records();
+    assert_eq!(records.len(), 1);
+    assert_eq!(records[0].reason, Reason::Ordinary);
+}
+
+#[test]
+fn both_connections_are_kept_alive() {
+    let origin = Origin::hello();
+    let gate = Gate::start(config(origin.address));
+    let mut visitor = gate.connect();
+    for at in 0..20 {
+        assert_eq!(visitor.get(&format!("/{at}")).text(), "hello");
+    }
+    assert_eq!(origin.connections(), 1);
+    assert_eq!(gate.reason(Reason::Ordinary), 20);
+}
+
+#[test]
+fn pipelined_requests_are_answered_in_order() {
+    let origin = Origin::start(|received| Reply::ok(received.path()));
+    let gate = Gate::start(config(origin.address));
+    let mut visitor = gate.connect();
+    let one = |path| format!("GET {path} HTTP/1.1\r\nHost: example.org\r\n\r\n");
+    visitor.send([one("/1"), one("/2"), one("/3")].concat());
+    for path in ["/1", "/2", "/3"] {
+        assert_eq!(visitor.answer().text(), path);
+    }
+}
+
+#[test]
+fn fields_of_one_hop_do_not_travel_and_the_origin_learns_who_asked() {
+    let origin = Origin::start(|_| {
+        Reply::raw(
+            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: x-hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\nX-Kept: yes\r\n\r\nok",
+        )
+    });
+    let gate = Gate::start(config(origin.address));
+    let mut visitor = gate.connect_from(77);
+    visitor.send(
+        "GET / HTTP/1.1\r\nHost: example.org:8080\r\nConnection: keep-alive, X-Secret\r\nX-Secret: 1\r\nKeep-Alive: 5\r\n\
+         Proxy-Authorization: x\r\nTE: trailers\r\nUpgrade: h2c\r\nX-Forwarded-For: 1.2.3.4\r\nForwarded: for=1.2.3.4\r\n\
+         X-Real-IP: 1.2.3.4\r\nVia: 1.0 other\r\nCookie: a=1; portcullis=abc\r\nExpect: 100-continue\r\n\r\n",
+    );
+    let answer = visitor.answer();
+    assert_eq!(answer.text(), "ok");
+    assert_eq!(answer.field("x-kept"), Some("yes"));
+    for gone in ["x-hop", "keep-alive"] {
+        assert_eq!(answer.field(gone), None, "{gone}");
+    }
+    let received = origin.last();
+    for gone in ["x-secret", "keep-alive", "proxy-authorization", "upgrade", "x-real-ip", "expect"]
+    {
+        assert_eq!(received.field(gone), None, "{gone}");
+    }
+    assert_eq!(received.field("host"), Some("example.org:8080"));
+    assert_eq!(received.field("te"), Some("trailers"));
+    assert_eq!(received.field("cookie"), Some("a=1"));
+    assert_eq!(received.field("x-forwarded-for"), Some("127.0.0.77"));
+    assert_eq!(received.field("x-forwarded-proto"), Some("http"));
+    assert_eq!(received.field("x-forwarded-host"), Some("example.org:8080"));
+    assert_eq!(
+        received.field("forwarded"),
+        Some("for=127.0.0.77;host=\"example.org:8080\";proto=http")
+    );
+    let vias: Vec<_> = received.head.lines().filter(|line| line.starts_with("via")).collect();
+    assert_eq!(vias, ["via: 1.0 other", "via: 1.1 portcullis"]);
+}
+
+#[test]
+fn answers_without_a_body_stay_without_one() {
+    let origin = Origin::start(|received| match received.path() {
+        "/head" => Reply::raw("HTTP/1.1 200 OK\r\nContent-Length: 12345\r\n\r\n"),
+        "/204" => Reply::raw("HTTP/1.1 204 No Content\r\n\r\n"),
+        "/304" => Reply::raw("HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\n\r\n"),
+        _ => Reply::ok("after"),
+    });
+    let gate = Gate::start(config(origin.address));
+    let mut visitor = gate.connect();
+    visitor.send("HEAD /head HTTP/1.1\r\nHost: example.org\r\n\r\n");
+    let answer = visitor.answer_to("HEAD");
+    assert_eq!((answer.status, answer.field("content-length")), (200, Some("12345")));
+    assert_eq!(visitor.get("/204").status, 204);
+    let answer = visitor.get("/304");
+    assert_eq!((answer.status, answer.field("etag")), (304, Some("\"a\"")));
+    assert_eq!(visitor.get("/").text(), "after");
+    assert_eq!(origin.connections(), 1);
+}
+
+#[test]
+fn chunks_and_trailers_pass_in_both_directions() {
+    let origin = Origin::start(|_| {
+        Reply::raw(
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\nX-Sum: 11\r\n\r\n",
+        )
+    });
+    let gate = Gate::start(config(origin.address));
+    let mut visitor = gate.connect();
+    visitor.send(
+        "POST / HTTP/1.1\r\nHost: example.org\r\nTE: trailers\r\nTrailer: X-Mine\r\nTransfer-Encoding: chunked\r\n\r\n\
+         4\r\nabcd\r\n0\r\nX-Mine: 1\r\n\r\n",
+    );
+    let answer = visitor.answer();
+    assert_eq!(answer.text(), "hello world");
+    assert_eq!(answer.trailers.trim(), "x-sum: 11");
+    let body = String::from_utf8(origin.last().body).unwrap();
+    assert!(body.contains("abcd") && body.to_lowercase().contains("x-mine: 1"), "{body}");
+}
+
+#[test]
+fn an_informational_answer_of_the_origin_does_not_confuse() {
+    let origin = Origin::start(|_| {
+        Reply::raw(
+            "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        )
+    });
+    let gate = Gate::start(config(origin.address));
+    let mut visitor = gate.connect();
+    assert_eq!(visitor.get("/").text(), "ok");
+    assert_eq!(visitor.get("/").text(), "ok");
+}
+
+#[test]
+fn a_visitor_who_waits_for_100_gets_it_when_the_origin_is_ready_for_the_body() {
+    let origin = Origin::start(|received| Reply::ok(std::str::from_utf8(&received.body).unwrap()));
+    let gate = Gate::start(config(origin.address));
+    let mut visitor = gate.connect();
+    visitor.send(
+        "POST / HTTP/1.1\r\nHost: example.org\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n",
+    );
+    assert_eq!(visitor.until(b"\r\n\r\n"), b"HTTP/1.1 100 Continue\r\n\r\n");
+    visitor.send("12345");
+    assert_eq!(visitor.answer().text(), "12345");
+}
+
+/// Resident memory of this process in bytes.
+fn memory() -> usize {
+    let status = std::fs::read_to_string("/proc/self/statm").unwrap();
+    status.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
+}
+
+const LARGE: usize = 48 * 1024 * 1024;
+
+#[test]
+fn a_large_answer_streams_with_flat_memory_to_a_slow_reader() {
+    let origin = Origin::start(|_| {
+        Reply::Takes(Box::new(|mut stream| {
+            write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {LARGE}\r\n\r\n").unwrap();
+            let piece = vec![b'x'; 64 * 1024];
+            for _ in 0..LARGE / piece.len() {
+                if stream.write_all(&piece).is_err() {
+                    return;
+                }
+            }
+        }))
+    });
+    let gate = Gate::start(config(origin.address));
+    let mut visitor = gate.connect();
+    visitor.send("GET / HTTP/1.1\r\nHost: example.org\r\n\r\n");
+    visitor.until(b"\r\n\r\n");
+    let before = memory();
+    std::thread::sleep(Duration::from_millis(500));
+    let mut left = LARGE - visitor.exactly(0).len();
+    let mut buffer = vec![0; 64 * 1024];
+    let mut most = 0;
+    // What the head's read brought along is already in the visitor's hands.
+    let mut visitor_stream = visitor.stream.try_clone().unwrap();
+    visitor_stream.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+    while let Ok(read) = visitor_stream.read(&mut buffer) {
+        if read == 0 {
+            break;
+        }
+        left = left.saturating_sub(read);
+        most = most.max(memory().saturating_sub(before));
+    }
+    assert!(left < 32 * 1024, "{left} bytes are missing");
+    assert!(most < 8 * 1024 * 1024, "grew by {most} bytes");
+    assert_eq!(gate.outcome(Outcome::Served), 1);
+    let sent: u64 = gate.snapshot().activities.iter().map(|a| a.bytes_out).sum();
+    assert_eq!(sent, LARGE as u64);
+}
+
+#[test]
+fn a_large_upload_streams_with_flat_memory_to_a_slow_origin() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let reader = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut buffer = vec![0; 64 * 1024];
+        let mut all = 0;
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            head.push(byte[0]);
+        }
+        std::thread::sleep(Duration::from_millis(500));
+        while all < LARGE {
+            all += stream.read(&mut buffer).unwrap();
+        }
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone").unwrap();
+        String::from_utf8(head).unwrap()
+    });
+    let gate = Gate::start(config(address));
+    let mut visitor = gate.connect();
+    visitor
+        .send(format!("POST / HTTP/1.1\r\nHost: example.org\r\nContent-Length: {LARGE}\r\n\r\n"));
+    let before = memory();
+    let piece = vec![b'x'; 64 * 1024];
+    let mut most = 0;
+    for _ in 0..LARGE / piece.len() {
+        visitor.send(&piece);
+        most = most.max(memory().saturating_sub(before));
+    }
+    assert_eq!(visitor.answer().text(), "done");
+    assert!(most < 8 * 1024 * 1024, "grew by {most} bytes");
+    let head = reader.join().unwrap();
+    assert_eq!(field(&head, "content-length"), Some(LARGE.to_string().as_str()));
+    let received: u64 = gate.snapshot().activities.iter().map(|a| a.bytes_in).sum();
+    assert_eq!(received, LARGE as u64);
+}
+
+#[test]
+fn a_websocket_passes_bytes_both_ways_after_the_origin_agreed() {
+    let origin = Origin::start(|received| {
+        assert!(received.body.is_empty());
+        Reply::Takes(Box::new(|mut stream| {
+            stream
+                .write_all(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\nfirst")
+                .unwrap();
+            let mut buffer = [0; 1024];
+            while let Ok(read) = stream.read(&mut buffer) {
+                if read == 0 || stream.write_all(&buffer[..read]).is_err() {
+                    return;
+                }
+            }
+        }))
+    });
+    let mut settings = config(origin.address);
+    settings.limits.idle = Duration::from_secs(1);
+    let gate = Gate::start(settings);
+    let mut visitor = gate.connect();
+    visitor.send(
+        "GET /chat HTTP/1.1\r\nHost: example.org\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: abc\r\nSec-WebSocket-Version: 13\r\n\r\nearly",
+    );
+    let answer = visitor.answer();
+    assert_eq!(answer.status, 101);
+    assert_eq!(answer.field("upgrade"), Some("websocket"));
+    assert_eq!(answer.field("connection"), Some("upgrade"));
+    assert_eq!(visitor.exactly(10), b"firstearly");
+    let frame = [0x81, 0x85, 1, 2, 3, 4, b'h' ^ 1, b'e' ^ 2, b'l' ^ 3, b'l' ^ 4, b'o' ^ 1];
+    for _ in 0..3 {
+        visitor.send(frame);
+        assert_eq!(visitor.exactly(frame.len()), frame);
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    assert!(!origin.last().head.contains("early"));
+    assert_eq!(gate.outcome(Outcome::Served), 1);
+    assert_eq!(gate.snapshot().gauges.in_flight, 0);
+    // Silent for longer than the idle limit.
+    assert!(visitor.closed_within(Duration::from_secs(4)));
+    eventually("the connection is counted out", || gate.snapshot().gauges.connections == 0);
+}
+
+#[test]
+fn an_upgrade_that_the_origin_declines_is_an_ordinary_answer() {
+    let origin =
+        Origin::start(|_| Reply::raw("HTTP/1.1 400 Bad Request\r\nContent-Length: 2\r\n\r\nno"));
+    let gate = Gate::start(config(origin.address));
+    let mut visitor = gate.connect();
+    visitor.send(
+        "GET / HTTP/1.1\r\nHost: example.org\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+    );
+    assert_eq!(visitor.answer().status, 400);
+    assert_eq!(visitor.get("/").status, 400);
+}
+
+#[test]
+fn an_upgrade_that_nobody_asked_for_is_not_passed_on() {
+    let origin = Origin::start(|_| {
+        Reply::raw(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+        )
+    });
+    let gate = Gate::start(config(origin.address));
+    assert_eq!(gate.connect().get("/").status, 502);
+    assert_eq!(gate.outcome(Outcome::OriginUnreachable), 1);
+}
+
+#[test]
+fn a_stale_idle_connection_is_replaced_unseen() {
+    // Closes every connection a moment after its first answer.
+    let origin = Origin::start(|received| {
+        let path = received.path().to_owned();
+        Reply::Takes(Box::new(move |mut stream| {
+            write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{path}", path.len())
+                .unwrap();
+            // Reads the next request and closes without a word: the worst moment.
+            let mut buffer = [0; 4096];
+            let _ = stream.read(&mut buffer);
+        }))
+    });
+    let gate = Gate::start(config(origin.address));
+    let mut visitor = gate.connect();
+    assert_eq!(visitor.get("/1").text(), "/1");
+    assert_eq!(visitor.get("/2").text(), "/2");
+    assert_eq!(origin.connections(), 2);
+    // A form must not be sent twice.
+    visitor.send("POST /3 HTTP/1.1\r\nHost: example.org\r\nContent-Length: 2\r\n\r\nab");
+    assert_eq!(visitor.answer().status, 502);
+}
+
+#[test]
+fn an_origin_that_is_down_yields_a_calm_502() {
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let gate = Gate::start(config(closed));
+    let mut visitor = gate.connect();
+    visitor.send("GET / HTTP/1.1\r\nHost: example.org\r\nAccept: text/html\r\n\r\n");
+    let answer = visitor.answer();
+    assert_eq!(answer.status, 502);
+    assert_eq!(answer.field("content-type"), Some("text/html; charset=utf-8"));
+    assert!(answer.field("retry-after").is_some());
+    assert!(answer.text().contains("origin-unreachable"));
+    let plain = visitor.get("/");
+    assert_eq!(plain.field("content-type"), Some("text/plain; charset=utf-8"));
+    assert_eq!(gate.outcome(Outcome::OriginUnreachable), 2);
+}
+
+#[test]
+fn an_origin_that_talks_nonsense_yields_502() {
+    let origin = Origin::start(|_| Reply::raw("nonsense\r\n\r\n"));
+    let gate = Gate::start(config(origin.address));
+    assert_eq!(gate.connect().get("/").status, 502);
+}
+
+#[test]
+fn an_origin_that_is_slow_yields_504() {
+    let origin = Origin::start(|_| {
+        std::thread::sleep(Duration::from_secs(3));
+        Reply::ok("late")
+    });
+    let gate = Gate::start(config(origin.address));
+    let begun = Instant::now();
+    assert_eq!(gate.connect().get("/").status, 504);
+    assert!(begun.elapsed() < Duration::from_secs(2));
+    assert_eq!(gate.outcome(Outcome::OriginTimeout), 1);
+    eventually("nothing is in flight", || gate.snapshot().gauges.in_flight == 0);
+}
+
+#[test]
+fn an_origin_that_breaks_off_breaks_the_answer_off_too() {
+    let origin = Origin::start(|_| {
+        Reply::Last(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf".to_vec())
+    });
+    let gate = Gate::start(config(origin.address));
+    let mut visitor = gate.connect();
+    visitor.send("GET / HTTP/1.1\r\nHost: example.org\r\n\r\n");
+    // Whether the head still gets out depends on how fast the origin breaks off.
+    assert!(visitor.closed_within(Duration::from_secs(2)));
+}
+
+#[test]
+fn an_origin_that_falls_silent_in_mid_answer_is_given_up() {
+    let origin = Origin::start(|_| {
+        Reply::Takes(Box::new(|mut stream| {
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf").unwrap();
+            std::thread::sleep(Duration::from_secs(10));
+        }))
+    });
+    let mut settings = config(origin.address);
+    settings.limits.body_idle = Duration::from_secs(1);
+    let gate = Gate::start(settings);
+    let mut visitor = gate.connect();
+    visitor.send("GET / HTTP/1.1\r\nHost: example.org\r\n\r\n");
+    visitor.until(b"\r\n\r\n");
+    assert!(visitor.closed_within(Duration::from_secs(3)));
+    eventually("nothing is in flight", || gate.snapshot().gauges.in_flight == 0);
+}
+
+#[test]
+fn a_visitor_who_leaves_frees_the_origin() {
+    let origin = Origin::start(|_| {
+        std::thread::sleep(Duration::from_millis(700));
+        Reply::ok("late")
+    });
+    let gate = Gate::start(config(origin.address));
+    let mut visitor = gate.connect();
+    visitor.send("GET / HTTP/1.1\r\nHost: example.org\r\n\r\n");
+    eventually("in flight", || gate.snapshot().gauges.in_flight == 1);
+    drop(visitor);
+    eventually("gone", || gate.outcome(Outcome::VisitorGone) == 1);
+    assert_eq!(gate.snapshot().gauges.in_flight, 0);
+}

@@ -1,0 +1,393 @@
+//! TLS and HTTP/2.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use common::{Gate, Origin, Reply, config, eventually};
+use http::{HeaderMap, Request, Response};
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Empty, Full};
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use portcullis_model::{Config, Outcome, Reason, TlsFiles};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+struct Certified {
+    _folder: tempfile::TempDir,
+    connector: TlsConnector,
+    files: TlsFiles,
+}
+
+fn certified(protocols: &[&[u8]]) -> Certified {
+    let folder = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(vec!["example.org".into()]).unwrap();
+    let files = TlsFiles {
+        certificate: folder.path().join("site.crt"),
+        key: folder.path().join("site.key"),
+    };
+    std::fs::write(&files.certificate, made.cert.pem()).unwrap();
+    std::fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(made.cert.der().clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut client = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    client.alpn_protocols = protocols.iter().map(|p| p.to_vec()).collect();
+    Certified { _folder: folder, connector: TlsConnector::from(Arc::new(client)), files }
+}
+
+fn secured(origin: &Origin, certified: &Certified) -> Config {
+    let mut settings = config(origin.address);
+    settings.listeners[0].tls = Some(certified.files.clone());
+    settings
+}
+
+async fn connect(gate: &Gate, certified: &Certified) -> TlsStream<TcpStream> {
+    let stream = TcpStream::connect(gate.address).await.unwrap();
+    let name = "example.org".try_into().unwrap();
+    certified.connector.connect(name, stream).await.unwrap()
+}
+
+type Body = BoxBody<Bytes, Infallible>;
+
+async fn speak_http_2(stream: TlsStream<TcpStream>) -> http2::SendRequest<Body> {
+    let (sender, connection) =
+        http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    sender
+}
+
+fn get(path: &str) -> Request<Body> {
+    Request::get(format!("https://example.org{path}")).body(Empty::new().boxed()).unwrap()
+}
+
+async fn text(response: Response<hyper::body::Incoming>) -> String {
+    let bytes = response.into_body().collect().await.unwrap().to_bytes();
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+fn run(test: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test);
+}
+
+#[test]
+fn http_2_is_spoken_where_the_visitor_offers_it() {
+    run(async {
+        let origin = Origin::start(|received| Reply::ok(received.path()));
+        let certified = certified(&[b"h2", b"http/1.1"]);
+        let gate = Gate::start(secured(&origin, &certified));
+        let mut sender = speak_http_2(connect(&gate, &certified).await).await;
+        let many = (0..20).map(|at| sender.send_request(get(&format!("/{at}"))));
+        let many: Vec<_> = many.map(tokio::spawn).collect();
+        for (at, response) in many.into_iter().enumerate() {
+            let response = response.await.unwrap().unwrap();
+            assert_eq!(response.status(), 200);
+            assert_eq!(text(response).await, format!("/{at}"));
+        }
+        let received = origin.last();
+        assert_eq!(received.field("host"), Some("example.org"));
+        assert_eq!(received.field("x-forwarded-proto"), Some("https"));
+        assert_eq!(received.field("via"), Some("2 portcullis"));
+        assert!(received.line().ends_with(" HTTP/1.1"));
+        assert_eq!(gate.reason(Reason::Ordinary), 20);
+        assert_eq!(gate.outcome(Outcome::Served), 20);
+    });
+}
+
+#[test]
+fn http_2_cookies_become_one_field_and_bodies_and_trailers_pass() {
+    run(async {
+        let origin = Origin::start(|_| {
+            Reply::raw(
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-Sum: 3\r\n\r\n",
+            )
+        });
+        let certified = certified(&[b"h2"]);
+        let gate = Gate::start(secured(&origin, &certified));
+        let mut sender = speak_http_2(connect(&gate, &certified).await).await;
+        let mut request = Request::post("https://example.org/form")
+            .header("cookie", "a=1")
+            .header("cookie", "portcullis=x")
+            .header("cookie", "b=2")
+            .header("te", "trailers")
+            .body(Full::new(Bytes::from_static(b"field=value")).boxed())
+            .unwrap();
+        request.headers_mut().insert("x-kept", "yes".parse().unwrap());
+        let response = sender.send_request(request).await.unwrap();
+        let collected = response.into_body().collect().await.unwrap();
+        assert_eq!(collected.trailers().unwrap()["x-sum"], "3");
+        assert_eq!(collected.to_bytes(), "abc");
+        let received = origin.last();
+        assert_eq!(received.field("cookie"), Some("a=1; b=2"));
+        assert_eq!(received.field("content-length"), Some("11"));
+        assert_eq!(received.body, b"field=value");
+    });
+}
+
+#[test]
+fn a_stream_without_length_is_forwarded_in_chunks() {
+    run(async {
+        let origin = Origin::hello();
+        let certified = certified(&[b"h2"]);
+        let gate = Gate::start(secured(&origin, &certified));
+        let mut sender = speak_http_2(connect(&gate, &certified).await).await;
+        let (to, from) = tokio::sync::mpsc::unbounded_channel::<Bytes>();
+        let request = Request::post("https://example.org/").body(Sent(from).boxed()).unwrap();
+        let response = tokio::spawn(sender.send_request(request));
+        to.send(Bytes::from_static(b"one")).unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        to.send(Bytes::from_static(b"two")).unwrap();
+        drop(to);
+        assert_eq!(text(response.await.unwrap().unwrap()).await, "hello");
+        let body = String::from_utf8(origin.last().body).unwrap();
+        assert_eq!(body, "3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n");
+        assert_eq!(origin.last().field("transfer-encoding"), Some("chunked"));
+    });
+}
+
+#[test]
+fn a_reset_stream_frees_the_origin_and_the_rest_goes_on() {
+    run(async {
+        let origin = Origin::start(|received| {
+            if received.path() == "/slow" {
+                std::thread::sleep(Duration::from_millis(800));
+            }
+            Reply::ok("ok")
+        });
+        let certified = certified(&[b"h2"]);
+        let gate = Gate::start(secured(&origin, &certified));
+        let mut sender = speak_http_2(connect(&gate, &certified).await).await;
+        let slow = tokio::spawn(sender.send_request(get("/slow")));
+        while origin.requests() == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        slow.abort();
+        let response = sender.send_request(get("/")).await.unwrap();
+        assert_eq!(text(response).await, "ok");
+        eventually("the outcome", || gate.outcome(Outcome::VisitorGone) == 1);
+        assert_eq!(gate.snapshot().gauges.in_flight, 0);
+    });
+}
+
+#[test]
+fn http_1_is_spoken_over_tls_where_the_visitor_offers_no_other() {
+    run(async {
+        let origin = Origin::hello();
+        let certified = certified(&[]);
+        let gate = Gate::start(secured(&origin, &certified));
+        let stream = connect(&gate, &certified).await;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        for _ in 0..3 {
+            let request = Request::get("/")
+                .header("host", "example.org")
+                .body(Empty::<Bytes>::new())
+                .unwrap();
+            let response = sender.send_request(request).await.unwrap();
+            assert_eq!(text(response).await, "hello");
+        }
+        assert_eq!(origin.connections(), 1);
+    });
+}
+
+#[test]
+fn sessions_are_resumed_with_tickets() {
+    run(async {
+        let origin = Origin::hello();
+        let certified = certified(&[b"http/1.1"]);
+        let gate = Gate::start(secured(&origin, &certified));
+        for at in 0..2 {
+            let mut stream = connect(&gate, &certified).await;
+            stream
+                .write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+                .await
+                .unwrap();
+            let mut all = Vec::new();
+            stream.read_to_end(&mut all).await.unwrap();
+            assert!(all.ends_with(b"hello"));
+            let resumed =
+                stream.get_ref().1.handshake_kind() == Some(rustls::HandshakeKind::Resumed);
+            assert_eq!(resumed, at == 1);
+        }
+    });
+}
+
+#[test]
+fn a_handshake_that_fails_or_stalls_is_dropped_and_counted() {
+    let origin = Origin::hello();
+    let certified = certified(&[b"h2"]);
+    let mut settings = secured(&origin, &certified);
+    settings.limits.handshake_deadline = Duration::from_secs(1);
+    let gate = Gate::start(settings);
+    let mut nonsense = gate.connect();
+    nonsense.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert!(nonsense.closed_within(Duration::from_secs(1)));
+    let mut silent = gate.connect();
+    assert!(silent.closed_within(Duration::from_secs(3)));
+    assert_eq!(gate.reason(Reason::Handshake), 2);
+}
+
+#[test]
+fn an_http_2_connection_that_never_begins_is_dropped() {
+    run(async {
+        let origin = Origin::hello();
+        let certified = certified(&[b"h2"]);
+        let mut settings = secured(&origin, &certified);
+        settings.limits.header_deadline = Duration::from_secs(1);
+        let gate = Gate::start(settings);
+        let mut stream = connect(&gate, &certified).await;
+        let mut all = Vec::new();
+        let ended = tokio::time::timeout(Duration::from_secs(3), stream.read_to_end(&mut all));
+        assert!(ended.await.is_ok());
+        assert_eq!(gate.reason(Reason::HeaderDeadline), 1);
+    });
+}
+
+#[test]
+fn an_http_2_connection_between_requests_idles_and_then_ends_politely() {
+    run(async {
+        let origin = Origin::hello();
+        let certified = certified(&[b"h2"]);
+        let mut settings = secured(&origin, &certified);
+        settings.limits.header_deadline = Duration::from_millis(500);
+        settings.limits.idle = Duration::from_secs(2);
+        let gate = Gate::start(settings);
+        let mut sender = speak_http_2(connect(&gate, &certified).await).await;
+        assert_eq!(text(sender.send_request(get("/")).await.unwrap()).await, "hello");
+        tokio::time::sleep(Duration::from_millis(1300)).await;
+        assert_eq!(gate.snapshot().gauges.stalled_headers, 0);
+        assert_eq!(text(sender.send_request(get("/")).await.unwrap()).await, "hello");
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        assert!(sender.is_closed());
+        assert_eq!(gate.reason(Reason::HeaderDeadline), 0);
+    });
+}
+
+#[test]
+fn rapid_resets_end_the_connection() {
+    run(async {
+        let origin = Origin::start(|_| {
+            std::thread::sleep(Duration::from_millis(50));
+            Reply::ok("ok")
+        });
+        let certified = certified(&[b"h2"]);
+        let gate = Gate::start(secured(&origin, &certified));
+        let mut stream = connect(&gate, &certified).await;
+        stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
+        // GET / over https on example.org, from the static table and one literal.
+        let mut block = vec![0x82, 0x84, 0x87, 0x41, 11];
+        block.extend(b"example.org");
+        let mut sent = 0u32;
+        'flood: for stream_id in (1u32..20_000).step_by(2) {
+            let id = stream_id.to_be_bytes();
+            let mut frames = vec![0, 0, block.len() as u8, 1, 5];
+            frames.extend(id);
+            frames.extend(&block);
+            frames.extend([0, 0, 4, 3, 0]);
+            frames.extend(id);
+            frames.extend(8u32.to_be_bytes());
+            if stream.write_all(&frames).await.is_err() || stream.flush().await.is_err() {
+                break 'flood;
+            }
+            sent += 1;
+            if sent.is_multiple_of(50) {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        }
+        assert!(sent < 10_000 - 1);
+        // A library limit may end it before the frame count does; either way it is short.
+        eventually("the connection is gone", || gate.snapshot().gauges.connections == 0);
+        assert!(gate.offered() < 1000, "{}", gate.offered());
+        assert_eq!(gate.snapshot().gauges.in_flight, 0);
+    });
+}
+
+#[test]
+fn a_stream_whose_visitor_takes_no_more_is_reset_and_the_rest_goes_on() {
+    run(async {
+        let origin = Origin::start(|received| match received.path() {
+            "/large" => Reply::ok(&"x".repeat(8 * 1024 * 1024)),
+            _ => Reply::ok("small"),
+        });
+        let certified = certified(&[b"h2"]);
+        let mut settings = secured(&origin, &certified);
+        settings.limits.body_idle = Duration::from_secs(1);
+        let gate = Gate::start(settings);
+        let mut sender = speak_http_2(connect(&gate, &certified).await).await;
+        let stuck = sender.send_request(get("/large")).await.unwrap();
+        assert_eq!(gate.snapshot().gauges.in_flight, 1);
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        assert_eq!(gate.snapshot().gauges.in_flight, 0);
+        assert!(stuck.into_body().collect().await.is_err());
+        let response = sender.send_request(get("/")).await.unwrap();
+        assert_eq!(text(response).await, "small");
+    });
+}
+
+#[test]
+fn draining_tells_http_2_visitors_to_go_and_finishes_their_requests() {
+    run(async {
+        let origin = Origin::start(|_| {
+            std::thread::sleep(Duration::from_millis(500));
+            Reply::ok("finished")
+        });
+        let certified = certified(&[b"h2"]);
+        let mut gate = Gate::start(secured(&origin, &certified));
+        let mut sender = speak_http_2(connect(&gate, &certified).await).await;
+        let response = tokio::spawn(sender.send_request(get("/")));
+        while origin.requests() == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        gate.start_draining();
+        assert_eq!(text(response.await.unwrap().unwrap()).await, "finished");
+        gate.join();
+        assert_eq!(gate.outcome(Outcome::Served), 1);
+    });
+}
+
+#[test]
+fn hop_fields_of_an_http_1_origin_do_not_break_http_2() {
+    run(async {
+        let origin = Origin::start(|_| {
+            Reply::raw(
+                "HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nKeep-Alive: timeout=5\r\nContent-Length: 2\r\n\r\nok",
+            )
+        });
+        let certified = certified(&[b"h2"]);
+        let gate = Gate::start(secured(&origin, &certified));
+        let mut sender = speak_http_2(connect(&gate, &certified).await).await;
+        let response = sender.send_request(get("/")).await.unwrap();
+        let expected: HeaderMap = HeaderMap::new();
+        assert_eq!(response.headers().get("keep-alive"), expected.get("keep-alive"));
+        assert_eq!(text(response).await, "ok");
+    });
+}
+
+/// A body that yields what is sent to it.
+struct Sent(tokio::sync::mpsc::UnboundedReceiver<Bytes>);
+
+impl http_body::Body for Sent {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
+        let polled = self.0.poll_recv(cx);
+        polled.map(|bytes| bytes.map(|bytes| Ok(http_body::Frame::data(bytes))))
+    }
+}

@@ -1,0 +1,272 @@
+//! Leaves in, incidents out.
+
+mod eye;
+mod open;
+
+use core::time::Duration;
+use std::collections::BTreeMap;
+
+use portcullis_model::{Entry, Event, PlatformFacts, Receipt, Tally, WallTime};
+
+use self::eye::Eye;
+use crate::incident::{Incident, Stamp, Told};
+use crate::{Coverage, Gap, GapCause, Window};
+
+/// A wave that is detected within this time of the last wave's end belongs to the same incident.
+/// Second waves come the next day: the attack on the Labour Party of 11 November 2019 was
+/// followed by another on 12 November at about 13:20.
+pub const JOIN: Duration = Duration::from_hours(24);
+
+/// A receipt belongs to the latest incident that had begun when the recipient was told, within
+/// this time of its onset: final reports are due a month after (NIS2, article 23).
+const TOLD_WITHIN: Duration = Duration::from_hours(31 * 24);
+
+/// Two tallies further apart than this leave a gap between them.
+const TALLY_SLACK_MS: u64 = 1_500;
+
+/// Receipts kept per incident.
+const RECEIPTS: usize = 256;
+
+/// Gaps remembered while no incident is open.
+const RECENT_GAPS: usize = 64;
+
+/// Platforms that are followed. Configuration names a handful; beyond this, a ledger is made up.
+const PLATFORMS: usize = 1_024;
+
+/// Folds leaves into incidents. Memory is bounded by the number of incidents and platforms, not
+/// by the length of the ledger.
+pub fn fold(entries: impl IntoIterator<Item = (u64, Entry)>) -> Vec<Incident> {
+    let mut fold = Fold::default();
+    for (leaf, entry) in entries {
+        fold.push(leaf, &entry);
+    }
+    fold.finish()
+}
+
+/// The fold, entry by entry.
+#[derive(Clone, Debug, Default)]
+pub struct Fold {
+    incidents: Vec<Incident>,
+    eyes: BTreeMap<String, Eye>,
+    start: Option<Start>,
+    running: bool,
+    last: Option<Stamp>,
+    gaps: std::collections::VecDeque<Gap>,
+}
+
+/// What the last `started` and `reloaded` said.
+#[derive(Clone, Debug)]
+struct Start {
+    version: String,
+    configuration: String,
+    platforms: Vec<PlatformFacts>,
+    rehearsal: bool,
+}
+
+impl Fold {
+    /// Takes the next leaf. Leaves come in the order of the ledger.
+    pub fn push(&mut self, leaf: u64, entry: &Entry) {
+        let stamp = Stamp { at: entry.at, leaf };
+        let previous = self.last.replace(stamp);
+        match &entry.event {
+            Event::Started { version, configuration, platforms, rehearsal, workers: _ } => {
+                self.started(stamp, previous);
+                self.start = Some(Start {
+                    version: version.clone(),
+                    configuration: configuration.clone(),
+                    platforms: platforms.clone(),
+                    rehearsal: *rehearsal,
+                });
+                if let Some(incident) = self.current(stamp.at) {
+                    incident.rehearsal |= *rehearsal;
+                }
+            }
+            Event::Reloaded { configuration, platforms } => {
+                if let Some(start) = &mut self.start {
+                    start.configuration.clone_from(configuration);
+                    start.platforms.clone_from(platforms);
+                }
+            }
+            Event::ReloadRefused { .. } => {}
+            Event::Stopped => {
+                self.running = false;
+                self.interrupt(stamp);
+            }
+            Event::RecordingGap { since, lost } => self.gap(Gap {
+                window: Window::new(*since, stamp.at),
+                cause: GapCause::Recording { lost: *lost },
+                leaf,
+            }),
+            Event::Tallied(tally) => self.tallied(leaf, tally),
+            Event::Notified(receipt) => self.told(stamp, receipt),
+            other => {
+                if let Some(platform) = other.platform() {
+                    let platform = platform.to_owned();
+                    self.about(stamp, &platform, other);
+                }
+            }
+        }
+        // A crash is seen by the next start; its gap begins at the last leaf before it.
+        if !matches!(entry.event, Event::Stopped) {
+            self.running = true;
+        }
+    }
+
+    /// The incidents, in the order in which they began.
+    pub fn finish(mut self) -> Vec<Incident> {
+        if let Some(last) = self.last {
+            for incident in &mut self.incidents {
+                incident.as_of = last;
+            }
+        }
+        self.incidents
+    }
+
+    /// The incident that events at `at` belong to: the latest, while a wave goes on or within
+    /// [`JOIN`] of its last end.
+    fn current(&mut self, at: WallTime) -> Option<&mut Incident> {
+        let incident = self.incidents.last_mut()?;
+        let open = incident.ongoing() || at <= incident.until() + JOIN;
+        open.then_some(incident)
+    }
+
+    fn started(&mut self, stamp: Stamp, previous: Option<Stamp>) {
+        let Some(previous) = previous else {
+            return; // the ledger's first leaf
+        };
+        let last = previous.at.min(stamp.at);
+        let cause = if self.running { GapCause::Crash } else { GapCause::Stopped };
+        // The last sign of life is where anything open was cut off; this leaf shows that it was.
+        self.interrupt(Stamp { at: last, leaf: stamp.leaf });
+        for eye in self.eyes.values_mut() {
+            eye.restarted(stamp.at);
+        }
+        self.gap(Gap { window: Window::new(last, stamp.at), cause, leaf: stamp.leaf });
+    }
+
+    /// The gate stopped or crashed: nothing that was open is seen to its end.
+    fn interrupt(&mut self, stamp: Stamp) {
+        for eye in self.eyes.values_mut() {
+            eye.live.clear();
+            eye.surge = None;
+        }
+        let Some(incident) = self.incidents.last_mut() else {
+            return;
+        };
+        for wave in incident.waves.iter_mut().filter(|wave| wave.ongoing()) {
+            wave.interrupted = Some(stamp);
+        }
+        for procedure in incident.procedures.items.iter_mut().filter(|p| p.live()) {
+            procedure.interrupted = Some(stamp);
+        }
+        for platform in &mut incident.platforms {
+            platform.live = 0;
+        }
+    }
+
+    fn gap(&mut self, gap: Gap) {
+        let lost = match gap.cause {
+            GapCause::Recording { lost } => lost,
+            _ => 0,
+        };
+        if let Some(incident) = self.incidents.last_mut() {
+            let until = incident.until();
+            let restored = |name: &str| incident.back_at_full_speed(name).is_some();
+            // After the waves, only the time until full speed matters.
+            let unrestored = !incident.platforms.iter().all(|p| restored(&p.name));
+            let since = gap.window.from;
+            if incident.ongoing() || since <= until || (unrestored && since <= until + JOIN) {
+                incident.coverage.lost_events = incident.coverage.lost_events.saturating_add(lost);
+                incident.coverage.gaps.add(gap.clone(), Coverage::GAPS);
+            }
+        }
+        if self.gaps.len() == RECENT_GAPS {
+            self.gaps.pop_front();
+        }
+        self.gaps.push_back(gap);
+    }
+
+    fn told(&mut self, stamp: Stamp, receipt: &Receipt) {
+        let began = |incident: &&mut Incident| {
+            let onset = incident.onset();
+            onset <= receipt.told_at && receipt.told_at <= onset + TOLD_WITHIN
+        };
+        if let Some(incident) = self.incidents.iter_mut().rev().find(began) {
+            let receipt = receipt.clone();
+            incident.receipts.add(Told { stamp, receipt }, RECEIPTS);
+        }
+    }
+
+    fn tallied(&mut self, leaf: u64, tally: &Tally) {
+        let Some(eye) = eye_of(&mut self.eyes, &tally.platform) else {
+            return;
+        };
+        let gap = eye
+            .last_tally
+            .filter(|last| tally.from.millis().saturating_sub(last.millis()) > TALLY_SLACK_MS);
+        eye.tallied(leaf, tally);
+        if let Some(last) = gap {
+            self.gap(Gap {
+                window: Window::new(last, tally.from),
+                cause: GapCause::NoTally { platform: tally.platform.clone() },
+                leaf,
+            });
+        }
+        let Some(eye) = self.eyes.get(&tally.platform) else {
+            return;
+        };
+        if let Some(incident) = self.incidents.last_mut() {
+            open::tallied(incident, eye, leaf, tally);
+        }
+    }
+
+    /// An event about one platform.
+    fn about(&mut self, stamp: Stamp, platform: &str, event: &Event) {
+        let joins = self.current(stamp.at).is_some();
+        let Some(eye) = eye_of(&mut self.eyes, platform) else {
+            return;
+        };
+        eye.saw(stamp, event);
+        if let Event::AttackBegan { onset, .. } = event {
+            if !joins {
+                let mut incident = open::begin(*onset, stamp, self.start.as_ref());
+                let taken = |id: &str| self.incidents.iter().any(|i| i.id == id);
+                // Only a wall clock that was set back makes two incidents begin at once.
+                let plain = incident.id.clone();
+                let mut again = 2;
+                while taken(&incident.id) {
+                    incident.id = format!("{plain}-{again}");
+                    again += 1;
+                }
+                for gap in self.gaps.iter().filter(|gap| gap.window.to >= *onset) {
+                    if let GapCause::Recording { lost } = gap.cause {
+                        let sum = &mut incident.coverage.lost_events;
+                        *sum = sum.saturating_add(lost);
+                    }
+                    incident.coverage.gaps.add(gap.clone(), Coverage::GAPS);
+                }
+                self.incidents.push(incident);
+                // What happened on other platforms within a day before is near it too.
+                if let Some(incident) = self.incidents.last_mut() {
+                    for eye in self.eyes.values() {
+                        open::adopt_neighbourhood(incident, eye, *onset);
+                    }
+                }
+            }
+        } else if !joins {
+            return;
+        }
+        let (Some(incident), Some(eye)) = (self.incidents.last_mut(), self.eyes.get(platform))
+        else {
+            return;
+        };
+        open::about(incident, eye, stamp, platform, event);
+    }
+}
+
+fn eye_of<'a>(eyes: &'a mut BTreeMap<String, Eye>, platform: &str) -> Option<&'a mut Eye> {
+    if eyes.len() >= PLATFORMS && !eyes.contains_key(platform) {
+        return None;
+    }
+    Some(eyes.entry(platform.to_owned()).or_default())
+}

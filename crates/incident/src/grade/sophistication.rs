@@ -1,0 +1,415 @@
+//! How sophisticated: features that are observed, not observed, or not measured, with their
+//! figures.
+//!
+//! No accepted standard exists. The rubric is our own and is printed whole, so that a reader can
+//! weigh it; the word itself is only allowed when all of [`Sophistication::earns_the_word`] holds.
+
+use portcullis_model::EvidenceKind;
+use serde::Serialize;
+
+use crate::words::{count, counted, full_stop, list, plain, share, span};
+use crate::{Figure, Incident, Leaves, Unit, Wave};
+
+/// What was found of a feature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Observed {
+    /// Evidence for it is recorded.
+    Yes,
+    /// It was looked for and no evidence is recorded.
+    No,
+    /// There was no instrument, or nothing to measure it on.
+    NotMeasured,
+}
+
+impl Observed {
+    /// The words that people read.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Yes => "observed",
+            Self::No => "not observed",
+            Self::NotMeasured => "not measured",
+        }
+    }
+}
+
+/// One feature of the rubric.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Feature {
+    /// Its letter, `a` to `j`.
+    pub letter: char,
+    /// Its name.
+    pub name: &'static str,
+    /// Whether it was observed.
+    pub observed: Observed,
+    /// The raw values.
+    pub figures: Vec<Figure>,
+    /// What they mean, in a sentence.
+    pub says: String,
+}
+
+/// The rubric filled in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Sophistication {
+    /// All features, in order.
+    pub features: Vec<Feature>,
+    /// The published ladder, for context.
+    pub context: String,
+}
+
+/// Challenges passed, of those given, from which the attack counts as passing them. People pass
+/// too, so this is generous to the attacker.
+pub const PASSES_FROM_BASIS_POINTS: u64 = 5_000;
+
+/// The peak that Red Button's resiliency score gives for the level that it calls sophisticated.
+pub const DRS_LEVEL_4_PER_SECOND: u64 = 200_000;
+
+/// Names by which publicly available load and attack tools introduce themselves.
+const TOOLS: [&str; 16] = [
+    "apachebench",
+    "aiohttp",
+    "curl/",
+    "go-http-client",
+    "goldeneye",
+    "hey/",
+    "hulk",
+    "java/",
+    "libwww-perl",
+    "loic",
+    "okhttp",
+    "python-requests",
+    "python-urllib",
+    "siege/",
+    "slowloris",
+    "wget/",
+];
+
+/// Fills in the rubric.
+pub fn sophistication(incident: &Incident) -> Sophistication {
+    let peak = incident.peak().map_or(0, |peak| peak.value);
+    let relation = if peak <= DRS_LEVEL_4_PER_SECOND { "not over" } else { "over" };
+    Sophistication {
+        features: vec![
+            vectors(incident),
+            adaptation(incident),
+            costly_targets(incident),
+            passes_challenges(incident),
+            protocol(incident),
+            diversity(incident),
+            not_measured(
+                'g',
+                "quality of sources",
+                "Whether sources were homes, phones or data centres was not looked up.",
+            ),
+            not_measured(
+                'h',
+                "reconnaissance",
+                "Earlier probing by the same visitors was not looked for.",
+            ),
+            not_measured(
+                'i',
+                "coordination with other channels",
+                "Phishing, login attempts and attacks on names or mail at the same time were not \
+                 watched.",
+            ),
+            known_tool(incident),
+        ],
+        context: format!(
+            "The DDoS Resiliency Score (Red Button; figures reported 24 July 2023, read November \
+             2026), the only published ladder found that uses the word, describes its level 4, \
+             \u{201c}sophisticated\u{201d}, as up to 200,000 transactions per second; the busiest \
+             moment here is {relation} that. Volume alone gives no level, and none is given."
+        ),
+    }
+}
+
+impl Sophistication {
+    /// Features (a) to (f) that were observed. (j) counts against and is not among them.
+    pub fn observed(&self) -> u64 {
+        let yes = self.features.iter().filter(|f| f.observed == Observed::Yes);
+        yes.filter(|f| f.letter != 'j').count() as u64
+    }
+
+    /// Features, (j) apart, for which there was an instrument.
+    pub fn measured(&self) -> u64 {
+        let measured = self.features.iter().filter(|f| f.observed != Observed::NotMeasured);
+        measured.filter(|f| f.letter != 'j').count() as u64
+    }
+
+    /// Whether one feature was observed.
+    pub fn has(&self, letter: char) -> bool {
+        self.features.iter().any(|f| f.letter == letter && f.observed == Observed::Yes)
+    }
+
+    /// Whether the evidence carries the adjective: the attack reacted to what was done (b) and
+    /// passed challenges (d), at least four features were observed, and no publicly available
+    /// tool introduced itself (j). Several vectors, rotating user agents and cache-busting alone
+    /// do not: each comes ready-made.
+    pub fn earns_the_word(&self) -> bool {
+        self.has('b') && self.has('d') && self.observed() >= 4 && !self.has('j')
+    }
+
+    /// What can be said instead of the adjective.
+    pub fn says(&self) -> String {
+        let names: Vec<&str> = self
+            .features
+            .iter()
+            .filter(|f| f.observed == Observed::Yes && f.letter != 'j')
+            .map(|f| f.name)
+            .collect();
+        let of = format!(
+            "{} of the {} features that were measured ({} are in the rubric)",
+            self.observed(),
+            self.measured(),
+            self.features.len() - 1
+        );
+        if names.is_empty() {
+            format!("The attack showed {of}.")
+        } else {
+            format!("The attack showed {of}: {}.", list(&names))
+        }
+    }
+}
+
+fn leaves_of(incident: &Incident, kinds: &[EvidenceKind]) -> Leaves {
+    let mut leaves = Leaves::default();
+    for (kind, more) in incident.evidence() {
+        if kinds.contains(&kind) {
+            leaves.merge(&more);
+        }
+    }
+    leaves
+}
+
+/// The vectors that evidence kinds stand for.
+const VECTORS: [(&str, &[EvidenceKind]); 3] = [
+    (
+        "a flood of requests",
+        &[
+            EvidenceKind::RepeatedRequests,
+            EvidenceKind::InhumanPace,
+            EvidenceKind::ForeignShape,
+            EvidenceKind::UnansweredChallenges,
+            EvidenceKind::PagesWithoutParts,
+        ],
+    ),
+    ("cache-busting", &[EvidenceKind::CacheBusting]),
+    ("slow headers", &[EvidenceKind::StalledHeaders]),
+];
+
+fn vectors(incident: &Incident) -> Feature {
+    // At once: within one wave.
+    let of_wave = |wave: &Wave| -> Vec<&'static str> {
+        let kinds: Vec<EvidenceKind> = wave.kinds().collect();
+        let used = VECTORS.iter().filter(|(_, of)| of.iter().any(|kind| kinds.contains(kind)));
+        used.map(|(name, _)| *name).collect()
+    };
+    let waves = incident.waves.iter().map(|wave| (of_wave(wave), wave));
+    let (names, leaves) = waves
+        .max_by_key(|(names, wave)| (names.len(), std::cmp::Reverse(wave.detected.leaf)))
+        .map_or((Vec::new(), Leaves::default()), |(names, wave)| {
+            let mut leaves = Leaves::default();
+            for seen in &wave.evidence {
+                leaves.merge(&seen.leaves);
+            }
+            (names, leaves)
+        });
+    Feature {
+        letter: 'a',
+        name: "several vectors in one wave",
+        observed: yes(names.len() >= 2),
+        says: if names.is_empty() {
+            "No vector could be told from the evidence.".to_owned()
+        } else {
+            format!("{} in one wave: {}.", counted(names.len() as u64, "vector"), list(&names))
+        },
+        figures: vec![Figure::new("vectors in one wave", names.len() as u64, Unit::Count, leaves)],
+    }
+}
+
+fn adaptation(incident: &Incident) -> Feature {
+    let all: Leaves = incident
+        .waves
+        .iter()
+        .flat_map(|wave| &wave.changes)
+        .map(|change| change.stamp.leaf)
+        .collect();
+    let mut soon = Leaves::default();
+    let mut fastest: Option<u64> = None;
+    for reaction in incident.waves.iter().flat_map(Wave::reactions) {
+        soon.add(reaction.change.stamp.leaf);
+        fastest = Some(fastest.map_or(reaction.after_ms, |f| f.min(reaction.after_ms)));
+    }
+    let (total, reacted) = (all.count, soon.count);
+    let mitigated = incident.waves.iter().any(|w| w.mitigated().is_some());
+    Feature {
+        letter: 'b',
+        name: "adaptation after mitigation",
+        observed: if mitigated { yes(reacted > 0) } else { Observed::NotMeasured },
+        says: match fastest {
+            Some(fastest) => format!(
+                "Of {}, {} came within a minute of having been mitigated (the fastest after {}). \
+                 A change that was planned in advance looks the same.",
+                counted(total, "recorded change"),
+                count(reacted),
+                span(fastest)
+            ),
+            None if mitigated => format!(
+                "Of {}, none came within a minute of having been mitigated.",
+                counted(total, "recorded change")
+            ),
+            None => "No mitigation was recorded that it could have reacted to.".to_owned(),
+        },
+        figures: vec![
+            Figure::new("recorded changes", total, Unit::Count, all),
+            Figure::new("within a minute of mitigation", reacted, Unit::Count, soon),
+        ],
+    }
+}
+
+fn costly_targets(incident: &Incident) -> Feature {
+    let kinds = [EvidenceKind::CostlyTargets, EvidenceKind::CacheBusting];
+    let leaves = leaves_of(incident, &kinds);
+    let measured = |kind: EvidenceKind| {
+        let seen = incident.waves.iter().flat_map(|w| &w.evidence);
+        let seen = seen.filter(move |s| s.evidence.kind == kind);
+        seen.map(|s| plain(s.evidence.says.trim_end_matches('.'))).next()
+    };
+    let said: Vec<String> = kinds.into_iter().filter_map(measured).collect();
+    Feature {
+        letter: 'c',
+        name: "aim at what is costly, or cache-busting",
+        observed: yes(!said.is_empty()),
+        says: if said.is_empty() {
+            "No evidence that the load was aimed at what costs most.".to_owned()
+        } else {
+            full_stop(&said.join("; "))
+        },
+        figures: vec![Figure::new(
+            "leaves with evidence of costly targets or cache-busting",
+            leaves.count,
+            Unit::Count,
+            leaves,
+        )],
+    }
+}
+
+fn passes_challenges(incident: &Incident) -> Feature {
+    let attack = incident.attack();
+    let given = attack.challenges_given();
+    let passed = attack.challenges_answered();
+    let share_passed = crate::totals::basis_points(passed, given);
+    Feature {
+        letter: 'd',
+        name: "challenges passed",
+        observed: share_passed
+            .map_or(Observed::NotMeasured, |share| yes(share >= PASSES_FROM_BASIS_POINTS)),
+        says: match share_passed {
+            Some(passed) => format!(
+                "{} of the challenges given during the waves were passed, by people and attack \
+                 together: the attack's own share is at most that.",
+                share(passed)
+            ),
+            None => "No challenge was given during the waves.".to_owned(),
+        },
+        figures: vec![
+            attack.figure("challenges given", given, Unit::Count),
+            attack.figure("challenges passed", passed, Unit::Count),
+        ],
+    }
+}
+
+fn protocol(incident: &Incident) -> Feature {
+    let leaves = leaves_of(incident, &[EvidenceKind::StalledHeaders]);
+    let figures = incident.waves.iter().filter_map(|wave| wave.ended.as_ref());
+    let stalled = figures.map(|end| end.figures.peak_stalled_headers).max();
+    let seen = leaves.count > 0;
+    Feature {
+        letter: 'e',
+        name: "attack on the protocol (slow headers)",
+        observed: yes(seen),
+        says: if seen {
+            "Connections were held open with unfinished headers. Tools for this have been public \
+             since 2009. Attacks within HTTP/2 were not looked for."
+                .to_owned()
+        } else {
+            "No connections held open with unfinished headers. Attacks within HTTP/2 were not \
+             looked for."
+                .to_owned()
+        },
+        figures: stalled
+            .map(|n| Figure::new("most connections stalled at once", n, Unit::Count, leaves))
+            .into_iter()
+            .collect(),
+    }
+}
+
+fn diversity(incident: &Incident) -> Feature {
+    let leaves = leaves_of(incident, &[EvidenceKind::RotatingUserAgents]);
+    let seen = leaves.count > 0;
+    Feature {
+        letter: 'f',
+        name: "rotating user agents",
+        observed: yes(seen),
+        says: if seen {
+            "Sources changed their user agent between requests. Fingerprints of TLS were not \
+             compared."
+                .to_owned()
+        } else {
+            "Sources kept their user agents. Fingerprints of TLS were not compared.".to_owned()
+        },
+        figures: vec![Figure::new(
+            "leaves with evidence of rotating user agents",
+            leaves.count,
+            Unit::Count,
+            leaves,
+        )],
+    }
+}
+
+fn known_tool(incident: &Incident) -> Feature {
+    let mut leaves = Leaves::default();
+    let mut found: Vec<&str> = Vec::new();
+    let mut looked = false;
+    for procedure in &incident.procedures {
+        if procedure.facts.measure != "refuse-signature" {
+            continue;
+        }
+        looked = true;
+        let says = procedure.facts.says.to_lowercase();
+        for tool in TOOLS.iter().filter(|tool| says.contains(*tool)) {
+            leaves.add(procedure.engaged.leaf);
+            if !found.contains(tool) {
+                found.push(tool);
+            }
+        }
+    }
+    let names: Vec<&str> = found.iter().map(|tool| tool.trim_end_matches('/')).collect();
+    Feature {
+        letter: 'j',
+        name: "a publicly available tool by its own name (counts against)",
+        observed: if looked { yes(!found.is_empty()) } else { Observed::NotMeasured },
+        says: if !looked {
+            "No signature was engaged that could name one.".to_owned()
+        } else if found.is_empty() {
+            "No engaged signature names one; a tool can hide its name.".to_owned()
+        } else {
+            format!("Engaged signatures name {}.", list(&names))
+        },
+        figures: vec![Figure::new("signatures that name one", leaves.count, Unit::Count, leaves)],
+    }
+}
+
+fn not_measured(letter: char, name: &'static str, says: &str) -> Feature {
+    Feature {
+        letter,
+        name,
+        observed: Observed::NotMeasured,
+        figures: Vec::new(),
+        says: says.to_owned(),
+    }
+}
+
+const fn yes(observed: bool) -> Observed {
+    if observed { Observed::Yes } else { Observed::No }
+}

@@ -1,0 +1,331 @@
+//! What the fold makes of a day and a half, and of what can go wrong with a ledger.
+#![allow(clippy::unwrap_used)]
+
+mod campaign_day;
+
+use campaign_day::{Day, Load, MAIN, QUIET, morning, time, whole, without};
+use portcullis_incident::{
+    Fold, GapCause, Incident, fold,
+    grade::{self, Observed, Size},
+    hypotheses::{self, Cause},
+    timeline, words,
+};
+use portcullis_model::{Entry, Event, Receipt};
+
+fn only(entries: Vec<(u64, Entry)>) -> Incident {
+    let mut incidents = fold(entries);
+    assert_eq!(incidents.len(), 1);
+    incidents.remove(0)
+}
+
+#[test]
+fn a_wave_of_the_next_morning_belongs_to_the_same_incident() {
+    let incident = only(whole(false));
+    assert_eq!(incident.id, "I-20261123-100211");
+    assert_eq!(incident.waves.len(), 2);
+    assert_eq!(incident.attacked(), ["main"]);
+    assert_eq!(incident.not_attacked(), ["shop"]);
+    assert!(!incident.ongoing());
+    assert!(!incident.rehearsal);
+}
+
+#[test]
+fn a_wave_after_more_than_a_day_is_another_incident() {
+    let mut day = morning(false);
+    campaign_day::first_wave(&mut day);
+    campaign_day::way_down(&mut day);
+    day.until("2026-11-25T11:00:00Z", 60_000, QUIET);
+    let mut entries = day.entries;
+    let later = whole(false).into_iter().filter_map(|(_, mut entry)| {
+        let second = matches!(&entry.event, Event::AttackBegan { wave: 2, .. });
+        entry.at = time("2026-11-25T12:00:00Z");
+        if let Event::AttackBegan { onset, .. } = &mut entry.event {
+            *onset = entry.at;
+        }
+        second.then_some(entry)
+    });
+    let next = entries.len() as u64;
+    entries.extend((next..).zip(later));
+    let ids: Vec<String> = fold(entries).into_iter().map(|i| i.id).collect();
+    assert_eq!(ids, ["I-20261123-100211", "I-20261125-120000"]);
+}
+
+#[test]
+fn the_identity_of_an_incident_stays_as_the_ledger_grows() {
+    let entries = whole(false);
+    let began =
+        entries.iter().position(|(_, e)| matches!(e.event, Event::AttackBegan { .. })).unwrap();
+    for end in [began + 1, began + 40, entries.len() - 100, entries.len()] {
+        assert_eq!(only(entries[..end].to_vec()).id, "I-20261123-100211");
+    }
+    assert!(fold(entries[..began].to_vec()).is_empty());
+}
+
+#[test]
+fn a_flash_crowd_is_told_beside_the_attack_and_not_as_part_of_it() {
+    let incident = only(whole(false));
+    let surge = &incident.surges.items[0];
+    assert_eq!(incident.surges.count(), 1);
+    assert!(surge.totals.offered > 30_000);
+    assert_eq!((surge.totals.refused, surge.totals.challenged), (0, 0));
+    assert!(incident.attack().window.unwrap().from > surge.ended.unwrap().at);
+}
+
+#[test]
+fn the_quiet_before_holds_no_surge_and_no_attack() {
+    let incident = only(whole(false));
+    let before = incident.before();
+    assert_eq!(before.p95.worst(), Some(60));
+    assert_eq!(before.peak_offered.unwrap().per_second, 13);
+    assert!(before.window.unwrap().to <= incident.onset());
+}
+
+#[test]
+fn a_crash_ends_what_was_open_and_is_told() {
+    let mut day = morning(false);
+    campaign_day::first_wave(&mut day);
+    let cut = day
+        .entries
+        .iter()
+        .position(|(_, e)| matches!(e.event, Event::MitigationLost { .. }))
+        .unwrap();
+    day.entries.truncate(cut + 1);
+    day.at = time("2026-11-23T10:05:00Z").millis();
+    day.start(false);
+    let incident = only(day.entries);
+    let wave = &incident.waves[0];
+    assert_eq!(wave.interrupted.unwrap().at, time("2026-11-23T10:03:00Z"));
+    assert!(!incident.ongoing());
+    assert!(incident.procedures.iter().all(|p| p.interrupted.is_some()));
+    let gap = &incident.coverage.gaps.items[0];
+    assert_eq!(gap.cause, GapCause::Crash);
+    assert_eq!(gap.window.millis(), 120_000);
+    assert!(incident.saturated());
+    assert!(incident.peak().unwrap().text().starts_with('≥'));
+}
+
+#[test]
+fn a_second_that_no_tally_covers_is_a_gap() {
+    let dropped = time("2026-11-23T10:04:10Z");
+    let entries = without(false, |event| {
+        matches!(event, Event::Tallied(t) if t.from <= dropped && t.to > dropped
+            && t.platform == MAIN)
+    });
+    let incident = only(entries);
+    assert!(
+        matches!(
+            &incident.coverage.gaps.items[..],
+            [gap] if gap.window.millis() == 2_000 || gap.window.millis() == 1_000
+        ) || incident.coverage.gaps.count() == 0
+    );
+    // One second is within the slack of the wall clock; two are not.
+    let entries = without(false, |event| {
+        matches!(event, Event::Tallied(t) if t.platform == MAIN
+            && t.from.seconds() >= dropped.seconds() && t.from.seconds() < dropped.seconds() + 3)
+    });
+    let incident = only(entries);
+    assert_eq!(incident.coverage.gaps.count(), 1);
+    assert!(matches!(incident.coverage.gaps.items[0].cause, GapCause::NoTally { .. }));
+    assert!(incident.saturated());
+}
+
+#[test]
+fn events_that_could_not_be_written_make_figures_lower_bounds() {
+    let mut day = morning(false);
+    campaign_day::first_wave(&mut day);
+    let since = time("2026-11-23T10:04:00Z");
+    day.tell(Event::RecordingGap { since, lost: 17 });
+    let incident = only(day.entries);
+    assert_eq!(incident.coverage.lost_events, 17);
+    assert!(incident.saturated());
+}
+
+#[test]
+fn lost_records_make_figures_lower_bounds() {
+    let mut day = morning(false);
+    campaign_day::first_wave(&mut day);
+    for (_, entry) in &mut day.entries {
+        if let Event::Tallied(tally) = &mut entry.event {
+            tally.unseen = u64::from(tally.from > time("2026-11-23T10:05:00Z"));
+        }
+    }
+    let incident = only(day.entries);
+    assert!(incident.coverage.unseen > 0);
+    assert!(incident.saturated());
+}
+
+#[test]
+fn a_receipt_belongs_to_the_incident_that_had_begun_when_it_was_given() {
+    assert_eq!(only(whole(false)).receipts.count(), 1);
+    let mut entries = whole(false);
+    for (_, entry) in &mut entries {
+        if let Event::Notified(Receipt { told_at, .. }) = &mut entry.event {
+            *told_at = time("2026-11-22T10:00:00Z");
+        }
+    }
+    assert_eq!(only(entries).receipts.count(), 0);
+}
+
+#[test]
+fn full_speed_counts_only_after_the_last_wave() {
+    let back = |incident: &Incident| incident.back_at_full_speed(MAIN).map(|m| m.since);
+    let incident = only(whole(false));
+    assert_eq!(back(&incident), Some(time("2026-11-24T09:42:30Z")));
+    let late = time("2026-11-24T00:00:00Z");
+    let incident = only(without(
+        false,
+        |event| matches!(event, Event::FullSpeed { since, .. } if *since > late),
+    ));
+    assert_eq!(incident.platforms[0].full_speed.count(), 1);
+    assert_eq!(back(&incident), None);
+}
+
+#[test]
+fn what_the_origin_bore_is_an_answered_rate_without_failures() {
+    let incident = only(whole(false));
+    let bore = incident.platforms[0].bore.clone().unwrap();
+    // The flash crowd of 320 per second: the attack's own seconds brought failures.
+    assert_eq!(bore.per_second, 320);
+}
+
+#[test]
+fn scale_is_given_on_two_axes_with_their_sources() {
+    let scale = grade::scale(&only(whole(false)));
+    assert_eq!(scale.size, Some(Size::Smaller63));
+    assert!(!scale.large_by_published_figures());
+    assert!(scale.large_here());
+    let words = scale.lines().join("\n");
+    assert!(words.contains("Cloudflare, fourth quarter of 2024"), "{words}");
+    assert!(!scale.saturated);
+}
+
+#[test]
+fn the_rubric_prints_raw_values_and_says_what_was_not_measured() {
+    let found = grade::sophistication(&only(whole(false)));
+    let of = |letter| found.features.iter().find(|f| f.letter == letter).unwrap();
+    assert_eq!(of('a').observed, Observed::Yes);
+    assert_eq!(of('b').observed, Observed::Yes);
+    assert_eq!(of('d').observed, Observed::No);
+    assert_eq!(of('g').observed, Observed::NotMeasured);
+    assert_eq!(of('j').observed, Observed::Yes);
+    assert!(!found.earns_the_word());
+}
+
+#[test]
+fn a_flash_crowd_is_not_ruled_out_by_evidence_that_fits_it_too() {
+    let weak_only = without(false, |event| {
+        matches!(event, Event::AttackChanged { .. } | Event::AttackBegan { wave: 2, .. })
+    })
+    .into_iter()
+    .map(|(leaf, mut entry)| {
+        if let Event::AttackBegan { evidence, .. } = &mut entry.event {
+            evidence.clear();
+            for kind in [
+                portcullis_model::EvidenceKind::CacheBusting,
+                portcullis_model::EvidenceKind::CostlyTargets,
+            ] {
+                evidence.push(campaign_day::evidence(kind, 95, 90, "fits both"));
+            }
+        }
+        (leaf, entry)
+    });
+    let incident = only(weak_only.collect());
+    let weighing = hypotheses::weigh(&incident);
+    assert!(weighing.standing().contains(&Cause::H3));
+    assert!(!weighing.carries_attack(hypotheses::strong(&incident)));
+    assert!(weighing.conclusion.contains("undetermined cause"));
+    assert!(weighing.conclusion.contains("insufficient data"));
+}
+
+#[test]
+fn the_evidence_of_the_day_carries_the_word_attack_and_names_nobody() {
+    let incident = only(whole(false));
+    let weighing = hypotheses::weigh(&incident);
+    assert_eq!(weighing.standing(), [Cause::H1]);
+    assert!(weighing.carries_attack(hypotheses::strong(&incident)));
+    assert!(weighing.conclusion.contains("insufficient data"));
+}
+
+#[test]
+fn an_ongoing_attack_is_ongoing_until_the_ledger_says_otherwise() {
+    let mut day = morning(false);
+    campaign_day::first_wave(&mut day);
+    day.entries.pop();
+    let incident = only(day.entries);
+    assert!(incident.ongoing());
+    assert_eq!(incident.until(), incident.as_of.at);
+}
+
+#[test]
+fn a_wall_clock_that_is_set_back_breaks_nothing() {
+    let mut day = Day::begin("2026-11-23T10:00:00Z", false);
+    day.until("2026-11-23T10:10:00Z", 60_000, QUIET);
+    campaign_day::first_wave(&mut day);
+    day.at = time("2026-11-23T10:01:00Z").millis();
+    day.tally(MAIN, Load { people: 5, ..QUIET });
+    campaign_day::way_down(&mut day);
+    let incident = only(day.entries);
+    let moments = timeline(&incident);
+    assert!(moments.is_sorted_by_key(|m| (m.at, m.leaf)));
+}
+
+#[test]
+fn the_fold_takes_leaves_one_by_one_and_gives_the_same() {
+    let entries = whole(true);
+    let mut one_by_one = Fold::default();
+    for (leaf, entry) in &entries {
+        one_by_one.push(*leaf, entry);
+    }
+    let incidents = one_by_one.finish();
+    assert_eq!(incidents, fold(entries));
+    assert!(incidents[0].rehearsal);
+}
+
+#[test]
+fn the_timeline_of_the_day_reads_calmly() {
+    let incident = only(whole(false));
+    let mut text = String::new();
+    for moment in timeline(&incident) {
+        let head = format!("{} {} [{}] ", words::day(moment.at), moment.at.clock(), moment.leaf);
+        text += &words::wrap(&head, "        ", 100, &moment.says);
+    }
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn the_grades_of_the_day_read_with_their_sources() {
+    let incident = only(whole(false));
+    let scale = grade::scale(&incident);
+    let mut text = words::wrap("", "", 100, &scale.says());
+    for line in scale.lines().iter().chain(&scale.caveats) {
+        text += &words::wrap("- ", "  ", 100, line);
+    }
+    let found = grade::sophistication(&incident);
+    text += &words::wrap("\n", "", 100, &found.says());
+    text += &words::wrap("", "", 100, &found.context);
+    for feature in &found.features {
+        let head = format!("({}) {}: {}. ", feature.letter, feature.name, feature.observed.word());
+        text += &words::wrap(&head, "    ", 100, &feature.says);
+        for figure in &feature.figures {
+            let line = format!("{}: {} ({})", figure.name, figure.text(), figure.leaves);
+            text += &words::wrap("      ", "      ", 100, &line);
+        }
+    }
+    let weighing = hypotheses::weigh(&incident);
+    text += "\n";
+    for row in &weighing.observations {
+        let fits: Vec<&str> = row.fits.iter().map(|fit| fit.word()).collect();
+        let line = format!("{} | {} | {}", row.says, row.leaves, fits.join(" | "));
+        text += &words::wrap("", "  ", 100, &line);
+    }
+    text += &words::wrap("", "", 100, &weighing.conclusion);
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn an_incident_as_json_holds_its_figures_and_leaves() {
+    let incident = only(whole(false));
+    let json = serde_json::to_string(&incident).unwrap();
+    assert!(json.contains(r#""id":"I-20261123-100211""#));
+    assert!(json.len() < 2_000_000, "{}", json.len());
+}

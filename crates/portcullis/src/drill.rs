@@ -1,0 +1,332 @@
+//! `portcullis drill`: the demonstration, wired together. The gate in it is this same program, run
+//! as a process of its own with a configuration file that the results keep.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+use portcullis_drill::origin::{Origin, OriginConfig};
+use portcullis_drill::{
+    GateFacts, GateMark, GateMoment, Recording, Rehearsal, Scenario, ScoreCard, Target, rehearse,
+};
+use portcullis_edge::Clock;
+use portcullis_ledger::{Ledger, manifest};
+use portcullis_model::{Entry, Event};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::cli::DrillArguments;
+use crate::evidence::{Evidence, report_on};
+
+/// How long the gate may take to start, to come back to full speed after the last wave, and to
+/// stop.
+const START: Duration = Duration::from_secs(20);
+const SETTLE: Duration = Duration::from_secs(20);
+const STOP: Duration = Duration::from_secs(20);
+
+/// What a party's spokesperson and its head of campaigns said in November 2019, as published: the
+/// sentences that the checker is shown with.
+const SAID_IN_2019: &str = include_str!("../../../docs/examples/said-in-2019.txt");
+
+/// Runs a scenario without and with the gate, and leaves behind what a campaign would need the
+/// morning after. Answers whether every floor of the score card was met.
+pub fn drill(arguments: &DrillArguments) -> Result<bool> {
+    let scenario = Scenario::named(&arguments.scenario).with_context(|| {
+        let known: Vec<_> = Scenario::all().iter().map(|scenario| scenario.name).collect();
+        format!("there is no scenario `{}`; there are: {}", arguments.scenario, known.join(", "))
+    })?;
+    let out = fresh_folder(arguments.out.as_deref())?;
+    portcullis_drill::allow_open_files()?;
+    eprintln!("Drill `{}`, seed {}: {}", scenario.name, arguments.seed, scenario.summary);
+
+    let without = {
+        let origin = origin(0)?;
+        run("without the gate", &scenario, arguments.seed, origin.address(), &origin)?
+    };
+    let origin = origin(arguments.origin_port.unwrap_or(0))?;
+    let (with, ledger) = match arguments.target {
+        Some(target) => {
+            let with = run("with your gate", &scenario, arguments.seed, target, &origin)?;
+            std::thread::sleep(SETTLE);
+            (with, arguments.ledger.clone())
+        }
+        None => {
+            let gate = Gate::start(&out, &origin)?;
+            let with = run("with the gate", &scenario, arguments.seed, gate.target, &origin)?;
+            gate.settle();
+            gate.stop()?;
+            (with, Some(out.join("ledger")))
+        }
+    };
+    drop(origin);
+
+    let marks = ledger.as_deref().map(marks).transpose()?.unwrap_or_default();
+    let facts = GateFacts::from_marks(&with, &marks);
+    let card = ScoreCard::new(&without, &with, &facts);
+    fs::write(out.join("score-card.txt"), card.to_string())?;
+    fs::write(out.join("score-card.json"), serde_json::to_string_pretty(&card)?)?;
+    fs::write(out.join("plot.svg"), portcullis_drill::plot::svg(&without, &with, &facts))?;
+    if let Some(ledger) = &ledger {
+        morning_after(&out, ledger)?;
+    }
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&card)?);
+    } else {
+        print!("{card}");
+    }
+    eprintln!("\nThe results are in {}: open plot.svg, statement.html, report.html.", out.display());
+    if arguments.target.is_none() {
+        eprintln!("Check them with: portcullis verify {}", out.display());
+    }
+    Ok(card.met)
+}
+
+/// A new folder for the results: never one that holds anything.
+fn fresh_folder(wanted: Option<&Path>) -> Result<PathBuf> {
+    let out = match wanted {
+        Some(out) => out.to_owned(),
+        None => {
+            let stamp: String =
+                Clock::new().wall().to_string().chars().filter(char::is_ascii_digit).collect();
+            Path::new("drill-results").join(&stamp[..14])
+        }
+    };
+    if out.exists() && fs::read_dir(&out).map_or(true, |mut entries| entries.next().is_some()) {
+        bail!("{} exists already; name a folder for the results that does not", out.display());
+    }
+    fs::create_dir_all(&out).with_context(|| format!("cannot make {}", out.display()))?;
+    Ok(out)
+}
+
+fn origin(port: u16) -> Result<Origin> {
+    Ok(Origin::start(&OriginConfig { port, ..OriginConfig::default() })?)
+}
+
+fn run(
+    title: &str,
+    scenario: &Scenario,
+    seed: u64,
+    target: Target,
+    origin: &Origin,
+) -> Result<Recording> {
+    let bar = ProgressBar::new(u64::from(scenario.lasts_ms()) / 100);
+    let style = "{prefix:17} {bar:24} {msg}";
+    bar.set_style(ProgressStyle::with_template(style).unwrap_or(ProgressStyle::default_bar()));
+    bar.set_prefix(title.to_owned());
+    let rehearsal =
+        Rehearsal { target, host: "localhost", origin_status: origin.status_address(), scenario, seed };
+    let recording = rehearse(&rehearsal, |progress| {
+        let second = progress.last_second;
+        bar.set_position(u64::from(progress.elapsed_ms) / 100);
+        bar.set_message(format!(
+            "{}: {} of {} people served, {} requests/s",
+            progress.phase,
+            second.people_served,
+            second.people_served + second.people_failed,
+            second.offered()
+        ));
+    })?;
+    bar.finish_with_message("done");
+    Ok(recording)
+}
+
+/// The gate as a process of its own.
+struct Gate {
+    process: Child,
+    target: Target,
+    operator: std::net::SocketAddr,
+    log: PathBuf,
+}
+
+impl Gate {
+    fn start(out: &Path, origin: &Origin) -> Result<Self> {
+        let (listen, operator) = free_addresses()?;
+        let file = out.join("portcullis.toml");
+        fs::write(&file, configuration(listen, operator, origin.address().address()))?;
+        let log = out.join("gate.log");
+        let process = Command::new(std::env::current_exe()?)
+            .args(["run", "--rehearsal", "--config"])
+            .arg(&file)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(&log)?)
+            .spawn()
+            .context("cannot start the gate")?;
+        let target = Target::parse(&listen.to_string())?;
+        let mut gate = Self { process, target, operator, log };
+        let began = Instant::now();
+        while gate.posture().is_none() {
+            if let Some(status) = gate.process.try_wait()? {
+                bail!("the gate ended at once ({status}); {} says why", gate.log.display());
+            }
+            if began.elapsed() > START {
+                bail!("the gate did not come up within {START:?}; see {}", gate.log.display());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(gate)
+    }
+
+    /// The posture, from the operators' listener.
+    fn posture(&self) -> Option<String> {
+        let status = get(self.operator, "/status.json").ok()?;
+        let status: serde_json::Value = serde_json::from_str(&status).ok()?;
+        Some(status["platforms"][0]["posture"].as_str()?.to_owned())
+    }
+
+    /// Waits until the gate has raised itself again.
+    fn settle(&self) {
+        let began = Instant::now();
+        while began.elapsed() < SETTLE && self.posture().as_deref() != Some("open") {
+            std::thread::sleep(Duration::from_millis(250));
+        }
+    }
+
+    fn stop(mut self) -> Result<()> {
+        if let Some(pid) = Pid::from_raw(self.process.id().cast_signed()) {
+            kill_process(pid, Signal::TERM).context("cannot stop the gate")?;
+        }
+        let began = Instant::now();
+        while self.process.try_wait()?.is_none() {
+            if began.elapsed() > STOP {
+                bail!("the gate did not stop within {STOP:?}; see {}", self.log.display());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
+    }
+}
+
+/// An interrupted drill leaves no gate behind.
+impl Drop for Gate {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Two ports that were free a moment ago.
+fn free_addresses() -> Result<(std::net::SocketAddr, std::net::SocketAddr)> {
+    let first = TcpListener::bind("127.0.0.1:0")?;
+    let second = TcpListener::bind("127.0.0.1:0")?;
+    Ok((first.local_addr()?, second.local_addr()?))
+}
+
+fn get(address: std::net::SocketAddr, path: &str) -> std::io::Result<String> {
+    use std::io::{Read, Write};
+    let patience = Duration::from_secs(1);
+    let mut stream = std::net::TcpStream::connect_timeout(&address, patience)?;
+    stream.set_read_timeout(Some(patience))?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.take(1 << 20).read_to_string(&mut answer)?;
+    Ok(answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default())
+}
+
+/// What a campaign would write for this site, with the times of a day pressed into a minute.
+fn configuration(
+    listen: std::net::SocketAddr,
+    operator: std::net::SocketAddr,
+    origin: std::net::SocketAddr,
+) -> String {
+    format!(
+        r#"# The configuration that the drill ran the gate with. A real day has more time: leave out
+# [watch] and [posture], and the defaults are reasonable.
+ledger = "ledger"
+operator = "{operator}"
+
+[[listen]]
+address = "{listen}"
+
+[limits]
+sources_tracked = 65_536
+
+[watch]
+warm_up = "4s"           # the normal day before the flash crowd lasts seconds here
+
+[posture]
+quiet = "1s"
+step_down = "250ms"
+full_speed = "1s"
+wait = "1s"
+
+[[platforms]]
+name = "campaign"
+hosts = ["*"]
+
+[platforms.origin]
+url = "http://{origin}"
+connections = 24         # the site has four workers; more would only queue there
+queue_deadline = "2s"
+
+[[platforms.activities]]
+name = "donate"
+tier = "essential"
+paths = ["/donate", "/donate/*"]
+
+[[platforms.activities]]
+name = "volunteer"
+tier = "important"
+paths = ["/volunteer", "/volunteer/*"]
+
+[[platforms.activities]]
+name = "search"
+tier = "optional"
+paths = ["/search"]
+
+[[platforms.activities]]
+name = "leaflet tool"
+tier = "optional"
+paths = ["/leaflet", "/leaflet/*"]
+"#
+    )
+}
+
+/// The moments of the ledger that a drill scores.
+fn marks(ledger: &Path) -> Result<Vec<GateMark>> {
+    let reader = Ledger::read(ledger)?;
+    let mut marks = Vec::new();
+    for entry in reader.entries() {
+        let (_, bytes) = entry?;
+        let entry: Entry = serde_json::from_slice(&bytes)?;
+        let what = match entry.event {
+            Event::SurgeBegan { .. } => GateMoment::SurgeNoticed,
+            Event::AttackBegan { .. } => GateMoment::AttackDetected,
+            Event::Mitigated { .. } => GateMoment::Mitigated,
+            Event::FullSpeed { .. } => GateMoment::FullSpeed,
+            Event::PostureChanged { from, to, .. } => {
+                GateMoment::PostureChanged(format!("{} to {}", from.word(), to.word()))
+            }
+            _ => continue,
+        };
+        marks.push(GateMark { unix_ms: entry.at.millis(), what });
+    }
+    Ok(marks)
+}
+
+/// Statement, report and check, all from the ledger; then everything is listed and signed.
+fn morning_after(out: &Path, ledger: &Path) -> Result<()> {
+    let evidence = Evidence::read(ledger)?;
+    let now = Clock::new().wall();
+    if let Some(incident) = evidence.incidents.last() {
+        let organisation = Some("Example Campaign".to_owned());
+        let statement = evidence.statement(incident, organisation.clone(), now)?;
+        fs::write(out.join("statement.txt"), statement.to_text())?;
+        fs::write(out.join("statement.json"), statement.to_json())?;
+        fs::write(out.join("statement.html"), statement.to_html())?;
+        let report = report_on(incident, &statement, organisation, now);
+        fs::write(out.join("report.txt"), report.to_text())?;
+        fs::write(out.join("report.html"), report.to_html())?;
+        let check = portcullis_statement::check(SAID_IN_2019, Some(incident))?;
+        fs::write(out.join("said-in-2019.txt"), SAID_IN_2019)?;
+        fs::write(out.join("said-in-2019-checked.txt"), check.to_text())?;
+    }
+    if ledger.starts_with(out) {
+        let ledger = Ledger::open(ledger)?;
+        manifest::write(out, ledger.signer())?;
+    }
+    Ok(())
+}

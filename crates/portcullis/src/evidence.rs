@@ -1,0 +1,278 @@
+//! The morning after: everything here is made from a ledger alone.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use portcullis_edge::Clock;
+use portcullis_incident::{Incident, fold, timeline, words};
+use portcullis_ledger::verify::OldCheckpoint;
+use portcullis_ledger::{Ledger, Reader, canonical_json};
+use portcullis_model::{Entry, Event, Receipt, WallTime};
+use portcullis_report::{ClaimLine, Desk, Made, nine_questions};
+use portcullis_statement::{LeafProof, Statement};
+use sha2::{Digest, Sha256};
+
+use crate::cli::{
+    Format, IncidentArguments, ReceiptArguments, ReportArguments, StatementArguments,
+    VerifyArguments,
+};
+
+/// A press statement is a page, not a book.
+const PRESS_TEXT_BYTES: u64 = 1 << 20;
+
+/// A ledger with the incidents in it.
+pub struct Evidence {
+    reader: Reader,
+    pub incidents: Vec<Incident>,
+}
+
+impl Evidence {
+    /// Reads the ledger in `folder`, or in its subfolder `ledger`.
+    pub fn read(folder: &Path) -> Result<Self> {
+        let folder = ledger_in(folder);
+        let reader = Ledger::read(&folder)
+            .with_context(|| format!("the ledger in {} cannot be read", folder.display()))?;
+        let mut entries = Vec::new();
+        for entry in reader.entries() {
+            let (leaf, bytes) = entry?;
+            let entry: Entry = serde_json::from_slice(&bytes).with_context(|| {
+                format!("leaf {leaf} is not an event that this version understands")
+            })?;
+            entries.push((leaf, entry));
+        }
+        Ok(Self { incidents: fold(entries), reader })
+    }
+
+    /// One incident by its name; `latest` is one.
+    pub fn incident(&self, name: &str) -> Result<&Incident> {
+        if self.incidents.is_empty() {
+            bail!("this ledger holds no incident: no attack was recorded");
+        }
+        let found = match name {
+            "latest" => self.incidents.last(),
+            name => self.incidents.iter().find(|incident| incident.id.eq_ignore_ascii_case(name)),
+        };
+        found.with_context(|| {
+            let known: Vec<_> = self.incidents.iter().map(|i| i.id.as_str()).collect();
+            format!("there is no incident {name}; there are: {}", known.join(", "))
+        })
+    }
+
+    /// The statement about an incident, with a proof for each leaf that it rests on.
+    pub fn statement(
+        &self,
+        incident: &Incident,
+        organisation: Option<String>,
+        generated_at: WallTime,
+    ) -> Result<Statement> {
+        let context = portcullis_statement::Context {
+            checkpoint: self.reader.checkpoint().note().to_owned(),
+            vkey: self.reader.verifier().to_string(),
+            generated_at,
+            organisation,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        let mut statement = portcullis_statement::build(incident, &context);
+        for leaf in statement.leaves_to_prove() {
+            let proof = self.reader.prove_inclusion(leaf)?.to_string();
+            statement.proofs.push(LeafProof { leaf, proof });
+        }
+        Ok(statement)
+    }
+}
+
+/// The nine questions about an incident.
+pub fn report_on(
+    incident: &Incident,
+    statement: &Statement,
+    organisation: Option<String>,
+    at: WallTime,
+) -> portcullis_report::Report {
+    let claims: Vec<_> = statement
+        .claims
+        .iter()
+        .map(|claim| ClaimLine {
+            asked: claim.asked.to_owned(),
+            finding: claim.finding.word().to_owned(),
+            sentence: claim.sentence.clone(),
+        })
+        .collect();
+    let desk = Desk { organisation, ..Desk::default() };
+    let made = Made { at, version: env!("CARGO_PKG_VERSION").to_owned() };
+    nine_questions(incident, &claims, &desk, &made)
+}
+
+/// A folder of results keeps its ledger in a subfolder.
+fn ledger_in(folder: &Path) -> PathBuf {
+    let inner = folder.join("ledger");
+    if !folder.join("format").exists() && inner.join("format").exists() { inner } else { folder.into() }
+}
+
+/// Lists incidents, or shows one.
+pub fn incident(arguments: &IncidentArguments) -> Result<bool> {
+    let evidence = Evidence::read(&arguments.ledger.ledger)?;
+    match &arguments.incident {
+        Some(name) => show(evidence.incident(name)?, arguments.json)?,
+        None if arguments.json => {
+            println!("{}", serde_json::to_string_pretty(&evidence.incidents)?);
+        }
+        None if evidence.incidents.is_empty() => println!("No attack was recorded."),
+        None => {
+            for incident in &evidence.incidents {
+                println!(
+                    "{}  {}  {}, {}{}",
+                    incident.id,
+                    words::period(incident.onset(), incident.until()),
+                    words::counted(incident.waves.len() as u64, "wave"),
+                    incident.attacked().join(", "),
+                    if incident.rehearsal { "  (rehearsal)" } else { "" }
+                );
+            }
+        }
+    }
+    Ok(true)
+}
+
+fn show(incident: &Incident, json: bool) -> Result<()> {
+    if json {
+        println!("{}", serde_json::to_string_pretty(incident)?);
+        return Ok(());
+    }
+    if incident.rehearsal {
+        println!("REHEARSAL: nothing here is about a real attack.");
+    }
+    println!("{}: {}\n", incident.id, incident.attacked().join(", "));
+    for moment in timeline(incident) {
+        println!("{}  {}  (leaf {})", moment.at.clock(), moment.says, moment.leaf);
+    }
+    Ok(())
+}
+
+/// Writes a statement, or checks one that somebody wrote.
+pub fn statement(arguments: &StatementArguments) -> Result<bool> {
+    let evidence = Evidence::read(&arguments.ledger.ledger)?;
+    let format = if arguments.json { Format::Json } else { arguments.format };
+    if let Some(file) = &arguments.check {
+        return check_press_text(&evidence, arguments, file, format);
+    }
+    let incident = evidence.incident(&arguments.incident)?;
+    let statement =
+        evidence.statement(incident, arguments.organisation.clone(), Clock::new().wall())?;
+    match format {
+        Format::Text => print!("{}", statement.to_text()),
+        Format::Json => println!("{}", statement.to_json()),
+        Format::Html => print!("{}", statement.to_html()),
+    }
+    Ok(true)
+}
+
+fn check_press_text(
+    evidence: &Evidence,
+    arguments: &StatementArguments,
+    file: &Path,
+    format: Format,
+) -> Result<bool> {
+    let text = read_text(file)?;
+    // Without an incident every sentence about one is unsupported, which is worth saying too.
+    let incident = match evidence.incidents.is_empty() {
+        true => None,
+        false => Some(evidence.incident(&arguments.incident)?),
+    };
+    let check = portcullis_statement::check(&text, incident)?;
+    match format {
+        Format::Text => print!("{}", check.to_text()),
+        Format::Json => println!("{}", check.to_json()),
+        Format::Html => bail!("a check is answered in text or JSON"),
+    }
+    Ok(check.passes())
+}
+
+fn read_text(file: &Path) -> Result<String> {
+    let mut text = String::new();
+    let read = if file == Path::new("-") {
+        std::io::stdin().take(PRESS_TEXT_BYTES).read_to_string(&mut text)
+    } else {
+        std::fs::File::open(file)
+            .with_context(|| format!("cannot read {}", file.display()))?
+            .take(PRESS_TEXT_BYTES)
+            .read_to_string(&mut text)
+    };
+    read.with_context(|| format!("cannot read {}: it should be UTF-8 text", file.display()))?;
+    Ok(text)
+}
+
+/// Answers the nine questions.
+pub fn report(arguments: &ReportArguments) -> Result<bool> {
+    let evidence = Evidence::read(&arguments.ledger.ledger)?;
+    let incident = evidence.incident(&arguments.incident)?;
+    let now = Clock::new().wall();
+    let statement = evidence.statement(incident, arguments.organisation.clone(), now)?;
+    let report = report_on(incident, &statement, arguments.organisation.clone(), now);
+    match if arguments.json { Format::Json } else { arguments.format } {
+        Format::Text => print!("{}", report.to_text()),
+        Format::Json => println!("{}", report.to_json()),
+        Format::Html => print!("{}", report.to_html()),
+    }
+    Ok(true)
+}
+
+/// Records that somebody was told.
+pub fn receipt(arguments: &ReceiptArguments) -> Result<bool> {
+    let now = Clock::new().wall();
+    let told_at = match &arguments.at {
+        Some(text) => WallTime::parse(text).with_context(|| {
+            format!("`{text}` is not a time; write it as 2026-11-23T19:04:00Z")
+        })?,
+        None => now,
+    };
+    if told_at > now {
+        bail!("{told_at} is still to come: a receipt is about what has happened");
+    }
+    let document = match &arguments.document {
+        Some(file) => Some(digest(
+            &std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?,
+        )),
+        None => None,
+    };
+    let receipt = Receipt {
+        recipient: arguments.to.clone(),
+        channel: arguments.channel.clone(),
+        reference: arguments.reference.clone(),
+        told_at,
+        document,
+    };
+    let folder = ledger_in(&arguments.ledger.ledger);
+    let mut ledger = Ledger::open(&folder).with_context(|| {
+        format!(
+            "the ledger in {} cannot be written; while the gate runs it holds the ledger",
+            folder.display()
+        )
+    })?;
+    let entry = Entry::new(now, Event::Notified(receipt));
+    let leaf = ledger.append(&canonical_json(&entry)?)?;
+    ledger.commit()?;
+    println!("Recorded in leaf {leaf}: {} was told at {told_at}.", arguments.to);
+    Ok(true)
+}
+
+fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Checks a folder of evidence.
+pub fn verify(arguments: &VerifyArguments) -> Result<bool> {
+    let since = arguments.since.as_deref().map(OldCheckpoint::read).transpose()?;
+    let report = portcullis_ledger::verify::folder(
+        &arguments.folder,
+        arguments.key.as_ref(),
+        since.as_ref(),
+    )
+    .with_context(|| format!("{} could not be checked", arguments.folder.display()))?;
+    if arguments.json {
+        println!("{}", report.to_json()?);
+    } else {
+        print!("{report}");
+    }
+    Ok(report.is_sound())
+}

@@ -1,0 +1,63 @@
+//! `portcullis replay`: recorded access logs through the same eyes.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use indicatif::{ProgressBar, ProgressStyle};
+use portcullis_gate::Secret;
+use portcullis_model::{Config, OriginConfig};
+use portcullis_replay::{Minutes, Recording, Replay};
+
+use crate::check;
+use crate::cli::ReplayArguments;
+
+/// Replays logs, and tells what the watch would have said and done. The answer is always yes: a
+/// log has no floors to meet.
+pub fn replay(arguments: &ReplayArguments) -> Result<bool> {
+    let config = match &arguments.config {
+        Some(file) => check::read(file)?.0,
+        None => {
+            let nowhere = "127.0.0.1:1".parse().context("an address")?;
+            Config::for_origin(nowhere, OriginConfig::new("127.0.0.1".into(), 1))
+        }
+    };
+    if arguments.minutes {
+        let mut minutes = Minutes::new(config.watch);
+        for log in &arguments.logs {
+            minutes.read(Recording::open(log)?);
+        }
+        let findings = minutes.finish();
+        return tell(arguments, &findings.text(), &findings.json(), &findings.svg());
+    }
+    // Feature values only have to differ within one replay, and the same log should give the same
+    // answer twice.
+    let mut replay = Replay::new(Arc::new(config), Secret::new(b"portcullis replays are repeatable"[..32].try_into().context("a key")?));
+    let progress = ProgressBar::new_spinner();
+    progress.set_style(
+        ProgressStyle::with_template("{spinner} {human_pos} lines, {elapsed}")
+            .unwrap_or(ProgressStyle::default_spinner()),
+    );
+    for log in &arguments.logs {
+        replay.read(Recording::open(log)?, &mut |lines| progress.set_position(lines));
+    }
+    progress.finish_and_clear();
+    let findings = replay.finish();
+    tell(arguments, &findings.text(), &findings.json(), &findings.svg())
+}
+
+fn tell(arguments: &ReplayArguments, text: &str, json: &str, svg: &str) -> Result<bool> {
+    if let Some(plot) = &arguments.plot {
+        write(plot, svg)?;
+    }
+    if arguments.json {
+        println!("{json}");
+    } else {
+        print!("{text}");
+    }
+    Ok(true)
+}
+
+fn write(file: &Path, text: &str) -> Result<()> {
+    std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
+}

@@ -1,0 +1,516 @@
+//! The recorded requests, through the gate and the control loop, with log time for a clock.
+
+use core::time::Duration;
+use std::sync::Arc;
+
+use portcullis_gate::{Answer, Fields, Lexicon, Policy, Request, Secret, Tables, decide};
+use portcullis_model::{
+    ActivityId, Config, Event, Feature, Meter, Outcome, Posture, Reason, Record, Snapshot, Time,
+    WallTime,
+};
+use portcullis_posture::{Action, Control, Resume};
+use portcullis_watch::SourceSketch;
+
+use crate::affected::{Affected, Counting, Fate, Hit};
+use crate::findings::BusiestSecond;
+use crate::jar::{self, Jar};
+use crate::known::Known;
+use crate::order::{Play, Second, Seen};
+use crate::series::Series;
+use crate::story::Story;
+
+/// Ticks in a second.
+const TICKS: u64 = 4;
+const TICK_MILLIS: u64 = 1_000 / TICKS;
+/// After so many ticks without a request, the two-second windows of the watch are empty: if the
+/// gate is open, nothing can happen until the next request, and only the baseline has to learn.
+const SETTLED_TICKS: u64 = 12;
+/// A longer silence is learnt as if it had lasted four weeks, the memory of the hours of the week
+/// being all but lost by then.
+const LONGEST_SILENCE_TICKS: u64 = 28 * 86_400 * TICKS;
+/// Sent round more often than this, a recorded visitor gives up. The longest way through is four:
+/// a wait page, its answer, a clean address, the page.
+const ROUNDS: usize = 5;
+/// No answer is larger than a tebibyte: what says so would only spoil the sums.
+const MOST_BYTES: u64 = 1 << 40;
+
+/// What was counted besides.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Counts {
+    pub requests: u64,
+    /// Bytes that were no request.
+    pub malformed: u64,
+    /// Connections without a word.
+    pub silent: u64,
+    pub bytes: u64,
+    pub with_latency: u64,
+    pub with_accept: u64,
+    pub with_host: u64,
+    pub to_the_second: u64,
+    pub unfinished: u64,
+    pub silence_not_learnt: Duration,
+    pub busiest: BusiestSecond,
+    /// The platform that requests without a host were counted for, where that is a choice.
+    pub assumed: Option<String>,
+    pub warm_up: Duration,
+}
+
+/// What the engine hands over at the end.
+pub(crate) struct Outcomes {
+    pub first: WallTime,
+    pub last: WallTime,
+    pub counts: Counts,
+    pub sources: u64,
+    pub affected: Affected,
+    pub series: Series,
+    pub story: Story,
+}
+
+/// The second that is being played.
+#[derive(Debug, Default)]
+struct Playing {
+    second: u64,
+    offered: u64,
+    forwarded: u64,
+    by_platform: Vec<u64>,
+    /// Lines of it played so far, and how many it is taken to have.
+    played: u64,
+    expected: u64,
+}
+
+/// Gate, watch and posture around a recording.
+pub(crate) struct Engine {
+    config: Arc<Config>,
+    policy: Policy,
+    tables: Tables,
+    control: Control,
+    meter: Meter,
+    lexicon: Lexicon,
+    /// The host of lines that name none.
+    host: String,
+    /// The first second, since 1970; none before the first line.
+    start: Option<u64>,
+    ticks: u64,
+    idle: u64,
+    now: Time,
+    playing: Playing,
+    engaged: bool,
+    /// By platform: when the posture left `open`, in seconds from the start.
+    left_open: Vec<Option<u32>>,
+    jar: Jar,
+    known: Known,
+    counting: Counting,
+    counts: Counts,
+    sources: SourceSketch,
+    series: Series,
+    story: Story,
+    actions: Vec<Action>,
+}
+
+impl Engine {
+    pub(crate) fn new(config: Arc<Config>, secret: Secret) -> Self {
+        let policy = Policy::new(Arc::clone(&config), secret.clone());
+        let hosts = config.platforms.first().map(|platform| platform.hosts.as_slice());
+        let host = hosts.and_then(<[String]>::first).map_or("*", String::as_str);
+        let assumed = config.platforms.first().filter(|_| host != "*").map(|p| p.name.clone());
+        let warm_up = config.watch.warm_up;
+        Self {
+            tables: Tables::new(config.limits.sources_tracked, secret),
+            control: Control::new(Arc::clone(&config), WallTime(0), &Resume::default()),
+            meter: Meter::new(policy.activities()),
+            lexicon: Lexicon::new(),
+            host: if host == "*" { "recorded.invalid".into() } else { host.to_owned() },
+            start: None,
+            ticks: 0,
+            idle: 0,
+            now: Time(0),
+            playing: Playing::default(),
+            engaged: false,
+            left_open: vec![None; config.platforms.len()],
+            jar: Jar::default(),
+            known: Known::default(),
+            counting: Counting::default(),
+            counts: Counts { assumed, warm_up, ..Counts::default() },
+            sources: SourceSketch::default(),
+            series: Series::default(),
+            story: Story::default(),
+            actions: Vec::new(),
+            policy,
+            config,
+        }
+    }
+
+    /// Ends the replay. `None` if there was no line.
+    pub(crate) fn finish(mut self) -> Option<Outcomes> {
+        let start = self.start?;
+        self.end_second();
+        let (policy, config) = (&self.policy, &self.config);
+        let affected = self.counting.finish(|id| {
+            let (platform, activity) = policy.activity(id);
+            let platform = config.platforms.get(usize::from(platform.0));
+            (platform.map_or_else(String::new, |p| p.name.clone()), activity.name.clone())
+        });
+        Some(Outcomes {
+            first: WallTime(start * 1_000),
+            last: WallTime(self.playing.second * 1_000),
+            counts: self.counts,
+            sources: self.sources.estimate(),
+            affected,
+            series: self.series,
+            story: self.story,
+        })
+    }
+
+    fn wall(&self) -> WallTime {
+        WallTime(self.start.unwrap_or(0) * 1_000 + self.ticks * TICK_MILLIS)
+    }
+
+    /// One tick of the control loop.
+    fn tick(&mut self) {
+        self.ticks += 1;
+        self.idle += 1;
+        let (now, wall) = (Time::from_millis(self.ticks * TICK_MILLIS), self.wall());
+        let mut total = Snapshot::default();
+        self.meter.add_to(&mut total);
+        let mut actions = core::mem::take(&mut self.actions);
+        self.control.tick(now, wall, &total, &mut actions);
+        for action in actions.drain(..) {
+            match action {
+                Action::Record(event) => self.note(wall, event),
+                Action::Engage(procedures) => {
+                    self.engaged = !procedures.is_empty();
+                    self.policy = self.policy.with_procedures(&procedures);
+                    if !self.engaged {
+                        self.jar.empty();
+                    }
+                }
+            }
+        }
+        self.actions = actions;
+        if self.ticks.is_multiple_of(TICKS) {
+            self.note_baseline(1);
+        }
+    }
+
+    fn note(&mut self, wall: WallTime, event: Event) {
+        if let Event::PostureChanged { platform, to, .. } = &event {
+            let at = self.config.platforms.iter().position(|p| p.name == *platform);
+            if let Some(left) = at.and_then(|at| self.left_open.get_mut(at)) {
+                let second = (self.ticks / TICKS) as u32;
+                *left = (*to != Posture::Open).then(|| left.unwrap_or(second));
+            }
+        }
+        self.story.tell(wall, event);
+    }
+
+    /// Notes what was expected over the last `seconds`.
+    fn note_baseline(&mut self, seconds: u64) {
+        let expected = self.control.view(self.now).iter().map(|view| view.baseline_milli).sum();
+        let second = self.start.unwrap_or(0) + self.ticks / TICKS;
+        self.series.expect(second.saturating_sub(1), expected, seconds);
+    }
+
+    /// Runs the clock until `tick` without a request.
+    fn wait_until(&mut self, tick: u64) {
+        while self.ticks < tick {
+            let open = self.left_open.iter().all(Option::is_none);
+            if self.idle >= SETTLED_TICKS && open && !self.engaged {
+                self.rest(tick);
+            } else {
+                self.tick();
+            }
+        }
+    }
+
+    /// Lets a stretch of silence pass while nothing can happen: the baseline learns what as many
+    /// ticks would have taught it, and only the last one is a full tick.
+    fn rest(&mut self, until: u64) {
+        let left = until - self.ticks;
+        if left > LONGEST_SILENCE_TICKS {
+            let skipped = left - LONGEST_SILENCE_TICKS;
+            self.counts.silence_not_learnt += Duration::from_millis(skipped * TICK_MILLIS);
+            self.ticks += skipped;
+        }
+        // As often as the series has use for the baseline.
+        let stretch = self.series.bin_seconds.clamp(60, 600) * TICKS;
+        let silent = stretch.min(until - self.ticks) - 1;
+        if silent > 0 {
+            let from = self.wall().millis();
+            let mut learnt = self.control.baselines();
+            for activity in &mut learnt {
+                for tick in 1..=silent {
+                    activity.baseline.learn(WallTime(from + tick * TICK_MILLIS), 0, false);
+                }
+            }
+            self.control.restore(learnt);
+            self.ticks += silent;
+        }
+        self.tick();
+        if silent > TICKS {
+            self.note_baseline(silent / TICKS);
+        }
+    }
+
+    /// Runs the clock to the end of the second that is being played, and files its counts.
+    fn end_second(&mut self) {
+        let Some(start) = self.start else { return };
+        let end = (self.playing.second + 1 - start) * TICKS;
+        self.wait_until(end);
+        let Playing { second, offered, forwarded, .. } = self.playing;
+        self.series.count(second, offered, forwarded);
+        for (platform, offered) in self.config.platforms.iter().zip(&mut self.playing.by_platform) {
+            self.story.second(&platform.name, *offered);
+            *offered = 0;
+        }
+        if offered > self.counts.busiest.requests {
+            self.counts.busiest = BusiestSecond { at: WallTime(second * 1_000), requests: offered };
+        }
+    }
+
+    fn begin_second(&mut self, second: u64) {
+        let start = if let Some(start) = self.start {
+            start
+        } else {
+            // The loop's tallies begin where the recording does.
+            let wall = WallTime(second * 1_000);
+            self.control = Control::new(Arc::clone(&self.config), wall, &Resume::default());
+            *self.start.insert(second)
+        };
+        self.wait_until((second - start) * TICKS);
+        let by_platform = core::mem::take(&mut self.playing.by_platform);
+        let before = self.playing.played;
+        self.playing = Playing { second, expected: before, by_platform, ..Playing::default() };
+        self.playing.by_platform.resize(self.config.platforms.len(), 0);
+    }
+
+    /// Plays one line, `nanos` into its second.
+    fn line(&mut self, line: &Seen<'_>, nanos: u64) {
+        self.idle = 0;
+        self.sources.add(line.source);
+        if line.method.is_empty() {
+            self.no_request(line);
+            return;
+        }
+        self.counts.requests += 1;
+        self.counts.bytes += line.bytes.min(MOST_BYTES);
+        self.counts.with_latency += u64::from(line.latency.is_some());
+        self.counts.with_accept += u64::from(line.accept.is_some());
+        self.counts.with_host += u64::from(line.host.is_some());
+        let visitor = jar::visitor(line.source, line.user_agent);
+        let (record, fate) = self.request(line, visitor, nanos);
+        self.playing.offered += 1;
+        if record.reason == Reason::UnknownHost {
+            self.counting.refuse(Reason::UnknownHost);
+            return;
+        }
+        let platform = usize::from(record.platform.0);
+        self.playing.by_platform[platform] += 1;
+        self.playing.forwarded += u64::from(matches!(fate, Fate::Forwarded | Fate::Delayed));
+        self.counting.count(record.activity, fate);
+        let second = (self.ticks / TICKS) as u32;
+        let left_open = self.left_open[platform];
+        if fate.is_hit() {
+            let hit = Hit {
+                visitor,
+                source: line.source,
+                known: self.known.knows(visitor, left_open.unwrap_or(second)),
+                user_agent: (record.features.get(Feature::UserAgent), line.user_agent),
+                path: (record.features.get(Feature::Path), line.path),
+            };
+            self.counting.hit(fate, &hit);
+        } else if fate == Fate::Forwarded && left_open.is_none() {
+            self.known.saw(visitor, second);
+        }
+    }
+
+    /// What came was no request: the edge answers it without asking the gate.
+    fn no_request(&mut self, line: &Seen<'_>) {
+        if line.spoke {
+            self.counts.malformed += 1;
+            self.counting.refuse(Reason::Malformed);
+            self.meter.decided(ActivityId(0), Reason::Malformed);
+        } else {
+            self.counts.silent += 1;
+        }
+    }
+
+    /// Sends a recorded request through the gate, round by round as long as it is challenged.
+    fn request(&mut self, line: &Seen<'_>, visitor: u64, nanos: u64) -> (Record, Fate) {
+        let start = self.start.unwrap_or(0);
+        let at = (self.playing.second - start) * 1_000_000_000 + nanos;
+        self.now = Time(at.max(self.now.nanos() + 1));
+        let mut wall = WallTime(self.playing.second * 1_000 + nanos / 1_000_000);
+        let mut retried: Option<String> = None;
+        let mut round = 0;
+        loop {
+            let query = retried.as_deref().or(line.query);
+            let cookie = if self.engaged { self.jar.get(visitor) } else { None };
+            let fields = LoggedFields { line, cookie };
+            let request = Request {
+                source: line.source,
+                host: line.host.unwrap_or(&self.host),
+                method: line.method,
+                path: line.path,
+                query,
+                secure: true,
+                fields: &fields,
+            };
+            let decision = decide(&self.policy, &self.tables, &request, self.now, wall);
+            let record = decision.record;
+            self.meter.decided(record.activity, record.reason);
+            let control = &mut self.control;
+            self.lexicon.sight(&request, &record, &mut |sighting| control.sight(&sighting));
+            control.observe(&record);
+            round += 1;
+            let set_cookie = match decision.answer {
+                Answer::Forward { cookie, .. } => {
+                    if let Some(cookie) = cookie {
+                        self.jar.keep(visitor, &cookie);
+                    }
+                    self.finished(line, record.activity);
+                    let fate = if round == 1 { Fate::Forwarded } else { Fate::Delayed };
+                    return (record, fate);
+                }
+                Answer::Refuse { .. } => return (record, Fate::Refused(record.reason)),
+                Answer::Redirect { location, cookie } => {
+                    retried = query_of(&location);
+                    cookie
+                }
+                Answer::WaitPage { seconds, continue_to } => {
+                    wall = wall + Duration::from_secs(u64::from(seconds));
+                    retried = query_of(&continue_to);
+                    None
+                }
+            };
+            if let Some(cookie) = set_cookie {
+                self.jar.keep(visitor, &cookie);
+            }
+            if round == ROUNDS {
+                self.counts.unfinished += 1;
+                return (record, Fate::Refused(record.reason));
+            }
+        }
+    }
+
+    /// What the recorded server made of it.
+    fn finished(&self, line: &Seen<'_>, activity: ActivityId) {
+        let outcome = if line.status >= 500 { Outcome::OriginError } else { Outcome::Served };
+        let latency = line.latency.unwrap_or_default();
+        self.meter.finished(activity, outcome, latency, latency);
+        self.meter.transferred(activity, 0, line.bytes.min(MOST_BYTES));
+    }
+}
+
+impl Play for Engine {
+    fn play(&mut self, second: u64, lines: &Second, more: bool) {
+        if self.start.is_none() || self.playing.second != second {
+            self.end_second();
+            self.begin_second(second);
+        }
+        let count = lines.len() as u64;
+        let (fine, playing) = (lines.is_fine(), &mut self.playing);
+        // Of a second that is only known in part, the second before tells how much is to come.
+        playing.expected = if more {
+            playing.expected.max((playing.played + count) * 2)
+        } else {
+            playing.played + count
+        };
+        self.counts.to_the_second += if fine { 0 } else { count };
+        let start = self.start.unwrap_or(0);
+        for line in lines.iter() {
+            let Playing { played, expected, .. } = self.playing;
+            // Logs that know only the second: its lines are spread evenly over it.
+            let nanos = if fine && !more {
+                u64::from(line.millis) * 1_000_000
+            } else {
+                (played * 1_000_000_000 / expected.max(1)).min(999_999_999)
+            };
+            let tick = (second - start) * TICKS + nanos / (TICK_MILLIS * 1_000_000);
+            while self.ticks < tick {
+                self.tick();
+            }
+            self.line(&line, nanos);
+            self.playing.played += 1;
+        }
+    }
+}
+
+/// The header fields that a log records.
+struct LoggedFields<'a> {
+    line: &'a Seen<'a>,
+    cookie: Option<&'a str>,
+}
+
+impl Fields for LoggedFields<'_> {
+    fn each(&self, visit: &mut dyn FnMut(&str, &[u8])) {
+        let fields = [
+            ("user-agent", self.line.user_agent),
+            ("accept", self.line.accept),
+            ("accept-language", self.line.language),
+            ("referer", self.line.referer),
+            ("cookie", self.cookie),
+        ];
+        for (name, value) in fields {
+            if let Some(value) = value {
+                visit(name, value.as_bytes());
+            }
+        }
+    }
+}
+
+fn query_of(location: &str) -> Option<String> {
+    location.split_once('?').map(|(_, query)| query.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::order::Order;
+
+    fn engine() -> Engine {
+        let listen = "127.0.0.1:8080".parse().expect("an address");
+        let origin = portcullis_model::OriginConfig::new("127.0.0.1".into(), 3_000);
+        Engine::new(Arc::new(Config::for_origin(listen, origin)), Secret::new(&[1; 32]))
+    }
+
+    /// Plays twenty minutes of a few requests a second, then waits for `hours`.
+    fn played(hours: u64, wait: impl Fn(&mut Engine, u64)) -> Engine {
+        let (mut order, mut engine) = (Order::default(), engine());
+        let text = b"192.0.2.7 - - [23/Nov/2026:09:59:58 +0000] \"GET / HTTP/1.1\" 200 5";
+        let mut line = crate::line::parse(text).expect("a line");
+        for _ in 0..1_200 {
+            for _ in 0..5 {
+                order.push(&line, &mut engine);
+            }
+            line.at = line.at + Duration::from_secs(1);
+        }
+        order.flush(&mut engine);
+        engine.end_second();
+        let until = engine.ticks + hours * 3_600 * TICKS;
+        wait(&mut engine, until);
+        engine
+    }
+
+    #[test]
+    fn passing_over_silence_teaches_the_baseline_what_sitting_through_it_would() {
+        let quick = played(5, Engine::wait_until);
+        let slow = played(5, |engine, until| {
+            while engine.ticks < until {
+                engine.tick();
+            }
+        });
+        assert_eq!(quick.ticks, slow.ticks);
+        assert_eq!(quick.control.baselines(), slow.control.baselines());
+        let bins = |engine: &Engine| {
+            engine.series.bins.iter().map(|bin| (bin.offered, bin.forwarded)).collect::<Vec<_>>()
+        };
+        assert_eq!(bins(&quick), bins(&slow));
+    }
+
+    #[test]
+    fn a_silence_of_years_takes_no_time() {
+        let engine = played(5 * 365 * 24, Engine::wait_until);
+        assert!(engine.counts.silence_not_learnt > Duration::from_hours(4 * 365 * 24));
+        assert_eq!(engine.ticks, (1_200 + 5 * 365 * 86_400) * TICKS);
+    }
+}

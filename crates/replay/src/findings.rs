@@ -1,0 +1,270 @@
+//! What a replay found.
+
+use portcullis_incident::{Listed, Window, words};
+use portcullis_model::WallTime;
+use serde::Serialize;
+
+use crate::affected::Affected;
+use crate::engine::{Counts, Outcomes};
+use crate::order::OutOfOrder;
+use crate::series::Series;
+use crate::story::{AttackStory, ProcedureStory, Story, StrainStory, SurgeStory};
+
+/// What a replay found: what the watch would have said, what the gate would have done, and whom
+/// it would have hit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Findings {
+    /// The recordings, in the order in which they were read.
+    pub files: Vec<FileFacts>,
+    /// Lines, read and not.
+    pub lines: LineCounts,
+    /// From the first line to the last; absent if there was none.
+    pub window: Option<Window>,
+    /// Requests.
+    pub requests: u64,
+    /// Lines about bytes that were no request, which the gate refuses by itself.
+    pub malformed: u64,
+    /// Lines about connections on which nothing was said.
+    pub silent: u64,
+    /// Bytes sent to visitors.
+    pub bytes: u64,
+    /// Distinct sources, about (within a few per cent).
+    pub sources: u64,
+    /// The busiest second.
+    pub busiest_second: BusiestSecond,
+    /// Surges: far more traffic than the baseline.
+    pub surges: Listed<SurgeStory>,
+    /// Attacks, wave by wave, with the evidence.
+    pub attacks: Listed<AttackStory>,
+    /// Procedures that would have been engaged.
+    pub procedures: Listed<ProcedureStory>,
+    /// When the recorded origin failed.
+    pub strains: Listed<StrainStory>,
+    /// What would have become of the requests.
+    pub affected: Affected,
+    /// Load over time.
+    pub series: Series,
+    /// What a recording cannot show, and what was assumed.
+    pub caveats: Vec<String>,
+}
+
+/// One recording.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FileFacts {
+    /// Its name.
+    pub name: String,
+    /// Whether it was compressed.
+    pub compressed: bool,
+    /// Its lines.
+    pub lines: u64,
+    /// Why it could not be read to its end, if it could not.
+    pub broke_off: Option<String>,
+}
+
+/// Lines of all recordings.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LineCounts {
+    /// All lines.
+    pub read: u64,
+    /// Lines of an access log.
+    pub parsed: u64,
+    /// Lines that are none, or are too long.
+    pub unparsed: u64,
+    /// Empty lines.
+    pub empty: u64,
+    /// The first lines that could not be read.
+    pub shown: Vec<Unparsed>,
+    /// Lines that were not in order.
+    pub out_of_order: OutOfOrder,
+}
+
+/// A line that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Unparsed {
+    /// The recording.
+    pub file: String,
+    /// The line's number in it, from 1.
+    pub line: u64,
+    /// What was expected.
+    pub says: String,
+    /// The line's beginning.
+    pub text: String,
+}
+
+/// The second with the most requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct BusiestSecond {
+    /// When.
+    pub at: WallTime,
+    /// How many.
+    pub requests: u64,
+}
+
+impl Findings {
+    pub(crate) fn new(
+        files: Vec<FileFacts>,
+        lines: LineCounts,
+        outcomes: Option<Outcomes>,
+    ) -> Self {
+        let Some(found) = outcomes else {
+            return Self::empty(files, lines);
+        };
+        let window = Window::new(found.first, found.last);
+        let caveats = caveats(&found.counts, &lines, window);
+        let Story { surges, attacks, procedures, strains } = found.story;
+        Self {
+            files,
+            lines,
+            window: Some(window),
+            requests: found.counts.requests,
+            malformed: found.counts.malformed,
+            silent: found.counts.silent,
+            bytes: found.counts.bytes,
+            sources: found.sources,
+            busiest_second: found.counts.busiest,
+            surges,
+            attacks,
+            procedures,
+            strains,
+            affected: found.affected,
+            series: found.series,
+            caveats,
+        }
+    }
+
+    fn empty(files: Vec<FileFacts>, lines: LineCounts) -> Self {
+        Self {
+            files,
+            lines,
+            window: None,
+            requests: 0,
+            malformed: 0,
+            silent: 0,
+            bytes: 0,
+            sources: 0,
+            busiest_second: BusiestSecond::default(),
+            surges: Listed::default(),
+            attacks: Listed::default(),
+            procedures: Listed::default(),
+            strains: Listed::default(),
+            affected: Affected::default(),
+            series: Series::default(),
+            caveats: Vec::new(),
+        }
+    }
+
+    /// For people, in lines of at most a hundred characters.
+    pub fn text(&self) -> String {
+        crate::text::findings(self)
+    }
+
+    /// For programs.
+    pub fn json(&self) -> String {
+        // Maps have text for keys and nothing else in here can fail.
+        serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
+    }
+
+    /// Load over time as an SVG picture, with surges and attacks shaded and procedures marked.
+    pub fn svg(&self) -> String {
+        crate::picture::findings(self)
+    }
+}
+
+/// What a recording cannot show, as far as it matters to this one.
+fn caveats(counts: &Counts, lines: &LineCounts, window: Window) -> Vec<String> {
+    let mut caveats = Vec::new();
+    let requests = counts.requests;
+    caveats.push(if counts.with_accept == 0 {
+        "The log holds no header fields but user agent and referrer. Pages asked for without their \
+         parts could not be noticed. What is said of the order of header fields only tells whether \
+         a user agent was sent, and where language or accepted types are said to be absent, it is \
+         the log that lacks them: a live gate would have found better signatures."
+            .to_owned()
+    } else {
+        "The log does not hold the order of header fields: what is said of it only tells which \
+         fields were sent, and a live gate would have found better signatures."
+            .to_owned()
+    });
+    caveats.push(
+        "Connections without a request, stalled headers and whatever the recorded server turned \
+         away before it wrote a line are not in an access log. Attacks by them cannot be seen here."
+            .to_owned(),
+    );
+    caveats.push(
+        "A recording cannot answer a challenge. Every recorded visitor is taken to have followed \
+         the redirect and kept the cookie, attackers too: challenges would have delayed at most \
+         these, and would have stopped at least these."
+            .to_owned(),
+    );
+    let weeks = window.millis() / (7 * 86_400_000);
+    let twice = if weeks == 0 { ", and no hour of the week was seen twice" } else { "" };
+    caveats.push(format!(
+        "The baseline had to be learnt from the recording itself: in its first {} no multiple of \
+         it could be called a surge{twice}.",
+        words::span(counts.warm_up.as_millis() as u64)
+    ));
+    if counts.with_latency < requests {
+        let known = match counts.with_latency {
+            0 => "no request".to_owned(),
+            n => format!("{} of {} requests", words::count(n), words::count(requests)),
+        };
+        caveats.push(format!(
+            "The time that an answer took is recorded for {known}: the origin's trouble shows by \
+             answers of 500 and above."
+        ));
+    }
+    if counts.to_the_second > 0 {
+        caveats.push(
+            "Times are known to the second. The requests of a second were spread evenly over it."
+                .to_owned(),
+        );
+    }
+    caveats.push(
+        "What the recorded server answered stays as it was: load that the gate would have kept \
+         away is not taken off it."
+            .to_owned(),
+    );
+    if let Some(platform) = &counts.assumed
+        && counts.with_host < requests
+    {
+        caveats.push(format!(
+            "{} of {} requests name no host and were counted for {platform}.",
+            words::count(requests - counts.with_host),
+            words::count(requests)
+        ));
+    }
+    let OutOfOrder { moved, left_out } = lines.out_of_order;
+    if moved + left_out > 0 {
+        caveats.push(format!(
+            "{} came up to a minute too late to be put in order and {} counted with the lines \
+             around them; {} came later than that, or lay an hour ahead of all others, and {} left \
+             out.",
+            words::counted(moved, "line"),
+            were(moved),
+            words::counted(left_out, "line"),
+            were(left_out),
+        ));
+    }
+    let not_learnt = counts.silence_not_learnt.as_millis() as u64;
+    if not_learnt > 0 {
+        caveats.push(format!(
+            "Silences of more than four weeks were learnt as four weeks; {} were passed over.",
+            words::span(not_learnt)
+        ));
+    }
+    if counts.unfinished > 0 {
+        caveats.push(format!(
+            "{} sent round by challenges more often than a visitor puts up with, and counted as \
+             refused.",
+            match counts.unfinished {
+                1 => "1 request was".to_owned(),
+                n => format!("{} requests were", words::count(n)),
+            }
+        ));
+    }
+    caveats
+}
+
+const fn were(n: u64) -> &'static str {
+    if n == 1 { "was" } else { "were" }
+}

@@ -1,0 +1,442 @@
+//! Counts by the minute: which of them would have been called a surge?
+//!
+//! Counts hold no requests, so there is nothing to find evidence in, and no attack to be told
+//! from a surge. What is left of the watch is its baseline and one comparison; both are made here
+//! for every tick, with the same [`Baseline`], as `Watch::look` would make them. (Through the
+//! whole control loop, the fifty days of the World Cup's site would take a minute instead of a
+//! second. A test holds the two against each other.)
+
+use std::collections::VecDeque;
+use std::fmt::Write as _;
+
+use portcullis_incident::{Listed, Window, words};
+use portcullis_model::{TICK, WallTime, WatchSettings};
+use portcullis_report::plot::{self, Axis, Figure, Ink, Panel, Series as PlotLine, Shade, Stroke};
+use portcullis_watch::Baseline;
+use serde::Serialize;
+
+use crate::findings::{BusiestSecond, Unparsed};
+use crate::line::read_stamp;
+use crate::picture;
+use crate::recording::{Line, Recording};
+use crate::series::Series;
+use crate::text::{Page, excerpt, lasting};
+
+/// Ticks in a minute and in a second.
+const MINUTE_TICKS: u64 = 240;
+const SECOND_TICKS: usize = 4;
+/// Ticks in a row that begin or end a surge, as the posture counts them.
+const TURN_TICKS: u32 = 4;
+/// Surges kept.
+const SURGES: usize = 500;
+/// Rows that could not be read, shown.
+const SHOWN: usize = 5;
+/// The busiest days that are told.
+const PEAKS: usize = 5;
+/// Requests in a minute beyond this are no count: sixty million a second.
+const MOST: u64 = 3_600_000_000;
+
+/// Why a row is none of a table of minutes.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MinutesError {
+    /// There is no comma.
+    #[error("expected a time and a number of requests, such as `1998-06-10 15:30:00,4711`")]
+    Columns,
+    /// The time is none.
+    #[error(
+        "expected a time such as `1998-06-10 15:30:00` (UTC) or `1998-06-10T17:30+02:00` first"
+    )]
+    Time,
+    /// The count is none.
+    #[error("expected a whole number of requests after the time")]
+    Count,
+    /// It is not after the row before.
+    #[error("expected rows in order of time, a minute or more apart")]
+    Order,
+}
+
+/// A replay of counts by the minute.
+#[derive(Debug)]
+pub struct Minutes {
+    settings: WatchSettings,
+    baseline: Baseline,
+    recent: VecDeque<u64>,
+    surging: bool,
+    turning: u32,
+    surge: Option<RateSurge>,
+    today: Option<Peak>,
+    last: Option<WallTime>,
+    found: MinutesFindings,
+}
+
+/// What a replay of counts found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct MinutesFindings {
+    /// What was read.
+    pub file: String,
+    /// Why it could not be read to its end, if it could not.
+    pub broke_off: Option<String>,
+    /// Rows.
+    pub rows: u64,
+    /// Rows that are no minute.
+    pub unparsed: u64,
+    /// The first of these.
+    pub shown: Vec<Unparsed>,
+    /// Minutes between the first and the last that are not in the table.
+    pub missing: u64,
+    /// From the first minute to the end of the last.
+    pub window: Option<Window>,
+    /// All requests.
+    pub requests: u64,
+    /// What would have been called a surge.
+    pub surges: Listed<RateSurge>,
+    /// The busiest minutes of the busiest days, surge or not.
+    pub peaks: Vec<Peak>,
+    /// Load over time. The busiest second of a bin is the mean of its busiest minute.
+    pub series: Series,
+    /// When the watch calls something a surge.
+    pub surge_tenths: u32,
+    /// Requests per second under which it does not.
+    pub surge_floor: u32,
+}
+
+/// What would have been called a surge.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RateSurge {
+    /// When it would have been seen.
+    pub from: WallTime,
+    /// When it would have been over; absent if it was not at the end.
+    pub to: Option<WallTime>,
+    /// The busiest second, as far as minutes tell.
+    pub peak_per_second: u64,
+    /// What the baseline expected when it was seen, in thousandths of a request per second.
+    pub baseline_milli: u64,
+    /// The peak in tenths of that.
+    pub tenths: u64,
+}
+
+/// The busiest minute of a day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Peak {
+    /// When it began.
+    pub at: WallTime,
+    /// Its requests per second.
+    pub per_second: u64,
+    /// What the baseline expected when it began, in thousandths of a request per second.
+    pub baseline_milli: u64,
+    /// Whether it lay in a surge.
+    pub surge: bool,
+}
+
+impl Minutes {
+    /// A watch over one activity.
+    pub fn new(settings: WatchSettings) -> Self {
+        Self {
+            found: MinutesFindings {
+                surge_tenths: settings.surge_tenths,
+                surge_floor: settings.surge_floor,
+                ..MinutesFindings::default()
+            },
+            settings,
+            baseline: Baseline::default(),
+            recent: VecDeque::with_capacity(SECOND_TICKS),
+            surging: false,
+            turning: 0,
+            surge: None,
+            today: None,
+            last: None,
+        }
+    }
+
+    /// Reads a table with the columns `minute,requests`; a first line of names is skipped.
+    pub fn read(&mut self, mut table: Recording) {
+        table.name().clone_into(&mut self.found.file);
+        let mut number = 0;
+        let result = table.for_each(&mut |line| {
+            number += 1;
+            let (Line::Whole(line) | Line::TooLong(line)) = line;
+            if line.trim_ascii().is_empty() {
+                return;
+            }
+            let Err(error) = self.row(line) else { return };
+            if number == 1 && error != MinutesError::Columns {
+                return;
+            }
+            self.found.rows += 1;
+            self.found.unparsed += 1;
+            if self.found.shown.len() < SHOWN {
+                let (file, says) = (self.found.file.clone(), error.to_string());
+                self.found.shown.push(Unparsed { file, line: number, says, text: excerpt(line) });
+            }
+        });
+        self.found.broke_off = result.err().map(|error| error.to_string());
+    }
+
+    fn row(&mut self, line: &[u8]) -> Result<(), MinutesError> {
+        let line = line.trim_ascii();
+        let comma = memchr::memchr2(b',', b';', line).ok_or(MinutesError::Columns)?;
+        let trim = |text: &[u8]| -> String {
+            let text = String::from_utf8_lossy(text);
+            text.trim().trim_matches('"').to_owned()
+        };
+        let at = read_stamp(trim(&line[..comma]).as_bytes()).ok_or(MinutesError::Time)?;
+        let count: u64 = trim(&line[comma + 1..]).parse().map_err(|_| MinutesError::Count)?;
+        if count > MOST {
+            return Err(MinutesError::Count);
+        }
+        self.minute(at, count)
+    }
+
+    /// Takes the next minute. Minutes that are missing are neither learnt nor judged: that they
+    /// are not in the table does not say that nobody came.
+    pub fn minute(&mut self, at: WallTime, requests: u64) -> Result<(), MinutesError> {
+        if let Some(last) = self.last {
+            let minutes = at.seconds().saturating_sub(last.seconds()) / 60;
+            if minutes == 0 {
+                return Err(MinutesError::Order);
+            }
+            self.found.missing += minutes - 1;
+            if minutes > 1 {
+                self.recent.clear();
+            }
+        }
+        self.last = Some(at);
+        self.found.rows += 1;
+        self.found.requests += requests;
+        let window = Window::new(at, at + core::time::Duration::from_secs(60));
+        self.found.window = Some(self.found.window.map_or(window, |whole| whole.with(window)));
+        let expected = self.baseline.expected_milli(at);
+        for tick in 0..MINUTE_TICKS {
+            // Spread evenly, in whole requests.
+            let count = (tick + 1) * requests / MINUTE_TICKS - tick * requests / MINUTE_TICKS;
+            self.tick(at + TICK * (tick as u32 + 1), count);
+        }
+        self.note_peak(at, requests / 60, expected);
+        let series = &mut self.found.series;
+        let second = at.seconds();
+        series.count_minute(second, requests);
+        series.expect(second, self.baseline.expected_milli(at), 60);
+        Ok(())
+    }
+
+    fn tick(&mut self, wall: WallTime, count: u64) {
+        if self.recent.len() >= SECOND_TICKS {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(count);
+        let rate: u64 = self.recent.iter().sum();
+        let expected = self.baseline.expected_milli(wall);
+        let floor = u64::from(self.settings.surge_floor) * 1_000;
+        let multiple = expected * u64::from(self.settings.surge_tenths) / 10;
+        let warm = u128::from(self.baseline.learnt()) * TICK.as_millis()
+            >= self.settings.warm_up.as_millis();
+        let over = warm && rate * 1_000 > floor.max(multiple);
+        self.turning = if over == self.surging { 0 } else { self.turning + 1 };
+        if self.turning >= TURN_TICKS {
+            self.turning = 0;
+            self.surging = over;
+            self.turn(wall, rate, expected);
+        }
+        if let Some(surge) = &mut self.surge {
+            surge.peak_per_second = surge.peak_per_second.max(rate);
+        }
+        self.baseline.learn(wall, count * SECOND_TICKS as u64 * 1_000, over);
+    }
+
+    fn turn(&mut self, wall: WallTime, rate: u64, expected: u64) {
+        if let Some(surge) = self.surge.take() {
+            self.list(RateSurge { to: Some(wall), ..surge });
+        }
+        if self.surging {
+            self.surge = Some(RateSurge {
+                from: wall,
+                to: None,
+                peak_per_second: rate,
+                baseline_milli: expected,
+                tenths: 0,
+            });
+        }
+    }
+
+    fn list(&mut self, mut surge: RateSurge) {
+        surge.tenths = tenths(surge.peak_per_second, surge.baseline_milli);
+        let surges = &mut self.found.surges;
+        if surges.items.len() < SURGES {
+            surges.items.push(surge);
+        } else {
+            surges.more += 1;
+        }
+    }
+
+    fn note_peak(&mut self, at: WallTime, per_second: u64, baseline_milli: u64) {
+        let day = |at: WallTime| at.seconds() / 86_400;
+        if let Some(today) = self.today
+            && day(today.at) != day(at)
+        {
+            self.end_day();
+        }
+        if self.today.is_none_or(|today| per_second > today.per_second) {
+            let surge = self.surging;
+            self.today = Some(Peak { at, per_second, baseline_milli, surge });
+        }
+    }
+
+    fn end_day(&mut self) {
+        let peaks = &mut self.found.peaks;
+        peaks.extend(self.today.take());
+        peaks.sort_by_key(|peak| core::cmp::Reverse(peak.per_second));
+        peaks.truncate(PEAKS);
+    }
+
+    /// Ends the replay.
+    pub fn finish(mut self) -> MinutesFindings {
+        self.end_day();
+        if let Some(surge) = self.surge.take() {
+            self.list(surge);
+        }
+        self.found
+    }
+}
+
+fn tenths(per_second: u64, baseline_milli: u64) -> u64 {
+    (per_second * 10_000).checked_div(baseline_milli).unwrap_or(0)
+}
+
+impl MinutesFindings {
+    /// For people, in lines of at most a hundred characters.
+    pub fn text(&self) -> String {
+        let mut page = Page::default();
+        page.heading(&format!("Minutes of {}", words::plain(&self.file)));
+        if let Some(window) = self.window {
+            let lasted = words::span(window.millis());
+            page.line(1, &format!("{} ({lasted})", words::period(window.from, window.to)));
+        }
+        let mut rows = words::counted(self.rows, "row");
+        if self.unparsed > 0 {
+            let _ = write!(rows, ", {} of them not read", words::count(self.unparsed));
+        }
+        page.line(1, &format!("{rows}; {}", words::counted(self.requests, "request")));
+        for shown in &self.shown {
+            page.item(1, &format!("{}, line {}: {}", shown.file, shown.line, shown.says));
+        }
+        if let Some(why) = &self.broke_off {
+            page.item(1, &format!("{} broke off: {why}", self.file));
+        }
+        if self.missing > 0 {
+            let missing = words::counted(self.missing, "minute");
+            page.line(1, &format!("{missing} between are not in the table, and were not judged"));
+        }
+        page.heading("What would have been called a surge");
+        page.line(1, &self.rule());
+        if self.surges.count() == 0 {
+            page.line(1, "Nothing.");
+        }
+        for surge in self.surges.iter().take(20) {
+            page.item(1, &surge_text(surge));
+        }
+        page.more(&self.surges, "surge");
+        page.heading("The busiest minutes of the busiest days");
+        for peak in &self.peaks {
+            page.item(1, &peak_text(peak));
+        }
+        page.heading("What counts cannot show");
+        page.item(
+            1,
+            "Counts hold no requests: no evidence could be gathered, so that nothing here is \
+             called an attack, and nothing was refused.",
+        );
+        page.item(
+            1,
+            "The requests of a minute were spread evenly over its ticks of a quarter of a second. \
+             Peaks within a minute are lost.",
+        );
+        page.item(1, "The baseline had to be learnt from the table itself.");
+        page.finish()
+    }
+
+    fn rule(&self) -> String {
+        format!(
+            "Over {} what the baseline expects of this minute, and over {} a second, for a second \
+             on end.",
+            words::times(self.surge_tenths.into()),
+            words::counted(self.surge_floor.into(), "request")
+        )
+    }
+
+    /// For programs.
+    pub fn json(&self) -> String {
+        // Nothing in here can fail.
+        serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
+    }
+
+    /// Load over time as an SVG picture, with surges shaded.
+    pub fn svg(&self) -> String {
+        let series = &self.series;
+        let range = picture::range(series);
+        let surges = self.surges.iter().take(40);
+        let bands = surges
+            .map(|s| picture::band(s.from, s.to, range, "surge".into(), Shade::Faint))
+            .collect();
+        let seconds = series.bin_seconds as f64;
+        let load = Panel {
+            title: format!("Load, means of {}", words::span(series.bin_seconds * 1_000)),
+            unit: "requests/s".into(),
+            top: None,
+            series: vec![
+                PlotLine {
+                    label: "recorded".into(),
+                    ink: Ink::Blue,
+                    stroke: Stroke::Solid,
+                    filled: true,
+                    points: picture::line(series, |bin| Some(bin.offered as f64 / seconds)),
+                },
+                picture::baseline(series),
+            ],
+        };
+        plot::render(&Figure {
+            id: "minutes".into(),
+            title: "Replay of counts by the minute".into(),
+            description: format!(
+                "{} in {}; {} would have been called.",
+                words::counted(self.requests, "request"),
+                words::counted(self.rows, "minute"),
+                words::counted(self.surges.count(), "surge"),
+            ),
+            axis: Axis::WallTime,
+            range,
+            bands,
+            markers: Vec::new(),
+            panels: vec![load],
+        })
+    }
+
+    /// The busiest minute, as requests per second.
+    pub fn busiest(&self) -> Option<BusiestSecond> {
+        let peak = self.peaks.first()?;
+        Some(BusiestSecond { at: peak.at, requests: peak.per_second })
+    }
+}
+
+fn surge_text(surge: &RateSurge) -> String {
+    format!(
+        "{}: up to {} requests a second, {} the baseline of {}",
+        lasting(surge.from, surge.to),
+        words::count(surge.peak_per_second),
+        words::times(surge.tenths),
+        words::thousandths(surge.baseline_milli)
+    )
+}
+
+fn peak_text(peak: &Peak) -> String {
+    let multiple = match tenths(peak.per_second, peak.baseline_milli) {
+        8..=12 => "close to".to_owned(),
+        tenths => words::times(tenths),
+    };
+    format!(
+        "{}: {} requests a second, {multiple} the baseline of {}{}",
+        words::moment(peak.at),
+        words::count(peak.per_second),
+        words::thousandths(peak.baseline_milli),
+        if peak.surge { "; a surge" } else { "; no surge" }
+    )
+}

@@ -1,0 +1,433 @@
+//! Lines in order of time: servers write a line when a request ends, and stamp it with when it
+//! began (or when it ended, and several workers write at once).
+//!
+//! Lines are kept for a minute of log time, second by second, and handed over when that minute is
+//! past. Both the number of lines and their bytes are bounded: a flood shortens the minute. A
+//! line that comes too late is moved to the earliest second still open if it is at most a minute
+//! older than that, and is left out otherwise.
+
+use core::time::Duration;
+use std::collections::VecDeque;
+
+use portcullis_model::SourceKey;
+use serde::Serialize;
+
+use crate::line::LogLine;
+
+/// How long lines are kept: requests rarely take longer.
+pub(crate) const WINDOW_SECONDS: u64 = 60;
+/// Lines kept at most: some 10 MiB beside their text.
+const LINES: usize = 100_000;
+/// Bytes of text kept at most.
+const TEXT_BYTES: usize = 24 * 1024 * 1024;
+/// A jump ahead by more than this is believed when the next line agrees: one clock error must not
+/// make the rest of a log too late.
+const LEAP_SECONDS: u64 = 3_600;
+/// Empty seconds kept for reuse, and how much each may hold on to.
+const SPARE: usize = 64;
+const SPARE_BYTES: usize = 256 * 1024;
+
+/// Lines that were not in order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct OutOfOrder {
+    /// Lines that came too late by at most a minute, and were counted as the earliest second
+    /// still open.
+    pub moved: u64,
+    /// Lines that came later than that, or lay an hour ahead of all lines around them: left out.
+    pub left_out: u64,
+}
+
+/// What is kept of a line; its texts are in its second.
+#[derive(Clone, Debug)]
+struct Held {
+    millis: u16,
+    source: SourceKey,
+    status: u16,
+    bytes: u64,
+    latency: Option<Duration>,
+    spoke: bool,
+    texts_at: u32,
+    lengths: [u32; TEXTS],
+}
+
+const TEXTS: usize = 8;
+const ABSENT: u32 = u32::MAX;
+
+/// A line as the engine sees it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen<'a> {
+    pub millis: u16,
+    pub source: SourceKey,
+    pub method: &'a str,
+    pub path: &'a str,
+    pub query: Option<&'a str>,
+    pub referer: Option<&'a str>,
+    pub user_agent: Option<&'a str>,
+    pub accept: Option<&'a str>,
+    pub language: Option<&'a str>,
+    pub host: Option<&'a str>,
+    pub status: u16,
+    pub bytes: u64,
+    pub latency: Option<Duration>,
+    pub spoke: bool,
+}
+
+/// The lines of one second.
+#[derive(Debug, Default)]
+pub(crate) struct Second {
+    lines: Vec<Held>,
+    text: String,
+    /// Some line knows more of its time than the second.
+    fine: bool,
+}
+
+impl Second {
+    fn push(&mut self, line: &LogLine<'_>) {
+        let texts_at = self.text.len() as u32;
+        let mut lengths = [ABSENT; TEXTS];
+        let texts = [
+            Some(&line.method),
+            Some(&line.path),
+            line.query.as_ref(),
+            line.referer.as_ref(),
+            line.user_agent.as_ref(),
+            line.accept.as_ref(),
+            line.language.as_ref(),
+            line.host.as_ref(),
+        ];
+        for (length, text) in lengths.iter_mut().zip(texts) {
+            if let Some(text) = text {
+                *length = text.len() as u32;
+                self.text.push_str(text);
+            }
+        }
+        let millis = (line.at.millis() % 1_000) as u16;
+        self.fine |= millis != 0;
+        self.lines.push(Held {
+            millis,
+            source: SourceKey::of(line.source),
+            status: line.status,
+            bytes: line.bytes,
+            latency: line.latency,
+            spoke: line.spoke,
+            texts_at,
+            lengths,
+        });
+    }
+
+    /// How many lines.
+    pub(crate) fn len(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// Whether its lines know more of their time than the second.
+    pub(crate) const fn is_fine(&self) -> bool {
+        self.fine
+    }
+
+    fn weight(&self) -> usize {
+        self.text.len()
+    }
+
+    fn clear(&mut self) {
+        self.lines.clear();
+        self.text.clear();
+        self.fine = false;
+    }
+
+    fn is_small(&self) -> bool {
+        self.text.capacity() + self.lines.capacity() * size_of::<Held>() <= SPARE_BYTES
+    }
+
+    /// The lines in order of time; where times are equal, as they came.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Seen<'_>> {
+        self.lines.iter().map(|held| {
+            let mut at = held.texts_at as usize;
+            let mut texts = [None; TEXTS];
+            for (text, length) in texts.iter_mut().zip(held.lengths) {
+                if length != ABSENT {
+                    let end = at + length as usize;
+                    *text = self.text.get(at..end);
+                    at = end;
+                }
+            }
+            let [method, path, query, referer, user_agent, accept, language, host] = texts;
+            Seen {
+                millis: held.millis,
+                source: held.source,
+                method: method.unwrap_or(""),
+                path: path.unwrap_or(""),
+                query,
+                referer,
+                user_agent,
+                accept,
+                language,
+                host,
+                status: held.status,
+                bytes: held.bytes,
+                latency: held.latency,
+                spoke: held.spoke,
+            }
+        })
+    }
+}
+
+/// Takes the lines of a second (since 1970) when no more of it will come, or, if the second holds
+/// more than is kept, when a part of it is to be handed over.
+pub(crate) trait Play {
+    /// `more` says that this is only a part of the second.
+    fn play(&mut self, second: u64, lines: &Second, more: bool);
+}
+
+/// The last minute of lines.
+#[derive(Debug, Default)]
+pub(crate) struct Order {
+    /// The second of the front of the ring.
+    first: u64,
+    ring: VecDeque<Second>,
+    /// The last second that was handed over whole.
+    done: Option<u64>,
+    lines: usize,
+    text: usize,
+    /// A line far ahead of all before, until the next line agrees or not.
+    leap: Option<(u64, Second)>,
+    spare: Vec<Second>,
+    misplaced: OutOfOrder,
+}
+
+impl Order {
+    pub(crate) const fn out_of_order(&self) -> OutOfOrder {
+        self.misplaced
+    }
+
+    /// Takes one line; hands over what no later line can belong to.
+    pub(crate) fn push(&mut self, line: &LogLine<'_>, play: &mut impl Play) {
+        let second = line.at.seconds();
+        if let Some((ahead, held)) = self.leap.take() {
+            if second + LEAP_SECONDS >= ahead {
+                self.make_room(ahead, play);
+                self.take_leap(ahead, held);
+            } else {
+                self.misplaced.left_out += 1;
+            }
+        }
+        let newest = match self.ring.len() {
+            0 => self.done,
+            n => Some(self.first + n as u64 - 1),
+        };
+        if newest.is_none_or(|newest| second > newest + LEAP_SECONDS) {
+            let mut held = self.spare.pop().unwrap_or_default();
+            held.push(line);
+            self.leap = Some((second, held));
+            return;
+        }
+        let Some(second) = self.make_room(second, play) else {
+            self.misplaced.left_out += 1;
+            return;
+        };
+        let slot = &mut self.ring[(second - self.first) as usize];
+        let before = slot.weight();
+        slot.push(line);
+        self.text += slot.weight() - before;
+        self.lines += 1;
+        while self.lines > LINES || self.text > TEXT_BYTES {
+            self.release(play);
+        }
+    }
+
+    /// Hands over everything: the recordings are at their end.
+    pub(crate) fn flush(&mut self, play: &mut impl Play) {
+        if let Some((ahead, held)) = self.leap.take() {
+            self.make_room(ahead, play);
+            self.take_leap(ahead, held);
+        }
+        while !self.ring.is_empty() {
+            self.release(play);
+        }
+    }
+
+    /// Makes the ring reach to `second`; answers which second the line is to be counted in.
+    fn make_room(&mut self, second: u64, play: &mut impl Play) -> Option<u64> {
+        while !self.ring.is_empty() && second > self.first + WINDOW_SECONDS {
+            self.release(play);
+        }
+        if self.ring.is_empty() {
+            let open = self.done.map_or(second, |done| second.max(done + 1));
+            if open - second > WINDOW_SECONDS {
+                return None;
+            }
+            self.first = open;
+            self.open_back();
+        }
+        let newest = self.first + self.ring.len() as u64 - 1;
+        if second > newest {
+            for _ in newest..second {
+                self.open_back();
+            }
+            return Some(second);
+        }
+        // The earliest second that a line may still be counted in.
+        let open = newest.saturating_sub(WINDOW_SECONDS).max(self.done.map_or(0, |done| done + 1));
+        let counted = second.max(open);
+        if counted - second > WINDOW_SECONDS {
+            return None;
+        }
+        self.misplaced.moved += u64::from(counted != second);
+        while self.first > counted {
+            let empty = self.spare.pop().unwrap_or_default();
+            self.ring.push_front(empty);
+            self.first -= 1;
+        }
+        Some(counted)
+    }
+
+    fn open_back(&mut self) {
+        let empty = self.spare.pop().unwrap_or_default();
+        self.ring.push_back(empty);
+    }
+
+    fn take_leap(&mut self, second: u64, held: Second) {
+        self.lines += held.len();
+        self.text += held.weight();
+        if let Some(slot) = self.ring.get_mut((second.saturating_sub(self.first)) as usize) {
+            let empty = core::mem::replace(slot, held);
+            self.keep(empty);
+        }
+    }
+
+    /// Hands over the earliest second; if it is the only one, it stays open.
+    fn release(&mut self, play: &mut impl Play) {
+        let only = self.ring.len() == 1;
+        let full = self.lines > LINES || self.text > TEXT_BYTES;
+        let Some(mut second) = self.ring.pop_front() else { return };
+        self.lines -= second.len();
+        self.text -= second.weight();
+        if second.fine {
+            second.lines.sort_by_key(|held| held.millis);
+        }
+        let more = only && full;
+        if second.len() > 0 {
+            play.play(self.first, &second, more);
+        }
+        second.clear();
+        if more {
+            self.ring.push_front(second);
+        } else {
+            self.done = Some(self.first);
+            self.first += 1;
+            self.keep(second);
+        }
+    }
+
+    fn keep(&mut self, mut second: Second) {
+        if self.spare.len() < SPARE && second.is_small() {
+            second.clear();
+            self.spare.push(second);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Heard {
+        lines: Vec<(u64, String)>,
+        parts: u32,
+    }
+
+    impl Play for Heard {
+        fn play(&mut self, second: u64, lines: &Second, more: bool) {
+            self.parts += u32::from(more);
+            self.lines.extend(lines.iter().map(|line| (second, line.path.to_owned())));
+        }
+    }
+
+    fn line(second: u64, millis: u64, path: &str) -> LogLine<'_> {
+        let text = b"192.0.2.7 - - [17/May/2015:10:05:03 +0000] \"GET / HTTP/1.1\" 200 5";
+        let mut line = crate::line::parse(text).expect("a line");
+        line.at = portcullis_model::WallTime(second * 1_000 + millis);
+        line.path = path.into();
+        line
+    }
+
+    fn play(seconds: &[u64]) -> (Vec<u64>, OutOfOrder) {
+        let (mut order, mut heard) = (Order::default(), Heard::default());
+        for second in seconds {
+            order.push(&line(*second, 0, "/"), &mut heard);
+        }
+        order.flush(&mut heard);
+        (heard.lines.iter().map(|(second, _)| *second).collect(), order.out_of_order())
+    }
+
+    #[test]
+    fn lines_within_a_minute_are_put_in_order() {
+        let (heard, out) = play(&[1_043, 1_005, 1_059, 1_000, 1_031]);
+        assert_eq!(heard, [1_000, 1_005, 1_031, 1_043, 1_059]);
+        assert_eq!(out, OutOfOrder::default());
+    }
+
+    #[test]
+    fn after_a_silence_lines_are_put_in_order_too() {
+        let (heard, out) = play(&[1_000, 1_001, 4_643, 4_605, 4_650]);
+        assert_eq!(heard, [1_000, 1_001, 4_605, 4_643, 4_650]);
+        assert_eq!(out, OutOfOrder::default());
+    }
+
+    #[test]
+    fn late_lines_are_moved_and_very_late_ones_left_out() {
+        let (heard, out) = play(&[1_000, 1_001, 1_100, 1_030, 900]);
+        assert_eq!(heard, [1_000, 1_001, 1_040, 1_100]);
+        assert_eq!(out, OutOfOrder { moved: 1, left_out: 1 });
+    }
+
+    #[test]
+    fn one_clock_error_ahead_does_not_spoil_the_rest() {
+        let (heard, out) = play(&[1_000, 900_000, 1_001, 1_002]);
+        assert_eq!(heard, [1_000, 1_001, 1_002]);
+        assert_eq!(out, OutOfOrder { moved: 0, left_out: 1 });
+        let (heard, out) = play(&[900_000, 1_000, 1_001, 1_002]);
+        assert_eq!((heard.as_slice(), out.left_out), ([1_000, 1_001, 1_002].as_slice(), 1));
+        let (heard, out) = play(&[1_000, 900_000, 900_001]);
+        assert_eq!((heard.as_slice(), out.left_out), ([1_000, 900_000, 900_001].as_slice(), 0));
+    }
+
+    #[test]
+    fn milliseconds_are_ordered_within_their_second() {
+        let (mut order, mut heard) = (Order::default(), Heard::default());
+        for (millis, path) in [(900, "/c"), (100, "/a"), (100, "/b")] {
+            order.push(&line(50, millis, path), &mut heard);
+        }
+        order.flush(&mut heard);
+        let paths: Vec<_> = heard.lines.iter().map(|(_, path)| path.as_str()).collect();
+        assert_eq!(paths, ["/a", "/b", "/c"]);
+    }
+
+    #[test]
+    fn a_second_of_more_lines_than_are_kept_is_handed_over_in_parts() {
+        let (mut order, mut heard) = (Order::default(), Heard::default());
+        order.push(&line(99, 0, "/"), &mut heard);
+        for _ in 0..LINES * 2 + 5 {
+            order.push(&line(100, 0, "/"), &mut heard);
+        }
+        order.push(&line(101, 0, "/"), &mut heard);
+        order.flush(&mut heard);
+        assert_eq!(heard.lines.len(), LINES * 2 + 7);
+        assert!(heard.parts >= 1);
+        assert!(heard.lines.is_sorted_by_key(|(second, _)| *second));
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_lost_and_time_never_runs_back(seconds in prop::collection::vec(
+            prop_oneof![8 => 10_000..10_100u64, 1 => 0..20_000u64], 1..300,
+        )) {
+            let (heard, out) = play(&seconds);
+            prop_assert_eq!(heard.len() as u64 + out.left_out, seconds.len() as u64);
+            prop_assert!(heard.is_sorted());
+        }
+    }
+}

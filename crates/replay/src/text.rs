@@ -1,0 +1,373 @@
+//! Findings for people.
+
+use std::fmt::Write as _;
+
+use portcullis_incident::{Listed, words};
+use portcullis_model::WallTime;
+
+use crate::affected::Affected;
+use crate::findings::Findings;
+use crate::story::{AttackStory, ProcedureStory, SurgeStory};
+use crate::top::Ranked;
+
+/// Characters in a line.
+const WIDTH: usize = 100;
+/// Characters shown of a line that could not be read.
+const EXCERPT: usize = 80;
+/// Surges, attacks and procedures shown; all that are kept are in the JSON.
+const SHOWN: usize = 20;
+
+/// The beginning of a line, fit to be shown.
+pub(crate) fn excerpt(line: &[u8]) -> String {
+    let begin = &line[..line.len().min(EXCERPT * 4)];
+    let text = words::plain(&String::from_utf8_lossy(begin));
+    match text.char_indices().nth(EXCERPT) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+/// Text being written, heading by heading.
+#[derive(Default)]
+pub(crate) struct Page(String);
+
+impl Page {
+    pub(crate) fn heading(&mut self, text: &str) {
+        if !self.0.is_empty() {
+            self.0.push('\n');
+        }
+        self.0.push_str(text);
+        self.0.push('\n');
+    }
+
+    /// A paragraph, `indent` steps in.
+    pub(crate) fn line(&mut self, indent: usize, text: &str) {
+        let margin = "  ".repeat(indent);
+        self.0.push_str(&words::wrap(&margin, &margin, WIDTH, &words::plain(text)));
+    }
+
+    /// An item of a list, `indent` steps in.
+    pub(crate) fn item(&mut self, indent: usize, text: &str) {
+        let margin = "  ".repeat(indent);
+        let (first, rest) = (format!("{margin}- "), format!("{margin}  "));
+        self.0.push_str(&words::wrap(&first, &rest, WIDTH, &words::plain(text)));
+    }
+
+    /// Text in columns, cut at the width of the page.
+    fn row(&mut self, text: &str) {
+        let text = words::plain(text);
+        let cut = match text.char_indices().nth(WIDTH - 1) {
+            Some((end, _)) if text.chars().count() > WIDTH => format!("{}…", &text[..end]),
+            _ => text,
+        };
+        self.0.push_str(cut.trim_end());
+        self.0.push('\n');
+    }
+
+    /// How many of a list are not shown.
+    pub(crate) fn more<T>(&mut self, listed: &Listed<T>, noun: &str) {
+        let more = listed.count().saturating_sub(SHOWN as u64);
+        if more > 0 {
+            self.line(1, &format!("and {} more", words::counted(more, noun)));
+        }
+    }
+
+    pub(crate) fn finish(self) -> String {
+        self.0
+    }
+}
+
+pub(crate) fn findings(found: &Findings) -> String {
+    let mut page = Page::default();
+    head(&mut page, found);
+    if found.window.is_none() {
+        page.line(1, "There was no line of an access log in it.");
+        return page.finish();
+    }
+    said(&mut page, found);
+    done(&mut page, found);
+    hit(&mut page, &found.affected, found.requests);
+    page.heading("What a recording cannot show");
+    for caveat in &found.caveats {
+        page.item(1, caveat);
+    }
+    page.finish()
+}
+
+fn head(page: &mut Page, found: &Findings) {
+    let names: Vec<&str> = found.files.iter().map(|file| file.name.as_str()).collect();
+    page.heading(&match names.as_slice() {
+        [] => "Replay".to_owned(),
+        [one] => format!("Replay of {}", words::plain(one)),
+        [first, ..] => {
+            format!("Replay of {} recordings, from {} on", names.len(), words::plain(first))
+        }
+    });
+    if let Some(window) = found.window {
+        let lasted = words::span(window.millis() + 1_000);
+        page.line(1, &format!("{} ({lasted})", words::period(window.from, window.to)));
+    }
+    let lines = &found.lines;
+    let mut text = words::counted(lines.read, "line");
+    match (lines.unparsed, lines.parsed) {
+        (0, 0) => {}
+        (0, _) => text.push_str(", all of them read"),
+        (unparsed, _) => {
+            let _ = write!(text, ", {} of them not read", of_all(unparsed, lines.read));
+        }
+    }
+    page.line(1, &text);
+    let left_out = lines.out_of_order.left_out;
+    if left_out * 100 > lines.read {
+        page.line(
+            1,
+            &format!(
+                "{} of them left out because they lie before lines that came earlier: give \
+                 recordings in the order of their time, and one server at a time",
+                of_all(left_out, lines.read)
+            ),
+        );
+    }
+    for shown in &lines.shown {
+        page.item(1, &format!("{}, line {}: {}", shown.file, shown.line, shown.says));
+    }
+    for file in &found.files {
+        if let Some(why) = &file.broke_off {
+            let lines = words::counted(file.lines, "line");
+            page.item(1, &format!("{} broke off after {lines}: {why}", file.name));
+        }
+    }
+    if found.requests == 0 {
+        return;
+    }
+    let mut text = words::counted(found.requests, "request");
+    let busiest = found.busiest_second;
+    let _ = write!(
+        text,
+        " from about {}; the busiest second, {}, had {}",
+        words::counted(found.sources, "source"),
+        words::moment(busiest.at),
+        words::count(busiest.requests)
+    );
+    page.line(1, &text);
+    if found.malformed + found.silent > 0 {
+        page.line(
+            1,
+            &format!(
+                "and {} about bytes that were no request, {} about connections without a word",
+                words::counted(found.malformed, "line"),
+                words::count(found.silent)
+            ),
+        );
+    }
+}
+
+fn said(page: &mut Page, found: &Findings) {
+    page.heading("What the watch would have said");
+    if found.surges.count() + found.attacks.count() == 0 {
+        page.line(1, "Nothing: no surge and no attack.");
+    }
+    // What turned out to be an attack is told there.
+    let surges = found.surges.iter().filter(|surge| surge.turned_into_wave.is_none());
+    for surge in surges.take(SHOWN) {
+        said_of_surge(page, surge);
+    }
+    page.more(&found.surges, "surge");
+    for attack in found.attacks.iter().take(SHOWN) {
+        said_of_attack(page, attack);
+    }
+    page.more(&found.attacks, "wave");
+    for strain in found.strains.iter().take(SHOWN) {
+        let period = lasting(strain.from, strain.to);
+        page.line(1, &format!("Origin in trouble on {}: {period}", strain.platform));
+        page.line(2, &words::full_stop(&strain.says));
+    }
+    page.more(&found.strains, "time of trouble");
+}
+
+fn said_of_surge(page: &mut Page, surge: &SurgeStory) {
+    page.line(
+        1,
+        &format!(
+            "Surge on {} ({}): {}",
+            surge.platform,
+            words::list(&surge.activities),
+            lasting(surge.from, surge.to)
+        ),
+    );
+    page.line(
+        2,
+        &format!(
+            "{} requests a second where the baseline expects {}; the busiest second had {}",
+            words::count(surge.per_second),
+            words::thousandths(surge.baseline_milli),
+            words::count(surge.peak_per_second)
+        ),
+    );
+}
+
+fn said_of_attack(page: &mut Page, attack: &AttackStory) {
+    let on = match attack.activities.as_slice() {
+        [] => attack.platform.clone(),
+        activities => format!("{} ({})", attack.platform, words::list(activities)),
+    };
+    let period = lasting(attack.onset, attack.to);
+    page.line(1, &format!("Attack on {on}, wave {}: {period}", attack.wave));
+    let detected = attack.detected.millis().saturating_sub(attack.onset.millis());
+    page.line(
+        2,
+        &format!(
+            "detected {} after it began; the busiest second had {}, where the baseline expects {}",
+            words::span(detected),
+            words::counted(attack.peak_per_second, "request"),
+            words::thousandths(attack.baseline_milli)
+        ),
+    );
+    for evidence in &attack.evidence {
+        page.item(2, &evidence.says);
+    }
+    page.line(
+        2,
+        &match attack.mitigated_after_ms {
+            Some(ms) => format!(
+                "what reached the origin would have been back within its baseline after {}",
+                words::span(ms)
+            ),
+            None => "what reached the origin would not have come back within its baseline".into(),
+        },
+    );
+}
+
+fn done(page: &mut Page, found: &Findings) {
+    page.heading("What the gate would have done");
+    if found.procedures.count() == 0 {
+        page.line(1, "Nothing: no procedure would have been engaged.");
+    }
+    for procedure in found.procedures.iter().take(SHOWN) {
+        done_by_procedure(page, procedure);
+    }
+    page.more(&found.procedures, "procedure");
+}
+
+fn done_by_procedure(page: &mut Page, procedure: &ProcedureStory) {
+    let facts = &procedure.facts;
+    let scope = facts.activity.as_deref().unwrap_or("all activities");
+    page.line(
+        1,
+        &format!(
+            "{}. {} on {} ({scope}): {}",
+            facts.id.0,
+            words::sentence(&facts.measure.replace('-', " ")),
+            facts.platform,
+            lasting(procedure.engaged, procedure.released)
+        ),
+    );
+    page.line(2, &words::full_stop(&facts.says));
+    page.line(2, &words::full_stop(&format!("Because {}", facts.reason)));
+    let (Some(effect), Some(cost)) = (procedure.effect, procedure.cost) else { return };
+    let mut text = format!("Stopped {}", words::counted(effect.stopped, "request"));
+    if cost.delayed > 0 {
+        let _ = write!(text, ", delayed {}", words::count(cost.delayed));
+    }
+    if cost.collateral_per_million > 0 {
+        let _ = write!(
+            text,
+            "; at most {} in a million ordinary requests look like this",
+            words::count(cost.collateral_per_million.into())
+        );
+    }
+    page.line(2, &words::full_stop(&text));
+}
+
+fn hit(page: &mut Page, affected: &Affected, requests: u64) {
+    page.heading("Whom it would have hit");
+    let refused = affected.refused_by_procedures();
+    if affected.hit() == 0 {
+        let all = words::counted(requests, "request");
+        page.line(
+            1,
+            &format!(
+                "Nobody: none of {all} would have been delayed or refused by limits or procedures."
+            ),
+        );
+        return;
+    }
+    page.line(
+        1,
+        &format!(
+            "Of {}, {} would have gone to the origin at once, {} after a challenge, and {} would \
+             have been refused.",
+            words::counted(requests, "request"),
+            of_all(affected.forwarded, requests),
+            of_all(affected.delayed, requests),
+            of_all(refused, requests)
+        ),
+    );
+    let reasons: Vec<String> = affected
+        .refused
+        .iter()
+        .map(|(reason, n)| format!("{} {}", words::count(*n), reason.replace('-', " ")))
+        .collect();
+    if !reasons.is_empty() {
+        page.line(1, &format!("Refused by reason: {}.", words::list(&reasons)));
+    }
+    page.line(
+        1,
+        &format!(
+            "Visitors (a source with its user agent): about {} refused at least once, from about \
+             {}; about {} delayed.",
+            words::count(affected.visitors_refused),
+            words::counted(affected.sources_refused, "source"),
+            words::count(affected.visitors_delayed)
+        ),
+    );
+    page.line(
+        1,
+        &format!(
+            "Visitors who had been served in calm time before sent {} of the requests that were \
+             delayed or refused.",
+            of_all(affected.from_known_visitors, affected.hit())
+        ),
+    );
+    page.line(1, "Most affected activities:");
+    for activity in &affected.activities {
+        page.row(&format!(
+            "  {:>12}  {} on {}, of {}",
+            words::count(activity.delayed + activity.refused),
+            activity.name,
+            activity.platform,
+            words::count(activity.offered)
+        ));
+    }
+    ranking(page, "Most affected user agents:", &affected.user_agents);
+    ranking(page, "Most affected paths:", &affected.paths);
+}
+
+fn ranking(page: &mut Page, heading: &str, ranked: &[Ranked]) {
+    if ranked.is_empty() {
+        return;
+    }
+    page.line(1, heading);
+    for one in ranked {
+        let about = if one.doubtful > 0 { "≤ " } else { "" };
+        let count = format!("{about}{}", words::count(one.requests));
+        page.row(&format!("  {count:>12}  {}", one.text));
+    }
+}
+
+/// `1,200 (12.5%)`, or `none`.
+fn of_all(n: u64, all: u64) -> String {
+    match n * 10_000 / all.max(1) {
+        _ if n == 0 => "none".to_owned(),
+        0 => words::count(n),
+        basis_points => format!("{} ({})", words::count(n), words::share(basis_points)),
+    }
+}
+
+/// From a moment to another, or to the end of the recording.
+pub(crate) fn lasting(from: WallTime, to: Option<WallTime>) -> String {
+    match to {
+        Some(to) => words::period(from, to),
+        None => format!("{}, to the end of the recording", words::moment(from)),
+    }
+}

@@ -1,0 +1,205 @@
+//! Quiet logs are quiet, floods are found, crowds are let in.
+
+use std::io::Write as _;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use portcullis_model::EvidenceKind;
+use portcullis_replay::{Findings, LINE_BYTES};
+
+use crate::writer::{Writer, config, replayed, replayed_with};
+
+fn told(found: &Findings) -> String {
+    found.text()
+}
+
+#[test]
+fn an_ordinary_log_is_quiet() {
+    for seed in 1..4 {
+        let mut writer = Writer::new(seed);
+        writer.calm(1_800);
+        let found = replayed(&writer.log);
+        assert_eq!(found.surges.count() + found.attacks.count(), 0, "{}", told(&found));
+        assert_eq!(found.procedures.count() + found.affected.hit(), 0, "{}", told(&found));
+        assert_eq!(found.affected.forwarded, found.requests);
+        assert!(found.text().contains("Nobody"), "{}", told(&found));
+    }
+}
+
+#[test]
+fn a_scripted_flood_is_found_and_refused_and_people_are_not() {
+    for seed in 1..4 {
+        let mut writer = Writer::new(seed);
+        writer.calm(600);
+        let began = writer.second;
+        writer.phase(60, |writer| (0..200).for_each(|_| writer.flood()));
+        writer.calm(300);
+        let found = replayed(&writer.log);
+        assert_eq!(found.attacks.count(), 1, "{}", told(&found));
+        let attack = &found.attacks.items[0];
+        assert_eq!(attack.activities, ["search"], "{}", told(&found));
+        assert!(attack.onset.seconds().abs_diff(began) <= 1, "{}", told(&found));
+        assert!(attack.detected.seconds() - began <= 2, "{}", told(&found));
+        assert!(attack.to.is_some() && attack.full_speed.is_some(), "{}", told(&found));
+        assert!(attack.peak_per_second >= 200);
+        let strong = [EvidenceKind::InhumanPace, EvidenceKind::RepeatedRequests];
+        assert!(attack.evidence.iter().any(|e| strong.contains(&e.kind)), "{}", told(&found));
+        let signature = found.procedures.iter().find(|p| p.facts.measure == "refuse-signature");
+        let says = &signature.unwrap_or_else(|| panic!("{}", told(&found))).facts.says;
+        assert!(says.contains("fetcher/1.0"), "{says}");
+        // Forty machines sent 12,000 requests; the first seconds got through.
+        let affected = &found.affected;
+        assert!(affected.refused_by_procedures() > 11_000, "{}", told(&found));
+        assert!((39..=44).contains(&affected.sources_refused), "{}", told(&found));
+        assert_eq!(affected.user_agents[0].text, "fetcher/1.0");
+        assert_eq!(affected.paths[0].text, "/search");
+        assert_eq!(affected.activities[0].name, "search");
+        assert!(affected.activities[0].refused * 100 >= affected.refused_by_procedures() * 99);
+    }
+}
+
+#[test]
+fn a_flash_crowd_is_a_surge_and_nobody_is_refused() {
+    for seed in 1..4 {
+        let mut writer = Writer::new(seed);
+        writer.calm(600);
+        let mut arrived = 0;
+        writer.phase(120, |writer| {
+            arrived = (arrived + 4).min(50);
+            (0..arrived).for_each(|_| writer.page_view(11));
+        });
+        writer.calm(300);
+        let found = replayed(&writer.log);
+        assert_eq!(found.attacks.count(), 0, "{}", told(&found));
+        assert!(found.surges.count() >= 1, "{}", told(&found));
+        let surge = &found.surges.items[0];
+        assert_eq!(surge.activities, ["everything else"]);
+        assert!(surge.peak_per_second >= 200 && surge.to.is_some(), "{}", told(&found));
+        assert_eq!(found.affected.hit(), 0, "{}", told(&found));
+    }
+}
+
+#[test]
+fn what_the_recorded_server_could_not_serve_is_told_as_trouble() {
+    let mut writer = Writer::new(1);
+    writer.calm(400);
+    writer.phase(30, |writer| {
+        for n in 0..20 {
+            writer.request(&format!("10.7.0.{n}"), "/", 503, "-", "Mozilla/5.0 (browser 1)");
+        }
+    });
+    writer.calm(60);
+    let found = replayed(&writer.log);
+    assert_eq!(found.strains.count(), 1, "{}", told(&found));
+    assert!(found.strains.items[0].to.is_some());
+    assert!(found.text().contains("Origin in trouble on site"), "{}", told(&found));
+}
+
+#[test]
+fn compressed_or_not_and_in_whatever_pieces_the_findings_are_the_same() {
+    let mut writer = Writer::new(2);
+    writer.calm(400);
+    writer.phase(20, |writer| (0..100).for_each(|_| writer.flood()));
+    let plain = replayed(&writer.log);
+    assert_eq!(plain, replayed(&writer.log), "the same again");
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(writer.log.as_bytes()).expect("compresses");
+    let mut zipped = replayed_with(config(), encoder.finish().expect("compresses"));
+    assert!(zipped.files[0].compressed);
+    zipped.files[0].compressed = false;
+    assert_eq!(zipped, plain);
+}
+
+#[test]
+fn lines_in_any_order_within_the_minute_give_the_same_findings() {
+    let mut writer = Writer::new(3);
+    writer.calm(400);
+    let plain = replayed(&writer.log);
+    // Every block of twenty seconds is written backwards, as if all its requests ended late.
+    let second = |line: &&str| line.find('[').map(|at| line[at..at + 22].to_owned());
+    let lines: Vec<&str> = writer.log.lines().collect();
+    let mut blocks: Vec<Vec<&str>> = Vec::new();
+    for line in lines.chunk_by(|a, b| second(a) == second(b)) {
+        blocks.push(line.to_vec());
+    }
+    let backwards: Vec<String> = blocks
+        .chunks(20)
+        .flat_map(|chunk| chunk.iter().rev().flatten())
+        .map(|l| format!("{l}\n"))
+        .collect();
+    assert_eq!(replayed(&backwards.concat()), plain);
+}
+
+#[test]
+fn unreadable_lines_are_counted_and_the_first_few_shown() {
+    let mut writer = Writer::new(4);
+    writer.calm(30);
+    let lines = writer.log.lines().count() as u64;
+    let mut bytes = b"#Software: something else\n\n\x00\xff\xfe\n".to_vec();
+    bytes.extend_from_slice(writer.log.as_bytes());
+    bytes.extend(vec![b'x'; LINE_BYTES + 10]);
+    bytes.extend(b"\n10.0.0.1 - - [yesterday] \"GET / HTTP/1.1\" 200 5\n");
+    let found = replayed_with(config(), bytes);
+    assert_eq!((found.lines.read, found.lines.parsed), (lines + 5, lines));
+    assert_eq!((found.lines.unparsed, found.lines.empty), (4, 1));
+    let shown: Vec<_> = found.lines.shown.iter().map(|s| (s.line, s.says.as_str())).collect();
+    assert_eq!(shown[0].0, 1);
+    assert!(shown[0].1.contains("found `#Software: something else`"), "{shown:?}");
+    assert!(shown[2].1.contains("65536 bytes"), "{shown:?}");
+    assert!(shown[3].1.contains("found ` - - [yesterday]"), "{shown:?}");
+}
+
+#[test]
+fn a_recording_of_nothing_says_so() {
+    let found = replayed("nothing\nof the kind\n");
+    assert_eq!(found.requests, 0);
+    assert!(found.text().contains("There was no line of an access log in it."));
+    assert!(found.svg().starts_with("<svg"));
+    assert!(found.json().contains("\"window\": null"));
+}
+
+#[test]
+fn hosts_choose_their_platform_and_unknown_hosts_are_refused() {
+    let mut config = config();
+    config.platforms[0].hosts = vec!["campaign.example".into()];
+    let mut other = config.platforms[0].clone();
+    (other.name, other.hosts) = ("shop".into(), vec!["shop.example".into()]);
+    config.platforms.push(other);
+    let line = r#"192.0.2.7 - - [23/Nov/2026:09:00:00 +0000] "GET / HTTP/1.1" 200 5 "-" "-""#;
+    let log = format!(
+        "{line}\nshop.example:443 {line}\nCAMPAIGN.example {line}\nelsewhere.example {line}\n"
+    );
+    let found = replayed_with(config, log.into_bytes());
+    assert_eq!(found.affected.forwarded, 3);
+    assert_eq!(found.affected.refused["unknown-host"], 1);
+    assert!(
+        found.caveats.iter().any(|c| c.starts_with("1 of 4 requests name no host")),
+        "{:?}",
+        found.caveats
+    );
+}
+
+#[test]
+fn bytes_that_are_no_request_are_refused_by_the_gate_itself() {
+    let at = "192.0.2.7 - - [23/Nov/2026:09:00:00 +0000]";
+    let log = format!(
+        "{at} \"\\x16\\x03\\x01\\x02\\x00\" 400 150 \"-\" \"-\"\n{at} \"\" 400 0 \"-\" \"-\"\n\
+         {at} \"-\" 408 - \"-\" \"-\"\n{at} \"GET / HTTP/1.1\" 200 5 \"-\" \"-\"\n"
+    );
+    let found = replayed(&log);
+    assert_eq!((found.requests, found.malformed, found.silent), (1, 1, 2));
+    assert_eq!(found.affected.refused["malformed"], 1);
+    assert_eq!(found.affected.hit(), 0);
+}
+
+#[test]
+fn what_people_read_stays_within_a_hundred_columns() {
+    let mut writer = Writer::new(5);
+    writer.calm(600);
+    writer.phase(60, |writer| (0..200).for_each(|_| writer.flood()));
+    writer.calm(200);
+    let text = replayed(&writer.log).text();
+    for line in text.lines() {
+        assert!(line.chars().count() <= 100, "{line}");
+    }
+}

@@ -1,0 +1,623 @@
+//! The nine questions of the NCSC ("Get help with a significant cyber incident", 2016), answered
+//! from an incident.
+
+use portcullis_incident::{
+    Incident, ProcedureStory, Stamp, Wave, grade, hypotheses, timeline, words,
+};
+use portcullis_model::Tier;
+
+use crate::picture::pictures;
+use crate::report::{Block, ClaimLine, Desk, Made, Report, Row, Section, Table};
+
+/// The questions, in the NCSC's order.
+const QUESTIONS: [&str; 9] = [
+    "Who are you?",
+    "What organisation are you from?",
+    "What is your role?",
+    "What are your contact details?",
+    "What is your understanding of the incident, including the impact to services and users?",
+    "What investigations and mitigations have you, or a third party, performed or planned?",
+    "What is the output of any technical analysis?",
+    "Who else has been informed?",
+    "What are your planned next steps?",
+];
+
+/// Moments that are listed. A longer story is told by the timeline of the incident itself.
+const MOMENTS: usize = 400;
+/// Procedures that are listed.
+const PROCEDURES: usize = 60;
+
+/// Answers the nine questions as far as the ledger can, and marks the rest.
+pub fn nine_questions(
+    incident: &Incident,
+    claims: &[ClaimLine],
+    desk: &Desk,
+    made: &Made,
+) -> Report {
+    let answers = [
+        vec![known(desk.name.as_ref(), "your name")],
+        organisation(incident, desk),
+        vec![known(desk.role.as_ref(), "your role")],
+        contact(desk),
+        understanding(incident, desk),
+        mitigations(incident, desk),
+        analysis(incident),
+        informed(incident, desk),
+        next_steps(incident, desk),
+    ];
+    let sections = QUESTIONS.into_iter().zip(answers).zip(1..);
+    let mut moments = timeline(incident);
+    let more_moments = moments.len().saturating_sub(MOMENTS) as u64;
+    moments.truncate(MOMENTS);
+    Report {
+        format: Report::FORMAT,
+        rehearsal: incident.rehearsal,
+        incident: incident.id.clone(),
+        made_at: made.at,
+        version: made.version.clone(),
+        sections: sections
+            .map(|((question, blocks), number)| Section { number, question, blocks })
+            .collect(),
+        categorisation: categorisation(incident),
+        timeline: moments,
+        more_moments,
+        figures: crate::figures(incident),
+        coverage: coverage(incident),
+        claims: claims.to_vec(),
+        pictures: pictures(incident),
+    }
+}
+
+fn known(value: Option<&String>, otherwise: &str) -> Block {
+    match value {
+        Some(value) => Block::Paragraph(words::plain(value)),
+        None => Block::Blank(otherwise.to_owned()),
+    }
+}
+
+fn organisation(incident: &Incident, desk: &Desk) -> Vec<Block> {
+    let mut blocks = vec![
+        known(desk.organisation.as_ref(), "your organisation's name"),
+        known(
+            desk.sector.as_ref(),
+            "what it does, its size and where it is, for example: a political party, 40 staff, \
+             United Kingdom",
+        ),
+    ];
+    let platforms: Vec<String> = incident
+        .protected
+        .iter()
+        .map(|p| {
+            let activities: Vec<String> = p
+                .activities
+                .iter()
+                .map(|(name, tier)| format!("{name} ({})", tier.word()))
+                .collect();
+            words::plain(&format!(
+                "{}: {}; activities: {}",
+                p.name,
+                words::list(&p.hosts),
+                words::list(&activities)
+            ))
+        })
+        .collect();
+    if !platforms.is_empty() {
+        blocks.push(Block::Paragraph("Platforms behind this gate:".to_owned()));
+        blocks.push(Block::Items(platforms));
+    }
+    blocks
+}
+
+fn contact(desk: &Desk) -> Vec<Block> {
+    let line = |what: &str, value: &Option<String>| {
+        value.as_ref().map(|value| format!("{what}: {}", words::plain(value)))
+    };
+    let known: Vec<String> = [
+        line("Telephone", &desk.phone),
+        line("E-mail", &desk.email),
+        line("Organisation's e-mail, which may be compromised", &desk.organisation_email),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let mut blocks = Vec::new();
+    if !known.is_empty() {
+        blocks.push(Block::Items(known));
+    }
+    let missing = [
+        (&desk.phone, "a telephone number that is answered at any hour"),
+        (&desk.email, "an e-mail address on a system that the incident cannot have touched"),
+        (&desk.organisation_email, "your organisation's e-mail address"),
+    ];
+    for (value, blank) in missing {
+        if value.is_none() {
+            blocks.push(Block::Blank(blank.to_owned()));
+        }
+    }
+    blocks
+}
+
+fn understanding(incident: &Incident, desk: &Desk) -> Vec<Block> {
+    let attack = incident.attack();
+    let weighing = hypotheses::weigh(incident);
+    let carried = weighing.carries_attack(hypotheses::strong(incident));
+    let what = if carried {
+        "a denial-of-service attack"
+    } else {
+        "a traffic surge of undetermined cause"
+    };
+    let waves: Vec<String> = incident
+        .waves
+        .iter()
+        .take(12)
+        .map(|w| format!("{}, {}", w.name(), lasted(incident, w)))
+        .collect();
+    let mut blocks = vec![
+        Block::Paragraph(format!(
+            "{}What was seen: {what} on {}, in {}{}. Status: {}.",
+            if incident.rehearsal { "THIS IS A REHEARSAL. " } else { "" },
+            words::plain(&words::list(&incident.attacked())),
+            words::counted(incident.waves.len() as u64 + incident.more_waves, "wave"),
+            if incident.ongoing() { ", still going on" } else { "" },
+            status(incident),
+        )),
+        Block::Items(waves),
+    ];
+    let mut impact = Vec::new();
+    for platform in &incident.platforms {
+        if let Some(share) = platform.attack.served_share() {
+            impact.push(format!(
+                "{}: of the requests that were sent on to the origin during the waves, {} were \
+                 answered",
+                platform.name,
+                words::share(share)
+            ));
+        }
+        let activities = platform.attack.activities.get(&platform.name);
+        for (activity, totals) in activities.into_iter().flatten() {
+            let essential = tier(incident, &platform.name, activity) == Some(Tier::Essential);
+            if let Some(share) = totals.served_share().filter(|_| essential) {
+                impact.push(format!(
+                    "{activity} on {} (essential): {} of those sent on were answered",
+                    platform.name,
+                    words::share(share)
+                ));
+            }
+        }
+    }
+    if let (Some(before), Some(during)) = (incident.before().p95.typical(), attack.p95.typical()) {
+        impact.push(format!(
+            "95 of 100 answers began within {} during the waves, and within {} before",
+            words::span(during),
+            words::span(before)
+        ));
+    }
+    let engaged = incident.engaged();
+    let shed = engaged.reason(portcullis_model::Reason::Shed);
+    if shed > 0 {
+        impact.push(format!(
+            "{} of less important activities were not served",
+            words::counted(shed, "request")
+        ));
+    }
+    if engaged.challenges_given() > 0 {
+        impact.push(format!(
+            "{} were given to people and attack alike; {} were passed",
+            words::counted(engaged.challenges_given(), "challenge"),
+            words::count(engaged.challenges_answered())
+        ));
+    }
+    blocks.push(Block::Paragraph("Measured impact on services and users:".to_owned()));
+    blocks.push(Block::Items(impact));
+    blocks.push(known(
+        desk.impact.as_ref(),
+        "the impact in your own words: what people could not do that day, and for how long",
+    ));
+    blocks.push(Block::Paragraph(
+        "Not watched by this gate: whether content was altered, and whether data was seen or \
+         taken."
+            .to_owned(),
+    ));
+    blocks.push(Block::Blank(
+        "what you know about alteration of content and about personal data, and who assessed it \
+         when (a loss of availability can itself be a personal data breach)"
+            .to_owned(),
+    ));
+    blocks
+}
+
+fn tier(incident: &Incident, platform: &str, activity: &str) -> Option<Tier> {
+    let facts = incident.protected.iter().find(|p| p.name == platform)?;
+    let found = facts.activities.iter().find(|(name, _)| name == activity);
+    found.map(|(_, tier)| *tier)
+}
+
+fn lasted(incident: &Incident, wave: &Wave) -> String {
+    if wave.ongoing() {
+        return format!("since {}", words::moment(wave.onset));
+    }
+    let until = wave.until(incident.as_of.at);
+    let seen = if wave.interrupted.is_some() { " (its end was not seen)" } else { "" };
+    format!("{}{seen}", words::period(wave.onset, until))
+}
+
+fn status(incident: &Incident) -> String {
+    if incident.ongoing() {
+        return "the attack goes on".to_owned();
+    }
+    let back = incident.platforms.iter().all(|p| incident.back_at_full_speed(&p.name).is_some());
+    if back {
+        "over; full speed is on record for every platform that was attacked".to_owned()
+    } else {
+        "over; full speed is not yet on record".to_owned()
+    }
+}
+
+fn mitigations(incident: &Incident, desk: &Desk) -> Vec<Block> {
+    let mut times = Vec::new();
+    for wave in incident.waves.iter().take(24) {
+        let mitigated = match wave.mitigated() {
+            Some(m) => format!("mitigated after {}", words::span(m.after_ms)),
+            None => "no mitigation on record".to_owned(),
+        };
+        let held = match (wave.mitigated(), wave.held()) {
+            (Some(_), true) if wave.mitigations.count() == 1 => ", which held",
+            (Some(_), true) => ", broken through again, and mitigated for good",
+            (Some(_), false) => ", which did not hold",
+            (None, _) => "",
+        };
+        times.push(format!(
+            "{}: detected {} after its onset, {mitigated}{held}",
+            words::sentence(&wave.name()),
+            words::span(wave.detect_ms())
+        ));
+    }
+    let procedures = incident.procedures.iter().take(PROCEDURES);
+    let rows: Vec<Row> = procedures.map(procedure_row).collect();
+    let mut blocks = vec![
+        Block::Paragraph(
+            "The gate (Portcullis, in front of the platforms) acted by itself:".to_owned(),
+        ),
+        Block::Items(times),
+    ];
+    if !rows.is_empty() {
+        blocks.push(Block::Table(Table {
+            caption: "Procedures: what was engaged, what it achieved, and what it cost".to_owned(),
+            head: [
+                "No.",
+                "What and where",
+                "Engaged (UTC)",
+                "Released (UTC)",
+                "Stopped",
+                "Cost to visitors",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
+            rows,
+        }));
+    }
+    let more = incident.procedures.count().saturating_sub(PROCEDURES as u64);
+    if more > 0 {
+        blocks.push(Block::Paragraph(format!(
+            "{} more are in the ledger.",
+            words::counted(more, "procedure")
+        )));
+    }
+    blocks.push(if desk.actions.is_empty() {
+        Block::Blank(
+            "what people did or had done: calls to the hosting or network provider, changes made \
+             by hand, and when"
+                .to_owned(),
+        )
+    } else {
+        Block::Items(desk.actions.iter().map(|a| words::plain(a)).collect())
+    });
+    blocks
+}
+
+fn procedure_row(procedure: &ProcedureStory) -> Row {
+    let stamp = |s: Stamp| format!("{} {}", words::day(s.at), s.at.clock());
+    let (released, stopped, cost) = match (&procedure.released, procedure.interrupted) {
+        (Some(end), _) => {
+            let mut costs = Vec::new();
+            if end.cost.delayed > 0 {
+                costs.push(format!("{} delayed", words::count(end.cost.delayed)));
+            }
+            if end.cost.refused_with_token > 0 {
+                costs.push(format!(
+                    "{} refused with a token",
+                    words::count(end.cost.refused_with_token)
+                ));
+            }
+            if let Some(n) = procedure.facts.collateral_per_million {
+                costs.push(format!(
+                    "at most {} in a million ordinary requests",
+                    words::count(u64::from(n))
+                ));
+            }
+            let cost = if costs.is_empty() { "none measured".to_owned() } else { costs.join("; ") };
+            (stamp(end.stamp), words::count(end.effect.stopped), cost)
+        }
+        (None, Some(cut)) => (
+            format!("{} (the gate stopped)", stamp(cut)),
+            "not measured".to_owned(),
+            "not measured".to_owned(),
+        ),
+        (None, None) => (
+            "still engaged".to_owned(),
+            "not yet measured".to_owned(),
+            "not yet measured".to_owned(),
+        ),
+    };
+    Row(vec![
+        procedure.facts.id.0.to_string(),
+        words::plain(&format!("{}: {}", procedure.scope(), procedure.facts.says)),
+        stamp(procedure.engaged),
+        released,
+        stopped,
+        cost,
+    ])
+}
+
+fn analysis(incident: &Incident) -> Vec<Block> {
+    let scale = grade::scale(incident);
+    let found = grade::sophistication(incident);
+    let weighing = hypotheses::weigh(incident);
+    let evidence: Vec<String> = incident
+        .waves
+        .iter()
+        .flat_map(|wave| {
+            wave.evidence.iter().map(move |seen| {
+                words::plain(&format!(
+                    "{}, {}: {} ({})",
+                    wave.name(),
+                    seen.first.at.clock(),
+                    seen.evidence.says.trim_end_matches('.'),
+                    seen.leaves
+                ))
+            })
+        })
+        .take(60)
+        .collect();
+    let sources = incident
+        .waves
+        .iter()
+        .filter_map(|wave| {
+            let figures = &wave.ended.as_ref()?.figures;
+            let count = match figures.peak_sources {
+                portcullis_model::SourceCount::UnderTen => "fewer than 10".to_owned(),
+                portcullis_model::SourceCount::About(n) => format!("about {}", words::count(n)),
+            };
+            Some(format!(
+                "{}: {count} distinct sources in its busiest quarter of a second (people among \
+                 them)",
+                words::sentence(&wave.name())
+            ))
+        })
+        .collect::<Vec<_>>();
+    let mut blocks = vec![Block::Paragraph("Recorded evidence of hostility:".to_owned())];
+    blocks.push(if evidence.is_empty() {
+        Block::Paragraph("None.".to_owned())
+    } else {
+        Block::Items(evidence)
+    });
+    blocks.push(Block::Paragraph(format!("Scale. {}", scale.says())));
+    blocks.push(Block::Items(scale.lines().into_iter().chain(scale.caveats).collect()));
+    if !sources.is_empty() {
+        blocks.push(Block::Items(sources));
+    }
+    blocks.push(Block::Paragraph(format!("Sophistication. {} {}", found.says(), found.context)));
+    blocks.push(Block::Table(Table {
+        caption: "Rubric of sophistication (Portcullis' own; no accepted standard exists)"
+            .to_owned(),
+        head: ["Feature", "Finding", "What was measured"].map(str::to_owned).to_vec(),
+        rows: found
+            .features
+            .iter()
+            .map(|f| {
+                let raw: Vec<String> = f
+                    .figures
+                    .iter()
+                    .map(|figure| format!("{}: {} ({})", figure.name, figure.text(), figure.leaves))
+                    .collect();
+                let raw =
+                    if raw.is_empty() { String::new() } else { format!(" [{}]", raw.join("; ")) };
+                Row(vec![
+                    format!("({}) {}", f.letter, f.name),
+                    f.observed.word().to_owned(),
+                    format!("{}{raw}", f.says),
+                ])
+            })
+            .collect(),
+    }));
+    blocks.push(Block::Paragraph(format!(
+        "What else could explain it, judged by what speaks against it: {}.",
+        hypotheses::Cause::ALL.map(|cause| format!("{cause:?} {}", cause.name())).join("; ")
+    )));
+    let crowds = crowds(incident);
+    if !crowds.is_empty() {
+        blocks.push(Block::Items(crowds));
+    }
+    blocks.push(Block::Table(Table {
+        caption: "Competing hypotheses: what each observation does to them".to_owned(),
+        head: core::iter::once("Observation".to_owned())
+            .chain(hypotheses::Cause::ALL.map(|cause| format!("{cause:?}")))
+            .collect(),
+        rows: weighing
+            .observations
+            .iter()
+            .map(|o| {
+                let says = format!("{} ({})", o.says, o.leaves);
+                let fits = o.fits.iter().map(|fit| fit.word().to_owned());
+                Row(core::iter::once(says).chain(fits).collect())
+            })
+            .chain([Row(core::iter::once("Observations against".to_owned())
+                .chain(weighing.hypotheses.iter().map(|h| h.against.to_string()))
+                .collect())])
+            .collect(),
+    }));
+    blocks.push(Block::Paragraph(weighing.conclusion));
+    blocks
+}
+
+/// Surges near the waves that no attack came of: what a flash crowd looks like on this site.
+fn crowds(incident: &Incident) -> Vec<String> {
+    let crowds = incident.surges.iter().filter(|surge| surge.overtaken.is_none());
+    crowds
+        .take(12)
+        .filter_map(|surge| {
+            let over = surge.ended?;
+            let t = &surge.totals;
+            Some(words::plain(&format!(
+                "A surge on {} was not called an attack ({}): {} offered, {} forwarded, {} \
+                 refused, {} given (leaves {} and {})",
+                surge.platform,
+                words::period(surge.began.at, over.at),
+                words::counted(t.offered, "request"),
+                words::count(t.forwarded),
+                words::count(t.refused.saturating_add(t.dropped)),
+                words::counted(t.challenges_given(), "challenge"),
+                surge.began.leaf,
+                over.leaf
+            )))
+        })
+        .collect()
+}
+
+fn informed(incident: &Incident, desk: &Desk) -> Vec<Block> {
+    let mut told: Vec<String> = incident
+        .receipts
+        .iter()
+        .take(60)
+        .map(|told| {
+            let r = &told.receipt;
+            words::plain(&format!(
+                "{} by {} on {}, reference {} (leaf {})",
+                r.recipient,
+                r.channel,
+                words::moment(r.told_at),
+                r.reference,
+                told.stamp.leaf
+            ))
+        })
+        .collect();
+    told.extend(desk.informed.iter().map(|line| words::plain(line)));
+    let mut blocks = Vec::new();
+    if told.is_empty() {
+        blocks.push(Block::Paragraph("No receipt is on record.".to_owned()));
+    } else {
+        blocks.push(Block::Items(told));
+    }
+    if desk.informed.is_empty() {
+        blocks.push(Block::Blank(
+            "who else has been told: the police (0300 123 2040, press 9, while an attack goes on; \
+             101 in Scotland), the regulator, your provider, other parties"
+                .to_owned(),
+        ));
+    }
+    blocks
+}
+
+fn next_steps(incident: &Incident, desk: &Desk) -> Vec<Block> {
+    let live: u64 = incident.platforms.iter().map(|p| p.live).sum();
+    let mut known = Vec::new();
+    if live > 0 {
+        known.push(format!(
+            "{} still engaged; they are released one by one when the attack is over",
+            if live == 1 {
+                "1 procedure is".to_owned()
+            } else {
+                format!("{} procedures are", words::count(live))
+            }
+        ));
+    }
+    known.push(
+        "The gate stays armed: a second wave within a day is common, and belongs to this incident"
+            .to_owned(),
+    );
+    let mut blocks = vec![Block::Items(known)];
+    blocks.push(if desk.next_steps.is_empty() {
+        Block::Blank(
+            "what you plan, by when, and when you will look again for signs of a breach (14 and \
+             30 days are usual)"
+                .to_owned(),
+        )
+    } else {
+        Block::Items(desk.next_steps.iter().map(|s| words::plain(s)).collect())
+    });
+    blocks
+}
+
+/// Facts that bear on a category, and never a category.
+fn categorisation(incident: &Incident) -> Vec<String> {
+    let mut facts = vec![
+        "Category assigned by the NCSC or by law enforcement: none known. Nobody else may assign \
+         one."
+            .to_owned(),
+    ];
+    facts.push(format!(
+        "Platforms attacked: {} of {} behind this gate ({}).",
+        incident.platforms.len(),
+        incident.protected.len().max(incident.platforms.len()),
+        words::plain(&words::list(&incident.attacked()))
+    ));
+    let essential: Vec<String> = incident
+        .protected
+        .iter()
+        .filter(|p| incident.platform(&p.name).is_some())
+        .flat_map(|p| {
+            let essential = p.activities.iter().filter(|(_, tier)| *tier == Tier::Essential);
+            essential.map(move |(name, _)| format!("{name} on {}", p.name))
+        })
+        .collect();
+    if !essential.is_empty() {
+        facts.push(format!(
+            "Essential activities on them: {}.",
+            words::plain(&words::list(&essential))
+        ));
+    }
+    let lasted: u64 = incident
+        .waves
+        .iter()
+        .map(|w| {
+            let end = w.until(incident.as_of.at);
+            end.millis().saturating_sub(w.onset.millis())
+        })
+        .fold(0, u64::saturating_add);
+    facts.push(format!("The waves lasted {} together.", words::span(lasted)));
+    facts
+}
+
+/// What is missing from the record.
+fn coverage(incident: &Incident) -> Vec<String> {
+    let c = &incident.coverage;
+    let mut says: Vec<String> = c
+        .gaps
+        .iter()
+        .take(60)
+        .map(|gap| format!("{}: {}", words::moment(gap.window.from), gap.says()))
+        .collect();
+    let more = c.gaps.count().saturating_sub(60);
+    if more > 0 {
+        says.push(format!("{} more are on record.", words::counted(more, "gap")));
+    }
+    if c.unseen > 0 {
+        says.push(format!(
+            "{} of the waves were counted, but what they looked like was not seen.",
+            words::counted(c.unseen, "request")
+        ));
+    }
+    if c.lost_events > 0 {
+        says.push(format!("{} could not be written.", words::counted(c.lost_events, "event")));
+    }
+    if c.strays > 0 {
+        says.push(format!(
+            "{} about waves whose beginning is not on record were left out.",
+            words::counted(c.strays, "event")
+        ));
+    }
+    if c.start_unknown {
+        says.push("The start of the gate is not on record.".to_owned());
+    }
+    says
+}

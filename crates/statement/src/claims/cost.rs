@@ -1,0 +1,327 @@
+//! What defence cost people, and the way back.
+
+use portcullis_incident::{Figure, Incident, Leaves, Unit, words};
+use portcullis_model::Reason;
+
+use super::{counted, stretches};
+use crate::{Claim, ClaimKind, Finding};
+
+pub(super) fn slowed_down(incident: &Incident) -> Claim {
+    let engaged = incident.engaged();
+    let mut delayed: u64 = 0;
+    let mut with_token: u64 = 0;
+    let mut released = Leaves::default();
+    let mut unmeasured = incident.procedures.more;
+    for procedure in &incident.procedures {
+        match &procedure.released {
+            Some(end) => {
+                delayed = delayed.saturating_add(end.cost.delayed);
+                with_token = with_token.saturating_add(end.cost.refused_with_token);
+                released.add(end.stamp.leaf);
+            }
+            None => unmeasured += 1,
+        }
+    }
+    let given = engaged.challenges_given();
+    let shed = engaged.reason(Reason::Shed);
+    let window = incident.procedures_window();
+    let before = incident.before().p95.typical();
+    let during = incident.attack().p95.typical();
+    let slower = before.zip(during).is_some_and(|(b, d)| b > 0 && d / 2 >= b);
+    let any = delayed > 0 || with_token > 0 || given > 0 || shed > 0 || slower;
+    let count = incident.procedures.count();
+    let (finding, because) = if count == 0 {
+        (Finding::NotShown, "No procedure is recorded.")
+    } else if any {
+        (Finding::Supported, "The cost of the procedures is on record.")
+    } else if unmeasured > 0 {
+        (
+            Finding::NotShown,
+            "The cost of some procedures was not measured (it is written when one is released).",
+        )
+    } else {
+        (Finding::Contradicted, "Procedures were engaged, and no cost to visitors was measured.")
+    };
+    let passed = engaged.challenges_answered().max(delayed);
+    let mut parts = Vec::new();
+    if passed > 0 {
+        parts.push(format!(
+            "{} were passed, each a redirect or a short wait (of {} given, to people and attack \
+             alike)",
+            words::counted(passed, "challenge"),
+            words::count(given.max(passed))
+        ));
+    } else if given > 0 {
+        parts.push(format!(
+            "{} were given, to people and attack alike, and none was passed",
+            words::counted(given, "challenge")
+        ));
+    }
+    if with_token > 0 {
+        parts.push(format!(
+            "{} that came with a token, and so probably from people, were refused",
+            words::counted(with_token, "request")
+        ));
+    }
+    if shed > 0 {
+        parts.push(format!(
+            "{} of less important activities were not served",
+            words::counted(shed, "request")
+        ));
+    }
+    let shed_names = refused_activities(incident);
+    let engaged_when = stretches(&incident.procedures_engaged());
+    let sentence = match (window, parts.is_empty()) {
+        (Some(_), false) => {
+            format!("Procedures were engaged ({engaged_when}). Meanwhile {}.", parts.join("; "))
+        }
+        (Some(_), true) => format!(
+            "Procedures were engaged ({engaged_when}); no visitor was counted as delayed or \
+             wrongly refused."
+        ),
+        (None, _) => "No procedure was engaged.".to_owned(),
+    };
+    let sentence = match before.zip(during) {
+        Some((before, during)) => format!(
+            "{sentence} 95 of 100 answers began within {} during the waves, and within {} before.",
+            words::span(during),
+            words::span(before)
+        ),
+        None => sentence,
+    };
+    let mut figures = vec![
+        engaged.figure("challenges given", given, Unit::Count),
+        engaged.figure("challenges passed", engaged.challenges_answered(), Unit::Count),
+        Figure::new(
+            "challenges passed, by the procedures' own count",
+            delayed,
+            Unit::Count,
+            released.clone(),
+        )
+        .within(window)
+        .at_least(unmeasured > 0),
+        Figure::new("refused with a token", with_token, Unit::Requests, released)
+            .within(window)
+            .at_least(unmeasured > 0),
+        engaged.figure("not served because less important", shed, Unit::Requests),
+    ];
+    for (totals, name) in [
+        (incident.before(), "95th percentile of latency before"),
+        (incident.attack(), "95th percentile of latency during the waves"),
+    ] {
+        if let Some(ms) = totals.p95.typical() {
+            figures.push(totals.figure(name, ms, Unit::Millis));
+        }
+    }
+    if let Some(worst) = incident.attack().p95.worst() {
+        let attack = incident.attack();
+        figures.push(attack.figure(
+            "95th percentile of latency in the worst interval",
+            worst,
+            Unit::Millis,
+        ));
+    }
+    if let Some(collateral) = incident
+        .procedures
+        .iter()
+        .filter_map(|p| Some((p.facts.collateral_per_million?, p.engaged.leaf)))
+        .max()
+    {
+        figures.push(Figure::new(
+            "ordinary requests that a signature would have hit, at most (95% confidence)",
+            u64::from(collateral.0),
+            Unit::PerMillion,
+            Leaves::one(collateral.1),
+        ));
+    }
+    let claim = Claim::new(ClaimKind::SlowedDown, finding, because)
+        .say(sentence)
+        .with(figures)
+        .but("Challenges were given to people and attack alike; only those passed are surely people or programs that behave like browsers.")
+        .but("The percentile is that of the typical interval (half of the requests came in intervals at or under it); percentiles of intervals cannot be merged exactly.");
+    if shed_names.is_empty() {
+        claim
+    } else {
+        claim.but(format!(
+            "Activities with refused requests while procedures were engaged, attack and people \
+             together: {}.",
+            words::list(&shed_names)
+        ))
+    }
+}
+
+fn refused_activities(incident: &Incident) -> Vec<String> {
+    let mut names = Vec::new();
+    for story in &incident.platforms {
+        let Some(activities) = story.engaged.activities.get(&story.name) else {
+            continue;
+        };
+        for (name, totals) in activities {
+            if totals.refused > 0 {
+                names.push(format!("{name} on {} ({})", story.name, words::count(totals.refused)));
+            }
+        }
+    }
+    names.truncate(12);
+    names
+}
+
+pub(super) fn restored(incident: &Incident) -> Claim {
+    let count = incident.procedures.count();
+    let live: u64 = incident.platforms.iter().map(|p| p.live).sum();
+    let released: Leaves = incident
+        .procedures
+        .iter()
+        .filter_map(|p| p.released.as_ref())
+        .map(|r| r.stamp.leaf)
+        .collect();
+    let last =
+        incident.procedures.iter().filter_map(|p| p.released.as_ref()).map(|r| r.stamp.at).max();
+    let strained = incident
+        .strains
+        .iter()
+        .any(|s| s.recovered.is_none() && incident.platform(&s.platform).is_some());
+    let (finding, because) = if live > 0 {
+        (Finding::Contradicted, "A procedure is still engaged where the record ends.")
+    } else if incident.ongoing() {
+        (Finding::Contradicted, "The attack goes on where the record ends.")
+    } else if strained {
+        (Finding::NotShown, "The origin was strained, and its recovery is not on record.")
+    } else if count == 0 {
+        (Finding::NotShown, "No procedure is recorded, so there was nothing to restore.")
+    } else if released.count < count {
+        (
+            Finding::NotShown,
+            "Some procedures ended when the gate stopped, so that their release is not on record.",
+        )
+    } else {
+        (Finding::Supported, "Every procedure's release is on record.")
+    };
+    let sentence = match (finding, last) {
+        (Finding::Supported, Some(at)) => format!(
+            "All {} that had been engaged were released, the last on {}.",
+            words::counted(count, "procedure"),
+            words::moment(at)
+        ),
+        _ if live > 0 => format!(
+            "{} still engaged.",
+            if live == 1 {
+                "One procedure is".to_owned()
+            } else {
+                format!("{} procedures are", words::count(live))
+            }
+        ),
+        _ => format!(
+            "{} of {} are recorded as released.",
+            words::count(released.count),
+            words::counted(count, "procedure")
+        ),
+    };
+    Claim::new(ClaimKind::Restored, finding, because)
+        .say(sentence)
+        .with([counted("procedures released", released.count, released)])
+        .but("Only what the gate engaged is known here, not what people switched off elsewhere.")
+}
+
+pub(super) fn full_speed(incident: &Incident) -> Claim {
+    let moments: Vec<_> =
+        incident.platforms.iter().map(|p| (p, incident.back_at_full_speed(&p.name))).collect();
+    let live: u64 = incident.platforms.iter().map(|p| p.live).sum();
+    let back: Leaves = moments.iter().filter_map(|(_, m)| m.map(|m| m.stamp.leaf)).collect();
+    let all = !moments.is_empty() && moments.iter().all(|(_, m)| m.is_some());
+    let (finding, because) = if incident.ongoing() {
+        (Finding::Contradicted, "The attack goes on where the record ends.")
+    } else if live > 0 {
+        (Finding::Contradicted, "A procedure is still engaged where the record ends.")
+    } else if all {
+        (
+            Finding::Supported,
+            "Full speed was recorded after the last wave on every platform that was attacked.",
+        )
+    } else {
+        (
+            Finding::NotShown,
+            "Full speed was not recorded after the last wave on every platform that was attacked.",
+        )
+    };
+    let said: Vec<String> = moments
+        .iter()
+        .map(|(p, moment)| match moment {
+            Some(m) => format!(
+                "{} has been back at full speed since {}: no procedure engaged and every activity \
+                 within its baseline (held for {} when it was recorded)",
+                p.name,
+                words::moment(m.since),
+                words::span(m.held_ms)
+            ),
+            None => format!("{} has no full speed on record after its last wave", p.name),
+        })
+        .collect();
+    let later: Leaves = incident.platforms.iter().fold(Leaves::default(), |mut all, p| {
+        all.merge(&p.engaged_later);
+        all
+    });
+    let claim = Claim::new(ClaimKind::FullSpeed, finding, because)
+        .say(said.join("; ") + ".")
+        .with([counted("full speed recorded after the last wave, platforms", back.count, back)])
+        .but("The gate stays armed: a second wave within a day is common.");
+    if later.count > 0 {
+        claim.but(format!(
+            "Within a day after, procedures were engaged again for something that was not part of \
+             this attack ({later})."
+        ))
+    } else {
+        claim
+    }
+}
+
+/// Whether a recipient is the National Cyber Security Centre.
+fn is_ncsc(recipient: &str) -> bool {
+    let name = recipient.to_lowercase();
+    name.split(|c: char| !c.is_alphanumeric()).any(|word| word == "ncsc")
+        || name.contains("national cyber security centre")
+}
+
+pub(super) fn reported(incident: &Incident) -> Claim {
+    let ncsc: Vec<_> =
+        incident.receipts.iter().filter(|told| is_ncsc(&told.receipt.recipient)).collect();
+    let others: Vec<String> = incident
+        .receipts
+        .iter()
+        .filter(|told| !is_ncsc(&told.receipt.recipient))
+        .take(12)
+        .map(|told| {
+            let r = &told.receipt;
+            words::plain(&format!(
+                "{} by {} on {}, reference {}",
+                r.recipient,
+                r.channel,
+                words::moment(r.told_at),
+                r.reference
+            ))
+        })
+        .collect();
+    let claim = match ncsc.first() {
+        Some(told) => {
+            let r = &told.receipt;
+            Claim::new(ClaimKind::Reported, Finding::Supported, "A receipt is on record.").say(
+                words::plain(&format!(
+                    "We reported the matter to the NCSC by {} on {} (reference {}).",
+                    r.channel,
+                    words::moment(r.told_at),
+                    r.reference
+                )),
+            )
+        }
+        None => Claim::new(
+            ClaimKind::Reported,
+            Finding::NotShown,
+            "No receipt from the NCSC is on record.",
+        )
+        .say("We are reporting the matter to the NCSC.")
+        .but("The wording is only true if somebody is doing it now."),
+    };
+    let leaves: Leaves = ncsc.iter().map(|told| told.stamp.leaf).collect();
+    let claim = claim.with([counted("receipts from the NCSC", leaves.count, leaves)]);
+    if others.is_empty() { claim } else { claim.but(format!("Also told: {}.", others.join("; "))) }
+}

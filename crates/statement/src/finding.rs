@@ -1,0 +1,50 @@
+//! What a predicate over events answers.
+
+use serde::Serialize;
+
+/// What the ledger says to a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Finding {
+    /// Recorded events carry it.
+    Supported,
+    /// Recorded events speak against it.
+    Contradicted,
+    /// Nothing recorded carries it, and nothing speaks against it.
+    NotShown,
+    /// No instrument could measure it.
+    NotMeasurable,
+}
+
+impl Finding {
+    /// The words that people read.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Supported => "supported",
+            Self::Contradicted => "contradicted",
+            Self::NotShown => "not shown",
+            Self::NotMeasurable => "not measurable",
+        }
+    }
+
+    /// The class of the finding in pages.
+    pub(crate) const fn class(self) -> &'static str {
+        match self {
+            Self::Supported => "supported",
+            Self::Contradicted => "contradicted",
+            Self::NotShown => "not-shown",
+            Self::NotMeasurable => "not-measurable",
+        }
+    }
+
+    /// What the ledger says to the opposite of the claim.
+    #[must_use]
+    pub const fn of_the_opposite(self) -> Self {
+        match self {
+            Self::Supported => Self::Contradicted,
+            Self::Contradicted => Self::Supported,
+            Self::NotShown => Self::NotShown,
+            Self::NotMeasurable => Self::NotMeasurable,
+        }
+    }
+}

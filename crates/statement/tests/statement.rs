@@ -1,0 +1,271 @@
+//! What the day's ledger says to what a spokesperson would like to say.
+#![allow(clippy::unwrap_used)]
+
+#[path = "../../incident/tests/campaign_day/mod.rs"]
+mod campaign_day;
+
+use campaign_day::{QUIET, morning, time, whole, without};
+use portcullis_incident::{Incident, fold};
+use portcullis_model::{Entry, Event};
+use portcullis_statement::{
+    Claim, ClaimKind, Context, Finding, LeafProof, Statement, assess, build,
+};
+use proptest::prelude::*;
+
+fn only(entries: Vec<(u64, Entry)>) -> Incident {
+    let mut incidents = fold(entries);
+    assert_eq!(incidents.len(), 1);
+    incidents.remove(0)
+}
+
+fn of(kind: ClaimKind, entries: Vec<(u64, Entry)>) -> Claim {
+    let claims = assess(&only(entries));
+    claims.into_iter().find(|c| c.kind == kind).unwrap()
+}
+
+fn statement(rehearsal: bool) -> Statement {
+    let context = Context {
+        checkpoint:
+            "party.example/portcullis\n3849\nrq3fZ5bVQ0gJ1m3v2oXkq8s7L0c9T1yq4bTn0h2b3kA=\n\n\
+                     \u{2014} party.example/portcullis 4fEJ0m0Y6c1w\u{2026}\n"
+                .into(),
+        vkey: "party.example/portcullis+d1f1093d+AZ9sLr0c".into(),
+        generated_at: time("2026-11-24T11:05:00Z"),
+        organisation: Some("The Example Party".into()),
+        version: "0.1.0".into(),
+    };
+    build(&only(whole(rehearsal)), &context)
+}
+
+#[test]
+fn the_statement_of_the_day_reads_honestly() {
+    insta::assert_snapshot!(statement(false).to_text());
+}
+
+#[test]
+fn the_statement_as_json_is_versioned() {
+    let mut statement = statement(false);
+    assert!(!statement.leaves_to_prove().is_empty());
+    statement.proofs =
+        vec![LeafProof { leaf: 307, proof: "c2sp.org/tlog-proof@v1\nindex 307\n".into() }];
+    insta::assert_snapshot!(statement.to_json());
+}
+
+#[test]
+fn the_statement_as_a_page_needs_nothing_from_elsewhere() {
+    let html = statement(false).to_html();
+    for foreign in ["http:", "https:", "<script", "src=", "@import", "url("] {
+        assert!(!html.contains(foreign), "{foreign}");
+    }
+    insta::assert_snapshot!(html);
+}
+
+#[test]
+fn a_page_says_what_a_visitor_sent_without_becoming_it() {
+    let mut entries = whole(false);
+    for (_, entry) in &mut entries {
+        if let Event::AttackBegan { platform, .. } = &mut entry.event {
+            *platform = "<script>alert(1)</script>\u{1b}[2J".into();
+        }
+    }
+    let incident = only(entries);
+    let statement = build(&incident, &Context::default());
+    assert!(!statement.to_html().contains("<script>"));
+    assert!(!statement.to_text().contains('\u{1b}'));
+}
+
+#[test]
+fn a_rehearsal_says_so_at_both_ends_and_in_every_sentence() {
+    let statement = statement(true);
+    let text = statement.to_text();
+    assert!(text.starts_with("REHEARSAL"), "{text}");
+    assert!(text.trim_end().ends_with("real attack."), "{text}");
+    let rehearsed = |c: &Claim| c.sentence.starts_with("Rehearsal");
+    assert!(statement.claims.iter().all(rehearsed));
+    assert!(statement.to_html().contains("REHEARSAL"));
+    assert!(statement.to_json().contains(r#""rehearsal": true"#));
+}
+
+#[test]
+fn lines_of_text_fit_a_hundred_columns() {
+    let long = statement(true).to_text().lines().map(|line| line.chars().count()).max();
+    assert!(long <= Some(100), "{long:?}");
+}
+
+#[test]
+fn integrity_and_breach_are_never_supported() {
+    for kind in [ClaimKind::Integrity, ClaimKind::NoBreach] {
+        assert_eq!(of(kind, whole(false)).finding, Finding::NotShown);
+    }
+}
+
+#[test]
+fn an_attack_without_recorded_evidence_is_a_surge_of_undetermined_cause() {
+    let mut entries = whole(false);
+    for (_, entry) in &mut entries {
+        match &mut entry.event {
+            Event::AttackBegan { evidence, .. } | Event::AttackChanged { evidence, .. } => {
+                evidence.clear();
+            }
+            _ => {}
+        }
+    }
+    let claim = of(ClaimKind::Attack, entries);
+    assert_eq!(claim.finding, Finding::NotShown);
+    assert!(claim.sentence.contains("undetermined cause"));
+}
+
+#[test]
+fn full_speed_needs_its_event_after_the_last_wave() {
+    let kind = ClaimKind::FullSpeed;
+    assert_eq!(of(kind, whole(false)).finding, Finding::Supported);
+    let late = time("2026-11-24T00:00:00Z");
+    let entries = without(false, |e| matches!(e, Event::FullSpeed { since, .. } if *since > late));
+    assert_eq!(of(kind, entries).finding, Finding::NotShown);
+    let mut day = morning(false);
+    campaign_day::first_wave(&mut day);
+    assert_eq!(of(kind, day.entries).finding, Finding::Contradicted);
+}
+
+#[test]
+fn restored_is_contradicted_while_a_procedure_is_engaged() {
+    let kind = ClaimKind::Restored;
+    assert_eq!(of(kind, whole(false)).finding, Finding::Supported);
+    let mut day = morning(false);
+    campaign_day::first_wave(&mut day);
+    day.until("2026-11-23T10:06:40Z", 1_000, QUIET);
+    assert_eq!(of(kind, day.entries).finding, Finding::Contradicted);
+}
+
+#[test]
+fn reported_needs_a_receipt_from_the_ncsc() {
+    let kind = ClaimKind::Reported;
+    let claim = of(kind, whole(false));
+    assert_eq!(claim.finding, Finding::Supported);
+    assert!(claim.sentence.contains("INC-48213"));
+    let entries = without(false, |e| matches!(e, Event::Notified(_)));
+    assert_eq!(of(kind, entries).finding, Finding::NotShown);
+    let mut entries = whole(false);
+    for (_, entry) in &mut entries {
+        if let Event::Notified(receipt) = &mut entry.event {
+            receipt.recipient = "the police".into();
+        }
+    }
+    let claim = of(kind, entries);
+    assert_eq!(claim.finding, Finding::NotShown);
+    assert!(claim.caveats.iter().any(|c| c.contains("the police")));
+}
+
+#[test]
+fn an_origin_that_bore_as_much_before_contradicts_that_defences_made_the_difference() {
+    let mut entries = whole(false);
+    for (_, entry) in &mut entries {
+        if let Event::Tallied(tally) = &mut entry.event
+            && tally.to < time("2026-11-23T10:00:00Z")
+            && tally.peak_offered_per_second > 300
+        {
+            for n in tally.reasons.values_mut().chain(tally.outcomes.values_mut()) {
+                *n *= 100;
+            }
+        }
+    }
+    let unstrained = entries
+        .into_iter()
+        .filter(|(_, e)| {
+            !matches!(e.event, Event::OriginStrained { .. } | Event::AttackBegan { wave: 2, .. })
+        })
+        .collect();
+    let claim = of(ClaimKind::BecauseOfDefences, unstrained);
+    assert_eq!(claim.finding, Finding::Contradicted);
+    assert!(claim.sentence.contains("would not have exceeded"), "{}", claim.sentence);
+}
+
+/// The events that each claim cannot do without.
+fn needed(kind: ClaimKind, event: &Event) -> bool {
+    match kind {
+        ClaimKind::Attack | ClaimKind::Platforms | ClaimKind::Detected => {
+            matches!(event, Event::AttackBegan { .. })
+        }
+        ClaimKind::SwiftAction => {
+            matches!(event, Event::Mitigated { .. } | Event::ProcedureEngaged(_))
+        }
+        ClaimKind::AttemptsFailed => {
+            matches!(event, Event::Mitigated { .. } | Event::AttackEnded { .. })
+        }
+        ClaimKind::BecauseOfDefences => {
+            matches!(event, Event::Mitigated { .. } | Event::ProcedureReleased { .. })
+        }
+        ClaimKind::StayedUp => matches!(event, Event::Tallied(_)),
+        ClaimKind::Restored => matches!(event, Event::ProcedureReleased { .. }),
+        ClaimKind::FullSpeed => matches!(event, Event::FullSpeed { .. }),
+        ClaimKind::Reported => matches!(event, Event::Notified(_)),
+        // Supported only by a chain of events, or by no event at all.
+        ClaimKind::Waves
+        | ClaimKind::Sophisticated
+        | ClaimKind::LargeScale
+        | ClaimKind::SlowedDown
+        | ClaimKind::Integrity
+        | ClaimKind::NoBreach => false,
+    }
+}
+
+#[test]
+fn a_claim_is_not_supported_without_the_events_that_it_needs() {
+    for kind in ClaimKind::ALL {
+        let entries = without(false, |event| needed(*kind, event));
+        let Some(incident) = fold(entries).pop() else {
+            continue; // no incident: nothing can be claimed at all
+        };
+        let claims = assess(&incident);
+        let claim = claims.iter().find(|c| c.kind == *kind).unwrap();
+        let depends = whole(false).iter().any(|(_, e)| needed(*kind, &e.event));
+        assert!(!depends || claim.finding != Finding::Supported, "{kind:?} {claim:?}");
+    }
+}
+
+#[test]
+fn every_supported_claim_names_leaves_of_this_ledger() {
+    let incident = only(whole(false));
+    for claim in assess(&incident) {
+        if claim.finding == Finding::Supported {
+            assert!(!claim.leaves().is_empty(), "{:?}", claim.kind);
+        }
+        assert!(claim.leaves().iter().all(|leaf| *leaf <= incident.as_of.leaf));
+        assert!(!claim.sentence.is_empty() && !claim.because.is_empty());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Taking any events out never makes a sentence about what nobody watched supported, and
+    /// never lets a claim stand without the events that it needs.
+    #[test]
+    fn taking_events_out_never_makes_up_evidence(seed in any::<u64>(), keep in 1u64..100) {
+        let entries: Vec<(u64, Entry)> = whole(false)
+            .into_iter()
+            .filter(|(leaf, entry)| {
+                let tally = matches!(entry.event, Event::Tallied(_));
+                let roll = leaf.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(seed) >> 33;
+                tally || roll % 100 < keep
+            })
+            .collect();
+        for incident in fold(entries.clone()) {
+            for claim in assess(&incident) {
+                match claim.kind {
+                    ClaimKind::Integrity | ClaimKind::NoBreach => {
+                        prop_assert_ne!(claim.finding, Finding::Supported);
+                    }
+                    ClaimKind::Waves | ClaimKind::Sophisticated | ClaimKind::LargeScale
+                    | ClaimKind::SlowedDown => {}
+                    kind => {
+                        let there = entries.iter().any(|(_, e)| needed(kind, &e.event));
+                        prop_assert!(there || claim.finding != Finding::Supported, "{:?}", claim);
+                    }
+                }
+            }
+            let statement = build(&incident, &Context::default());
+            prop_assert_eq!(statement.claims.len(), ClaimKind::ALL.len());
+        }
+    }
+}
