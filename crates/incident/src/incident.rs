@@ -319,8 +319,8 @@ impl Wave {
                 return None;
             }
             last = Some(at);
-            let earlier = self.mitigations.iter().map(|m| m.stamp);
-            let mitigated = earlier.filter(|m| m.leaf < change.stamp.leaf).last()?;
+            let mut newest = self.mitigations.iter().rev().map(|m| m.stamp);
+            let mitigated = newest.find(|m| m.leaf < change.stamp.leaf)?;
             let after_ms = since(mitigated.at, at);
             let soon = after_ms <= Self::REACTS_WITHIN_MS && !piece;
             soon.then_some(Reaction { change, after_ms })

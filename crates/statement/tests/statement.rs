@@ -180,6 +180,36 @@ fn an_origin_that_bore_as_much_before_contradicts_that_defences_made_the_differe
     assert!(claim.sentence.contains("would not have exceeded"), "{}", claim.sentence);
 }
 
+/// The day, with so many of a hundred answers failed between two moments of the first wave.
+fn failing(per_cent: u64, from: &str, to: &str) -> Vec<(u64, Entry)> {
+    let (from, to) = (time(from), time(to));
+    let mut entries = whole(false);
+    for (_, entry) in &mut entries {
+        if let Event::Tallied(tally) = &mut entry.event
+            && (tally.from >= from && tally.to <= to)
+        {
+            let served = tally.outcomes.remove("served").unwrap_or(0);
+            let failed = served * per_cent / 100;
+            tally.outcomes.insert("served".into(), served - failed);
+            *tally.outcomes.entry("origin-timeout".into()).or_default() += failed;
+        }
+    }
+    entries
+}
+
+#[test]
+fn attempts_failed_even_if_the_first_seconds_hurt_and_not_if_the_hurt_went_on() {
+    let kind = ClaimKind::AttemptsFailed;
+    let hurt = failing(40, "2026-11-23T10:02:00Z", "2026-11-23T10:02:14Z");
+    let claim = of(kind, hurt.clone());
+    assert_eq!(claim.finding, Finding::Supported, "{}", claim.because);
+    assert!(claim.sentence.contains("For 13 s the attack was not mitigated"), "{}", claim.sentence);
+    // That people were served throughout is another claim, and not true then.
+    assert_ne!(of(ClaimKind::StayedUp, hurt).finding, Finding::Supported);
+    let through = failing(40, "2026-11-23T10:02:00Z", "2026-11-23T10:06:00Z");
+    assert_eq!(of(kind, through).finding, Finding::Contradicted);
+}
+
 /// The events that each claim cannot do without.
 fn needed(kind: ClaimKind, event: &Event) -> bool {
     match kind {
