@@ -8,7 +8,7 @@ import subprocess
 import time
 
 import machine
-from proxies import BROWSER, CLOSED, OPEN, TEMPLATES, Unfit, start
+from proxies import BROWSER, CLOSED, OPEN, TEMPLATES, Unfit, launch, start
 
 LOAD_DEADLINE_SECONDS = 120
 
@@ -40,7 +40,6 @@ class Load:
     """wrk, sending a fixed number of requests."""
 
     def __init__(self, port, case, count, core, connections, headers, counting):
-        prefix = ["taskset", "-c", str(core)] if core is not None else []
         fields = [f"{name}: {value}" for name, value in headers.items()]
         if case.close:
             fields.append("Connection: close")
@@ -51,7 +50,7 @@ class Load:
         command += [f"http://127.0.0.1:{port}{case.path}", "--", str(count)]
         command += ["count"] if counting else []
         self.began = time.monotonic()
-        self.process = subprocess.Popen(prefix + command, stdout=subprocess.PIPE, text=True)
+        self.process = launch(core, command, stdout=subprocess.PIPE, text=True)
 
     def finish(self, when_sent=lambda: None):
         """Waits until all was sent; returns wrk's summary, seconds taken and its CPU seconds."""

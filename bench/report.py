@@ -125,11 +125,10 @@ def markdown(facts, results, cases, proxies, plan):
 
 
 def pinning(plan):
-    if plan.proxy_core is None:
-        return "not pinned"
-    if plan.proxy_core == plan.load_core:
-        return f"everything on core {plan.proxy_core}"
-    return f"the proxy on core {plan.proxy_core}, load generator and origin on core {plan.load_core}"
+    text = f"the proxy on core {plan.proxy_core}, load generator and origin on core {plan.load_core}"
+    if plan.precedence:
+        text += "; all of them with precedence over everything else (nice -15)"
+    return text
 
 
 def no_counters(facts):

@@ -14,6 +14,7 @@ import sys
 import machine
 import measure
 import profile_gate
+import proxies
 import report
 from proxies import Origin, Unfit
 
@@ -32,6 +33,7 @@ class Plan:
         self.rounds = 1 if arguments.smoke else arguments.rounds
         self.connections = 8 if arguments.smoke else arguments.connections
         self.browser = not arguments.bare
+        self.precedence = arguments.precedence
         self.gate = arguments.gate
         self.proxies = arguments.proxies
         self.cases = [case for case in measure.CASES if case.name in arguments.cases]
@@ -39,6 +41,8 @@ class Plan:
         self.proxy_core, self.load_core = allowed[0], allowed[-1]
         if len(allowed) < 2 and not self.smoke:
             raise Unfit("two cores are needed: one for the proxy, one for load generator and origin")
+        if self.precedence and os.geteuid() != 0:
+            raise Unfit("--precedence needs root; without it, wait until the machine is quiet")
 
 
 def listed(known):
@@ -83,6 +87,8 @@ def arguments():
                         help="the binary of Portcullis (target/release/portcullis)")
     parser.add_argument("--out", type=pathlib.Path, default=HERE / "results",
                         help="the folder for the page of results (bench/results)")
+    parser.add_argument("--precedence", action="store_true",
+                        help="let what is measured go before everything else on a busy machine (nice -15; needs root)")
     parser.add_argument("--profile", action="store_true",
                         help="instead: sample where Portcullis spends its time in each case (needs perf)")
     return parser.parse_args()
@@ -122,6 +128,8 @@ def main():
     given = arguments()
     try:
         plan = Plan(given)
+        if plan.precedence:
+            proxies.precedence = True
         plan.gate = plan.gate.resolve()
         check_tools(plan)
         facts = machine.facts(REPOSITORY, plan.gate if "portcullis" in plan.proxies else None)

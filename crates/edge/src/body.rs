@@ -262,8 +262,19 @@ impl Relay {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, RelayError>>> {
-        self.lease.drive(cx);
-        match Pin::new(&mut self.incoming).poll_frame(cx) {
+        let incoming = &mut self.incoming;
+        let polled = self.lease.poll(cx, |wire, cx| {
+            // What has been read already comes first.
+            match Pin::new(&mut *incoming).poll_frame(cx) {
+                Poll::Pending => {
+                    wire.drive(cx);
+                    Pin::new(&mut *incoming).poll_frame(cx)
+                }
+                ready => ready,
+            }
+        });
+        // After the end there is no connection to draw from.
+        match polled.unwrap_or(Poll::Ready(None)) {
             Poll::Pending => {
                 if self.deadline.deadline().passed(cx) {
                     return Poll::Ready(Some(Err(RelayError::Idle)));
@@ -280,13 +291,13 @@ impl Relay {
                 // Armed even now: a visitor who reads no more keeps us from being polled again.
                 let _ = deadline.passed(cx);
                 if self.incoming.is_end_stream() || frame.is_trailers() {
-                    self.lease.finish(cx);
+                    self.lease.finish();
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(error.into()))),
             Poll::Ready(None) => {
-                self.lease.finish(cx);
+                self.lease.finish();
                 Poll::Ready(None)
             }
         }

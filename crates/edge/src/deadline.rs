@@ -20,15 +20,18 @@ const GRACE: Duration = Duration::from_secs(1);
 /// Every deadline of one worker.
 #[derive(Default)]
 pub(crate) struct Deadlines {
-    slots: RefCell<Vec<Option<Rc<Slot>>>>,
+    /// A place that nobody uses has no due time.
+    slots: RefCell<Vec<Rc<Slot>>>,
     free: RefCell<Vec<usize>>,
 }
 
+/// Kept and used again, so that a request costs no allocation.
+#[derive(Default)]
 struct Slot {
-    due: Cell<Time>,
+    due: Cell<Option<Time>>,
     passed: Cell<bool>,
     waker: RefCell<Option<Waker>>,
-    stands_still: Cuttable,
+    stands_still: RefCell<Option<Cuttable>>,
 }
 
 /// One deadline; dropping it forgets it.
@@ -41,37 +44,34 @@ pub(crate) struct Deadline {
 impl Deadlines {
     /// A deadline for something that `visit` waits for.
     pub(crate) fn new_for(self: &Rc<Self>, visit: &Rc<Visit>, due: Time) -> Deadline {
-        let slot = Rc::new(Slot {
-            due: Cell::new(due),
-            passed: Cell::new(false),
-            waker: RefCell::new(None),
-            stands_still: visit.running(),
-        });
         let mut slots = self.slots.borrow_mut();
-        let place = if let Some(place) = self.free.borrow_mut().pop() {
-            slots[place] = Some(slot.clone());
-            place
-        } else {
-            slots.push(Some(slot.clone()));
+        let place = self.free.borrow_mut().pop().unwrap_or_else(|| {
+            slots.push(Rc::default());
             slots.len() - 1
-        };
+        });
+        let slot = slots[place].clone();
+        slot.due.set(Some(due));
+        slot.passed.set(false);
+        *slot.stands_still.borrow_mut() = Some(visit.running());
         Deadline { list: self.clone(), slot, place }
     }
 
     /// Wakes the tasks whose deadline has passed, and cuts the connections of those that were
     /// woken and did not run.
     pub(crate) fn check(&self, now: Time) {
-        for slot in self.slots.borrow().iter().flatten() {
-            let due = slot.due.get();
-            if now < due {
+        for slot in self.slots.borrow().iter() {
+            let Some(due) = slot.due.get().filter(|due| now >= *due) else {
                 continue;
-            }
-            if slot.passed.replace(true) {
-                if now >= due + GRACE {
-                    slot.stands_still.cut(slot.waker.borrow().as_ref());
+            };
+            let waker = slot.waker.borrow();
+            if !slot.passed.replace(true) {
+                if let Some(waker) = &*waker {
+                    waker.wake_by_ref();
                 }
-            } else if let Some(waker) = slot.waker.borrow().as_ref() {
-                waker.wake_by_ref();
+            } else if now >= due + GRACE
+                && let Some(cuttable) = &*slot.stands_still.borrow()
+            {
+                cuttable.cut(waker.as_ref());
             }
         }
     }
@@ -80,7 +80,7 @@ impl Deadlines {
 impl Deadline {
     /// Moves it.
     pub(crate) fn set(&self, due: Time) {
-        self.slot.due.set(due);
+        self.slot.due.set(Some(due));
         self.slot.passed.set(false);
     }
 
@@ -96,7 +96,8 @@ impl Deadline {
 
 impl Drop for Deadline {
     fn drop(&mut self) {
-        self.list.slots.borrow_mut()[self.place] = None;
+        self.slot.due.set(None);
+        *self.slot.stands_still.borrow_mut() = None;
         self.list.free.borrow_mut().push(self.place);
     }
 }

@@ -25,8 +25,12 @@ impl Fields for Arrived<'_> {
 
 /// Makes a visitor's fields fit for the origin. What says who asked is set afterwards, by
 /// [`tell`](crate::forwarded::tell).
-pub(crate) fn for_origin(headers: &mut HeaderMap, version: Version, upgrade: bool) {
-    let present = Present::in_request(headers);
+pub(crate) fn for_origin(
+    headers: &mut HeaderMap,
+    present: &Present,
+    version: Version,
+    upgrade: bool,
+) {
     let trailers = present.te && has_token(headers, &TE, "trailers");
     if present.connection {
         remove_listed(headers);
@@ -39,7 +43,7 @@ pub(crate) fn for_origin(headers: &mut HeaderMap, version: Version, upgrade: boo
         // The HTTP library has answered or will answer an expectation itself.
         headers.remove(EXPECT);
     }
-    if present.told_by_others {
+    if present.claims {
         remove_claims(headers);
     }
     if upgrade {
@@ -67,26 +71,30 @@ pub(crate) fn for_origin(headers: &mut HeaderMap, version: Version, upgrade: boo
 
 /// Makes an origin's fields fit for the visitor.
 pub(crate) fn for_visitor(headers: &mut HeaderMap, upgraded: bool) {
-    if headers.contains_key(CONNECTION) {
+    let present = Present::among(headers);
+    if present.connection {
         remove_listed(headers);
     }
-    for name in [&KEEP_ALIVE, &PROXY_CONNECTION] {
-        headers.remove(name);
-    }
-    if headers.remove(TRANSFER_ENCODING).is_some() {
-        // The transfer coding says how long the body is; a length beside it is a lie.
-        headers.remove(CONTENT_LENGTH);
+    if present.hop_by_hop {
+        headers.remove(&KEEP_ALIVE);
+        headers.remove(&PROXY_CONNECTION);
+        if headers.remove(TRANSFER_ENCODING).is_some() {
+            // The transfer coding says how long the body is; a length beside it is a lie.
+            headers.remove(CONTENT_LENGTH);
+        }
     }
     if upgraded {
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-    } else {
+    } else if present.upgrade {
         headers.remove(UPGRADE);
     }
 }
 
 /// Whether the visitor asks for a WebSocket on this connection, which is all that is upgraded to.
-pub(crate) fn asks_for_websocket(headers: &HeaderMap) -> bool {
-    has_token(headers, &UPGRADE, "websocket") && has_token(headers, &CONNECTION, "upgrade")
+pub(crate) fn asks_for_websocket(headers: &HeaderMap, present: &Present) -> bool {
+    present.upgrade
+        && has_token(headers, &UPGRADE, "websocket")
+        && has_token(headers, &CONNECTION, "upgrade")
 }
 
 /// Whether a list field names `token`.
@@ -98,35 +106,37 @@ pub(crate) fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> 
     })
 }
 
-/// Which fields need work, found in one pass so that the common request costs no more.
-#[derive(Default)]
-struct Present {
+/// Which fields need work, found in one pass so that the common message costs no more.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Present {
     connection: bool,
     hop_by_hop: bool,
-    told_by_others: bool,
+    pub(crate) transfer_encoding: bool,
+    claims: bool,
     upgrade: bool,
     te: bool,
     cookie: bool,
 }
 
 impl Present {
-    fn in_request(headers: &HeaderMap) -> Self {
+    pub(crate) fn among(headers: &HeaderMap) -> Self {
         let mut present = Self::default();
         for name in headers.keys() {
             match name.as_str() {
                 "connection" => present.connection = true,
+                "transfer-encoding" => {
+                    present.transfer_encoding = true;
+                    present.hop_by_hop = true;
+                }
                 "keep-alive"
                 | "proxy-connection"
                 | "proxy-authenticate"
                 | "proxy-authorization"
-                | "transfer-encoding"
-                | "expect" => {
-                    present.hop_by_hop = true;
-                }
+                | "expect" => present.hop_by_hop = true,
                 "upgrade" => present.upgrade = true,
                 "te" => present.te = true,
                 "cookie" => present.cookie = true,
-                name if is_claim(name) => present.told_by_others = true,
+                name if is_claim(name) => present.claims = true,
                 _ => {}
             }
         }
@@ -156,21 +166,18 @@ fn remove_claims(headers: &mut HeaderMap) {
 /// Removes `Connection` and every field it names. What frames or addresses the message cannot be
 /// named away.
 fn remove_listed(headers: &mut HeaderMap) {
-    let simple = |line: &HeaderValue| {
-        // Nearly always a single word that names no field.
-        matches!(
-            line.as_bytes(),
-            b"keep-alive" | b"Keep-Alive" | b"close" | b"upgrade" | b"Upgrade"
-        )
-    };
     let mut named = Vec::new();
-    for line in headers.get_all(CONNECTION).iter().filter(|line| !simple(line)) {
-        let items = line.as_bytes().split(|b| *b == b',');
-        named.extend(items.filter_map(|item| HeaderName::from_bytes(item.trim_ascii()).ok()));
+    for line in &headers.get_all(CONNECTION) {
+        // Nearly always a single word that names no field.
+        if !matches!(line.as_bytes(), b"keep-alive" | b"Keep-Alive" | b"close") {
+            let items = line.as_bytes().split(|b| *b == b',');
+            named.extend(items.filter_map(|item| HeaderName::from_bytes(item.trim_ascii()).ok()));
+        }
     }
     headers.remove(CONNECTION);
-    let kept = [HOST, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE, TE];
-    for name in named.into_iter().filter(|name| !kept.contains(name)) {
+    let kept =
+        |name: &HeaderName| [HOST, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE, TE].contains(name);
+    for name in named.into_iter().filter(|name| !kept(name)) {
         headers.remove(name);
     }
 }
@@ -223,6 +230,11 @@ mod tests {
         map
     }
 
+    fn for_origin_of(map: &mut HeaderMap, version: Version, upgrade: bool) {
+        let present = Present::among(map);
+        for_origin(map, &present, version, upgrade);
+    }
+
     #[test]
     fn fields_of_one_hop_stay_on_that_hop() {
         let mut map = headers(&[
@@ -237,7 +249,7 @@ mod tests {
             ("content-length", "3"),
             ("accept", "*/*"),
         ]);
-        for_origin(&mut map, Version::HTTP_11, false);
+        for_origin_of(&mut map, Version::HTTP_11, false);
         let mut names: Vec<_> = map.keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
         assert_eq!(names, ["accept", "connection", "content-length", "host", "te", "via"]);
@@ -253,8 +265,8 @@ mod tests {
             ("upgrade", "websocket"),
             ("sec-websocket-key", "abc"),
         ]);
-        assert!(asks_for_websocket(&map));
-        for_origin(&mut map, Version::HTTP_11, true);
+        assert!(asks_for_websocket(&map, &Present::among(&map)));
+        for_origin_of(&mut map, Version::HTTP_11, true);
         assert_eq!(map["connection"], "upgrade");
         assert_eq!(map["upgrade"], "websocket");
         assert_eq!(map["sec-websocket-key"], "abc");
@@ -269,7 +281,7 @@ mod tests {
             ("x-real-ip", "1.1.1.1"),
             ("forwarded", "for=1.1.1.1"),
         ]);
-        for_origin(&mut map, Version::HTTP_2, false);
+        for_origin_of(&mut map, Version::HTTP_2, false);
         assert_eq!(map.len(), 1);
         assert_eq!(map["via"], "2 portcullis");
     }
@@ -277,13 +289,13 @@ mod tests {
     #[test]
     fn the_gates_cookie_does_not_reach_the_origin_and_all_others_do() {
         let mut map = headers(&[("cookie", "a=1; portcullis=token; portcullisx=2; b=3")]);
-        for_origin(&mut map, Version::HTTP_11, false);
+        for_origin_of(&mut map, Version::HTTP_11, false);
         assert_eq!(map["cookie"], "a=1; portcullisx=2; b=3");
         let mut map = headers(&[("cookie", "portcullis=token")]);
-        for_origin(&mut map, Version::HTTP_11, false);
+        for_origin_of(&mut map, Version::HTTP_11, false);
         assert!(!map.contains_key("cookie"));
         let mut map = headers(&[("cookie", "a=1"), ("cookie", "portcullis=x"), ("cookie", "b=2")]);
-        for_origin(&mut map, Version::HTTP_2, false);
+        for_origin_of(&mut map, Version::HTTP_2, false);
         assert_eq!(map.get_all("cookie").iter().collect::<Vec<_>>(), ["a=1; b=2"]);
     }
 

@@ -10,6 +10,7 @@ use http::header::SET_COOKIE;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::{Body, Incoming};
 use portcullis_model::{ActivityId, Outcome, Tier, Time};
+use tokio::task::coop::unconstrained;
 
 use crate::body::{Relay, RelayDeadline, RequestBody, ResponseBody, Upload, UploadState};
 use crate::deadline::Deadline;
@@ -24,6 +25,8 @@ use crate::worker::House;
 pub(crate) struct Errand {
     pub(crate) activity: ActivityId,
     pub(crate) tier: Tier,
+    /// How much the visitor has asked for lately.
+    pub(crate) load: Duration,
     pub(crate) pool: Rc<Pool>,
     /// When the request was complete.
     pub(crate) started: Time,
@@ -46,7 +49,7 @@ pub(crate) async fn forward(
     let mut account = Account::open(house, &errand);
     let queue_deadline = errand.started + errand.pool.config.queue_deadline;
     let deadline = house.deadlines.new_for(visit, queue_deadline);
-    let Ok(mut lease) = errand.pool.enter(house, errand.tier, &deadline).await else {
+    let Ok(mut lease) = errand.pool.enter(house, errand.tier, errand.load, &deadline).await else {
         account.settle(Outcome::OriginBusy);
         return pages::trouble(Trouble::Busy, errand.wants, turn);
     };
@@ -78,7 +81,7 @@ pub(crate) async fn forward(
         return response.map(|_| ResponseBody::empty(turn));
     }
     account.settle(if status.is_server_error() { Outcome::OriginError } else { Outcome::Served });
-    relay(response, lease, &errand, deadline, house, turn).await
+    relay(response, lease, &errand, deadline, house, turn)
 }
 
 /// The request with a body that counts, limits and reports what passes.
@@ -154,18 +157,23 @@ async fn exchange(
         let config = &errand.pool.config;
         let due = account.house.now() + config.connect_deadline + config.response_deadline;
         deadline.deadline().set(due);
-        let connection = lease.open(fresh).await.map_err(|_| Failure::Unreachable)?;
-        let again = connection.reused;
+        let again = lease.open(fresh).await.map_err(|_| Failure::Unreachable)?;
         let spare = (again && harmless).then(|| copy_of(&request));
         account.sent = Some(account.house.now());
         deadline.deadline().set(account.house.now() + config.response_deadline);
-        let mut answer = pin!(connection.sender.try_send_request(request));
+        let wire = lease.wire().ok_or(Failure::Broken)?;
+        // The answer moves only when the connection is driven, which is done right here; it must
+        // not count against the task's share of the runtime's time, or its wake-up would be lost.
+        let mut answer = pin!(unconstrained(wire.sender.try_send_request(request)));
         let answer = poll_fn(|cx| {
-            lease.drive(cx);
-            match answer.as_mut().poll(cx) {
-                Poll::Ready(answer) => Poll::Ready(Some(answer)),
-                Poll::Pending if deadline.deadline().passed(cx) => Poll::Ready(None),
-                Poll::Pending => Poll::Pending,
+            let polled = lease.poll(cx, |wire, cx| {
+                wire.drive(cx);
+                answer.as_mut().poll(cx)
+            });
+            match polled {
+                Some(Poll::Ready(answer)) => Poll::Ready(Some(answer)),
+                Some(Poll::Pending) if !deadline.deadline().passed(cx) => Poll::Pending,
+                _ => Poll::Ready(None),
             }
         });
         match answer.await {
@@ -197,10 +205,11 @@ async fn hand_over(
     deadline: &RelayDeadline,
 ) -> bool {
     poll_fn(|cx| {
-        if lease.drive(cx) || deadline.deadline().passed(cx) {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
+        let driven =
+            lease.poll(cx, |wire, cx| if wire.drive(cx) { Poll::Ready(()) } else { Poll::Pending });
+        match driven {
+            Some(Poll::Pending) if !deadline.deadline().passed(cx) => Poll::Pending,
+            _ => Poll::Ready(()),
         }
     })
     .await;
@@ -212,7 +221,7 @@ async fn hand_over(
 }
 
 /// The answer with a body that draws from the origin as the visitor takes it.
-async fn relay(
+fn relay(
     response: Response<Incoming>,
     mut lease: Lease,
     errand: &Errand,
@@ -222,11 +231,7 @@ async fn relay(
 ) -> Response<ResponseBody> {
     let (parts, incoming) = response.into_parts();
     if incoming.is_end_stream() {
-        poll_fn(|cx| {
-            lease.finish(cx);
-            Poll::Ready(())
-        })
-        .await;
+        lease.finish();
         return Response::from_parts(parts, ResponseBody::empty(turn));
     }
     deadline.deadline().set(house.now() + errand.body_idle);

@@ -40,24 +40,39 @@ impl HeadScan {
     }
 
     /// The next bytes of the head; whatever follows its end is not looked at.
-    pub(crate) fn feed(&mut self, mut bytes: &[u8]) {
-        while !bytes.is_empty() && self.line != Line::Over {
-            match self.line {
-                Line::Rest => match memchr::memchr(b'\n', bytes) {
-                    Some(at) => {
-                        bytes = &bytes[at + 1..];
-                        self.line = Line::Start;
-                        self.length = 0;
-                    }
-                    None => return,
-                },
-                Line::Start => {
-                    self.letter(bytes[0]);
-                    bytes = &bytes[1..];
+    pub(crate) fn feed(&mut self, bytes: &[u8]) {
+        let mut at = 0;
+        while self.line != Line::Over {
+            // A name that was cut in two is put together letter by letter.
+            while self.line == Line::Start {
+                let Some(byte) = bytes.get(at) else { return };
+                self.letter(*byte);
+                at += 1;
+            }
+            if self.line == Line::Rest {
+                at = self.lines(bytes, at);
+                if at == bytes.len() {
+                    return;
                 }
-                Line::Over => {}
             }
         }
+    }
+
+    /// Passes over lines that cannot be of interest, up to the start of one that may be. Nearly
+    /// every line of nearly every request is dealt with here.
+    fn lines(&mut self, bytes: &[u8], from: usize) -> usize {
+        for end in memchr::memchr_iter(b'\n', &bytes[from..]) {
+            let start = from + end + 1;
+            match bytes.get(start) {
+                Some(b'c' | b'C' | b't' | b'T' | b'\r' | b'\n') | None => {
+                    self.line = Line::Start;
+                    self.length = 0;
+                    return start;
+                }
+                Some(_) => {}
+            }
+        }
+        bytes.len()
     }
 
     fn letter(&mut self, byte: u8) {

@@ -20,6 +20,7 @@ mod forward;
 mod forwarded;
 mod frames;
 mod head_scan;
+mod hush;
 pub mod operator;
 mod origin;
 mod pages;

@@ -9,7 +9,7 @@ use core::net::{IpAddr, SocketAddr};
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::io;
 use std::rc::Rc;
 
@@ -21,6 +21,7 @@ use tokio::net::TcpStream;
 
 use crate::body::RequestBody;
 use crate::deadline::Deadline;
+use crate::hush::Hush;
 use crate::worker::House;
 
 /// Requests that may wait for one origin, in each worker.
@@ -37,12 +38,18 @@ type Driver = http1::Connection<TokioIo<TcpStream>, RequestBody>;
 
 /// One connection to an origin. Nobody polls it but the request that holds it.
 pub(crate) struct Connection {
-    pub(crate) sender: http1::SendRequest<RequestBody>,
-    pub(crate) driver: Driver,
-    /// The driver is done: the connection is closed, or no longer speaks HTTP.
-    pub(crate) over: bool,
+    wire: Wire,
+    hush: Hush,
     /// It has answered a request before.
-    pub(crate) reused: bool,
+    reused: bool,
+}
+
+/// Both ends of the HTTP library's connection.
+pub(crate) struct Wire {
+    pub(crate) sender: http1::SendRequest<RequestBody>,
+    driver: Driver,
+    /// The driver is done: the connection is closed, or no longer speaks HTTP.
+    over: bool,
 }
 
 struct IdleConnection {
@@ -56,8 +63,19 @@ pub(crate) struct Pool {
     limit: usize,
     in_use: Cell<usize>,
     idle: RefCell<Vec<IdleConnection>>,
-    /// Essential, important, optional.
-    queues: RefCell<[VecDeque<Rc<Ticket>>; 3]>,
+    /// Who waits, first served first.
+    queue: RefCell<BTreeMap<Place, Rc<Ticket>>>,
+    arrivals: Cell<u64>,
+}
+
+/// A place in the queue. More important activities come first; within a tier, whoever has asked
+/// for least lately, so that a flood waits behind the people it competes with; then who came
+/// first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    rank: u8,
+    load: Duration,
+    arrival: u64,
 }
 
 /// One waiting request.
@@ -83,7 +101,7 @@ impl Ticket {
     }
 }
 
-const fn rank(tier: Tier) -> usize {
+const fn rank(tier: Tier) -> u8 {
     match tier {
         Tier::Essential => 0,
         Tier::Important => 1,
@@ -104,7 +122,8 @@ impl Pool {
             limit: share.max(1) as usize,
             in_use: Cell::new(0),
             idle: RefCell::default(),
-            queues: RefCell::default(),
+            queue: RefCell::default(),
+            arrivals: Cell::new(0),
         }
     }
 
@@ -113,13 +132,14 @@ impl Pool {
         self: &Rc<Self>,
         house: &Rc<House>,
         tier: Tier,
+        load: Duration,
         deadline: &Deadline,
     ) -> Result<Lease, Busy> {
         if self.in_use.get() < self.limit {
             self.in_use.set(self.in_use.get() + 1);
         } else {
-            let ticket = self.line_up(tier)?;
-            let wait = Wait { pool: self, house, ticket, rank: rank(tier) };
+            let (place, ticket) = self.line_up(tier, load)?;
+            let wait = Wait { pool: self, house, ticket, place };
             house.add_waiting(1);
             core::future::poll_fn(|cx| wait.poll(cx, deadline)).await?;
             house.read_clock();
@@ -136,35 +156,35 @@ impl Pool {
         })
     }
 
-    fn line_up(&self, tier: Tier) -> Result<Rc<Ticket>, Busy> {
-        let mut queues = self.queues.borrow_mut();
-        let rank = rank(tier);
-        if queues.iter().map(VecDeque::len).sum::<usize>() >= LONGEST_QUEUE {
-            let lower = queues[rank + 1..].iter_mut().rev();
-            let newest = lower.filter_map(VecDeque::pop_back).next().ok_or(Busy)?;
-            newest.turn(TicketState::Displaced);
+    fn line_up(&self, tier: Tier, load: Duration) -> Result<(Place, Rc<Ticket>), Busy> {
+        let arrival = self.arrivals.get();
+        self.arrivals.set(arrival + 1);
+        let place = Place { rank: rank(tier), load, arrival };
+        let mut queue = self.queue.borrow_mut();
+        if queue.len() >= LONGEST_QUEUE {
+            let last = queue.last_entry().filter(|last| *last.key() > place).ok_or(Busy)?;
+            last.remove().turn(TicketState::Displaced);
         }
         let ticket =
             Rc::new(Ticket { state: Cell::new(TicketState::Waiting), waker: RefCell::new(None) });
-        queues[rank].push_back(ticket.clone());
-        Ok(ticket)
+        queue.insert(place, ticket.clone());
+        Ok((place, ticket))
     }
 
     /// A connection became free: the next in line has it, or nobody.
     fn leave(&self) {
-        let next = self.queues.borrow_mut().iter_mut().find_map(VecDeque::pop_front);
+        let next = self.queue.borrow_mut().pop_first();
         match next {
-            Some(ticket) => ticket.turn(TicketState::Granted),
+            Some((_, ticket)) => ticket.turn(TicketState::Granted),
             None => self.in_use.set(self.in_use.get() - 1),
         }
     }
 
     /// The most recently used connection that is still open.
-    fn take_idle(&self, cx: &mut Context<'_>) -> Option<Box<Connection>> {
+    fn take_idle(&self) -> Option<Box<Connection>> {
         loop {
             let mut connection = self.idle.borrow_mut().pop()?.connection;
-            connection.drive(cx);
-            if !connection.over && connection.sender.is_ready() {
+            if connection.is_usable() {
                 return Some(connection);
             }
         }
@@ -172,11 +192,9 @@ impl Pool {
 
     /// Gives up connections that were idle for long or that the origin closed.
     pub(crate) fn tidy(&self, now: Time) {
-        let mut cx = Context::from_waker(Waker::noop());
-        self.idle.borrow_mut().retain_mut(|idle| {
-            idle.connection.drive(&mut cx);
-            !idle.connection.over && now.since(idle.since) < IDLE
-        });
+        self.idle
+            .borrow_mut()
+            .retain_mut(|idle| idle.connection.is_usable() && now.since(idle.since) < IDLE);
     }
 
     async fn connect(&self) -> io::Result<Box<Connection>> {
@@ -194,19 +212,35 @@ impl Pool {
         stream.set_nodelay(true)?;
         let (sender, driver) = http1::Builder::new()
             .max_buf_size(READ_BUFFER)
+            // Nearly all requests are a head and nothing else, for which one plain write is
+            // cheaper than a vectored one.
+            .writev(false)
             .handshake(TokioIo::new(stream))
             .await
             .map_err(io::Error::other)?;
-        Ok(Box::new(Connection { sender, driver, over: false, reused: false }))
+        let wire = Wire { sender, driver, over: false };
+        Ok(Box::new(Connection { wire, hush: Hush::new(), reused: false }))
     }
 }
 
 impl Connection {
-    /// Moves bytes both ways as far as they go.
-    fn drive(&mut self, cx: &mut Context<'_>) {
+    /// Whether the connection is open and waits for a request.
+    fn is_usable(&mut self) -> bool {
+        let wire = &mut self.wire;
+        self.hush.poll_for_nobody(|cx| {
+            wire.drive(cx);
+        });
+        !wire.over && wire.sender.is_ready()
+    }
+}
+
+impl Wire {
+    /// Moves bytes both ways as far as they go. Returns whether the connection is over.
+    pub(crate) fn drive(&mut self, cx: &mut Context<'_>) -> bool {
         if !self.over {
             self.over = Pin::new(&mut self.driver).poll(cx).is_ready();
         }
+        self.over
     }
 }
 
@@ -215,7 +249,7 @@ struct Wait<'a> {
     pool: &'a Rc<Pool>,
     house: &'a Rc<House>,
     ticket: Rc<Ticket>,
-    rank: usize,
+    place: Place,
 }
 
 impl Wait<'_> {
@@ -237,8 +271,7 @@ impl Drop for Wait<'_> {
         self.house.add_waiting(-1);
         match self.ticket.state.get() {
             TicketState::Waiting => {
-                let mut queues = self.pool.queues.borrow_mut();
-                queues[self.rank].retain(|ticket| !Rc::ptr_eq(ticket, &self.ticket));
+                self.pool.queue.borrow_mut().remove(&self.place);
             }
             TicketState::Granted => self.pool.leave(),
             TicketState::Displaced => {}
@@ -258,14 +291,11 @@ pub(crate) struct Lease {
 }
 
 impl Lease {
-    /// Takes an idle connection, or opens one if there is none (or `fresh` demands it).
-    pub(crate) async fn open(&mut self, fresh: bool) -> io::Result<&mut Connection> {
+    /// Takes an idle connection, or opens one if there is none (or `fresh` demands it). Returns
+    /// whether it has been used before, so that the origin may just be closing it.
+    pub(crate) async fn open(&mut self, fresh: bool) -> io::Result<bool> {
         self.connection = None;
-        let idle = if fresh {
-            None
-        } else {
-            core::future::poll_fn(|cx| Poll::Ready(self.pool.take_idle(cx))).await
-        };
+        let idle = if fresh { None } else { self.pool.take_idle() };
         let connection = match idle {
             Some(connection) => connection,
             None => {
@@ -274,30 +304,34 @@ impl Lease {
                 connection
             }
         };
-        Ok(self.connection.insert(connection))
+        Ok(self.connection.insert(connection).reused)
     }
 
-    /// Moves bytes both ways as far as they go. Returns whether the connection is over.
-    pub(crate) fn drive(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(connection) = &mut self.connection else {
-            return true;
-        };
-        connection.drive(cx);
-        connection.over
+    /// The connection, if it is open and still needed.
+    pub(crate) fn wire(&mut self) -> Option<&mut Wire> {
+        self.connection.as_mut().map(|connection| &mut connection.wire)
+    }
+
+    /// Polls something that moves only when the connection is driven. `None`: there is no
+    /// connection any more.
+    pub(crate) fn poll<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut poll: impl FnMut(&mut Wire, &mut Context<'_>) -> Poll<T>,
+    ) -> Option<Poll<T>> {
+        let connection = self.connection.as_deref_mut()?;
+        let wire = &mut connection.wire;
+        Some(connection.hush.poll(cx, |cx| poll(wire, cx)))
     }
 
     /// The exchange is over: the connection is kept if it can serve another.
-    pub(crate) fn finish(&mut self, cx: &mut Context<'_>) {
-        if let Some(mut connection) = self.connection.take() {
-            if !connection.sender.is_ready() {
-                connection.drive(cx);
-            }
-            if !connection.over && connection.sender.is_ready() {
-                connection.reused = true;
-                let since = self.house.now();
-                let idle = IdleConnection { since, connection };
-                self.pool.idle.borrow_mut().push(idle);
-            }
+    pub(crate) fn finish(&mut self) {
+        if let Some(mut connection) = self.connection.take()
+            && connection.is_usable()
+        {
+            connection.reused = true;
+            let since = self.house.now();
+            self.pool.idle.borrow_mut().push(IdleConnection { since, connection });
         }
         self.give_back();
     }
@@ -305,9 +339,12 @@ impl Lease {
     /// The connection has left HTTP: its bytes, and what had already been read of them. The lease
     /// counts against the limit for as long as it is kept.
     pub(crate) fn take_upgraded(&mut self) -> Option<(TcpStream, Bytes)> {
-        let connection = self.connection.take().filter(|connection| connection.over)?;
+        let wire = self.connection.take()?.wire;
+        if !wire.over {
+            return None;
+        }
         self.stop_working();
-        let http1::Parts { io, read_buf, .. } = connection.driver.into_parts();
+        let http1::Parts { io, read_buf, .. } = wire.driver.into_parts();
         Some((io.into_inner(), read_buf))
     }
 

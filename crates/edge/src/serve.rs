@@ -12,7 +12,7 @@ use portcullis_gate::{self as gate, Answer, Decision, Policy};
 use portcullis_model::{Reason, Verdict};
 
 use crate::body::ResponseBody;
-use crate::fields::{self, Arrived};
+use crate::fields::{self, Arrived, Present};
 use crate::forward::{Errand, forward};
 use crate::forwarded::{self, Sender};
 use crate::pages::{self, Wants};
@@ -51,14 +51,19 @@ fn judge(visit: &Rc<Visit>, parts: &mut Parts, body: &Incoming, turn: Turn) -> J
     let trusted = &config.trusted_proxies;
     let sender = forwarded::sender(identity, visit.secure, trusted, &parts.headers);
 
-    if let Err(reason) = strict::check(parts, visit.framing_conflict.get()) {
-        house.write_unread(sender.source, reason);
-        let headers = mem::take(&mut parts.headers);
-        let wants = Wants::of(false, &headers);
-        return Judged::Answered(pages::refusal(headers, reason, wants, None, turn));
-    }
+    let present = Present::among(&parts.headers);
+    let checked = strict::check(parts, &present, visit.framing_conflict.get());
+    let host_length = match checked {
+        Ok(length) => length,
+        Err(reason) => {
+            house.write_unread(sender.source, reason);
+            let headers = mem::take(&mut parts.headers);
+            let wants = Wants::of(false, &headers);
+            return Judged::Answered(pages::refusal(headers, reason, wants, None, turn));
+        }
+    };
 
-    let mut decision = decide(visit, &policy, parts, &sender);
+    let mut decision = decide(visit, &policy, parts, host_length, &sender);
     let limits = &config.limits;
     let too_large = body.size_hint().lower() > limits.body_bytes;
     if too_large && decision.record.reason.verdict() != Verdict::Refuse {
@@ -80,15 +85,16 @@ fn judge(visit: &Rc<Visit>, parts: &mut Parts, body: &Incoming, turn: Turn) -> J
         Answer::Refuse { retry_after } => {
             pages::refusal(headers(), record.reason, wants, retry_after, turn)
         }
-        Answer::Forward { strip_pass, cookie } => {
+        Answer::Forward { strip_pass, cookie, load } => {
             let upgrade = parts.version == Version::HTTP_11
                 && parts.method == Method::GET
                 && body.is_end_stream()
-                && fields::asks_for_websocket(&parts.headers);
+                && fields::asks_for_websocket(&parts.headers, &present);
             let platform = policy.platform(record.platform);
             let errand = Errand {
                 activity: record.activity,
                 tier: policy.activity(record.activity).1.tier,
+                load,
                 pool: house.pool(record.platform, &platform.origin),
                 started: record.at,
                 cookie,
@@ -97,19 +103,27 @@ fn judge(visit: &Rc<Visit>, parts: &mut Parts, body: &Incoming, turn: Turn) -> J
                 body_bytes: limits.body_bytes,
                 body_idle: limits.body_idle,
             };
-            make_fit(visit, parts, &sender, strip_pass, upgrade);
+            fields::for_origin(&mut parts.headers, &present, parts.version, upgrade);
+            forwarded::tell(&mut parts.headers, visit.identity(), &sender);
+            make_fit(parts, strip_pass);
             return Judged::Forwarded(errand, turn);
         }
     })
 }
 
 /// Asks the gate, and tells the watch the words behind what it hashed.
-fn decide(visit: &Visit, policy: &Policy, parts: &Parts, sender: &Sender) -> Decision {
+fn decide(
+    visit: &Visit,
+    policy: &Policy,
+    parts: &Parts,
+    host_length: usize,
+    sender: &Sender,
+) -> Decision {
     let house = &visit.house;
     let arrived = Arrived(&parts.headers);
     let request = gate::Request {
         source: sender.source,
-        host: strict::host_name(parts),
+        host: strict::host_name(parts, host_length),
         method: parts.method.as_str(),
         path: parts.uri.path(),
         query: parts.uri.query(),
@@ -122,10 +136,8 @@ fn decide(visit: &Visit, policy: &Policy, parts: &Parts, sender: &Sender) -> Dec
     decision
 }
 
-/// Turns the visitor's head into the one that the origin gets.
-fn make_fit(visit: &Visit, parts: &mut Parts, sender: &Sender, strip_pass: bool, upgrade: bool) {
-    fields::for_origin(&mut parts.headers, parts.version, upgrade);
-    forwarded::tell(&mut parts.headers, visit.identity(), sender);
+/// Turns the visitor's request line into the one that the origin gets.
+fn make_fit(parts: &mut Parts, strip_pass: bool) {
     if strip_pass {
         let path = parts.uri.path();
         let rest = parts.uri.query().and_then(gate::without_pass);

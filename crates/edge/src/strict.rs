@@ -9,10 +9,13 @@ use http::uri::Authority;
 use http::{HeaderValue, Method, Version};
 use portcullis_model::Reason;
 
-/// Checks a request's head, and leaves exactly one `Host` field in it.
+use crate::fields::Present;
+
+/// Checks a request's head, and leaves exactly one `Host` field in it. Returns the length of the
+/// host name there.
 ///
 /// `conflict`: the head had both `Content-Length` and `Transfer-Encoding`.
-pub(crate) fn check(parts: &mut Parts, conflict: bool) -> Result<(), Reason> {
+pub(crate) fn check(parts: &mut Parts, present: &Present, conflict: bool) -> Result<usize, Reason> {
     if parts.method == Method::CONNECT || parts.method == Method::TRACE {
         return Err(Reason::NotSupported);
     }
@@ -20,7 +23,9 @@ pub(crate) fn check(parts: &mut Parts, conflict: bool) -> Result<(), Reason> {
         // `*`, the target of an OPTIONS request about the server itself.
         return Err(if parts.uri.path() == "*" { Reason::NotSupported } else { Reason::Malformed });
     }
-    transfer_coding(parts, conflict)?;
+    if present.transfer_encoding {
+        transfer_coding(parts, conflict)?;
+    }
     one_host(parts)
 }
 
@@ -39,7 +44,7 @@ fn transfer_coding(parts: &Parts, conflict: bool) -> Result<(), Reason> {
     }
 }
 
-fn one_host(parts: &mut Parts) -> Result<(), Reason> {
+fn one_host(parts: &mut Parts) -> Result<usize, Reason> {
     if let Some(scheme) = parts.uri.scheme_str()
         && scheme != "http"
         && scheme != "https"
@@ -54,15 +59,14 @@ fn one_host(parts: &mut Parts) -> Result<(), Reason> {
     match (first, parts.uri.authority()) {
         (Some(host), None) if parts.version != Version::HTTP_2 => valid(host),
         (Some(host), Some(authority)) => {
-            valid(host)?;
             let same = host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes());
-            if same { Ok(()) } else { Err(Reason::Malformed) }
+            if same { valid(host) } else { Err(Reason::Malformed) }
         }
         (None, Some(authority)) if parts.version == Version::HTTP_2 => {
             let host = field(authority).ok_or(Reason::Malformed)?;
-            valid(&host)?;
+            let length = valid(&host)?;
             parts.headers.insert(HOST, host);
-            Ok(())
+            Ok(length)
         }
         _ => Err(Reason::Malformed),
     }
@@ -72,42 +76,40 @@ fn field(authority: &Authority) -> Option<HeaderValue> {
     HeaderValue::from_str(authority.as_str()).ok()
 }
 
-fn valid(host: &HeaderValue) -> Result<(), Reason> {
-    match split(host.as_bytes()) {
-        Some(_) => Ok(()),
-        None => Err(Reason::Malformed),
-    }
+fn valid(host: &HeaderValue) -> Result<usize, Reason> {
+    name_length(host.as_bytes()).ok_or(Reason::Malformed)
 }
 
-/// The host name that a request addresses, without its port; empty if it is not valid.
-pub(crate) fn host_name(parts: &Parts) -> &str {
-    parts.headers.get(HOST).and_then(|host| split(host.as_bytes())).unwrap_or("")
+/// The host name that a checked request addresses, without its port.
+pub(crate) fn host_name(parts: &Parts, length: usize) -> &str {
+    let host = parts.headers.get(HOST).and_then(|host| host.as_bytes().get(..length));
+    host.and_then(|host| core::str::from_utf8(host).ok()).unwrap_or("")
 }
 
-/// A registered name or address (RFC 3986, section 3.2.2, without the exotic characters), and
-/// possibly a port.
-fn split(host: &[u8]) -> Option<&str> {
-    let text = core::str::from_utf8(host).ok()?;
-    let (name, port) = if text.starts_with('[') {
-        let end = text.find(']')?;
-        let inner = text.get(1..end)?;
-        let address = |b: u8| b.is_ascii_hexdigit() || b == b':' || b == b'.';
-        if inner.is_empty() || !inner.bytes().all(address) {
+/// How long the name is in a registered name or address (RFC 3986, section 3.2.2, without the
+/// exotic characters) and possibly a port; `None` if it is anything else.
+fn name_length(host: &[u8]) -> Option<usize> {
+    let length = if host.first() == Some(&b'[') {
+        let end = memchr::memchr(b']', host)?;
+        let address = |b: &u8| b.is_ascii_hexdigit() || matches!(b, b':' | b'.');
+        if end == 1 || !host[1..end].iter().all(address) {
             return None;
         }
-        (&text[..=end], &text[end + 1..])
+        end + 1
     } else {
-        let end = text.find(':').unwrap_or(text.len());
-        let name = &text[..end];
-        let letter = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
-        if name.is_empty() || name.len() > 255 || !name.bytes().all(letter) {
+        let letter = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
+        let end = host.iter().position(|b| !letter(b)).unwrap_or(host.len());
+        if end == 0 || end > 255 {
             return None;
         }
-        (name, &text[end..])
+        end
     };
-    let digits = port.strip_prefix(':').unwrap_or(port);
-    let valid = digits.len() <= 5 && digits.bytes().all(|b| b.is_ascii_digit());
-    (valid && (port.is_empty() || port.starts_with(':'))).then_some(name)
+    let digits = match &host[length..] {
+        [] => return Some(length),
+        [b':', digits @ ..] => digits,
+        _ => return None,
+    };
+    (digits.len() <= 5 && digits.iter().all(u8::is_ascii_digit)).then_some(length)
 }
 
 #[cfg(test)]
@@ -122,7 +124,8 @@ mod tests {
             builder = builder.header(*name, *value);
         }
         let (mut parts, ()) = builder.body(()).expect("request").into_parts();
-        check(&mut parts, false).map(|()| host_name(&parts).to_owned())
+        let present = Present::among(&parts.headers);
+        check(&mut parts, &present, false).map(|length| host_name(&parts, length).to_owned())
     }
 
     #[test]

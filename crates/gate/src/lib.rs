@@ -21,5 +21,5 @@ pub use lexicon::Lexicon;
 pub use policy::Policy;
 pub use request::{Fields, Request};
 pub use secret::Secret;
-pub use table::{Bucket, Tables, Taken};
+pub use table::{Bucket, Charge, Tables, Taken};
 pub use token::{COOKIE, PASS, without_pass};

@@ -15,6 +15,8 @@
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
+use core::time::Duration;
+
 use portcullis_model::{SourceKey, Time};
 
 use crate::secret::Secret;
@@ -36,18 +38,45 @@ struct Slot {
     owner: AtomicU64,
     /// Theoretical arrival time, in nanoseconds.
     due: AtomicU64,
+    /// The same for one page a second: how much the owner has asked for lately.
+    load: AtomicU64,
 }
 
 /// What a table answers to one request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Taken {
-    /// Granted, and nothing is known of an earlier one.
-    First,
-    /// Granted.
-    Within,
+    /// Granted and charged.
+    Granted {
+        /// Nothing is known of an earlier one.
+        first: bool,
+        /// How much the owner has asked for lately: what it would owe if one page a second were
+        /// paid back. Those who ask for least are served first when not all can be.
+        load: Duration,
+    },
     /// Not granted, and not charged.
     Exceeded,
 }
+
+/// What one request is charged, in quarters of a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Charge {
+    /// A page, or a form.
+    Page,
+    /// A picture, a style, a script: a page has many of them.
+    Part,
+}
+
+impl Charge {
+    const fn quarters(self) -> u64 {
+        match self {
+            Self::Page => 4,
+            Self::Part => 1,
+        }
+    }
+}
+
+/// However much an owner has asked for, its load fades within this time.
+const LOAD_MAX: u64 = 120_000_000_000;
 
 /// A set-associative table of limits.
 #[derive(Debug)]
@@ -91,6 +120,7 @@ impl LimitTable {
                 })?;
             let previous = slot.owner.load(Relaxed);
             if slot.owner.compare_exchange(previous, owner, Relaxed, Relaxed).is_ok() {
+                slot.load.store(0, Relaxed);
                 if slot.due.swap(0, Relaxed) > now.nanos() {
                     self.forgotten.fetch_add(1, Relaxed);
                 }
@@ -104,25 +134,30 @@ impl LimitTable {
     }
 
     /// Charges one request if it conforms.
-    pub(crate) fn take(&self, owner: u64, bucket: Bucket, now: Time) -> Taken {
+    pub(crate) fn take(&self, owner: u64, bucket: Bucket, charge: Charge, now: Time) -> Taken {
         let Some(slot) = self.claim(owner, now) else {
             self.forgotten.fetch_add(1, Relaxed);
-            return Taken::Within;
+            return Taken::Granted { first: false, load: Duration::ZERO };
         };
-        let interval = 1_000_000_000 / u64::from(bucket.per_second.max(1));
-        let burst = interval * u64::from(bucket.burst.max(1));
+        let interval = 1_000_000_000 / (u64::from(bucket.per_second.max(1)) * 4);
+        let burst = interval * u64::from(bucket.burst.max(1)) * 4;
+        let cost = interval * charge.quarters();
         let mut due = slot.due.load(Relaxed);
-        loop {
-            let next = due.max(now.nanos()) + interval;
+        let first = loop {
+            let next = due.max(now.nanos()) + cost;
             if next - now.nanos() > burst {
                 return Taken::Exceeded;
             }
             match slot.due.compare_exchange_weak(due, next, Relaxed, Relaxed) {
-                Ok(0) => return Taken::First,
-                Ok(_) => return Taken::Within,
+                Ok(before) => break before == 0,
                 Err(changed) => due = changed,
             }
-        }
+        };
+        // Two workers may overwrite each other here: the load only orders a queue.
+        let load = (slot.load.load(Relaxed).max(now.nanos()) + charge.quarters() * 250_000_000)
+            .min(now.nanos() + LOAD_MAX);
+        slot.load.store(load, Relaxed);
+        Taken::Granted { first, load: Duration::from_nanos(load - now.nanos()) }
     }
 }
 
@@ -188,7 +223,7 @@ enum Owner {
 const MINT: Bucket = Bucket { per_second: 1, burst: 40 };
 
 impl Tables {
-    /// Empty tables for `sources` sources (rounded up to a power of two) and as many tokens: 40
+    /// Empty tables for `sources` sources (rounded up to a power of two) and as many tokens: 56
     /// bytes for each.
     pub fn new(sources: u32, secret: Secret) -> Self {
         Self {
@@ -199,29 +234,29 @@ impl Tables {
         }
     }
 
-    /// Charges one request to a source; `false` if it has none left.
-    pub fn take_source(&self, source: SourceKey, bucket: Bucket, now: Time) -> bool {
+    /// Charges one request to a source.
+    pub fn take_source(&self, source: SourceKey, bucket: Bucket, now: Time) -> Taken {
         let owner = self.secret.place(Owner::Source as u8, source.bits());
-        self.sources.take(owner, bucket, now) != Taken::Exceeded
+        self.sources.take(owner, bucket, Charge::Page, now)
     }
 
-    /// Charges one request with a token to all bearers of tokens at its source together;
-    /// `false` if they have none left. Apart from [`Tables::take_source`], so that bearers and
-    /// others at one address do not use up each other's.
-    pub fn take_bearers(&self, source: SourceKey, bucket: Bucket, now: Time) -> bool {
+    /// Charges one request with a token to all bearers of tokens at its source together. Apart
+    /// from [`Tables::take_source`], so that bearers and others at one address do not use up each
+    /// other's.
+    pub fn take_bearers(&self, source: SourceKey, bucket: Bucket, now: Time) -> Taken {
         let owner = self.secret.place(Owner::Bearers as u8, source.bits());
-        self.sources.take(owner, bucket, now) != Taken::Exceeded
+        self.sources.take(owner, bucket, Charge::Page, now)
     }
 
     /// Charges one request to a token's budget.
-    pub fn take_token(&self, token: u64, bucket: Bucket, now: Time) -> Taken {
-        self.tokens.take(self.secret.place(Owner::Token as u8, token), bucket, now)
+    pub fn take_token(&self, token: u64, bucket: Bucket, charge: Charge, now: Time) -> Taken {
+        self.tokens.take(self.secret.place(Owner::Token as u8, token), bucket, charge, now)
     }
 
     /// Whether a source may be handed one more token of its own.
     pub fn mint(&self, source: SourceKey, now: Time) -> bool {
         let owner = self.secret.place(Owner::Mint as u8, source.bits());
-        self.tokens.take(owner, MINT, now) != Taken::Exceeded
+        self.tokens.take(owner, MINT, Charge::Page, now) != Taken::Exceeded
     }
 
     /// Counts a connection in; `false` if the source already holds `limit`.
@@ -258,7 +293,7 @@ mod tests {
 
     impl Exact {
         fn take(&mut self, owner: u64, bucket: Bucket, now: Time) -> bool {
-            let interval = 1_000_000_000 / u64::from(bucket.per_second);
+            let interval = 1_000_000_000 / (u64::from(bucket.per_second) * 4) * 4;
             let due = self.due.entry(owner).or_default();
             let next = (*due).max(now.nanos()) + interval;
             let granted = next - now.nanos() <= interval * u64::from(bucket.burst);
@@ -309,7 +344,7 @@ mod tests {
             for step in steps {
                 match step {
                     Step::Take(o) => {
-                        let granted = table.take(o, BUCKET, now) != Taken::Exceeded;
+                        let granted = table.take(o, BUCKET, Charge::Page, now) != Taken::Exceeded;
                         prop_assert_eq!(granted, exact.take(o, BUCKET, now));
                     }
                     Step::Open(o) => prop_assert_eq!(connections.open(o, 3), exact.open(o, 3)),
@@ -335,7 +370,7 @@ mod tests {
                 match step {
                     Step::Take(o) => {
                         let (ours, theirs) =
-                            (table.take(o, BUCKET, now) != Taken::Exceeded, exact.take(o, BUCKET, now));
+                            (table.take(o, BUCKET, Charge::Page, now) != Taken::Exceeded, exact.take(o, BUCKET, now));
                         prop_assert!(ours || !theirs);
                     }
                     Step::Pass(nanos) => now.0 += nanos,
@@ -350,7 +385,9 @@ mod tests {
         let table = LimitTable::new(64);
         // 100 requests a second for 100 seconds, against 10 a second and a burst of 5.
         let granted = (0..10_000)
-            .filter(|i| table.take(9, BUCKET, Time::from_millis(i * 10)) != Taken::Exceeded)
+            .filter(|i| {
+                table.take(9, BUCKET, Charge::Page, Time::from_millis(i * 10)) != Taken::Exceeded
+            })
             .count();
         assert!((1_000..=1_006).contains(&granted), "{granted}");
     }
@@ -359,7 +396,10 @@ mod tests {
     fn a_patient_source_is_always_within() {
         let table = LimitTable::new(64);
         for i in 0..1_000 {
-            assert_ne!(table.take(9, BUCKET, Time::from_millis(i * 100)), Taken::Exceeded);
+            assert_ne!(
+                table.take(9, BUCKET, Charge::Page, Time::from_millis(i * 100)),
+                Taken::Exceeded
+            );
         }
     }
 

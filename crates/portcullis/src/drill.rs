@@ -77,7 +77,10 @@ pub fn drill(arguments: &DrillArguments) -> Result<bool> {
     } else {
         print!("{card}");
     }
-    eprintln!("\nThe results are in {}: open plot.svg, statement.html, report.html.", out.display());
+    eprintln!(
+        "\nThe results are in {}: open plot.svg, statement.html, report.html.",
+        out.display()
+    );
     if arguments.target.is_none() {
         eprintln!("Check them with: portcullis verify {}", out.display());
     }
@@ -116,8 +119,13 @@ fn run(
     let style = "{prefix:17} {bar:24} {msg}";
     bar.set_style(ProgressStyle::with_template(style).unwrap_or(ProgressStyle::default_bar()));
     bar.set_prefix(title.to_owned());
-    let rehearsal =
-        Rehearsal { target, host: "localhost", origin_status: origin.status_address(), scenario, seed };
+    let rehearsal = Rehearsal {
+        target,
+        host: "localhost",
+        origin_status: origin.status_address(),
+        scenario,
+        seed,
+    };
     let recording = rehearse(&rehearsal, |progress| {
         let second = progress.last_second;
         bar.set_position(u64::from(progress.elapsed_ms) / 100);
@@ -248,10 +256,13 @@ sources_tracked = 65_536
 warm_up = "4s"           # the normal day before the flash crowd lasts seconds here
 
 [posture]
-quiet = "1s"
+quiet = "2s"
 step_down = "250ms"
 full_speed = "1s"
 wait = "1s"
+
+[posture.tightened]
+header_deadline = "2s"
 
 [[platforms]]
 name = "campaign"

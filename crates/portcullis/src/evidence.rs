@@ -106,7 +106,11 @@ pub fn report_on(
 /// A folder of results keeps its ledger in a subfolder.
 fn ledger_in(folder: &Path) -> PathBuf {
     let inner = folder.join("ledger");
-    if !folder.join("format").exists() && inner.join("format").exists() { inner } else { folder.into() }
+    if !folder.join("format").exists() && inner.join("format").exists() {
+        inner
+    } else {
+        folder.into()
+    }
 }
 
 /// Lists incidents, or shows one.
@@ -221,9 +225,8 @@ pub fn report(arguments: &ReportArguments) -> Result<bool> {
 pub fn receipt(arguments: &ReceiptArguments) -> Result<bool> {
     let now = Clock::new().wall();
     let told_at = match &arguments.at {
-        Some(text) => WallTime::parse(text).with_context(|| {
-            format!("`{text}` is not a time; write it as 2026-11-23T19:04:00Z")
-        })?,
+        Some(text) => WallTime::parse(text)
+            .with_context(|| format!("`{text}` is not a time; write it as 2026-11-23T19:04:00Z"))?,
         None => now,
     };
     if told_at > now {

@@ -32,7 +32,10 @@ pub fn replay(arguments: &ReplayArguments) -> Result<bool> {
     }
     // Feature values only have to differ within one replay, and the same log should give the same
     // answer twice.
-    let mut replay = Replay::new(Arc::new(config), Secret::new(b"portcullis replays are repeatable"[..32].try_into().context("a key")?));
+    let mut replay = Replay::new(
+        Arc::new(config),
+        Secret::new(b"portcullis replays are repeatable"[..32].try_into().context("a key")?),
+    );
     let progress = ProgressBar::new_spinner();
     progress.set_style(
         ProgressStyle::with_template("{spinner} {human_pos} lines, {elapsed}")

@@ -21,6 +21,8 @@ const DWELL_TICKS: u32 = 3;
 const TURN_TICKS: u8 = 2;
 /// Ticks of strain before anything is done for it: two seconds, the window it is judged in.
 const STRAIN_TICKS: u32 = 8;
+/// Ticks without saturation after which shedding ends: a second.
+const EASED_TICKS: u32 = 4;
 /// Ticks in a row of surge without an attack before it is called one: a second.
 const SURGE_TICKS: u32 = 4;
 /// Ticks of counts kept to look back at a wave's onset: four seconds.
@@ -62,6 +64,7 @@ pub(crate) struct PlatformPosture {
     last_step: Option<Time>,
     strained_ticks: u32,
     strained: bool,
+    eased_ticks: u32,
     surge_ticks: u32,
     surging: bool,
     relaxed_at: Time,
@@ -85,6 +88,7 @@ impl PlatformPosture {
             last_step: None,
             strained_ticks: 0,
             strained: false,
+            eased_ticks: 0,
             surge_ticks: 0,
             surging: false,
             relaxed_at: Time(0),
@@ -121,6 +125,7 @@ impl PlatformPosture {
             Judgement::Surge | Judgement::Normal => self.without_attack(context, seen, out),
         }
         self.keep_look_back(tick);
+        self.stop_shedding(context, seen, out);
         self.expire(context, out);
         self.note_posture(context, seen, out);
         self.note_full_speed(context, seen, out);
@@ -167,7 +172,8 @@ impl PlatformPosture {
         }
         // What still presses is seen at once; strain lingers in its two-second window.
         let pressing = !seen.pressing.is_empty() && self.ticks_since_step >= DWELL_TICKS;
-        let straining = ladder::saturated(seen) && self.ticks_since_step >= STRAIN_TICKS;
+        let straining =
+            self.strained_ticks >= STRAIN_TICKS && self.ticks_since_step >= STRAIN_TICKS;
         if pressing || straining {
             let seen = self.without_repeated_candidate(seen);
             if let Some(step) = ladder::next(context.settings, &seen, rungs)
@@ -287,7 +293,7 @@ impl PlatformPosture {
             self.relaxed_at = context.now;
         }
         // People alone can drown an origin too.
-        let long_strained = ladder::saturated(seen) && self.strained_ticks >= STRAIN_TICKS;
+        let long_strained = self.strained_ticks >= STRAIN_TICKS;
         if long_strained && self.ticks_since_step >= STRAIN_TICKS {
             if let Some(step) = ladder::relieve(seen, self.rungs(context.ordinary)) {
                 self.owes_full_speed = true;
@@ -295,6 +301,19 @@ impl PlatformPosture {
             }
         } else if self.wave.is_none() && !ladder::saturated(seen) {
             self.step_down(context, out);
+        }
+    }
+
+    /// Nobody is turned away for want of room while there is room: shedding ends a second after
+    /// the origin has caught up, attack or not.
+    fn stop_shedding(&mut self, context: &Context<'_>, seen: &Observation, out: &mut Vec<Action>) {
+        self.eased_ticks =
+            if ladder::saturated(seen) { 0 } else { self.eased_ticks.saturating_add(1) };
+        let shed = |e: &Engaged| matches!(e.procedure.measure, Measure::Shed(_));
+        if self.eased_ticks >= EASED_TICKS
+            && let Some(at) = self.engaged.iter().position(shed)
+        {
+            self.release(context, at, "the origin has caught up", out);
         }
     }
 
@@ -443,15 +462,15 @@ impl PlatformPosture {
 
     fn note_strain(&mut self, context: &Context<'_>, seen: &Observation, out: &mut Vec<Action>) {
         let platform = || context.names.platform(self.id);
+        let saturated = ladder::saturated(seen);
+        self.strained_ticks = if saturated { self.strained_ticks.saturating_add(1) } else { 0 };
         if let Some(strain) = &seen.strain {
-            self.strained_ticks = self.strained_ticks.saturating_add(1);
             if !self.strained {
                 self.strained = true;
                 let says = strain.says.clone();
                 out.push(Action::Record(Event::OriginStrained { platform: platform(), says }));
             }
         } else {
-            self.strained_ticks = 0;
             if self.strained {
                 self.strained = false;
                 out.push(Action::Record(Event::OriginRecovered { platform: platform() }));

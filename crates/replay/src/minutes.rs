@@ -169,7 +169,9 @@ impl Minutes {
                 self.found.shown.push(Unparsed { file, line: number, says, text: excerpt(line) });
             }
         });
-        self.found.broke_off = result.err().map(|error| error.to_string());
+        if let Err(error) = result {
+            self.found.broke_off = Some(error.to_string());
+        }
     }
 
     fn row(&mut self, line: &[u8]) -> Result<(), MinutesError> {
@@ -373,10 +375,9 @@ impl MinutesFindings {
     pub fn svg(&self) -> String {
         let series = &self.series;
         let range = picture::range(series);
-        let surges = self.surges.iter().take(40);
-        let bands = surges
-            .map(|s| picture::band(s.from, s.to, range, "surge".into(), Shade::Faint))
-            .collect();
+        let surges = self.surges.iter();
+        let bands = surges.map(|s| picture::band(s.from, s.to, range, "surge", Shade::Faint));
+        let bands = picture::joined(bands.collect(), range);
         let seconds = series.bin_seconds as f64;
         let load = Panel {
             title: format!("Load, means of {}", words::span(series.bin_seconds * 1_000)),
@@ -406,7 +407,7 @@ impl MinutesFindings {
             range,
             bands,
             markers: Vec::new(),
-            panels: vec![load],
+            panels: vec![load, picture::peaks(series, "minute")],
         })
     }
 

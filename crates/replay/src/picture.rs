@@ -14,28 +14,28 @@ const BANDS: usize = 40;
 const MARKERS: usize = 24;
 /// A band is drawn at least so wide, as a part of the whole, or it could not be seen.
 const NARROWEST: f64 = 1.0 / 400.0;
+/// A band so wide has room for its name.
+const NAMED: f64 = 1.0 / 18.0;
 
 pub(crate) fn findings(found: &Findings) -> String {
     let series = &found.series;
     let range = range(series);
     let mut bands = Vec::new();
     for surge in found.surges.iter().filter(|surge| surge.turned_into_wave.is_none()) {
-        bands.push(band(surge.from, surge.to, range, "surge".into(), Shade::Faint));
+        bands.push(band(surge.from, surge.to, range, "surge", Shade::Faint));
     }
+    let mut markers = Vec::new();
     for attack in &found.attacks {
-        let label = format!("attack, wave {}", attack.wave);
-        bands.push(band(attack.onset, attack.to, range, label, Shade::Strong));
+        bands.push(band(attack.onset, attack.to, range, "attack", Shade::Strong));
+        let label = format!("wave {} detected", attack.wave);
+        markers.push(Marker { at: seconds(attack.detected), label });
     }
-    bands.truncate(BANDS);
-    let markers = found
-        .procedures
-        .iter()
-        .take(MARKERS)
-        .map(|procedure| Marker {
-            at: seconds(procedure.engaged),
-            label: format!("{} engaged", procedure.facts.measure.replace('-', " ")),
-        })
-        .collect();
+    for procedure in &found.procedures {
+        let label = format!("{} engaged", procedure.facts.measure.replace('-', " "));
+        markers.push(Marker { at: seconds(procedure.engaged), label });
+    }
+    markers.sort_by(|a, b| a.at.total_cmp(&b.at));
+    markers.truncate(MARKERS);
     let description = format!(
         "{} recorded; {} and {} of attack would have been seen, {} engaged; {} would have been \
          refused and {} delayed.",
@@ -77,15 +77,16 @@ pub(crate) fn findings(found: &Findings) -> String {
         description,
         axis: Axis::WallTime,
         range,
-        bands,
+        bands: joined(bands, range),
         markers,
-        panels: vec![means, peaks(series)],
+        panels: vec![means, peaks(series, "second")],
     })
 }
 
-pub(crate) fn peaks(series: &Series) -> Panel {
+/// The busiest second (or minute, where nothing finer is known) of each bin.
+pub(crate) fn peaks(series: &Series, of: &str) -> Panel {
     Panel {
-        title: "Busiest second".into(),
+        title: format!("Busiest {of}"),
         unit: "requests/s".into(),
         top: None,
         series: vec![PlotLine {
@@ -125,14 +126,60 @@ pub(crate) fn band(
     from: WallTime,
     to: Option<WallTime>,
     range: (f64, f64),
-    label: String,
+    label: &str,
     shade: Shade,
 ) -> Band {
     let from = seconds(from);
     let to = to.map_or(range.1, seconds).max(from + (range.1 - range.0) * NARROWEST);
-    Band { from, to, label, shade }
+    Band { from, to, label: label.to_owned(), shade }
+}
+
+/// Bands that would overlap are drawn as one, as hostile as the most hostile of them; those too
+/// narrow for their name go without it.
+pub(crate) fn joined(mut bands: Vec<Band>, range: (f64, f64)) -> Vec<Band> {
+    bands.sort_by(|a, b| a.from.total_cmp(&b.from));
+    let mut joined: Vec<Band> = Vec::new();
+    for band in bands {
+        match joined.last_mut() {
+            Some(last) if band.from <= last.to => {
+                last.to = last.to.max(band.to);
+                if band.shade == Shade::Strong {
+                    (last.shade, last.label) = (band.shade, band.label);
+                }
+            }
+            _ => joined.push(band),
+        }
+    }
+    joined.truncate(BANDS);
+    for band in &mut joined {
+        if (band.to - band.from) < (range.1 - range.0) * NAMED {
+            band.label.clear();
+        }
+    }
+    joined
 }
 
 fn seconds(at: WallTime) -> f64 {
     at.millis() as f64 / 1_000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn overlapping_bands_are_one_and_narrow_ones_have_no_name() {
+        let range = (0.0, 1_000.0);
+        let at = |second: u64| WallTime(second * 1_000);
+        let bands = vec![
+            band(at(500), Some(at(700)), range, "attack", Shade::Strong),
+            band(at(490), Some(at(510)), range, "surge", Shade::Faint),
+            band(at(900), Some(at(900)), range, "surge", Shade::Faint),
+        ];
+        let joined = joined(bands, range);
+        assert_eq!(joined.len(), 2);
+        assert_eq!((joined[0].from, joined[0].to), (490.0, 700.0));
+        assert_eq!((joined[0].label.as_str(), joined[0].shade), ("attack", Shade::Strong));
+        assert!(joined[1].to > joined[1].from && joined[1].label.is_empty());
+    }
 }

@@ -14,9 +14,9 @@ use crate::window::{Kept, Memory};
 const ENOUGH: usize = 40;
 /// Visitors that the mean pace must be made of: one person who loads one page shows nothing.
 const VISITORS: usize = 5;
-/// Pages, or the same path again, in two seconds: ten each second, kept up on average by *every*
+/// Pages, or the same path again, in two seconds: four each second, kept up on average by *every*
 /// visitor of the window, is not reading. The parts of a page do not count, however many it has.
-const PACE_PER_WINDOW: u64 = 20;
+const PACE_PER_WINDOW: u64 = 8;
 /// The same visitor asks for the same path four times in two seconds.
 const REPEATS: usize = 4;
 

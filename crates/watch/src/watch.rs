@@ -18,10 +18,12 @@ use crate::window::{Kept, Memory, Window};
 
 /// Ticks in a second: rates are means over so many.
 const SECOND: usize = 4;
-/// Ticks over which the origin's health and the answers to challenges are judged: two seconds.
+/// Ticks over which the answers to challenges are judged: two seconds.
 const HEALTH: usize = 8;
 /// A judgement of attack needs evidence in so many looks in a row: one odd tick is none.
 const CONFIRM: u8 = 2;
+/// Activities whose suspects are looked at by themselves, at most.
+const LOOKED_AT_ALONE: usize = 4;
 /// Fewer stalled connections than this are people on trains.
 const STALLED_FLOOR: u64 = 20;
 /// However many stall on ordinary days, four times a hundred of them are too many: nobody can
@@ -59,7 +61,8 @@ struct PlatformWatch {
     over_since: Option<WallTime>,
     /// The first tick of the present run of hostile evidence.
     hostile_since: Option<WallTime>,
-    saturated: bool,
+    /// Ticks in a row that the origin has had more to do than it can.
+    saturated_ticks: u32,
 }
 
 #[derive(Debug, Default)]
@@ -219,7 +222,7 @@ impl PlatformWatch {
             confirmed: 0,
             over_since: None,
             hostile_since: None,
-            saturated: false,
+            saturated_ticks: 0,
         }
     }
 
@@ -257,8 +260,10 @@ impl PlatformWatch {
         let left = self.window.turn();
         let tick = self.take_counts(counts);
         let strain = self.strain(waiting);
-        self.saturated = strain.as_ref().is_some_and(|s| s.trouble == Trouble::Saturated);
-        let over = self.over(settings, wall, ActivityWatch::offered_per_second);
+        let saturated = strain.as_ref().is_some_and(|s| s.trouble == Trouble::Saturated);
+        self.saturated_ticks = if saturated { self.saturated_ticks.saturating_add(1) } else { 0 };
+        let strained = self.saturated_ticks >= HEALTH as u32;
+        let over = self.over(settings, wall, strained, ActivityWatch::offered_per_second);
         if over.is_empty() {
             self.over_since = None;
         } else {
@@ -343,13 +348,14 @@ impl PlatformWatch {
         &self,
         settings: &WatchSettings,
         wall: WallTime,
+        strained: bool,
         rate: impl Fn(&ActivityWatch) -> u64,
     ) -> Vec<ActivityId> {
         let far_over = |activity: &ActivityWatch| {
             let mut threshold = u64::from(settings.surge_floor) * 1_000;
             if activity.warm(settings) {
                 let expected = activity.baseline.expected_milli(wall);
-                let tenths = if self.saturated {
+                let tenths = if strained {
                     threshold /= 4;
                     STRAINED_TENTHS
                 } else {
@@ -377,9 +383,20 @@ impl PlatformWatch {
         let mut evidence = Vec::new();
         if !over.is_empty() {
             let window: Vec<&Kept> = self.window.iter().filter(|kept| among(kept)).collect();
-            let suspects: Vec<&Kept> =
-                window.iter().copied().filter(|kept| over.contains(&kept.activity)).collect();
-            evidence = evidence::gather(&suspects, &window, &self.memory);
+            let mut gather = |wanted: &[ActivityId]| {
+                let suspects: Vec<&Kept> =
+                    window.iter().copied().filter(|kept| wanted.contains(&kept.activity)).collect();
+                for piece in evidence::gather(&suspects, &window, &self.memory) {
+                    if !evidence.iter().any(|known: &Evidence| known.kind == piece.kind) {
+                        evidence.push(piece);
+                    }
+                }
+            };
+            gather(over);
+            // Several attacks at once dilute each other; each activity shows its own.
+            if over.len() > 1 {
+                over.iter().take(LOOKED_AT_ALONE).for_each(|activity| gather(&[*activity]));
+            }
             evidence.extend(self.costly_targets(over));
             evidence.extend(self.unanswered_challenges());
         }
@@ -390,14 +407,18 @@ impl PlatformWatch {
     /// Activities of which far too much gets through, if it is hostile or more than the origin
     /// can bear: people press too, and are welcome.
     fn pressing(&self, settings: &WatchSettings, wall: WallTime) -> Vec<ActivityId> {
-        let pressing = self.over(settings, wall, ActivityWatch::forwarding_per_second);
+        let pressing = self.over(settings, wall, false, ActivityWatch::forwarding_per_second);
         let evidence = self.evidence(&pressing, |kept| kept.forwarded, None);
         let of_senders = evidence
             .iter()
             .map(|e| e.kind)
             .filter(|kind| *kind != EvidenceKind::UnansweredChallenges)
             .map(EvidenceKind::strength);
-        if self.saturated || Strength::hostile(of_senders) { pressing } else { Vec::new() }
+        if self.saturated_ticks > 0 || Strength::hostile(of_senders) {
+            pressing
+        } else {
+            Vec::new()
+        }
     }
 
     /// Browsers answer a challenge within a round trip or a few seconds, whoever sits at them.
@@ -497,7 +518,7 @@ impl PlatformWatch {
     /// The origin makes requests wait, answers far more slowly than usual, or fails.
     fn strain(&mut self, waiting: u64) -> Option<Strain> {
         let mut all = ActivityCounts::default();
-        for health in &self.health {
+        for health in self.health.iter().rev().take(SECOND) {
             all.add(&health.counts);
         }
         let finished: u64 = all.outcomes.iter().sum();
@@ -505,7 +526,7 @@ impl PlatformWatch {
         let too_late = all.outcome(Outcome::OriginTimeout) + all.outcome(Outcome::OriginBusy);
         if too_late >= 10 && too_late * 20 >= finished {
             let says =
-                format!("{too_late} of {finished} requests in 2 s were not answered in time");
+                format!("{too_late} of {finished} requests in a second were not answered in time");
             return strain(Trouble::Saturated, says);
         }
         if waiting >= 32 {
@@ -514,7 +535,7 @@ impl PlatformWatch {
         }
         let failed = all.outcome(Outcome::OriginError) + all.outcome(Outcome::OriginUnreachable);
         if failed >= 10 && failed * 20 >= finished {
-            let says = format!("{failed} of {finished} requests in 2 s failed at the origin");
+            let says = format!("{failed} of {finished} requests in a second failed at the origin");
             return strain(Trouble::Failing, says);
         }
         let p95 = all.latency.quantile(950)?;
@@ -523,7 +544,7 @@ impl PlatformWatch {
             return None;
         }
         let says = format!(
-            "5% of {finished} requests in 2 s took over {} ms to answer; usual is {} ms",
+            "5% of {finished} requests in a second took over {} ms to answer; usual is {} ms",
             p95.as_millis(),
             self.usual_p95_micros / 1_000
         );
@@ -543,7 +564,7 @@ impl PlatformWatch {
             return;
         }
         let surge = self.judgement == Judgement::Surge;
-        let strained = self.saturated;
+        let strained = self.saturated_ticks > 0;
         if unsuspicious {
             for kept in left {
                 self.memory.push(kept);

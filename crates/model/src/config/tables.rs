@@ -322,10 +322,10 @@ static POSTURE: Section = Section {
         },
         Key {
             name: "step_down",
-            kind: Kind::Time(secs(1), HOUR),
+            kind: Kind::Time(Duration::from_millis(250), HOUR),
             absent: Absent::Is(|c| Value::Time(c.posture.step_down)),
             about: "After a wave ended, procedures are released one by one, this far apart.",
-            why: "the effect of each release has to be seen before the next; people should not \
+            why: "the watch looks every 250 ms, and sees the effect of each release before the next; people should not \
                   wait longer than an hour",
         },
         Key {

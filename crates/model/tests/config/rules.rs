@@ -54,9 +54,10 @@ fn assert_posture(config: &Config) {
     assert!(tightened.requests_per_second > 0 && tightened.burst > 0 && tightened.connections > 0);
     assert!(posture.tightened_header_deadline <= config.limits.header_deadline);
     assert!(posture.tightened_header_deadline >= Duration::from_millis(500));
-    for time in [posture.quiet, posture.step_down, posture.full_speed, posture.wait] {
+    for time in [posture.quiet, posture.full_speed, posture.wait] {
         assert!(time >= Duration::from_secs(1) && time <= DAY);
     }
+    assert!(posture.step_down >= Duration::from_millis(250) && posture.step_down <= DAY);
     assert!(posture.expiry >= Duration::from_secs(10) && posture.expiry <= DAY);
     assert!((1..=100_000).contains(&posture.collateral_per_million));
     assert!(posture.token.requests_per_second > 0 && posture.token.burst > 0);

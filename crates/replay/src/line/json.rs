@@ -24,10 +24,10 @@ pub(super) fn parse<'a>(line: &'a [u8], stamps: &mut Stamps) -> Result<LogLine<'
         .flatten()
         .find_map(|text| address(text.0.as_bytes()))
         .ok_or(ParseError::Missing("request.remote_ip"))?;
-    let method = request.method.unwrap_or_default().0;
+    let method = request.method.map(|method| method.0).filter(|method| !method.is_empty());
     let asked = request.uri.and_then(|uri| target(&uri.0));
-    // Requests that Caddy could not make sense of are logged without a target.
-    let (method, asked) = asked.map_or_else(Default::default, |asked: Target<'a>| (method, asked));
+    // A request that Caddy could not make sense of has no method or no target.
+    let (method, asked): (_, Target<'a>) = method.zip(asked).unwrap_or_default();
     let headers = request.headers.unwrap_or_default();
     let host = request.host.map(|host| without_port(host.0)).filter(|host| !host.is_empty());
     Ok(LogLine {
@@ -330,6 +330,8 @@ mod tests {
         let error = |text: &str| {
             parse(text.as_bytes(), &mut Stamps::default()).expect_err(text).to_string()
         };
+        let nothing = LINE.replacen("GET", "", 1);
+        assert!(!line(&nothing).is_request() && line(&nothing).path.is_empty());
         let other = r#"{"level":"info","ts":1431857103.25,"msg":"serving initial configuration"}"#;
         assert_eq!(
             error(other),

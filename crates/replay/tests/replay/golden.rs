@@ -23,8 +23,14 @@ fn the_findings_read_as_before() {
 #[test]
 fn the_picture_shades_what_was_found_and_marks_what_was_done() {
     let svg = replayed(&log()).svg();
-    for part in ["surge", "attack", "pc-strong", "refuse signature engaged", "baseline", "recorded"]
-    {
+    for part in [
+        "surge",
+        "wave 1 detected",
+        "pc-strong",
+        "refuse signature engaged",
+        "baseline",
+        "recorded",
+    ] {
         assert!(svg.contains(part), "{part}");
     }
 }
