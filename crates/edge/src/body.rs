@@ -270,7 +270,7 @@ impl Relay {
                     wire.drive(cx);
                     Pin::new(&mut *incoming).poll_frame(cx)
                 }
-                ready => ready,
+                ready @ Poll::Ready(_) => ready,
             }
         });
         // After the end there is no connection to draw from.

@@ -8,6 +8,7 @@ use core::task::{Context, Poll};
 use core::time::Duration;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use hyper::rt::Executor;
@@ -65,7 +66,7 @@ pub(crate) async fn attend(
 }
 
 /// Ends quietly, and counts, where `future` panics.
-async fn keep_panics(future: impl Future<Output = ()>, faults: std::sync::Arc<Faults>) {
+async fn keep_panics(future: impl Future<Output = ()>, faults: Arc<Faults>) {
     let mut future = pin!(future);
     poll_fn(|cx| {
         let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
@@ -274,5 +275,19 @@ where
             .await;
         };
         tokio::task::spawn_local(keep_panics(stream, faults));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_stays_in_its_connection_and_is_counted() {
+        let faults = Arc::new(Faults::default());
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("runtime");
+        runtime.block_on(keep_panics(async { panic!("on purpose") }, faults.clone()));
+        runtime.block_on(keep_panics(async {}, faults.clone()));
+        assert_eq!(faults.panics(), 1);
     }
 }

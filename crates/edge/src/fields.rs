@@ -27,38 +27,40 @@ impl Fields for Arrived<'_> {
 /// [`tell`](crate::forwarded::tell).
 pub(crate) fn for_origin(
     headers: &mut HeaderMap,
-    present: &Present,
+    present: Present,
     version: Version,
     upgrade: bool,
 ) {
-    let trailers = present.te && has_token(headers, &TE, "trailers");
-    if present.connection {
+    let trailers = present.has(Kind::Te) && has_token(headers, &TE, "trailers");
+    if present.has(Kind::Connection) {
         remove_listed(headers);
     }
-    if present.hop_by_hop {
+    if present.has(Kind::TransferEncoding) {
+        headers.remove(TRANSFER_ENCODING);
+    }
+    if present.has(Kind::HopByHop) {
         for name in [&KEEP_ALIVE, &PROXY_CONNECTION, &PROXY_AUTHENTICATE, &PROXY_AUTHORIZATION] {
             headers.remove(name);
         }
-        headers.remove(TRANSFER_ENCODING);
         // The HTTP library has answered or will answer an expectation itself.
         headers.remove(EXPECT);
     }
-    if present.claims {
+    if present.has(Kind::Claim) {
         remove_claims(headers);
     }
     if upgrade {
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-    } else if present.upgrade {
+    } else if present.has(Kind::Upgrade) {
         headers.remove(UPGRADE);
     }
-    if present.te {
+    if present.has(Kind::Te) {
         headers.remove(TE);
         if trailers && !upgrade {
             headers.insert(TE, HeaderValue::from_static("trailers"));
             headers.insert(CONNECTION, HeaderValue::from_static("te"));
         }
     }
-    if present.cookie {
+    if present.has(Kind::Cookie) {
         rewrite_cookies(headers);
     }
     let via = match version {
@@ -72,27 +74,28 @@ pub(crate) fn for_origin(
 /// Makes an origin's fields fit for the visitor.
 pub(crate) fn for_visitor(headers: &mut HeaderMap, upgraded: bool) {
     let present = Present::among(headers);
-    if present.connection {
+    if present.has(Kind::Connection) {
         remove_listed(headers);
     }
-    if present.hop_by_hop {
+    if present.has(Kind::HopByHop) {
         headers.remove(&KEEP_ALIVE);
         headers.remove(&PROXY_CONNECTION);
-        if headers.remove(TRANSFER_ENCODING).is_some() {
-            // The transfer coding says how long the body is; a length beside it is a lie.
-            headers.remove(CONTENT_LENGTH);
-        }
+    }
+    if present.has(Kind::TransferEncoding) {
+        headers.remove(TRANSFER_ENCODING);
+        // The transfer coding says how long the body is; a length beside it is a lie.
+        headers.remove(CONTENT_LENGTH);
     }
     if upgraded {
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-    } else if present.upgrade {
+    } else if present.has(Kind::Upgrade) {
         headers.remove(UPGRADE);
     }
 }
 
 /// Whether the visitor asks for a WebSocket on this connection, which is all that is upgraded to.
-pub(crate) fn asks_for_websocket(headers: &HeaderMap, present: &Present) -> bool {
-    present.upgrade
+pub(crate) fn asks_for_websocket(headers: &HeaderMap, present: Present) -> bool {
+    present.has(Kind::Upgrade)
         && has_token(headers, &UPGRADE, "websocket")
         && has_token(headers, &CONNECTION, "upgrade")
 }
@@ -106,41 +109,48 @@ pub(crate) fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> 
     })
 }
 
-/// Which fields need work, found in one pass so that the common message costs no more.
+/// Which kinds of fields a message has that need work, found in one pass so that the common
+/// message costs no more. One bit for each [`Kind`].
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Present {
-    connection: bool,
-    hop_by_hop: bool,
-    pub(crate) transfer_encoding: bool,
-    claims: bool,
-    upgrade: bool,
-    te: bool,
-    cookie: bool,
+pub(crate) struct Present(u8);
+
+/// A kind of field that needs work.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Kind {
+    Connection,
+    HopByHop,
+    TransferEncoding,
+    Claim,
+    Upgrade,
+    Te,
+    Cookie,
 }
 
 impl Present {
     pub(crate) fn among(headers: &HeaderMap) -> Self {
         let mut present = Self::default();
         for name in headers.keys() {
-            match name.as_str() {
-                "connection" => present.connection = true,
-                "transfer-encoding" => {
-                    present.transfer_encoding = true;
-                    present.hop_by_hop = true;
-                }
+            let kind = match name.as_str() {
+                "connection" => Kind::Connection,
+                "transfer-encoding" => Kind::TransferEncoding,
                 "keep-alive"
                 | "proxy-connection"
                 | "proxy-authenticate"
                 | "proxy-authorization"
-                | "expect" => present.hop_by_hop = true,
-                "upgrade" => present.upgrade = true,
-                "te" => present.te = true,
-                "cookie" => present.cookie = true,
-                name if is_claim(name) => present.claims = true,
-                _ => {}
-            }
+                | "expect" => Kind::HopByHop,
+                "upgrade" => Kind::Upgrade,
+                "te" => Kind::Te,
+                "cookie" => Kind::Cookie,
+                name if is_claim(name) => Kind::Claim,
+                _ => continue,
+            };
+            present.0 |= 1 << kind as u8;
         }
         present
+    }
+
+    pub(crate) const fn has(self, kind: Kind) -> bool {
+        self.0 & 1 << kind as u8 != 0
     }
 }
 
@@ -232,7 +242,7 @@ mod tests {
 
     fn for_origin_of(map: &mut HeaderMap, version: Version, upgrade: bool) {
         let present = Present::among(map);
-        for_origin(map, &present, version, upgrade);
+        for_origin(map, present, version, upgrade);
     }
 
     #[test]
@@ -265,7 +275,7 @@ mod tests {
             ("upgrade", "websocket"),
             ("sec-websocket-key", "abc"),
         ]);
-        assert!(asks_for_websocket(&map, &Present::among(&map)));
+        assert!(asks_for_websocket(&map, Present::among(&map)));
         for_origin_of(&mut map, Version::HTTP_11, true);
         assert_eq!(map["connection"], "upgrade");
         assert_eq!(map["upgrade"], "websocket");

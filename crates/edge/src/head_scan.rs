@@ -63,13 +63,17 @@ impl HeadScan {
     fn lines(&mut self, bytes: &[u8], from: usize) -> usize {
         for end in memchr::memchr_iter(b'\n', &bytes[from..]) {
             let start = from + end + 1;
-            match bytes.get(start) {
-                Some(b'c' | b'C' | b't' | b'T' | b'\r' | b'\n') | None => {
-                    self.line = Line::Start;
-                    self.length = 0;
-                    return start;
-                }
-                Some(_) => {}
+            // An empty line, the first letters of a name of interest, or too few to tell.
+            let (may_be, known) = match &bytes[start..] {
+                [b'c' | b'C', b'o' | b'O', b'n' | b'N', ..]
+                | [b't' | b'T', b'r' | b'R', ..]
+                | [b'\r' | b'\n', ..] => (true, true),
+                rest => (false, rest.len() >= 3),
+            };
+            if may_be || !known {
+                self.line = Line::Start;
+                self.length = 0;
+                return start;
             }
         }
         bytes.len()

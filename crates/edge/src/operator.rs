@@ -112,8 +112,8 @@ async fn listen(
         if Rc::strong_count(&places) <= CONNECTIONS {
             let (place, pages) = (places.clone(), pages.clone());
             tokio::task::spawn_local(async move {
-                let _place = place;
                 let _ = tokio::time::timeout(LONGEST_CONNECTION, speak(stream, pages)).await;
+                drop(place);
             });
         }
     }

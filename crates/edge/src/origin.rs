@@ -296,13 +296,12 @@ impl Lease {
     pub(crate) async fn open(&mut self, fresh: bool) -> io::Result<bool> {
         self.connection = None;
         let idle = if fresh { None } else { self.pool.take_idle() };
-        let connection = match idle {
-            Some(connection) => connection,
-            None => {
-                let connection = self.pool.connect().await?;
-                self.house.read_clock();
-                connection
-            }
+        let connection = if let Some(connection) = idle {
+            connection
+        } else {
+            let connection = self.pool.connect().await?;
+            self.house.read_clock();
+            connection
         };
         Ok(self.connection.insert(connection).reused)
     }

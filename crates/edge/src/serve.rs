@@ -52,7 +52,7 @@ fn judge(visit: &Rc<Visit>, parts: &mut Parts, body: &Incoming, turn: Turn) -> J
     let sender = forwarded::sender(identity, visit.secure, trusted, &parts.headers);
 
     let present = Present::among(&parts.headers);
-    let checked = strict::check(parts, &present, visit.framing_conflict.get());
+    let checked = strict::check(parts, present, visit.framing_conflict.get());
     let host_length = match checked {
         Ok(length) => length,
         Err(reason) => {
@@ -89,7 +89,7 @@ fn judge(visit: &Rc<Visit>, parts: &mut Parts, body: &Incoming, turn: Turn) -> J
             let upgrade = parts.version == Version::HTTP_11
                 && parts.method == Method::GET
                 && body.is_end_stream()
-                && fields::asks_for_websocket(&parts.headers, &present);
+                && fields::asks_for_websocket(&parts.headers, present);
             let platform = policy.platform(record.platform);
             let errand = Errand {
                 activity: record.activity,
@@ -103,7 +103,7 @@ fn judge(visit: &Rc<Visit>, parts: &mut Parts, body: &Incoming, turn: Turn) -> J
                 body_bytes: limits.body_bytes,
                 body_idle: limits.body_idle,
             };
-            fields::for_origin(&mut parts.headers, &present, parts.version, upgrade);
+            fields::for_origin(&mut parts.headers, present, parts.version, upgrade);
             forwarded::tell(&mut parts.headers, visit.identity(), &sender);
             make_fit(parts, strip_pass);
             return Judged::Forwarded(errand, turn);

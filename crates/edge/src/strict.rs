@@ -9,13 +9,13 @@ use http::uri::Authority;
 use http::{HeaderValue, Method, Version};
 use portcullis_model::Reason;
 
-use crate::fields::Present;
+use crate::fields::{Kind, Present};
 
 /// Checks a request's head, and leaves exactly one `Host` field in it. Returns the length of the
 /// host name there.
 ///
 /// `conflict`: the head had both `Content-Length` and `Transfer-Encoding`.
-pub(crate) fn check(parts: &mut Parts, present: &Present, conflict: bool) -> Result<usize, Reason> {
+pub(crate) fn check(parts: &mut Parts, present: Present, conflict: bool) -> Result<usize, Reason> {
     if parts.method == Method::CONNECT || parts.method == Method::TRACE {
         return Err(Reason::NotSupported);
     }
@@ -23,7 +23,7 @@ pub(crate) fn check(parts: &mut Parts, present: &Present, conflict: bool) -> Res
         // `*`, the target of an OPTIONS request about the server itself.
         return Err(if parts.uri.path() == "*" { Reason::NotSupported } else { Reason::Malformed });
     }
-    if present.transfer_encoding {
+    if present.has(Kind::TransferEncoding) {
         transfer_coding(parts, conflict)?;
     }
     one_host(parts)
@@ -125,7 +125,7 @@ mod tests {
         }
         let (mut parts, ()) = builder.body(()).expect("request").into_parts();
         let present = Present::among(&parts.headers);
-        check(&mut parts, &present, false).map(|length| host_name(&parts, length).to_owned())
+        check(&mut parts, present, false).map(|length| host_name(&parts, length).to_owned())
     }
 
     #[test]

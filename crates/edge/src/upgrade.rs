@@ -1,5 +1,5 @@
-//! WebSockets: after both sides agreed, bytes pass both ways until one side ends or both fall
-//! silent.
+//! Upgraded connections (`WebSocket`): after both sides agreed, bytes pass both ways until one
+//! side ends or both fall silent.
 //!
 //! Nothing but the request itself is sent to the origin before the origin has agreed (status
 //! 101), so that an upgrade cannot be used to smuggle a request past the gate.

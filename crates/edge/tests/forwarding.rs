@@ -412,3 +412,68 @@ fn a_visitor_who_leaves_frees_the_origin() {
     eventually("gone", || gate.outcome(Outcome::VisitorGone) == 1);
     assert_eq!(gate.snapshot().gauges.in_flight, 0);
 }
+
+#[test]
+fn nothing_is_leaked_whatever_visitors_and_the_origin_do() {
+    let origin = Origin::start(|received| {
+        let number: u64 = received.path()[1..].parse().unwrap();
+        std::thread::sleep(Duration::from_millis(number % 7));
+        match number % 11 {
+            0 => Reply::Last(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf".to_vec()),
+            1 => Reply::Last(Vec::new()),
+            2 => Reply::Last(b"HTTP/1.1 200 OK\r\n\r\nuntil the end".to_vec()),
+            3 => Reply::ok(&"x".repeat(200_000)),
+            _ => Reply::ok("ok"),
+        }
+    });
+    let mut settings = config(origin.address);
+    settings.platforms[0].origin.connections = 4;
+    settings.platforms[0].origin.queue_deadline = Duration::from_secs(10);
+    settings.limits.source.burst = 100_000;
+    let gate = Gate::start_with(settings, 2);
+    let threads: Vec<_> = (0..8u64)
+        .map(|thread| {
+            let address = gate.address;
+            std::thread::spawn(move || {
+                for at in 0..120 {
+                    let number = thread * 1000 + at * 13;
+                    let mut stream = std::net::TcpStream::connect(address).unwrap();
+                    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+                    let body = if number % 3 == 0 { "abc" } else { "" };
+                    let length = body.len();
+                    let _ = write!(
+                        stream,
+                        "POST /{number} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n{body}"
+                    );
+                    // Some leave at once, some in the middle, most stay to the end.
+                    match number % 5 {
+                        0 => {}
+                        1 => {
+                            let _ = stream.read(&mut [0; 10]);
+                        }
+                        _ => {
+                            let _ = stream.shutdown(std::net::Shutdown::Read);
+                            let mut buffer = [0; 4096];
+                            while stream.read(&mut buffer).is_ok_and(|read| read == 4096) {}
+                        }
+                    }
+                }
+            })
+        })
+        .collect();
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    eventually("all is quiet", || {
+        let gauges = gate.snapshot().gauges;
+        (gauges.connections, gauges.in_flight, gauges.waiting) == (0, 0, 0)
+    });
+    let forwarded = gate.reason(Reason::Ordinary);
+    let finished: u64 = Outcome::ALL.iter().map(|outcome| gate.outcome(*outcome)).sum();
+    assert_eq!(finished, forwarded);
+    assert_eq!(gate.faults.panics(), 0);
+    // Every place at the origin is free again.
+    for _ in 0..20 {
+        assert_eq!(gate.connect().get("/5").text(), "ok");
+    }
+}

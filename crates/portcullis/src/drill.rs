@@ -270,7 +270,7 @@ hosts = ["*"]
 
 [platforms.origin]
 url = "http://{origin}"
-connections = 24         # the site has four workers; more would only queue there
+connections = 32         # the site has four workers; more would only queue there
 queue_deadline = "2s"
 
 [[platforms.activities]]

@@ -434,9 +434,11 @@ fn receive(from: &mut Visitor, connection: usize) -> Option<Received> {
         from.stream.read_exact(&mut body).ok()?;
     } else if field(&head, "transfer-encoding").is_some() {
         let mut byte = [0];
-        while !body.ends_with(b"0\r\n\r\n")
-            && !(body.ends_with(b"\r\n\r\n") && body.windows(5).any(|w| w == b"\r\n0\r\n"))
-        {
+        let ended = |body: &[u8]| {
+            body.ends_with(b"0\r\n\r\n")
+                || body.ends_with(b"\r\n\r\n") && body.windows(5).any(|w| w == b"\r\n0\r\n")
+        };
+        while !ended(&body) {
             if from.stream.read(&mut byte).ok()? == 0 {
                 return None;
             }
