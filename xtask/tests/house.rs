@@ -27,9 +27,23 @@ const PURE: &[&str] = &["model", "gate", "watch", "posture", "incident", "statem
 
 /// What a pure room must not say. (`ledger` keeps files, behind its `disk` module.)
 const IMPURE: &[&str] = &[
-    "std::fs", "std::net::Tcp", "std::net::Udp", "std::env", "std::thread", "std::process",
-    "Instant::now", "SystemTime", "HashMap", "HashSet", "RandomState", "thread_rng", "rand::",
-    "getrandom", "tokio", "println!", "eprintln!",
+    "std::fs",
+    "std::net::Tcp",
+    "std::net::Udp",
+    "std::env",
+    "std::thread",
+    "std::process",
+    "Instant::now",
+    "SystemTime",
+    "HashMap",
+    "HashSet",
+    "RandomState",
+    "thread_rng",
+    "rand::",
+    "getrandom",
+    "tokio",
+    "println!",
+    "eprintln!",
 ];
 
 /// Libraries that would bring the outside into a pure room.
@@ -113,10 +127,7 @@ fn pure_rooms_bring_in_no_library_of_the_outside() {
 fn code(path: &Path) -> String {
     let text = std::fs::read_to_string(path).expect("a source file");
     let code = text.split("#[cfg(test)]").next().unwrap_or_default();
-    code.lines()
-        .filter(|line| !line.trim_start().starts_with("//"))
-        .collect::<Vec<_>>()
-        .join("\n")
+    code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
 
 #[test]

@@ -603,7 +603,10 @@ fn draining_finishes_what_is_under_way_and_takes_nothing_new() {
         std::thread::sleep(Duration::from_millis(1500));
         Reply::ok("finished")
     });
-    let mut gate = Gate::start_with(config(origin.address), 2);
+    let mut settings = config(origin.address);
+    settings.platforms[0].origin.response_deadline = Duration::from_secs(5);
+    settings.limits.drain = Duration::from_secs(5);
+    let mut gate = Gate::start_with(settings, 2);
     let mut idle = gate.connect();
     let mut busy = gate.connect();
     busy.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");

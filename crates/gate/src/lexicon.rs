@@ -13,7 +13,7 @@ const REMEMBERED: usize = 1024;
 /// a copy and nothing else.
 #[derive(Debug)]
 pub struct Lexicon {
-    told: Box<[u32; REMEMBERED * FEATURES]>,
+    told: Box<[u32]>,
 }
 
 impl Default for Lexicon {
@@ -25,7 +25,7 @@ impl Default for Lexicon {
 impl Lexicon {
     /// An empty memory.
     pub fn new() -> Self {
-        Self { told: Box::new([0; REMEMBERED * FEATURES]) }
+        Self { told: vec![0; REMEMBERED * FEATURES].into() }
     }
 
     /// Tells `out` the text of each feature of this request that has not been told lately.

@@ -10,7 +10,7 @@ use siphasher::sip::SipHasher13;
 /// The secret of one gate: 32 random bytes made once and handed in by the shell.
 ///
 /// Separate keys for table places, feature values and tokens are derived from it, so that nobody
-/// outside can aim at a table slot (HashDoS), forge a token or invert a feature value.
+/// outside can aim at a table slot (`HashDoS`), forge a token or invert a feature value.
 #[derive(Clone)]
 pub struct Secret {
     table: (u64, u64),

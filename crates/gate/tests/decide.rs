@@ -467,7 +467,7 @@ proptest! {
     ) {
         let mut gate = Gate::with(&measures);
         let accept = if page { "text/html" } else { "*/*" };
-        let mut visitor = Visitor { keeps_cookies, accept, ..browser() };
+        let mut visitor = Visitor { accept, keeps_cookies, ..browser() };
         for url in urls {
             // `browse` panics on a redirect loop.
             browse(&mut gate, &mut visitor, method, &url);

@@ -56,7 +56,7 @@ impl OperatorPages {
     fn requests(&self, total: &Snapshot, out: &mut String) {
         let policy = self.policy.load();
         head(out, "requests_total", "counter", "Verdicts, by the reason that each has.");
-        self.each(total, &policy, |labels, counts| {
+        each(total, &policy, |labels, counts| {
             for reason in Reason::ALL.iter().filter(|r| counts.reason(**r) > 0) {
                 let n = counts.reason(*reason);
                 let word = reason.word();
@@ -65,7 +65,7 @@ impl OperatorPages {
             }
         });
         head(out, "forwarded_total", "counter", "Forwarded requests, by what became of them.");
-        self.each(total, &policy, |labels, counts| {
+        each(total, &policy, |labels, counts| {
             for outcome in Outcome::ALL.iter().filter(|o| counts.outcome(**o) > 0) {
                 let n = counts.outcome(*outcome);
                 let word = outcome.word();
@@ -74,7 +74,7 @@ impl OperatorPages {
             }
         });
         head(out, "body_bytes_total", "counter", "Body bytes from and to visitors.");
-        self.each(total, &policy, |labels, counts| {
+        each(total, &policy, |labels, counts| {
             for (way, n) in [("in", counts.bytes_in), ("out", counts.bytes_out)] {
                 let _ = writeln!(
                     out,
@@ -92,7 +92,7 @@ impl OperatorPages {
             "histogram",
             "Time until the response began, of forwarded requests.",
         );
-        self.each(total, &policy, |labels, counts| {
+        each(total, &policy, |labels, counts| {
             let mut seen = 0;
             for (bucket, n) in counts.latency.0.iter().enumerate() {
                 seen += n;
@@ -112,25 +112,25 @@ impl OperatorPages {
             );
         });
     }
+}
 
-    fn each(
-        &self,
-        total: &Snapshot,
-        policy: &Policy,
-        mut visit: impl FnMut(&str, &portcullis_model::ActivityCounts),
-    ) {
-        for (at, counts) in total.activities.iter().enumerate().take(policy.activities()) {
-            if counts.offered() == 0 {
-                continue;
-            }
-            let (platform, activity) = policy.activity(ActivityId(at as u16));
-            let labels = format!(
-                "platform=\"{}\",activity=\"{}\"",
-                escape(&policy.platform(platform).name),
-                escape(&activity.name)
-            );
-            visit(&labels, counts);
+/// Every activity that anything was counted for, with its labels.
+fn each(
+    total: &Snapshot,
+    policy: &Policy,
+    mut visit: impl FnMut(&str, &portcullis_model::ActivityCounts),
+) {
+    for (at, counts) in total.activities.iter().enumerate().take(policy.activities()) {
+        if counts.offered() == 0 {
+            continue;
         }
+        let (platform, activity) = policy.activity(ActivityId(at as u16));
+        let labels = format!(
+            "platform=\"{}\",activity=\"{}\"",
+            escape(&policy.platform(platform).name),
+            escape(&activity.name)
+        );
+        visit(&labels, counts);
     }
 }
 

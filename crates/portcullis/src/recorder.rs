@@ -118,7 +118,7 @@ fn keep(mut ledger: Ledger, waiting: &Receiver<Batch>) {
         // Whatever else waits shares the same write to disk.
         for batch in first.into_iter().chain(waiting.try_iter()) {
             for entry in batch.entries {
-                stage(&mut ledger, entry, &mut gap);
+                stage(&mut ledger, &entry, &mut gap);
             }
             unsaid.push(batch.safe);
         }
@@ -137,14 +137,14 @@ fn keep(mut ledger: Ledger, waiting: &Receiver<Batch>) {
 }
 
 /// Stages one entry; before it, the loss of earlier ones.
-fn stage(ledger: &mut Ledger, entry: Entry, gap: &mut Option<(WallTime, u64)>) {
+fn stage(ledger: &mut Ledger, entry: &Entry, gap: &mut Option<(WallTime, u64)>) {
     if let Some((since, lost)) = *gap {
         let told = Entry::new(entry.at, Event::RecordingGap { since, lost });
         if append(ledger, &told).is_ok() {
             *gap = None;
         }
     }
-    if let Err(problem) = append(ledger, &entry) {
+    if let Err(problem) = append(ledger, entry) {
         let (since, lost) = gap.unwrap_or((entry.at, 0));
         *gap = Some((since, lost + 1));
         error!(%problem, lost = lost + 1, "an event was lost");

@@ -12,6 +12,10 @@ use portcullis_replay::{Minutes, Recording, Replay};
 use crate::check;
 use crate::cli::ReplayArguments;
 
+/// Feature values only have to differ within one replay, and the same log should give the same
+/// answer twice.
+const REPEATABLE: &[u8; 32] = b"the same log, the same answer, 1";
+
 /// Replays logs, and tells what the watch would have said and done. The answer is always yes: a
 /// log has no floors to meet.
 pub fn replay(arguments: &ReplayArguments) -> Result<bool> {
@@ -30,19 +34,14 @@ pub fn replay(arguments: &ReplayArguments) -> Result<bool> {
         let findings = minutes.finish();
         return tell(arguments, &findings.text(), &findings.json(), &findings.svg());
     }
-    // Feature values only have to differ within one replay, and the same log should give the same
-    // answer twice.
-    let mut replay = Replay::new(
-        Arc::new(config),
-        Secret::new(b"portcullis replays are repeatable"[..32].try_into().context("a key")?),
-    );
+    let mut replay = Replay::new(Arc::new(config), Secret::new(REPEATABLE));
     let progress = ProgressBar::new_spinner();
     progress.set_style(
         ProgressStyle::with_template("{spinner} {human_pos} lines, {elapsed}")
             .unwrap_or(ProgressStyle::default_spinner()),
     );
-    for log in &arguments.logs {
-        replay.read(Recording::open(log)?, &mut |lines| progress.set_position(lines));
+    for log in Recording::earliest_first(arguments.logs.clone())? {
+        replay.read(Recording::open(&log)?, &mut |lines| progress.set_position(lines));
     }
     progress.finish_and_clear();
     let findings = replay.finish();

@@ -470,11 +470,9 @@ impl PlatformPosture {
                 let says = strain.says.clone();
                 out.push(Action::Record(Event::OriginStrained { platform: platform(), says }));
             }
-        } else {
-            if self.strained {
-                self.strained = false;
-                out.push(Action::Record(Event::OriginRecovered { platform: platform() }));
-            }
+        } else if self.strained {
+            self.strained = false;
+            out.push(Action::Record(Event::OriginRecovered { platform: platform() }));
         }
     }
 

@@ -76,14 +76,14 @@ pub(crate) fn mine<'a>(
     }
     // What is asked for is no fault of whoever asks: a new page that everybody reads is rare among
     // earlier requests too.
-    let about_sender = |c: &Condition| {
+    let about_sender = |c: Condition| {
         let sender = matches!(
             c.feature,
             Feature::HeaderShape | Feature::UserAgent | Feature::Language | Feature::Accept
         );
         sender && share_before(ordinary, c) < RARE
     };
-    if !signature.conditions.iter().any(about_sender) {
+    if !signature.conditions.iter().copied().any(about_sender) {
         return None;
     }
     signature.conditions.sort_by_key(|condition| condition.feature);
@@ -96,7 +96,7 @@ pub(crate) fn mine<'a>(
 }
 
 /// In per cent, how many ordinary requests meet a condition.
-fn share_before(ordinary: &[Features], condition: &Condition) -> usize {
+fn share_before(ordinary: &[Features], condition: Condition) -> usize {
     let before = ordinary.iter().filter(|f| f.get(condition.feature) == condition.value).count();
     before * 100 / ordinary.len().max(1)
 }

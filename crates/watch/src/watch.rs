@@ -58,7 +58,6 @@ struct PlatformWatch {
     usual_p95_micros: u64,
     judgement: Judgement,
     confirmed: u8,
-    over_since: Option<WallTime>,
     /// The first tick of the present run of hostile evidence.
     hostile_since: Option<WallTime>,
     /// Ticks in a row that the origin has had more to do than it can.
@@ -69,6 +68,7 @@ struct PlatformWatch {
 struct ActivityWatch {
     baseline: Baseline,
     recent: VecDeque<Flow>,
+    over_since: Option<WallTime>,
     calm_requests: u64,
     calm_origin_micros: u64,
 }
@@ -137,10 +137,10 @@ impl Watch {
             .map(|platform| {
                 // Connections carry no host name before their headers are complete, so that a
                 // stall belongs to no platform; it is told under the first.
-                let stalled = stalled.clone().filter(|_| platform.id == PlatformId(0));
-                let since = stalled_since.filter(|_| stalled.is_some());
+                let stalled = stalled.clone().zip(stalled_since);
+                let stalled = stalled.filter(|_| platform.id == PlatformId(0));
                 let engaged = engaged(platform.id);
-                platform.look(settings, wall, counts, stalled, since, waiting, engaged)
+                platform.look(settings, wall, counts, stalled, waiting, engaged)
             })
             .collect()
     }
@@ -220,7 +220,6 @@ impl PlatformWatch {
             usual_p95_micros: 0,
             judgement: Judgement::Normal,
             confirmed: 0,
-            over_since: None,
             hostile_since: None,
             saturated_ticks: 0,
         }
@@ -252,11 +251,11 @@ impl PlatformWatch {
         settings: &WatchSettings,
         wall: WallTime,
         counts: &Snapshot,
-        stalled: Option<Evidence>,
-        stalled_since: Option<WallTime>,
+        stalled: Option<(Evidence, WallTime)>,
         waiting: u64,
         engaged: bool,
     ) -> Observation {
+        let (stalled, stalled_since) = stalled.unzip();
         let left = self.window.turn();
         let tick = self.take_counts(counts);
         let strain = self.strain(waiting);
@@ -264,10 +263,12 @@ impl PlatformWatch {
         self.saturated_ticks = if saturated { self.saturated_ticks.saturating_add(1) } else { 0 };
         let strained = self.saturated_ticks >= HEALTH as u32;
         let over = self.over(settings, wall, strained, ActivityWatch::offered_per_second);
-        if over.is_empty() {
-            self.over_since = None;
-        } else {
-            self.over_since.get_or_insert(wall - TICK);
+        for (at, activity) in self.activities.iter_mut().enumerate() {
+            if !over.contains(&ActivityId((self.first + at) as u16)) {
+                activity.over_since = None;
+            } else if activity.over_since.is_none() {
+                activity.over_since = Some(wall - TICK);
+            }
         }
         let evidence = self.evidence(&over, |_| true, stalled.as_ref());
         self.judge(settings, wall, &over, &evidence);
@@ -280,9 +281,7 @@ impl PlatformWatch {
                 signature::mine(suspects, &self.memory)
             })
             .flatten();
-        // A crowd may have come long before the attack did.
-        let hostile_since = self.hostile_since.map(|since| since - TICK * HEALTH as u32);
-        let onset = match (self.over_since.max(hostile_since), stalled_since) {
+        let onset = match (self.surge_onset(&over), stalled_since) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
@@ -371,6 +370,15 @@ impl PlatformWatch {
             .filter(|(_, activity)| far_over(activity))
             .map(|(at, _)| ActivityId((self.first + at) as u16))
             .collect()
+    }
+
+    /// When the attack can first be seen: when the last of its activities went over, but at most
+    /// a window before the evidence, because a crowd may have come long before.
+    fn surge_onset(&self, over: &[ActivityId]) -> Option<WallTime> {
+        let since = |id: &ActivityId| self.activities[usize::from(id.0) - self.first].over_since;
+        let last = over.iter().filter_map(since).max()?;
+        let Some(hostile) = self.hostile_since else { return Some(last) };
+        Some(last.clamp(hostile - TICK * HEALTH as u32, hostile))
     }
 
     /// The evidence that the requests of these activities give.

@@ -200,7 +200,7 @@ impl<'t> Table<'t> {
             };
             match value {
                 Ok(value) => {
-                    read.push(Placed { value, key: path, place: Some(item.span()), sound: true })
+                    read.push(Placed { value, key: path, place: Some(item.span()), sound: true });
                 }
                 Err(flaw) => report.add(Some(&item.span()), &path, flaw),
             }

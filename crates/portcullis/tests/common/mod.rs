@@ -1,0 +1,170 @@
+//! The real binary in a scratch folder, in front of an origin of a few lines.
+
+#![allow(dead_code, clippy::unwrap_used, clippy::unused_self)]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// The binary under test.
+pub fn portcullis() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_portcullis"))
+}
+
+/// Runs a command to its end.
+pub fn run(arguments: &[&str]) -> Output {
+    portcullis().args(arguments).output().unwrap()
+}
+
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// An origin that answers every request with its request line and the fields it received.
+pub fn origin() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            std::thread::spawn(move || answer(stream));
+        }
+    });
+    address
+}
+
+fn answer(stream: TcpStream) {
+    let mut lines = BufReader::new(stream.try_clone().unwrap());
+    let mut stream = stream;
+    loop {
+        let mut head = String::new();
+        let mut length = 0;
+        loop {
+            let mut line = String::new();
+            if lines.read_line(&mut line).unwrap_or(0) == 0 {
+                return;
+            }
+            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                length = value.trim().parse().unwrap_or(0);
+            }
+            if line == "\r\n" {
+                break;
+            }
+            head.push_str(&line);
+        }
+        let mut body = vec![0; length];
+        if lines.read_exact(&mut body).is_err() {
+            return;
+        }
+        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{head}", head.len());
+        if stream.write_all(answer.as_bytes()).is_err() {
+            return;
+        }
+    }
+}
+
+/// A running gate; killed when dropped.
+pub struct Gate {
+    pub process: Child,
+    pub listen: SocketAddr,
+    pub operator: SocketAddr,
+    pub file: PathBuf,
+}
+
+pub fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+impl Gate {
+    /// Starts the gate in `folder` with this text after the usual beginning of a configuration.
+    pub fn start(folder: &Path, origin: SocketAddr, more: &str) -> Self {
+        let (listen, operator) = (free_address(), free_address());
+        let file = folder.join("portcullis.toml");
+        std::fs::write(&file, configuration(listen, operator, origin, more)).unwrap();
+        Self::start_with(file, listen, operator)
+    }
+
+    pub fn start_with(file: PathBuf, listen: SocketAddr, operator: SocketAddr) -> Self {
+        let process = portcullis()
+            .args(["run", "--config"])
+            .arg(&file)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let gate = Self { process, listen, operator, file };
+        gate.until("it is up", || gate.try_get(gate.operator, "/healthz").is_some());
+        gate
+    }
+
+    /// Waits, with a limit, until something is true.
+    pub fn until(&self, what: &str, mut is_true: impl FnMut() -> bool) {
+        let began = Instant::now();
+        while !is_true() {
+            assert!(began.elapsed() < Duration::from_secs(20), "waited in vain until {what}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_raw(self.process.id().cast_signed()).unwrap(), signal).unwrap();
+    }
+
+    pub fn stop(mut self) {
+        self.signal(Signal::TERM);
+        let began = Instant::now();
+        while self.process.try_wait().unwrap().is_none() {
+            assert!(began.elapsed() < Duration::from_secs(20), "it does not stop");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// The status and body of one GET to the gate.
+    pub fn get(&self, path: &str) -> (u16, String) {
+        self.try_get(self.listen, path).unwrap()
+    }
+
+    pub fn operator(&self, path: &str) -> String {
+        self.try_get(self.operator, path).unwrap().1
+    }
+
+    pub fn try_get(&self, address: SocketAddr, path: &str) -> Option<(u16, String)> {
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+        let answer = send(address, request.as_bytes()).ok()?;
+        let (head, body) = answer.split_once("\r\n\r\n")?;
+        Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+pub fn send(address: SocketAddr, bytes: &[u8]) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2))?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    stream.write_all(bytes)?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    Ok(text(&answer))
+}
+
+pub fn configuration(
+    listen: SocketAddr,
+    operator: SocketAddr,
+    origin: SocketAddr,
+    more: &str,
+) -> String {
+    format!(
+        "ledger = \"ledger\"\noperator = \"{operator}\"\nworkers = 2\n\n[[listen]]\n\
+         address = \"{listen}\"\n\n{more}\n\n[[platforms]]\nname = \"site\"\nhosts = [\"*\"]\n\
+         origin = \"http://{origin}\"\n"
+    )
+}

@@ -1,0 +1,144 @@
+//! `portcullis run`, from outside: the real binary, real sockets, real signals.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::{Gate, configuration, origin, run, text};
+use rustix::process::Signal;
+
+#[test]
+fn a_visitor_gets_through_and_the_gate_counts_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let gate = Gate::start(folder.path(), origin(), "");
+    let (status, body) = gate.get("/hello?name=value");
+    assert_eq!(status, 200);
+    assert!(body.starts_with("GET /hello?name=value HTTP/1.1"), "{body}");
+    assert!(body.to_ascii_lowercase().contains("x-forwarded-for: 127.0.0.1"), "{body}");
+    let metrics = gate.operator("/metrics");
+    assert!(metrics.contains("reason=\"ordinary\"} 1"), "{metrics}");
+    gate.until("the status is told", || {
+        gate.operator("/status.json").contains("\"posture\": \"open\"")
+    });
+    gate.stop();
+}
+
+#[test]
+fn a_flooding_source_is_refused_and_the_sum_over_reasons_is_the_number_of_requests() {
+    let folder = tempfile::tempdir().unwrap();
+    let limits = "[limits.source]\nrequests_per_second = 20\nburst = 100\nconnections = 64\n\
+                  [posture.tightened]\nburst = 50\nconnections = 32";
+    let gate = Gate::start(folder.path(), origin(), limits);
+    let statuses: Vec<u16> = (0..150).map(|_| gate.get("/").0).collect();
+    assert_eq!(statuses[0], 200);
+    assert_eq!(statuses.last(), Some(&429));
+    let counted: u64 = gate
+        .operator("/metrics")
+        .lines()
+        .filter(|line| line.starts_with("portcullis_requests_total{"))
+        .map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap())
+        .sum();
+    assert_eq!(counted, 150);
+}
+
+#[test]
+fn a_good_file_is_reloaded_and_a_bad_one_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = origin();
+    let gate = Gate::start(folder.path(), first, "");
+    assert_eq!(gate.get("/").0, 200);
+
+    std::fs::write(&gate.file, "nonsense = true\n").unwrap();
+    gate.signal(Signal::HUP);
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert_eq!(gate.get("/").0, 200, "the old policy stays");
+
+    // A host name that this request does not carry: the new policy refuses it.
+    let named =
+        configuration(gate.listen, gate.operator, first, "").replace("\"*\"", "\"example.org\"");
+    std::fs::write(&gate.file, named).unwrap();
+    gate.signal(Signal::HUP);
+    gate.until("the new policy holds", || gate.get("/").0 == 421);
+    gate.stop();
+
+    let shown = run(&["verify", folder.path().join("ledger").to_str().unwrap()]);
+    assert!(shown.status.success(), "{}", text(&shown.stdout));
+    let leaves = leaves(folder.path());
+    for event in ["started", "reload-refused", "reloaded", "stopped"] {
+        assert!(leaves.contains(&format!("\"event\":\"{event}\"")), "{event}: {leaves}");
+    }
+}
+
+#[test]
+fn a_second_gate_cannot_write_the_same_ledger() {
+    let folder = tempfile::tempdir().unwrap();
+    let origin = origin();
+    let gate = Gate::start(folder.path(), origin, "");
+    let other = folder.path().join("other.toml");
+    let text_of_other = configuration(common::free_address(), common::free_address(), origin, "");
+    std::fs::write(&other, text_of_other).unwrap();
+    let refused = run(&["run", "--config", other.to_str().unwrap()]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(text(&refused.stderr).contains("ledger"), "{}", text(&refused.stderr));
+    drop(gate);
+}
+
+#[test]
+fn after_being_killed_the_ledger_opens_verifies_and_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let origin = origin();
+    for _ in 0..3 {
+        let gate = Gate::start(folder.path(), origin, "");
+        assert_eq!(gate.get("/").0, 200);
+        // Dropping kills it with SIGKILL, at no particular moment.
+        drop(gate);
+    }
+    let ledger = folder.path().join("ledger");
+    let verified = run(&["verify", ledger.to_str().unwrap()]);
+    assert!(verified.status.success(), "{}", text(&verified.stdout));
+    assert_eq!(leaves(folder.path()).matches("\"event\":\"started\"").count(), 3);
+}
+
+#[test]
+fn a_port_that_is_taken_is_said_before_anything_is_recorded() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let ledger = folder.path().join("ledger");
+    let refused = run(&[
+        "run",
+        "--listen",
+        &address,
+        "--origin",
+        "http://127.0.0.1:1",
+        "--ledger",
+        ledger.to_str().unwrap(),
+        "--operator",
+        &common::free_address().to_string(),
+    ]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(text(&refused.stderr).contains(&address), "{}", text(&refused.stderr));
+    assert!(!ledger.exists());
+}
+
+#[test]
+fn a_request_that_two_servers_could_read_differently_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let gate = Gate::start(folder.path(), origin(), "");
+    for request in [
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx",
+        "CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n",
+    ] {
+        let answer = common::send(gate.listen, request.as_bytes()).unwrap();
+        let status: u16 = answer.split(' ').nth(1).unwrap_or("0").parse().unwrap_or(0);
+        assert!((400..=501).contains(&status), "{request}\n{answer}");
+    }
+}
+
+/// Every leaf, as the ledger's reader tells them.
+fn leaves(folder: &std::path::Path) -> String {
+    let reader = portcullis_ledger::Ledger::read(&folder.join("ledger")).unwrap();
+    reader.entries().map(|entry| text(&entry.unwrap().1) + "\n").collect()
+}
