@@ -55,12 +55,16 @@ class Load:
     def finish(self, when_sent=lambda: None):
         """Waits until all was sent; returns wrk's summary, seconds taken and its CPU seconds."""
         lines = []
-        for line in self.process.stdout:
-            if line.strip() == "sent":
-                seconds = time.monotonic() - self.began
-                when_sent()
-                os.kill(self.process.pid, signal.SIGINT)
-            lines.append(line)
+        try:
+            for line in self.process.stdout:
+                if line.strip() == "sent":
+                    seconds = time.monotonic() - self.began
+                    when_sent()
+                    os.kill(self.process.pid, signal.SIGINT)
+                lines.append(line)
+        except BaseException:
+            self.process.kill()
+            raise
         _, status, usage = os.wait4(self.process.pid, 0)
         self.process.returncode = os.waitstatus_to_exitcode(status)
         said = next((line for line in lines if line.startswith("{")), None)
@@ -124,6 +128,16 @@ def check_answers(name, case, said, count, connections):
             raise Unfit(f"{name}, {case.name}: {seen} answers with status {status}")
 
 
+def probe(name, case, proxy):
+    """Asks once, sees that the status is the case's, and returns the answer's size."""
+    # A rate of one per second may let the first one through.
+    for _ in range(3):
+        status, head_bytes, body_bytes = proxy.answer(case.path)
+        if status == case.status:
+            return head_bytes, body_bytes
+    raise Unfit(f"{name}, {case.name}: answered {status} instead of {case.status}")
+
+
 def measure(name, case, origin, plan):
     """Measures once, with a proxy started for it and warmed up."""
     with start(name, plan.proxy_core, origin, case.limits, plan.gate) as proxy:
@@ -135,14 +149,7 @@ def measure(name, case, origin, plan):
         warm, _, _ = Load(*load, warm_up, *rest, counting=True).finish()
         if case.status == 200:
             check_answers(name, case, warm, warm_up, plan.connections)
-        # A rate of one per second may let the first one through.
-        for _ in range(3):
-            status, head_bytes, body_bytes = proxy.answer(case.path)
-            if status == case.status:
-                break
-        else:
-            raise Unfit(f"{name}, {case.name}: answered {status} instead of {case.status}")
-
+        head_bytes, body_bytes = probe(name, case, proxy)
         pids = proxy.pids()
         counters = Counters(pids)
         ours = pids + origin.pids()
@@ -162,6 +169,7 @@ def measure(name, case, origin, plan):
         instructions = counters.stop()
         if pids != proxy.pids():
             raise Unfit(f"{name}, {case.name}: its processes changed while it was measured")
+        probe(name, case, proxy)
     check_answers(name, case, {**said, "statuses": {}}, count, plan.connections)
     user, system = after["cpu"][0] - user, after["cpu"][1] - system
     others = busy_after - busy - (ours_after - ours_before) - load_cpu

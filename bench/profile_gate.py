@@ -43,7 +43,7 @@ def sample(name, case, origin, plan, data, event):
         recording.wait(30)
         done = subprocess.run(
             ["perf", "report", "-i", str(data), "--stdio", "--no-children", "-g", "none",
-             "--sort", "dso,symbol", "--percent-limit", "0.05"],
+             "--sort", "dso,symbol", "--percent-limit", "0.05", "-w", "24,160"],
             capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise Unfit(f"perf report failed; it said:\n{done.stderr[-2000:]}")

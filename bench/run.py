@@ -11,6 +11,8 @@ import pathlib
 import shutil
 import sys
 
+sys.dont_write_bytecode = True
+
 import machine
 import measure
 import profile_gate

@@ -119,7 +119,8 @@ async fn converse(
     visit.enter(Phase::Arriving);
     let io = VisitorIo::new(transport, visit.clone(), http_2);
     if http_2 {
-        speak_http_2(visit, io).await;
+        // Boxed, like all that most connections never need: it would make every task larger.
+        Box::pin(speak_http_2(visit, io)).await;
     } else {
         speak_http_1(visit, io).await;
     }
@@ -167,15 +168,15 @@ async fn speak_http_1(visit: &Rc<Visit>, io: VisitorIo) {
             if let Some(tunnel) = tunnel {
                 let parts = connection.into_parts();
                 let io = parts.io.into_inner();
-                let _ = upgrade::pass(visit, tunnel, io, parts.read_buf).await;
+                let _ = Box::pin(upgrade::pass(visit, tunnel, io, parts.read_buf)).await;
             } else if visit.still_sending.get() {
-                linger(connection.into_parts().io.into_inner()).await;
+                Box::pin(linger(connection.into_parts().io.into_inner())).await;
             }
         }
         // The library has answered; here it is counted.
         Err(error) if error.is_parse() => {
             visit.house.write_unread(visit.identity().source, Reason::Malformed);
-            linger(connection.into_parts().io.into_inner()).await;
+            Box::pin(linger(connection.into_parts().io.into_inner())).await;
         }
         // The visitor went away, which is nobody's fault and counted where it matters.
         Err(_) => {}
@@ -186,7 +187,7 @@ async fn speak_http_1(visit: &Rc<Visit>, io: VisitorIo) {
 /// system throw the answer away unread.
 async fn linger(mut io: VisitorIo) {
     let discard = async {
-        let mut buffer = [0; 4096];
+        let mut buffer = vec![0; 4096];
         let mut left = LINGER_BYTES;
         while let Ok(read) = io.read(&mut buffer).await {
             if read == 0 || read >= left {

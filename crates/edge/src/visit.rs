@@ -232,7 +232,8 @@ impl Visit {
             self.cut();
             return false;
         }
-        age >= STALLED
+        // Browsers open connections ahead of need: only one that has begun a header stalls in it.
+        age >= STALLED && self.phase() == Phase::Header
     }
 }
 

@@ -45,7 +45,8 @@ fn a_header_that_does_not_arrive_in_time_ends_the_connection_without_an_answer()
     let mut silent = gate.connect();
     let begun = Instant::now();
     dribbling.send("GET / HTTP/1.1\r\nHo");
-    eventually("both are stalled", || gate.snapshot().gauges.stalled_headers == 2);
+    // The silent one may be a browser that connects ahead of need.
+    eventually("the one that began is stalled", || gate.snapshot().gauges.stalled_headers == 1);
     assert!(begun.elapsed() >= Duration::from_secs(1));
     dribbling.send("st: exam");
     assert!(dribbling.closed_within(Duration::from_secs(2)));
