@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub enum EvidenceKind {
     /// Sources ask for the same page again and again, far more often than people do.
     RepeatedRequests,
-    /// The average source sends requests faster than people browse.
+    /// Most requests come from visitors who ask for pages faster than people read.
     InhumanPace,
     /// Query strings never repeat, so that every request misses every cache.
     CacheBusting,

@@ -12,11 +12,11 @@ use crate::window::{Kept, Memory};
 
 /// Fewer suspect requests than this in the window show nothing.
 const ENOUGH: usize = 40;
-/// Visitors that the mean pace must be made of: one person who loads one page shows nothing.
+/// Visitors who must keep such a pace: one person who reloads and reloads shows nothing.
 const VISITORS: usize = 5;
-/// Pages, or the same path again, in two seconds: four each second, kept up on average by *every*
-/// visitor of the window, is not reading. The parts of a page do not count, however many it has.
-const PACE_PER_WINDOW: u64 = 8;
+/// Pages in two seconds: four each second is not reading. The parts of a page do not count,
+/// however many it has.
+const PACE_PER_WINDOW: usize = 8;
 /// The same visitor asks for the same path four times in two seconds.
 const REPEATS: usize = 4;
 
@@ -91,30 +91,32 @@ fn repeated_requests(suspects: &[&Kept]) -> Option<Evidence> {
     )
 }
 
-/// Mean pages, and repetitions of a path, per visitor.
+/// Half of all requests come from visitors who each ask for more pages than anybody reads. A mean
+/// would let one heavy visitor speak for all, and parts would let a few like phones behind one
+/// address do so.
 fn inhuman_pace(suspects: &[&Kept]) -> Option<Evidence> {
-    let mut asked: Vec<_> = suspects
-        .iter()
-        .filter(|k| !k.partial)
-        .map(|k| (visitor(k), k.features.get(Feature::Path), k.page))
-        .collect();
+    let mut asked: Vec<_> =
+        suspects.iter().filter(|k| !k.partial).map(|k| (visitor(k), k.page)).collect();
     asked.sort_unstable();
-    let visitors = asked.chunk_by(|a, b| a.0 == b.0).count();
+    let (mut visitors, mut requests) = (0, 0);
+    for of_one in asked.chunk_by(|a, b| a.0 == b.0) {
+        if of_one.iter().filter(|(_, page)| *page).count() >= PACE_PER_WINDOW {
+            visitors += 1;
+            requests += of_one.len();
+        }
+    }
     if visitors < VISITORS {
         return None;
     }
-    let counted: usize = asked
-        .chunk_by(|a, b| a.0 == b.0 && a.1 == b.1)
-        .map(|same| same.len() - usize::from(!same[0].2))
-        .sum();
-    let mean = (counted / visitors) as u64;
+    let share = per_cent(requests, suspects.len());
     found(
         EvidenceKind::InhumanPace,
-        mean,
-        PACE_PER_WINDOW,
+        share,
+        50,
         format!(
-            "each of {visitors} visitors asked for {mean} pages, or for the same again, in 2 s on \
-             average"
+            "{share}% of {} requests in 2 s came from {visitors} visitors who each asked for at \
+             least {PACE_PER_WINDOW} pages",
+            suspects.len()
         ),
     )
 }

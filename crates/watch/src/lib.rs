@@ -2,7 +2,7 @@
 //!
 //! [`Watch::observe`] takes every request's record; [`Watch::look`], once a tick, takes the
 //! workers' counters and answers with one [`Observation`] per platform. A surge is a matter of
-//! rate against the [`Baseline`]; an attack needs [evidence](evidence) of hostility beside it; a
+//! rate against the [`Baseline`]; an attack needs evidence of hostility beside it; a
 //! [`Candidate`] signature is mined from what the suspects have in common and ordinary requests
 //! have not.
 //!

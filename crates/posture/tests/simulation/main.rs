@@ -3,6 +3,7 @@
 
 mod world;
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use portcullis_model::{Event, EvidenceKind, Posture, WallTime};
@@ -142,6 +143,79 @@ fn a_flash_crowd_is_a_surge_and_nobody_of_it_is_stopped() {
         let surge = world.since(began).any(|(_, e)| matches!(e, Event::SurgeBegan { .. }));
         assert!(surge, "seed {seed}: a flash crowd is a surge");
     }
+}
+
+#[test]
+fn a_crowd_behind_a_few_shared_addresses_is_not_blamed() {
+    for seed in SEEDS {
+        let (mut world, mut people) = warmed_up(seed);
+        let began = phase(&mut world, &mut people, 30, |world| {
+            for _ in 0..8 {
+                let mut newcomer = world.person(Who::Crowd);
+                newcomer.source = Ipv4Addr::new(11, 0, 0, (world.rng.next_u32() % 20) as u8);
+                newcomer.agent = world.rng.next_u32() % 2;
+                world.page_view(&mut newcomer);
+            }
+        });
+        let crowd = world.fate(Who::Crowd);
+        assert_eq!(crowd.refused, 0, "seed {seed}: {}", told(&world, began));
+        let attack = world.since(began).any(|(_, e)| matches!(e, Event::AttackBegan { .. }));
+        assert!(!attack, "seed {seed}: {}", told(&world, began));
+    }
+}
+
+#[test]
+fn a_mail_with_a_number_for_each_reader_is_no_attack() {
+    for seed in SEEDS {
+        let (mut world, mut people) = warmed_up(seed);
+        let began = phase(&mut world, &mut people, 30, |world| {
+            for _ in 0..6 {
+                let mut reader = world.person(Who::Crowd);
+                let query = format!("m={}", world.rng.next_u32());
+                let fields = browser(reader.agent, true);
+                world.send(&mut reader, "/donate", Some(&query), &fields);
+                for part in ["/style.css", "/logo.svg", "/app.js"] {
+                    let fields = browser(reader.agent, false);
+                    world.send(&mut reader, part, None, &fields);
+                }
+            }
+        });
+        let crowd = world.fate(Who::Crowd);
+        assert_eq!(
+            (crowd.challenged, crowd.refused),
+            (0, 0),
+            "seed {seed}: {}",
+            told(&world, began)
+        );
+    }
+}
+
+#[test]
+fn one_person_who_loads_a_page_with_many_parts_is_no_attack() {
+    let (mut world, mut people) = warmed_up(3);
+    let began = phase(&mut world, &mut people, 20, |world| {
+        let mut person = world.person(Who::Crowd);
+        person.source = Ipv4Addr::new(11, 1, 1, 1);
+        person.agent = 4;
+        for part in 0..60 {
+            let path = format!("/part-{part}.jpg");
+            let fields = browser(person.agent, false);
+            world.send(&mut person, &path, None, &fields);
+        }
+    });
+    let attack = world.since(began).any(|(_, e)| matches!(e, Event::AttackBegan { .. }));
+    assert!(!attack, "{}", told(&world, began));
+}
+
+#[test]
+fn an_origin_that_answers_with_errors_is_not_helped_by_turning_people_away() {
+    let (mut world, mut people) = warmed_up(2);
+    world.broken = true;
+    let began = phase(&mut world, &mut people, 60, |_| {});
+    let visitors = world.fate(Who::Visitor);
+    assert_eq!((visitors.refused, visitors.challenged), (0, 0), "{}", told(&world, began));
+    let strained = world.since(began).any(|(_, e)| matches!(e, Event::OriginStrained { .. }));
+    assert!(strained, "the trouble is told");
 }
 
 #[test]

@@ -52,6 +52,8 @@ pub struct World {
     pub rng: ChaCha8Rng,
     pub events: Vec<(WallTime, Event)>,
     pub stalled: u64,
+    /// The origin answers every request with an error.
+    pub broken: bool,
     policy: Policy,
     tables: Tables,
     control: Control,
@@ -98,6 +100,7 @@ impl World {
             rng: ChaCha8Rng::seed_from_u64(seed),
             events: Vec::new(),
             stalled: 0,
+            broken: false,
             tables: Tables::new(4_096, secret),
             control: Control::new(config, wall, &Resume::default()),
             meter: Meter::new(policy.activities()),
@@ -203,7 +206,10 @@ impl World {
                 self.work += cost;
                 let served = self.work <= ORIGIN_WORK_PER_TICK;
                 let latency = Duration::from_millis(u64::from(8 * cost));
-                if served {
+                if self.broken {
+                    fate.failed += 1;
+                    self.meter.finished(record.activity, Outcome::OriginError, latency, latency);
+                } else if served {
                     fate.served += 1;
                     self.meter.finished(record.activity, Outcome::Served, latency, latency);
                 } else {
