@@ -43,7 +43,7 @@ def sample(name, case, origin, plan, data, event):
         recording.wait(30)
         done = subprocess.run(
             ["perf", "report", "-i", str(data), "--stdio", "--no-children", "-g", "none",
-             "--sort", "dso,symbol", "--percent-limit", "0.05", "-w", "24,160"],
+             "--fields", "overhead,dso,symbol", "--field-separator", "|", "--percent-limit", "0.05"],
             capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise Unfit(f"perf report failed; it said:\n{done.stderr[-2000:]}")
@@ -51,5 +51,7 @@ def sample(name, case, origin, plan, data, event):
 
 
 def top(text):
-    lines = [line.rstrip() for line in text.splitlines() if re.match(r"\s+\d+\.\d+%", line)]
-    return "\n".join(lines[:SYMBOLS])
+    """The costliest symbols, with where they are."""
+    rows = [[cell.strip() for cell in line.split("|")] for line in text.splitlines()]
+    rows = [row for row in rows if re.fullmatch(r"\d+\.\d+%", row[0])]
+    return "\n".join(f"{share:>7}  {where:20} {symbol}" for share, where, symbol, *_ in rows[:SYMBOLS])
