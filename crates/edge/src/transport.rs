@@ -127,6 +127,7 @@ impl VisitorIo {
                     visit.framing_conflict.set(scan.conflict());
                 }
                 Phase::Arriving | Phase::Header => {
+                    visit.begun.set(true);
                     scan.feed(bytes);
                     visit.framing_conflict.set(scan.conflict());
                 }

@@ -54,6 +54,8 @@ pub(crate) struct Visit {
     waker: OnceCell<Waker>,
     /// This head has both Content-Length and Transfer-Encoding.
     pub(crate) framing_conflict: Cell<bool>,
+    /// A part of the first request's header has come.
+    pub(crate) begun: Cell<bool>,
     /// Left here by the request that was upgraded, for when HTTP is over.
     pub(crate) tunnel: RefCell<Option<Tunnel>>,
     /// Who the visitor is, once known.
@@ -98,6 +100,7 @@ impl Visit {
             draining: Cell::new(false),
             waker: OnceCell::new(),
             framing_conflict: Cell::new(false),
+            begun: Cell::new(false),
             tunnel: RefCell::new(None),
             identity: OnceCell::new(),
             running: RefCell::new(None),
@@ -233,7 +236,7 @@ impl Visit {
             return false;
         }
         // Browsers open connections ahead of need: only one that has begun a header stalls in it.
-        age >= STALLED && self.phase() == Phase::Header
+        age >= STALLED && (self.phase() == Phase::Header || self.begun.get())
     }
 }
 
