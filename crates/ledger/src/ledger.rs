@@ -398,10 +398,13 @@ impl<D: Disk> Ledger<D> {
             }
         }
         for (tile, content) in &files {
-            self.put(&tile.path(), content)?;
+            // A full tile is about to replace its entries in the journal. If an earlier process was
+            // told that it could not be synchronised, reading it back proves nothing: the system
+            // may show content that never reached the disk, and synchronising it again do nothing.
+            self.put(&tile.path(), content, !tile.is_full())?;
         }
         let note = self.checkpoint.note().to_owned();
-        self.put(CHECKPOINT_FILE, note.as_bytes())?;
+        self.put(CHECKPOINT_FILE, note.as_bytes(), true)?;
         let keep = if self.mending { 0 } else { KEPT_PARTIALS };
         for (tile, _) in files.iter().filter(|(tile, _)| !tile.is_full()) {
             let dropped = self.drop_partials(*tile, keep);
@@ -464,13 +467,15 @@ impl<D: Disk> Ledger<D> {
         Ok(())
     }
 
-    /// Writes a file that can be made again, in one step for whoever reads it meanwhile.
-    fn put(&mut self, path: &str, content: &[u8]) -> Result<(), Error> {
+    /// Writes a file that can be made again, in one step for whoever reads it meanwhile. After
+    /// opening, a file that reads as it should is left alone if that may be `believed`.
+    fn put(&mut self, path: &str, content: &[u8], believed: bool) -> Result<(), Error> {
         if self.mending {
             // After a crash most files are as they should be; the others are worth telling.
             let limit = content.len() as u64;
             match self.disk.read(path, limit) {
-                Ok(found) if found == content => return Ok(()),
+                Ok(found) if found == content && believed => return Ok(()),
+                Ok(found) if found == content => {}
                 Ok(_) | Err(_) => self.recovery.rewrote(path),
             }
         }
