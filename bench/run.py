@@ -46,6 +46,11 @@ class Plan:
         if self.precedence and os.geteuid() != 0:
             raise Unfit("--precedence needs root; without it, wait until the machine is quiet")
 
+    def whole(self):
+        """Whether the run is worth a page among the results."""
+        return (self.scale >= 1 and self.rounds >= 5
+                and self.proxies == PROXIES and self.cases == measure.CASES)
+
 
 def listed(known):
     def parse(text):
@@ -87,8 +92,8 @@ def arguments():
                         help="requests without the headers of a browser: what a plain flood sends")
     parser.add_argument("--gate", type=pathlib.Path, default=target / "release" / "portcullis",
                         help="the binary of Portcullis (target/release/portcullis)")
-    parser.add_argument("--out", type=pathlib.Path, default=HERE / "results",
-                        help="the folder for the page of results (bench/results)")
+    parser.add_argument("--out", type=pathlib.Path,
+                        help="the folder for the page of results (bench/results for a whole run; none for a partial one)")
     parser.add_argument("--precedence", action="store_true",
                         help="let what is measured go before everything else on a busy machine (nice -15; needs root)")
     parser.add_argument("--profile", action="store_true",
@@ -146,16 +151,22 @@ def main():
         say("Everything answers as it should. These figures mean nothing; run without --smoke for some.")
         return 0
     page = report.markdown(facts, results, plan.cases, plan.proxies, plan)
-    name = facts["date"][:10] + ("-bare" if given.bare else "")
-    out = HERE / "out"
-    out.mkdir(exist_ok=True)
-    given.out.mkdir(parents=True, exist_ok=True)
-    stamp = facts["date"].replace(":", "")
-    (out / f"{stamp}.json").write_text(
-        json.dumps({"facts": facts, "results": results}, indent=1) + "\n", encoding="utf-8")
-    (given.out / f"{name}.md").write_text(page, encoding="utf-8")
+    keep(facts, results, page, given.out or (HERE / "results" if plan.whole() else None), given.bare)
     say("\n" + page)
     return 0
+
+
+def keep(facts, results, page, folder, bare):
+    """Writes every measurement into bench/out, and the page into `folder` if there is one."""
+    out = HERE / "out"
+    out.mkdir(exist_ok=True)
+    stamp = facts["date"].replace(":", "")
+    text = json.dumps({"facts": facts, "results": results}, indent=1) + "\n"
+    (out / f"{stamp}.json").write_text(text, encoding="utf-8")
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        name = facts["date"][:10] + ("-bare" if bare else "")
+        (folder / f"{name}.md").write_text(page, encoding="utf-8")
 
 
 if __name__ == "__main__":
