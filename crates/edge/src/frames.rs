@@ -7,7 +7,7 @@
 
 use core::time::Duration;
 
-use portcullis_model::Time;
+use portcullis_model::{Cut, Time};
 
 /// The client's connection preface (RFC 9113, section 3.4).
 const PREFACE: usize = 24;
@@ -33,9 +33,9 @@ const CONTINUATION: u8 = 9;
 const END_STREAM_OR_ACK: u8 = 0x1;
 const END_HEADERS: u8 = 0x4;
 
-/// The visitor sends more nuisance than an honest one could.
+/// The visitor sends more nuisance than an honest one could; of which kind the last one was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Flood;
+pub(crate) struct Flood(pub(crate) Cut);
 
 /// Reads the frames of one connection as they pass.
 #[derive(Clone, Debug)]
@@ -88,7 +88,7 @@ impl FrameCount {
                     let tiny = *increment & 0x7fff_ffff < TINY_WINDOW;
                     self.window = None;
                     if tiny {
-                        self.nuisance(now)?;
+                        self.nuisance(Cut::WindowUpdateFlood, now)?;
                     }
                 }
             } else if self.skip > 0 {
@@ -118,16 +118,20 @@ impl FrameCount {
             }
             CONTINUATION => {
                 self.block_open &= flags & END_HEADERS == 0;
-                self.nuisance(now)
+                self.nuisance(Cut::ContinuationFlood, now)
             }
-            DATA if self.skip == 0 && flags & END_STREAM_OR_ACK == 0 => self.nuisance(now),
+            DATA if self.skip == 0 && flags & END_STREAM_OR_ACK == 0 => {
+                self.nuisance(Cut::EmptyDataFlood, now)
+            }
             SETTINGS => {
                 self.settled = true;
-                self.nuisance(now)
+                self.nuisance(Cut::SettingsFlood, now)
             }
             // The answer to a ping of ours.
             PING if flags & END_STREAM_OR_ACK != 0 => Ok(()),
-            PRIORITY | RST_STREAM | PING => self.nuisance(now),
+            PRIORITY => self.nuisance(Cut::PriorityFlood, now),
+            RST_STREAM => self.nuisance(Cut::ResetFlood, now),
+            PING => self.nuisance(Cut::PingFlood, now),
             WINDOW_UPDATE if self.skip == 4 => {
                 self.skip = 0;
                 self.window = Some((0, 0));
@@ -137,7 +141,7 @@ impl FrameCount {
         }
     }
 
-    fn nuisance(&mut self, now: Time) -> Result<(), Flood> {
+    fn nuisance(&mut self, why: Cut, now: Time) -> Result<(), Flood> {
         if self.left == 0 {
             let earned = now.since(self.at).as_millis() * u128::from(PER_SECOND) / 1000;
             self.left = u32::try_from(earned).unwrap_or(BURST).min(BURST);
@@ -146,7 +150,7 @@ impl FrameCount {
             self.left = BURST;
             self.at = now;
         }
-        self.left = self.left.checked_sub(1).ok_or(Flood)?;
+        self.left = self.left.checked_sub(1).ok_or(Flood(why))?;
         Ok(())
     }
 }

@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
-use crate::frames::FrameCount;
+use crate::frames::{Flood, FrameCount};
 use crate::head_scan::HeadScan;
 use crate::visit::{Phase, Visit};
 
@@ -137,8 +137,8 @@ impl VisitorIo {
                 Phase::Proxy | Phase::Handshake => {}
             },
             Reader::Frames(count) => {
-                if count.feed(bytes, visit.house.now()).is_err() {
-                    visit.house.faults.http_2_flood();
+                if let Err(Flood(why)) = count.feed(bytes, visit.house.now()) {
+                    visit.house.meter.cut(why);
                     return Err(io::ErrorKind::ConnectionAborted.into());
                 }
                 match visit.phase() {

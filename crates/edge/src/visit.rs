@@ -7,7 +7,7 @@ use core::time::Duration;
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use portcullis_model::{ActivityId, Limits, Reason, SourceKey, Time};
+use portcullis_model::{ActivityId, Cut, Limits, Reason, SourceKey, Time};
 
 use crate::forwarded::Identity;
 use crate::upgrade::Tunnel;
@@ -173,6 +173,14 @@ impl Visit {
         }
     }
 
+    /// Ends the connection without another byte, and counts why.
+    pub(crate) fn cut_for(&self, why: Cut) {
+        if !self.is_cut() {
+            self.house.meter.cut(why);
+            self.cut();
+        }
+    }
+
     pub(crate) fn is_cut(&self) -> bool {
         self.cut.get()
     }
@@ -181,6 +189,14 @@ impl Visit {
     pub(crate) fn drain(&self) {
         if !self.draining.replace(true) {
             self.wake();
+        }
+    }
+
+    /// Ends the connection after what is being answered, and counts why.
+    fn end_politely(&self, why: Cut) {
+        if !self.is_draining() {
+            self.house.meter.cut(why);
+            self.drain();
         }
     }
 
@@ -209,7 +225,7 @@ impl Visit {
             }
             Phase::Idle => {
                 if age >= limits.idle {
-                    self.drain();
+                    self.end_politely(Cut::Idle);
                 }
                 if age >= limits.idle + POLITE {
                     self.cut();
@@ -218,14 +234,14 @@ impl Visit {
             }
             Phase::Tunnel => {
                 if age >= limits.idle {
-                    self.cut();
+                    self.cut_for(Cut::TunnelIdle);
                 }
                 return false;
             }
             Phase::Busy => {
                 let unread = self.unread.get();
                 if unread.is_some_and(|since| now.since(since) >= limits.body_idle) {
-                    self.cut();
+                    self.cut_for(Cut::SlowRead);
                 }
                 return false;
             }

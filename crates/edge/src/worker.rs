@@ -57,7 +57,6 @@ pub struct Worker {
 pub struct Faults {
     accept_errors: AtomicU64,
     panics: AtomicU64,
-    http_2_floods: AtomicU64,
 }
 
 impl Faults {
@@ -71,21 +70,12 @@ impl Faults {
         self.panics.load(Relaxed)
     }
 
-    /// HTTP/2 connections that were cut because of floods of control frames.
-    pub fn http_2_floods(&self) -> u64 {
-        self.http_2_floods.load(Relaxed)
-    }
-
     pub(crate) fn accept_error(&self) {
         self.accept_errors.fetch_add(1, Relaxed);
     }
 
     pub(crate) fn panicked(&self) {
         self.panics.fetch_add(1, Relaxed);
-    }
-
-    pub(crate) fn http_2_flood(&self) {
-        self.http_2_floods.fetch_add(1, Relaxed);
     }
 }
 

@@ -26,7 +26,7 @@ pub use event::{
 };
 pub use evidence::{Evidence, EvidenceKind, Strength};
 pub use feature::{FEATURES, Feature, Features, Sighting};
-pub use meter::{ActivityCounts, Gauges, LATENCY_BUCKETS, Latencies, Meter, Snapshot};
+pub use meter::{ActivityCounts, Cuts, Gauges, LATENCY_BUCKETS, Latencies, Meter, Snapshot};
 pub use procedure::{
     ChallengeKind, Condition, Cost, Effect, Measure, Posture, Procedure, ProcedureId, Scope,
     Signature, SourceLimits,
@@ -34,4 +34,4 @@ pub use procedure::{
 pub use record::{Record, TokenState};
 pub use source::{Network, SourceKey};
 pub use time::{TICK, Time, WallTime};
-pub use verdict::{Outcome, Reason, Verdict};
+pub use verdict::{Cut, Outcome, Reason, Verdict};

@@ -6,7 +6,7 @@
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use core::time::Duration;
 
-use crate::{ActivityId, Outcome, Reason};
+use crate::{ActivityId, Cut, Outcome, Reason};
 
 /// Buckets of the latency histogram: four to each doubling from 64 µs to about 67 s.
 pub const LATENCY_BUCKETS: usize = 80;
@@ -31,6 +31,7 @@ pub struct Meter {
     in_flight: AtomicU64,
     waiting: AtomicU64,
     records_lost: AtomicU64,
+    cuts: [AtomicU64; Cut::COUNT],
 }
 
 impl Meter {
@@ -51,6 +52,7 @@ impl Meter {
             in_flight: AtomicU64::new(0),
             waiting: AtomicU64::new(0),
             records_lost: AtomicU64::new(0),
+            cuts: [const { AtomicU64::new(0) }; Cut::COUNT],
         }
     }
 
@@ -90,6 +92,11 @@ impl Meter {
     /// A record did not fit into the ring: the watch saw less than there was.
     pub fn record_lost(&self) {
         self.records_lost.fetch_add(1, Relaxed);
+    }
+
+    /// A connection or stream that had been let in was ended.
+    pub fn cut(&self, why: Cut) {
+        self.cuts[why as usize].fetch_add(1, Relaxed);
     }
 
     /// Open visitor connections, now.
@@ -136,6 +143,9 @@ impl Meter {
         total.gauges.in_flight += self.in_flight.load(Relaxed);
         total.gauges.waiting += self.waiting.load(Relaxed);
         total.records_lost += self.records_lost.load(Relaxed);
+        for (to, from) in total.cuts.0.iter_mut().zip(&self.cuts) {
+            *to += from.load(Relaxed);
+        }
     }
 }
 
@@ -232,6 +242,31 @@ impl ActivityCounts {
     }
 }
 
+/// Connections and streams that were ended, by [`Cut`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cuts([u64; Cut::COUNT]);
+
+impl Default for Cuts {
+    fn default() -> Self {
+        Self([0; Cut::COUNT])
+    }
+}
+
+impl Cuts {
+    /// How many were ended for this.
+    pub const fn of(&self, why: Cut) -> u64 {
+        self.0[why as usize]
+    }
+
+    fn minus(&self, earlier: &Self) -> Self {
+        let mut difference = *self;
+        for (to, from) in difference.0.iter_mut().zip(&earlier.0) {
+            *to = to.saturating_sub(*from);
+        }
+        difference
+    }
+}
+
 /// All workers' counters at one moment, or their growth between two.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
@@ -241,6 +276,8 @@ pub struct Snapshot {
     pub gauges: Gauges,
     /// Records that did not fit into a ring.
     pub records_lost: u64,
+    /// Connections and streams that were ended.
+    pub cuts: Cuts,
 }
 
 impl Snapshot {
@@ -257,6 +294,7 @@ impl Snapshot {
                 .collect(),
             gauges: self.gauges,
             records_lost: self.records_lost.saturating_sub(earlier.records_lost),
+            cuts: self.cuts.minus(&earlier.cuts),
         }
     }
 }

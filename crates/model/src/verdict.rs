@@ -82,18 +82,18 @@ reasons! {
     ProxyHeader => "proxy-header", Drop;
 }
 
-macro_rules! outcomes {
-    ($($(#[$doc:meta])* $name:ident => $word:literal;)+) => {
-        /// What became of a request that was forwarded.
+macro_rules! words {
+    ($(#[$about:meta])* $set:ident { $($(#[$doc:meta])* $name:ident => $word:literal;)+ }) => {
+        $(#[$about])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(rename_all = "kebab-case")]
         #[repr(u8)]
-        pub enum Outcome { $($(#[$doc])* $name,)+ }
+        pub enum $set { $($(#[$doc])* $name,)+ }
 
-        impl Outcome {
-            /// Every outcome, in declaration order.
+        impl $set {
+            /// Every one, in declaration order.
             pub const ALL: &'static [Self] = &[$(Self::$name,)+];
-            /// How many outcomes there are.
+            /// How many there are.
             pub const COUNT: usize = Self::ALL.len();
 
             /// The word in metrics and events.
@@ -104,7 +104,9 @@ macro_rules! outcomes {
     };
 }
 
-outcomes! {
+words! {
+    /// What became of a request that was forwarded.
+    Outcome {
     /// The origin answered below 500.
     Served => "served";
     /// The origin answered 500 or above.
@@ -119,6 +121,34 @@ outcomes! {
     BodyAborted => "body-aborted";
     /// The visitor went away before the answer.
     VisitorGone => "visitor-gone";
+    }
+}
+
+words! {
+    /// Why the gate ended a connection, or one HTTP/2 stream of it, that it had let in. What was
+    /// decided on requests before has been counted under their reasons.
+    Cut {
+    /// Nothing was asked for too long.
+    Idle => "idle";
+    /// The visitor did not take what was sent to it.
+    SlowRead => "slow-read";
+    /// Nothing passed on an upgraded connection for too long.
+    TunnelIdle => "tunnel-idle";
+    /// HTTP/2: streams were reset faster than people leave pages (CVE-2023-44487).
+    ResetFlood => "reset-flood";
+    /// HTTP/2: too many pings (CVE-2019-9512).
+    PingFlood => "ping-flood";
+    /// HTTP/2: too many settings (CVE-2019-9515).
+    SettingsFlood => "settings-flood";
+    /// HTTP/2: too many priorities (CVE-2019-9513).
+    PriorityFlood => "priority-flood";
+    /// HTTP/2: too many tiny window updates (CVE-2019-9511).
+    WindowUpdateFlood => "window-update-flood";
+    /// HTTP/2: too much data without content (CVE-2019-9518).
+    EmptyDataFlood => "empty-data-flood";
+    /// HTTP/2: headers in too many pieces (CVE-2024-27316).
+    ContinuationFlood => "continuation-flood";
+    }
 }
 
 #[cfg(test)]
@@ -135,5 +165,13 @@ mod tests {
         words.sort_unstable();
         words.dedup();
         assert_eq!(words.len(), Reason::COUNT);
+    }
+
+    #[test]
+    fn cut_words_match_their_serialised_form() {
+        for cut in Cut::ALL {
+            let json = serde_json::to_string(cut).expect("serialises");
+            assert_eq!(json, format!("\"{}\"", cut.word()));
+        }
     }
 }

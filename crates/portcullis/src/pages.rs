@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use portcullis_edge::operator::Pages;
 use portcullis_edge::{Clock, Faults};
 use portcullis_gate::Policy;
-use portcullis_model::{ActivityId, Latencies, Meter, Outcome, Posture, Reason, Snapshot};
+use portcullis_model::{ActivityId, Cut, Latencies, Meter, Outcome, Posture, Reason, Snapshot};
 
 use crate::control_loop::Status;
 
@@ -34,6 +34,7 @@ impl Pages for OperatorPages {
         self.requests(&total, &mut out);
         self.latencies(&total, &mut out);
         gauges(&total, &self.status.load(), &mut out);
+        cuts(&total, &mut out);
         faults(&self.faults, &mut out);
         out
     }
@@ -181,6 +182,14 @@ fn gauges(total: &Snapshot, status: &Status, out: &mut String) {
     }
 }
 
+fn cuts(total: &Snapshot, out: &mut String) {
+    head(out, "cuts_total", "counter", "Connections and streams that the gate ended, by why.");
+    for why in Cut::ALL {
+        let (word, n) = (why.word(), total.cuts.of(*why));
+        let _ = writeln!(out, "portcullis_cuts_total{{cause=\"{word}\"}} {n}");
+    }
+}
+
 fn faults(faults: &Faults, out: &mut String) {
     for (name, help, value) in [
         (
@@ -189,11 +198,6 @@ fn faults(faults: &Faults, out: &mut String) {
             faults.accept_errors(),
         ),
         ("panics_total", "Panics that were kept to one connection.", faults.panics()),
-        (
-            "http_2_floods_total",
-            "HTTP/2 connections cut because of floods of control frames.",
-            faults.http_2_floods(),
-        ),
     ] {
         head(out, name, "counter", help);
         let _ = writeln!(out, "portcullis_{name} {value}");
