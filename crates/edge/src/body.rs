@@ -86,12 +86,48 @@ impl Upload {
     }
 }
 
+/// A request's body, as it comes from the visitor.
+pub(crate) enum VisitorBody {
+    /// By HTTP/1.1 or HTTP/2.
+    Hyper(Incoming),
+}
+
+/// The visitor broke off, or what it sent is no body.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BrokenOff;
+
+impl Body for VisitorBody {
+    type Data = Bytes;
+    type Error = BrokenOff;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        match self.get_mut() {
+            Self::Hyper(body) => Pin::new(body).poll_frame(cx).map_err(|_| BrokenOff),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Hyper(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Hyper(body) => body.size_hint(),
+        }
+    }
+}
+
 /// A request's body, as the origin's connection sees it.
 pub(crate) enum RequestBody {
     /// There is none.
     Empty,
     /// It streams.
-    Stream(Incoming, Rc<Upload>),
+    Stream(VisitorBody, Rc<Upload>),
 }
 
 fn broken(what: &'static str) -> io::Error {
@@ -106,10 +142,10 @@ impl Body for RequestBody {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        let Self::Stream(incoming, upload) = self.get_mut() else {
+        let Self::Stream(body, upload) = self.get_mut() else {
             return Poll::Ready(None);
         };
-        match Pin::new(&mut *incoming).poll_frame(cx) {
+        match Pin::new(&mut *body).poll_frame(cx) {
             Poll::Pending => {
                 upload.state.set(UploadState::Awaited);
                 Poll::Pending
@@ -124,11 +160,11 @@ impl Body for RequestBody {
                         return Poll::Ready(Some(Err(broken("the request body is too large"))));
                     }
                 }
-                let done = incoming.is_end_stream() || frame.is_trailers();
+                let done = body.is_end_stream() || frame.is_trailers();
                 upload.progress(if done { UploadState::Done } else { UploadState::Unasked });
                 Poll::Ready(Some(Ok(frame)))
             }
-            Poll::Ready(Some(Err(_))) => {
+            Poll::Ready(Some(Err(BrokenOff))) => {
                 upload.state.set(UploadState::Broken);
                 Poll::Ready(Some(Err(broken("the visitor broke off"))))
             }
@@ -144,14 +180,14 @@ impl Body for RequestBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Empty => true,
-            Self::Stream(incoming, _) => incoming.is_end_stream(),
+            Self::Stream(body, _) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Empty => SizeHint::with_exact(0),
-            Self::Stream(incoming, _) => incoming.size_hint(),
+            Self::Stream(body, _) => body.size_hint(),
         }
     }
 }

@@ -11,6 +11,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use http::Request;
+use hyper::body::Incoming;
 use hyper::rt::Executor;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -21,6 +23,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
 use crate::accept::Rules;
+use crate::body::VisitorBody;
 use crate::proxy_protocol::{self, Parsed};
 use crate::serve::serve;
 use crate::transport::{Socket, Transport, VisitorIo};
@@ -152,7 +155,9 @@ async fn proxy_header(stream: &mut TcpStream) -> Option<(Option<IpAddr>, Bytes)>
 }
 
 async fn speak_http_1(visit: &Rc<Visit>, io: VisitorIo) {
-    let service = service_fn(|request| serve(visit.clone(), request));
+    let service = service_fn(|request: Request<Incoming>| {
+        serve(visit.clone(), request.map(VisitorBody::Hyper))
+    });
     let mut connection = http_1_rules(&visit.house).serve_connection(TokioIo::new(io), service);
     let mut told = false;
     let ended = poll_fn(|cx| {
@@ -217,7 +222,9 @@ fn http_1_rules(house: &House) -> http1::Builder {
 }
 
 async fn speak_http_2(visit: &Rc<Visit>, io: VisitorIo) {
-    let service = service_fn(|request| serve(visit.clone(), request));
+    let service = service_fn(|request: Request<Incoming>| {
+        serve(visit.clone(), request.map(VisitorBody::Hyper))
+    });
     let streams = Streams(visit.clone());
     let rules = http_2_rules(&visit.house, streams);
     let mut connection = pin!(rules.serve_connection(TokioIo::new(io), service));

@@ -12,7 +12,9 @@ use hyper::body::{Body, Incoming};
 use portcullis_model::{ActivityId, Outcome, Tier, Time};
 use tokio::task::coop::unconstrained;
 
-use crate::body::{Relay, RelayDeadline, RequestBody, ResponseBody, Upload, UploadState};
+use crate::body::{
+    Relay, RelayDeadline, RequestBody, ResponseBody, Upload, UploadState, VisitorBody,
+};
 use crate::deadline::Deadline;
 use crate::fields;
 use crate::origin::{Lease, Pool};
@@ -42,7 +44,7 @@ pub(crate) struct Errand {
 pub(crate) async fn forward(
     visit: &Rc<Visit>,
     errand: Errand,
-    request: Request<Incoming>,
+    request: Request<VisitorBody>,
     turn: Turn,
 ) -> Response<ResponseBody> {
     let house = &visit.house;
@@ -86,13 +88,13 @@ pub(crate) async fn forward(
 
 /// The request with a body that counts, limits and reports what passes.
 fn with_body(
-    request: Request<Incoming>,
+    request: Request<VisitorBody>,
     house: &Rc<House>,
     errand: &Errand,
     deadline: Deadline,
 ) -> (Request<RequestBody>, RelayDeadline) {
-    let (parts, incoming) = request.into_parts();
-    if incoming.is_end_stream() {
+    let (parts, body) = request.into_parts();
+    if body.is_end_stream() {
         let request = Request::from_parts(parts, RequestBody::Empty);
         return (request, RelayDeadline::Own(deadline));
     }
@@ -104,7 +106,7 @@ fn with_body(
         errand.body_idle,
         errand.pool.config.response_deadline,
     );
-    let body = RequestBody::Stream(incoming, upload.clone());
+    let body = RequestBody::Stream(body, upload.clone());
     let request = Request::from_parts(parts, body);
     (request, RelayDeadline::Shared(upload))
 }

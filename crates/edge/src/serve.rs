@@ -7,11 +7,11 @@ use std::rc::Rc;
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Method, Request, Response, Uri, Version};
-use hyper::body::{Body, Incoming};
+use http_body::Body;
 use portcullis_gate::{self as gate, Answer, Decision, Policy};
 use portcullis_model::{Reason, Verdict};
 
-use crate::body::ResponseBody;
+use crate::body::{ResponseBody, VisitorBody};
 use crate::fields::{self, Arrived, Present};
 use crate::forward::{Errand, forward};
 use crate::forwarded::{self, Sender};
@@ -22,7 +22,7 @@ use crate::visit::{Turn, Visit};
 /// Answers one request of `visit`. Never fails: every request gets an answer and a reason.
 pub(crate) async fn serve(
     visit: Rc<Visit>,
-    request: Request<Incoming>,
+    request: Request<VisitorBody>,
 ) -> Result<Response<ResponseBody>, Infallible> {
     let turn = visit.request_begins();
     let (mut parts, body) = request.into_parts();
@@ -43,7 +43,7 @@ enum Judged {
 }
 
 /// Everything that needs no waiting. On `Forwarded`, `parts` is fit for the origin.
-fn judge(visit: &Rc<Visit>, parts: &mut Parts, body: &Incoming, turn: Turn) -> Judged {
+fn judge(visit: &Rc<Visit>, parts: &mut Parts, body: &VisitorBody, turn: Turn) -> Judged {
     let house = &visit.house;
     let policy = house.policy.load();
     let config = policy.config();
