@@ -17,8 +17,8 @@ use hyper::rt::Executor;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use portcullis_model::{ActivityId, Limits, Reason};
-use tokio::io::AsyncReadExt;
+use portcullis_model::{ActivityId, Cut, Limits, Reason};
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
@@ -33,13 +33,24 @@ use crate::worker::{Faults, House};
 
 /// The smallest buffer that the HTTP/1 library accepts.
 const LEAST_BUFFER: usize = 8 * 1024;
-/// Bytes that may wait to be sent on one HTTP/2 stream.
-const STREAM_SEND_BUFFER: usize = 64 * 1024;
+/// Bytes of an answer that may wait in the library on one HTTP/2 stream before more is drawn from
+/// the origin. What is drawn then is at most 64 KiB at once, so that a stream whose visitor gives
+/// no room holds less than 96 KiB; a hundred of them, with their heads of 32 KiB and the window of
+/// one MiB for all that comes in, less than 14 MiB.
+const STREAM_SEND_BUFFER: usize = 32 * 1024;
+/// Bytes of request bodies that may be under way on a connection, and on one stream of it.
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+const STREAM_WINDOW: u32 = 256 * 1024;
+/// The least that the protocol knows, and enough: bodies are passed on as they come.
+const FRAME_SIZE: u32 = 16 * 1024;
+/// What the visitor may have us remember of header fields: the protocol's default.
+const HEADER_TABLE: u32 = 4096;
 /// Streams that the visitor reset before we looked at them. Honest clients that cancel a lot need
-/// more than the library's 20; the frame count bounds the rest.
+/// more than the library's 20; the guard bounds the rest.
 const PENDING_RESETS: usize = 100;
-/// Streams that we had to reset because of what the visitor did (CVE-2025-8671).
-const LOCAL_RESETS: usize = 50;
+/// Streams that we had to reset because of what the visitor did (CVE-2025-8671), over the whole
+/// life of the connection. The guard's budget, which refills, is the narrower one.
+const LOCAL_RESETS: usize = 1024;
 /// After an answer that came before the end of the request, this much more is read and thrown
 /// away, for this long.
 const LINGER_BYTES: usize = 256 * 1024;
@@ -66,6 +77,8 @@ pub(crate) async fn attend(
         conversation.as_mut().poll(cx)
     })
     .await;
+    // It knows its visit, which must not keep it for ever.
+    drop(visit.leftover.take());
 }
 
 /// Ends quietly, and counts, where `future` panics.
@@ -190,7 +203,7 @@ async fn speak_http_1(visit: &Rc<Visit>, io: VisitorIo) {
 
 /// Reads on for a moment after the answer. Closing while bytes are under way makes the visitor's
 /// system throw the answer away unread.
-async fn linger(mut io: VisitorIo) {
+async fn linger(mut io: impl AsyncRead + Unpin) {
     let discard = async {
         let mut buffer = vec![0; 4096];
         let mut left = LINGER_BYTES;
@@ -238,6 +251,10 @@ async fn speak_http_2(visit: &Rc<Visit>, io: VisitorIo) {
     });
     // Whatever went wrong, it was the visitor's connection and is over.
     let _ = ended.await;
+    let leftover = visit.leftover.take();
+    if let Some(leftover) = leftover {
+        linger(leftover).await;
+    }
 }
 
 fn http_2_rules(house: &House, streams: Streams) -> http2::Builder<Streams> {
@@ -251,6 +268,10 @@ fn http_2_rules(house: &House, streams: Streams) -> http2::Builder<Streams> {
         .max_pending_accept_reset_streams(PENDING_RESETS)
         .max_local_error_reset_streams(LOCAL_RESETS)
         .max_send_buf_size(STREAM_SEND_BUFFER)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .max_frame_size(FRAME_SIZE)
+        .header_table_size(HEADER_TABLE)
         .keep_alive_interval(PING_EVERY)
         .keep_alive_timeout(PING_EVERY);
     rules
@@ -272,6 +293,7 @@ where
             let mut stream = pin!(stream);
             poll_fn(|cx| {
                 if cut.get() {
+                    visit.house.meter.cut(Cut::Stall);
                     // Dropping the stream resets it.
                     return Poll::Ready(());
                 }

@@ -19,6 +19,7 @@ mod fields;
 mod forward;
 mod forwarded;
 mod frames;
+mod guard;
 mod head_scan;
 mod hush;
 pub mod operator;

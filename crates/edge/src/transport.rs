@@ -1,16 +1,18 @@
 //! The bytes between a visitor and the HTTP library, and what can be learnt from them in passing.
 
+use core::cell::RefCell;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use std::io::{self, IoSlice};
 use std::rc::Rc;
 
 use bytes::Bytes;
+use portcullis_model::{Cut, Reason};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
-use crate::frames::{Flood, FrameCount};
+use crate::guard::{Guard, Told};
 use crate::head_scan::HeadScan;
 use crate::visit::{Phase, Visit};
 
@@ -95,13 +97,16 @@ pub(crate) enum Transport {
 enum Reader {
     /// HTTP/1.1 heads.
     Heads(HeadScan),
-    /// HTTP/2 frames.
-    Frames(FrameCount),
+    /// HTTP/2 frames; the guard is the visit's.
+    Frames,
+    /// Nothing any more.
+    Nothing,
 }
 
 /// A visitor's bytes, watched.
 pub(crate) struct VisitorIo {
-    transport: Transport,
+    /// Gone when the visitor was told to go away, and the rest of its bytes is for nobody.
+    transport: Option<Transport>,
     visit: Rc<Visit>,
     reader: Reader,
 }
@@ -109,14 +114,17 @@ pub(crate) struct VisitorIo {
 impl VisitorIo {
     pub(crate) fn new(transport: Transport, visit: Rc<Visit>, http_2: bool) -> Self {
         let reader = if http_2 {
-            Reader::Frames(FrameCount::new(visit.house.now()))
+            let policy = visit.house.policy.load();
+            let guard = Guard::new(&policy.config().limits, visit.house.now());
+            let _ = visit.guard.set(Box::new(RefCell::new(guard)));
+            Reader::Frames
         } else {
             Reader::Heads(HeadScan::new())
         };
-        Self { transport, visit, reader }
+        Self { transport: Some(transport), visit, reader }
     }
 
-    fn arrived(&mut self, bytes: &[u8]) -> io::Result<()> {
+    fn arrived(&mut self, bytes: &[u8]) -> Result<(), Cut> {
         let visit = &self.visit;
         match &mut self.reader {
             Reader::Heads(scan) => match visit.phase() {
@@ -136,31 +144,140 @@ impl VisitorIo {
                 Phase::Busy => visit.framing_conflict.set(false),
                 Phase::Proxy | Phase::Handshake => {}
             },
-            Reader::Frames(count) => {
-                if let Err(Flood(why)) = count.feed(bytes, visit.house.now()) {
-                    visit.house.meter.cut(why);
-                    return Err(io::ErrorKind::ConnectionAborted.into());
-                }
+            Reader::Frames => {
+                let Some(guard) = visit.guard.get() else {
+                    return Ok(());
+                };
+                let mut guard = guard.borrow_mut();
+                guard.received(bytes, visit.house.now())?;
+                let block_open = guard.block_open_since().is_some();
                 match visit.phase() {
-                    Phase::Arriving if count.settled() && !count.block_open() => {
-                        visit.enter(Phase::Idle);
-                    }
-                    Phase::Idle if count.block_open() => visit.enter(Phase::Header),
-                    Phase::Header if !count.block_open() => visit.enter(Phase::Idle),
+                    Phase::Arriving if guard.settled() && !block_open => visit.enter(Phase::Idle),
+                    Phase::Idle if block_open => visit.enter(Phase::Header),
+                    Phase::Header if !block_open => visit.enter(Phase::Idle),
                     _ => {}
                 }
             }
+            Reader::Nothing => {}
         }
         Ok(())
     }
 
-    fn sent(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    /// Takes note of what went out: the first bytes of `parts`, as many as `result` says.
+    fn sent(
+        &mut self,
+        cx: &mut Context<'_>,
+        result: Poll<io::Result<usize>>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if matches!(self.reader, Reader::Frames)
+            && let Poll::Ready(Ok(length)) = result
+            && let Err(why) = self.left(parts, length)
+        {
+            return Poll::Ready(Err(self.part(cx, why)));
+        }
         self.visit.set_unread(result.is_pending());
         if self.visit.phase() == Phase::Tunnel && result.is_ready() {
             self.visit.moved();
         }
         result
     }
+
+    /// Reads the frames that went out.
+    fn left(&self, parts: &[IoSlice<'_>], length: usize) -> Result<(), Cut> {
+        let Some(guard) = self.visit.guard.get() else {
+            return Ok(());
+        };
+        let house = &self.visit.house;
+        let mut left = length;
+        let mut guard = guard.borrow_mut();
+        for part in parts {
+            let bytes = &part[..left.min(part.len())];
+            left -= bytes.len();
+            guard.sent(bytes, house.now(), |told| match told {
+                Told::Ends(why) => house.meter.cut(why),
+                Told::TooLarge => {
+                    house.write_unread(self.visit.identity().source, Reason::Malformed);
+                }
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Tells an HTTP/2 visitor to calm down, if that can be done at once, and counts why. The
+    /// library is told that the connection broke, so that all its requests end here.
+    fn part(&mut self, cx: &mut Context<'_>, why: Cut) -> io::Error {
+        self.reader = Reader::Nothing;
+        self.visit.house.meter.cut(why);
+        let farewell = self.visit.guard.get().and_then(|guard| guard.borrow().farewell());
+        if let (Some(farewell), Some(mut transport)) = (farewell, self.transport.take()) {
+            let _ = transport.poll_write(cx, &farewell);
+            let _ = transport.poll_shutdown(cx);
+            let rest = Self {
+                transport: Some(transport),
+                visit: self.visit.clone(),
+                reader: Reader::Nothing,
+            };
+            self.visit.leftover.replace(Some(Box::new(rest)));
+        }
+        io::ErrorKind::ConnectionAborted.into()
+    }
+}
+
+impl Transport {
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self {
+            Self::Plain(socket) => Pin::new(socket).poll_read(cx, buffer),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
+        }
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Plain(socket) => Pin::new(socket).poll_write(cx, bytes),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        &mut self,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Plain(socket) => Pin::new(socket).poll_write_vectored(cx, parts),
+            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Plain(socket) => socket.is_write_vectored(),
+            Self::Tls(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Plain(_) => Poll::Ready(Ok(())),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Plain(socket) => Pin::new(socket).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}
+
+fn gone<T>() -> Poll<io::Result<T>> {
+    Poll::Ready(Err(io::ErrorKind::NotConnected.into()))
 }
 
 impl AsyncRead for VisitorIo {
@@ -170,14 +287,16 @@ impl AsyncRead for VisitorIo {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        let result = match &mut self.transport {
-            Transport::Plain(socket) => Pin::new(socket).poll_read(cx, buffer),
-            Transport::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
+        let Some(transport) = &mut self.transport else {
+            return gone();
         };
+        let result = transport.poll_read(cx, buffer);
         if let Poll::Ready(Ok(())) = result {
             let bytes = &buffer.filled()[before..];
-            if !bytes.is_empty() {
-                self.arrived(bytes)?;
+            if !bytes.is_empty()
+                && let Err(why) = self.arrived(bytes)
+            {
+                return Poll::Ready(Err(self.part(cx, why)));
             }
         }
         result
@@ -190,11 +309,11 @@ impl AsyncWrite for VisitorIo {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let result = match &mut self.transport {
-            Transport::Plain(socket) => Pin::new(socket).poll_write(cx, bytes),
-            Transport::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+        let Some(transport) = &mut self.transport else {
+            return gone();
         };
-        self.sent(result)
+        let result = transport.poll_write(cx, bytes);
+        self.sent(cx, result, &[IoSlice::new(bytes)])
     }
 
     fn poll_write_vectored(
@@ -202,33 +321,32 @@ impl AsyncWrite for VisitorIo {
         cx: &mut Context<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let result = match &mut self.transport {
-            Transport::Plain(socket) => Pin::new(socket).poll_write_vectored(cx, parts),
-            Transport::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
+        let Some(transport) = &mut self.transport else {
+            return gone();
         };
-        self.sent(result)
+        let result = transport.poll_write_vectored(cx, parts);
+        self.sent(cx, result, parts)
     }
 
     fn is_write_vectored(&self) -> bool {
-        match &self.transport {
-            Transport::Plain(socket) => socket.is_write_vectored(),
-            Transport::Tls(stream) => stream.is_write_vectored(),
-        }
+        self.transport.as_ref().is_some_and(Transport::is_write_vectored)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let result = match &mut self.transport {
-            Transport::Plain(_) => return Poll::Ready(Ok(())),
-            Transport::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        let Some(transport) = &mut self.transport else {
+            return gone();
         };
-        self.visit.set_unread(result.is_pending());
+        let result = transport.poll_flush(cx);
+        if matches!(self.transport, Some(Transport::Tls(_))) {
+            self.visit.set_unread(result.is_pending());
+        }
         result
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.transport {
-            Transport::Plain(socket) => Pin::new(socket).poll_shutdown(cx),
-            Transport::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+            Some(transport) => transport.poll_shutdown(cx),
+            None => Poll::Ready(Ok(())),
         }
     }
 }

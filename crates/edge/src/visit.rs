@@ -10,6 +10,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use portcullis_model::{ActivityId, Cut, Limits, Reason, SourceKey, Time};
 
 use crate::forwarded::Identity;
+use crate::guard::Guard;
+use crate::transport::VisitorIo;
 use crate::upgrade::Tunnel;
 use crate::worker::House;
 
@@ -62,6 +64,10 @@ pub(crate) struct Visit {
     identity: OnceCell<Identity>,
     /// The HTTP/2 stream whose task is running.
     running: RefCell<Option<Rc<Cell<bool>>>>,
+    /// Watches over the frames of an HTTP/2 connection.
+    pub(crate) guard: OnceCell<Box<RefCell<Guard>>>,
+    /// The connection of a visitor who was told to go away.
+    pub(crate) leftover: RefCell<Option<Box<VisitorIo>>>,
     /// The visitor was still sending when it was answered, and must not lose the answer for it.
     pub(crate) still_sending: Cell<bool>,
 }
@@ -104,6 +110,8 @@ impl Visit {
             tunnel: RefCell::new(None),
             identity: OnceCell::new(),
             running: RefCell::new(None),
+            guard: OnceCell::new(),
+            leftover: RefCell::new(None),
             still_sending: Cell::new(false),
         }
     }
@@ -217,6 +225,12 @@ impl Visit {
             return false;
         }
         let age = now.since(self.since.get());
+        if self.phase() == Phase::Arriving && self.guard.get().is_some() {
+            if age >= header_deadline {
+                self.cut_for(Cut::Preface);
+            }
+            return false;
+        }
         let overdue = match self.phase() {
             Phase::Proxy => (age >= header_deadline).then_some(Reason::ProxyHeader),
             Phase::Handshake => (age >= limits.handshake_deadline).then_some(Reason::Handshake),
@@ -242,6 +256,12 @@ impl Visit {
                 let unread = self.unread.get();
                 if unread.is_some_and(|since| now.since(since) >= limits.body_idle) {
                     self.cut_for(Cut::SlowRead);
+                }
+                // Nothing else can come on an HTTP/2 connection before the block has ended.
+                let block = self.guard.get().and_then(|guard| guard.borrow().block_open_since());
+                if block.is_some_and(|since| now.since(since) >= header_deadline) {
+                    self.house.meter.decided(ActivityId(0), Reason::HeaderDeadline);
+                    self.cut();
                 }
                 return false;
             }

@@ -15,7 +15,7 @@ use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use portcullis_model::{Config, Outcome, Reason, TlsFiles};
+use portcullis_model::{Config, Cut, Outcome, Reason, TlsFiles};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -77,6 +77,28 @@ fn get(path: &str) -> Request<Body> {
 async fn text(response: Response<hyper::body::Incoming>) -> String {
     let bytes = response.into_body().collect().await.unwrap().to_bytes();
     String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+fn cut(gate: &Gate, why: Cut) -> u64 {
+    gate.snapshot().cuts.of(why)
+}
+
+/// The preface and empty settings.
+const BEGIN: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0, (payload.len() >> 8) as u8, payload.len() as u8, kind, flags];
+    bytes.extend(stream.to_be_bytes());
+    bytes.extend(payload);
+    bytes
+}
+
+/// Everything that comes until the end, which must come.
+async fn rest(stream: &mut TlsStream<TcpStream>) -> Vec<u8> {
+    let mut all = Vec::new();
+    let reading = stream.read_to_end(&mut all);
+    let _ = tokio::time::timeout(Duration::from_secs(20), reading).await.expect("an end");
+    all
 }
 
 fn run(test: impl Future<Output = ()>) {
@@ -252,7 +274,8 @@ fn an_http_2_connection_that_never_begins_is_dropped() {
         let mut all = Vec::new();
         let ended = tokio::time::timeout(Duration::from_secs(3), stream.read_to_end(&mut all));
         assert!(ended.await.is_ok());
-        assert_eq!(gate.reason(Reason::HeaderDeadline), 1);
+        assert_eq!(cut(&gate, Cut::Preface), 1);
+        assert_eq!(gate.reason(Reason::HeaderDeadline), 0);
     });
 }
 
@@ -316,6 +339,93 @@ fn rapid_resets_end_the_connection() {
 }
 
 #[test]
+fn a_flood_is_told_to_calm_down_and_counted_by_its_kind() {
+    run(async {
+        let origin = Origin::hello();
+        let certified = certified(&[b"h2"]);
+        let gate = Gate::start(secured(&origin, &certified));
+        let floods = [
+            (frame(6, 0, 0, &[0; 8]), Cut::PingFlood),
+            (frame(4, 0, 0, &[]), Cut::SettingsFlood),
+            (frame(2, 0, 1, &[0, 0, 0, 3, 9]), Cut::PriorityFlood),
+            (frame(8, 0, 0, &[0, 0, 0, 1]), Cut::WindowUpdateFlood),
+            (frame(0xfa, 0, 0, &[]), Cut::StrayFrameFlood),
+        ];
+        for (nuisance, why) in floods {
+            let mut stream = connect(&gate, &certified).await;
+            stream.write_all(BEGIN).await.unwrap();
+            let flood: Vec<u8> = nuisance.repeat(400);
+            let _ = stream.write_all(&flood).await;
+            let _ = stream.flush().await;
+            let all = rest(&mut stream).await;
+            let calm = all.windows(17).any(|w| w[..4] == [0, 0, 8, 7] && w[13..] == [0, 0, 0, 11]);
+            assert!(calm, "{why:?}: {all:02x?}");
+            assert_eq!(cut(&gate, why), 1, "{why:?}");
+        }
+        eventually("all are gone", || gate.snapshot().gauges.connections == 0);
+    });
+}
+
+#[test]
+fn a_broken_protocol_and_streams_that_we_had_to_reset_are_counted() {
+    run(async {
+        let origin = Origin::hello();
+        let certified = certified(&[b"h2"]);
+        let mut settings = secured(&origin, &certified);
+        settings.limits.http_2.refused_streams.burst = 20;
+        let gate = Gate::start(settings);
+        let mut stream = connect(&gate, &certified).await;
+        stream.write_all(BEGIN).await.unwrap();
+        // Data on a stream that was never opened.
+        stream.write_all(&frame(0, 0, 1, &[1; 100])).await.unwrap();
+        rest(&mut stream).await;
+        assert_eq!(cut(&gate, Cut::ProtocolError), 1);
+
+        let mut stream = connect(&gate, &certified).await;
+        stream.write_all(BEGIN).await.unwrap();
+        // A request, and a window for it beyond what the protocol knows (CVE-2025-8671).
+        let mut block = vec![0x83, 0x84, 0x87, 0x41, 11];
+        block.extend(b"example.org");
+        for id in (1..200).step_by(2) {
+            let pair = [frame(1, 4, id, &block), frame(8, 0, id, &[0x7f, 255, 255, 255])].concat();
+            if stream.write_all(&pair).await.is_err() {
+                break;
+            }
+        }
+        let _ = stream.flush().await;
+        rest(&mut stream).await;
+        assert_eq!(cut(&gate, Cut::RefusedStreams), 1);
+        eventually("nothing is left", || gate.snapshot().gauges.in_flight == 0);
+    });
+}
+
+#[test]
+fn headers_that_unpack_to_too_much_are_refused_and_counted() {
+    run(async {
+        let origin = Origin::hello();
+        let certified = certified(&[b"h2"]);
+        let gate = Gate::start(secured(&origin, &certified));
+        let mut stream = connect(&gate, &certified).await;
+        stream.write_all(BEGIN).await.unwrap();
+        let mut block = vec![0x82, 0x84, 0x87, 0x41, 11];
+        block.extend(b"example.org");
+        // One field of 1000 bytes is learnt, and then named again for one byte each.
+        block.extend([0x40, 1, b'x', 0x7f, 0xe9, 0x06]);
+        block.extend([b'y'; 1000]);
+        block.extend([0xbe; 60]);
+        stream.write_all(&frame(1, 5, 1, &block)).await.unwrap();
+        eventually("the refusal", || gate.reason(Reason::Malformed) == 1);
+        assert_eq!(gate.offered(), 1);
+        assert_eq!(origin.requests(), 0);
+        // Far beyond, the connection ends.
+        block.extend([0xbe; 600]);
+        stream.write_all(&frame(1, 5, 3, &block)).await.unwrap();
+        rest(&mut stream).await;
+        assert_eq!(cut(&gate, Cut::HeaderList), 1);
+    });
+}
+
+#[test]
 fn a_stream_whose_visitor_takes_no_more_is_reset_and_the_rest_goes_on() {
     run(async {
         let origin = Origin::start(|received| match received.path() {
@@ -331,6 +441,7 @@ fn a_stream_whose_visitor_takes_no_more_is_reset_and_the_rest_goes_on() {
         assert_eq!(gate.snapshot().gauges.in_flight, 1);
         tokio::time::sleep(Duration::from_secs(3)).await;
         assert_eq!(gate.snapshot().gauges.in_flight, 0);
+        assert_eq!(cut(&gate, Cut::Stall), 1);
         assert!(stuck.into_body().collect().await.is_err());
         let response = sender.send_request(get("/")).await.unwrap();
         assert_eq!(text(response).await, "small");

@@ -93,6 +93,8 @@ pub struct Limits {
     pub connections: u32,
     /// Streams at the same time on one HTTP/2 connection.
     pub streams_per_connection: u32,
+    /// What one HTTP/2 connection may do besides asking.
+    pub http_2: Http2Limits,
     /// Limits on each source on an ordinary day.
     pub source: SourceLimits,
     /// Sources that are remembered at the same time (a table of fixed size).
@@ -114,11 +116,62 @@ impl Default for Limits {
             body_bytes: 64 * 1024 * 1024,
             connections: 16_384,
             streams_per_connection: 100,
+            http_2: Http2Limits::default(),
             // A mobile carrier may hide some hundred people behind one address, each with a page
             // of thirty parts: only floods from one address are above this.
             source: SourceLimits { requests_per_second: 200, burst: 1_000, connections: 256 },
             sources_tracked: 262_144,
             drain: Duration::from_secs(30),
+        }
+    }
+}
+
+/// How often something may happen: `burst` at once, and `per_second` in the long run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allowance {
+    /// In the long run.
+    pub per_second: u32,
+    /// At once.
+    pub burst: u32,
+}
+
+/// What one HTTP/2 connection may do besides asking. Each kind of frame has its own budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Http2Limits {
+    /// Streams that the visitor resets.
+    pub resets: Allowance,
+    /// Streams that the gate had to reset because of what the visitor did.
+    pub refused_streams: Allowance,
+    /// Pings, settings, priorities and frames of unknown kinds; so many of each.
+    pub control_frames: Allowance,
+    /// Window updates beyond those that answer what was sent.
+    pub window_updates: Allowance,
+    /// Pieces of a body without content, and such that are tiny; so many of each.
+    pub small_data_frames: Allowance,
+    /// Pieces of headers beyond the first.
+    pub continuations: Allowance,
+}
+
+impl Default for Http2Limits {
+    fn default() -> Self {
+        Self {
+            // Who leaves a page cancels up to a hundred streams: three pages in a row. A search
+            // field that asks at every key cancels ten a second; a rapid-reset attack sends ten
+            // thousand.
+            resets: Allowance { per_second: 50, burst: 300 },
+            // An upload that is answered early has up to 64 frames of 16 KiB under way, each of
+            // which may be refused.
+            refused_streams: Allowance { per_second: 10, burst: 200 },
+            // Clients that measure the network ping once a round trip while they download;
+            // browsers tell a priority or two for each part of a page, and a frame of a made-up
+            // kind with each request.
+            control_frames: Allowance { per_second: 100, burst: 300 },
+            // A hundred streams opened at once, each with its window widened, three times over.
+            window_updates: Allowance { per_second: 100, burst: 300 },
+            // A conversation in small messages, as many as a person's pointer makes.
+            small_data_frames: Allowance { per_second: 200, burst: 1_000 },
+            // Headers above 16 KiB come in two pieces; a page of a hundred parts, twice.
+            continuations: Allowance { per_second: 50, burst: 200 },
         }
     }
 }

@@ -146,8 +146,22 @@ words! {
     WindowUpdateFlood => "window-update-flood";
     /// HTTP/2: too much data without content (CVE-2019-9518).
     EmptyDataFlood => "empty-data-flood";
+    /// HTTP/2: a body in too many tiny pieces (CVE-2019-9511).
+    SmallDataFlood => "small-data-flood";
     /// HTTP/2: headers in too many pieces (CVE-2024-27316).
     ContinuationFlood => "continuation-flood";
+    /// HTTP/2: too many frames that ask for nothing: of unknown kinds, or farewells.
+    StrayFrameFlood => "stray-frame-flood";
+    /// HTTP/2: the visitor made us reset too many streams (CVE-2025-8671).
+    RefusedStreams => "refused-streams";
+    /// HTTP/2: a header block far above the limit, as it came or unpacked.
+    HeaderList => "header-list";
+    /// HTTP/2: the visitor gave no room for what was to be sent to it.
+    Stall => "stall";
+    /// HTTP/2 was chosen in the handshake and never begun.
+    Preface => "preface";
+    /// HTTP/2: the visitor broke the protocol, so that the connection could not go on.
+    ProtocolError => "protocol-error";
     }
 }
 

@@ -16,8 +16,8 @@ use super::problem::{Flaw, Problems, Report, quoted};
 use super::syntax;
 use super::table::{Placed, Table};
 use super::{
-    ActivityConfig, Config, Limits, Listener, OriginConfig, PlatformConfig, PostureSettings,
-    TlsFiles, TokenBudget, WatchSettings,
+    ActivityConfig, Allowance, Config, Http2Limits, Limits, Listener, OriginConfig, PlatformConfig,
+    PostureSettings, TlsFiles, TokenBudget, WatchSettings,
 };
 
 /// A file that a person keeps is smaller; reading a larger one would only cost memory.
@@ -212,6 +212,7 @@ fn limits(report: &mut Report, table: &Table) -> (Limits, Bounds) {
         body_bytes: table.get(report, "body_bytes").value,
         connections: connections.value,
         streams_per_connection: table.get(report, "streams_per_connection").value,
+        http_2: http_2(report, table),
         source: SourceLimits {
             requests_per_second: bounds.requests_per_second.value,
             burst: bounds.burst.value,
@@ -221,6 +222,36 @@ fn limits(report: &mut Report, table: &Table) -> (Limits, Bounds) {
         drain: table.get(report, "drain").value,
     };
     (limits, bounds)
+}
+
+fn http_2(report: &mut Report, limits: &Table) -> Http2Limits {
+    let table = limits.table(report, "http_2");
+    Http2Limits {
+        resets: Allowance {
+            per_second: table.get(report, "resets_per_second").value,
+            burst: table.get(report, "resets_burst").value,
+        },
+        refused_streams: Allowance {
+            per_second: table.get(report, "refused_streams_per_second").value,
+            burst: table.get(report, "refused_streams_burst").value,
+        },
+        control_frames: Allowance {
+            per_second: table.get(report, "control_frames_per_second").value,
+            burst: table.get(report, "control_frames_burst").value,
+        },
+        window_updates: Allowance {
+            per_second: table.get(report, "window_updates_per_second").value,
+            burst: table.get(report, "window_updates_burst").value,
+        },
+        small_data_frames: Allowance {
+            per_second: table.get(report, "small_data_frames_per_second").value,
+            burst: table.get(report, "small_data_frames_burst").value,
+        },
+        continuations: Allowance {
+            per_second: table.get(report, "continuations_per_second").value,
+            burst: table.get(report, "continuations_burst").value,
+        },
+    }
 }
 
 fn watch(report: &mut Report, table: &Table) -> WatchSettings {

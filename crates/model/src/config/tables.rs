@@ -239,6 +239,13 @@ static LIMITS: Section = Section {
             about: "Limits on each source on an ordinary day.",
             why: "",
         },
+        Key {
+            name: "http_2",
+            kind: Kind::Table(&HTTP_2),
+            absent: Absent::Means("every default"),
+            about: "What one HTTP/2 connection may do besides asking.",
+            why: "",
+        },
     ],
 };
 
@@ -275,6 +282,111 @@ static SOURCE: Section = Section {
             absent: Absent::Is(|c| Value::Count(u64::from(c.limits.source.connections))),
             about: "Connections at the same time. No more than `limits.connections`.",
             why: CONNECTIONS_OF_SOURCE_WHY,
+        },
+    ],
+};
+
+static HTTP_2: Section = Section {
+    heading: "[limits.http_2]",
+    about: "What one HTTP/2 connection may do besides asking. Whoever goes beyond is told to calm \
+            down (GOAWAY), and the connection is closed; each kind is counted by itself in \
+            `portcullis_cuts_total`.",
+    keys: &[
+        Key {
+            name: "resets_per_second",
+            kind: RATE,
+            absent: Absent::Is(|c| Value::Count(u64::from(c.limits.http_2.resets.per_second))),
+            about: "Streams that the visitor resets: each second in the long run.",
+            why: "a search field that asks at every key cancels ten a second; a million is no limit",
+        },
+        Key {
+            name: "resets_burst",
+            kind: RATE,
+            absent: Absent::Is(|c| Value::Count(u64::from(c.limits.http_2.resets.burst))),
+            about: "Streams that the visitor resets: at once.",
+            why: "who leaves a page cancels up to a hundred streams at once; a million is no limit",
+        },
+        Key {
+            name: "refused_streams_per_second",
+            kind: RATE,
+            absent: Absent::Is(|c| {
+                Value::Count(u64::from(c.limits.http_2.refused_streams.per_second))
+            }),
+            about: "Streams that the gate has to reset because of what the visitor did: each second in the long run.",
+            why: "honest clients make few mistakes; a million is no limit",
+        },
+        Key {
+            name: "refused_streams_burst",
+            kind: RATE,
+            absent: Absent::Is(|c| Value::Count(u64::from(c.limits.http_2.refused_streams.burst))),
+            about: "Streams that the gate has to reset because of what the visitor did: at once.",
+            why: "an upload that was answered early may have dozens of frames under way; a million is no limit",
+        },
+        Key {
+            name: "control_frames_per_second",
+            kind: RATE,
+            absent: Absent::Is(|c| {
+                Value::Count(u64::from(c.limits.http_2.control_frames.per_second))
+            }),
+            about: "Pings, settings, priorities and frames of unknown kinds; so many of each: each second in the long run.",
+            why: "browsers tell a priority or two for each part of a page; a million is no limit",
+        },
+        Key {
+            name: "control_frames_burst",
+            kind: RATE,
+            absent: Absent::Is(|c| Value::Count(u64::from(c.limits.http_2.control_frames.burst))),
+            about: "Pings, settings, priorities and frames of unknown kinds; so many of each: at once.",
+            why: "browsers tell a priority or two for each part of a page; a million is no limit",
+        },
+        Key {
+            name: "window_updates_per_second",
+            kind: RATE,
+            absent: Absent::Is(|c| {
+                Value::Count(u64::from(c.limits.http_2.window_updates.per_second))
+            }),
+            about: "Window updates beyond those that answer what was sent: each second in the long run.",
+            why: "downloads earn theirs by what they take; a million is no limit",
+        },
+        Key {
+            name: "window_updates_burst",
+            kind: RATE,
+            absent: Absent::Is(|c| Value::Count(u64::from(c.limits.http_2.window_updates.burst))),
+            about: "Window updates beyond those that answer what was sent: at once.",
+            why: "a hundred streams may each begin with one; a million is no limit",
+        },
+        Key {
+            name: "small_data_frames_per_second",
+            kind: RATE,
+            absent: Absent::Is(|c| {
+                Value::Count(u64::from(c.limits.http_2.small_data_frames.per_second))
+            }),
+            about: "Pieces of a body without content, and such under 64 bytes; so many of each: each second in the long run.",
+            why: "small messages come some dozens a second; a million is no limit",
+        },
+        Key {
+            name: "small_data_frames_burst",
+            kind: RATE,
+            absent: Absent::Is(|c| {
+                Value::Count(u64::from(c.limits.http_2.small_data_frames.burst))
+            }),
+            about: "Pieces of a body without content, and such under 64 bytes; so many of each: at once.",
+            why: "small messages come in crowds; a million is no limit",
+        },
+        Key {
+            name: "continuations_per_second",
+            kind: RATE,
+            absent: Absent::Is(|c| {
+                Value::Count(u64::from(c.limits.http_2.continuations.per_second))
+            }),
+            about: "Pieces of headers beyond the first: each second in the long run.",
+            why: "headers above 16 KiB come in two pieces; a million is no limit",
+        },
+        Key {
+            name: "continuations_burst",
+            kind: RATE,
+            absent: Absent::Is(|c| Value::Count(u64::from(c.limits.http_2.continuations.burst))),
+            about: "Pieces of headers beyond the first: at once.",
+            why: "headers above 16 KiB come in two pieces; a million is no limit",
         },
     ],
 };
