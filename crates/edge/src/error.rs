@@ -49,6 +49,9 @@ pub enum EdgeError {
         /// What the TLS library said.
         problem: String,
     },
+    /// The TLS library could not be set up.
+    #[error("cannot set up TLS: {0}")]
+    Tls(String),
     /// A worker's runtime or thread cannot be made.
     #[error("cannot start a worker: {0}. The system is out of threads or file descriptors.")]
     Worker(io::Error),

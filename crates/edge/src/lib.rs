@@ -11,6 +11,7 @@
 
 mod accept;
 mod body;
+mod certificates;
 mod clock;
 mod connection;
 mod deadline;
@@ -37,5 +38,5 @@ mod worker;
 pub use accept::{BoundListener, bind};
 pub use clock::Clock;
 pub use error::EdgeError;
-pub use tls::{TlsConfigs, load_all, load_tls};
+pub use tls::{TlsConfigs, TlsKeep, load_all};
 pub use worker::{Faults, Worker};

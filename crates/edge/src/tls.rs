@@ -7,23 +7,63 @@ use std::sync::Arc;
 use portcullis_model::{Config, TlsFiles};
 use rustls::ServerConfig;
 use rustls::crypto::ring;
-use rustls::server::NoServerSessionStorage;
+use rustls::server::{NoServerSessionStorage, ProducesTickets, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
+use crate::certificates::Certificates;
 use crate::error::EdgeError;
 
 /// What each listener speaks, in the order of the configuration: TLS, or plain HTTP/1.1.
 pub type TlsConfigs = Vec<Option<Arc<ServerConfig>>>;
 
-/// Reads the certificates of every listener that has one.
-pub fn load_all(config: &Config) -> Result<TlsConfigs, EdgeError> {
-    let listeners = config.listeners.iter();
-    listeners.map(|listener| listener.tls.as_ref().map(load_tls).transpose()).collect()
+/// What outlives a reload: the keys of session tickets, which all listeners and workers share.
+#[derive(Clone, Debug)]
+pub struct TlsKeep {
+    ticketer: Arc<dyn ProducesTickets>,
 }
 
-/// Reads one certificate chain and its key.
-pub fn load_tls(files: &TlsFiles) -> Result<Arc<ServerConfig>, EdgeError> {
+impl TlsKeep {
+    /// With fresh ticket keys. They change every six hours by themselves.
+    pub fn new() -> Result<Self, EdgeError> {
+        let ticketer = ring::Ticketer::new().map_err(|error| EdgeError::Tls(error.to_string()))?;
+        Ok(Self { ticketer })
+    }
+}
+
+/// Reads the certificates of every listener that has one.
+pub fn load_all(config: &Config, keep: &TlsKeep) -> Result<TlsConfigs, EdgeError> {
+    let shared: Vec<_> = config.certificates.iter().map(read_pair).collect::<Result<_, _>>()?;
+    let listeners = config.listeners.iter();
+    listeners
+        .map(|listener| {
+            let Some(files) = &listener.tls else { return Ok(None) };
+            let own = read_pair(files)?;
+            let certificates = [&own].into_iter().chain(&shared).cloned().collect();
+            server(Arc::new(Certificates::new(certificates)), keep).map(Some)
+        })
+        .collect()
+}
+
+fn server(
+    certificates: Arc<dyn ResolvesServerCert>,
+    keep: &TlsKeep,
+) -> Result<Arc<ServerConfig>, EdgeError> {
+    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        .map_err(|error| EdgeError::Tls(error.to_string()))?
+        .with_no_client_auth()
+        .with_cert_resolver(certificates);
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    // Resumption costs the visitor's memory (a ticket), not ours.
+    config.ticketer = keep.ticketer.clone();
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    Ok(Arc::new(config))
+}
+
+/// Reads one certificate chain and its key, and sees that they belong together.
+fn read_pair(files: &TlsFiles) -> Result<Arc<CertifiedKey>, EdgeError> {
     let chain = chain(&files.certificate)?;
     let key =
         PrivateKeyDer::from_pem_slice(&read(&files.key)?).map_err(|error| EdgeError::Pem {
@@ -37,22 +77,12 @@ pub fn load_tls(files: &TlsFiles) -> Result<Arc<ServerConfig>, EdgeError> {
                 other => format!("is not a valid PEM file: {other}"),
             },
         })?;
-    let mismatch = |problem: rustls::Error| EdgeError::Mismatch {
+    let pair = CertifiedKey::from_der(chain, key, &ring::default_provider());
+    pair.map(Arc::new).map_err(|problem| EdgeError::Mismatch {
         certificate: files.certificate.clone(),
         key: files.key.clone(),
         problem: problem.to_string(),
-    };
-    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-        .map_err(mismatch)?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .map_err(mismatch)?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    // Resumption costs the visitor's memory (a ticket), not ours.
-    config.ticketer = ring::Ticketer::new().map_err(mismatch)?;
-    config.session_storage = Arc::new(NoServerSessionStorage {});
-    Ok(Arc::new(config))
+    })
 }
 
 fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, EdgeError> {
@@ -90,14 +120,13 @@ mod tests {
     }
 
     fn complaint(files: &TlsFiles) -> String {
-        load_tls(files).expect_err("refused").to_string()
+        read_pair(files).expect_err("refused").to_string()
     }
 
     #[test]
     fn a_certificate_with_its_key_is_taken() {
         let folder = tempfile::tempdir().expect("folder");
-        let config = load_tls(&pair(folder.path(), "a")).expect("loads");
-        assert_eq!(config.alpn_protocols, [b"h2".to_vec(), b"http/1.1".to_vec()]);
+        read_pair(&pair(folder.path(), "a")).expect("loads");
     }
 
     #[test]

@@ -26,11 +26,16 @@ struct Certified {
     _folder: tempfile::TempDir,
     connector: TlsConnector,
     files: TlsFiles,
+    der: Vec<u8>,
 }
 
 fn certified(protocols: &[&[u8]]) -> Certified {
+    certified_for(protocols, "example.org")
+}
+
+fn certified_for(protocols: &[&[u8]], name: &str) -> Certified {
     let folder = tempfile::tempdir().unwrap();
-    let made = rcgen::generate_simple_self_signed(vec!["example.org".into()]).unwrap();
+    let made = rcgen::generate_simple_self_signed(vec![name.into()]).unwrap();
     let files = TlsFiles {
         certificate: folder.path().join("site.crt"),
         key: folder.path().join("site.key"),
@@ -46,7 +51,8 @@ fn certified(protocols: &[&[u8]]) -> Certified {
         .with_root_certificates(roots)
         .with_no_client_auth();
     client.alpn_protocols = protocols.iter().map(|p| p.to_vec()).collect();
-    Certified { _folder: folder, connector: TlsConnector::from(Arc::new(client)), files }
+    let der = made.cert.der().to_vec();
+    Certified { _folder: folder, connector: TlsConnector::from(Arc::new(client)), files, der }
 }
 
 fn secured(origin: &Origin, certified: &Certified) -> Config {
@@ -243,6 +249,65 @@ fn sessions_are_resumed_with_tickets() {
             let resumed =
                 stream.get_ref().1.handshake_kind() == Some(rustls::HandshakeKind::Resumed);
             assert_eq!(resumed, at == 1);
+        }
+    });
+}
+
+#[test]
+fn each_name_gets_its_certificate_and_an_unknown_one_the_listeners() {
+    run(async {
+        let origin = Origin::hello();
+        let first = certified(&[b"http/1.1"]);
+        let mut settings = secured(&origin, &first);
+        let second = certified_for(&[b"http/1.1"], "two.example");
+        let third = certified_for(&[b"http/1.1"], "*.three.example");
+        settings.certificates = vec![second.files.clone(), third.files.clone()];
+        let gate = Gate::start(settings);
+        for (name, der) in [
+            ("unknown.example", &first.der),
+            ("TWO.example", &second.der),
+            ("a.three.example", &third.der),
+            ("a.b.three.example", &first.der),
+            ("three.example", &first.der),
+        ] {
+            assert_eq!(&shown(&gate, name).await, der, "{name}");
+        }
+    });
+}
+
+/// The certificate that a visitor gets who asks for `name`, trusted or not.
+async fn shown(gate: &Gate, name: &'static str) -> Vec<u8> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let client = ClientConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(common::AnyCertificate(provider)))
+        .with_no_client_auth();
+    let stream = TcpStream::connect(gate.address).await.unwrap();
+    let connector = TlsConnector::from(Arc::new(client));
+    let stream = connector.connect(name.try_into().unwrap(), stream).await.unwrap();
+    stream.get_ref().1.peer_certificates().unwrap()[0].to_vec()
+}
+
+#[test]
+fn sessions_survive_a_reload_of_certificates() {
+    run(async {
+        let origin = Origin::hello();
+        let certified = certified(&[b"http/1.1"]);
+        let settings = secured(&origin, &certified);
+        let gate = Gate::start(settings.clone());
+        for at in 0..2 {
+            let mut stream = connect(&gate, &certified).await;
+            stream
+                .write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+                .await
+                .unwrap();
+            let mut all = Vec::new();
+            stream.read_to_end(&mut all).await.unwrap();
+            let kind = stream.get_ref().1.handshake_kind();
+            assert_eq!(kind == Some(rustls::HandshakeKind::Resumed), at == 1);
+            gate.reload_certificates(&settings);
         }
     });
 }

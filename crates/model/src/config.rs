@@ -33,6 +33,8 @@ pub use problem::{Problem, Problems};
 pub struct Config {
     /// Where visitors connect. Never empty.
     pub listeners: Vec<Listener>,
+    /// Certificates for every listener that speaks TLS, chosen by the name that is asked for.
+    pub certificates: Vec<TlsFiles>,
     /// Where operators look: `/healthz`, `/metrics`, `/status.json`.
     pub operator: SocketAddr,
     /// Workers; `None` is one per core.
@@ -56,7 +58,8 @@ pub struct Config {
 pub struct Listener {
     /// The address.
     pub address: SocketAddr,
-    /// TLS by certificate files; without it, plain HTTP/1.1.
+    /// TLS, with the certificate for visitors who ask for a name that none is for; without it,
+    /// plain HTTP/1.1. [`Config::certificates`] are served here too.
     pub tls: Option<TlsFiles>,
     /// Every connection from a trusted proxy begins with a PROXY protocol header (v1 or v2).
     pub proxy_protocol: bool,
@@ -357,6 +360,7 @@ impl Config {
     pub fn for_origin(listen: SocketAddr, origin: OriginConfig) -> Self {
         Self {
             listeners: vec![Listener { address: listen, tls: None, proxy_protocol: false }],
+            certificates: Vec::new(),
             operator: Self::OPERATOR,
             workers: None,
             ledger: PathBuf::from("ledger"),

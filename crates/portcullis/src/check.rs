@@ -73,7 +73,8 @@ pub fn check(arguments: &CheckArguments) -> Result<bool> {
 
 /// A certificate that cannot be used is better found now than at the next restart.
 fn certificates(config: &Config) -> Result<(), Unusable> {
-    for files in config.listeners.iter().filter_map(|listener| listener.tls.as_ref()) {
+    let of_listeners = config.listeners.iter().filter_map(|listener| listener.tls.as_ref());
+    for files in of_listeners.chain(&config.certificates) {
         for file in [&files.certificate, &files.key] {
             std::fs::metadata(file).map_err(|source| Unusable::Unreadable {
                 file: file.display().to_string(),

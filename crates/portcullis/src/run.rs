@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 
 use anyhow::{Context, Result, bail};
 use arc_swap::ArcSwap;
-use portcullis_edge::{Clock, Faults, TlsConfigs, Worker, operator};
+use portcullis_edge::{Clock, Faults, TlsConfigs, TlsKeep, Worker, operator};
 use portcullis_gate::{Policy, Secret, Tables};
 use portcullis_model::{Config, Event, Meter, Record, Sighting, WorkerId};
 use portcullis_posture::{Control, Resume};
@@ -75,6 +75,7 @@ struct Gate {
     requests: Sender<Request>,
     drain: tokio::sync::watch::Sender<bool>,
     tls: Arc<ArcSwap<TlsConfigs>>,
+    tls_keep: TlsKeep,
     running: Config,
     capacity: usize,
 }
@@ -87,7 +88,9 @@ impl Gate {
         let running = config.clone();
 
         // Everything that can be refused is tried before the ledger says "started".
-        let tls = Arc::new(ArcSwap::from_pointee(portcullis_edge::load_all(&config)?));
+        let tls_keep = TlsKeep::new()?;
+        let tls = portcullis_edge::load_all(&config, &tls_keep)?;
+        let tls = Arc::new(ArcSwap::from_pointee(tls));
         let listeners = portcullis_edge::bind(&config, workers)?;
         let (ledger, resume) = recorder::open(&config.ledger, &config, &entropy()?)?;
         let mut recorder = Recorder::start(ledger)?;
@@ -165,7 +168,17 @@ impl Gate {
             info!(address = %listener.address, tls = listener.tls.is_some(), "listening");
         }
         info!(address = %running.operator, "operators' listener");
-        Ok(Self { workers: handles, control, operator, requests, drain, tls, running, capacity })
+        Ok(Self {
+            workers: handles,
+            control,
+            operator,
+            requests,
+            drain,
+            tls,
+            tls_keep,
+            running,
+            capacity,
+        })
     }
 
     /// Waits for signals until one says stop; then drains.
@@ -240,7 +253,7 @@ impl Gate {
         if activities > self.capacity {
             bail!("so many new activities ({activities} in all) need a restart");
         }
-        self.tls.store(Arc::new(portcullis_edge::load_all(&config)?));
+        self.tls.store(Arc::new(portcullis_edge::load_all(&config, &self.tls_keep)?));
         self.running = config.clone();
         let _ = self.requests.send(Request::Reload { config: Box::new(config), digest });
         Ok(())

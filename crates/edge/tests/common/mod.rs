@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use portcullis_edge::{Clock, Faults, TlsConfigs, Worker, bind, load_all};
+use portcullis_edge::{Clock, Faults, TlsConfigs, TlsKeep, Worker, bind, load_all};
 use portcullis_gate::{Policy, Secret, Tables};
 use portcullis_model::{
     Config, Meter, OriginConfig, Outcome, Reason, Record, Sighting, Snapshot, WorkerId,
@@ -24,6 +24,8 @@ pub struct Gate {
     pub clock: Clock,
     pub faults: Arc<Faults>,
     pub open: Arc<AtomicU64>,
+    tls: Arc<ArcSwap<TlsConfigs>>,
+    tls_keep: TlsKeep,
     meters: Vec<Arc<Meter>>,
     records: Mutex<Vec<rtrb::Consumer<Record>>>,
     sightings: Vec<rtrb::Consumer<Sighting>>,
@@ -38,7 +40,8 @@ impl Gate {
 
     pub fn start_with(config: Config, workers: u16) -> Self {
         let secret = Secret::new(&[7; 32]);
-        let tls: TlsConfigs = load_all(&config).unwrap();
+        let tls_keep = TlsKeep::new().unwrap();
+        let tls: TlsConfigs = load_all(&config, &tls_keep).unwrap();
         let tls = Arc::new(ArcSwap::from_pointee(tls));
         let bound = bind(&config, workers).unwrap();
         let address = bound[0][0].address();
@@ -53,6 +56,8 @@ impl Gate {
             clock: Clock::new(),
             faults: Arc::default(),
             open: Arc::default(),
+            tls: tls.clone(),
+            tls_keep,
             meters: Vec::new(),
             records: Mutex::default(),
             sightings: Vec::new(),
@@ -84,6 +89,11 @@ impl Gate {
             gate.threads.push(std::thread::spawn(move || worker.run().unwrap()));
         }
         gate
+    }
+
+    /// Reads the certificates again, as a reload does.
+    pub fn reload_certificates(&self, config: &Config) {
+        self.tls.store(Arc::new(load_all(config, &self.tls_keep).unwrap()));
     }
 
     pub fn snapshot(&self) -> Snapshot {
@@ -446,4 +456,43 @@ fn receive(from: &mut Visitor, connection: usize) -> Option<Received> {
         }
     }
     Some(Received { head, body, connection })
+}
+
+/// Takes whatever certificate is shown, for tests that look at which one it is.
+#[derive(Debug)]
+pub struct AnyCertificate(pub Arc<rustls::crypto::CryptoProvider>);
+
+impl rustls::client::danger::ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _: &rustls_pki_types::CertificateDer<'_>,
+        _: &[rustls_pki_types::CertificateDer<'_>],
+        _: &rustls_pki_types::ServerName<'_>,
+        _: &[u8],
+        _: rustls_pki_types::UnixTime,
+    ) -> Result<rustls::client::danger::ServerCertVerified, rustls::Error> {
+        Ok(rustls::client::danger::ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &rustls_pki_types::CertificateDer<'_>,
+        _: &rustls::DigitallySignedStruct,
+    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+        Ok(rustls::client::danger::HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &rustls_pki_types::CertificateDer<'_>,
+        _: &rustls::DigitallySignedStruct,
+    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+        Ok(rustls::client::danger::HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
 }

@@ -57,7 +57,8 @@ impl Config {
     pub fn rooted_at(mut self, folder: &Path) -> Self {
         // `join` keeps an absolute path as it is.
         self.ledger = folder.join(&self.ledger);
-        for tls in self.listeners.iter_mut().filter_map(|l| l.tls.as_mut()) {
+        let of_listeners = self.listeners.iter_mut().filter_map(|l| l.tls.as_mut());
+        for tls in of_listeners.chain(&mut self.certificates) {
             tls.certificate = folder.join(&tls.certificate);
             tls.key = folder.join(&tls.key);
         }
@@ -81,7 +82,13 @@ fn read_root(report: &mut Report, root: &Table) -> Config {
     let nobody_trusted = trusted_proxies.is_empty() && report.len() == before;
 
     let listeners = root.tables(report, "listen");
-    let listeners: Vec<_> = listeners.iter().map(|table| listener(report, table)).collect();
+    let certificates = root.has("certificates");
+    let shared = root.tables(report, "certificates");
+    let shared: Vec<_> = shared.iter().filter_map(|table| pair(report, table)).collect();
+    let listeners: Vec<_> = listeners
+        .iter()
+        .map(|table| listener(report, table, certificates, shared.first()))
+        .collect();
     let addresses: Vec<_> = listeners.iter().filter_map(|l| l.address.as_ref()).collect();
     agreement::listeners_apart(report, &addresses, &operator);
     if nobody_trusted {
@@ -108,6 +115,7 @@ fn read_root(report: &mut Report, root: &Table) -> Config {
 
     Config {
         listeners: listeners.into_iter().filter_map(PlacedListener::resolve).collect(),
+        certificates: shared,
         operator: operator.value,
         workers,
         ledger: ledger.value.into(),
@@ -157,7 +165,20 @@ impl PlacedListener {
     }
 }
 
-fn listener(report: &mut Report, table: &Table) -> PlacedListener {
+/// One of `[[certificates]]`; both keys are required.
+fn pair(report: &mut Report, table: &Table) -> Option<TlsFiles> {
+    let certificate = table.find::<String>(report, "certificate");
+    let key = table.find::<String>(report, "key");
+    let (certificate, key) = certificate.zip(key)?;
+    Some(TlsFiles { certificate: certificate.value.into(), key: key.value.into() })
+}
+
+fn listener(
+    report: &mut Report,
+    table: &Table,
+    certificates: bool,
+    first: Option<&TlsFiles>,
+) -> PlacedListener {
     let certificate = table.find::<String>(report, "certificate");
     let key = table.find::<String>(report, "key");
     for (has, lacks) in [("certificate", "key"), ("key", "certificate")] {
@@ -171,12 +192,32 @@ fn listener(report: &mut Report, table: &Table) -> PlacedListener {
             report.add(Some(&place), &table.path_of(has), flaw);
         }
     }
+    let own = certificate.zip(key).map(|(certificate, key)| TlsFiles {
+        certificate: certificate.value.into(),
+        key: key.value.into(),
+    });
+    let wanted = table.find::<bool>(report, "tls");
+    if let Some(wanted) = &wanted {
+        let flaw = if wanted.value {
+            let lacking = !certificates && !table.has("certificate");
+            lacking.then(|| {
+                let expected = "[[certificates]], or certificate and key here";
+                Flaw::new("there is no certificate for TLS", expected)
+            })
+        } else {
+            table.has("certificate").then(|| {
+                let expected = "true, or neither certificate nor key";
+                Flaw::new("there is a certificate, but no TLS", expected)
+            })
+        };
+        if let Some(flaw) = flaw {
+            report.add(wanted.place.as_ref(), &wanted.key, flaw);
+        }
+    }
+    let shared = || first.filter(|_| wanted.is_some_and(|wanted| wanted.value)).cloned();
     PlacedListener {
         address: table.find(report, "address"),
-        tls: certificate.zip(key).map(|(certificate, key)| TlsFiles {
-            certificate: certificate.value.into(),
-            key: key.value.into(),
-        }),
+        tls: own.or_else(shared),
         proxy_protocol: table.get(report, "proxy_protocol"),
     }
 }

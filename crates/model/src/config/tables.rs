@@ -75,6 +75,14 @@ pub(super) static ROOT: Section = Section {
             why: "every worker opens each of them",
         },
         Key {
+            name: "certificates",
+            kind: Kind::Tables(&CERTIFICATE, 256),
+            absent: Absent::Means("those of the listeners alone"),
+            about: "Certificates for every listener that speaks TLS, chosen by the name that is \
+                    asked for.",
+            why: "each is read into memory, a few KiB",
+        },
+        Key {
             name: "limits",
             kind: Kind::Table(&LIMITS),
             absent: Absent::Means("every default"),
@@ -122,16 +130,24 @@ static LISTEN: Section = Section {
             why: "",
         },
         Key {
+            name: "tls",
+            kind: Kind::Flag,
+            absent: Absent::Means("TLS where `certificate` and `key` stand"),
+            about: "Speaks TLS with the `[[certificates]]`. Visitors who ask for a name that none \
+                    is for get the first, or the one that stands here.",
+            why: "",
+        },
+        Key {
             name: "certificate",
             kind: Kind::Text,
-            absent: Absent::Means("no TLS"),
+            absent: Absent::Means("no TLS, unless `tls` says so"),
             about: "File of the certificate chain (PEM), leaf first. Together with `key`.",
             why: "",
         },
         Key {
             name: "key",
             kind: Kind::Text,
-            absent: Absent::Means("no TLS"),
+            absent: Absent::Means("no TLS, unless `tls` says so"),
             about: "File of the private key (PEM).",
             why: "",
         },
@@ -141,6 +157,28 @@ static LISTEN: Section = Section {
             absent: Absent::Is(|_| Value::Flag(false)),
             about: "Every connection from a trusted proxy begins with a PROXY protocol header \
                     (v1 or v2).",
+            why: "",
+        },
+    ],
+};
+
+static CERTIFICATE: Section = Section {
+    heading: "[[certificates]]",
+    about: "A certificate and its key. The names it is for are read from the certificate; \
+            `*.example.org` is for one label more.",
+    keys: &[
+        Key {
+            name: "certificate",
+            kind: Kind::Text,
+            absent: Absent::Required("certificate = \"site.pem\""),
+            about: "File of the certificate chain (PEM), leaf first.",
+            why: "",
+        },
+        Key {
+            name: "key",
+            kind: Kind::Text,
+            absent: Absent::Required("key = \"site.key\""),
+            about: "File of the private key (PEM).",
             why: "",
         },
     ],
