@@ -54,7 +54,7 @@ impl Frame {
     fn wanted(&self) -> usize {
         let wanted = match self.kind {
             RST_STREAM | WINDOW_UPDATE => 4,
-            GOAWAY => START,
+            GOAWAY | SETTINGS => START,
             HEADERS => 16,
             _ => 0,
         };

@@ -28,7 +28,13 @@ const UPDATES_PER_REQUEST: u32 = 2;
 const NO_ERROR: u32 = 0;
 const INTERNAL_ERROR: u32 = 2;
 const CANCEL: u32 = 8;
+const PROTOCOL_ERROR: u8 = 1;
+const FLOW_CONTROL_ERROR: u8 = 3;
+const FRAME_SIZE_ERROR: u8 = 6;
 const ENHANCE_YOUR_CALM: u8 = 11;
+
+const INITIAL_WINDOW_SIZE: u16 = 4;
+const LARGEST_WINDOW: u32 = 0x7fff_ffff;
 
 /// What has a budget of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,6 +144,8 @@ pub(crate) struct Guard {
     last_stream: u32,
     empty_data_last: bool,
     over: bool,
+    /// What the farewell says (RFC 9113, section 7).
+    code: u8,
 }
 
 impl Guard {
@@ -159,6 +167,7 @@ impl Guard {
             last_stream: 0,
             empty_data_last: false,
             over: false,
+            code: ENHANCE_YOUR_CALM,
         }
     }
 
@@ -172,33 +181,20 @@ impl Guard {
         self.settled
     }
 
-    /// `GOAWAY(ENHANCE_YOUR_CALM)`, if what we send stands between two frames.
+    /// GOAWAY, for most reasons with `ENHANCE_YOUR_CALM`, if what we send stands between two frames.
     pub(crate) fn farewell(&self) -> Option<[u8; 17]> {
         let [a, b, c, d] = self.last_stream.to_be_bytes();
-        self.to_visitor.between_frames().then_some([
-            0,
-            0,
-            8,
-            GOAWAY,
-            0,
-            0,
-            0,
-            0,
-            0,
-            a,
-            b,
-            c,
-            d,
-            0,
-            0,
-            0,
-            ENHANCE_YOUR_CALM,
-        ])
+        let frame = [0, 0, 8, GOAWAY, 0, 0, 0, 0, 0, a, b, c, d, 0, 0, 0, self.code];
+        self.to_visitor.between_frames().then_some(frame)
     }
 
     /// The next bytes from the visitor.
     pub(crate) fn received(&mut self, mut bytes: &[u8], now: Time) -> Result<(), Cut> {
         while let Some(frame) = self.from_visitor.next(&mut bytes) {
+            if let Some(code) = violation(&frame) {
+                self.code = code;
+                return Err(Cut::ProtocolError);
+            }
             self.visitors_frame(&frame, now)?;
         }
         Ok(())
@@ -213,7 +209,6 @@ impl Guard {
                 }
                 self.block_grows(frame, now)
             }
-            PUSH_PROMISE => self.block_grows(frame, now),
             CONTINUATION => {
                 self.spend(Kind::Continuation, now)?;
                 self.block_grows(frame, now)
@@ -313,6 +308,33 @@ impl Guard {
         let allowance = kind.allowance(&self.limits);
         if self.budgets[kind as usize].take(allowance, now) { Ok(()) } else { Err(kind.cut()) }
     }
+}
+
+/// What a visitor's frame breaks by itself, where the library would call it by another name or let
+/// it pass.
+fn violation(frame: &Frame) -> Option<u8> {
+    let size_is_wrong = match frame.kind {
+        RST_STREAM | WINDOW_UPDATE => frame.length != 4,
+        PRIORITY => frame.length != 5,
+        PING => frame.length != 8,
+        SETTINGS if frame.has(END_STREAM_OR_ACK) => frame.length != 0,
+        SETTINGS => !frame.length.is_multiple_of(6),
+        _ => false,
+    };
+    if size_is_wrong {
+        return Some(FRAME_SIZE_ERROR);
+    }
+    // Visitors promise nothing (section 8.4).
+    if frame.kind == PUSH_PROMISE {
+        return Some(PROTOCOL_ERROR);
+    }
+    let too_wide = |setting: &[u8]| {
+        let (name, value) = setting.split_at(2);
+        let value = value.iter().fold(0, |number: u32, byte| number << 8 | u32::from(*byte));
+        name == INITIAL_WINDOW_SIZE.to_be_bytes() && value > LARGEST_WINDOW
+    };
+    let settings = frame.kind == SETTINGS && frame.start().chunks_exact(6).any(too_wide);
+    settings.then_some(FLOW_CONTROL_ERROR)
 }
 
 /// Whether an answer's head is a status and nothing else (RFC 7541, section 6). Ours have a date;
@@ -419,6 +441,25 @@ mod tests {
             for _ in 0..100 {
                 guard.received(&reset, Time::from_secs(minute * 60)).expect("another page left");
             }
+        }
+    }
+
+    #[test]
+    fn a_frame_that_breaks_the_protocol_is_answered_with_its_proper_name() {
+        let cases = [
+            (frame(RST_STREAM, 0, 1, &[0; 3]), FRAME_SIZE_ERROR),
+            (frame(WINDOW_UPDATE, 0, 0, &[0; 3]), FRAME_SIZE_ERROR),
+            (frame(PRIORITY, 0, 1, &[0; 4]), FRAME_SIZE_ERROR),
+            (frame(PING, 0, 0, &[0; 6]), FRAME_SIZE_ERROR),
+            (frame(SETTINGS, 0, 0, &[0; 3]), FRAME_SIZE_ERROR),
+            (frame(SETTINGS, 1, 0, &[0; 6]), FRAME_SIZE_ERROR),
+            (frame(SETTINGS, 0, 0, &[0, 4, 0x80, 0, 0, 0]), FLOW_CONTROL_ERROR),
+            (frame(PUSH_PROMISE, 4, 1, &[0, 0, 0, 2, 0x82]), PROTOCOL_ERROR),
+        ];
+        for (bytes, code) in cases {
+            let mut guard = settled();
+            assert_eq!(guard.received(&bytes, Time(1)), Err(Cut::ProtocolError));
+            assert_eq!(guard.farewell().map(|farewell| farewell[16]), Some(code));
         }
     }
 

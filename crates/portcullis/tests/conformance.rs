@@ -1,0 +1,157 @@
+//! The public suite for HTTP/2 (RFC 9113), against the real binary.
+//!
+//! The suite speaks HTTP/2 without TLS, and the gate only with it: a bridge of a few lines stands
+//! between them, so that the gate is tested as it runs.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::io::{Read, Write};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::{Gate, text};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsConnector;
+
+/// Where each test that does not pass is explained, by its name.
+const EXPLAINED: &str = "../../docs/http-2-conformance.md";
+
+/// Tests of version 0.2.5 of the suite.
+const TESTS: usize = 107;
+
+/// Whether `program` is on PATH. In CI it has to be.
+fn peer(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
+    let required = std::env::var("PORTCULLIS_PEERS").is_ok_and(|value| value == "required");
+    assert!(found || !required, "{program} is not on PATH");
+    if !found {
+        eprintln!("skipped: {program} is not on PATH (see .ci/peers)");
+    }
+    found
+}
+
+/// Passes bytes between plain connections to the address that it returns and TLS connections to
+/// `gate` that speak HTTP/2.
+fn bridge(gate: SocketAddr, roots: RootCertStore) -> SocketAddr {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut client = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    client.alpn_protocols = vec![b"h2".to_vec()];
+    let connector = TlsConnector::from(Arc::new(client));
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let listener = TcpListener::from_std(listener).unwrap();
+            while let Ok((mut plain, _)) = listener.accept().await {
+                let connector = connector.clone();
+                tokio::spawn(async move {
+                    let stream = TcpStream::connect(gate).await.unwrap();
+                    let name = "example.org".try_into().unwrap();
+                    let Ok(mut secure) = connector.connect(name, stream).await else { return };
+                    let _ = tokio::io::copy_bidirectional(&mut plain, &mut secure).await;
+                });
+            }
+        });
+    });
+    address
+}
+
+/// A gate with TLS in front of a small origin, and a bridge to it.
+fn gate_behind_a_bridge(folder: &Path) -> (Gate, SocketAddr) {
+    let made = rcgen::generate_simple_self_signed(vec!["example.org".into()]).unwrap();
+    std::fs::write(folder.join("site.crt"), made.cert.pem()).unwrap();
+    std::fs::write(folder.join("site.key"), made.signing_key.serialize_pem()).unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(made.cert.der().clone()).unwrap();
+    let files = "certificate = \"site.crt\"\nkey = \"site.key\"\n";
+    let gate = Gate::start(folder, slow_origin(), files);
+    let bridge = bridge(gate.listen, roots);
+    (gate, bridge)
+}
+
+/// Answers after a moment, so that streams are still open when the suite sends what it should not.
+fn slow_origin() -> SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                let mut stream = stream;
+                let mut buffer = [0; 16 * 1024];
+                while stream.read(&mut buffer).is_ok_and(|read| read > 0) {
+                    std::thread::sleep(Duration::from_millis(300));
+                    let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+                    if stream.write_all(answer).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
+/// The names in the headings of the page that explains what does not pass.
+fn explained() -> BTreeSet<String> {
+    let page =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(EXPLAINED)).unwrap();
+    let names = page.lines().filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`'));
+    names.map(str::to_owned).collect()
+}
+
+/// The names of the suite's tests after `mark`.
+fn marked(output: &str, mark: &str) -> BTreeSet<String> {
+    let names = output.lines().filter_map(|line| line.split_once(mark));
+    names.map(|(_, name)| name.trim().to_owned()).collect()
+}
+
+/// Runs the suite: what passed, what failed, and all that it told.
+fn suite(bridge: SocketAddr) -> (BTreeSet<String>, BTreeSet<String>, String) {
+    let output = Command::new("httpwg")
+        .args(["--address", &bridge.to_string()])
+        // The suite's quarter of a second is too short for a machine that is busy.
+        .args(["--connect-timeout", "5000", "--frame-timeout", "2000"])
+        .output()
+        .unwrap();
+    let told = format!("{}{}", text(&output.stdout), text(&output.stderr));
+    (marked(&told, "Test passed: "), marked(&told, "Test failed: "), told)
+}
+
+#[test]
+fn every_test_of_the_suite_passes_or_is_explained() {
+    if !peer("httpwg") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (gate, bridge) = gate_behind_a_bridge(folder.path());
+    // Under load a test of the suite may stop without a verdict; then all are run again.
+    let verdicts = (0..3).map(|_| suite(bridge));
+    let (passed, failed, told) = verdicts
+        .into_iter()
+        .find(|(passed, failed, told)| {
+            told.contains(&format!("{TESTS}\u{1b}[0m tests"))
+                && passed.len() + failed.len() == TESTS
+        })
+        .expect("a verdict on every test");
+    let explained = explained();
+    let unexplained: Vec<_> = failed.difference(&explained).collect();
+    assert!(unexplained.is_empty(), "{unexplained:#?}\n{told}");
+    let needless: Vec<_> = explained.difference(&failed).collect();
+    assert!(needless.is_empty(), "explained, but passed: {needless:#?}");
+    eprintln!("{} passed, {} failed and are explained", passed.len(), failed.len());
+    assert!(gate.try_get(gate.operator, "/healthz").is_some());
+}
