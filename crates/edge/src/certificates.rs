@@ -3,9 +3,42 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use webpki::EndEntityCert;
+
+/// The protocol of a certificate authority that looks for its challenge (RFC 8737 section 6.1).
+pub(crate) const ACME_TLS: &[u8] = b"acme-tls/1";
+
+/// Certificates by name that come and go while the gate runs. As many as whoever sets them sets:
+/// nothing that a visitor sends adds to them.
+#[derive(Debug, Default)]
+pub struct NamedCertificates(ArcSwap<HashMap<String, Arc<CertifiedKey>>>);
+
+impl NamedCertificates {
+    /// From now on `name` has this certificate.
+    pub fn set(&self, name: &str, certificate: &Arc<CertifiedKey>) {
+        self.0.rcu(|all| {
+            let mut all = HashMap::clone(all);
+            all.insert(name.to_ascii_lowercase(), certificate.clone());
+            all
+        });
+    }
+
+    /// From now on `name` has none.
+    pub fn remove(&self, name: &str) {
+        self.0.rcu(|all| {
+            let mut all = HashMap::clone(all);
+            all.remove(&name.to_ascii_lowercase());
+            all
+        });
+    }
+
+    fn of(&self, name: &str) -> Option<Arc<CertifiedKey>> {
+        self.0.load().get(&name.to_ascii_lowercase()).cloned()
+    }
+}
 
 /// The certificates of one listener by the names they are for.
 #[derive(Debug)]
@@ -14,18 +47,26 @@ pub(crate) struct Certificates {
     default: Option<Arc<CertifiedKey>>,
     /// By name in lower case; `*.example.org` stands under itself.
     by_name: HashMap<String, Arc<CertifiedKey>>,
+    /// Obtained while the gate runs; taken where no file's certificate is for the name.
+    issued: Arc<NamedCertificates>,
+    /// Shown to certificate authorities alone.
+    challenges: Arc<NamedCertificates>,
 }
 
 impl Certificates {
     /// The first is the default. Where two are for the same name, the earlier is taken.
-    pub(crate) fn new(all: Vec<Arc<CertifiedKey>>) -> Self {
+    pub(crate) fn new(
+        all: Vec<Arc<CertifiedKey>>,
+        issued: Arc<NamedCertificates>,
+        challenges: Arc<NamedCertificates>,
+    ) -> Self {
         let mut by_name = HashMap::new();
         for certificate in &all {
             for name in names(certificate) {
                 by_name.entry(name).or_insert_with(|| certificate.clone());
             }
         }
-        Self { default: all.into_iter().next(), by_name }
+        Self { default: all.into_iter().next(), by_name, issued, challenges }
     }
 
     /// An exact name comes before a wildcard, which is for one label (RFC 6125 section 6.4.3).
@@ -48,7 +89,11 @@ fn names(certificate: &CertifiedKey) -> Vec<String> {
 
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let named = hello.server_name().and_then(|name| self.of(name));
-        named.or(self.default.as_ref()).cloned()
+        let name = hello.server_name();
+        if hello.alpn().is_some_and(|mut offered| offered.all(|protocol| protocol == ACME_TLS)) {
+            return self.challenges.of(name?);
+        }
+        let named = name.and_then(|name| self.of(name).cloned().or_else(|| self.issued.of(name)));
+        named.or_else(|| self.default.clone())
     }
 }

@@ -24,6 +24,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::accept::Rules;
 use crate::body::VisitorBody;
+use crate::certificates::ACME_TLS;
 use crate::proxy_protocol::{self, Parsed};
 use crate::serve::serve;
 use crate::transport::{Socket, Transport, VisitorIo};
@@ -126,7 +127,12 @@ async fn converse(
         let Ok(stream) = TlsAcceptor::from(config).accept(socket).await else {
             return drop_for(Reason::Handshake);
         };
-        let http_2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        let protocol = stream.get_ref().1.alpn_protocol();
+        if protocol == Some(ACME_TLS) {
+            // A certificate authority has seen what it came for (RFC 8737 section 3).
+            return;
+        }
+        let http_2 = protocol == Some(b"h2");
         (Transport::Tls(Box::new(stream)), http_2)
     } else {
         (Transport::Plain(socket), false)

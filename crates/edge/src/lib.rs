@@ -36,7 +36,8 @@ mod visit;
 mod worker;
 
 pub use accept::{BoundListener, bind};
+pub use certificates::NamedCertificates;
 pub use clock::Clock;
 pub use error::EdgeError;
-pub use tls::{TlsConfigs, TlsKeep, load_all};
+pub use tls::{TlsConfigs, TlsKeep, for_quic, load_all};
 pub use worker::{Faults, Worker};

@@ -12,23 +12,29 @@ use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::certificates::Certificates;
+use crate::certificates::{ACME_TLS, Certificates, NamedCertificates};
 use crate::error::EdgeError;
 
 /// What each listener speaks, in the order of the configuration: TLS, or plain HTTP/1.1.
 pub type TlsConfigs = Vec<Option<Arc<ServerConfig>>>;
 
-/// What outlives a reload: the keys of session tickets, which all listeners and workers share.
+/// What outlives a reload, shared by all listeners and workers: the keys of session tickets, and
+/// certificates that did not come from files.
 #[derive(Clone, Debug)]
 pub struct TlsKeep {
     ticketer: Arc<dyn ProducesTickets>,
+    /// Certificates obtained while the gate runs, by name.
+    pub issued: Arc<NamedCertificates>,
+    /// Certificates that answer a TLS-ALPN-01 challenge, by name (RFC 8737). Only a certificate
+    /// authority is shown them, and its connection ends with the handshake.
+    pub challenges: Arc<NamedCertificates>,
 }
 
 impl TlsKeep {
     /// With fresh ticket keys. They change every six hours by themselves.
     pub fn new() -> Result<Self, EdgeError> {
         let ticketer = ring::Ticketer::new().map_err(|error| EdgeError::Tls(error.to_string()))?;
-        Ok(Self { ticketer })
+        Ok(Self { ticketer, issued: Arc::default(), challenges: Arc::default() })
     }
 }
 
@@ -41,7 +47,9 @@ pub fn load_all(config: &Config, keep: &TlsKeep) -> Result<TlsConfigs, EdgeError
             let Some(files) = &listener.tls else { return Ok(None) };
             let own = read_pair(files)?;
             let certificates = [&own].into_iter().chain(&shared).cloned().collect();
-            server(Arc::new(Certificates::new(certificates)), keep).map(Some)
+            let certificates =
+                Certificates::new(certificates, keep.issued.clone(), keep.challenges.clone());
+            server(Arc::new(certificates), keep).map(Some)
         })
         .collect()
 }
@@ -55,11 +63,24 @@ fn server(
         .map_err(|error| EdgeError::Tls(error.to_string()))?
         .with_no_client_auth()
         .with_cert_resolver(certificates);
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec(), ACME_TLS.to_vec()];
     // Resumption costs the visitor's memory (a ticket), not ours.
     config.ticketer = keep.ticketer.clone();
     config.session_storage = Arc::new(NoServerSessionStorage {});
     Ok(Arc::new(config))
+}
+
+/// The same certificates and ticket keys for HTTP/3: TLS 1.3 alone, without early data.
+pub fn for_quic(listener: &ServerConfig) -> Result<ServerConfig, EdgeError> {
+    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(|error| EdgeError::Tls(error.to_string()))?
+        .with_no_client_auth()
+        .with_cert_resolver(listener.cert_resolver.clone());
+    config.alpn_protocols = vec![b"h3".to_vec()];
+    config.ticketer = listener.ticketer.clone();
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    Ok(config)
 }
 
 /// Reads one certificate chain and its key, and sees that they belong together.

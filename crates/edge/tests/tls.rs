@@ -16,7 +16,10 @@ use http_body_util::{BodyExt, Empty, Full};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use portcullis_model::{Config, Cut, Outcome, Reason, TlsFiles};
+use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::PrivateKeyDer;
+use rustls_pki_types::pem::PemObject;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -275,19 +278,60 @@ fn each_name_gets_its_certificate_and_an_unknown_one_the_listeners() {
     });
 }
 
+#[test]
+fn a_challenge_is_shown_to_certificate_authorities_alone_and_for_as_long_as_it_is_set() {
+    run(async {
+        let origin = Origin::hello();
+        let site = certified(&[b"http/1.1"]);
+        let gate = Gate::start(secured(&origin, &site));
+        let other = certified_for(&[], "new.example");
+        let key = PrivateKeyDer::from_pem_file(&other.files.key).unwrap();
+        let provider = rustls::crypto::ring::default_provider();
+        let pair = CertifiedKey::from_der(vec![other.der.clone().into()], key, &provider).unwrap();
+        let pair = Arc::new(pair);
+        let acme: &[&[u8]] = &[b"acme-tls/1"];
+        assert_eq!(shown_for(&gate, "new.example", acme).await, None);
+        gate.tls_keep.challenges.set("new.example", &pair);
+        assert_eq!(shown_for(&gate, "NEW.example", acme).await.as_ref(), Some(&other.der));
+        assert_eq!(shown(&gate, "new.example").await, site.der);
+        gate.tls_keep.challenges.remove("new.example");
+        assert_eq!(shown_for(&gate, "new.example", acme).await, None);
+        gate.tls_keep.issued.set("new.example", &pair);
+        assert_eq!(shown(&gate, "new.example").await, other.der);
+        eventually("all connections end", || gate.snapshot().gauges.connections == 0);
+    });
+}
+
+#[test]
+fn certificates_for_http_3_are_those_of_the_listener() {
+    let site = certified(&[]);
+    let origin = Origin::hello();
+    let keep = portcullis_edge::TlsKeep::new().unwrap();
+    let all = portcullis_edge::load_all(&secured(&origin, &site), &keep).unwrap();
+    let quic = portcullis_edge::for_quic(all[0].as_ref().unwrap()).unwrap();
+    assert_eq!(quic.alpn_protocols, [b"h3".to_vec()]);
+    assert!(Arc::ptr_eq(&quic.cert_resolver, &all[0].as_ref().unwrap().cert_resolver));
+    assert_eq!(quic.max_early_data_size, 0);
+}
+
 /// The certificate that a visitor gets who asks for `name`, trusted or not.
 async fn shown(gate: &Gate, name: &'static str) -> Vec<u8> {
+    shown_for(gate, name, &[]).await.unwrap()
+}
+
+async fn shown_for(gate: &Gate, name: &'static str, protocols: &[&[u8]]) -> Option<Vec<u8>> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let client = ClientConfig::builder_with_provider(provider.clone())
+    let mut client = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
         .unwrap()
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(common::AnyCertificate(provider)))
         .with_no_client_auth();
     let stream = TcpStream::connect(gate.address).await.unwrap();
+    client.alpn_protocols = protocols.iter().map(|p| p.to_vec()).collect();
     let connector = TlsConnector::from(Arc::new(client));
-    let stream = connector.connect(name.try_into().unwrap(), stream).await.unwrap();
-    stream.get_ref().1.peer_certificates().unwrap()[0].to_vec()
+    let stream = connector.connect(name.try_into().unwrap(), stream).await.ok()?;
+    Some(stream.get_ref().1.peer_certificates().unwrap()[0].to_vec())
 }
 
 #[test]

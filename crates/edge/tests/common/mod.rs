@@ -25,7 +25,7 @@ pub struct Gate {
     pub faults: Arc<Faults>,
     pub open: Arc<AtomicU64>,
     tls: Arc<ArcSwap<TlsConfigs>>,
-    tls_keep: TlsKeep,
+    pub tls_keep: TlsKeep,
     meters: Vec<Arc<Meter>>,
     records: Mutex<Vec<rtrb::Consumer<Record>>>,
     sightings: Vec<rtrb::Consumer<Sighting>>,
