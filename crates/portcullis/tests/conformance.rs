@@ -15,7 +15,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{Gate, text};
+use common::{Gate, origin, text};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsConnector;
@@ -72,15 +72,21 @@ fn bridge(gate: SocketAddr, roots: RootCertStore) -> SocketAddr {
 
 /// A gate with TLS in front of a small origin, and a bridge to it.
 fn gate_behind_a_bridge(folder: &Path) -> (Gate, SocketAddr) {
+    let (gate, roots) = secure_gate(folder, slow_origin(), "");
+    let bridge = bridge(gate.listen, roots);
+    (gate, bridge)
+}
+
+/// A gate with TLS, and who vouches for it.
+fn secure_gate(folder: &Path, origin: SocketAddr, more: &str) -> (Gate, RootCertStore) {
     let made = rcgen::generate_simple_self_signed(vec!["example.org".into()]).unwrap();
     std::fs::write(folder.join("site.crt"), made.cert.pem()).unwrap();
     std::fs::write(folder.join("site.key"), made.signing_key.serialize_pem()).unwrap();
     let mut roots = RootCertStore::empty();
     roots.add(made.cert.der().clone()).unwrap();
     let files = "certificate = \"site.crt\"\nkey = \"site.key\"\n";
-    let gate = Gate::start(folder, slow_origin(), files);
-    let bridge = bridge(gate.listen, roots);
-    (gate, bridge)
+    let gate = Gate::start(folder, origin, &format!("{files}{more}"));
+    (gate, roots)
 }
 
 /// Answers after a moment, so that streams are still open when the suite sends what it should not.
@@ -154,4 +160,32 @@ fn every_test_of_the_suite_passes_or_is_explained() {
     assert!(needless.is_empty(), "explained, but passed: {needless:#?}");
     eprintln!("{} passed, {} failed and are explained", passed.len(), failed.len());
     assert!(gate.try_get(gate.operator, "/healthz").is_some());
+}
+
+#[test]
+fn ordinary_clients_get_through_a_hundred_requests_at_a_time() {
+    if !peer("h2load") || !peer("curl") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let roomy = "[limits.source]\nrequests_per_second = 100_000\nburst = 100_000\n";
+    let (gate, _) = secure_gate(folder.path(), origin(), roomy);
+    let url = format!("https://{}/", gate.listen);
+    let output =
+        Command::new("h2load").args(["-n", "3000", "-c", "3", "-m", "100", &url]).output().unwrap();
+    let told = text(&output.stdout);
+    assert!(told.contains("3000 succeeded, 0 failed, 0 errored"), "{told}");
+    assert!(told.contains("Application protocol: h2"), "{told}");
+    let output = Command::new("curl")
+        .args(["--silent", "--insecure", "--http2", "--write-out", "%{http_version}", &url])
+        .output()
+        .unwrap();
+    let told = text(&output.stdout);
+    assert!(told.starts_with("GET / HTTP/1.1") && told.ends_with('2'), "{told}");
+    let metrics = gate.operator("/metrics");
+    let cut: Vec<_> = metrics
+        .lines()
+        .filter(|line| line.starts_with("portcullis_cuts_total{") && !line.ends_with(" 0"))
+        .collect();
+    assert!(cut.is_empty(), "{cut:?}");
 }
