@@ -26,11 +26,12 @@ fn check_accepts_the_example() {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../portcullis.example.toml");
     let folder = tempfile::tempdir().unwrap();
     // The example names certificates, which every site has its own of.
+    for file in ["site.pem", "site.key", "members.pem", "members.key"] {
+        std::fs::write(folder.path().join(file), "").unwrap();
+    }
     let text_of_example = std::fs::read_to_string(example).unwrap();
     let file = folder.path().join("portcullis.toml");
     std::fs::write(&file, text_of_example).unwrap();
-    std::fs::write(folder.path().join("site.pem"), "").unwrap();
-    std::fs::write(folder.path().join("site.key"), "").unwrap();
     let checked = run(&["check", file.to_str().unwrap()]);
     assert!(checked.status.success(), "{}", text(&checked.stderr));
 }
