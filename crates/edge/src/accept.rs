@@ -15,6 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::connection;
 use crate::error::EdgeError;
+use crate::transport::UNSENT;
 use crate::visit::{Phase, Visit};
 use crate::worker::House;
 
@@ -80,6 +81,8 @@ fn listen(address: SocketAddr, rules: Rules) -> io::Result<BoundListener> {
     socket.set_reuse_port(true)?;
     // Accepted connections inherit it, which saves a system call for each.
     socket.set_tcp_nodelay(true)?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_notsent_lowat(UNSENT)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;

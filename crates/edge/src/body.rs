@@ -10,17 +10,13 @@ use std::rc::Rc;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use portcullis_model::{ActivityId, Time};
+use portcullis_model::{ActivityId, Cut, Time};
 
 use crate::deadline::Deadline;
 use crate::origin::Lease;
+use crate::pace::Pace;
 use crate::visit::Turn;
 use crate::worker::House;
-
-/// Bytes per second that an upload must reach on average once it has taken as long as one silence
-/// may: a visitor who sends a byte now and then must not keep a connection of the origin's. The
-/// slowest mobile networks carry ten times as much.
-const LEAST_RATE: u64 = 500;
 
 /// How the upload of one request stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,52 +33,78 @@ pub(crate) enum UploadState {
     TooLarge,
 }
 
+/// What a visitor's body must keep to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    /// Most bytes.
+    pub(crate) bytes: u64,
+    /// Least bytes per second.
+    pub(crate) rate: u32,
+    /// How long it may be silent, or behind that rate.
+    pub(crate) idle: Duration,
+}
+
 /// What the request's task and its upload both look at.
 pub(crate) struct Upload {
     pub(crate) state: Cell<UploadState>,
     pub(crate) deadline: Deadline,
-    begun: Time,
     received: Cell<u64>,
-    limit: u64,
-    idle: Duration,
+    pace: Cell<Pace>,
+    terms: Terms,
     answer: Duration,
     activity: ActivityId,
     house: Rc<House>,
 }
 
 impl Upload {
-    /// An upload of at most `limit` bytes that may fall silent for `idle`, and must be answered
-    /// within `answer` after its end.
+    /// An upload on these terms, which must be answered within `answer` after its end.
     pub(crate) fn new(
         house: &Rc<House>,
         activity: ActivityId,
         deadline: Deadline,
-        limit: u64,
-        idle: Duration,
+        terms: Terms,
         answer: Duration,
     ) -> Rc<Self> {
         Rc::new(Self {
             state: Cell::new(UploadState::Unasked),
             deadline,
-            begun: house.now(),
             received: Cell::new(0),
-            limit,
-            idle,
+            pace: Cell::default(),
+            terms,
             answer,
             activity,
             house: house.clone(),
         })
     }
 
-    fn progress(&self, state: UploadState) {
+    /// Something came, or the end of it.
+    fn progress(&self, state: UploadState, bytes: u64) {
         self.state.set(state);
         let now = self.house.now();
-        self.deadline.set(if state == UploadState::Done {
-            now + self.answer
-        } else {
-            let earned = Duration::from_secs(self.received.get() / LEAST_RATE);
-            (now + self.idle).min(self.begun + self.idle + earned)
-        });
+        let mut pace = self.pace.get();
+        pace.moved(bytes, self.terms.rate, now);
+        pace.rest(now);
+        self.pace.set(pace);
+        let done = state == UploadState::Done;
+        self.deadline.set(now + if done { self.answer } else { self.terms.idle });
+    }
+
+    /// The origin could take more than has come.
+    fn awaited(&self) {
+        if self.state.replace(UploadState::Awaited) != UploadState::Awaited {
+            let mut pace = self.pace.get();
+            pace.wait(self.house.now());
+            self.pace.set(pace);
+            if let Some(due) = pace.due(self.terms.idle) {
+                self.deadline.set(due);
+            }
+        }
+    }
+
+    /// Whether the visitor is too far behind with it.
+    pub(crate) fn is_late(&self) -> bool {
+        let behind = self.pace.get().behind(self.house.now());
+        self.state.get() == UploadState::Awaited && behind >= self.terms.idle
     }
 }
 
@@ -147,21 +169,23 @@ impl Body for RequestBody {
         };
         match Pin::new(&mut *body).poll_frame(cx) {
             Poll::Pending => {
-                upload.state.set(UploadState::Awaited);
+                upload.awaited();
                 Poll::Pending
             }
             Poll::Ready(Some(Ok(frame))) => {
+                let mut length = 0;
                 if let Some(data) = frame.data_ref() {
-                    let length = data.len() as u64;
+                    length = data.len() as u64;
                     upload.received.set(upload.received.get() + length);
                     upload.house.meter.transferred(upload.activity, length, 0);
-                    if upload.received.get() > upload.limit {
+                    if upload.received.get() > upload.terms.bytes {
                         upload.state.set(UploadState::TooLarge);
                         return Poll::Ready(Some(Err(broken("the request body is too large"))));
                     }
                 }
                 let done = body.is_end_stream() || frame.is_trailers();
-                upload.progress(if done { UploadState::Done } else { UploadState::Unasked });
+                let state = if done { UploadState::Done } else { UploadState::Unasked };
+                upload.progress(state, length);
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(BrokenOff))) => {
@@ -170,7 +194,7 @@ impl Body for RequestBody {
             }
             Poll::Ready(None) => {
                 if upload.state.get() != UploadState::Done {
-                    upload.progress(UploadState::Done);
+                    upload.progress(UploadState::Done, 0);
                 }
                 Poll::Ready(None)
             }
@@ -262,9 +286,12 @@ pub(crate) enum RelayError {
     /// The origin broke off.
     #[error("the origin broke off: {0}")]
     Origin(#[from] hyper::Error),
-    /// Neither side moved a byte for too long.
+    /// The origin moved no byte for too long.
     #[error("the response stood still for too long")]
     Idle,
+    /// The visitor was too slow with the rest of its request.
+    #[error("the rest of the request came too slowly")]
+    SlowBody,
 }
 
 /// An origin's answer, on its way to the visitor. The origin's connection is driven from here, so
@@ -274,6 +301,8 @@ pub(crate) struct Relay {
     pub(crate) lease: Lease,
     pub(crate) deadline: RelayDeadline,
     pub(crate) idle: Duration,
+    /// The origin owes the next piece.
+    pub(crate) awaited: bool,
     pub(crate) activity: ActivityId,
     pub(crate) house: Rc<House>,
 }
@@ -290,6 +319,21 @@ impl RelayDeadline {
             Self::Own(deadline) => deadline,
             Self::Shared(upload) => &upload.deadline,
         }
+    }
+
+    /// The origin may be silent for `idle` from now on; what the visitor owes does not wait.
+    pub(crate) fn extend(&self, now: Time, idle: Duration) {
+        let due = match self {
+            Self::Shared(upload) => upload.pace.get().due(upload.terms.idle),
+            Self::Own(_) => None,
+        };
+        let silent = now + idle;
+        self.deadline().set(due.map_or(silent, |due| due.min(silent)));
+    }
+
+    /// Whether it is the visitor who is too slow.
+    fn is_visitors_fault(&self) -> bool {
+        matches!(self, Self::Shared(upload) if upload.is_late())
     }
 }
 
@@ -312,20 +356,29 @@ impl Relay {
         // After the end there is no connection to draw from.
         match polled.unwrap_or(Poll::Ready(None)) {
             Poll::Pending => {
-                if self.deadline.deadline().passed(cx) {
-                    return Poll::Ready(Some(Err(RelayError::Idle)));
+                // However long the visitor took for the last piece is not the origin's doing.
+                if !core::mem::replace(&mut self.awaited, true) {
+                    self.deadline.extend(self.house.now(), self.idle);
                 }
-                Poll::Pending
+                if !self.deadline.deadline().passed(cx) {
+                    return Poll::Pending;
+                }
+                Poll::Ready(Some(Err(if self.deadline.is_visitors_fault() {
+                    self.house.meter.cut(Cut::SlowBody);
+                    RelayError::SlowBody
+                } else {
+                    RelayError::Idle
+                })))
             }
             Poll::Ready(Some(Ok(frame))) => {
                 if let Some(data) = frame.data_ref() {
                     let length = data.len() as u64;
                     self.house.meter.transferred(self.activity, 0, length);
                 }
-                let deadline = self.deadline.deadline();
-                deadline.set(self.house.now() + self.idle);
+                self.awaited = false;
+                self.deadline.extend(self.house.now(), self.idle);
                 // Armed even now: a visitor who reads no more keeps us from being polled again.
-                let _ = deadline.passed(cx);
+                let _ = self.deadline.deadline().passed(cx);
                 if self.incoming.is_end_stream() || frame.is_trailers() {
                     self.lease.finish();
                 }

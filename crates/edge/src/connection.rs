@@ -117,7 +117,7 @@ async fn converse(
             return drop_for(Reason::SourceConnections);
         }
     }
-    let socket = Socket::new(stream, ahead);
+    let socket = Socket::new(stream, ahead, visit.clone());
     let (transport, http_2) = if rules.tls {
         house.read_clock();
         visit.enter(Phase::Handshake);

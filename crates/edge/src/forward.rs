@@ -9,11 +9,11 @@ use std::rc::Rc;
 use http::header::SET_COOKIE;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::{Body, Incoming};
-use portcullis_model::{ActivityId, Outcome, Tier, Time};
+use portcullis_model::{ActivityId, Cut, Outcome, Tier, Time};
 use tokio::task::coop::unconstrained;
 
 use crate::body::{
-    Relay, RelayDeadline, RequestBody, ResponseBody, Upload, UploadState, VisitorBody,
+    Relay, RelayDeadline, RequestBody, ResponseBody, Terms, Upload, UploadState, VisitorBody,
 };
 use crate::deadline::Deadline;
 use crate::fields;
@@ -36,8 +36,7 @@ pub(crate) struct Errand {
     pub(crate) cookie: Option<String>,
     pub(crate) wants: Wants,
     pub(crate) upgrade: bool,
-    pub(crate) body_bytes: u64,
-    pub(crate) body_idle: Duration,
+    pub(crate) body: Terms,
 }
 
 /// Forwards a request whose head is already fit for the origin.
@@ -61,6 +60,9 @@ pub(crate) async fn forward(
         Err(failure) => {
             drop(lease);
             let (outcome, trouble) = failure.blame(&deadline);
+            if trouble == Trouble::BodySlow && outcome == Outcome::BodyAborted {
+                house.meter.cut(Cut::SlowBody);
+            }
             visit.still_sending.set(matches!(deadline, RelayDeadline::Shared(_)));
             account.settle(outcome);
             return pages::trouble(trouble, errand.wants, turn);
@@ -102,8 +104,7 @@ fn with_body(
         house,
         errand.activity,
         deadline,
-        errand.body_bytes,
-        errand.body_idle,
+        errand.body,
         errand.pool.config.response_deadline,
     );
     let body = RequestBody::Stream(body, upload.clone());
@@ -236,12 +237,13 @@ fn relay(
         lease.finish();
         return Response::from_parts(parts, ResponseBody::empty(turn));
     }
-    deadline.deadline().set(house.now() + errand.body_idle);
+    deadline.extend(house.now(), errand.body.idle);
     let relay = Relay {
         incoming,
         lease,
         deadline,
-        idle: errand.body_idle,
+        idle: errand.body.idle,
+        awaited: true,
         activity: errand.activity,
         house: house.clone(),
     };

@@ -25,6 +25,7 @@ mod head_scan;
 mod hush;
 pub mod operator;
 mod origin;
+mod pace;
 mod pages;
 pub mod proxy_protocol;
 mod serve;

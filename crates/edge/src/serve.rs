@@ -11,7 +11,7 @@ use http_body::Body;
 use portcullis_gate::{self as gate, Answer, Decision, Policy};
 use portcullis_model::{Reason, Verdict};
 
-use crate::body::{ResponseBody, VisitorBody};
+use crate::body::{ResponseBody, Terms, VisitorBody};
 use crate::fields::{self, Arrived, Present};
 use crate::forward::{Errand, forward};
 use crate::forwarded::{self, Sender};
@@ -100,8 +100,11 @@ fn judge(visit: &Rc<Visit>, parts: &mut Parts, body: &VisitorBody, turn: Turn) -
                 cookie,
                 wants,
                 upgrade,
-                body_bytes: limits.body_bytes,
-                body_idle: limits.body_idle,
+                body: Terms {
+                    bytes: limits.body_bytes,
+                    rate: limits.upload_rate,
+                    idle: limits.body_idle,
+                },
             };
             fields::for_origin(&mut parts.headers, present, parts.version, upgrade);
             forwarded::tell(&mut parts.headers, visit.identity(), &sender);

@@ -3,6 +3,7 @@
 use core::cell::RefCell;
 use core::pin::Pin;
 use core::task::{Context, Poll};
+use core::time::Duration;
 use std::io::{self, IoSlice};
 use std::rc::Rc;
 
@@ -23,11 +24,81 @@ const SMALL: usize = 2048;
 pub(crate) struct Socket {
     stream: TcpStream,
     ahead: Bytes,
+    visit: Rc<Visit>,
+    stride: Stride,
 }
 
 impl Socket {
-    pub(crate) const fn new(stream: TcpStream, ahead: Bytes) -> Self {
-        Self { stream, ahead }
+    pub(crate) const fn new(stream: TcpStream, ahead: Bytes, visit: Rc<Visit>) -> Self {
+        Self { stream, ahead, visit, stride: Stride::new() }
+    }
+
+    /// Takes note of what the system took.
+    fn wrote(&mut self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match result {
+            Poll::Pending => self.visit.has_no_room(),
+            Poll::Ready(Ok(bytes)) => self.stride.goes_on(bytes, self.visit.took(bytes)),
+            Poll::Ready(Err(_)) => {}
+        }
+        result
+    }
+}
+
+/// How much is given to the system at once.
+///
+/// The system takes what it is given at once whole, and tells how a slow visitor gets on with it
+/// only once little is left: it has room again when less than half of [`UNSENT`] is unsent. So
+/// pieces are small until a visitor has shown that it takes more than that in no time, and smaller
+/// where it does not: a visitor who takes 500 bytes a second then moves a piece each 25 seconds
+/// (8 KiB until there is room, and a piece of 4 KiB), within the half minute that it may be silent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stride {
+    pace: Stridden,
+    /// Bytes that were taken in no time.
+    quickly: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stridden {
+    Untried,
+    Quick,
+    Slow,
+}
+
+/// Bytes that wait in the system before it has no room (`TCP_NOTSENT_LOWAT`). What is under way
+/// to the visitor is beside that, so that it costs no speed.
+pub(crate) const UNSENT: u32 = 16 * 1024;
+/// A visitor who takes so much in no time is quick.
+const PROOF: usize = 64 * 1024;
+const UNTRIED_PIECE: usize = 16 * 1024;
+const SLOW_PIECE: usize = 4 * 1024;
+/// Whoever makes us wait for longer before there is room is slow.
+const SLOW: Duration = Duration::from_secs(1);
+
+impl Stride {
+    const fn new() -> Self {
+        Self { pace: Stridden::Untried, quickly: 0 }
+    }
+
+    /// Most bytes to give at once.
+    const fn piece(self) -> usize {
+        match self.pace {
+            Stridden::Untried => UNTRIED_PIECE,
+            Stridden::Quick => usize::MAX,
+            Stridden::Slow => SLOW_PIECE,
+        }
+    }
+
+    /// So many bytes were taken, after there was no room for so long.
+    fn goes_on(&mut self, bytes: usize, waited: Duration) {
+        if waited >= SLOW {
+            *self = Self { pace: Stridden::Slow, quickly: 0 };
+        } else if self.pace != Stridden::Quick {
+            self.quickly += bytes;
+            if self.quickly >= PROOF {
+                self.pace = Stridden::Quick;
+            }
+        }
     }
 }
 
@@ -52,7 +123,9 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let piece = &bytes[..bytes.len().min(self.stride.piece())];
+        let result = Pin::new(&mut self.stream).poll_write(cx, piece);
+        self.wrote(result)
     }
 
     fn poll_write_vectored(
@@ -63,15 +136,25 @@ impl AsyncWrite for Socket {
         // For a small answer one plain write of a copy is cheaper than a vectored write.
         let length: usize = parts.iter().map(|part| part.len()).sum();
         let mut copy = [0; SMALL];
+        let piece = self.stride.piece();
+        if length > piece {
+            // The first part alone, or as much of it as is wise.
+            let first = parts.iter().find(|part| !part.is_empty());
+            let first = first.map_or(&[][..], |part| &part[..part.len().min(piece)]);
+            let result = Pin::new(&mut self.stream).poll_write(cx, first);
+            return self.wrote(result);
+        }
         if length > SMALL {
-            return Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
+            let result = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
+            return self.wrote(result);
         }
         let mut at = 0;
         for part in parts {
             copy[at..at + part.len()].copy_from_slice(part);
             at += part.len();
         }
-        Pin::new(&mut self.stream).poll_write(cx, &copy[..length])
+        let result = Pin::new(&mut self.stream).poll_write(cx, &copy[..length]);
+        self.wrote(result)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -176,7 +259,6 @@ impl VisitorIo {
         {
             return Poll::Ready(Err(self.part(cx, why)));
         }
-        self.visit.set_unread(result.is_pending());
         if self.visit.phase() == Phase::Tunnel && result.is_ready() {
             self.visit.moved();
         }
@@ -336,11 +418,7 @@ impl AsyncWrite for VisitorIo {
         let Some(transport) = &mut self.transport else {
             return gone();
         };
-        let result = transport.poll_flush(cx);
-        if matches!(self.transport, Some(Transport::Tls(_))) {
-            self.visit.set_unread(result.is_pending());
-        }
-        result
+        transport.poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -348,5 +426,26 @@ impl AsyncWrite for VisitorIo {
             Some(transport) => transport.poll_shutdown(cx),
             None => Poll::Ready(Ok(())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_are_small_until_a_visitor_was_quick_and_whenever_it_is_slow() {
+        let mut stride = Stride::new();
+        for _ in 0..4 {
+            assert_eq!(stride.piece(), 16 * 1024);
+            stride.goes_on(16 * 1024, Duration::ZERO);
+        }
+        assert_eq!(stride.piece(), usize::MAX);
+        stride.goes_on(100_000, Duration::from_secs(2));
+        assert_eq!(stride.piece(), 4 * 1024);
+        for _ in 0..16 {
+            stride.goes_on(4 * 1024, Duration::from_millis(250));
+        }
+        assert_eq!(stride.piece(), usize::MAX);
     }
 }

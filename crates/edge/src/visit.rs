@@ -11,6 +11,7 @@ use portcullis_model::{ActivityId, Cut, Limits, Reason, SourceKey, Time};
 
 use crate::forwarded::Identity;
 use crate::guard::Guard;
+use crate::pace::Pace;
 use crate::transport::VisitorIo;
 use crate::upgrade::Tunnel;
 use crate::worker::House;
@@ -49,8 +50,8 @@ pub(crate) struct Visit {
     /// When the phase began (in a tunnel: when bytes last moved).
     since: Cell<Time>,
     requests: Cell<u32>,
-    /// The visitor does not take what we send, since then.
-    unread: Cell<Option<Time>>,
+    /// How the visitor takes what the system has room for.
+    taking: Cell<Pace>,
     cut: Cell<bool>,
     draining: Cell<bool>,
     waker: OnceCell<Waker>,
@@ -87,7 +88,9 @@ impl Cuttable {
                     task.wake_by_ref();
                 }
             }
-            Self::Connection(visit) => visit.cut(),
+            // A visitor who is slow is waited for, and cut by the worker if it is too slow.
+            Self::Connection(visit) if visit.is_backed_up() => {}
+            Self::Connection(visit) => visit.cut_for(Cut::SlowRead),
         }
     }
 }
@@ -101,7 +104,7 @@ impl Visit {
             phase: Cell::new(phase),
             since,
             requests: Cell::new(0),
-            unread: Cell::new(None),
+            taking: Cell::default(),
             cut: Cell::new(false),
             draining: Cell::new(false),
             waker: OnceCell::new(),
@@ -162,11 +165,37 @@ impl Visit {
         Turn { visit: self.clone() }
     }
 
-    /// What we sent was taken (`false`) or could not be sent (`true`).
-    pub(crate) fn set_unread(&self, unread: bool) {
-        if unread != self.unread.get().is_some() {
-            self.unread.set(unread.then(|| self.house.now()));
+    /// The system took so many bytes for the visitor. Returns how long it had no room before.
+    pub(crate) fn took(&self, bytes: usize) -> Duration {
+        let mut taking = self.taking.get();
+        if taking.is_even() {
+            return Duration::ZERO;
         }
+        let now = self.house.now();
+        let waited = taking.waited(now);
+        let rate = self.house.policy.load().config().limits.download_rate;
+        taking.moved(bytes as u64, rate, now);
+        taking.rest(now);
+        self.taking.set(taking);
+        if self.phase() == Phase::Idle {
+            // The rest of an answer: the silence begins after it.
+            self.since.set(now);
+        }
+        waited
+    }
+
+    /// There are bytes for the visitor, and the system has no room for them.
+    pub(crate) fn has_no_room(&self) {
+        let mut taking = self.taking.get();
+        if !taking.waits() {
+            taking.wait(self.house.now());
+            self.taking.set(taking);
+        }
+    }
+
+    /// Whether the system has no room for what is to be sent.
+    pub(crate) fn is_backed_up(&self) -> bool {
+        self.taking.get().waits()
     }
 
     /// The task to wake when the worker wants something of this connection.
@@ -224,6 +253,12 @@ impl Visit {
         if self.is_cut() {
             return false;
         }
+        if self.taking.get().behind(now) >= limits.body_idle
+            && matches!(self.phase(), Phase::Busy | Phase::Idle | Phase::Header)
+        {
+            self.cut_for(Cut::SlowRead);
+            return false;
+        }
         let age = now.since(self.since.get());
         if self.phase() == Phase::Arriving && self.guard.get().is_some() {
             if age >= header_deadline {
@@ -237,6 +272,8 @@ impl Visit {
             Phase::Arriving | Phase::Header => {
                 (age >= header_deadline).then_some(Reason::HeaderDeadline)
             }
+            // Whoever still takes the last answer is not silent.
+            Phase::Idle if self.is_backed_up() => return false,
             Phase::Idle => {
                 if age >= limits.idle {
                     self.end_politely(Cut::Idle);
@@ -253,10 +290,6 @@ impl Visit {
                 return false;
             }
             Phase::Busy => {
-                let unread = self.unread.get();
-                if unread.is_some_and(|since| now.since(since) >= limits.body_idle) {
-                    self.cut_for(Cut::SlowRead);
-                }
                 // Nothing else can come on an HTTP/2 connection before the block has ended.
                 let block = self.guard.get().and_then(|guard| guard.borrow().block_open_since());
                 if block.is_some_and(|since| now.since(since) >= header_deadline) {

@@ -82,8 +82,13 @@ pub struct Limits {
     pub header_deadline: Duration,
     /// TLS handshake, from accept.
     pub handshake_deadline: Duration,
-    /// Longest silence within a request or response body.
+    /// Longest silence within a request or response body, and how far behind its least rate a
+    /// visitor may fall with one.
     pub body_idle: Duration,
+    /// Bytes per second at which a visitor must at least send a body that is waited for.
+    pub upload_rate: u32,
+    /// Bytes per second at which a visitor must at least take what waits to be sent.
+    pub download_rate: u32,
     /// Longest silence between two requests of a connection, and on an upgraded connection.
     pub idle: Duration,
     /// Bytes of a request's header fields and request line.
@@ -113,6 +118,10 @@ impl Default for Limits {
             header_deadline: Duration::from_secs(10),
             handshake_deadline: Duration::from_secs(10),
             body_idle: Duration::from_secs(30),
+            // A phone whose plan is used up is slowed down to 32 kbit/s; a browser that opens six
+            // connections then has 660 bytes a second for each.
+            upload_rate: 500,
+            download_rate: 500,
             idle: Duration::from_secs(60),
             header_bytes: 32 * 1024,
             header_fields: 100,

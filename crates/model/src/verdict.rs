@@ -130,8 +130,10 @@ words! {
     Cut {
     /// Nothing was asked for too long.
     Idle => "idle";
-    /// The visitor did not take what was sent to it.
+    /// The visitor took what was sent to it below the least rate, or not at all.
     SlowRead => "slow-read";
+    /// The visitor sent a body below the least rate, or stopped.
+    SlowBody => "slow-body";
     /// Nothing passed on an upgraded connection for too long.
     TunnelIdle => "tunnel-idle";
     /// HTTP/2: streams were reset faster than people leave pages (CVE-2023-44487).

@@ -247,6 +247,8 @@ fn limits(report: &mut Report, table: &Table) -> (Limits, Bounds) {
         header_deadline: bounds.header_deadline.value,
         handshake_deadline: table.get(report, "handshake_deadline").value,
         body_idle: table.get(report, "body_idle").value,
+        upload_rate: table.get(report, "upload_rate").value,
+        download_rate: table.get(report, "download_rate").value,
         idle: table.get(report, "idle").value,
         header_bytes: header_bytes.value,
         header_fields: table.get(report, "header_fields").value,

@@ -184,6 +184,12 @@ static CERTIFICATE: Section = Section {
     ],
 };
 
+/// The range of the least rates of bodies.
+const LEAST_RATE: Kind = Kind::Bytes(64, 64 * KIB);
+const LEAST_RATE_WHY: &str = "a phone whose plan is used up has 4 kB a second, and less for each of its connections; below \
+     64 bytes a second there is no limit to speak of, and above 64 KiB people on ordinary mobile \
+     networks would be cut";
+
 static LIMITS: Section = Section {
     heading: "[limits]",
     about: "Bounds on what visitors may take, at any time. The defaults suit a site of any size \
@@ -208,9 +214,30 @@ static LIMITS: Section = Section {
             name: "body_idle",
             kind: Kind::Time(secs(1), secs(600)),
             absent: Absent::Is(|c| Value::Time(c.limits.body_idle)),
-            about: "Longest silence within the body of a request or a response.",
+            about: "Longest silence within the body of a request or a response; and how far a \
+                    visitor may fall behind `upload_rate` and `download_rate`, which every byte \
+                    makes up for.",
             why: "a train in a tunnel is silent for seconds; ten minutes of silence is not a \
                   transfer",
+        },
+        Key {
+            name: "upload_rate",
+            kind: LEAST_RATE,
+            absent: Absent::Is(|c| Value::Bytes(u64::from(c.limits.upload_rate))),
+            about: "Bytes per second at which a visitor must at least send a body, while it is \
+                    waited for. Whoever falls behind by more than `body_idle` is answered with \
+                    408. A body of N bytes takes at most `body_idle` and N / `upload_rate`: at \
+                    500 bytes a second, 64 MiB may take 37 hours.",
+            why: LEAST_RATE_WHY,
+        },
+        Key {
+            name: "download_rate",
+            kind: LEAST_RATE,
+            absent: Absent::Is(|c| Value::Bytes(u64::from(c.limits.download_rate))),
+            about: "Bytes per second at which a visitor must at least take what waits to be sent \
+                    on its connection. Whoever falls behind by more than `body_idle` is cut. An \
+                    answer that has nothing to send for a while is not concerned.",
+            why: LEAST_RATE_WHY,
         },
         Key {
             name: "idle",

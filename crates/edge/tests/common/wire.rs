@@ -1,0 +1,200 @@
+//! A visitor who speaks HTTP/2 frame by frame, over TLS, without a library that keeps to the rules.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use portcullis_model::{Config, TlsFiles};
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
+
+use super::{AnyCertificate, Gate};
+
+pub const DATA: u8 = 0;
+pub const HEADERS: u8 = 1;
+pub const RST_STREAM: u8 = 3;
+pub const SETTINGS: u8 = 4;
+pub const GOAWAY: u8 = 7;
+pub const WINDOW_UPDATE: u8 = 8;
+pub const END_STREAM: u8 = 1;
+pub const END_HEADERS: u8 = 4;
+
+/// Makes the first listener of `config` speak TLS. The folder holds the files.
+pub fn secure(config: &mut Config) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(vec!["example.org".into()]).unwrap();
+    let files = TlsFiles {
+        certificate: folder.path().join("site.crt"),
+        key: folder.path().join("site.key"),
+    };
+    std::fs::write(&files.certificate, made.cert.pem()).unwrap();
+    std::fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
+    config.listeners[0].tls = Some(files);
+    folder
+}
+
+/// A frame that has come.
+#[derive(Debug)]
+pub struct Frame {
+    pub kind: u8,
+    pub flags: u8,
+    pub stream: u32,
+    pub payload: Vec<u8>,
+}
+
+impl Frame {
+    /// Four bytes of the payload.
+    pub fn number(&self, at: usize) -> u32 {
+        u32::from_be_bytes(self.payload[at..at + 4].try_into().unwrap())
+    }
+}
+
+pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = (payload.len() as u32).to_be_bytes()[1..].to_vec();
+    bytes.extend([kind, flags]);
+    bytes.extend(stream.to_be_bytes());
+    bytes.extend(payload);
+    bytes
+}
+
+/// A header block of literals that are not remembered (RFC 7541, section 6.2.2).
+pub fn block(fields: &[(&str, &str)]) -> Vec<u8> {
+    let mut block = Vec::new();
+    for (name, value) in fields {
+        block.push(0);
+        for text in [name, value] {
+            let length = text.len();
+            if length < 127 {
+                block.push(length as u8);
+            } else {
+                block.push(127);
+                let mut rest = length - 127;
+                while rest >= 128 {
+                    block.push((rest % 128) as u8 | 128);
+                    rest /= 128;
+                }
+                block.push(rest as u8);
+            }
+            block.extend(text.as_bytes());
+        }
+    }
+    block
+}
+
+/// The pseudo-header fields of a request, and more fields.
+pub fn request(method: &str, path: &str, more: &[(&str, &str)]) -> Vec<u8> {
+    let about =
+        [(":method", method), (":scheme", "https"), (":authority", "example.org"), (":path", path)];
+    block(&[&about[..], more].concat())
+}
+
+/// One HTTP/2 connection.
+pub struct Wire {
+    stream: StreamOwned<ClientConnection, TcpStream>,
+    ahead: Vec<u8>,
+}
+
+impl Wire {
+    /// Connects and sends the preface with these settings.
+    pub fn connect(gate: &Gate, settings: &[(u16, u32)]) -> Self {
+        Self::connect_from(gate, 1, settings)
+    }
+
+    /// From 127.0.0.`last`.
+    pub fn connect_from(gate: &Gate, last: u8, settings: &[(u16, u32)]) -> Self {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut client = ClientConfig::builder_with_provider(provider.clone())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+            .with_no_client_auth();
+        client.alpn_protocols = vec![b"h2".to_vec()];
+        let name = "example.org".try_into().unwrap();
+        let connection = ClientConnection::new(Arc::new(client), name).unwrap();
+        let socket =
+            socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        let from = SocketAddr::new(Ipv4Addr::new(127, 0, 0, last).into(), 0);
+        socket.bind(&from.into()).unwrap();
+        socket.connect(&gate.address.into()).unwrap();
+        socket.set_tcp_nodelay(true).unwrap();
+        let socket = TcpStream::from(socket);
+        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let mut wire = Self { stream: StreamOwned::new(connection, socket), ahead: Vec::new() };
+        let mut payload = Vec::new();
+        for (name, value) in settings {
+            payload.extend(name.to_be_bytes());
+            payload.extend(value.to_be_bytes());
+        }
+        wire.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+        wire.send(&frame(SETTINGS, 0, 0, &payload));
+        wire
+    }
+
+    pub fn send(&mut self, bytes: &[u8]) {
+        self.try_send(bytes).unwrap();
+    }
+
+    pub fn try_send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.stream.write_all(bytes)?;
+        self.stream.flush()
+    }
+
+    /// Sends a request without a body.
+    pub fn get(&mut self, stream: u32, path: &str) {
+        let block = request("GET", path, &[]);
+        self.send(&frame(HEADERS, END_STREAM | END_HEADERS, stream, &block));
+    }
+
+    /// The next frame, or `None` if the connection has ended or nothing comes within `limit`.
+    pub fn next(&mut self, limit: Duration) -> Option<Frame> {
+        let begun = Instant::now();
+        loop {
+            if let [a, b, c, kind, flags, s, t, u, v, ..] = self.ahead[..] {
+                let length = u32::from_be_bytes([0, a, b, c]) as usize;
+                if self.ahead.len() >= 9 + length {
+                    let rest = self.ahead.split_off(9 + length);
+                    let payload = self.ahead.split_off(9);
+                    self.ahead = rest;
+                    let stream = u32::from_be_bytes([s, t, u, v]);
+                    return Some(Frame { kind, flags, stream, payload });
+                }
+            }
+            let left = limit.checked_sub(begun.elapsed()).filter(|left| !left.is_zero())?;
+            self.stream.sock.set_read_timeout(Some(left)).unwrap();
+            let mut buffer = [0; 16 * 1024];
+            match self.stream.read(&mut buffer) {
+                Ok(0) => return None,
+                Ok(read) => self.ahead.extend_from_slice(&buffer[..read]),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return None,
+            }
+        }
+    }
+
+    /// The next frame that `wanted` wants; others are passed over.
+    pub fn until(&mut self, mut wanted: impl FnMut(&Frame) -> bool) -> Option<Frame> {
+        let begun = Instant::now();
+        let limit = Duration::from_secs(20);
+        while let Some(frame) = self.next(limit.saturating_sub(begun.elapsed())) {
+            if wanted(&frame) {
+                return Some(frame);
+            }
+        }
+        None
+    }
+
+    /// Whether the gate ends the connection within `limit`.
+    pub fn closed_within(&mut self, limit: Duration) -> bool {
+        let begun = Instant::now();
+        loop {
+            let left = limit.saturating_sub(begun.elapsed());
+            if left.is_zero() {
+                return false;
+            }
+            if self.next(left).is_none() {
+                return begun.elapsed() < limit;
+            }
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Bodies that come or go too slowly, and those that are merely slow.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use common::wire::{DATA, END_HEADERS, END_STREAM, HEADERS, Wire, frame, request, secure};
+use common::{Gate, Origin, Reply, config, eventually};
+use portcullis_model::{Cut, Outcome};
+
+fn cut(gate: &Gate, why: Cut) -> u64 {
+    gate.snapshot().cuts.of(why)
+}
+
+/// A connection whose system takes little before its owner does.
+fn narrow(gate: &Gate) -> TcpStream {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(4 * 1024).unwrap();
+    socket.connect(&gate.address.into()).unwrap();
+    let mut stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: example.org\r\nConnection: close\r\n\r\n").unwrap();
+    stream
+}
+
+/// Reads `piece` bytes each 50 ms until the end; how many came.
+fn read_slowly(stream: &mut TcpStream, piece: usize) -> usize {
+    let mut buffer = vec![0; piece];
+    let mut all = 0;
+    loop {
+        match stream.read(&mut buffer) {
+            Ok(0) | Err(_) => return all,
+            Ok(read) => all += read,
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn an_answer_that_is_taken_below_the_least_rate_is_cut_although_it_never_stands_still() {
+    let origin = Origin::start(|_| Reply::ok(&"x".repeat(4 * 1024 * 1024)));
+    let mut settings = config(origin.address);
+    settings.limits.body_idle = Duration::from_secs(2);
+    settings.limits.download_rate = 64 * 1024;
+    let gate = Gate::start(settings);
+    let begun = Instant::now();
+    let taken = read_slowly(&mut narrow(&gate), 500);
+    assert!(taken < 1024 * 1024, "{taken}");
+    assert!(begun.elapsed() >= Duration::from_secs(2));
+    assert_eq!(cut(&gate, Cut::SlowRead), 1);
+    eventually("the origin is free", || gate.snapshot().gauges.in_flight == 0);
+    assert_eq!(gate.snapshot().gauges.connections, 0);
+}
+
+#[test]
+fn an_answer_that_is_taken_slowly_but_above_the_least_rate_comes_whole() {
+    let size = 200_000;
+    let origin = Origin::start(move |_| Reply::ok(&"x".repeat(size)));
+    let mut settings = config(origin.address);
+    // Each of the system's buffers takes longer than this; all of it takes five seconds.
+    settings.limits.body_idle = Duration::from_secs(2);
+    settings.limits.download_rate = 10_000;
+    let gate = Gate::start(settings);
+    let begun = Instant::now();
+    let taken = read_slowly(&mut narrow(&gate), 2_000);
+    assert!(taken > size, "{taken}");
+    assert!(begun.elapsed() >= Duration::from_secs(4));
+    assert_eq!(cut(&gate, Cut::SlowRead), 0);
+}
+
+#[test]
+fn an_event_stream_that_has_little_to_say_is_not_below_any_rate() {
+    let origin = Origin::start(|_| {
+        Reply::Takes(Box::new(|mut stream| {
+            let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
+            stream.write_all(head.as_bytes()).unwrap();
+            for _ in 0..4 {
+                std::thread::sleep(Duration::from_millis(1200));
+                stream.write_all(b"data: 1\n\n").unwrap();
+            }
+        }))
+    });
+    let mut settings = config(origin.address);
+    settings.limits.body_idle = Duration::from_secs(3);
+    settings.limits.download_rate = 64 * 1024;
+    let gate = Gate::start(settings);
+    let taken = read_slowly(&mut narrow(&gate), 500);
+    assert!(taken > 4 * 9, "{taken}");
+    assert_eq!(cut(&gate, Cut::SlowRead), 0);
+    assert_eq!(gate.outcome(Outcome::Served), 1);
+}
+
+#[test]
+fn a_body_above_the_least_rate_passes_however_long_it_takes_and_a_drip_does_not() {
+    let origin = Origin::hello();
+    let mut settings = config(origin.address);
+    settings.limits.body_idle = Duration::from_secs(1);
+    let gate = Gate::start(settings);
+    let send = |piece: &str| {
+        let mut visitor = gate.connect();
+        visitor.send("POST / HTTP/1.1\r\nHost: example.org\r\nContent-Length: 6000\r\n\r\n");
+        for _ in 0..6000 / piece.len() {
+            if visitor.stream.write_all(piece.as_bytes()).is_err() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+            if cut(&gate, Cut::SlowBody) > 0 {
+                break;
+            }
+        }
+        visitor.answer().status
+    };
+    let begun = Instant::now();
+    assert_eq!(send(&"x".repeat(200)), 200);
+    assert!(begun.elapsed() >= Duration::from_secs(2));
+    assert_eq!(cut(&gate, Cut::SlowBody), 0);
+    assert_eq!(send("x"), 408);
+    assert_eq!(cut(&gate, Cut::SlowBody), 1);
+    assert_eq!(gate.outcome(Outcome::BodyAborted), 1);
+}
+
+#[test]
+fn a_dripping_body_on_one_stream_of_http_2_is_given_up_and_the_others_go_on() {
+    let origin = Origin::hello();
+    let mut settings = config(origin.address);
+    settings.limits.body_idle = Duration::from_secs(1);
+    let _files = secure(&mut settings);
+    let gate = Gate::start(settings);
+    let mut wire = Wire::connect(&gate, &[]);
+    wire.send(&frame(HEADERS, END_HEADERS, 1, &request("POST", "/", &[])));
+    let begun = Instant::now();
+    while cut(&gate, Cut::SlowBody) == 0 {
+        assert!(begun.elapsed() < Duration::from_secs(10));
+        wire.send(&frame(DATA, 0, 1, b"x"));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let answer = wire.until(|frame| frame.kind == HEADERS && frame.stream == 1);
+    assert!(answer.is_some());
+    wire.get(3, "/");
+    let answer = wire.until(|f| f.stream == 3 && f.kind == DATA && f.flags & END_STREAM != 0);
+    assert_eq!(answer.unwrap().payload, b"hello");
+    assert_eq!(gate.outcome(Outcome::BodyAborted), 1);
+    assert_eq!(gate.snapshot().gauges.in_flight, 0);
+}
