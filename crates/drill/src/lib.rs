@@ -3,7 +3,8 @@
 //! The crate has the three parties of a drill except the gate: a demonstration site that can really
 //! go down ([`origin`]), the people who visit it, and those who attack it. [`rehearse`] carries out
 //! one run of a [`Scenario`] and returns a [`Recording`]; two recordings, without and with the gate,
-//! and the facts that the gate's ledger holds make a score card.
+//! and the facts that the gate's ledger holds make a score card. [`vectors`] rehearses one known way to
+//! exhaust a gate at a time.
 //!
 //! It never sends anything to an address that is not on this machine: a [`Target`] cannot be made of
 //! any other. It never starts the gate and never reads its ledger; the caller does both. What is sent
@@ -33,6 +34,8 @@ mod facts;
 pub mod score;
 
 pub mod plot;
+
+pub mod vectors;
 
 pub use facts::{CrowdJudgement, GateFacts, GateMark, GateMoment, Moment, WaveFacts};
 pub use plan::plan;

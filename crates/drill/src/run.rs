@@ -88,6 +88,40 @@ pub enum DrillError {
         /// What is needed.
         needed: u64,
     },
+    /// A scenario speaks plain HTTP.
+    #[error(
+        "{target}: a scenario speaks plain HTTP. Give the gate a plain listener on loopback, such as \
+         http://127.0.0.1:8080 (`drill vectors` speaks TLS)"
+    )]
+    PlainOnly {
+        /// What was asked for.
+        target: Target,
+    },
+    /// The vector is one of TLS or of HTTP/2.
+    #[error(
+        "{vector} needs TLS, and {target} is plain: name the gate's TLS listener as \
+         https://127.0.0.1:PORT, or say --tls"
+    )]
+    NeedsTls {
+        /// The vector.
+        vector: &'static str,
+        /// What was asked for.
+        target: Target,
+    },
+    /// The path cannot be sent.
+    #[error("`{0}` cannot be a path: expected `/` and up to 1023 visible ASCII characters")]
+    Path(String),
+    /// The operators' listener does not tell what the gate counted.
+    #[error(
+        "{operator}/metrics does not tell what the gate counted: {why}. Name the gate's `operator` \
+         address, or leave it out"
+    )]
+    Operator {
+        /// Where it was asked.
+        operator: Target,
+        /// What went wrong.
+        why: String,
+    },
     /// Nothing answers where the traffic should go.
     #[error("nothing accepts connections at {target}: {source}")]
     Unreachable {
@@ -116,6 +150,9 @@ pub fn rehearse(
     mut progress: impl FnMut(&Progress<'_>),
 ) -> Result<Recording, DrillError> {
     check_host(rehearsal.host)?;
+    if rehearsal.target.is_tls() {
+        return Err(DrillError::PlainOnly { target: rehearsal.target });
+    }
     allow_open_files()?;
     let plan = plan(rehearsal.seed, rehearsal.scenario);
     check_addresses(rehearsal.target, &plan)?;
@@ -198,7 +235,7 @@ pub fn allow_open_files() -> Result<(), DrillError> {
         .map_err(|_| too_few(limit.current.unwrap_or_default()))
 }
 
-fn check_host(host: &str) -> Result<(), DrillError> {
+pub(crate) fn check_host(host: &str) -> Result<(), DrillError> {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
     if (1..=255).contains(&host.len()) && host.chars().all(fits) {
         Ok(())
@@ -251,7 +288,7 @@ fn unix_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
-fn spawn<T: Send + 'static>(
+pub(crate) fn spawn<T: Send + 'static>(
     name: &str,
     work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
 ) -> Result<std::thread::JoinHandle<std::io::Result<T>>, DrillError> {
@@ -261,7 +298,7 @@ fn spawn<T: Send + 'static>(
         .map_err(|error| DrillError::Broken(format!("no thread for the {name}: {error}")))
 }
 
-fn join<T>(
+pub(crate) fn join<T>(
     name: &str,
     thread: std::thread::JoinHandle<std::io::Result<T>>,
 ) -> Result<T, DrillError> {

@@ -10,21 +10,21 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Target {
     address: SocketAddr,
+    tls: bool,
 }
 
 impl Target {
     /// Reads `127.0.0.1:8080`, `[::1]:8080` or `localhost:8080`, with or without `http://` before it
-    /// and `/` after it.
+    /// and `/` after it. With `https://` before it, TLS is spoken there.
     ///
     /// `localhost` is taken to be `127.0.0.1` without asking a name server; no other name is
     /// accepted, because what a name stands for can change between the check and the attack.
     pub fn parse(text: &str) -> Result<Self, TargetError> {
         let refused = |why: Why| TargetError { text: text.chars().take(80).collect(), why };
         let trimmed = text.trim();
-        if trimmed.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https://")) {
-            return Err(refused(Why::Tls));
-        }
+        let tls = trimmed.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https://"));
         let rest = match trimmed.get(..7) {
+            _ if tls => &trimmed[8..],
             Some(scheme) if scheme.eq_ignore_ascii_case("http://") => &trimmed[7..],
             _ => trimmed,
         };
@@ -39,14 +39,27 @@ impl Target {
         if address.port() == 0 {
             return Err(refused(Why::NoPort));
         }
-        Self::check(address).ok_or_else(|| refused(Why::NotLoopback(address.ip())))
+        let target = Self::check(address).ok_or_else(|| refused(Why::NotLoopback(address.ip())))?;
+        Ok(if tls { target.over_tls() } else { target })
     }
 
     /// The address, if it is a loopback address.
     pub(crate) fn check(address: SocketAddr) -> Option<Self> {
         // `::ffff:127.0.0.1` is loopback as well, and `::ffff:192.0.2.1` is not.
         let address = SocketAddr::new(address.ip().to_canonical(), address.port());
-        address.ip().is_loopback().then_some(Target { address })
+        address.ip().is_loopback().then_some(Target { address, tls: false })
+    }
+
+    /// The same address, spoken to over TLS. Certificates are not verified: a rehearsal on loopback
+    /// may well meet one that names the public site.
+    #[must_use]
+    pub fn over_tls(self) -> Self {
+        Target { tls: true, ..self }
+    }
+
+    /// Whether TLS is spoken there.
+    pub fn is_tls(&self) -> bool {
+        self.tls
     }
 
     /// The address itself.
@@ -57,7 +70,8 @@ impl Target {
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}", self.address)
+        let scheme = if self.tls { "https" } else { "http" };
+        write!(f, "{scheme}://{}", self.address)
     }
 }
 
@@ -73,7 +87,6 @@ pub struct TargetError {
 enum Why {
     NotLoopback(IpAddr),
     NoPort,
-    Tls,
     Unreadable,
 }
 
@@ -86,10 +99,6 @@ impl fmt::Display for Why {
                  address within 127.0.0.0/8, or [::1]"
             ),
             Why::NoPort => f.write_str("its port is 0. Give the port that the gate listens on"),
-            Why::Tls => f.write_str(
-                "a drill speaks plain HTTP. Give the gate a plain listener on loopback, such as \
-                 http://127.0.0.1:8080",
-            ),
             Why::Unreadable => f.write_str(
                 "expected a literal loopback address and a port, such as http://127.0.0.1:8080 \
                  (names other than localhost are not looked up)",
@@ -138,13 +147,24 @@ mod tests {
             ("127.0.0.1:80@example.org:80", "expected a literal"),
             ("http://127.0.0.1:80/path", "expected a literal"),
             ("2130706433:80", "expected a literal"),
-            ("https://127.0.0.1:8443", "plain HTTP"),
+            ("https://192.0.2.1:443", "not a loopback address"),
+            ("https://example.org:443", "expected a literal"),
+            ("https://http://127.0.0.1:80", "expected a literal"),
             ("", "expected a literal"),
             ("£££££££££", "expected a literal"),
         ] {
             let error = Target::parse(text).expect_err(text).to_string();
             assert!(error.contains(reason), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn tls_is_spoken_only_where_it_was_said() {
+        let plain = Target::parse("http://127.0.0.1:8443").unwrap();
+        let secure = Target::parse("HTTPS://127.0.0.1:8443/").unwrap();
+        assert!(!plain.is_tls() && secure.is_tls());
+        assert_eq!(plain.over_tls(), secure);
+        assert_eq!(secure.to_string(), "https://127.0.0.1:8443");
     }
 
     proptest! {

@@ -7,7 +7,7 @@
 
 use std::io;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// The longest head that is read, in bytes.
@@ -23,8 +23,8 @@ const CHUNK_LINE_MAX: usize = 1_024;
 const BODY_MAX: u64 = 16 * 1024 * 1024;
 
 /// A connection with what has been read from it and not yet been used.
-pub(crate) struct Wire {
-    stream: TcpStream,
+pub(crate) struct Wire<S = TcpStream> {
+    stream: S,
     buffer: Vec<u8>,
     used: usize,
 }
@@ -67,10 +67,6 @@ enum Length {
 }
 
 impl Wire {
-    pub(crate) fn new(stream: TcpStream) -> Self {
-        Wire { stream, buffer: Vec::new(), used: 0 }
-    }
-
     /// Waits until there is something to read, or the other end has closed, without reading it.
     pub(crate) async fn readable(&self) -> io::Result<()> {
         if self.used == self.buffer.len() {
@@ -78,6 +74,12 @@ impl Wire {
             self.stream.peek(&mut [0]).await?;
         }
         Ok(())
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
+    pub(crate) fn new(stream: S) -> Self {
+        Wire { stream, buffer: Vec::new(), used: 0 }
     }
 
     /// Writes all of it.

