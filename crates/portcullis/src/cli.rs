@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use portcullis_drill::Target;
+use portcullis_drill::vectors::{CONNECTIONS_MAX, SECONDS_MAX};
 use portcullis_ledger::Verifier;
 use portcullis_model::{OriginConfig, parse_origin};
 
@@ -81,7 +82,10 @@ pub struct CheckArguments {
 }
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct DrillArguments {
+    #[command(subcommand)]
+    pub what: Option<DrillCommand>,
     /// What to rehearse.
     #[arg(long, default_value = "campaign-day")]
     pub scenario: String,
@@ -104,6 +108,60 @@ pub struct DrillArguments {
     #[arg(long, value_name = "FOLDER", requires = "target")]
     pub ledger: Option<PathBuf>,
     /// Print the score card in JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DrillCommand {
+    /// Rehearse known ways to exhaust a gate, one at a time, against a gate of yours on loopback.
+    ///
+    /// Each is bounded in connections, requests, bytes and time. Beside it a handful of honest
+    /// visitors ask for pages; the answer is whether they were served and whether nothing was held
+    /// for longer than allowed. Certificates are not verified.
+    Vectors(VectorsArguments),
+}
+
+#[derive(Debug, Args)]
+pub struct VectorsArguments {
+    /// The vectors, by name; `all` is every one that the target speaks the language of.
+    #[arg(value_name = "VECTOR", required_unless_present = "list")]
+    pub names: Vec<String>,
+    /// List all vectors, each in a line.
+    #[arg(long)]
+    pub list: bool,
+    /// Your gate, up already on loopback: 127.0.0.1:8080, or `https://127.0.0.1:8443`.
+    #[arg(long, value_name = "ADDRESS", value_parser = Target::parse, required_unless_present = "list")]
+    pub target: Option<Target>,
+    /// The target speaks TLS, as if `https://` stood before it.
+    #[arg(long)]
+    pub tls: bool,
+    /// Your gate's `operator` address, to be told which reasons and cuts grew.
+    #[arg(long, value_name = "ADDRESS", value_parser = Target::parse)]
+    pub operator: Option<Target>,
+    /// The host name that is asked for.
+    #[arg(long, value_name = "NAME", default_value = "localhost")]
+    pub host: String,
+    /// The page that is asked for. For slow reading, name a large one.
+    #[arg(long, value_name = "PATH", default_value = "/")]
+    pub path: String,
+    /// The page that honest visitors ask for, if it is another.
+    #[arg(long, value_name = "PATH")]
+    pub visitors_path: Option<String>,
+    /// Connections at the same time, instead of the vector's own number.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(CONNECTIONS_MAX)))]
+    pub connections: Option<u32>,
+    /// How long each lasts, instead of the vector's own time.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(SECONDS_MAX)))]
+    pub seconds: Option<u32>,
+    /// For how many seconds a connection may be held, where that is the point, instead of what the
+    /// gate's defaults allow.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub held_at_most: Option<u32>,
+    /// For how many seconds an honest visitor waits for a page.
+    #[arg(long, value_name = "SECONDS", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=60))]
+    pub patience: u32,
+    /// Answer in JSON, one object a line for each vector.
     #[arg(long)]
     pub json: bool,
 }

@@ -18,7 +18,7 @@ use portcullis_ledger::{Ledger, manifest};
 use portcullis_model::{Entry, Event};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::cli::DrillArguments;
+use crate::cli::{DrillArguments, DrillCommand};
 use crate::evidence::{Evidence, report_on};
 
 /// How long the gate may take to start, to come back to full speed after the last wave, and to
@@ -34,6 +34,9 @@ const SAID_IN_2019: &str = include_str!("../../../docs/examples/said-in-2019.txt
 /// Runs a scenario without and with the gate, and leaves behind what a campaign would need the
 /// morning after. Answers whether every floor of the score card was met.
 pub fn drill(arguments: &DrillArguments) -> Result<bool> {
+    if let Some(DrillCommand::Vectors(arguments)) = &arguments.what {
+        return crate::vectors::vectors(arguments);
+    }
     let scenario = Scenario::named(&arguments.scenario).with_context(|| {
         let known: Vec<_> = Scenario::all().iter().map(|scenario| scenario.name).collect();
         format!("there is no scenario `{}`; there are: {}", arguments.scenario, known.join(", "))

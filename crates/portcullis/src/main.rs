@@ -10,6 +10,7 @@ mod pages;
 mod recorder;
 mod replay;
 mod run;
+mod vectors;
 
 use std::process::ExitCode;
 
