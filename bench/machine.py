@@ -4,7 +4,7 @@ import datetime
 import os
 import platform
 import re
-import shutil
+import resource
 import subprocess
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
@@ -41,6 +41,28 @@ def cpu_seconds(pids):
         user += int(fields[11])
         system += int(fields[12])
     return user / TICKS_PER_SECOND, system / TICKS_PER_SECOND
+
+
+def run_seconds(pids):
+    """Seconds on a core of all threads that are alive, to the nanosecond; None if the kernel does not say."""
+    total = 0
+    try:
+        for pid in pids:
+            for task in os.listdir(f"/proc/{pid}/task"):
+                with open(f"/proc/{pid}/task/{task}/schedstat", encoding="ascii") as file:
+                    total += int(file.read().split()[0])
+    except FileNotFoundError:
+        return None
+    return total / 1e9
+
+
+def memory_bytes(pids):
+    """What processes hold of the machine's memory; pages that several share count once."""
+    total = 0
+    for pid in pids:
+        with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
+            total += int(re.search(r"^Pss:\s+(\d+) kB", file.read(), re.MULTILINE).group(1))
+    return total * 1024
 
 
 def machine_cpu_seconds():
@@ -84,19 +106,31 @@ def commit(repository):
     return f"{short} and uncommitted changes" if dirty else short
 
 
-def facts(repository, gate):
+def facts(repository, gate, proxies):
     """Everything about this run that a reader needs to judge the figures."""
-    perf = shutil.which("perf")
+    said = {
+        "portcullis": ([gate, "--version"], r"(\d\S*)"),
+        "nginx": (["nginx", "-v"], r"nginx/(\S+)"),
+        "haproxy": (["haproxy", "-v"], r"version (\S+)"),
+        "caddy": (["caddy", "version"], r"(\S+)"),
+    }
     return {
         "date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
         "commit": commit(repository),
-        "portcullis": _said([gate, "--version"], r"(\d\S*)") if gate else "not measured",
-        "nginx": _said(["nginx", "-v"], r"nginx/(\S+)"),
-        "haproxy": _said(["haproxy", "-v"], r"version (\S+)"),
+        "versions": {name: _said(*said[name]) for name in proxies},
+        "openssl": _said(["nginx", "-V"], r"running with OpenSSL (\S+)") if "nginx" in proxies else "unknown",
+        "origin": _said(["nginx", "-v"], r"nginx/(\S+)"),
         "wrk": _said(["wrk", "-v"], r"wrk (\S+)"),
-        "perf": _said([perf, "--version"], r"version (\S+)") if perf else "not installed",
+        "h2load": _said(["h2load", "--version"], r"nghttp2/(\S+)"),
+        "valgrind": _said(["valgrind", "--version"], r"valgrind-(\S+)"),
         "kernel": f"{platform.system()} {platform.release()}",
         "cpu": cpu_model(),
         "cores": os.cpu_count(),
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
         "virtual": "hypervisor" in open("/proc/cpuinfo", encoding="utf-8").read(),
     }
+
+
+def open_files():
+    """How many files a process may open."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]

@@ -1,197 +1,128 @@
-"""One measurement: a proxy, a case, a fixed number of requests, and what they cost."""
+"""One measurement: a proxy and a case, and what it cost."""
 
 import json
-import os
-import re
-import signal
-import subprocess
 import time
 
+import loads
 import machine
-from proxies import BROWSER, CLOSED, OPEN, TEMPLATES, Unfit, launch, start
+from proxies import HANGING, OPEN, ROOMY, Unfit, start
 
-LOAD_DEADLINE_SECONDS = 120
-
-
-class Case:
-    """A kind of request, and what the answers to it have to be."""
-
-    def __init__(self, name, title, path, requests, status, limits=OPEN, close=False):
-        self.name = name
-        self.title = title
-        self.path = path
-        self.requests = requests
-        self.status = status
-        self.limits = limits
-        self.close = close
+# Of the requests that the others get: enough for a figure that is several times theirs.
+PATIENCE = {"caddy": 0.3}
+# How long a proxy has to put away what it does not need before its memory is read.
+SETTLE_SECONDS = 1.5
 
 
-CASES = [
-    Case("forwarded", "Forwarded, 1 KiB answers, keep-alive", "/small.html", 100_000, 200),
-    Case("refused", "Refused with 429 by the rate of the source, keep-alive", "/small.html",
-         150_000, 429, limits=CLOSED),
-    Case("large", "Forwarded, 100 KiB answers, keep-alive", "/large.html", 20_000, 200),
-    Case("connections", "Forwarded, 1 KiB answers, a new connection for each request",
-         "/small.html", 20_000, 200, close=True),
-]
-
-
-class Load:
-    """wrk, sending a fixed number of requests."""
-
-    def __init__(self, port, case, count, core, connections, headers, counting):
-        fields = [f"{name}: {value}" for name, value in headers.items()]
-        if case.close:
-            fields.append("Connection: close")
-        command = ["wrk", "-t", "1", "-c", str(connections), "-d", f"{LOAD_DEADLINE_SECONDS}s",
-                   "--timeout", "10s", "-s", str(TEMPLATES / "load.lua")]
-        for field in fields:
-            command += ["-H", field]
-        command += [f"http://127.0.0.1:{port}{case.path}", "--", str(count)]
-        command += ["count"] if counting else []
-        self.began = time.monotonic()
-        self.process = launch(core, command, stdout=subprocess.PIPE, text=True)
-
-    def finish(self, when_sent=lambda: None):
-        """Waits until all was sent; returns wrk's summary, seconds taken and its CPU seconds."""
-        lines = []
-        try:
-            for line in self.process.stdout:
-                if line.strip() == "sent":
-                    seconds = time.monotonic() - self.began
-                    when_sent()
-                    os.kill(self.process.pid, signal.SIGINT)
-                lines.append(line)
-        except BaseException:
-            self.process.kill()
-            raise
-        _, status, usage = os.wait4(self.process.pid, 0)
-        self.process.returncode = os.waitstatus_to_exitcode(status)
-        said = next((line for line in lines if line.startswith("{")), None)
-        if said is None or "sent\n" not in lines:
-            raise Unfit("wrk did not send everything in time; it said:\n" + "".join(lines))
-        return json.loads(said), seconds, usage.ru_utime + usage.ru_stime
-
-
-class Counters:
-    """Instructions of processes by `perf stat`, where the machine has the counters."""
-
-    supported = None
-
-    @classmethod
-    def probe(cls):
-        if cls.supported is None:
-            try:
-                done = subprocess.run(
-                    ["perf", "stat", "-x", ";", "-e", "instructions", "true"],
-                    capture_output=True, text=True, check=False,
-                )
-                cls.supported = cls._read(done.stderr) is not None
-            except OSError:
-                cls.supported = False
-        return cls.supported
-
-    @staticmethod
-    def _read(text):
-        found = re.search(r"^(\d+);[^;]*;instructions", text, re.MULTILINE)
-        return int(found.group(1)) if found else None
-
-    def __init__(self, pids):
-        self.process = None
-        if self.probe():
-            self.process = subprocess.Popen(
-                ["perf", "stat", "-x", ";", "-e", "instructions", "-p", ",".join(map(str, pids))],
-                stderr=subprocess.PIPE, text=True,
-            )
-            time.sleep(0.3)  # it attaches before it says anything
-
-    def stop(self):
-        if self.process is None:
-            return None
-        self.process.send_signal(signal.SIGINT)
-        return self._read(self.process.communicate(timeout=10)[1])
-
-
-def check_answers(name, case, said, count, connections):
+def check(case, sent, count):
     """The answers have to be what the case is about, or the figure would mean nothing."""
-    answers, refusals = said["answers"], said["refusals"]
-    # What was still under way when wrk stopped is not among the answers.
-    if said["broken"] or not count - connections <= answers <= count + 1:
-        raise Unfit(f"{name}, {case.name}: {answers} answers to {count} requests, "
-                    f"{said['broken']} broken connections")
+    if sent.broken:
+        raise Unfit(f"{sent.broken} broken connections or wrong answers")
     # A rate of one per second lets one through per second.
-    wanted = refusals if case.status >= 400 else answers - refusals
-    if wanted < answers * 0.995:
-        raise Unfit(f"{name}, {case.name}: {refusals} of {answers} answers were refusals")
-    for status, seen in said["statuses"].items():
-        if int(status) not in (200, case.status):
-            raise Unfit(f"{name}, {case.name}: {seen} answers with status {status}")
+    wanted = sent.refusals if case.status == 429 else sent.answers - sent.refusals
+    if wanted < sent.answers * 0.995 - 2:
+        raise Unfit(f"{sent.refusals} of {sent.answers} answers were refusals")
 
 
-def probe(name, case, proxy):
+def probe(case, proxy):
     """Asks once, sees that the status is the case's, and returns the answer's size."""
     # A rate of one per second may let the first one through.
     for _ in range(3):
         status, head_bytes, body_bytes = proxy.answer(case.path)
         if status == case.status:
             return head_bytes, body_bytes
-    raise Unfit(f"{name}, {case.name}: answered {status} instead of {case.status}")
+    raise Unfit(f"an answer with status {status} instead of {case.status}")
 
 
-def measure(name, case, origin, plan):
-    """Measures once, with a proxy started for it and warmed up."""
-    with start(name, plan.proxy_core, origin, case.limits, plan.gate) as proxy:
-        count = max(int(case.requests * plan.scale), 50 * plan.connections if plan.scale >= 1 else 200)
-        headers = BROWSER if plan.browser else {}
-        load = (proxy.port, case)
-        rest = (plan.load_core, plan.connections, headers)
-        warm_up = max(count // 10, 200)
-        warm, _, _ = Load(*load, warm_up, *rest, counting=True).finish()
-        if case.status == 200:
-            check_answers(name, case, warm, warm_up, plan.connections)
-        head_bytes, body_bytes = probe(name, case, proxy)
+def cost(name, case, origin, plan, workers=1):
+    """CPU time of a proxy for one case: warmed up, then a fixed number of requests."""
+    count = max(int(case.requests * plan.scale * PATIENCE.get(name, 1)), plan.connections * 2)
+    warm_up = max(count // 10, plan.connections * 2)
+    with start(name, plan.cores(workers), origin.port, case.limits, plan.gate, workers) as proxy:
+        check(case, loads.send(case, proxy, warm_up, plan), warm_up)
+        head_bytes, body_bytes = probe(case, proxy)
         pids = proxy.pids()
-        counters = Counters(pids)
         ours = pids + origin.pids()
         load_average = machine.load_average()
         busy, stolen = machine.machine_cpu_seconds()
         ours_before = sum(machine.cpu_seconds(ours))
         user, system = machine.cpu_seconds(pids)
+        run = machine.run_seconds(pids)
         after = {}
 
         def when_sent():
-            time.sleep(0.02)  # the last requests are still being answered
             after["cpu"] = machine.cpu_seconds(pids)
+            after["run"] = machine.run_seconds(pids)
 
-        said, seconds, load_cpu = Load(*load, count, *rest, counting=False).finish(when_sent)
+        sent = loads.send(case, proxy, count, plan, when_sent)
         ours_after = sum(machine.cpu_seconds(ours))
         busy_after, stolen_after = machine.machine_cpu_seconds()
-        instructions = counters.stop()
         if pids != proxy.pids():
-            raise Unfit(f"{name}, {case.name}: its processes changed while it was measured")
-        probe(name, case, proxy)
-    check_answers(name, case, {**said, "statuses": {}}, count, plan.connections)
+            raise Unfit("its processes changed while it was measured")
+        probe(case, proxy)
+    check(case, sent, count)
     user, system = after["cpu"][0] - user, after["cpu"][1] - system
-    others = busy_after - busy - (ours_after - ours_before) - load_cpu
+    # To the nanosecond where the kernel says it; otherwise in ticks of 10 ms.
+    seconds = user + system if run is None else after["run"] - run
+    others = busy_after - busy - (ours_after - ours_before) - sent.cpu
     return {
         "proxy": name,
         "case": case.name,
+        "workers": workers,
         "requests": count,
-        "answers": said["answers"],
-        "refusals": said["refusals"],
-        "warm_up_statuses": warm["statuses"],
+        "answers": sent.answers,
+        "refusals": sent.refusals,
         "answer_head_bytes": head_bytes,
         "answer_body_bytes": body_bytes,
-        "seconds": round(seconds, 4),
-        "cpu_user_seconds": round(user, 2),
-        "cpu_system_seconds": round(system, 2),
-        "cpu_us_per_request": round((user + system) / count * 1e6, 3),
-        "requests_per_second": round(count / seconds),
-        "busy_share": round((user + system) / seconds, 3),
-        "p50_us": said["p50_us"],
-        "p99_us": said["p99_us"],
-        "instructions_per_request": round(instructions / count) if instructions else None,
+        "seconds": round(sent.seconds, 4),
+        "cpu_us": round(seconds / count * 1e6, 3),
+        "system_share": round(system / (user + system), 3) if user + system else None,
+        "per_second": round(count / sent.seconds),
+        "busy_share": round(seconds / sent.seconds, 3),
         "load_average": load_average,
-        "others_cpu_share": round(max(others, 0) / seconds, 3),
-        "stolen_share": round((stolen_after - stolen) / seconds, 3),
+        "others_cpu_share": round(max(others, 0) / sent.seconds, 3),
+        "stolen_share": round((stolen_after - stolen) / sent.seconds, 3),
     }
+
+
+def idle_memory(name, kind, origin, plan):
+    """What a proxy holds for idle connections that have each made one request."""
+    count = plan.idle_connections
+    with start(name, plan.cores(1), origin.port, ROOMY, plan.gate) as proxy:
+        port = proxy.port if kind == "http1" else proxy.tls_port
+        # Whatever is made once is made before: the first requests of each kind.
+        with loads.Held(plan, "idle", port, 50, kind):
+            pass
+        time.sleep(SETTLE_SECONDS / 3)
+        before = machine.memory_bytes(proxy.pids())
+        with loads.Held(plan, "idle", port, count, kind):
+            time.sleep(SETTLE_SECONDS)
+            held = machine.memory_bytes(proxy.pids())
+    return {"proxy": name, "what": f"idle-{kind}", "count": count, "before_bytes": before, "held_bytes": held}
+
+
+def stream_memory(name, plan):
+    """What a proxy holds for requests that wait for an origin that never answers."""
+    connections, streams = plan.hanging
+    with loads.Held(plan, "origin") as silent:
+        port = json.loads(silent.first)["port"]
+        with start(name, plan.cores(1), port, HANGING, plan.gate) as proxy:
+            before = machine.memory_bytes(proxy.pids())
+            with loads.Held(plan, "streams", proxy.tls_port, connections, streams):
+                time.sleep(SETTLE_SECONDS)
+                held = machine.memory_bytes(proxy.pids())
+    return {"proxy": name, "what": "streams", "count": connections * streams,
+            "before_bytes": before, "held_bytes": held}
+
+
+def latency(name, per_second, origin, plan):
+    """What visitors wait at a steady rate; `name` is None for the origin by itself."""
+    def measured(port):
+        loads.steady(port, per_second // 4, 1, plan)
+        return loads.steady(port, per_second, plan.steady_seconds, plan)
+
+    if name is None:
+        p50, p99 = measured(origin.port)
+    else:
+        with start(name, plan.cores(1), origin.port, OPEN, plan.gate) as proxy:
+            p50, p99 = measured(proxy.port)
+    return {"proxy": name or "origin", "per_second": per_second, "p50_us": p50, "p99_us": p99}

@@ -6,8 +6,8 @@ import signal
 import subprocess
 import time
 
-from measure import Counters, Load
-from proxies import BROWSER, Origin, Unfit, start
+from loads import send
+from proxies import Origin, Unfit, start
 
 SAMPLES_PER_SECOND = 1999
 SYMBOLS = 25
@@ -18,27 +18,25 @@ def run(plan, out, say):
     if shutil.which("perf") is None:
         raise Unfit("please install what is missing: apt-get install linux-perf")
     out.mkdir(exist_ok=True)
-    # Without hardware counters (most virtual machines) samples follow the clock.
-    event = "cycles" if Counters.probe() else "cpu-clock"
+    # Most virtual machines have no hardware counters: samples follow the clock.
+    event = "cpu-clock"
     with Origin(plan.load_core) as origin:
         for case in plan.cases:
-            for name in plan.proxies:
+            for name in filter(case.of, plan.proxies):
                 text = sample(name, case, origin, plan, out / "perf.data", event)
                 (out / f"profile-{case.name}-{name}.txt").write_text(text, encoding="utf-8")
                 say(f"\n{case.title}: {name}, share of samples ({event})\n{top(text)}")
 
 
 def sample(name, case, origin, plan, data, event):
-    headers = BROWSER if plan.browser else {}
-    rest = (plan.load_core, plan.connections, headers)
     count = int(case.requests * plan.scale)
-    with start(name, plan.proxy_core, origin, case.limits, plan.gate) as proxy:
-        Load(proxy.port, case, count // 10, *rest, counting=True).finish()
+    with start(name, plan.cores(1), origin.port, case.limits, plan.gate) as proxy:
+        send(case, proxy, count // 10, plan)
         recording = subprocess.Popen(
             ["perf", "record", "-q", "-e", event, "-F", str(SAMPLES_PER_SECOND), "-o", str(data),
              "-p", ",".join(map(str, proxy.pids()))], stderr=subprocess.DEVNULL)
         time.sleep(0.3)  # it attaches before it says anything
-        Load(proxy.port, case, count, *rest, counting=False).finish()
+        send(case, proxy, count, plan)
         recording.send_signal(signal.SIGINT)
         recording.wait(30)
         done = subprocess.run(

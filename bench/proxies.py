@@ -1,9 +1,11 @@
 """Starting and stopping the servers under measurement, one at a time, each pinned to a core."""
 
+import functools
 import http.client
 import os
 import pathlib
 import shutil
+import signal
 import socket
 import string
 import subprocess
@@ -13,8 +15,8 @@ import time
 import machine
 
 TEMPLATES = pathlib.Path(__file__).resolve().parent / "templates"
-START_DEADLINE_SECONDS = 15
-STOP_DEADLINE_SECONDS = 40
+START_DEADLINE_SECONDS = 60
+STOP_DEADLINE_SECONDS = 5
 
 SMALL_BYTES = 1024
 LARGE_BYTES = 100 * 1024
@@ -41,9 +43,9 @@ class Unfit(Exception):
 precedence = False
 
 
-def launch(core, command, **how):
-    """Starts a command on one core, in a session of its own."""
-    before = ["taskset", "-c", str(core)]
+def launch(cores, command, **how):
+    """Starts a command on some cores, in a session of its own."""
+    before = ["taskset", "-c", ",".join(map(str, cores))]
     if precedence:
         before = ["nice", "-n", "-15", *before]
     process = subprocess.Popen(before + command, start_new_session=True, **how)
@@ -65,22 +67,24 @@ def free_port():
 class Server:
     """A server process with a folder of its own."""
 
-    def __init__(self, name, core, template, command, values):
+    def __init__(self, name, cores, template, command, values, under=()):
         self.name = name
-        self.port = free_port()
+        self.port, self.tls_port = free_port(), free_port()
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix=f"portcullis-bench-{name}-"))
         self.folder.chmod(0o755)  # workers of nginx are another user when root starts it
-        suffix = pathlib.Path(template).suffix
-        file = self.folder / f"server{suffix}"
+        file = self.folder / f"server{pathlib.Path(template).suffix}"
         text = string.Template((TEMPLATES / template).read_text(encoding="utf-8"))
-        values = {"folder": self.folder, "port": self.port, **values}
+        values = {"folder": self.folder, "port": self.port, "tls_port": self.tls_port, **values}
         file.write_text(text.substitute(values), encoding="utf-8")
         self.said = open(self.folder / "said", "wb+")
-        command = [str(part).format(file=file, folder=self.folder) for part in command]
+        command = [str(part).format(file=file, folder=self.folder) for part in (*under, *command)]
         self.prepare()
-        environment = {**os.environ, "PORTCULLIS_LOG": "warn"}
+        environment = {**os.environ, "PORTCULLIS_LOG": "warn", "HOME": str(self.folder),
+                       "XDG_CONFIG_HOME": str(self.folder), "XDG_DATA_HOME": str(self.folder)}
+        # Go takes as many threads at once as there are cores; its workers are these.
+        environment["GOMAXPROCS"] = str(values.get("workers", 1))
         self.process = launch(
-            core, command, stdout=self.said, stderr=subprocess.STDOUT,
+            cores, command, stdout=self.said, stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL, env=environment, cwd=self.folder,
         )
         try:
@@ -90,7 +94,9 @@ class Server:
             raise
 
     def prepare(self):
-        """What has to be in the folder before the start."""
+        """What has to be in the folder before the start: a certificate and its key."""
+        for file, text in certificate().items():
+            (self.folder / file).write_text(text, encoding="ascii")
 
     def __enter__(self):
         return self
@@ -107,17 +113,19 @@ class Server:
                 socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
                 return
             except OSError:
-                time.sleep(0.05)
+                time.sleep(0.02)
+        raise Unfit(f"{self.name} did not start; it said:\n{self.last_words()}")
+
+    def last_words(self):
         self.said.seek(0)
-        said = self.said.read().decode(errors="replace")[-2000:]
-        raise Unfit(f"{self.name} did not start; it said:\n{said}")
+        return self.said.read().decode(errors="replace")[-2000:]
 
     def pids(self):
         return machine.process_tree(self.process.pid)
 
     def answer(self, path="/small.html", headers=None):
         """One answer: status, and bytes of head and body."""
-        client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         try:
             client.request("GET", path, headers=headers or BROWSER)
             response = client.getresponse()
@@ -133,10 +141,30 @@ class Server:
             try:
                 self.process.wait(STOP_DEADLINE_SECONDS)
             except subprocess.TimeoutExpired:
-                self.process.kill()
+                for pid in self.pids():
+                    try:
+                        os.kill(pid, signal.SIGKILL)
+                    except ProcessLookupError:
+                        pass
                 self.process.wait()
         self.said.close()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@functools.cache
+def certificate():
+    """One self-signed certificate of P-256 for all, made anew for each run."""
+    with tempfile.TemporaryDirectory() as folder:
+        chain, key = pathlib.Path(folder) / "chain.pem", pathlib.Path(folder) / "key.pem"
+        done = subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+             "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
+             "-addext", "basicConstraints=critical,CA:FALSE", "-keyout", str(key), "-out", str(chain)],
+            capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise Unfit(f"openssl could not make a certificate; it said:\n{done.stderr}")
+        chain, key = chain.read_text(encoding="ascii"), key.read_text(encoding="ascii")
+        return {"chain.pem": chain, "key.pem": key, "both.pem": chain + key}
 
 
 class Origin(Server):
@@ -144,7 +172,7 @@ class Origin(Server):
 
     def __init__(self, core):
         command = ["nginx", "-p", "{folder}", "-c", "{file}", "-e", "{folder}/early.log"]
-        super().__init__("origin", core, "origin.conf", command, {})
+        super().__init__("origin", [core], "origin.conf", command, {})
 
     def prepare(self):
         site = self.folder / "site"
@@ -154,18 +182,28 @@ class Origin(Server):
             (site / name).write_bytes((line * (size // len(line) + 1))[:size])
 
 
-# Rate and burst that no run reaches, and ones that the second request exceeds.
-OPEN = {"rate": 1_000_000, "burst": 1_000_000, "connections": 2_000}
-CLOSED = {"rate": 1, "burst": 1, "connections": 2_000}
+# Rate and burst that no run reaches, and ones that the second request exceeds; connections of one
+# source, of all, and to the origin.
+OPEN = {"rate": 1_000_000, "burst": 1_000_000, "connections": 2_000, "capacity": 4_096, "pool": 64}
+CLOSED = {**OPEN, "rate": 1, "burst": 1}
+ROOMY = {**OPEN, "capacity": 14_000}
+# What hangs at the origin needs a connection to it each.
+HANGING = {**OPEN, "pool": 4_000}
 
 
-def start(name, core, origin, limits, gate):
-    """Starts a proxy in front of `origin`."""
-    values = {"origin": origin.port, **limits}
+def start(name, cores, origin_port, limits, gate, workers=1, under=()):
+    """Starts a proxy in front of the origin at `origin_port`, as a child of the command `under`."""
+    files = limits["capacity"] + limits["pool"] + 200
+    values = {"origin": origin_port, "workers": workers, "files": files, **limits}
     if name == "nginx":
         command = ["nginx", "-p", "{folder}", "-c", "{file}", "-e", "{folder}/early.log"]
-        return Server(name, core, "nginx.conf", command, values)
+        # One process is enough to count instructions in.
+        command += ["-g", "master_process off;"] if under else []
+        return Server(name, cores, "nginx.conf", command, values, under)
     if name == "haproxy":
-        return Server(name, core, "haproxy.cfg", ["haproxy", "-db", "-f", "{file}"], values)
+        return Server(name, cores, "haproxy.cfg", ["haproxy", "-db", "-f", "{file}"], values, under)
+    if name == "caddy":
+        command = ["caddy", "run", "--adapter", "caddyfile", "--config", "{file}"]
+        return Server(name, cores, "Caddyfile", command, values, under)
     values["operator"] = free_port()
-    return Server(name, core, "portcullis.toml", [gate, "run", "--config", "{file}"], values)
+    return Server(name, cores, "portcullis.toml", [gate, "run", "--config", "{file}"], values, under)

@@ -1,0 +1,220 @@
+//! Connections and streams that are opened and held, so that what they weigh can be seen.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
+
+use crate::{Outcome, connect, tls};
+
+/// Connections are given up after this, whoever still reads them.
+const LONGEST_HOLD: Duration = Duration::from_secs(120);
+
+/// How an idle connection came to be idle: after one request and its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// HTTP/1.1 without encryption.
+    Http1,
+    /// HTTP/1.1 over TLS.
+    Tls,
+    /// HTTP/2 over TLS.
+    Http2,
+}
+
+impl Kind {
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        match name {
+            "http1" => Some(Self::Http1),
+            "tls" => Some(Self::Tls),
+            "http2" => Some(Self::Http2),
+            _ => None,
+        }
+    }
+
+    /// What is offered by ALPN, if there is TLS.
+    pub(crate) fn protocol(self) -> Option<&'static [u8]> {
+        match self {
+            Self::Http1 => None,
+            Self::Tls => Some(b"http/1.1"),
+            Self::Http2 => Some(b"h2"),
+        }
+    }
+}
+
+pub(crate) trait Wire: Read + Write {}
+impl<T: Read + Write> Wire for T {}
+
+/// Opens `count` connections that each make one request, and holds them.
+pub(crate) fn idle(port: u16, count: usize, kind: Kind) -> Outcome<()> {
+    let config = kind.protocol().map(|protocol| tls::config(protocol, false)).transpose()?;
+    let mut held = Vec::with_capacity(count);
+    for number in 0..count {
+        let mut wire = open(port, number, config.as_ref())?;
+        ask(&mut wire, kind)?;
+        held.push(wire);
+    }
+    hold(held, count)
+}
+
+/// Opens `connections` HTTP/2 connections with `streams` requests each that nobody answers.
+pub(crate) fn streams(port: u16, connections: usize, streams: u32) -> Outcome<()> {
+    let config = tls::config(b"h2", false)?;
+    let mut held = Vec::with_capacity(connections);
+    for number in 0..connections {
+        let mut wire = open(port, number, Some(&config))?;
+        settle(&mut wire)?;
+        for stream in 0..streams {
+            wire.write_all(&request(stream * 2 + 1, b"/"))?;
+        }
+        held.push(wire);
+    }
+    hold(held, connections * streams as usize)
+}
+
+/// One request and its answer.
+pub(crate) fn ask(wire: &mut dyn Wire, kind: Kind) -> Outcome<()> {
+    if kind == Kind::Http2 {
+        settle(wire)?;
+        wire.write_all(&request(1, b"/small.html"))?;
+        until_end_of_stream(wire)
+    } else {
+        wire.write_all(b"GET /small.html HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
+        until_end_of_answer(wire)
+    }
+}
+
+pub(crate) fn open(
+    port: u16,
+    number: usize,
+    config: Option<&Arc<ClientConfig>>,
+) -> Outcome<Box<dyn Wire>> {
+    let socket = connect(port, number)?;
+    Ok(match config {
+        None => Box::new(socket),
+        Some(config) => Box::new(encrypted(socket, config)?),
+    })
+}
+
+fn encrypted(
+    mut socket: TcpStream,
+    config: &Arc<ClientConfig>,
+) -> Outcome<StreamOwned<ClientConnection, TcpStream>> {
+    let mut tls = ClientConnection::new(config.clone(), tls::name()?)?;
+    while tls.is_handshaking() {
+        tls.complete_io(&mut socket)?;
+    }
+    if tls.alpn_protocol() != config.alpn_protocols.first().map(Vec::as_slice) {
+        return Err("the proxy chose another protocol".into());
+    }
+    Ok(StreamOwned::new(tls, socket))
+}
+
+fn hold(held: Vec<Box<dyn Wire>>, count: usize) -> Outcome<()> {
+    println!("ready");
+    // The main thread waits for its input to end; this one for too long a time.
+    thread::spawn(|| {
+        thread::sleep(LONGEST_HOLD);
+        std::process::exit(1);
+    });
+    std::io::copy(&mut std::io::stdin(), &mut std::io::sink())?;
+    drop(held);
+    println!("{{\"held\":{count}}}");
+    Ok(())
+}
+
+/// Reads an HTTP/1.1 answer that has a length.
+fn until_end_of_answer(wire: &mut dyn Wire) -> Outcome<()> {
+    let mut buffer = [0; 4096];
+    let mut have = 0;
+    loop {
+        let read = wire.read(&mut buffer[have..])?;
+        if read == 0 {
+            return Err("the proxy closed the connection".into());
+        }
+        have += read;
+        let Some(whole) = answer_length(&buffer[..have])? else { continue };
+        if have >= whole {
+            return Ok(());
+        }
+    }
+}
+
+/// How long the answer is with its head, as soon as the head is complete.
+pub(crate) fn answer_length(bytes: &[u8]) -> Outcome<Option<usize>> {
+    let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
+        return Ok(None);
+    };
+    let head = str::from_utf8(&bytes[..end])?;
+    if !head.starts_with("HTTP/1.1 200") {
+        return Err(format!("not the answer that was asked for: {head}").into());
+    }
+    let length = head
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+        .ok_or("an answer without a length")?;
+    Ok(Some(end + 4 + length.1.trim().parse::<usize>()?))
+}
+
+const FRAME_HEADER: usize = 9;
+const SETTINGS: u8 = 4;
+const HEADERS: u8 = 1;
+const END_STREAM: u8 = 1;
+const END_HEADERS: u8 = 4;
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = (payload.len() as u32).to_be_bytes();
+    let mut frame = vec![length[1], length[2], length[3], kind, flags];
+    frame.extend(stream.to_be_bytes());
+    frame.extend(payload);
+    frame
+}
+
+/// The preface, empty settings, and an acknowledgement ahead of its time: the proxy's settings
+/// change nothing for a request this small.
+fn settle(wire: &mut dyn Wire) -> Outcome<()> {
+    wire.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")?;
+    wire.write_all(&frame(SETTINGS, 0, 0, &[]))?;
+    loop {
+        let (kind, flags, _) = next_frame(wire)?;
+        if kind == SETTINGS && flags == 0 {
+            wire.write_all(&frame(SETTINGS, 1, 0, &[]))?;
+            return Ok(());
+        }
+    }
+}
+
+/// A GET request: fields of the static table, and two literals (RFC 7541, section 6).
+fn request(stream: u32, path: &[u8]) -> Vec<u8> {
+    let mut block = vec![0x82, 0x87];
+    block.extend([0x01, 9]);
+    block.extend(b"localhost");
+    block.extend([0x04, path.len() as u8]);
+    block.extend(path);
+    frame(HEADERS, END_STREAM | END_HEADERS, stream, &block)
+}
+
+fn next_frame(wire: &mut dyn Wire) -> Outcome<(u8, u8, Vec<u8>)> {
+    let mut header = [0; FRAME_HEADER];
+    wire.read_exact(&mut header)?;
+    let [a, b, c, kind, flags, ..] = header;
+    let mut payload = vec![0; usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c)];
+    wire.read_exact(&mut payload)?;
+    Ok((kind, flags, payload))
+}
+
+fn until_end_of_stream(wire: &mut dyn Wire) -> Outcome<()> {
+    loop {
+        let (kind, flags, _) = next_frame(wire)?;
+        match kind {
+            // DATA, or an answer without any.
+            0 | HEADERS if flags & END_STREAM != 0 => return Ok(()),
+            3 => return Err("the proxy reset the stream".into()),
+            7 => return Err("the proxy closed the connection".into()),
+            _ => {}
+        }
+    }
+}

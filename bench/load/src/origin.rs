@@ -1,0 +1,27 @@
+//! An origin that takes requests and never answers: what waits for it is active.
+
+use std::io::Read;
+use std::net::{Ipv4Addr, TcpListener};
+use std::thread;
+use std::time::Duration;
+
+use crate::Outcome;
+
+/// Ends with its standard input, or after this long.
+const LONGEST: Duration = Duration::from_secs(180);
+
+/// Says its port, then takes connections and keeps them.
+pub(crate) fn run() -> Outcome<()> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    println!("{{\"port\":{}}}", listener.local_addr()?.port());
+    thread::spawn(move || {
+        let kept: Vec<_> = listener.incoming().flatten().collect();
+        drop(kept);
+    });
+    thread::spawn(|| {
+        thread::sleep(LONGEST);
+        std::process::exit(1);
+    });
+    std::io::stdin().read_to_end(&mut Vec::new())?;
+    Ok(())
+}
