@@ -4,8 +4,9 @@
 /// The client's connection preface (RFC 9113, section 3.4).
 const PREFACE: usize = 24;
 const HEADER: usize = 9;
-/// Bytes kept of a frame's payload: a farewell's fixed part and a short reason after it.
-const START: usize = 40;
+/// Bytes kept of a frame's payload: twelve settings, or a farewell's fixed part and a short reason
+/// after it.
+pub(crate) const START: usize = 72;
 
 pub(crate) const DATA: u8 = 0;
 pub(crate) const HEADERS: u8 = 1;

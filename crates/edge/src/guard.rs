@@ -12,14 +12,18 @@ use portcullis_model::{Allowance, Cut, Http2Limits, Limits, Time};
 
 use crate::frames::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM_OR_ACK, Frame, FrameReader, GOAWAY, HEADERS, PING,
-    PRIORITY, PRIORITY_UPDATE, PUSH_PROMISE, RST_STREAM, SETTINGS, WINDOW_UPDATE,
+    PRIORITY, PRIORITY_UPDATE, PUSH_PROMISE, RST_STREAM, SETTINGS, START, WINDOW_UPDATE,
 };
+use crate::windows::Windows;
 
 /// A piece of a body below this is not worth its frame.
 const TINY_DATA: u32 = 64;
 /// Each so many bytes that we send earn the visitor a window update, for the stream and for the
 /// connection.
 const BYTES_PER_UPDATE: u32 = 512;
+/// Streams that the library has been told of and has not yet refused, beyond those that it allows:
+/// it gives up the connection itself long before.
+const REFUSED_AT_ONCE: usize = 2048;
 /// Most that can be earned ahead: 32 MiB under way.
 const MOST_CREDIT: u32 = 65_536;
 /// Each request earns as many, for clients that widen the window of each stream.
@@ -142,6 +146,10 @@ pub(crate) struct Guard {
     sent: u32,
     /// The last stream that the visitor opened.
     last_stream: u32,
+    /// Whether the visitor gives room for its answers.
+    windows: Windows,
+    /// Streams that may be open.
+    most_streams: usize,
     empty_data_last: bool,
     over: bool,
     /// What the farewell says (RFC 9113, section 7).
@@ -165,6 +173,8 @@ impl Guard {
             credit: 0,
             sent: 0,
             last_stream: 0,
+            windows: Windows::new(limits.download_rate, now),
+            most_streams: limits.streams_per_connection as usize + REFUSED_AT_ONCE,
             empty_data_last: false,
             over: false,
             code: ENHANCE_YOUR_CALM,
@@ -174,6 +184,11 @@ impl Guard {
     /// Since when a header block is open.
     pub(crate) fn block_open_since(&self) -> Option<Time> {
         self.block.map(|(since, _)| since)
+    }
+
+    /// The visitor's windows.
+    pub(crate) const fn windows(&self) -> &Windows {
+        &self.windows
     }
 
     /// Whether the visitor has sent its preface and settings.
@@ -197,6 +212,7 @@ impl Guard {
             }
             self.visitors_frame(&frame, now)?;
         }
+        self.windows.settle(now);
         Ok(())
     }
 
@@ -206,6 +222,9 @@ impl Guard {
                 if frame.stream > self.last_stream {
                     self.last_stream = frame.stream;
                     self.earn(UPDATES_PER_REQUEST);
+                    if self.windows.opened(frame.stream) > self.most_streams {
+                        return Err(Cut::RefusedStreams);
+                    }
                 }
                 self.block_grows(frame, now)
             }
@@ -229,6 +248,14 @@ impl Guard {
             }
             SETTINGS => {
                 self.settled = true;
+                // Nobody has so much to say; and none of it may pass unread.
+                if frame.length as usize > START {
+                    return Err(Cut::SettingsFlood);
+                }
+                let initial = settings(frame).filter(|(name, _)| *name == INITIAL_WINDOW_SIZE);
+                if let Some((_, initial)) = initial.last() {
+                    self.windows.set_initial(initial);
+                }
                 self.spend(Kind::Settings, now)
             }
             PING if frame.has(END_STREAM_OR_ACK) && self.pongs > 0 => {
@@ -237,12 +264,18 @@ impl Guard {
             }
             PING => self.spend(Kind::Ping, now),
             PRIORITY | PRIORITY_UPDATE => self.spend(Kind::Priority, now),
-            RST_STREAM => self.spend(Kind::Reset, now),
-            WINDOW_UPDATE if self.credit > 0 => {
-                self.credit -= 1;
-                Ok(())
+            RST_STREAM => {
+                self.windows.closed(frame.stream);
+                self.spend(Kind::Reset, now)
             }
-            WINDOW_UPDATE => self.spend(Kind::WindowUpdate, now),
+            WINDOW_UPDATE => {
+                self.windows.widened(frame.stream, frame.number(0) & LARGEST_WINDOW);
+                if self.credit > 0 {
+                    self.credit -= 1;
+                    return Ok(());
+                }
+                self.spend(Kind::WindowUpdate, now)
+            }
             _ => self.spend(Kind::Stray, now),
         }
     }
@@ -267,10 +300,17 @@ impl Guard {
                     let sent = self.sent.saturating_add(frame.length);
                     self.sent = sent % BYTES_PER_UPDATE;
                     self.earn(sent / BYTES_PER_UPDATE);
+                    self.windows.sent(frame.stream, frame.length, now);
+                    if frame.has(END_STREAM_OR_ACK) {
+                        self.windows.closed(frame.stream);
+                    }
                 }
-                // The visitor's doing; other resets are an origin's or our own.
-                RST_STREAM if !matches!(frame.number(0), NO_ERROR | INTERNAL_ERROR | CANCEL) => {
-                    self.spend(Kind::Refused, now)?;
+                RST_STREAM => {
+                    self.windows.closed(frame.stream);
+                    // The visitor's doing; other resets are an origin's or our own.
+                    if !matches!(frame.number(0), NO_ERROR | INTERNAL_ERROR | CANCEL) {
+                        self.spend(Kind::Refused, now)?;
+                    }
                 }
                 PING if !frame.has(END_STREAM_OR_ACK) => self.pongs += 1,
                 SETTINGS if !frame.has(END_STREAM_OR_ACK) => self.acknowledgements += 1,
@@ -278,12 +318,17 @@ impl Guard {
                     self.over = true;
                     tell(Told::Ends(self.why_the_library_ends_it(&frame)));
                 }
-                HEADERS if frame.has(END_STREAM_OR_ACK) && is_status_alone(&frame) => {
-                    tell(Told::TooLarge);
+                HEADERS if frame.has(END_STREAM_OR_ACK) => {
+                    self.windows.closed(frame.stream);
+                    if is_status_alone(&frame) {
+                        tell(Told::TooLarge);
+                    }
                 }
+                HEADERS => self.windows.began(frame.stream),
                 _ => {}
             }
         }
+        self.windows.settle(now);
         Ok(())
     }
 
@@ -310,6 +355,15 @@ impl Guard {
     }
 }
 
+/// The names and values in a frame of settings (RFC 9113, section 6.5.1).
+fn settings(frame: &Frame) -> impl Iterator<Item = (u16, u32)> {
+    frame.start().chunks_exact(6).map(|setting| {
+        let (name, value) = setting.split_at(2);
+        let number = |bytes: &[u8]| bytes.iter().fold(0, |n: u32, b| n << 8 | u32::from(*b));
+        (number(name) as u16, number(value))
+    })
+}
+
 /// What a visitor's frame breaks by itself, where the library would call it by another name or let
 /// it pass.
 fn violation(frame: &Frame) -> Option<u8> {
@@ -328,12 +382,8 @@ fn violation(frame: &Frame) -> Option<u8> {
     if frame.kind == PUSH_PROMISE {
         return Some(PROTOCOL_ERROR);
     }
-    let too_wide = |setting: &[u8]| {
-        let (name, value) = setting.split_at(2);
-        let value = value.iter().fold(0, |number: u32, byte| number << 8 | u32::from(*byte));
-        name == INITIAL_WINDOW_SIZE.to_be_bytes() && value > LARGEST_WINDOW
-    };
-    let settings = frame.kind == SETTINGS && frame.start().chunks_exact(6).any(too_wide);
+    let too_wide = |(name, value)| name == INITIAL_WINDOW_SIZE && value > LARGEST_WINDOW;
+    let settings = frame.kind == SETTINGS && settings(frame).any(too_wide);
     settings.then_some(FLOW_CONTROL_ERROR)
 }
 

@@ -34,6 +34,7 @@ mod tls;
 mod transport;
 mod upgrade;
 mod visit;
+mod windows;
 mod worker;
 
 pub use accept::{BoundListener, bind};

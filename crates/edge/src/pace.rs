@@ -19,6 +19,11 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
+    /// Even.
+    pub(crate) const fn new() -> Self {
+        Self { behind: Duration::ZERO, waiting: None }
+    }
+
     /// The visitor keeps us waiting, from now on.
     pub(crate) fn wait(&mut self, now: Time) {
         self.waiting = self.waiting.or(Some(now));

@@ -75,14 +75,16 @@ pub(crate) struct Visit {
 
 /// What is cut when a request stands still: its HTTP/2 stream, or the connection.
 pub(crate) enum Cuttable {
-    Stream(Rc<Cell<bool>>),
+    Stream(Rc<Visit>, Rc<Cell<bool>>),
     Connection(Rc<Visit>),
 }
 
 impl Cuttable {
     pub(crate) fn cut(&self, task: Option<&Waker>) {
         match self {
-            Self::Stream(cut) => {
+            // One of many that share a slow line is waited for.
+            Self::Stream(visit, _) if !visit.has_stalled_stream() => {}
+            Self::Stream(_, cut) => {
                 cut.set(true);
                 if let Some(task) = task {
                     task.wake_by_ref();
@@ -127,7 +129,7 @@ impl Visit {
     /// What is to be cut if the request that is running now stands still.
     pub(crate) fn running(self: &Rc<Self>) -> Cuttable {
         match &*self.running.borrow() {
-            Some(stream) => Cuttable::Stream(stream.clone()),
+            Some(stream) => Cuttable::Stream(self.clone(), stream.clone()),
             None => Cuttable::Connection(self.clone()),
         }
     }
@@ -198,6 +200,14 @@ impl Visit {
         self.taking.get().waits()
     }
 
+    /// Whether the visitor gives no room for an answer by a window of its own.
+    fn has_stalled_stream(&self) -> bool {
+        let limit = self.house.policy.load().config().limits.body_idle;
+        let now = self.house.now();
+        let guard = self.guard.get();
+        guard.is_some_and(|guard| guard.borrow().windows().has_stalled_stream(limit, now))
+    }
+
     /// The task to wake when the worker wants something of this connection.
     pub(crate) fn remember(&self, waker: &Waker) {
         self.waker.get_or_init(|| waker.clone());
@@ -259,7 +269,22 @@ impl Visit {
             self.cut_for(Cut::SlowRead);
             return false;
         }
-        let age = now.since(self.since.get());
+        let mut age = now.since(self.since.get());
+        if let Some(guard) = self.guard.get() {
+            let guard = guard.borrow();
+            let windows = guard.windows();
+            if windows.is_stalled(limits.body_idle, now) {
+                self.cut_for(Cut::Stall);
+                return false;
+            }
+            if self.phase() == Phase::Idle {
+                // The library may still have answers to send.
+                if windows.is_blocked() {
+                    return false;
+                }
+                age = age.min(now.since(windows.last_sent()));
+            }
+        }
         if self.phase() == Phase::Arriving && self.guard.get().is_some() {
             if age >= header_deadline {
                 self.cut_for(Cut::Preface);

@@ -8,7 +8,9 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use common::wire::{DATA, END_HEADERS, END_STREAM, HEADERS, Wire, frame, request, secure};
+use common::wire::{
+    DATA, END_HEADERS, END_STREAM, HEADERS, RST_STREAM, WINDOW_UPDATE, Wire, frame, request, secure,
+};
 use common::{Gate, Origin, Reply, config, eventually};
 use portcullis_model::{Cut, Outcome};
 
@@ -145,4 +147,104 @@ fn a_dripping_body_on_one_stream_of_http_2_is_given_up_and_the_others_go_on() {
     assert_eq!(answer.unwrap().payload, b"hello");
     assert_eq!(gate.outcome(Outcome::BodyAborted), 1);
     assert_eq!(gate.snapshot().gauges.in_flight, 0);
+}
+
+const INITIAL_WINDOW_SIZE: u16 = 4;
+
+fn widen(stream: u32, bytes: u32) -> Vec<u8> {
+    frame(WINDOW_UPDATE, 0, stream, &bytes.to_be_bytes())
+}
+
+#[test]
+fn an_answer_that_the_library_holds_whole_is_not_held_by_a_window_opened_byte_by_byte() {
+    let origin = Origin::start(|_| Reply::ok(&"x".repeat(5_000)));
+    let mut settings = config(origin.address);
+    settings.limits.body_idle = Duration::from_secs(1);
+    settings.limits.idle = Duration::from_secs(60);
+    let _files = secure(&mut settings);
+    let gate = Gate::start(settings);
+    let mut wire = Wire::connect(&gate, &[(INITIAL_WINDOW_SIZE, 0)]);
+    wire.get(1, "/");
+    wire.send(&widen(1, 1));
+    wire.until(|frame| frame.kind == DATA).unwrap();
+    eventually("the origin has done its part", || gate.snapshot().gauges.in_flight == 0);
+    let begun = Instant::now();
+    while wire.try_send(&widen(1, 1)).is_ok() && begun.elapsed() < Duration::from_secs(20) {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(begun.elapsed() < Duration::from_secs(15));
+    assert!(begun.elapsed() > Duration::from_secs(3));
+    assert_eq!(cut(&gate, Cut::Stall), 1);
+    eventually("the connection is gone", || gate.snapshot().gauges.connections == 0);
+}
+
+#[test]
+fn a_visitor_with_small_windows_on_a_slow_line_gets_every_answer() {
+    let origin = Origin::start(|_| Reply::ok(&"x".repeat(40_000)));
+    let mut settings = config(origin.address);
+    settings.limits.body_idle = Duration::from_secs(1);
+    settings.limits.download_rate = 2_000;
+    let _files = secure(&mut settings);
+    let gate = Gate::start(settings);
+    let mut wire = Wire::connect(&gate, &[(INITIAL_WINDOW_SIZE, 4_000)]);
+    for stream in [1, 3] {
+        wire.get(stream, "/");
+    }
+    let mut ended = 0;
+    let mut all = [0; 4];
+    let begun = Instant::now();
+    while ended < 2 {
+        let frame = wire.next(Duration::from_secs(20)).expect("a frame");
+        assert_ne!(frame.kind, RST_STREAM);
+        if frame.kind == DATA {
+            let length = frame.payload.len() as u32;
+            all[frame.stream as usize] += length;
+            if frame.flags & END_STREAM != 0 {
+                ended += 1;
+            } else if length > 0 {
+                std::thread::sleep(Duration::from_millis(150));
+                wire.send(&[widen(frame.stream, length), widen(0, length)].concat());
+            }
+        }
+    }
+    assert_eq!((all[1], all[3]), (40_000, 40_000));
+    // Longer than anyone may be silent or behind.
+    assert!(begun.elapsed() > Duration::from_secs(2));
+    assert_eq!(cut(&gate, Cut::Stall), 0);
+}
+
+#[test]
+fn one_answer_that_nobody_reads_is_reset_and_the_one_beside_it_comes_whole() {
+    let origin = Origin::start(|received| match received.path() {
+        "/large" => Reply::ok(&"x".repeat(1024 * 1024)),
+        _ => Reply::ok(&"y".repeat(100_000)),
+    });
+    let mut settings = config(origin.address);
+    settings.limits.body_idle = Duration::from_secs(1);
+    let _files = secure(&mut settings);
+    let gate = Gate::start(settings);
+    let mut wire = Wire::connect(&gate, &[(INITIAL_WINDOW_SIZE, 5_000)]);
+    wire.get(1, "/large");
+    wire.until(|frame| frame.kind == HEADERS).unwrap();
+    wire.get(3, "/small");
+    let mut reset = false;
+    let mut all = 0;
+    loop {
+        let frame = wire.next(Duration::from_secs(20)).expect("a frame");
+        reset |= frame.stream == 1 && frame.kind == RST_STREAM;
+        if frame.stream == 3 && frame.kind == DATA {
+            all += frame.payload.len();
+            if frame.flags & END_STREAM != 0 {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(200));
+            let length = frame.payload.len() as u32;
+            wire.send(&[widen(3, length), widen(0, length)].concat());
+        }
+    }
+    assert_eq!(all, 100_000);
+    assert!(reset);
+    assert_eq!(cut(&gate, Cut::Stall), 1);
+    eventually("the origin is free", || gate.snapshot().gauges.in_flight == 0);
+    assert_eq!(gate.snapshot().gauges.connections, 1);
 }
