@@ -20,11 +20,11 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use portcullis_model::{ActivityId, Cut, Limits, Reason};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsAcceptor;
 
 use crate::accept::Rules;
 use crate::body::VisitorBody;
 use crate::certificates::ACME_TLS;
+use crate::handshake::shake_hands;
 use crate::proxy_protocol::{self, Parsed};
 use crate::serve::serve;
 use crate::transport::{Socket, Transport, VisitorIo};
@@ -117,15 +117,14 @@ async fn converse(
             return drop_for(Reason::SourceConnections);
         }
     }
-    let socket = Socket::new(stream, ahead, visit.clone());
     let (transport, http_2) = if rules.tls {
         house.read_clock();
         visit.enter(Phase::Handshake);
-        let Some(config) = house.tls.load().get(rules.index).cloned().flatten() else {
-            return drop_for(Reason::Handshake);
-        };
-        let Ok(stream) = TlsAcceptor::from(config).accept(socket).await else {
-            return drop_for(Reason::Handshake);
+        // Boxed: once it is over, the task need not be as large.
+        let shaken = Box::pin(shake_hands(visit, stream, ahead, rules.index)).await;
+        let stream = match shaken {
+            Ok(stream) => stream,
+            Err(reason) => return drop_for(reason),
         };
         let protocol = stream.get_ref().1.alpn_protocol();
         if protocol == Some(ACME_TLS) {
@@ -133,9 +132,9 @@ async fn converse(
             return;
         }
         let http_2 = protocol == Some(b"h2");
-        (Transport::Tls(Box::new(stream)), http_2)
+        (Transport::Tls(stream), http_2)
     } else {
-        (Transport::Plain(socket), false)
+        (Transport::Plain(Socket::new(stream, ahead, visit.clone())), false)
     };
     house.read_clock();
     visit.enter(Phase::Arriving);

@@ -12,6 +12,8 @@
 mod accept;
 mod body;
 mod certificates;
+#[doc(hidden)]
+pub mod client_hello;
 mod clock;
 mod connection;
 mod deadline;
@@ -21,8 +23,11 @@ mod forward;
 mod forwarded;
 mod frames;
 mod guard;
+mod handshake;
 mod head_scan;
 mod hush;
+#[doc(hidden)]
+pub mod ja4;
 pub mod operator;
 mod origin;
 mod pace;

@@ -162,6 +162,9 @@ fn refused(reason: Reason) -> (StatusCode, Text) {
         | Reason::SourceConnections
         | Reason::Connections
         | Reason::HeaderDeadline
+        | Reason::HandshakeRate
+        | Reason::Handshakes
+        | Reason::ClientHello
         | Reason::Handshake
         | Reason::ProxyHeader => (
             StatusCode::BAD_REQUEST,

@@ -131,6 +131,7 @@ fn decide(
         path: parts.uri.path(),
         query: parts.uri.query(),
         secure: sender.secure,
+        tls_client: visit.tls_client(),
         fields: &arrived,
     };
     let now = house.read_clock();

@@ -113,6 +113,10 @@ impl AsyncRead for Socket {
         }
         let length = self.ahead.len().min(buffer.remaining());
         buffer.put_slice(&self.ahead.split_to(length));
+        if self.ahead.is_empty() {
+            // Even an empty piece would keep the whole.
+            self.ahead = Bytes::new();
+        }
         Poll::Ready(Ok(()))
     }
 }

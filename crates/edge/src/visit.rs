@@ -11,6 +11,7 @@ use portcullis_model::{ActivityId, Cut, Limits, Reason, SourceKey, Time};
 
 use crate::forwarded::Identity;
 use crate::guard::Guard;
+use crate::ja4::Ja4;
 use crate::pace::Pace;
 use crate::transport::VisitorIo;
 use crate::upgrade::Tunnel;
@@ -63,6 +64,8 @@ pub(crate) struct Visit {
     pub(crate) tunnel: RefCell<Option<Tunnel>>,
     /// Who the visitor is, once known.
     identity: OnceCell<Identity>,
+    /// Which TLS library it uses, once its first message has come.
+    tls_client: OnceCell<Ja4>,
     /// The HTTP/2 stream whose task is running.
     running: RefCell<Option<Rc<Cell<bool>>>>,
     /// Watches over the frames of an HTTP/2 connection.
@@ -114,6 +117,7 @@ impl Visit {
             begun: Cell::new(false),
             tunnel: RefCell::new(None),
             identity: OnceCell::new(),
+            tls_client: OnceCell::new(),
             running: RefCell::new(None),
             guard: OnceCell::new(),
             leftover: RefCell::new(None),
@@ -142,6 +146,16 @@ impl Visit {
     /// Whose connection this is. Before a PROXY header was read, nobody's.
     pub(crate) fn identity(&self) -> &Identity {
         self.identity.get_or_init(|| Identity::new(IpAddr::from([0, 0, 0, 0]), false))
+    }
+
+    pub(crate) fn know_tls_client(&self, client: Ja4) {
+        let _ = self.tls_client.set(client);
+    }
+
+    /// The fingerprint of the visitor's TLS library; a trusted proxy's own says nothing of its
+    /// visitors.
+    pub(crate) fn tls_client(&self) -> Option<&str> {
+        if self.identity().trusted { None } else { self.tls_client.get().map(Ja4::as_str) }
     }
 
     pub(crate) fn phase(&self) -> Phase {
@@ -217,6 +231,14 @@ impl Visit {
     pub(crate) fn cut(&self) {
         if !self.cut.replace(true) {
             self.wake();
+        }
+    }
+
+    /// Ends a connection that has not been let in, and counts why.
+    pub(crate) fn turn_away(&self, reason: Reason) {
+        if !self.is_cut() {
+            self.house.meter.decided(ActivityId(0), reason);
+            self.cut();
         }
     }
 
@@ -325,8 +347,7 @@ impl Visit {
             }
         };
         if let Some(reason) = overdue {
-            self.house.meter.decided(ActivityId(0), reason);
-            self.cut();
+            self.turn_away(reason);
             return false;
         }
         // Browsers open connections ahead of need: only one that has begun a header stalls in it.

@@ -18,6 +18,7 @@ use crate::accept::{BoundListener, accept};
 use crate::clock::Clock;
 use crate::deadline::Deadlines;
 use crate::error::EdgeError;
+use crate::handshake::Handshakes;
 use crate::origin::Pool;
 use crate::tls::TlsConfigs;
 use crate::visit::Visits;
@@ -101,6 +102,7 @@ impl Worker {
             open: self.open,
             faults: self.faults,
             visits: Visits::default(),
+            handshakes: Handshakes::default(),
             deadlines: Rc::default(),
             workers: self.workers,
             clock: self.clock,
@@ -168,8 +170,9 @@ pub(crate) struct House {
     pub(crate) open: Arc<AtomicU64>,
     pub(crate) faults: Arc<Faults>,
     pub(crate) visits: Visits,
+    pub(crate) handshakes: Handshakes,
     pub(crate) deadlines: Rc<Deadlines>,
-    workers: u16,
+    pub(crate) workers: u16,
     clock: Clock,
     now: Cell<Time>,
     /// A moment on both clocks.

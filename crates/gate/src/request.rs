@@ -42,6 +42,8 @@ pub struct Request<'a> {
     pub query: Option<&'a str>,
     /// Whether the visitor's connection is encrypted (cookies are then marked `Secure`).
     pub secure: bool,
+    /// The fingerprint (JA4) of the TLS library that the visitor connected with, if it did.
+    pub tls_client: Option<&'a str>,
     /// Its header fields.
     pub fields: &'a dyn Fields,
 }
@@ -125,6 +127,9 @@ impl<'a> Appearance<'a> {
         features[Feature::HeaderShape as usize] = fold(shape.finish());
         features[Feature::Method as usize] = hash(request.method.as_bytes());
         features[Feature::Path as usize] = hash(request.path.as_bytes());
+        if let Some(client) = request.tls_client {
+            features[Feature::TlsClient as usize] = hash(client.as_bytes());
+        }
 
         let mut query = 0;
         let mut pass = None;
@@ -188,6 +193,7 @@ pub(crate) fn describe(request: &Request<'_>, feature: Feature) -> Option<String
             });
             Some(names)
         }
+        Feature::TlsClient => request.tls_client.map(str::to_owned),
         Feature::UserAgent => field("user-agent"),
         Feature::Language => field("accept-language"),
         Feature::Accept => field("accept"),
@@ -227,6 +233,7 @@ mod tests {
             path: "/",
             query,
             secure: false,
+            tls_client: None,
             fields,
         };
         Appearance::of(&request, &Secret::new(&[7; 32]))

@@ -17,7 +17,7 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use core::time::Duration;
 
-use portcullis_model::{SourceKey, Time};
+use portcullis_model::{Allowance, HandshakeLimits, SourceKey, Time};
 
 use crate::secret::Secret;
 
@@ -30,6 +30,12 @@ pub struct Bucket {
     pub per_second: u32,
     /// At once. At least one.
     pub burst: u32,
+}
+
+impl From<Allowance> for Bucket {
+    fn from(Allowance { per_second, burst }: Allowance) -> Self {
+        Self { per_second, burst }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -133,32 +139,62 @@ impl LimitTable {
         None
     }
 
+    /// Gives a part of what was charged back.
+    fn give_back(&self, owner: u64, bucket: Bucket, quarters: u64) {
+        if let Some(slot) = self.find(owner) {
+            give_back(&slot.due, bucket, quarters);
+        }
+    }
+
     /// Charges one request if it conforms.
     pub(crate) fn take(&self, owner: u64, bucket: Bucket, charge: Charge, now: Time) -> Taken {
         let Some(slot) = self.claim(owner, now) else {
             self.forgotten.fetch_add(1, Relaxed);
             return Taken::Granted { first: false, load: Duration::ZERO };
         };
-        let interval = 1_000_000_000 / (u64::from(bucket.per_second.max(1)) * 4);
-        let burst = interval * u64::from(bucket.burst.max(1)) * 4;
-        let cost = interval * charge.quarters();
-        let mut due = slot.due.load(Relaxed);
-        let first = loop {
-            let next = due.max(now.nanos()) + cost;
-            if next - now.nanos() > burst {
-                return Taken::Exceeded;
-            }
-            match slot.due.compare_exchange_weak(due, next, Relaxed, Relaxed) {
-                Ok(before) => break before == 0,
-                Err(changed) => due = changed,
-            }
+        let Some(before) = charge_if_it_conforms(&slot.due, bucket, charge, now) else {
+            return Taken::Exceeded;
         };
+        let first = before == 0;
         // Two workers may overwrite each other here: the load only orders a queue.
         let load = (slot.load.load(Relaxed).max(now.nanos()) + charge.quarters() * 250_000_000)
             .min(now.nanos() + LOAD_MAX);
         slot.load.store(load, Relaxed);
         Taken::Granted { first, load: Duration::from_nanos(load - now.nanos()) }
     }
+}
+
+/// A quarter of what one page costs, in nanoseconds.
+fn quarter(bucket: Bucket) -> u64 {
+    1_000_000_000 / (u64::from(bucket.per_second.max(1)) * 4)
+}
+
+/// Moves a theoretical arrival time by one charge, if that conforms; says what it was before.
+fn charge_if_it_conforms(
+    due: &AtomicU64,
+    bucket: Bucket,
+    charge: Charge,
+    now: Time,
+) -> Option<u64> {
+    let interval = quarter(bucket);
+    let burst = interval * u64::from(bucket.burst.max(1)) * 4;
+    let cost = interval * charge.quarters();
+    let mut seen = due.load(Relaxed);
+    loop {
+        let next = seen.max(now.nanos()) + cost;
+        if next - now.nanos() > burst {
+            return None;
+        }
+        match due.compare_exchange_weak(seen, next, Relaxed, Relaxed) {
+            Ok(before) => return Some(before),
+            Err(changed) => seen = changed,
+        }
+    }
+}
+
+fn give_back(due: &AtomicU64, bucket: Bucket, quarters: u64) {
+    let back = quarter(bucket) * quarters;
+    let _ = due.fetch_update(Relaxed, Relaxed, |due| Some(due.saturating_sub(back)));
 }
 
 /// Open connections by source: a counting sketch of two rows. A source's count is the smaller of
@@ -206,6 +242,8 @@ pub struct Tables {
     sources: LimitTable,
     tokens: LimitTable,
     connections: ConnectionTable,
+    /// Theoretical arrival time of the next TLS handshake of all visitors together.
+    handshakes: AtomicU64,
 }
 
 /// What a table entry is about; part of its keyed hash.
@@ -216,6 +254,7 @@ enum Owner {
     Mint = 2,
     Token = 3,
     Bearers = 4,
+    Handshakes = 5,
 }
 
 /// Tokens that one source may be handed: forty at once (an office whose people all arrive with
@@ -231,6 +270,7 @@ impl Tables {
             sources: LimitTable::new(sources),
             tokens: LimitTable::new(sources),
             connections: ConnectionTable::new(sources),
+            handshakes: AtomicU64::new(0),
         }
     }
 
@@ -257,6 +297,34 @@ impl Tables {
     pub fn mint(&self, source: SourceKey, now: Time) -> bool {
         let owner = self.secret.place(Owner::Mint as u8, source.bits());
         self.tokens.take(owner, MINT, Charge::Page, now) != Taken::Exceeded
+    }
+
+    /// Charges one TLS handshake to its source, unless that is a proxy's, and then to all together;
+    /// `false` if there are too many. What one source is refused is not charged to all.
+    pub fn take_handshake(
+        &self,
+        source: Option<SourceKey>,
+        limits: &HandshakeLimits,
+        now: Time,
+    ) -> bool {
+        let refused = source.is_some_and(|source| {
+            let owner = self.secret.place(Owner::Handshakes as u8, source.bits());
+            self.sources.take(owner, limits.source.into(), Charge::Page, now) == Taken::Exceeded
+        });
+        !refused
+            && charge_if_it_conforms(&self.handshakes, limits.all.into(), Charge::Page, now)
+                .is_some()
+    }
+
+    /// A handshake that [`Tables::take_handshake`] let in has resumed a session: without a
+    /// signature it cost less, and is charged a quarter.
+    pub fn handshake_resumed(&self, source: Option<SourceKey>, limits: &HandshakeLimits) {
+        let back = Charge::Page.quarters() - Charge::Part.quarters();
+        if let Some(source) = source {
+            let owner = self.secret.place(Owner::Handshakes as u8, source.bits());
+            self.sources.give_back(owner, limits.source.into(), back);
+        }
+        give_back(&self.handshakes, limits.all.into(), back);
     }
 
     /// Counts a connection in; `false` if the source already holds `limit`.
@@ -401,6 +469,43 @@ mod tests {
                 Taken::Exceeded
             );
         }
+    }
+
+    fn handshake_limits() -> HandshakeLimits {
+        HandshakeLimits {
+            all: Allowance { per_second: 100, burst: 50 },
+            source: Allowance { per_second: 1, burst: 10 },
+            at_once: 16,
+        }
+    }
+
+    fn handshakes(tables: &Tables, source: u8, tries: u32, resumed: bool) -> usize {
+        let (limits, now) = (handshake_limits(), Time::from_secs(1));
+        let source = Some(SourceKey::of([192, 0, 2, source].into()));
+        let granted = (0..tries).filter(|_| {
+            let granted = tables.take_handshake(source, &limits, now);
+            if granted && resumed {
+                tables.handshake_resumed(source, &limits);
+            }
+            granted
+        });
+        granted.count()
+    }
+
+    #[test]
+    fn what_one_source_is_refused_is_left_to_others() {
+        let tables = Tables::new(1_024, Secret::new(&[7; 32]));
+        assert_eq!(handshakes(&tables, 1, 1_000, false), 10);
+        assert_eq!(handshakes(&tables, 2, 10, false), 10);
+        let rest: usize = (3..20).map(|source| handshakes(&tables, source, 10, false)).sum();
+        assert_eq!(rest, 30, "all together have fifty at once");
+    }
+
+    #[test]
+    fn a_resumed_handshake_counts_for_a_quarter() {
+        let tables = Tables::new(1_024, Secret::new(&[7; 32]));
+        // The last must find a whole one free: it is not known to resume before it has.
+        assert_eq!(handshakes(&tables, 1, 1_000, true), 37);
     }
 
     #[test]

@@ -87,6 +87,7 @@ impl Gate {
             path,
             query,
             secure: true,
+            tls_client: None,
             fields: &fields.as_slice(),
         };
         decide(&self.policy, &self.tables, &request, self.now, self.wall)
@@ -163,6 +164,7 @@ fn an_unknown_host_is_refused() {
         path: "/",
         query: None,
         secure: false,
+        tls_client: None,
         fields: &none,
     };
     let decision = decide(&gate.policy, &gate.tables, &request, gate.now, gate.wall);

@@ -103,6 +103,8 @@ pub struct Limits {
     pub streams_per_connection: u32,
     /// What one HTTP/2 connection may do besides asking.
     pub http_2: Http2Limits,
+    /// How many TLS handshakes may be begun.
+    pub handshakes: HandshakeLimits,
     /// Limits on each source on an ordinary day.
     pub source: SourceLimits,
     /// Sources that are remembered at the same time (a table of fixed size).
@@ -129,6 +131,7 @@ impl Default for Limits {
             connections: 16_384,
             streams_per_connection: 100,
             http_2: Http2Limits::default(),
+            handshakes: HandshakeLimits::default(),
             // A mobile carrier may hide some hundred people behind one address, each with a page
             // of thirty parts: only floods from one address are above this.
             source: SourceLimits { requests_per_second: 200, burst: 1_000, connections: 256 },
@@ -184,6 +187,34 @@ impl Default for Http2Limits {
             small_data_frames: Allowance { per_second: 200, burst: 1_000 },
             // Headers above 16 KiB come in two pieces; a page of a hundred parts, twice.
             continuations: Allowance { per_second: 50, burst: 200 },
+        }
+    }
+}
+
+/// How many TLS handshakes may be begun. One that resumes a session counts for a quarter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HandshakeLimits {
+    /// By all together.
+    pub all: Allowance,
+    /// By each source.
+    pub source: Allowance,
+    /// Under way at the same time, of all workers together.
+    pub at_once: u32,
+}
+
+impl Default for HandshakeLimits {
+    fn default() -> Self {
+        Self {
+            // With a P-256 key a handshake costs a core some 0.2 ms, so that this is two fifths
+            // of one core; with RSA of 2048 bits, about a millisecond: two cores. A thousand
+            // people each second who are new to the site open two connections each.
+            all: Allowance { per_second: 2_000, burst: 4_000 },
+            // Five hundred phones behind one carrier's address that all open the newsletter's
+            // link at once; then three thousand new people a minute.
+            source: Allowance { per_second: 50, burst: 500 },
+            // Two seconds' worth: a handshake is a round trip, which a poor network makes a
+            // second of. Each holds about 20 KiB until it is done: 80 MiB.
+            at_once: 4_096,
         }
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// How many features a request has.
-pub const FEATURES: usize = 8;
+pub const FEATURES: usize = 9;
 
 /// One aspect of a request that a signature may name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -26,6 +26,8 @@ pub enum Feature {
     Accept,
     /// The host that the Referer field names.
     Referrer,
+    /// The TLS library of whoever connected (JA4); absent without TLS, or behind a trusted proxy.
+    TlsClient,
 }
 
 impl Feature {
@@ -39,6 +41,7 @@ impl Feature {
         Self::Language,
         Self::Accept,
         Self::Referrer,
+        Self::TlsClient,
     ];
 
     /// How a person would name it.
@@ -52,6 +55,7 @@ impl Feature {
             Self::Language => "language",
             Self::Accept => "accepted types",
             Self::Referrer => "referring host",
+            Self::TlsClient => "TLS library (JA4)",
         }
     }
 }

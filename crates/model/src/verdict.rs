@@ -76,6 +76,12 @@ reasons! {
     Connections => "connections", Drop;
     /// The request's headers did not arrive in time.
     HeaderDeadline => "header-deadline", Drop;
+    /// More TLS handshakes were begun than may be, by the source or by all together.
+    HandshakeRate => "handshake-rate", Drop;
+    /// The gate was in as many TLS handshakes as it may, and this one was new or the slowest.
+    Handshakes => "handshakes", Drop;
+    /// The first message of the TLS handshake was too long, or in too many pieces.
+    ClientHello => "client-hello", Drop;
     /// The TLS handshake did not finish in time, or failed.
     Handshake => "handshake", Drop;
     /// The PROXY protocol header was missing or wrong on a listener that demands one.

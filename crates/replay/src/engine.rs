@@ -353,6 +353,7 @@ impl Engine {
                 path: line.path,
                 query,
                 secure: true,
+                tls_client: None,
                 fields: &fields,
             };
             let decision = decide(&self.policy, &self.tables, &request, self.now, wall);

@@ -47,6 +47,10 @@ pub(crate) fn mine<'a>(
         .iter()
         .filter_map(|feature| {
             let (value, share) = most_common(&suspects, *feature)?;
+            // Without TLS, or behind a proxy, nobody has one: that says nothing.
+            if *feature == Feature::TlsClient && value == 0 {
+                return None;
+            }
             let condition = Condition { feature: *feature, value };
             let before = ordinary.iter().filter(|f| f.get(*feature) == value).count();
             // In a hundred-thousandths; one is added so that "never seen" stays comparable.
@@ -79,7 +83,11 @@ pub(crate) fn mine<'a>(
     let about_sender = |c: Condition| {
         let sender = matches!(
             c.feature,
-            Feature::HeaderShape | Feature::UserAgent | Feature::Language | Feature::Accept
+            Feature::HeaderShape
+                | Feature::UserAgent
+                | Feature::Language
+                | Feature::Accept
+                | Feature::TlsClient
         );
         sender && share_before(ordinary, c) < RARE
     };
@@ -123,9 +131,15 @@ mod tests {
     use super::*;
 
     fn kept(features: [u32; 8]) -> Kept {
+        kept_over_tls(features, 0)
+    }
+
+    fn kept_over_tls(features: [u32; 8], client: u32) -> Kept {
+        let mut all = [client; 9];
+        all[..8].copy_from_slice(&features);
         Kept {
             source: 1,
-            features: Features(features),
+            features: Features(all),
             query: 0,
             activity: portcullis_model::ActivityId(0),
             page: true,
@@ -169,6 +183,20 @@ mod tests {
         let candidate = mine(mixed.iter(), &memory(2_000)).expect("a signature");
         assert_eq!(candidate.suspects_per_thousand, 900);
         assert_eq!(candidate.collateral_per_million, 1_500);
+    }
+
+    #[test]
+    fn a_flood_that_imitates_a_browsers_fields_is_set_apart_by_its_tls_library() {
+        let looks = |i: u32| [1, i % 7 + 1, 0, i % 3 + 1, i % 20 + 1, i % 4 + 1, 1, 0];
+        let mut ordinary = Memory::default();
+        for i in 0..2_000 {
+            ordinary.push(&kept_over_tls(looks(i), i % 5 + 1));
+        }
+        let flood: Vec<_> = (0..200).map(|i| kept_over_tls(looks(i), 99)).collect();
+        let candidate = mine(flood.iter(), &ordinary).expect("a signature");
+        let told = Condition { feature: Feature::TlsClient, value: 99 };
+        assert!(candidate.signature.conditions.contains(&told));
+        assert_eq!(candidate.suspects_per_thousand, 1_000);
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub struct Gate {
     pub tls_keep: TlsKeep,
     meters: Vec<Arc<Meter>>,
     records: Mutex<Vec<rtrb::Consumer<Record>>>,
-    sightings: Vec<rtrb::Consumer<Sighting>>,
+    sightings: Mutex<Vec<rtrb::Consumer<Sighting>>>,
     drain: watch::Sender<bool>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -62,7 +62,7 @@ impl Gate {
             tls_keep,
             meters: Vec::new(),
             records: Mutex::default(),
-            sightings: Vec::new(),
+            sightings: Mutex::default(),
             drain,
             threads: Vec::new(),
         };
@@ -72,7 +72,7 @@ impl Gate {
             let meter = Arc::new(Meter::new(activities));
             gate.meters.push(meter.clone());
             gate.records.get_mut().unwrap().push(record_out);
-            gate.sightings.push(sighting_out);
+            gate.sightings.get_mut().unwrap().push(sighting_out);
             let worker = Worker {
                 id: WorkerId(id as u16),
                 workers,
@@ -124,6 +124,17 @@ impl Gate {
         for ring in self.records.lock().unwrap().iter_mut() {
             while let Ok(record) = ring.pop() {
                 all.push(record);
+            }
+        }
+        all
+    }
+
+    /// Every name of a feature that was told since the last call.
+    pub fn sightings(&self) -> Vec<Sighting> {
+        let mut all = Vec::new();
+        for ring in self.sightings.lock().unwrap().iter_mut() {
+            while let Ok(sighting) = ring.pop() {
+                all.push(sighting);
             }
         }
         all

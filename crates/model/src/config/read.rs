@@ -16,8 +16,8 @@ use super::problem::{Flaw, Problems, Report, quoted};
 use super::syntax;
 use super::table::{Placed, Table};
 use super::{
-    ActivityConfig, Allowance, Config, Http2Limits, Limits, Listener, OriginConfig, PlatformConfig,
-    PostureSettings, TlsFiles, TokenBudget, WatchSettings,
+    ActivityConfig, Allowance, Config, HandshakeLimits, Http2Limits, Limits, Listener,
+    OriginConfig, PlatformConfig, PostureSettings, TlsFiles, TokenBudget, WatchSettings,
 };
 
 /// A file that a person keeps is smaller; reading a larger one would only cost memory.
@@ -256,6 +256,7 @@ fn limits(report: &mut Report, table: &Table) -> (Limits, Bounds) {
         connections: connections.value,
         streams_per_connection: table.get(report, "streams_per_connection").value,
         http_2: http_2(report, table),
+        handshakes: handshakes(report, table),
         source: SourceLimits {
             requests_per_second: bounds.requests_per_second.value,
             burst: bounds.burst.value,
@@ -294,6 +295,21 @@ fn http_2(report: &mut Report, limits: &Table) -> Http2Limits {
             per_second: table.get(report, "continuations_per_second").value,
             burst: table.get(report, "continuations_burst").value,
         },
+    }
+}
+
+fn handshakes(report: &mut Report, limits: &Table) -> HandshakeLimits {
+    let table = limits.table(report, "handshakes");
+    let per_second = table.get(report, "per_second");
+    let burst = table.get(report, "burst");
+    let source_per_second = table.get(report, "source_per_second");
+    let source_burst = table.get(report, "source_burst");
+    agreement::no_more(report, &source_per_second, &per_second);
+    agreement::no_more(report, &source_burst, &burst);
+    HandshakeLimits {
+        all: Allowance { per_second: per_second.value, burst: burst.value },
+        source: Allowance { per_second: source_per_second.value, burst: source_burst.value },
+        at_once: table.get(report, "at_once").value,
     }
 }
 

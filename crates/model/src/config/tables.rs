@@ -311,6 +311,13 @@ static LIMITS: Section = Section {
             about: "What one HTTP/2 connection may do besides asking.",
             why: "",
         },
+        Key {
+            name: "handshakes",
+            kind: Kind::Table(&HANDSHAKES),
+            absent: Absent::Means("every default"),
+            about: "How many TLS handshakes may be begun.",
+            why: "",
+        },
     ],
 };
 
@@ -452,6 +459,52 @@ static HTTP_2: Section = Section {
             absent: Absent::Is(|c| Value::Count(u64::from(c.limits.http_2.continuations.burst))),
             about: "Pieces of headers beyond the first: at once.",
             why: "headers above 16 KiB come in two pieces; a million is no limit",
+        },
+    ],
+};
+
+static HANDSHAKES: Section = Section {
+    heading: "[limits.handshakes]",
+    about: "How many TLS handshakes may be begun: they are what costs the gate most. Beyond that \
+            the connection is closed before any cryptography. A handshake that resumes a session \
+            counts for a quarter. Connections of trusted proxies are bound by the common limits \
+            alone.",
+    keys: &[
+        Key {
+            name: "per_second",
+            kind: RATE,
+            absent: Absent::Is(|c| Value::Count(u64::from(c.limits.handshakes.all.per_second))),
+            about: "By all visitors together: each second in the long run.",
+            why: RATE_WHY,
+        },
+        Key {
+            name: "burst",
+            kind: RATE,
+            absent: Absent::Is(|c| Value::Count(u64::from(c.limits.handshakes.all.burst))),
+            about: "By all visitors together: at once.",
+            why: RATE_WHY,
+        },
+        Key {
+            name: "source_per_second",
+            kind: RATE,
+            absent: Absent::Is(|c| Value::Count(u64::from(c.limits.handshakes.source.per_second))),
+            about: "By each source: each second in the long run. No more than `per_second`.",
+            why: RATE_WHY,
+        },
+        Key {
+            name: "source_burst",
+            kind: RATE,
+            absent: Absent::Is(|c| Value::Count(u64::from(c.limits.handshakes.source.burst))),
+            about: "By each source: at once. No more than `burst`.",
+            why: RATE_WHY,
+        },
+        Key {
+            name: "at_once",
+            kind: Kind::Count(16, 1 << 20),
+            absent: Absent::Is(|c| Value::Count(u64::from(c.limits.handshakes.at_once))),
+            about: "Under way at the same time, over all workers. When it is full, whoever has \
+                    been at it for longest has to go, if that is over a second.",
+            why: "a handshake takes a round trip or two; each costs about 20 KiB of memory",
         },
     ],
 };

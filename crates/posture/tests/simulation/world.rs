@@ -188,6 +188,7 @@ impl World {
             path,
             query,
             secure: true,
+            tls_client: None,
             fields: &Listed(&fields),
         };
         let decision = decide(&self.policy, &self.tables, &request, self.now, self.wall);

@@ -1,0 +1,324 @@
+//! What a TLS handshake may cost the gate, and what its first message tells.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::io::{ErrorKind, Read, Write};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::{Gate, Origin, config, eventually};
+use portcullis_edge::client_hello::{LONGEST, MOST_RECORDS};
+use portcullis_edge::ja4::Ja4;
+use portcullis_model::{Allowance, Config, Feature, Reason, TlsFiles};
+use rustls::{ClientConfig, ClientConnection, HandshakeKind, RootCertStore, StreamOwned};
+
+/// A site with TLS and a client that trusts it.
+struct Site {
+    folder: tempfile::TempDir,
+    client: Arc<ClientConfig>,
+    config: Config,
+    _origin: Origin,
+}
+
+fn site() -> Site {
+    let origin = Origin::hello();
+    let folder = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(vec!["example.org".into()]).unwrap();
+    let files = TlsFiles {
+        certificate: folder.path().join("site.crt"),
+        key: folder.path().join("site.key"),
+    };
+    std::fs::write(&files.certificate, made.cert.pem()).unwrap();
+    std::fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(made.cert.der().clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let client = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let mut config = config(origin.address);
+    config.listeners[0].tls = Some(files);
+    Site { folder, client: Arc::new(client), config, _origin: origin }
+}
+
+impl Site {
+    fn client(&self) -> ClientConnection {
+        ClientConnection::new(self.client.clone(), "example.org".try_into().unwrap()).unwrap()
+    }
+
+    /// The first message, as it goes over the wire.
+    fn hello(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.client().write_tls(&mut bytes).unwrap();
+        bytes
+    }
+
+    /// Asks for a page from 127.0.0.`last` over a connection of its own; how hands were shaken,
+    /// or `None` if the gate closed the connection.
+    fn page(&self, gate: &Gate, last: u8) -> Option<HandshakeKind> {
+        let visitor = gate.connect_from(last);
+        let mut stream = StreamOwned::new(self.client(), visitor.stream);
+        let ask = b"GET / HTTP/1.1\r\nHost: example.org\r\nConnection: close\r\n\r\n";
+        let mut answer = Vec::new();
+        let asked = stream.write_all(ask).and_then(|()| stream.read_to_end(&mut answer));
+        match asked {
+            Ok(_) => {
+                assert!(answer.ends_with(b"hello"));
+                stream.conn.handshake_kind()
+            }
+            Err(error) => {
+                let closed = [ErrorKind::ConnectionReset, ErrorKind::UnexpectedEof];
+                assert!(closed.contains(&error.kind()) || error.kind() == ErrorKind::BrokenPipe);
+                None
+            }
+        }
+    }
+}
+
+#[test]
+fn a_part_of_the_first_message_meets_the_deadline() {
+    let mut site = site();
+    site.config.limits.handshake_deadline = Duration::from_secs(1);
+    let gate = Gate::start(site.config.clone());
+    let mut visitor = gate.connect();
+    visitor.send(&site.hello()[..100]);
+    assert!(visitor.closed_within(Duration::from_secs(20)));
+    assert_eq!(gate.reason(Reason::Handshake), 1);
+    eventually("none is open", || gate.snapshot().gauges.connections == 0);
+}
+
+#[test]
+fn a_first_message_that_is_too_long_is_refused_before_it_has_come() {
+    let site = site();
+    let gate = Gate::start(site.config.clone());
+    let mut visitor = gate.connect();
+    visitor.send([22, 3, 1, 64, 0, 1, 0, 0x40, 0]);
+    assert!(visitor.closed_within(Duration::from_secs(20)));
+    let mut crumbs = gate.connect();
+    let hello = site.hello();
+    let (head, message) = hello.split_at(5);
+    for byte in &message[..=MOST_RECORDS] {
+        let record = [&head[..3], &[0, 1, *byte]].concat();
+        if crumbs.stream.write_all(&record).is_err() {
+            break;
+        }
+    }
+    assert!(crumbs.closed_within(Duration::from_secs(20)));
+    assert_eq!(gate.reason(Reason::ClientHello), 2);
+    assert_eq!(gate.reason(Reason::Handshake), 0);
+}
+
+#[test]
+fn a_first_message_gets_through_however_it_is_cut() {
+    let site = site();
+    let gate = Gate::start(site.config.clone());
+    let hello = site.hello();
+    let (head, message) = hello.split_at(5);
+    let mut visitor = gate.connect();
+    for piece in message.chunks(message.len() / 40) {
+        let length = (piece.len() as u16).to_be_bytes();
+        let record = [&head[..3], &length, piece].concat();
+        for half in record.chunks(4) {
+            visitor.send(half);
+        }
+    }
+    assert_eq!(visitor.exactly(1), [22], "a server hello");
+    assert!(hello.len() < LONGEST);
+}
+
+#[test]
+fn what_is_no_tls_is_told_so() {
+    let site = site();
+    let gate = Gate::start(site.config.clone());
+    let mut visitor = gate.connect();
+    visitor.send("GET / HTTP/1.1\r\nHost: example.org\r\n\r\n");
+    assert_eq!(visitor.exactly(1), [21], "an alert");
+    eventually("counted", || gate.reason(Reason::Handshake) == 1);
+}
+
+#[test]
+fn a_source_that_begins_too_many_handshakes_is_refused_and_others_are_not() {
+    let mut site = site();
+    site.config.limits.handshakes.source = Allowance { per_second: 1, burst: 3 };
+    // Without tickets.
+    let mut client = ClientConfig::clone(&site.client);
+    client.resumption = rustls::client::Resumption::disabled();
+    site.client = Arc::new(client);
+    let gate = Gate::start(site.config.clone());
+    let served = (0..30).filter(|_| site.page(&gate, 7).is_some()).count();
+    let refused = gate.reason(Reason::HandshakeRate);
+    assert!(served >= 3 && refused > 0, "{served} served, {refused} refused");
+    assert_eq!(served as u64 + refused, 30);
+    assert_eq!(site.page(&gate, 8), Some(HandshakeKind::Full));
+}
+
+#[test]
+fn all_together_begin_no_more_handshakes_than_the_gate_may() {
+    let mut site = site();
+    site.config.limits.handshakes.all = Allowance { per_second: 1, burst: 3 };
+    let gate = Gate::start(site.config.clone());
+    let served = (0..30).filter(|at| site.page(&gate, 10 + at).is_some()).count();
+    let refused = gate.reason(Reason::HandshakeRate);
+    assert!(served >= 3 && refused > 0, "{served} served, {refused} refused");
+}
+
+#[test]
+fn resumed_sessions_are_charged_a_quarter() {
+    let mut site = site();
+    site.config.limits.handshakes.source = Allowance { per_second: 1, burst: 3 };
+    let gate = Gate::start(site.config.clone());
+    assert_eq!(site.page(&gate, 7), Some(HandshakeKind::Full));
+    for _ in 0..5 {
+        assert_eq!(site.page(&gate, 7), Some(HandshakeKind::Resumed));
+    }
+}
+
+#[test]
+fn the_slowest_handshake_makes_room_and_silent_connections_take_none() {
+    let mut site = site();
+    site.config.limits.handshakes.at_once = 2;
+    let gate = Gate::start(site.config.clone());
+    let silent: Vec<_> = (0..10).map(|_| gate.connect_from(9)).collect();
+    let mut slow: Vec<_> = (0..2)
+        .map(|_| {
+            let mut visitor = gate.connect_from(7);
+            visitor.send(site.hello());
+            assert_eq!(visitor.exactly(1), [22], "a server hello");
+            visitor
+        })
+        .collect();
+    // From here on the two have been at it for longer than is fair.
+    std::thread::sleep(Duration::from_millis(1_100));
+    assert!(site.page(&gate, 8).is_some());
+    assert!(slow[0].closed_within(Duration::from_secs(20)));
+    assert_eq!(gate.reason(Reason::Handshakes), 1);
+    assert_eq!(gate.reason(Reason::Handshake), 0);
+    drop(silent);
+}
+
+#[test]
+fn a_newcomer_is_refused_where_nobody_is_slow() {
+    let mut site = site();
+    site.config.limits.handshakes.at_once = 1;
+    let gate = Gate::start(site.config.clone());
+    // On a machine that is slow enough the first goes instead of the second.
+    let mut pair: Vec<_> = (0..2).map(|_| gate.connect()).collect();
+    for visitor in &mut pair {
+        visitor.send(site.hello());
+    }
+    eventually("one is refused", || gate.reason(Reason::Handshakes) == 1);
+}
+
+/// The fingerprints that requests told since the last call.
+fn told(gate: &Gate) -> Vec<String> {
+    let sightings = gate.sightings();
+    let told = sightings.iter().filter(|told| told.feature == Feature::TlsClient);
+    told.map(|told| told.text().to_owned()).collect()
+}
+
+#[test]
+fn a_request_tells_which_tls_library_it_came_by() {
+    let site = site();
+    let gate = Gate::start(site.config.clone());
+    let first = Ja4::of_records(&site.hello()).unwrap();
+    site.page(&gate, 7).unwrap();
+    assert_eq!(told(&gate), [first.as_str()]);
+    // With a ticket in its message, which the method counts in.
+    let later = Ja4::of_records(&site.hello()).unwrap();
+    site.page(&gate, 8).unwrap();
+    assert_eq!(told(&gate), [later.as_str()]);
+    let records = gate.records();
+    let clients: BTreeSet<_> = records.iter().map(|r| r.features.get(Feature::TlsClient)).collect();
+    assert_eq!((records.len(), clients.len()), (2, 2));
+    assert!(!clients.contains(&0));
+}
+
+#[test]
+fn a_trusted_proxys_own_library_says_nothing_of_its_visitors() {
+    let mut site = site();
+    site.config.trusted_proxies = vec!["127.0.0.7/32".parse().unwrap()];
+    let gate = Gate::start(site.config.clone());
+    site.page(&gate, 7).unwrap();
+    assert_eq!(gate.records()[0].features.get(Feature::TlsClient), 0);
+    assert!(told(&gate).is_empty());
+}
+
+/// Whether `program` is on PATH. In CI it has to be.
+fn peer(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
+    let required = std::env::var("PORTCULLIS_PEERS").is_ok_and(|value| value == "required");
+    assert!(found || !required, "{program} is not on PATH");
+    if !found {
+        eprintln!("skipped: {program} is not on PATH (see .ci/peers)");
+    }
+    found
+}
+
+const PYTHON: &str = "
+import socket, ssl, sys
+context = ssl.create_default_context(cafile=sys.argv[2])
+plain = socket.create_connection(('127.0.0.1', int(sys.argv[1])))
+with context.wrap_socket(plain, server_hostname='example.org') as tls:
+    tls.sendall(b'GET / HTTP/1.1\\r\\nHost: example.org\\r\\nConnection: close\\r\\n\\r\\n')
+    while tls.recv(4096):
+        pass
+";
+
+/// Asks for a page with a program of the world; the fingerprint that the gate saw.
+fn fingerprint_of(program: &str, site: &Site) -> String {
+    let gate = Gate::start(site.config.clone());
+    let port = gate.address.port();
+    let roots = site.folder.path().join("site.crt");
+    let mut command = Command::new(program);
+    match program {
+        "curl" => {
+            let resolve = format!("example.org:{port}:127.0.0.1");
+            command.args(["--silent", "--max-time", "20", "--resolve", &resolve, "--cacert"]);
+            command.arg(roots).arg(format!("https://example.org:{port}/"));
+        }
+        "openssl" => {
+            let address = format!("127.0.0.1:{port}");
+            command.args(["s_client", "-quiet", "-servername", "example.org", "-connect"]);
+            command.arg(address);
+        }
+        _ => {
+            command.args(["-c", PYTHON, &port.to_string()]).arg(roots);
+        }
+    }
+    let mut running =
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut input = running.stdin.take().unwrap();
+    // Only one of them reads it.
+    let _ = input.write_all(b"GET / HTTP/1.1\r\nHost: example.org\r\nConnection: close\r\n\r\n");
+    running.wait().unwrap();
+    let told = told(&gate);
+    assert_eq!(told.len(), 1, "{program}: {told:?}");
+    told[0].clone()
+}
+
+#[test]
+fn programs_of_the_world_are_told_apart_and_each_is_the_same_every_time() {
+    let site = site();
+    let mut seen = BTreeSet::new();
+    for program in ["curl", "openssl", "python3"] {
+        if !peer(program) {
+            continue;
+        }
+        let first = fingerprint_of(program, &site);
+        assert_eq!(first.len(), 36, "{first}");
+        assert!(first.starts_with("t13d"), "{first}");
+        assert_eq!(&first[8..10], if program == "curl" { "h2" } else { "00" }, "{first}");
+        for _ in 0..3 {
+            assert_eq!(fingerprint_of(program, &site), first);
+        }
+        seen.insert(first);
+    }
+    println!("{seen:?}");
+}
