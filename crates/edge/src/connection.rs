@@ -8,7 +8,6 @@ use core::task::{Context, Poll};
 use core::time::Duration;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use http::Request;
@@ -67,15 +66,13 @@ pub(crate) async fn attend(
     peer: IpAddr,
     rules: Rules,
 ) {
-    let faults = visit.house.faults.clone();
-    let conversation = converse(&visit, &presence, stream, peer, rules);
-    let mut conversation = pin!(keep_panics(conversation, faults));
+    let mut conversation = pin!(converse(&visit, &presence, stream, peer, rules));
     poll_fn(|cx| {
         visit.remember(cx.waker());
         if visit.is_cut() {
             return Poll::Ready(());
         }
-        conversation.as_mut().poll(cx)
+        poll_keeping_panics(conversation.as_mut(), cx, &visit.house.faults)
     })
     .await;
     // It knows its visit, which must not keep it for ever.
@@ -83,16 +80,15 @@ pub(crate) async fn attend(
 }
 
 /// Ends quietly, and counts, where `future` panics.
-async fn keep_panics(future: impl Future<Output = ()>, faults: Arc<Faults>) {
-    let mut future = pin!(future);
-    poll_fn(|cx| {
-        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
-        polled.unwrap_or_else(|_| {
-            faults.panicked();
-            Poll::Ready(())
-        })
+fn poll_keeping_panics(
+    future: Pin<&mut impl Future<Output = ()>>,
+    cx: &mut Context<'_>,
+    faults: &Faults,
+) -> Poll<()> {
+    catch_unwind(AssertUnwindSafe(|| future.poll(cx))).unwrap_or_else(|_| {
+        faults.panicked();
+        Poll::Ready(())
     })
-    .await;
 }
 
 async fn converse(
@@ -292,37 +288,36 @@ where
 {
     fn execute(&self, stream: F) {
         let visit = self.0.clone();
-        let faults = visit.house.faults.clone();
         let cut = Rc::new(Cell::new(false));
-        let stream = async move {
-            let mut stream = pin!(stream);
-            poll_fn(|cx| {
-                if cut.get() {
-                    visit.house.meter.cut(Cut::Stall);
-                    // Dropping the stream resets it.
-                    return Poll::Ready(());
-                }
-                visit.runs(Some(&cut));
-                let polled = stream.as_mut().poll(cx);
-                visit.runs(None);
-                polled
-            })
-            .await;
-        };
-        tokio::task::spawn_local(keep_panics(stream, faults));
+        // Boxed, because the runtime moves a task several times before it runs.
+        let mut stream = Box::pin(stream);
+        tokio::task::spawn_local(poll_fn(move |cx| {
+            if cut.get() {
+                visit.house.meter.cut(Cut::Stall);
+                // Dropping the stream resets it.
+                return Poll::Ready(());
+            }
+            visit.runs(Some(&cut));
+            let polled = poll_keeping_panics(stream.as_mut(), cx, &visit.house.faults);
+            visit.runs(None);
+            polled
+        }));
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use core::task::Waker;
+
     use super::*;
 
     #[test]
     fn a_panic_stays_in_its_connection_and_is_counted() {
-        let faults = Arc::new(Faults::default());
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("runtime");
-        runtime.block_on(keep_panics(async { panic!("on purpose") }, faults.clone()));
-        runtime.block_on(keep_panics(async {}, faults.clone()));
+        let faults = Faults::default();
+        let mut cx = Context::from_waker(Waker::noop());
+        let panics = pin!(async { panic!("on purpose") });
+        assert!(poll_keeping_panics(panics, &mut cx, &faults).is_ready());
+        assert!(poll_keeping_panics(pin!(async {}), &mut cx, &faults).is_ready());
         assert_eq!(faults.panics(), 1);
     }
 }

@@ -39,17 +39,28 @@ pub(crate) struct Errand {
     pub(crate) body: Terms,
 }
 
-/// Forwards a request whose head is already fit for the origin.
-pub(crate) async fn forward(
-    visit: &Rc<Visit>,
+/// Forwards a request whose head is already fit for the origin. From here on it has an outcome,
+/// even if nobody polls it.
+pub(crate) fn forward(
+    visit: Rc<Visit>,
     errand: Errand,
     request: Request<VisitorBody>,
     turn: Turn,
+) -> impl Future<Output = Response<ResponseBody>> {
+    let account = Account::open(&visit.house, &errand);
+    carry(visit, errand, request, turn, account)
+}
+
+async fn carry(
+    visit: Rc<Visit>,
+    errand: Errand,
+    request: Request<VisitorBody>,
+    turn: Turn,
+    mut account: Account,
 ) -> Response<ResponseBody> {
     let house = &visit.house;
-    let mut account = Account::open(house, &errand);
     let queue_deadline = errand.started + errand.pool.config.queue_deadline;
-    let deadline = house.deadlines.new_for(visit, queue_deadline);
+    let deadline = house.deadlines.new_for(&visit, queue_deadline);
     let Ok(mut lease) = errand.pool.enter(house, errand.tier, errand.load, &deadline).await else {
         account.settle(Outcome::OriginBusy);
         return pages::trouble(Trouble::Busy, errand.wants, turn);
@@ -77,7 +88,7 @@ pub(crate) async fn forward(
         response.headers_mut().append(SET_COOKIE, value);
     }
     if upgraded {
-        if !errand.upgrade || !hand_over(visit, lease, &errand, &deadline).await {
+        if !errand.upgrade || !hand_over(&visit, lease, &errand, &deadline).await {
             account.settle(Outcome::OriginUnreachable);
             return pages::trouble(Trouble::Unreachable, errand.wants, turn);
         }
@@ -151,7 +162,7 @@ async fn exchange(
     mut request: Request<RequestBody>,
     errand: &Errand,
     deadline: &RelayDeadline,
-    account: &mut Account<'_>,
+    account: &mut Account,
 ) -> Result<Response<Incoming>, Failure> {
     let harmless = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS)
         && matches!(request.body(), RequestBody::Empty);
@@ -251,18 +262,18 @@ fn relay(
 }
 
 /// Sees to it that every forwarded request ends in exactly one outcome, whatever happens to it.
-struct Account<'a> {
-    house: &'a House,
+struct Account {
+    house: Rc<House>,
     activity: ActivityId,
     started: Time,
     sent: Option<Time>,
     settled: bool,
 }
 
-impl<'a> Account<'a> {
-    const fn open(house: &'a House, errand: &Errand) -> Self {
+impl Account {
+    fn open(house: &Rc<House>, errand: &Errand) -> Self {
         Self {
-            house,
+            house: house.clone(),
             activity: errand.activity,
             started: errand.started,
             sent: None,
@@ -279,7 +290,7 @@ impl<'a> Account<'a> {
     }
 }
 
-impl Drop for Account<'_> {
+impl Drop for Account {
     fn drop(&mut self) {
         if !self.settled {
             self.settle(Outcome::VisitorGone);

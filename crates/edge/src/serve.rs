@@ -2,6 +2,8 @@
 
 use core::convert::Infallible;
 use core::mem;
+use core::pin::Pin;
+use core::task::{Context, Poll};
 use std::rc::Rc;
 
 use http::request::Parts;
@@ -19,22 +21,45 @@ use crate::pages::{self, Wants};
 use crate::strict;
 use crate::visit::{Turn, Visit};
 
-/// Answers one request of `visit`. Never fails: every request gets an answer and a reason.
-pub(crate) async fn serve(
-    visit: Rc<Visit>,
-    request: Request<VisitorBody>,
-) -> Result<Response<ResponseBody>, Infallible> {
+/// Answers one request of `visit`. Never fails: every request gets an answer and a reason. The
+/// judgement is made here and now; only what goes to the origin waits for anything.
+pub(crate) fn serve(visit: Rc<Visit>, request: Request<VisitorBody>) -> Serving {
     let turn = visit.request_begins();
     let (mut parts, body) = request.into_parts();
-    Ok(match judge(&visit, &mut parts, &body, turn) {
+    match judge(&visit, &mut parts, &body, turn) {
         Judged::Answered(response) => {
             visit.still_sending.set(!body.is_end_stream());
-            response
+            Serving::Answered(Some(response))
         }
         Judged::Forwarded(errand, turn) => {
-            forward(&visit, errand, Request::from_parts(parts, body), turn).await
+            let request = Request::from_parts(parts, body);
+            Serving::Forwarded(Box::pin(forward(visit, errand, request, turn)))
         }
-    })
+    }
+}
+
+/// A request being served. What the way to the origin needs is two kilobytes, boxed: a refused
+/// request does not pay for it, nor does an idle connection, nor a task of HTTP/2 when it is moved.
+#[allow(clippy::large_enum_variant)] // There is one for each request, on its way.
+pub(crate) enum Serving {
+    Answered(Option<Response<ResponseBody>>),
+    Forwarded(Pin<Box<dyn Future<Output = Response<ResponseBody>>>>),
+}
+
+impl Future for Serving {
+    type Output = Result<Response<ResponseBody>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.get_mut() {
+            // After its answer nobody asks again.
+            Self::Answered(response) => response.take().map_or(Poll::Pending, ready),
+            Self::Forwarded(answer) => answer.as_mut().poll(cx).map(Ok),
+        }
+    }
+}
+
+fn ready(response: Response<ResponseBody>) -> Poll<Result<Response<ResponseBody>, Infallible>> {
+    Poll::Ready(Ok(response))
 }
 
 enum Judged {
