@@ -9,6 +9,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use portcullis_model::{Cut, Reason};
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
@@ -41,6 +42,17 @@ impl Socket {
             Poll::Ready(Err(_)) => {}
         }
         result
+    }
+}
+
+/// Where the visitor takes nothing and the answer was given up, the rest of it must not wait in the
+/// system for minutes after the connection is counted as gone: it is reset.
+impl Drop for Socket {
+    fn drop(&mut self) {
+        if self.visit.is_backed_up() {
+            // What is left of the connection either way is the system's.
+            let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
+        }
     }
 }
 
