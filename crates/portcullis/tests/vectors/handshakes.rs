@@ -1,0 +1,37 @@
+//! Vectors of the TLS handshake.
+
+use crate::rehearsed::Case;
+
+#[test]
+fn hellos_that_come_in_drips_are_given_up_in_time() {
+    let done = Case::new("slow-client-hello").over_tls().held_at_most(5).run();
+    done.counted("handshake", done.reason("handshake"), 60);
+}
+
+#[test]
+fn hellos_in_shreds_or_of_absurd_size_are_turned_away() {
+    let done = Case::new("odd-client-hello").over_tls().held_at_most(5).sized(16, 5).run();
+    done.counted("handshake", done.reason("handshake"), 16);
+}
+
+#[test]
+fn full_handshakes_again_and_again_leave_room_for_people() {
+    let done = Case::new("handshake-flood").over_tls().sized(40, 5).run();
+    // Every connection was answered for: with a handshake, or with the reason why there is none.
+    assert!(done.connections() >= 40, "{}", done.told());
+    let without = done.ended("not opened");
+    assert_eq!(done.answers("handshake") + without, done.connections(), "{}", done.told());
+}
+
+#[test]
+fn http_2_that_was_agreed_on_and_never_begins_is_ended() {
+    let done = Case::new("preface-silence").over_tls().held_at_most(5).run();
+    done.counted("preface", done.cut("preface"), 60);
+}
+
+#[test]
+fn quic_where_none_is_spoken_reaches_nobody() {
+    let done = Case::new("quic-initials").over_tls().sized(20, 3).run();
+    assert_eq!(done.connections(), 0);
+    assert_eq!(done.answers("initial") + done.answers("retry"), 0, "{}", done.told());
+}

@@ -1,0 +1,250 @@
+//! One vector, carried out by the real drill against the real gate, and what is asked of both.
+
+use std::fmt::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::common::{Gate, free_address, portcullis, text};
+use crate::site::Site;
+
+/// Memory that any gate may take besides what it had at rest: the rings of two workers, which are only
+/// touched as requests come (2 × 65,536 records of 64 bytes, 8 MiB, and as much for what else they
+/// tell), buffers of 64 connections to the origin (4 MiB), and pages that the allocator keeps (4 MiB).
+const SLACK_KIB: u64 = 24 * 1024;
+/// Descriptors besides those of the attackers: 64 connections to the origin, six visitors with two
+/// connections each while they change from one to the next, and a few of the operators' listener.
+const SLACK_DESCRIPTORS: u64 = 64 + 12 + 8;
+/// How long a visitor waits at most. The machine may be busy with other tests; that nobody waits
+/// for ever is the point here, the drill's own floor is four seconds.
+const PATIENCE: &str = "20";
+
+/// A vector, how much of it, and how the gate is configured.
+pub struct Case {
+    pub vector: &'static str,
+    pub tls: bool,
+    pub connections: u32,
+    pub seconds: u32,
+    /// Where holding is the point: for how many seconds a connection may be held.
+    pub held_at_most: Option<u32>,
+    /// What one connection of the attack may cost the gate, in KiB.
+    pub kib_each: u64,
+    pub path: &'static str,
+    /// Lines below `[limits]`.
+    pub limits: &'static str,
+}
+
+impl Case {
+    pub fn new(vector: &'static str) -> Self {
+        Self {
+            vector,
+            tls: false,
+            connections: 60,
+            seconds: 6,
+            held_at_most: None,
+            // The head as it comes and as it is parsed (2 × 32 KiB), what waits to be written and
+            // to be passed on (2 × 32 KiB), TLS both ways (2 × 16 KiB), and the task itself.
+            kib_each: 192,
+            path: "/",
+            limits: "",
+        }
+    }
+
+    pub fn over_tls(self) -> Self {
+        Self { tls: true, ..self }
+    }
+
+    /// Over HTTP/2 one connection may hold a hundred streams, each with 32 KiB that wait to be sent
+    /// and a few KiB of its own, and a MiB of bodies under way.
+    pub fn over_http_2(self) -> Self {
+        Self { tls: true, connections: 4, seconds: 4, kib_each: 100 * 40 + 1024 + 192, ..self }
+    }
+
+    pub fn sized(self, connections: u32, seconds: u32) -> Self {
+        Self { connections, seconds, ..self }
+    }
+
+    pub fn held_at_most(self, seconds: u32) -> Self {
+        Self { held_at_most: Some(seconds), ..self }
+    }
+
+    pub fn asking_for(self, path: &'static str) -> Self {
+        Self { path, ..self }
+    }
+
+    pub fn costing_kib(self, kib_each: u64) -> Self {
+        Self { kib_each, ..self }
+    }
+
+    pub fn with_limits(self, limits: &'static str) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// Carries it out. Whatever the vector, nobody else may notice: every visitor is served, and the
+    /// gate takes no more memory and descriptors than the attack's connections account for.
+    pub fn run(self) -> Rehearsed {
+        let folder = tempfile::tempdir().unwrap();
+        let site = Site::start();
+        let (gate, secure) = gate(folder.path(), &site, self.limits);
+        let target = if self.tls { format!("https://{secure}") } else { gate.listen.to_string() };
+        // Whatever is made at first use is there before anything is measured.
+        assert_eq!(gate.get("/").0, 200);
+        let process = gate.process.id();
+        let before = (memory_kib(process, "VmRSS:"), descriptors(process));
+
+        let mut drill = portcullis();
+        drill.args(["drill", "vectors", self.vector, "--json", "--patience", PATIENCE]);
+        drill.args(["--target", &target, "--operator", &gate.operator.to_string()]);
+        drill.args(["--connections", &self.connections.to_string()]);
+        drill.args(["--seconds", &self.seconds.to_string(), "--path", self.path]);
+        drill.args(["--visitors-path", "/"]);
+        if let Some(seconds) = self.held_at_most {
+            drill.args(["--held-at-most", &seconds.to_string()]);
+        }
+        let (said, most_descriptors) = watched(process, drill);
+        let most_kib = memory_kib(process, "VmHWM:");
+        let result: Value = serde_json::from_str(&said).unwrap_or_else(|_| panic!("{said}"));
+        let rehearsed = Rehearsed { result, site };
+        eprintln!(
+            "{}, {} KiB before and {most_kib} KiB at most, {} descriptors before and {most_descriptors} at most",
+            rehearsed.told(),
+            before.0,
+            before.1
+        );
+
+        rehearsed.visitors_were_served();
+        assert_eq!(rehearsed.result["withstood"], true, "{}", rehearsed.told());
+        let allowed = before.0 + u64::from(self.connections) * self.kib_each + SLACK_KIB;
+        assert!(most_kib <= allowed, "{most_kib} of {allowed} KiB: {}", rehearsed.told());
+        let allowed = before.1 + u64::from(self.connections) + SLACK_DESCRIPTORS;
+        assert!(
+            most_descriptors <= allowed,
+            "{most_descriptors} of {allowed} descriptors: {}",
+            rehearsed.told()
+        );
+        // Attacked as it was, the gate may ask for a sign of life first.
+        let status = gate.get("/").0;
+        assert!(status < 400, "afterwards: {status}");
+        rehearsed
+    }
+}
+
+/// What came of it.
+pub struct Rehearsed {
+    pub result: Value,
+    pub site: Site,
+}
+
+impl Rehearsed {
+    fn visitors_were_served(&self) {
+        let visitors = &self.result["visitors"];
+        assert!(visitors["asked"].as_u64().unwrap() >= 6, "{}", self.told());
+        assert_eq!(visitors["asked"], visitors["served"], "{}", self.told());
+    }
+
+    /// How often the gate gave this reason.
+    pub fn reason(&self, word: &str) -> u64 {
+        self.result["gate"]["reasons"][word].as_u64().unwrap_or(0)
+    }
+
+    /// How often the gate cut for this cause.
+    pub fn cut(&self, word: &str) -> u64 {
+        self.result["gate"]["cuts"][word].as_u64().unwrap_or(0)
+    }
+
+    /// How many answers had this status, or were of this kind.
+    pub fn answers(&self, status: &str) -> u64 {
+        self.result["fate"]["answers"][status].as_u64().unwrap_or(0)
+    }
+
+    /// How many attackers' connections ended like this.
+    pub fn ended(&self, how: &str) -> u64 {
+        self.result["fate"]["ends"][how].as_u64().unwrap_or(0)
+    }
+
+    /// How many attackers' connections there were.
+    pub fn connections(&self) -> u64 {
+        self.result["tried"]["connections"].as_u64().unwrap()
+    }
+
+    /// How many requests attackers sent or began.
+    pub fn requests(&self) -> u64 {
+        self.result["tried"]["requests"].as_u64().unwrap()
+    }
+
+    /// Everything, for whoever has to mend it.
+    pub fn told(&self) -> String {
+        self.result.to_string()
+    }
+
+    /// Asserts that something was counted at least so often.
+    #[track_caller]
+    pub fn counted(&self, what: &str, counted: u64, at_least: u64) {
+        assert!(counted >= at_least, "{what}: {counted} of {at_least}: {}", self.told());
+    }
+}
+
+/// A gate with a plain and a TLS listener, the address of the latter, and short deadlines.
+pub fn gate(folder: &Path, site: &Site, limits: &str) -> (Gate, std::net::SocketAddr) {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
+    std::fs::write(folder.join("site.crt"), made.cert.pem()).unwrap();
+    std::fs::write(folder.join("site.key"), made.signing_key.serialize_pem()).unwrap();
+    let secure = free_address();
+    let mut text = String::new();
+    writeln!(text, "[[listen]]\naddress = \"{secure}\"").unwrap();
+    writeln!(text, "certificate = \"site.crt\"\nkey = \"site.key\"\n").unwrap();
+    writeln!(text, "[limits]").unwrap();
+    let short = [
+        ("sources_tracked", "4096"),
+        ("header_deadline", "\"2s\""),
+        ("handshake_deadline", "\"2s\""),
+        ("body_idle", "\"2s\""),
+        ("idle", "\"2s\""),
+    ];
+    for (key, value) in short.iter().filter(|(key, _)| !limits.contains(key)) {
+        writeln!(text, "{key} = {value}").unwrap();
+    }
+    writeln!(text, "{limits}\n").unwrap();
+    // None may be looser than the limits above, whichever test sets them.
+    writeln!(text, "[posture.tightened]\nheader_deadline = \"1s\"").unwrap();
+    writeln!(text, "requests_per_second = 20\nburst = 60\nconnections = 4\n").unwrap();
+    (Gate::start(folder, site.address, &text), secure)
+}
+
+/// Runs the drill to its end and looks at the gate's descriptors meanwhile. What the drill said, and
+/// the most descriptors.
+fn watched(process: u32, mut drill: Command) -> (String, u64) {
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let watcher = scope.spawn(|| {
+            let mut most = 0;
+            while !over.load(Ordering::Relaxed) {
+                most = most.max(descriptors(process));
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            most
+        });
+        let output = drill.stdin(Stdio::null()).output().unwrap();
+        over.store(true, Ordering::Relaxed);
+        let most = watcher.join().unwrap();
+        // 1 says that a floor was not met, which the assertions say better.
+        let carried_out = matches!(output.status.code(), Some(0 | 1));
+        assert!(carried_out, "{}", text(&output.stderr));
+        (text(&output.stdout), most)
+    })
+}
+
+/// A figure of `/proc/PID/status`, in KiB.
+pub fn memory_kib(process: u32, name: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+/// Open descriptors.
+pub fn descriptors(process: u32) -> u64 {
+    std::fs::read_dir(format!("/proc/{process}/fd")).unwrap().count() as u64
+}

@@ -1,0 +1,113 @@
+//! The site behind the gate: small pages, one large one, tunnels that echo, and a count of what
+//! must never arrive.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What [`LARGE`] holds: more than the kernel's buffers on the way, so that a visitor who does not
+/// read is noticed.
+const LARGE_BYTES: usize = 4 * 1024 * 1024;
+/// A page that takes time to read.
+pub const LARGE: &str = "/large";
+
+/// The site; it goes on until the test ends.
+#[derive(Clone)]
+pub struct Site {
+    pub address: SocketAddr,
+    seen: Arc<Seen>,
+}
+
+#[derive(Default)]
+struct Seen {
+    requests: AtomicU64,
+    smuggled: AtomicU64,
+}
+
+impl Site {
+    pub fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let seen = Arc::<Seen>::default();
+        let counts = seen.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let seen = counts.clone();
+                // How a connection ends is the gate's affair.
+                std::thread::spawn(move || serve(stream, &seen));
+            }
+        });
+        Self { address, seen }
+    }
+
+    /// Requests that arrived.
+    pub fn requests(&self) -> u64 {
+        self.seen.requests.load(Ordering::Relaxed)
+    }
+
+    /// Requests that stood within others.
+    pub fn smuggled(&self) -> u64 {
+        self.seen.smuggled.load(Ordering::Relaxed)
+    }
+}
+
+fn serve(stream: TcpStream, seen: &Seen) -> Option<()> {
+    stream.set_nodelay(true).ok()?;
+    let mut reader = BufReader::new(stream.try_clone().ok()?);
+    let mut writer = stream;
+    loop {
+        let (mut line, mut length, mut chunked, mut upgrade) = (String::new(), 0, false, false);
+        reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
+        let path = line.split(' ').nth(1)?.to_owned();
+        loop {
+            let mut field = String::new();
+            reader.read_line(&mut field).ok().filter(|read| *read > 0)?;
+            let field = field.trim_end().to_ascii_lowercase();
+            match field.split_once(':').map(|(name, value)| (name, value.trim())) {
+                Some(("content-length", value)) => length = value.parse().ok()?,
+                Some(("transfer-encoding", value)) => chunked = value == "chunked",
+                Some(("upgrade", _)) => upgrade = true,
+                Some(_) => {}
+                None if field.is_empty() => break,
+                None => return None,
+            }
+        }
+        seen.requests.fetch_add(1, Ordering::Relaxed);
+        if path.contains("smuggled") {
+            seen.smuggled.fetch_add(1, Ordering::Relaxed);
+        }
+        if upgrade {
+            let answer = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n\
+                Upgrade: websocket\r\n\r\n";
+            writer.write_all(answer).ok()?;
+            std::io::copy(&mut reader, &mut writer).ok()?;
+            return None;
+        }
+        if chunked {
+            skip_chunks(&mut reader)?;
+        } else {
+            skip(&mut reader, length)?;
+        }
+        let size = if path == LARGE { LARGE_BYTES } else { 200 };
+        write!(writer, "HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n").ok()?;
+        writer.write_all(&vec![b'.'; size]).ok()?;
+    }
+}
+
+fn skip(reader: &mut impl Read, length: u64) -> Option<()> {
+    let skipped = std::io::copy(&mut reader.take(length), &mut std::io::sink()).ok()?;
+    (skipped == length).then_some(())
+}
+
+fn skip_chunks(reader: &mut impl BufRead) -> Option<()> {
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
+        let length = u64::from_str_radix(line.trim_end().split(';').next()?, 16).ok()?;
+        skip(reader, length + 2)?;
+        if length == 0 {
+            return Some(());
+        }
+    }
+}
