@@ -81,7 +81,7 @@ impl Certificates {
 }
 
 /// The names in a certificate's subject alternative names.
-fn names(certificate: &CertifiedKey) -> Vec<String> {
+pub(crate) fn names(certificate: &CertifiedKey) -> Vec<String> {
     let leaf = certificate.end_entity_cert().ok();
     let leaf = leaf.and_then(|leaf| EndEntityCert::try_from(leaf).ok());
     leaf.map_or_else(Vec::new, |leaf| leaf.valid_dns_names().map(str::to_ascii_lowercase).collect())

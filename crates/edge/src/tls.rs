@@ -84,7 +84,7 @@ pub fn for_quic(listener: &ServerConfig) -> Result<ServerConfig, EdgeError> {
 }
 
 /// Reads one certificate chain and its key, and sees that they belong together.
-fn read_pair(files: &TlsFiles) -> Result<Arc<CertifiedKey>, EdgeError> {
+pub(crate) fn read_pair(files: &TlsFiles) -> Result<Arc<CertifiedKey>, EdgeError> {
     let chain = chain(&files.certificate)?;
     let key =
         PrivateKeyDer::from_pem_slice(&read(&files.key)?).map_err(|error| EdgeError::Pem {

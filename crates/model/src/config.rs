@@ -395,6 +395,18 @@ impl Config {
     /// The operators' listener unless configuration says otherwise: loopback only.
     pub const OPERATOR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9_919);
 
+    /// Every certificate with its key, each once.
+    pub fn tls_files(&self) -> Vec<&TlsFiles> {
+        let of_listeners = self.listeners.iter().filter_map(|listener| listener.tls.as_ref());
+        let mut all = Vec::new();
+        for files in of_listeners.chain(&self.certificates) {
+            if !all.contains(&files) {
+                all.push(files);
+            }
+        }
+        all
+    }
+
     /// One platform for every host, in front of `origin`, with every default: what
     /// `portcullis run --listen … --origin …` means.
     pub fn for_origin(listen: SocketAddr, origin: OriginConfig) -> Self {

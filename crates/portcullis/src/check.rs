@@ -3,8 +3,11 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use portcullis_model::{Config, Problems};
+use portcullis_edge::{CertificateFacts, Clock, Standing};
+use portcullis_model::{Config, Problems, WallTime};
+use serde::Serialize;
 
+use crate::certificates::Line;
 use crate::cli::CheckArguments;
 
 /// Why a configuration cannot be used.
@@ -41,23 +44,18 @@ pub fn check(arguments: &CheckArguments) -> Result<bool> {
         return Ok(true);
     }
     let path = arguments.file.as_deref().context("a configuration file is expected")?;
-    match read(path).and_then(|(config, _)| certificates(&config).map(|()| config)) {
-        Ok(config) => {
+    match read(path) {
+        Ok((config, _)) => {
+            let now = Clock::new().wall();
+            let certificates = certificates(&config, now);
+            let usable = certificates.iter().all(Checked::is_usable);
             if arguments.json {
-                println!("{}", serde_json::json!({ "usable": true }));
+                let said = serde_json::json!({ "usable": usable, "certificates": certificates });
+                println!("{said}");
             } else {
-                println!("{} can be used.", path.display());
-                for platform in &config.platforms {
-                    println!(
-                        "  {}: {} → http://{}, {} activities",
-                        platform.name,
-                        platform.hosts.join(", "),
-                        platform.origin.authority(),
-                        platform.activities.len()
-                    );
-                }
+                say(path, &config, &certificates, usable);
             }
-            Ok(true)
+            Ok(usable)
         }
         Err(Unusable::Problems(problems)) => {
             if arguments.json {
@@ -71,16 +69,89 @@ pub fn check(arguments: &CheckArguments) -> Result<bool> {
     }
 }
 
-/// A certificate that cannot be used is better found now than at the next restart.
-fn certificates(config: &Config) -> Result<(), Unusable> {
-    let of_listeners = config.listeners.iter().filter_map(|listener| listener.tls.as_ref());
-    for files in of_listeners.chain(&config.certificates) {
-        for file in [&files.certificate, &files.key] {
-            std::fs::metadata(file).map_err(|source| Unusable::Unreadable {
-                file: file.display().to_string(),
-                source,
-            })?;
+fn say(path: &Path, config: &Config, certificates: &[Checked], usable: bool) {
+    if usable {
+        println!("{} can be used.", path.display());
+        for platform in &config.platforms {
+            println!(
+                "  {}: {} → http://{}, {} activities",
+                platform.name,
+                platform.hosts.join(", "),
+                platform.origin.authority(),
+                platform.activities.len()
+            );
         }
     }
-    Ok(())
+    for certificate in certificates {
+        if let (Some(facts), None) = (&certificate.facts, &certificate.problem) {
+            println!("  {}", facts.summary());
+        }
+        for problem in certificate.problem.iter().chain(&certificate.warning) {
+            eprintln!("{}: {problem}", certificate.word());
+        }
+    }
+}
+
+/// A certificate that was read as `run` would.
+#[derive(Serialize)]
+struct Checked {
+    #[serde(flatten)]
+    facts: Option<Line>,
+    /// Why it cannot be used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
+    /// What will be a problem soon.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warning: Option<String>,
+}
+
+impl Checked {
+    const fn is_usable(&self) -> bool {
+        self.problem.is_none()
+    }
+
+    const fn word(&self) -> &'static str {
+        if self.is_usable() { "warning" } else { "error" }
+    }
+}
+
+/// A certificate that cannot be used is better found now than at the next restart.
+fn certificates(config: &Config, now: WallTime) -> Vec<Checked> {
+    let read = config.tls_files().into_iter().map(portcullis_edge::inspect);
+    read.map(|read| match read {
+        Ok(facts) => judge(&facts, now),
+        Err(problem) => Checked { facts: None, problem: Some(problem.to_string()), warning: None },
+    })
+    .collect()
+}
+
+fn judge(facts: &CertificateFacts, now: WallTime) -> Checked {
+    let file = facts.file.display();
+    let days = facts.days_left(now);
+    let problem = match facts.standing(now) {
+        Standing::Expired => Some(format!(
+            "{file} expired on {}. Visitors are shown a warning instead of the site: renew it.",
+            day(facts.not_after)
+        )),
+        Standing::NotYet => Some(format!(
+            "{file} is valid from {} on only. Is this machine's clock right?",
+            day(facts.not_before)
+        )),
+        Standing::Valid | Standing::EndsSoon => None,
+    };
+    let warning = if facts.names.is_empty() {
+        Some(format!(
+            "{file} names no site (no DNS name among its subject alternative names): browsers \
+             refuse it."
+        ))
+    } else {
+        (facts.standing(now) == Standing::EndsSoon).then(|| {
+            format!("{file} ends in {days} days, on {}. Is it being renewed?", day(facts.not_after))
+        })
+    };
+    Checked { facts: Some(Line::of(facts, now)), problem, warning }
+}
+
+fn day(at: WallTime) -> String {
+    at.to_string().chars().take(10).collect()
 }

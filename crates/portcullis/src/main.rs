@@ -1,5 +1,6 @@
 //! The command line, and the wiring: the one place that knows every room.
 
+mod certificates;
 mod check;
 mod cli;
 mod control_loop;

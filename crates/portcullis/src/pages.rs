@@ -10,6 +10,9 @@ use portcullis_edge::{Clock, Faults};
 use portcullis_gate::Policy;
 use portcullis_model::{ActivityId, Cut, Latencies, Meter, Outcome, Posture, Reason, Snapshot};
 
+use serde::Serialize;
+
+use crate::certificates::{InUse, Line};
 use crate::control_loop::Status;
 
 /// The loop ticks four times a second: after this long without one, something is wrong.
@@ -21,7 +24,18 @@ pub struct OperatorPages {
     pub meters: Vec<Arc<Meter>>,
     pub status: Arc<ArcSwap<Status>>,
     pub faults: Arc<Faults>,
+    pub certificates: Arc<ArcSwap<InUse>>,
     pub clock: Clock,
+}
+
+/// `/status.json`.
+#[derive(Serialize)]
+struct StatusPage<'a> {
+    #[serde(flatten)]
+    status: &'a Status,
+    certificates: Vec<Line>,
+    /// Why the files that are there now are not used.
+    certificates_refused: Option<&'a str>,
 }
 
 impl Pages for OperatorPages {
@@ -36,11 +50,19 @@ impl Pages for OperatorPages {
         gauges(&total, &self.status.load(), &mut out);
         cuts(&total, &mut out);
         faults(&self.faults, &mut out);
+        self.certificates.load().metrics(&mut out);
         out
     }
 
     fn status(&self) -> String {
-        serde_json::to_string_pretty(&**self.status.load()).unwrap_or_else(|_| "{}".into())
+        let certificates = self.certificates.load();
+        let now = self.clock.wall();
+        let page = StatusPage {
+            status: &self.status.load(),
+            certificates: certificates.facts.iter().map(|facts| Line::of(facts, now)).collect(),
+            certificates_refused: certificates.problem.as_deref(),
+        };
+        serde_json::to_string_pretty(&page).unwrap_or_else(|_| "{}".into())
     }
 
     fn health(&self) -> Result<(), String> {
@@ -204,11 +226,11 @@ fn faults(faults: &Faults, out: &mut String) {
     }
 }
 
-fn head(out: &mut String, name: &str, kind: &str, help: &str) {
+pub fn head(out: &mut String, name: &str, kind: &str, help: &str) {
     let _ = writeln!(out, "# HELP portcullis_{name} {help}\n# TYPE portcullis_{name} {kind}");
 }
 
 /// Label values as the exposition format wants them.
-fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     text.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n")
 }

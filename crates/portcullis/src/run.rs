@@ -5,16 +5,18 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use arc_swap::ArcSwap;
-use portcullis_edge::{Clock, Faults, TlsConfigs, TlsKeep, Worker, operator};
+use portcullis_edge::{Clock, Faults, Worker, operator};
 use portcullis_gate::{Policy, Secret, Tables};
 use portcullis_model::{Config, Event, Meter, Record, Sighting, WorkerId};
 use portcullis_posture::{Control, Resume};
 use sha2::{Digest, Sha256};
 use tracing::{error, info, warn};
 
+use crate::certificates::Certificates;
 use crate::check;
 use crate::cli::RunArguments;
 use crate::control_loop::{ControlLoop, FromWorker, Request, Status};
@@ -29,6 +31,8 @@ const RECORDS: usize = 65_536;
 const SIGHTINGS: usize = 4_096;
 /// Activities that a reload may add before counters run out of room.
 const SPARE_ACTIVITIES: usize = 64;
+/// How often the files of certificates are looked at: two system calls each.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// Runs until it is told to stop.
 pub fn run(arguments: &RunArguments) -> Result<bool> {
@@ -74,8 +78,8 @@ struct Gate {
     operator: operator::Operator,
     requests: Sender<Request>,
     drain: tokio::sync::watch::Sender<bool>,
-    tls: Arc<ArcSwap<TlsConfigs>>,
-    tls_keep: TlsKeep,
+    certificates: Certificates,
+    clock: Clock,
     running: Config,
     capacity: usize,
 }
@@ -88,9 +92,7 @@ impl Gate {
         let running = config.clone();
 
         // Everything that can be refused is tried before the ledger says "started".
-        let tls_keep = TlsKeep::new()?;
-        let tls = portcullis_edge::load_all(&config, &tls_keep)?;
-        let tls = Arc::new(ArcSwap::from_pointee(tls));
+        let certificates = Certificates::load(&config, started)?;
         let listeners = portcullis_edge::bind(&config, workers)?;
         let (ledger, resume) = recorder::open(&config.ledger, &config, &entropy()?)?;
         let mut recorder = Recorder::start(ledger)?;
@@ -122,7 +124,7 @@ impl Gate {
                 listeners,
                 policy: Arc::clone(&policy),
                 tables: Arc::clone(&tables),
-                tls: Arc::clone(&tls),
+                tls: Arc::clone(&certificates.tls),
                 meter: Arc::clone(&meter),
                 records,
                 sightings,
@@ -147,6 +149,7 @@ impl Gate {
             meters,
             status: Arc::clone(&status),
             faults,
+            certificates: Arc::clone(&certificates.in_use),
             clock,
         };
         let control_loop = ControlLoop {
@@ -174,8 +177,8 @@ impl Gate {
             operator,
             requests,
             drain,
-            tls,
-            tls_keep,
+            certificates,
+            clock,
             running,
             capacity,
         })
@@ -193,11 +196,16 @@ impl Gate {
                 let mut terminate = signal(SignalKind::terminate())?;
                 let mut interrupt = signal(SignalKind::interrupt())?;
                 let mut hangup = signal(SignalKind::hangup())?;
+                let mut look = tokio::time::interval(LOOK_EVERY);
+                look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
                 loop {
                     tokio::select! {
                         _ = terminate.recv() => break,
                         _ = interrupt.recv() => break,
                         _ = hangup.recv() => self.reload(arguments),
+                        _ = look.tick() => {
+                            self.certificates.look(&self.running, self.clock.wall());
+                        }
                     }
                 }
                 std::io::Result::Ok(())
@@ -253,7 +261,7 @@ impl Gate {
         if activities > self.capacity {
             bail!("so many new activities ({activities} in all) need a restart");
         }
-        self.tls.store(Arc::new(portcullis_edge::load_all(&config, &self.tls_keep)?));
+        self.certificates.reload(&config, self.clock.wall())?;
         self.running = config.clone();
         let _ = self.requests.send(Request::Reload { config: Box::new(config), digest });
         Ok(())

@@ -8,7 +8,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::Stdio;
 
-use common::{portcullis, run, text};
+use common::{certificate, configuration, portcullis, run, text};
 
 #[test]
 fn check_says_where_and_how_to_mend_a_file() {
@@ -26,14 +26,55 @@ fn check_accepts_the_example() {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../portcullis.example.toml");
     let folder = tempfile::tempdir().unwrap();
     // The example names certificates, which every site has its own of.
-    for file in ["site.pem", "site.key", "members.pem", "members.key"] {
-        std::fs::write(folder.path().join(file), "").unwrap();
-    }
+    certificate(folder.path(), "site", 90);
+    certificate(folder.path(), "members", 90);
     let text_of_example = std::fs::read_to_string(example).unwrap();
     let file = folder.path().join("portcullis.toml");
     std::fs::write(&file, text_of_example).unwrap();
     let checked = run(&["check", file.to_str().unwrap()]);
     assert!(checked.status.success(), "{}", text(&checked.stderr));
+    assert!(text(&checked.stdout).contains("site.pem: site.example, 89 days left"));
+}
+
+/// What `check` says of a file that has these certificates for its one listener.
+fn check_with(pair: (&str, &str), folder: &Path) -> (Option<i32>, String, String) {
+    let file = folder.join("portcullis.toml");
+    let (certificate, key) = pair;
+    let tls = format!("certificate = \"{certificate}\"\nkey = \"{key}\"");
+    let address = |port| std::net::SocketAddr::from(([127, 0, 0, 1], port));
+    let text_of_file = configuration(address(8_443), address(8_444), address(3_000), &tls);
+    std::fs::write(&file, text_of_file).unwrap();
+    let checked = run(&["check", file.to_str().unwrap()]);
+    (checked.status.code(), text(&checked.stdout), text(&checked.stderr))
+}
+
+#[test]
+fn check_reads_certificates_as_run_would_and_names_the_file_to_mend() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, days) in [("good", 90), ("soon", 9), ("over", -2)] {
+        certificate(folder.path(), name, days);
+    }
+    std::fs::write(folder.path().join("empty.pem"), "").unwrap();
+    for (pair, code, said) in [
+        (("good.pem", "good.key"), 0, ""),
+        (("soon.pem", "soon.key"), 0, "soon.pem ends in 8 days"),
+        (("over.pem", "over.key"), 1, "over.pem expired on 2"),
+        (("good.pem", "soon.key"), 1, "do not work together"),
+        (("empty.pem", "good.key"), 1, "empty.pem holds no certificate"),
+        (("good.key", "good.key"), 1, "good.key holds no certificate"),
+        (("absent.pem", "good.key"), 1, "absent.pem"),
+    ] {
+        let (found, out, err) = check_with(pair, folder.path());
+        assert_eq!(found, Some(code), "{pair:?}: {out}{err}");
+        assert!(err.contains(said), "{pair:?}: {err}");
+        assert_eq!(err.is_empty(), said.is_empty(), "{err}");
+        assert_eq!(out.contains("can be used"), code == 0, "{out}");
+    }
+    let json = run(&["check", "--json", folder.path().join("portcullis.toml").to_str().unwrap()]);
+    assert_eq!(json.status.code(), Some(1));
+    let said: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(said["usable"], false);
+    assert!(said["certificates"][0]["problem"].as_str().unwrap().contains("absent.pem"));
 }
 
 #[test]

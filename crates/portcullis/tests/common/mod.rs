@@ -169,3 +169,23 @@ pub fn configuration(
          origin = \"http://{origin}\"\n"
     )
 }
+
+/// Writes `NAME.pem` and `NAME.key`, for `NAME.example` and so many days from now.
+pub fn certificate(folder: &Path, name: &str, days: i64) -> rcgen::Certificate {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut parameters = rcgen::CertificateParams::new(vec![format!("{name}.example")]).unwrap();
+    let day = 24 * 3_600;
+    let epoch = rcgen::date_time_ymd(1970, 1, 1);
+    parameters.not_after = epoch + now;
+    parameters.not_before = parameters.not_after - Duration::from_secs(30 * day);
+    if days < 0 {
+        parameters.not_after -= Duration::from_secs(days.unsigned_abs() * day);
+    } else {
+        parameters.not_after += Duration::from_secs(days.unsigned_abs() * day);
+    }
+    let made = parameters.self_signed(&key).unwrap();
+    std::fs::write(folder.join(format!("{name}.key")), key.serialize_pem()).unwrap();
+    std::fs::write(folder.join(format!("{name}.pem")), made.pem()).unwrap();
+    made
+}
