@@ -14,14 +14,14 @@ use http::Request;
 use hyper::body::Incoming;
 use hyper::rt::Executor;
 use hyper::server::conn::{http1, http2};
-use hyper::service::service_fn;
+use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use portcullis_model::{ActivityId, Cut, Limits, Reason};
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::accept::Rules;
-use crate::body::VisitorBody;
+use crate::body::{ResponseBody, VisitorBody};
 use crate::certificates::ACME_TLS;
 use crate::handshake::shake_hands;
 use crate::proxy_protocol::{self, Parsed};
@@ -168,20 +168,58 @@ async fn proxy_header(stream: &mut TcpStream) -> Option<(Option<IpAddr>, Bytes)>
     }
 }
 
-async fn speak_http_1(visit: &Rc<Visit>, io: VisitorIo) {
-    let service = service_fn(|request: Request<Incoming>| {
-        serve(visit.clone(), request.map(VisitorBody::Hyper))
-    });
-    let mut connection = http_1_rules(&visit.house).serve_connection(TokioIo::new(io), service);
-    let mut told = false;
-    let ended = poll_fn(|cx| {
-        if visit.is_draining() && !told {
-            told = true;
-            Pin::new(&mut connection).graceful_shutdown();
+/// How a conversation over HTTP/1.1 came to a pause.
+enum Pause {
+    /// It is over.
+    Over(hyper::Result<()>),
+    /// The visitor has said nothing for a while, and may again.
+    Silence,
+}
+
+async fn speak_http_1(visit: &Rc<Visit>, mut io: VisitorIo) {
+    loop {
+        let service = service_fn(|request: Request<Incoming>| {
+            serve(visit.clone(), request.map(VisitorBody::Hyper))
+        });
+        let mut connection = http_1_rules(&visit.house).serve_connection(TokioIo::new(io), service);
+        let mut told = false;
+        let pause = poll_fn(|cx| {
+            if visit.is_draining() && !told {
+                told = true;
+                Pin::new(&mut connection).graceful_shutdown();
+            }
+            match Pin::new(&mut connection).poll(cx) {
+                Poll::Ready(result) => Poll::Ready(Pause::Over(result)),
+                Poll::Pending if visit.goes_to_rest() => Poll::Ready(Pause::Silence),
+                Poll::Pending => Poll::Pending,
+            }
+        });
+        match pause.await {
+            Pause::Silence => {
+                // With the library's connection go its buffers; what it had read is kept.
+                let parts = connection.into_parts();
+                io = parts.io.into_inner();
+                io.give_back(parts.read_buf);
+                if !io.arrival(visit).await {
+                    let _ = io.shutdown().await;
+                    return;
+                }
+            }
+            Pause::Over(result) => return part(visit, connection, result).await,
         }
-        Pin::new(&mut connection).poll(cx)
-    });
-    match ended.await {
+    }
+}
+
+/// What is still to do when the library is done with a connection.
+async fn part<S>(
+    visit: &Rc<Visit>,
+    connection: http1::Connection<TokioIo<VisitorIo>, S>,
+    result: hyper::Result<()>,
+) where
+    S: HttpService<Incoming, ResBody = ResponseBody>,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    match result {
         Ok(()) => {
             let tunnel = visit.tunnel.take();
             if let Some(tunnel) = tunnel {

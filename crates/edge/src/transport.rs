@@ -1,6 +1,7 @@
 //! The bytes between a visitor and the HTTP library, and what can be learnt from them in passing.
 
 use core::cell::RefCell;
+use core::future::poll_fn;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use core::time::Duration;
@@ -208,6 +209,8 @@ pub(crate) struct VisitorIo {
     transport: Option<Transport>,
     visit: Rc<Visit>,
     reader: Reader,
+    /// Bytes that were read, and looked at, by a library's connection that is no more.
+    ahead: Bytes,
 }
 
 impl VisitorIo {
@@ -220,7 +223,31 @@ impl VisitorIo {
         } else {
             Reader::Heads(HeadScan::new())
         };
-        Self { transport: Some(transport), visit, reader }
+        Self { transport: Some(transport), visit, reader, ahead: Bytes::new() }
+    }
+
+    /// Has `bytes` read once more, before all others.
+    pub(crate) fn give_back(&mut self, bytes: Bytes) {
+        // Even an empty piece would keep the whole buffer.
+        if !bytes.is_empty() {
+            self.ahead = bytes;
+        }
+    }
+
+    /// Waits until the visitor sends something; `false` if the connection is to end instead.
+    /// Whoever waits here has read until nothing was left, so that TLS holds nothing back either.
+    pub(crate) async fn arrival(&mut self, visit: &Visit) -> bool {
+        poll_fn(|cx| {
+            if visit.is_draining() {
+                return Poll::Ready(false);
+            }
+            let Some(transport) = self.transport.as_ref().filter(|_| self.ahead.is_empty()) else {
+                return Poll::Ready(true);
+            };
+            // What went wrong shows when it is read.
+            transport.socket().stream.poll_read_ready(cx).map(|_| true)
+        })
+        .await
     }
 
     fn arrived(&mut self, bytes: &[u8]) -> Result<(), Cut> {
@@ -315,6 +342,7 @@ impl VisitorIo {
                 transport: Some(transport),
                 visit: self.visit.clone(),
                 reader: Reader::Nothing,
+                ahead: Bytes::new(),
             };
             self.visit.leftover.replace(Some(Box::new(rest)));
         }
@@ -323,6 +351,13 @@ impl VisitorIo {
 }
 
 impl Transport {
+    fn socket(&self) -> &Socket {
+        match self {
+            Self::Plain(socket) => socket,
+            Self::Tls(stream) => stream.get_ref().0,
+        }
+    }
+
     fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
@@ -384,6 +419,14 @@ impl AsyncRead for VisitorIo {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.ahead.is_empty() {
+            let length = self.ahead.len().min(buffer.remaining());
+            buffer.put_slice(&self.ahead.split_to(length));
+            if self.ahead.is_empty() {
+                self.ahead = Bytes::new();
+            }
+            return Poll::Ready(Ok(()));
+        }
         let before = buffer.filled().len();
         let Some(transport) = &mut self.transport else {
             return gone();

@@ -23,6 +23,21 @@ const STALLED: Duration = Duration::from_secs(1);
 /// An idle connection that was asked to end politely is given this long.
 const POLITE: Duration = Duration::from_secs(2);
 
+/// A connection over HTTP/1.1 that has been idle for this long gives its buffers back until the
+/// visitor says more: some twenty kilobytes, for a microsecond when it does.
+const WEARY: Duration = Duration::from_secs(1);
+
+/// Whether an idle connection has given its buffers back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rest {
+    /// No.
+    None,
+    /// It is asked to.
+    Due,
+    /// Yes, since it became idle; once is enough.
+    Had,
+}
+
 /// What a connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
@@ -48,6 +63,7 @@ pub(crate) struct Visit {
     /// Whether the connection is encrypted.
     pub(crate) secure: bool,
     phase: Cell<Phase>,
+    rest: Cell<Rest>,
     /// When the phase began (in a tunnel: when bytes last moved).
     since: Cell<Time>,
     requests: Cell<u32>,
@@ -107,6 +123,7 @@ impl Visit {
             house,
             secure,
             phase: Cell::new(phase),
+            rest: Cell::new(Rest::None),
             since,
             requests: Cell::new(0),
             taking: Cell::default(),
@@ -166,6 +183,16 @@ impl Visit {
     pub(crate) fn enter(&self, phase: Phase) {
         self.phase.set(phase);
         self.since.set(self.house.now());
+        self.rest.set(Rest::None);
+    }
+
+    /// Whether the connection is to give its buffers back; said once each time it is idle.
+    pub(crate) fn goes_to_rest(&self) -> bool {
+        let goes = self.rest.get() == Rest::Due && self.phase() == Phase::Idle;
+        if goes {
+            self.rest.set(Rest::Had);
+        }
+        goes
     }
 
     /// Bytes moved in a tunnel.
@@ -327,6 +354,11 @@ impl Visit {
                 }
                 if age >= limits.idle + POLITE {
                     self.cut();
+                }
+                let http_1 = self.guard.get().is_none();
+                if age >= WEARY && http_1 && self.rest.get() == Rest::None {
+                    self.rest.set(Rest::Due);
+                    self.wake();
                 }
                 return false;
             }
