@@ -232,7 +232,9 @@ async fn part<S>(
         }
         // The library has answered; here it is counted.
         Err(error) if error.is_parse() => {
-            visit.house.write_unread(visit.identity().source, Reason::Malformed);
+            let too_large = error.is_parse_too_large();
+            let reason = if too_large { Reason::HeaderTooLarge } else { Reason::Malformed };
+            visit.house.write_unread(visit.identity().source, reason);
             Box::pin(linger(connection.into_parts().io.into_inner())).await;
         }
         // The visitor went away, which is nobody's fault and counted where it matters.

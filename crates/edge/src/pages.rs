@@ -145,6 +145,24 @@ fn refused(reason: Reason) -> (StatusCode, Text) {
                  file."
             ),
         ),
+        Reason::HeaderTooLarge => (
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            text!(
+                "header-too-large",
+                "Your browser sent too much with this request",
+                "Most often, this site has left too many cookies in your browser. Please delete \
+                 the cookies of this site and try again."
+            ),
+        ),
+        Reason::TargetTooLong => (
+            StatusCode::URI_TOO_LONG,
+            text!(
+                "target-too-long",
+                "This address is too long",
+                "The address that was asked for is longer than this site accepts. If you \
+                 followed a link, please begin from the home page."
+            ),
+        ),
         Reason::NotSupported => (
             StatusCode::NOT_IMPLEMENTED,
             text!(

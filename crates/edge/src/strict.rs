@@ -7,7 +7,7 @@ use http::header::{HOST, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderValue, Method, Version};
-use portcullis_model::Reason;
+use portcullis_model::{Limits, Reason};
 
 use crate::fields::{Kind, Present};
 
@@ -15,7 +15,23 @@ use crate::fields::{Kind, Present};
 /// host name there.
 ///
 /// `conflict`: the head had both `Content-Length` and `Transfer-Encoding`.
-pub(crate) fn check(parts: &mut Parts, present: Present, conflict: bool) -> Result<usize, Reason> {
+pub(crate) fn check(
+    parts: &mut Parts,
+    present: Present,
+    conflict: bool,
+    limits: &Limits,
+) -> Result<usize, Reason> {
+    if parts.headers.len() > usize::from(limits.header_fields) {
+        // The HTTP/1 library counts for itself. The crumbs of a cookie count one by one here, as
+        // each costs its place (RFC 9113, section 8.2.3).
+        return Err(Reason::HeaderTooLarge);
+    }
+    if !target_fits(parts, limits.target_bytes as usize) {
+        return Err(Reason::TargetTooLong);
+    }
+    if parts.version == Version::HTTP_2 && !parts.headers.values().all(is_bare) {
+        return Err(Reason::Malformed);
+    }
     if parts.method == Method::CONNECT || parts.method == Method::TRACE {
         return Err(Reason::NotSupported);
     }
@@ -27,6 +43,21 @@ pub(crate) fn check(parts: &mut Parts, present: Present, conflict: bool) -> Resu
         transfer_coding(parts, conflict)?;
     }
     one_host(parts)
+}
+
+/// What the gate itself has put into the query does not count.
+fn target_fits(parts: &Parts, limit: usize) -> bool {
+    let length = parts.uri.path_and_query().map_or(0, |target| target.as_str().len());
+    length <= limit || {
+        let rest = parts.uri.query().and_then(portcullis_gate::without_pass);
+        parts.uri.path().len() + rest.map_or(0, |rest| rest.len() + 1) <= limit
+    }
+}
+
+/// Without the white space around it that only HTTP/1 knows (RFC 9113, section 8.2.1).
+fn is_bare(value: &HeaderValue) -> bool {
+    let space = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    !space(value.as_bytes().first()) && !space(value.as_bytes().last())
 }
 
 fn transfer_coding(parts: &Parts, conflict: bool) -> Result<(), Reason> {
@@ -125,7 +156,9 @@ mod tests {
         }
         let (mut parts, ()) = builder.body(()).expect("request").into_parts();
         let present = Present::among(&parts.headers);
-        check(&mut parts, present, false).map(|length| host_name(&parts, length).to_owned())
+        let limits = Limits { header_fields: 5, target_bytes: 100, ..Limits::default() };
+        check(&mut parts, present, false, &limits)
+            .map(|length| host_name(&parts, length).to_owned())
     }
 
     #[test]
@@ -142,6 +175,38 @@ mod tests {
         assert_eq!(judged(Version::HTTP_11, "/", &[]), Err(Reason::Malformed));
         let two = [("host", "example.org"), ("host", "example.org")];
         assert_eq!(judged(Version::HTTP_11, "/", &two), Err(Reason::Malformed));
+    }
+
+    #[test]
+    fn heads_are_bounded_in_the_number_of_fields_and_the_length_of_the_target() {
+        let crumbs = |count| {
+            let mut fields = vec![("host", "example.org")];
+            fields.extend(vec![("cookie", "a=1"); count]);
+            judged(Version::HTTP_2, "https://example.org/", &fields)
+        };
+        assert!(crumbs(4).is_ok());
+        assert_eq!(crumbs(5), Err(Reason::HeaderTooLarge));
+        let target = |length: usize| {
+            let uri = format!("https://example.org/?{}", "x".repeat(length - 2));
+            judged(Version::HTTP_2, &uri, &[])
+        };
+        assert!(target(100).is_ok());
+        assert_eq!(target(101), Err(Reason::TargetTooLong));
+        let uri = format!("https://example.org/?{}&__portcullis=abcdefgh", "x".repeat(98));
+        assert!(judged(Version::HTTP_2, &uri, &[]).is_ok());
+    }
+
+    #[test]
+    fn space_around_a_value_is_no_http_2() {
+        for value in [" a", "a ", "\ta", "a\t", " "] {
+            let fields = [("host", "example.org"), ("x", value)];
+            let judged = |version, uri| judged(version, uri, &fields);
+            let uri = "https://example.org/";
+            assert_eq!(judged(Version::HTTP_2, uri), Err(Reason::Malformed), "{value:?}");
+            assert!(judged(Version::HTTP_11, "/").is_ok());
+        }
+        let inside = [("host", "example.org"), ("x", "a b"), ("y", "")];
+        assert!(judged(Version::HTTP_2, "https://example.org/", &inside).is_ok());
     }
 
     #[test]

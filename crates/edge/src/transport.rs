@@ -322,7 +322,7 @@ impl VisitorIo {
             guard.sent(bytes, house.now(), |told| match told {
                 Told::Ends(why) => house.meter.cut(why),
                 Told::TooLarge => {
-                    house.write_unread(self.visit.identity().source, Reason::Malformed);
+                    house.write_unread(self.visit.identity().source, Reason::HeaderTooLarge);
                 }
             })?;
         }

@@ -335,10 +335,28 @@ fn headers_are_bounded_in_size_and_number() {
     let mut visitor = gate.connect();
     visitor.send(format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "X: 1\r\n".repeat(20)));
     assert_eq!(visitor.answer().status, 431);
-    eventually("both are counted", || gate.reason(Reason::Malformed) == 2);
+    eventually("both are counted", || gate.reason(Reason::HeaderTooLarge) == 2);
     let mut visitor = gate.connect();
     visitor.send(format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "X: 1\r\n".repeat(10)));
     assert_eq!(visitor.answer().status, 200);
+}
+
+#[test]
+fn a_target_is_bounded_and_what_the_gate_itself_puts_into_it_does_not_count() {
+    let origin = Origin::hello();
+    let mut settings = config(origin.address);
+    settings.limits.target_bytes = 2000;
+    let gate = Gate::start(settings);
+    let mut visitor = gate.connect();
+    assert_eq!(visitor.get(&format!("/?{}", "x".repeat(1998))).status, 200);
+    assert_eq!(visitor.get(&format!("/?{}", "x".repeat(1999))).status, 414);
+    assert_eq!(gate.reason(Reason::TargetTooLong), 1);
+    engage(&gate, Measure::Challenge(portcullis_model::ChallengeKind::Echo));
+    let redirect = visitor.get(&format!("/?{}", "x".repeat(1998)));
+    assert_eq!(redirect.status, 307);
+    let location = redirect.field("location").unwrap().to_owned();
+    assert!(location.len() > 2000);
+    assert_eq!(visitor.get(&location).status, 200);
 }
 
 #[test]

@@ -523,7 +523,7 @@ fn headers_that_unpack_to_too_much_are_refused_and_counted() {
         block.extend([b'y'; 1000]);
         block.extend([0xbe; 60]);
         stream.write_all(&frame(1, 5, 1, &block)).await.unwrap();
-        eventually("the refusal", || gate.reason(Reason::Malformed) == 1);
+        eventually("the refusal", || gate.reason(Reason::HeaderTooLarge) == 1);
         assert_eq!(gate.offered(), 1);
         assert_eq!(origin.requests(), 0);
         // Far beyond, the connection ends.

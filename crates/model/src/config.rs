@@ -93,8 +93,10 @@ pub struct Limits {
     pub idle: Duration,
     /// Bytes of a request's header fields and request line.
     pub header_bytes: u32,
-    /// Header fields of a request.
+    /// Header fields of a request; each line of a cookie counts.
     pub header_fields: u16,
+    /// Bytes of a request's target: its path and query.
+    pub target_bytes: u32,
     /// Bytes of a request's body.
     pub body_bytes: u64,
     /// Visitor connections of all workers together.
@@ -127,6 +129,8 @@ impl Default for Limits {
             idle: Duration::from_secs(60),
             header_bytes: 32 * 1024,
             header_fields: 100,
+            // Origins accept 8 KiB as a rule; the longest links that people share have two.
+            target_bytes: 8 * 1024,
             body_bytes: 64 * 1024 * 1024,
             connections: 16_384,
             streams_per_connection: 100,

@@ -66,6 +66,10 @@ reasons! {
     UnknownHost => "unknown-host", Refuse;
     /// The request was ambiguous or malformed (for example Content-Length with Transfer-Encoding).
     Malformed => "malformed", Refuse;
+    /// The request's header fields are too large, or too many.
+    HeaderTooLarge => "header-too-large", Refuse;
+    /// The request's target (path and query) is too long.
+    TargetTooLong => "target-too-long", Refuse;
     /// The announced body is larger than the limit.
     BodyTooLarge => "body-too-large", Refuse;
     /// The method or upgrade is not one that Portcullis forwards (for example CONNECT).

@@ -258,8 +258,18 @@ static LIMITS: Section = Section {
             name: "header_fields",
             kind: Kind::Count(32, 1_000),
             absent: Absent::Is(|c| Value::Count(u64::from(c.limits.header_fields))),
-            about: "Header fields of one request.",
+            about: "Header fields of one request. Over HTTP/2, where browsers may send a cookie \
+                    in crumbs, each crumb counts.",
             why: "browsers and proxies together send about thirty",
+        },
+        Key {
+            name: "target_bytes",
+            kind: Kind::Bytes(KIB, 60 * KIB),
+            absent: Absent::Is(|c| Value::Bytes(u64::from(c.limits.target_bytes))),
+            about: "The target of one request: its path and query. Longer ones are answered with \
+                    414.",
+            why: "forms that search send a few hundred bytes; origins accept 8 KiB as a rule, and \
+                  no more than 64 KiB can be read",
         },
         Key {
             name: "body_bytes",

@@ -1,0 +1,64 @@
+//! Heads of HTTP/2 requests, frame by frame.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::wire::{DATA, END_HEADERS, END_STREAM, HEADERS, Wire, frame, request, secure};
+use common::{Gate, Origin, config};
+use portcullis_model::Reason;
+
+/// Asks for `/` with these fields; the text of the answer.
+fn ask(wire: &mut Wire, stream: u32, fields: &[(&str, &str)]) -> String {
+    let block = request("GET", "/", fields);
+    wire.send(&frame(HEADERS, END_STREAM | END_HEADERS, stream, &block));
+    let answer = wire.until(|frame| frame.stream == stream && frame.kind == DATA);
+    String::from_utf8(answer.expect("an answer").payload).unwrap()
+}
+
+#[test]
+fn crumbs_of_a_cookie_count_as_fields_and_are_refused_beyond_the_limit() {
+    let origin = Origin::hello();
+    let mut settings = config(origin.address);
+    let _files = secure(&mut settings);
+    let gate = Gate::start(settings);
+    let mut wire = Wire::connect(&gate, &[]);
+    assert_eq!(ask(&mut wire, 1, &[("cookie", "a=1"); 100]), "hello");
+    assert_eq!(origin.last().head.matches("a=1").count(), 100);
+    assert!(ask(&mut wire, 3, &[("cookie", "a=1"); 101]).contains("header-too-large"));
+    // Each names a field of the table for one byte, and unpacks to 38.
+    let mut bomb = request("GET", "/", &[]);
+    bomb.extend([0x40, 6]);
+    bomb.extend(b"cookie");
+    bomb.extend([3, b'a', b'=', b'1']);
+    bomb.extend([0xbe; 700]);
+    wire.send(&frame(HEADERS, END_STREAM | END_HEADERS, 5, &bomb));
+    let answer = wire.until(|frame| frame.stream == 5 && frame.kind == DATA).unwrap();
+    assert!(String::from_utf8_lossy(&answer.payload).contains("header-too-large"));
+    assert_eq!(gate.reason(Reason::HeaderTooLarge), 2);
+    assert_eq!(gate.offered(), 3);
+    assert_eq!(origin.requests(), 1);
+    assert_eq!(ask(&mut wire, 7, &[]), "hello");
+}
+
+#[test]
+fn white_space_around_a_value_and_long_targets_are_refused() {
+    let origin = Origin::hello();
+    let mut settings = config(origin.address);
+    settings.limits.target_bytes = 1024;
+    let _files = secure(&mut settings);
+    let gate = Gate::start(settings);
+    let mut wire = Wire::connect(&gate, &[]);
+    for (at, value) in [" a", "a ", "\ta", "a\t"].iter().enumerate() {
+        let stream = at as u32 * 2 + 1;
+        assert!(ask(&mut wire, stream, &[("x", value)]).contains("malformed"), "{value:?}");
+    }
+    assert_eq!(gate.reason(Reason::Malformed), 4);
+    let block = request("GET", &format!("/{}", "x".repeat(1024)), &[]);
+    wire.send(&frame(HEADERS, END_STREAM | END_HEADERS, 11, &block));
+    let answer = wire.until(|frame| frame.stream == 11 && frame.kind == DATA).unwrap();
+    assert!(String::from_utf8_lossy(&answer.payload).contains("target-too-long"));
+    assert_eq!(gate.reason(Reason::TargetTooLong), 1);
+    assert_eq!(origin.requests(), 0);
+    assert_eq!(ask(&mut wire, 13, &[("x", "a b")]), "hello");
+}
