@@ -124,6 +124,7 @@ pub(crate) enum Kind {
     Upgrade,
     Te,
     Cookie,
+    Range,
 }
 
 impl Present {
@@ -141,6 +142,7 @@ impl Present {
                 "upgrade" => Kind::Upgrade,
                 "te" => Kind::Te,
                 "cookie" => Kind::Cookie,
+                "range" => Kind::Range,
                 name if is_claim(name) => Kind::Claim,
                 _ => continue,
             };

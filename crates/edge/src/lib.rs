@@ -33,6 +33,7 @@ mod origin;
 mod pace;
 mod pages;
 pub mod proxy_protocol;
+mod ranges;
 mod serve;
 mod strict;
 mod tls;

@@ -163,6 +163,15 @@ fn refused(reason: Reason) -> (StatusCode, Text) {
                  followed a link, please begin from the home page."
             ),
         ),
+        Reason::Ranges => (
+            StatusCode::RANGE_NOT_SATISFIABLE,
+            text!(
+                "ranges",
+                "Too many parts were asked for at once",
+                "Your program asked for many parts of this document, or for the same part twice. \
+                 Please download it as a whole."
+            ),
+        ),
         Reason::NotSupported => (
             StatusCode::NOT_IMPLEMENTED,
             text!(

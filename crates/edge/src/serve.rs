@@ -14,10 +14,11 @@ use portcullis_gate::{self as gate, Answer, Decision, Policy};
 use portcullis_model::{Reason, Verdict};
 
 use crate::body::{ResponseBody, Terms, VisitorBody};
-use crate::fields::{self, Arrived, Present};
+use crate::fields::{self, Arrived, Kind, Present};
 use crate::forward::{Errand, forward};
 use crate::forwarded::{self, Sender};
 use crate::pages::{self, Wants};
+use crate::ranges;
 use crate::strict;
 use crate::visit::{Turn, Visit};
 
@@ -90,9 +91,19 @@ fn judge(visit: &Rc<Visit>, parts: &mut Parts, body: &VisitorBody, turn: Turn) -
 
     let mut decision = decide(visit, &policy, parts, host_length, &sender);
     let limits = &config.limits;
-    let too_large = body.size_hint().lower() > limits.body_bytes;
-    if too_large && decision.record.reason.verdict() != Verdict::Refuse {
-        decision.record.reason = Reason::BodyTooLarge;
+    let too_much = if body.size_hint().lower() > limits.body_bytes {
+        Some(Reason::BodyTooLarge)
+    } else if present.has(Kind::Range)
+        && !ranges::bearable(&parts.headers, usize::from(limits.ranges))
+    {
+        Some(Reason::Ranges)
+    } else {
+        None
+    };
+    if let Some(reason) = too_much
+        && decision.record.reason.verdict() != Verdict::Refuse
+    {
+        decision.record.reason = reason;
         decision.answer = Answer::Refuse { retry_after: None };
     }
     let Decision { record, answer } = decision;

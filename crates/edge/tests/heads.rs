@@ -42,6 +42,26 @@ fn crumbs_of_a_cookie_count_as_fields_and_are_refused_beyond_the_limit() {
 }
 
 #[test]
+fn many_parts_of_a_document_or_the_same_twice_are_refused_and_one_part_is_not() {
+    let origin = Origin::hello();
+    let gate = Gate::start(config(origin.address));
+    let mut visitor = gate.connect();
+    let mut ask = |range: &str| {
+        visitor.send(format!("GET /a.pdf HTTP/1.1\r\nHost: a\r\nRange: {range}\r\n\r\n"));
+        visitor.answer().status
+    };
+    assert_eq!(ask("bytes=0-1023"), 200);
+    assert_eq!(origin.last().field("range"), Some("bytes=0-1023"));
+    assert_eq!(ask("bytes=0-99,500-599,-1024"), 200);
+    let many: Vec<_> = (0..1300).map(|at| format!("{}-{}", at * 2, at * 2)).collect();
+    assert_eq!(ask(&format!("bytes={}", many.join(","))), 416);
+    assert_eq!(ask("bytes=0-,0-,0-"), 416);
+    assert_eq!(gate.reason(Reason::Ranges), 2);
+    assert_eq!(origin.requests(), 2);
+    assert_eq!(ask("bytes=5-"), 200);
+}
+
+#[test]
 fn white_space_around_a_value_and_long_targets_are_refused() {
     let origin = Origin::hello();
     let mut settings = config(origin.address);

@@ -97,6 +97,8 @@ pub struct Limits {
     pub header_fields: u16,
     /// Bytes of a request's target: its path and query.
     pub target_bytes: u32,
+    /// Parts of a document that one request may ask for (`Range`).
+    pub ranges: u16,
     /// Bytes of a request's body.
     pub body_bytes: u64,
     /// Visitor connections of all workers together.
@@ -131,6 +133,8 @@ impl Default for Limits {
             header_fields: 100,
             // Origins accept 8 KiB as a rule; the longest links that people share have two.
             target_bytes: 8 * 1024,
+            // Browsers, players and downloads ask for one part, readers of documents for a few.
+            ranges: 8,
             body_bytes: 64 * 1024 * 1024,
             connections: 16_384,
             streams_per_connection: 100,

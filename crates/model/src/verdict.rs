@@ -72,6 +72,8 @@ reasons! {
     TargetTooLong => "target-too-long", Refuse;
     /// The announced body is larger than the limit.
     BodyTooLarge => "body-too-large", Refuse;
+    /// More parts of a document were asked for than are allowed, or some of them twice.
+    Ranges => "ranges", Refuse;
     /// The method or upgrade is not one that Portcullis forwards (for example CONNECT).
     NotSupported => "not-supported", Refuse;
     /// The source held more connections than its limit.

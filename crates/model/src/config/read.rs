@@ -253,6 +253,7 @@ fn limits(report: &mut Report, table: &Table) -> (Limits, Bounds) {
         header_bytes: header_bytes.value,
         header_fields: table.get(report, "header_fields").value,
         target_bytes: table.get(report, "target_bytes").value,
+        ranges: table.get(report, "ranges").value,
         body_bytes: table.get(report, "body_bytes").value,
         connections: connections.value,
         streams_per_connection: table.get(report, "streams_per_connection").value,

@@ -272,6 +272,15 @@ static LIMITS: Section = Section {
                   no more than 64 KiB can be read",
         },
         Key {
+            name: "ranges",
+            kind: Kind::Count(1, 200),
+            absent: Absent::Is(|c| Value::Count(u64::from(c.limits.ranges))),
+            about: "Parts of a document that one request may ask for (`Range`). More of them, or \
+                    overlapping ones, are answered with 416.",
+            why: "browsers, players and downloads ask for one part and readers of documents for a \
+                  few; each part costs the origin, and none of them saves anything beyond 200",
+        },
+        Key {
             name: "body_bytes",
             kind: Kind::Bytes(KIB, 1 << 40),
             absent: Absent::Is(|c| Value::Bytes(c.limits.body_bytes)),
