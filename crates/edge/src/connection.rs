@@ -225,9 +225,15 @@ async fn part<S>(
             if let Some(tunnel) = tunnel {
                 let parts = connection.into_parts();
                 let io = parts.io.into_inner();
+                if io.is_spoilt() {
+                    // It sent what is no request before it was told that it may speak otherwise.
+                    return;
+                }
                 let _ = Box::pin(upgrade::pass(visit, tunnel, io, parts.read_buf)).await;
             } else if visit.still_sending.get() {
-                Box::pin(linger(connection.into_parts().io.into_inner())).await;
+                let mut io = connection.into_parts().io.into_inner();
+                io.disregard();
+                Box::pin(linger(io)).await;
             }
         }
         // The library has answered; here it is counted.
@@ -235,7 +241,9 @@ async fn part<S>(
             let too_large = error.is_parse_too_large();
             let reason = if too_large { Reason::HeaderTooLarge } else { Reason::Malformed };
             visit.house.write_unread(visit.identity().source, reason);
-            Box::pin(linger(connection.into_parts().io.into_inner())).await;
+            let mut io = connection.into_parts().io.into_inner();
+            io.disregard();
+            Box::pin(linger(io)).await;
         }
         // The visitor went away, which is nobody's fault and counted where it matters.
         Err(_) => {}

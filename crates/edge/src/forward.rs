@@ -70,7 +70,7 @@ async fn carry(
         Ok(response) => response,
         Err(failure) => {
             drop(lease);
-            let (outcome, trouble) = failure.blame(&deadline);
+            let (outcome, trouble) = failure.blame(&deadline, &visit);
             if trouble == Trouble::BodySlow && outcome == Outcome::BodyAborted {
                 house.meter.cut(Cut::SlowBody);
             }
@@ -135,11 +135,14 @@ enum Failure {
 
 impl Failure {
     /// Whose doing it was.
-    fn blame(&self, deadline: &RelayDeadline) -> (Outcome, Trouble) {
+    fn blame(&self, deadline: &RelayDeadline, visit: &Visit) -> (Outcome, Trouble) {
         if let RelayDeadline::Shared(upload) = deadline {
             match (upload.state.get(), self) {
                 (UploadState::TooLarge, _) => {
                     return (Outcome::BodyAborted, Trouble::BodyTooLarge);
+                }
+                (UploadState::Broken, _) if visit.spoilt_body.get() => {
+                    return (Outcome::BodyAborted, Trouble::BodyMalformed);
                 }
                 (UploadState::Broken, _) => return (Outcome::VisitorGone, Trouble::BodySlow),
                 (UploadState::Awaited, Self::Silent) => {

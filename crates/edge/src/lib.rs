@@ -22,9 +22,10 @@ mod fields;
 mod forward;
 mod forwarded;
 mod frames;
+#[doc(hidden)]
+pub mod framing;
 mod guard;
 mod handshake;
-mod head_scan;
 mod hush;
 #[doc(hidden)]
 pub mod ja4;

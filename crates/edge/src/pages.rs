@@ -53,6 +53,8 @@ pub(crate) enum Trouble {
     BodySlow,
     /// The request's body grew beyond the limit.
     BodyTooLarge,
+    /// Where the request's body ends could be read in two ways.
+    BodyMalformed,
 }
 
 /// One page in three forms.
@@ -251,6 +253,10 @@ fn troubled(trouble: Trouble) -> (StatusCode, Text, Option<u32>) {
             let (status, text) = refused(Reason::BodyTooLarge);
             (status, text, None)
         }
+        Trouble::BodyMalformed => {
+            let (status, text) = refused(Reason::Malformed);
+            (status, text, None)
+        }
     }
 }
 
@@ -317,7 +323,7 @@ pub(crate) fn trouble(trouble: Trouble, wants: Wants, turn: Turn) -> Response<Re
     if let Some(seconds) = retry_after {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
-    if matches!(trouble, Trouble::BodySlow | Trouble::BodyTooLarge) {
+    if matches!(trouble, Trouble::BodySlow | Trouble::BodyTooLarge | Trouble::BodyMalformed) {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     page(headers, status, &text, wants, turn)
@@ -411,6 +417,7 @@ mod tests {
             Trouble::Busy,
             Trouble::BodySlow,
             Trouble::BodyTooLarge,
+            Trouble::BodyMalformed,
         ];
         let refusals = Reason::ALL.iter().map(|reason| refused(*reason).1);
         refusals.chain(troubles.map(|trouble| troubled(trouble).1)).collect()

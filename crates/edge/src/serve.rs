@@ -78,7 +78,7 @@ fn judge(visit: &Rc<Visit>, parts: &mut Parts, body: &VisitorBody, turn: Turn) -
     let sender = forwarded::sender(identity, visit.secure, trusted, &parts.headers);
 
     let present = Present::among(&parts.headers);
-    let checked = strict::check(parts, present, visit.framing_conflict.get(), &config.limits);
+    let checked = strict::check(parts, present, &config.limits);
     let host_length = match checked {
         Ok(length) => length,
         Err(reason) => {

@@ -13,14 +13,7 @@ use crate::fields::{Kind, Present};
 
 /// Checks a request's head, and leaves exactly one `Host` field in it. Returns the length of the
 /// host name there.
-///
-/// `conflict`: the head had both `Content-Length` and `Transfer-Encoding`.
-pub(crate) fn check(
-    parts: &mut Parts,
-    present: Present,
-    conflict: bool,
-    limits: &Limits,
-) -> Result<usize, Reason> {
+pub(crate) fn check(parts: &mut Parts, present: Present, limits: &Limits) -> Result<usize, Reason> {
     if parts.headers.len() > usize::from(limits.header_fields) {
         // The HTTP/1 library counts for itself. The crumbs of a cookie count one by one here, as
         // each costs its place (RFC 9113, section 8.2.3).
@@ -40,7 +33,7 @@ pub(crate) fn check(
         return Err(if parts.uri.path() == "*" { Reason::NotSupported } else { Reason::Malformed });
     }
     if present.has(Kind::TransferEncoding) {
-        transfer_coding(parts, conflict)?;
+        transfer_coding(parts)?;
     }
     one_host(parts)
 }
@@ -60,12 +53,12 @@ fn is_bare(value: &HeaderValue) -> bool {
     !space(value.as_bytes().first()) && !space(value.as_bytes().last())
 }
 
-fn transfer_coding(parts: &Parts, conflict: bool) -> Result<(), Reason> {
+fn transfer_coding(parts: &Parts) -> Result<(), Reason> {
     let mut codings = parts.headers.get_all(TRANSFER_ENCODING).iter();
     let Some(coding) = codings.next() else {
         return Ok(());
     };
-    if conflict || codings.next().is_some() || parts.version != Version::HTTP_11 {
+    if codings.next().is_some() || parts.version != Version::HTTP_11 {
         return Err(Reason::Malformed);
     }
     if coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
@@ -157,8 +150,7 @@ mod tests {
         let (mut parts, ()) = builder.body(()).expect("request").into_parts();
         let present = Present::among(&parts.headers);
         let limits = Limits { header_fields: 5, target_bytes: 100, ..Limits::default() };
-        check(&mut parts, present, false, &limits)
-            .map(|length| host_name(&parts, length).to_owned())
+        check(&mut parts, present, &limits).map(|length| host_name(&parts, length).to_owned())
     }
 
     #[test]

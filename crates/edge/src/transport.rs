@@ -15,8 +15,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
+use crate::framing::{Ambiguous, Framing};
 use crate::guard::{Guard, Told};
-use crate::head_scan::HeadScan;
 use crate::visit::{Phase, Visit};
 
 /// Answers up to this many bytes are written in one piece.
@@ -187,6 +187,11 @@ impl AsyncWrite for Socket {
     }
 }
 
+/// What the HTTP library gets in place of bytes that are not to be believed: wherever in a head or
+/// in the frame of a chunked body it stands, it cannot read this, and so answers 400 (to what is
+/// ahead in the pipeline, it answers first).
+const SPOILT: &[u8] = b"\r\0\r\n\r\n";
+
 /// With or without encryption.
 pub(crate) enum Transport {
     Plain(Socket),
@@ -195,8 +200,11 @@ pub(crate) enum Transport {
 
 /// What reads along.
 enum Reader {
-    /// HTTP/1.1 heads.
-    Heads(HeadScan),
+    /// HTTP/1.1 requests.
+    Requests(Framing),
+    /// What is left of [`SPOILT`] to be read instead of an HTTP/1.1 request that could be read in
+    /// two ways. Nothing comes behind it.
+    Spoilt(&'static [u8]),
     /// HTTP/2 frames; the guard is the visit's.
     Frames,
     /// Nothing any more.
@@ -221,7 +229,7 @@ impl VisitorIo {
             let _ = visit.guard.set(Box::new(RefCell::new(guard)));
             Reader::Frames
         } else {
-            Reader::Heads(HeadScan::new())
+            Reader::Requests(Framing::new())
         };
         Self { transport: Some(transport), visit, reader, ahead: Bytes::new() }
     }
@@ -241,7 +249,8 @@ impl VisitorIo {
             if visit.is_draining() {
                 return Poll::Ready(false);
             }
-            let Some(transport) = self.transport.as_ref().filter(|_| self.ahead.is_empty()) else {
+            let unread = !self.ahead.is_empty() || self.is_spoilt();
+            let Some(transport) = self.transport.as_ref().filter(|_| !unread) else {
                 return Poll::Ready(true);
             };
             // What went wrong shows when it is read.
@@ -250,29 +259,33 @@ impl VisitorIo {
         .await
     }
 
-    fn arrived(&mut self, bytes: &[u8]) -> Result<(), Cut> {
+    /// Looks at what came; the answer is how much of it may be believed.
+    fn arrived(&mut self, bytes: &[u8]) -> Result<usize, Cut> {
         let visit = &self.visit;
         match &mut self.reader {
-            Reader::Heads(scan) => match visit.phase() {
-                Phase::Idle => {
-                    visit.enter(Phase::Header);
-                    *scan = HeadScan::new();
-                    scan.feed(bytes);
-                    visit.framing_conflict.set(scan.conflict());
+            Reader::Requests(framing) => {
+                match visit.phase() {
+                    Phase::Idle => visit.enter(Phase::Header),
+                    Phase::Arriving | Phase::Header => visit.begun.set(true),
+                    // A part of the body, or the next request ahead of its turn.
+                    Phase::Busy | Phase::Proxy | Phase::Handshake => {}
+                    Phase::Tunnel => {
+                        visit.moved();
+                        return Ok(bytes.len());
+                    }
                 }
-                Phase::Arriving | Phase::Header => {
-                    visit.begun.set(true);
-                    scan.feed(bytes);
-                    visit.framing_conflict.set(scan.conflict());
+                if let Err(Ambiguous { at, in_body }) = framing.feed(bytes) {
+                    if in_body {
+                        visit.spoilt_body.set(true);
+                        visit.house.meter.cut(Cut::MalformedBody);
+                    }
+                    self.reader = Reader::Spoilt(SPOILT);
+                    return Ok(at);
                 }
-                Phase::Tunnel => visit.moved(),
-                // A part of the body, or the next request ahead of its turn.
-                Phase::Busy => visit.framing_conflict.set(false),
-                Phase::Proxy | Phase::Handshake => {}
-            },
+            }
             Reader::Frames => {
                 let Some(guard) = visit.guard.get() else {
-                    return Ok(());
+                    return Ok(bytes.len());
                 };
                 let mut guard = guard.borrow_mut();
                 guard.received(bytes, visit.house.now())?;
@@ -284,9 +297,19 @@ impl VisitorIo {
                     _ => {}
                 }
             }
-            Reader::Nothing => {}
+            Reader::Spoilt(_) | Reader::Nothing => {}
         }
-        Ok(())
+        Ok(bytes.len())
+    }
+
+    /// Whether what came could be read in two ways.
+    pub(crate) const fn is_spoilt(&self) -> bool {
+        matches!(self.reader, Reader::Spoilt(_))
+    }
+
+    /// Nothing that comes matters any more.
+    pub(crate) fn disregard(&mut self) {
+        self.reader = Reader::Nothing;
     }
 
     /// Takes note of what went out: the first bytes of `parts`, as many as `result` says.
@@ -427,6 +450,12 @@ impl AsyncRead for VisitorIo {
             }
             return Poll::Ready(Ok(()));
         }
+        if let Reader::Spoilt(left) = &mut self.reader {
+            let (now, later) = left.split_at(left.len().min(buffer.remaining()));
+            buffer.put_slice(now);
+            *left = later;
+            return Poll::Ready(Ok(()));
+        }
         let before = buffer.filled().len();
         let Some(transport) = &mut self.transport else {
             return gone();
@@ -434,10 +463,16 @@ impl AsyncRead for VisitorIo {
         let result = transport.poll_read(cx, buffer);
         if let Poll::Ready(Ok(())) = result {
             let bytes = &buffer.filled()[before..];
-            if !bytes.is_empty()
-                && let Err(why) = self.arrived(bytes)
-            {
-                return Poll::Ready(Err(self.part(cx, why)));
+            if bytes.is_empty() {
+                return result;
+            }
+            match self.arrived(bytes) {
+                Ok(believed) if believed < bytes.len() => {
+                    buffer.set_filled(before + believed);
+                    return self.poll_read(cx, buffer);
+                }
+                Ok(_) => {}
+                Err(why) => return Poll::Ready(Err(self.part(cx, why))),
             }
         }
         result

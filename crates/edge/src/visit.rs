@@ -72,8 +72,8 @@ pub(crate) struct Visit {
     cut: Cell<bool>,
     draining: Cell<bool>,
     waker: OnceCell<Waker>,
-    /// This head has both Content-Length and Transfer-Encoding.
-    pub(crate) framing_conflict: Cell<bool>,
+    /// The body of the request that is being answered could be read in two ways.
+    pub(crate) spoilt_body: Cell<bool>,
     /// A part of the first request's header has come.
     pub(crate) begun: Cell<bool>,
     /// Left here by the request that was upgraded, for when HTTP is over.
@@ -130,7 +130,7 @@ impl Visit {
             cut: Cell::new(false),
             draining: Cell::new(false),
             waker: OnceCell::new(),
-            framing_conflict: Cell::new(false),
+            spoilt_body: Cell::new(false),
             begun: Cell::new(false),
             tunnel: RefCell::new(None),
             identity: OnceCell::new(),

@@ -146,6 +146,8 @@ words! {
     SlowRead => "slow-read";
     /// The visitor sent a body below the least rate, or stopped.
     SlowBody => "slow-body";
+    /// HTTP/1.1: the chunks of a request's body could be read in two ways.
+    MalformedBody => "malformed-body";
     /// Nothing passed on an upgraded connection for too long.
     TunnelIdle => "tunnel-idle";
     /// HTTP/2: streams were reset faster than people leave pages (CVE-2023-44487).
