@@ -43,12 +43,12 @@ pub(super) async fn fast_drip(attacker: Attacker) -> End {
 }
 
 /// More header than anybody needs, in four forms by place: one field of a megabyte, ten thousand
-/// fields, a cookie of two hundred kilobytes, an address of a hundred.
+/// fields, a cookie of two hundred kilobytes, an address of twenty.
 pub(super) async fn huge(attacker: Attacker) -> End {
     let mut stream = open!(attacker);
     let host = attacker.host();
     let mut head = match attacker.place % 4 {
-        3 => format!("GET /?{} HTTP/1.1\r\nHost: {host}\r\n", "a".repeat(100_000)),
+        3 => format!("GET /?{} HTTP/1.1\r\nHost: {host}\r\n", "a".repeat(20_000)),
         _ => format!("GET {} HTTP/1.1\r\nHost: {host}\r\n", attacker.path()),
     };
     match attacker.place % 4 {

@@ -24,6 +24,16 @@ fn full_handshakes_again_and_again_leave_room_for_people() {
 }
 
 #[test]
+fn handshakes_beyond_a_source_s_budget_are_refused_before_they_cost_anything() {
+    let limits = "[limits.handshakes]\nsource_per_second = 5\nsource_burst = 10";
+    let done = Case::new("handshake-flood").over_tls().sized(40, 5).with_limits(limits).run();
+    done.counted("handshake-rate", done.reason("handshake-rate"), 100);
+    // Eight addresses, each with its burst and its rate, and a busy machine's delay.
+    let allowed = 8 * (10 + 5 * 10);
+    assert!(done.answers("handshake") <= allowed, "{}", done.told());
+}
+
+#[test]
 fn http_2_that_was_agreed_on_and_never_begins_is_ended() {
     let done = Case::new("preface-silence").over_tls().held_at_most(5).run();
     done.counted("preface", done.cut("preface"), 60);

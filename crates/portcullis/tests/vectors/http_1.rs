@@ -18,8 +18,10 @@ fn headers_byte_by_byte_are_given_up_in_time() {
 #[test]
 fn headers_beyond_the_limit_are_refused_and_not_kept() {
     let done = Case::new("huge-headers").sized(16, 5).run();
-    done.counted("malformed", done.reason("malformed"), 16);
-    done.counted("431", done.answers("431"), 16);
+    done.counted("header-too-large", done.reason("header-too-large"), 12);
+    done.counted("target-too-long", done.reason("target-too-long"), 4);
+    done.counted("414", done.answers("414"), 4);
+    done.counted("431", done.answers("431"), 12);
 }
 
 #[test]

@@ -72,7 +72,7 @@ fn who_makes_the_gate_reset_streams_is_ended() {
 #[test]
 fn cookies_in_crumbs_count_as_the_header_that_they_are() {
     let done = Case::new("cookie-crumbs").over_http_2().run();
-    done.counted("malformed", done.reason("malformed"), 20);
+    done.counted("header-too-large", done.reason("header-too-large"), 20);
     done.counted("431", done.answers("431"), 20);
 }
 
