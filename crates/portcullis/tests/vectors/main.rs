@@ -10,5 +10,7 @@ mod connections;
 mod handshakes;
 mod http_1;
 mod http_2;
+mod page;
+mod peers;
 mod rehearsed;
 mod site;

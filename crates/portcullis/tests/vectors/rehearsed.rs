@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -33,6 +33,8 @@ pub struct Case {
     /// What one connection of the attack may cost the gate, in KiB.
     pub kib_each: u64,
     pub path: &'static str,
+    /// Descriptors besides one for each connection.
+    pub descriptors: u64,
     /// Lines below `[limits]`.
     pub limits: &'static str,
 }
@@ -49,6 +51,7 @@ impl Case {
             // to be passed on (2 × 32 KiB), TLS both ways (2 × 16 KiB), and the task itself.
             kib_each: 192,
             path: "/",
+            descriptors: 0,
             limits: "",
         }
     }
@@ -83,13 +86,29 @@ impl Case {
         Self { limits, ..self }
     }
 
+    /// As many descriptors more, for what comes from elsewhere.
+    pub fn and_descriptors(self, more: u64) -> Self {
+        Self { descriptors: more, ..self }
+    }
+
+    /// Carries it out, with nobody else beside.
+    pub fn run(self) -> Rehearsed {
+        self.run_with(|_| None)
+    }
+
+    /// Carries it out while something else attacks, which is given the gate's URL.
+    pub fn run_beside(self, attack: impl FnOnce(&str) -> Child) -> Rehearsed {
+        self.run_with(|url| Some(attack(url)))
+    }
+
     /// Carries it out. Whatever the vector, nobody else may notice: every visitor is served, and the
     /// gate takes no more memory and descriptors than the attack's connections account for.
-    pub fn run(self) -> Rehearsed {
+    fn run_with(self, attack: impl FnOnce(&str) -> Option<Child>) -> Rehearsed {
         let folder = tempfile::tempdir().unwrap();
         let site = Site::start();
         let (gate, secure) = gate(folder.path(), &site, self.limits);
-        let target = if self.tls { format!("https://{secure}") } else { gate.listen.to_string() };
+        let target =
+            if self.tls { format!("https://{secure}") } else { format!("http://{}", gate.listen) };
         // Whatever is made at first use is there before anything is measured.
         assert_eq!(gate.get("/").0, 200);
         let process = gate.process.id();
@@ -104,7 +123,13 @@ impl Case {
         if let Some(seconds) = self.held_at_most {
             drill.args(["--held-at-most", &seconds.to_string()]);
         }
+        let attack = attack(&target);
         let (said, most_descriptors) = watched(process, drill);
+        if let Some(mut attack) = attack {
+            // It has had its time, whatever it still waits for.
+            let _ = attack.kill();
+            attack.wait().unwrap();
+        }
         let most_kib = memory_kib(process, "VmHWM:");
         let result: Value = serde_json::from_str(&said).unwrap_or_else(|_| panic!("{said}"));
         let rehearsed = Rehearsed { result, site };
@@ -119,7 +144,7 @@ impl Case {
         assert_eq!(rehearsed.result["withstood"], true, "{}", rehearsed.told());
         let allowed = before.0 + u64::from(self.connections) * self.kib_each + SLACK_KIB;
         assert!(most_kib <= allowed, "{most_kib} of {allowed} KiB: {}", rehearsed.told());
-        let allowed = before.1 + u64::from(self.connections) + SLACK_DESCRIPTORS;
+        let allowed = before.1 + u64::from(self.connections) + self.descriptors + SLACK_DESCRIPTORS;
         assert!(
             most_descriptors <= allowed,
             "{most_descriptors} of {allowed} descriptors: {}",

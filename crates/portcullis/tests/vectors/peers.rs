@@ -1,0 +1,77 @@
+//! Public tools that attack web servers, against the real binary, and the drill's visitors beside.
+
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use crate::rehearsed::{Case, Rehearsed};
+use crate::site::LARGE;
+
+/// Whether `program` is on PATH. In CI it has to be.
+fn peer(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
+    let required = std::env::var("PORTCULLIS_PEERS").is_ok_and(|value| value == "required");
+    assert!(found || !required, "{program} is not on PATH");
+    if !found {
+        eprintln!("skipped: {program} is not on PATH (see .ci/peers)");
+    }
+    found
+}
+
+/// Lets `tool` loose on a gate and has people visit it meanwhile; the drill's own attack is one
+/// socket that says nothing.
+fn beside(tool: &'static str, over_tls: bool, arguments: &[&str], path: &str) -> Option<Rehearsed> {
+    if !peer(tool) {
+        return None;
+    }
+    // The attack's 200 connections come on top of what the drill opens.
+    let case = Case::new("idle-sockets").sized(1, 7).held_at_most(6).costing_kib(200 * 192);
+    let case = if over_tls { case.over_tls() } else { case };
+    let done = case.and_descriptors(200).run_beside(|url| {
+        let mut attack = Command::new(tool);
+        attack.args(arguments).arg(format!("{url}{path}"));
+        attack.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let attack = attack.spawn().unwrap();
+        // A head start, so that the people meet it at its height.
+        sleep(Duration::from_millis(500));
+        attack
+    });
+    Some(done)
+}
+
+/// 200 connections at once, something every second, for six seconds.
+const SLOWLY: [&str; 8] = ["-c", "200", "-r", "200", "-i", "1", "-l", "6"];
+
+fn slowhttptest(mode: &[&str], path: &str) -> Option<Rehearsed> {
+    let arguments = [mode, &SLOWLY, &["-p", "3", "-u"]].concat();
+    beside("slowhttptest", false, &arguments, path)
+}
+
+#[test]
+fn slowhttptest_with_slow_headers_is_cut_off() {
+    let Some(done) = slowhttptest(&["-H"], "/") else { return };
+    done.counted("header-deadline", done.reason("header-deadline"), 100);
+}
+
+#[test]
+fn slowhttptest_with_slow_bodies_is_cut_off() {
+    let Some(done) = slowhttptest(&["-B", "-s", "8192"], "/") else { return };
+    // Under the attack the gate may ask for a sign of life instead, which this tool does not give.
+    let ended = done.cut("slow-body") + done.reason("unproven");
+    done.counted("bodies that were ended", ended, 100);
+}
+
+#[test]
+fn slowhttptest_that_reads_slowly_is_cut_off() {
+    let mode = ["-X", "-k", "4", "-w", "512", "-y", "1024", "-n", "1", "-z", "32"];
+    let Some(done) = slowhttptest(&mode, LARGE) else { return };
+    done.counted("slow-read", done.cut("slow-read") + done.reason("unproven"), 60);
+}
+
+#[test]
+fn h2load_is_bound_by_its_address_s_limit() {
+    let arguments = ["-c", "20", "-m", "50", "-D", "5"];
+    let Some(done) = beside("h2load", true, &arguments, "/") else { return };
+    done.counted("source-rate", done.reason("source-rate"), 1000);
+}
