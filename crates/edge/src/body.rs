@@ -149,7 +149,15 @@ pub(crate) enum RequestBody {
     /// There is none.
     Empty,
     /// It streams.
-    Stream(VisitorBody, Rc<Upload>),
+    Stream(Streamed),
+}
+
+/// A body that streams.
+pub(crate) struct Streamed {
+    pub(crate) body: VisitorBody,
+    pub(crate) upload: Rc<Upload>,
+    /// Its first piece, drawn before there was a connection to the origin.
+    first: Option<Frame<Bytes>>,
 }
 
 fn broken(what: &'static str) -> io::Error {
@@ -164,9 +172,61 @@ impl Body for RequestBody {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        let Self::Stream(body, upload) = self.get_mut() else {
-            return Poll::Ready(None);
+        match self.get_mut() {
+            Self::Empty => Poll::Ready(None),
+            Self::Stream(streamed) => match streamed.first.take() {
+                Some(first) => Poll::Ready(Some(Ok(first))),
+                None => streamed.draw(cx),
+            },
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Stream(streamed) => streamed.first.is_none() && streamed.body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Stream(streamed) => streamed.size_hint(),
+        }
+    }
+}
+
+impl RequestBody {
+    pub(crate) const fn stream(body: VisitorBody, upload: Rc<Upload>) -> Self {
+        Self::Stream(Streamed { body, upload, first: None })
+    }
+
+    /// Draws the first piece. `Ok` too where the visitor has ended the body without one.
+    pub(crate) fn poll_first(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Self::Stream(streamed) = self else {
+            return Poll::Ready(Ok(()));
         };
+        streamed.draw(cx).map(|piece| {
+            streamed.first = piece.transpose()?;
+            Ok(())
+        })
+    }
+}
+
+impl Streamed {
+    fn size_hint(&self) -> SizeHint {
+        let first = self.first.as_ref().and_then(Frame::data_ref).map_or(0, Bytes::len) as u64;
+        let rest = self.body.size_hint();
+        let mut hint = SizeHint::new();
+        hint.set_lower(rest.lower() + first);
+        if let Some(upper) = rest.upper() {
+            hint.set_upper(upper + first);
+        }
+        hint
+    }
+
+    fn draw(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        let Self { body, upload, .. } = self;
         match Pin::new(&mut *body).poll_frame(cx) {
             Poll::Pending => {
                 upload.awaited();
@@ -198,20 +258,6 @@ impl Body for RequestBody {
                 }
                 Poll::Ready(None)
             }
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Empty => true,
-            Self::Stream(body, _) => body.is_end_stream(),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Empty => SizeHint::with_exact(0),
-            Self::Stream(body, _) => body.size_hint(),
         }
     }
 }

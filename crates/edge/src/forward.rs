@@ -59,24 +59,25 @@ async fn carry(
     mut account: Account,
 ) -> Response<ResponseBody> {
     let house = &visit.house;
-    let queue_deadline = errand.started + errand.pool.config.queue_deadline;
-    let deadline = house.deadlines.new_for(&visit, queue_deadline);
-    let Ok(mut lease) = errand.pool.enter(house, errand.tier, errand.load, &deadline).await else {
-        account.settle(Outcome::OriginBusy);
-        return pages::trouble(Trouble::Busy, errand.wants, turn);
+    let may_wait = errand.pool.config.queue_deadline;
+    let deadline = house.deadlines.new_for(&visit, errand.started + may_wait);
+    let (mut request, deadline) = with_body(request, house, &errand, deadline);
+    // A body that never begins keeps no place at the origin.
+    if matches!(deadline, RelayDeadline::Shared(_)) {
+        if let Err(failure) = first_piece(request.body_mut(), &deadline).await {
+            return give_up(&failure, &visit, &errand, &deadline, account, turn);
+        }
+        deadline.deadline().set(house.now() + may_wait);
+    }
+    let place = errand.pool.enter(house, errand.tier, errand.load, deadline.deadline()).await;
+    let Ok(mut lease) = place else {
+        return give_up(&Failure::Busy, &visit, &errand, &deadline, account, turn);
     };
-    let (request, deadline) = with_body(request, house, &errand, deadline);
     let mut response = match exchange(&mut lease, request, &errand, &deadline, &mut account).await {
         Ok(response) => response,
         Err(failure) => {
             drop(lease);
-            let (outcome, trouble) = failure.blame(&deadline, &visit);
-            if trouble == Trouble::BodySlow && outcome == Outcome::BodyAborted {
-                house.meter.cut(Cut::SlowBody);
-            }
-            visit.still_sending.set(matches!(deadline, RelayDeadline::Shared(_)));
-            account.settle(outcome);
-            return pages::trouble(trouble, errand.wants, turn);
+            return give_up(&failure, &visit, &errand, &deadline, account, turn);
         }
     };
     let status = response.status();
@@ -118,13 +119,42 @@ fn with_body(
         errand.body,
         errand.pool.config.response_deadline,
     );
-    let body = RequestBody::Stream(body, upload.clone());
+    let body = RequestBody::stream(body, upload.clone());
     let request = Request::from_parts(parts, body);
     (request, RelayDeadline::Shared(upload))
 }
 
+/// Waits for the first bytes of a body, or its end.
+async fn first_piece(body: &mut RequestBody, deadline: &RelayDeadline) -> Result<(), Failure> {
+    poll_fn(|cx| match body.poll_first(cx) {
+        Poll::Pending if deadline.deadline().passed(cx) => Poll::Ready(Err(Failure::Silent)),
+        drawn => drawn.map_err(|_| Failure::Broken),
+    })
+    .await
+}
+
+/// The answer to a request that has none from its origin.
+fn give_up(
+    failure: &Failure,
+    visit: &Visit,
+    errand: &Errand,
+    deadline: &RelayDeadline,
+    mut account: Account,
+    turn: Turn,
+) -> Response<ResponseBody> {
+    let (outcome, trouble) = failure.blame(deadline, visit);
+    if trouble == Trouble::BodySlow && outcome == Outcome::BodyAborted {
+        visit.house.meter.cut(Cut::SlowBody);
+    }
+    visit.still_sending.set(matches!(deadline, RelayDeadline::Shared(_)));
+    account.settle(outcome);
+    pages::trouble(trouble, errand.wants, turn)
+}
+
 /// Why there is no answer.
 enum Failure {
+    /// No connection became free in time.
+    Busy,
     /// No connection could be opened.
     Unreachable,
     /// The connection broke, or what came is not HTTP.
@@ -138,6 +168,7 @@ impl Failure {
     fn blame(&self, deadline: &RelayDeadline, visit: &Visit) -> (Outcome, Trouble) {
         if let RelayDeadline::Shared(upload) = deadline {
             match (upload.state.get(), self) {
+                (_, Self::Busy) => {}
                 (UploadState::TooLarge, _) => {
                     return (Outcome::BodyAborted, Trouble::BodyTooLarge);
                 }
@@ -154,6 +185,7 @@ impl Failure {
         match self {
             Self::Unreachable | Self::Broken => (Outcome::OriginUnreachable, Trouble::Unreachable),
             Self::Silent => (Outcome::OriginTimeout, Trouble::Timeout),
+            Self::Busy => (Outcome::OriginBusy, Trouble::Busy),
         }
     }
 }

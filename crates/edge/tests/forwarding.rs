@@ -142,7 +142,7 @@ fn an_informational_answer_of_the_origin_does_not_confuse() {
 }
 
 #[test]
-fn a_visitor_who_waits_for_100_gets_it_when_the_origin_is_ready_for_the_body() {
+fn a_visitor_who_waits_for_100_gets_it_and_its_body_arrives_whole() {
     let origin = Origin::start(|received| Reply::ok(std::str::from_utf8(&received.body).unwrap()));
     let gate = Gate::start(config(origin.address));
     let mut visitor = gate.connect();

@@ -126,6 +126,41 @@ fn a_body_above_the_least_rate_passes_however_long_it_takes_and_a_drip_does_not(
 }
 
 #[test]
+fn a_body_that_never_begins_keeps_no_place_at_the_origin() {
+    let origin = Origin::start(|received| Reply::ok(std::str::from_utf8(&received.body).unwrap()));
+    let mut settings = config(origin.address);
+    settings.platforms[0].origin.connections = 1;
+    settings.limits.body_idle = Duration::from_secs(4);
+    let gate = Gate::start(settings);
+    let mut silent: Vec<_> = ["", "Expect: 100-continue\r\n"]
+        .iter()
+        .map(|expectation| {
+            let mut visitor = gate.connect();
+            visitor.send(format!(
+                "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n{expectation}\r\n"
+            ));
+            visitor
+        })
+        .collect();
+    assert_eq!(silent[1].until(b"\r\n\r\n"), b"HTTP/1.1 100 Continue\r\n\r\n");
+    eventually("both are let in", || gate.offered() == 2);
+    assert_eq!(gate.snapshot().gauges.in_flight, 0);
+    assert_eq!(origin.connections(), 0);
+    // The only connection is there for whoever has something to say.
+    assert_eq!(gate.connect_from(2).get("/").status, 200);
+    silent[1].send("abc");
+    eventually("it has begun", || gate.snapshot().gauges.in_flight == 1);
+    silent[1].send("def");
+    assert_eq!(silent[1].answer().text(), "abcdef");
+    assert_eq!(silent[0].answer().status, 408);
+    assert_eq!(cut(&gate, Cut::SlowBody), 1);
+    // An empty body in chunks has begun with its end.
+    let mut visitor = gate.connect();
+    visitor.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
+    assert_eq!(visitor.answer().status, 200);
+}
+
+#[test]
 fn a_dripping_body_on_one_stream_of_http_2_is_given_up_and_the_others_go_on() {
     let origin = Origin::hello();
     let mut settings = config(origin.address);
