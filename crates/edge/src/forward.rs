@@ -89,6 +89,7 @@ async fn carry(
         response.headers_mut().append(SET_COOKIE, value);
     }
     if upgraded {
+        lease.answered(false);
         if !errand.upgrade || !hand_over(&visit, lease, &errand, &deadline).await {
             account.settle(Outcome::OriginUnreachable);
             return pages::trouble(Trouble::Unreachable, errand.wants, turn);
@@ -97,6 +98,7 @@ async fn carry(
         return response.map(|_| ResponseBody::empty(turn));
     }
     account.settle(if status.is_server_error() { Outcome::OriginError } else { Outcome::Served });
+    lease.answered(true);
     relay(response, lease, &errand, deadline, house, turn)
 }
 
@@ -209,6 +211,7 @@ async fn exchange(
         let again = lease.open(fresh).await.map_err(|_| Failure::Unreachable)?;
         let spare = (again && harmless).then(|| copy_of(&request));
         account.sent = Some(account.house.now());
+        lease.ask();
         deadline.deadline().set(account.house.now() + config.response_deadline);
         let wire = lease.wire().ok_or(Failure::Broken)?;
         // The answer moves only when the connection is driven, which is done right here; it must
@@ -229,6 +232,7 @@ async fn exchange(
             Some(Ok(response)) => return Ok(response),
             None => return Err(Failure::Silent),
             Some(Err(mut error)) => {
+                lease.answered(false);
                 let unsent = error.take_message().or(spare).filter(|_| again);
                 request = unsent.ok_or(Failure::Broken)?;
                 fresh = true;

@@ -31,6 +31,12 @@ const LONGEST_QUEUE: usize = 1024;
 /// five seconds), so that a request seldom meets a connection that is just being closed.
 const IDLE: Duration = Duration::from_secs(4);
 
+/// A request that was given up before its answer began keeps its place for as long as the origin
+/// usually works on one, because most origins do not notice: whoever asks and hangs up a thousand
+/// times a second would otherwise have a thousand requests worked on at once (CVE-2023-44487). No
+/// longer than this, because an origin that is slow today may do notice.
+const LONGEST_REST: Duration = Duration::from_secs(2);
+
 /// Bytes of a response head, and of a body read at once.
 const READ_BUFFER: usize = 64 * 1024;
 
@@ -63,6 +69,11 @@ pub(crate) struct Pool {
     limit: usize,
     in_use: Cell<usize>,
     idle: RefCell<Vec<IdleConnection>>,
+    /// How long the origin usually takes to begin its answer.
+    usual: Cell<Duration>,
+    /// Places of requests that were given up, and when each is free again. No more than there are
+    /// places.
+    resting: RefCell<Vec<Time>>,
     /// Who waits, first served first.
     queue: RefCell<BTreeMap<Place, Rc<Ticket>>>,
     arrivals: Cell<u64>,
@@ -122,6 +133,8 @@ impl Pool {
             limit: share.max(1) as usize,
             in_use: Cell::new(0),
             idle: RefCell::default(),
+            usual: Cell::default(),
+            resting: RefCell::default(),
             queue: RefCell::default(),
             arrivals: Cell::new(0),
         }
@@ -153,6 +166,7 @@ impl Pool {
             connection: None,
             working: true,
             held: true,
+            asked: None,
         })
     }
 
@@ -190,8 +204,20 @@ impl Pool {
         }
     }
 
-    /// Gives up connections that were idle for long or that the origin closed.
+    /// An answer began after `took`.
+    fn learn(&self, took: Duration) {
+        let usual = self.usual.get();
+        self.usual.set(if usual.is_zero() { took } else { (usual * 7 + took) / 8 });
+    }
+
+    /// Gives up connections that were idle for long or that the origin closed, and places that
+    /// have rested.
     pub(crate) fn tidy(&self, now: Time) {
+        let before = self.resting.borrow().len();
+        self.resting.borrow_mut().retain(|until| now < *until);
+        for _ in self.resting.borrow().len()..before {
+            self.leave();
+        }
         self.idle
             .borrow_mut()
             .retain_mut(|idle| idle.connection.is_usable() && now.since(idle.since) < IDLE);
@@ -288,6 +314,8 @@ pub(crate) struct Lease {
     working: bool,
     /// It counts against the pool's limit.
     held: bool,
+    /// The origin has been asked, then, and owes the beginning of its answer.
+    asked: Option<Time>,
 }
 
 impl Lease {
@@ -304,6 +332,20 @@ impl Lease {
             connection
         };
         Ok(self.connection.insert(connection).reused)
+    }
+
+    /// The request is being sent.
+    pub(crate) fn ask(&mut self) {
+        self.asked = Some(self.house.now());
+    }
+
+    /// The origin is done with the question: it answered, or broke off.
+    pub(crate) fn answered(&mut self, answered: bool) {
+        if let Some(asked) = self.asked.take()
+            && answered
+        {
+            self.pool.learn(self.house.now().since(asked));
+        }
     }
 
     /// The connection, if it is open and still needed.
@@ -355,8 +397,15 @@ impl Lease {
 
     fn give_back(&mut self) {
         self.stop_working();
-        if core::mem::take(&mut self.held) {
-            self.pool.leave();
+        if !core::mem::take(&mut self.held) {
+            return;
+        }
+        let usual = self.pool.usual.get().min(LONGEST_REST);
+        match self.asked {
+            Some(asked) if asked + usual > self.house.now() => {
+                self.pool.resting.borrow_mut().push(asked + usual);
+            }
+            _ => self.pool.leave(),
         }
     }
 }

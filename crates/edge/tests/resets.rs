@@ -1,0 +1,148 @@
+//! HTTP/2 streams that are opened and given up, or never finished.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
+
+use common::wire::{
+    DATA, END_HEADERS, END_STREAM, HEADERS, RST_STREAM, Wire, frame, request, secure,
+};
+use common::{Gate, Origin, Reply, config, eventually};
+use portcullis_model::{Cut, Outcome, Reason};
+
+const CANCEL: [u8; 4] = [0, 0, 0, 8];
+
+/// Asks, waits until the request has been accepted, and hangs up; `times` times.
+fn hang_up(wire: &mut Wire, times: u32) {
+    let block = request("GET", "/", &[]);
+    for at in 0..times {
+        let stream = at * 2 + 1;
+        let ask = frame(HEADERS, END_STREAM | END_HEADERS, stream, &block);
+        if wire.try_send(&ask).is_err() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(4));
+        let _ = wire.try_send(&frame(RST_STREAM, 0, stream, &CANCEL));
+    }
+}
+
+#[test]
+fn requests_that_are_given_up_never_have_the_origin_work_on_more_than_it_can() {
+    let (working, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (now, top) = (working.clone(), most.clone());
+    let origin = Origin::start(move |_| {
+        // Like most, this one does not notice that nobody waits any more.
+        top.fetch_max(now.fetch_add(1, SeqCst) + 1, SeqCst);
+        std::thread::sleep(Duration::from_millis(200));
+        now.fetch_sub(1, SeqCst);
+        Reply::ok("done")
+    });
+    let mut settings = config(origin.address);
+    settings.platforms[0].origin.connections = 4;
+    settings.platforms[0].origin.queue_deadline = Duration::from_secs(10);
+    let _files = secure(&mut settings);
+    let gate = Gate::start(settings);
+    // What is usual.
+    let mut person = Wire::connect_from(&gate, 2, &[]);
+    let mut ask = |stream| {
+        person.get(stream, "/");
+        person.until(|frame| frame.stream == stream && frame.kind == DATA).unwrap().payload
+    };
+    for stream in [1, 3, 5] {
+        assert_eq!(ask(stream), b"done");
+    }
+    let mut wire = Wire::connect(&gate, &[]);
+    let attack = std::thread::spawn(move || hang_up(&mut wire, 250));
+    for stream in [7, 9, 11] {
+        assert_eq!(ask(stream), b"done");
+    }
+    attack.join().unwrap();
+    let most = most.load(SeqCst);
+    assert!(most <= 8, "{most} at once");
+    eventually("all are over", || gate.snapshot().gauges.waiting == 0);
+    assert!(gate.outcome(Outcome::VisitorGone) > 150);
+    assert_eq!(gate.outcome(Outcome::Served), 6);
+    // And every place is free again.
+    eventually("nothing is under way", || working.load(SeqCst) == 0);
+    assert_eq!(ask(13), b"done");
+}
+
+#[test]
+fn requests_that_are_given_up_count_against_their_source() {
+    let origin = Origin::start(|_| {
+        std::thread::sleep(Duration::from_millis(20));
+        Reply::ok("ok")
+    });
+    let mut settings = config(origin.address);
+    settings.limits.source.requests_per_second = 10;
+    settings.limits.source.burst = 50;
+    let _files = secure(&mut settings);
+    let gate = Gate::start(settings);
+    let attacks: Vec<_> = (0..2)
+        .map(|_| {
+            let mut wire = Wire::connect(&gate, &[]);
+            std::thread::spawn(move || hang_up(&mut wire, 150))
+        })
+        .collect();
+    for attack in attacks {
+        attack.join().unwrap();
+    }
+    eventually("most are refused", || gate.reason(Reason::SourceRate) > 150);
+    let forwarded = gate.reason(Reason::Ordinary);
+    assert!((50..120).contains(&forwarded), "{forwarded}");
+    assert!(origin.requests() as u64 <= forwarded);
+    // Whoever comes from elsewhere does not notice.
+    let mut person = Wire::connect_from(&gate, 2, &[]);
+    person.get(1, "/");
+    assert_eq!(person.until(|frame| frame.kind == DATA).unwrap().payload, b"ok");
+}
+
+#[test]
+fn resets_beyond_their_budget_end_the_connection_and_all_its_requests() {
+    let origin = Origin::start(|_| {
+        std::thread::sleep(Duration::from_millis(50));
+        Reply::ok("ok")
+    });
+    let mut settings = config(origin.address);
+    settings.limits.http_2.resets.burst = 40;
+    settings.limits.http_2.resets.per_second = 1;
+    let _files = secure(&mut settings);
+    let gate = Gate::start(settings);
+    let mut wire = Wire::connect(&gate, &[]);
+    hang_up(&mut wire, 100);
+    eventually("it is counted", || gate.snapshot().cuts.of(Cut::ResetFlood) == 1);
+    eventually("it is gone", || gate.snapshot().gauges.connections == 0);
+    assert!(gate.offered() <= 45);
+    assert_eq!(gate.snapshot().gauges.in_flight, 0);
+}
+
+#[test]
+fn streams_that_are_opened_and_never_finished_are_ended_and_the_connection_goes_on() {
+    let origin = Origin::hello();
+    let mut settings = config(origin.address);
+    settings.limits.body_idle = Duration::from_secs(1);
+    settings.limits.streams_per_connection = 20;
+    let _files = secure(&mut settings);
+    let gate = Gate::start(settings);
+    let mut wire = Wire::connect(&gate, &[]);
+    let block = request("POST", "/", &[]);
+    for at in 0..20 {
+        wire.send(&frame(HEADERS, END_HEADERS, at * 2 + 1, &block));
+    }
+    let mut ended = 0;
+    while ended < 20 {
+        let frame = wire.next(Duration::from_secs(20)).expect("a frame");
+        // The answer is 408; the stream is reset, because its request is not over.
+        ended += u32::from(frame.kind == RST_STREAM);
+    }
+    assert_eq!(gate.snapshot().cuts.of(Cut::SlowBody), 20);
+    assert_eq!(gate.outcome(Outcome::BodyAborted), 20);
+    assert_eq!(origin.connections(), 0);
+    wire.get(101, "/");
+    let answer = wire.until(|frame| frame.stream == 101 && frame.kind == DATA);
+    assert_eq!(answer.unwrap().payload, b"hello");
+}
