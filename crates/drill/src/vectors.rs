@@ -19,6 +19,7 @@ mod list;
 mod quic;
 mod rehearsal;
 mod result;
+mod site;
 mod text;
 mod tunnels;
 
@@ -26,3 +27,4 @@ pub use gate::GateCounts;
 pub use list::{LIST, Over, Vector, named};
 pub use rehearsal::{CONNECTIONS_MAX, Rehearsal, SECONDS_MAX, rehearse};
 pub use result::{Attempt, Fate, Rehearsed, Service};
+pub use site::{LARGE_PAGE, Site};

@@ -131,13 +131,15 @@ pub struct VectorsArguments {
     #[arg(long)]
     pub list: bool,
     /// Your gate, up already on loopback: 127.0.0.1:8080, or `https://127.0.0.1:8443`.
-    #[arg(long, value_name = "ADDRESS", value_parser = Target::parse, required_unless_present = "list")]
+    ///
+    /// Without it, each vector gets a fresh gate with nothing but defaults, in front of a small site.
+    #[arg(long, value_name = "ADDRESS", value_parser = Target::parse)]
     pub target: Option<Target>,
     /// The target speaks TLS, as if `https://` stood before it.
-    #[arg(long)]
+    #[arg(long, requires = "target")]
     pub tls: bool,
     /// Your gate's `operator` address, to be told which reasons and cuts grew.
-    #[arg(long, value_name = "ADDRESS", value_parser = Target::parse)]
+    #[arg(long, value_name = "ADDRESS", value_parser = Target::parse, requires = "target")]
     pub operator: Option<Target>,
     /// The host name that is asked for.
     #[arg(long, value_name = "NAME", default_value = "localhost")]

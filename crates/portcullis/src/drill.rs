@@ -1,11 +1,9 @@
-//! `portcullis drill`: the demonstration, wired together. The gate in it is this same program, run
-//! as a process of its own with a configuration file that the results keep.
+//! `portcullis drill`: the demonstration, wired together. The gate in it is this same program, with a
+//! configuration file that the results keep.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -16,16 +14,13 @@ use portcullis_drill::{
 use portcullis_edge::Clock;
 use portcullis_ledger::{Ledger, manifest};
 use portcullis_model::{Entry, Event};
-use rustix::process::{Pid, Signal, kill_process};
 
 use crate::cli::{DrillArguments, DrillCommand};
 use crate::evidence::{Evidence, report_on};
+use crate::own_gate::{Gate, free_addresses};
 
-/// How long the gate may take to start, to come back to full speed after the last wave, and to
-/// stop.
-const START: Duration = Duration::from_secs(20);
+/// How long the gate may take to come back to full speed after the last wave.
 const SETTLE: Duration = Duration::from_secs(20);
-const STOP: Duration = Duration::from_secs(20);
 
 /// What a party's spokesperson and its head of campaigns said in November 2019, as published: the
 /// sentences that the checker is shown with.
@@ -57,9 +52,12 @@ pub fn drill(arguments: &DrillArguments) -> Result<bool> {
             (with, arguments.ledger.clone())
         }
         None => {
-            let gate = Gate::start(&out, &origin)?;
-            let with = run("with the gate", &scenario, arguments.seed, gate.target, &origin)?;
-            gate.settle();
+            let [listen, operator] = free_addresses()?;
+            let text = configuration(listen, operator, origin.address().address());
+            let gate = Gate::start(&out, &text, operator)?;
+            let target = Target::parse(&listen.to_string())?;
+            let with = run("with the gate", &scenario, arguments.seed, target, &origin)?;
+            gate.settle(SETTLE);
             gate.stop()?;
             (with, Some(out.join("ledger")))
         }
@@ -142,99 +140,6 @@ fn run(
     })?;
     bar.finish_with_message("done");
     Ok(recording)
-}
-
-/// The gate as a process of its own.
-struct Gate {
-    process: Child,
-    target: Target,
-    operator: std::net::SocketAddr,
-    log: PathBuf,
-}
-
-impl Gate {
-    fn start(out: &Path, origin: &Origin) -> Result<Self> {
-        let (listen, operator) = free_addresses()?;
-        let file = out.join("portcullis.toml");
-        fs::write(&file, configuration(listen, operator, origin.address().address()))?;
-        let log = out.join("gate.log");
-        let process = Command::new(std::env::current_exe()?)
-            .args(["run", "--rehearsal", "--config"])
-            .arg(&file)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(fs::File::create(&log)?)
-            .spawn()
-            .context("cannot start the gate")?;
-        let target = Target::parse(&listen.to_string())?;
-        let mut gate = Self { process, target, operator, log };
-        let began = Instant::now();
-        while gate.posture().is_none() {
-            if let Some(status) = gate.process.try_wait()? {
-                bail!("the gate ended at once ({status}); {} says why", gate.log.display());
-            }
-            if began.elapsed() > START {
-                bail!("the gate did not come up within {START:?}; see {}", gate.log.display());
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        Ok(gate)
-    }
-
-    /// The posture, from the operators' listener.
-    fn posture(&self) -> Option<String> {
-        let status = get(self.operator, "/status.json").ok()?;
-        let status: serde_json::Value = serde_json::from_str(&status).ok()?;
-        Some(status["platforms"][0]["posture"].as_str()?.to_owned())
-    }
-
-    /// Waits until the gate has raised itself again.
-    fn settle(&self) {
-        let began = Instant::now();
-        while began.elapsed() < SETTLE && self.posture().as_deref() != Some("open") {
-            std::thread::sleep(Duration::from_millis(250));
-        }
-    }
-
-    fn stop(mut self) -> Result<()> {
-        if let Some(pid) = Pid::from_raw(self.process.id().cast_signed()) {
-            kill_process(pid, Signal::TERM).context("cannot stop the gate")?;
-        }
-        let began = Instant::now();
-        while self.process.try_wait()?.is_none() {
-            if began.elapsed() > STOP {
-                bail!("the gate did not stop within {STOP:?}; see {}", self.log.display());
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        Ok(())
-    }
-}
-
-/// An interrupted drill leaves no gate behind.
-impl Drop for Gate {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// Two ports that were free a moment ago.
-fn free_addresses() -> Result<(std::net::SocketAddr, std::net::SocketAddr)> {
-    let first = TcpListener::bind("127.0.0.1:0")?;
-    let second = TcpListener::bind("127.0.0.1:0")?;
-    Ok((first.local_addr()?, second.local_addr()?))
-}
-
-fn get(address: std::net::SocketAddr, path: &str) -> std::io::Result<String> {
-    use std::io::{Read, Write};
-    let patience = Duration::from_secs(1);
-    let mut stream = std::net::TcpStream::connect_timeout(&address, patience)?;
-    stream.set_read_timeout(Some(patience))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.take(1 << 20).read_to_string(&mut answer)?;
-    Ok(answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default())
 }
 
 /// What a campaign would write for this site, with the times of a day pressed into a minute.

@@ -7,6 +7,7 @@ mod control_loop;
 mod drill;
 mod evidence;
 mod memory;
+mod own_gate;
 mod pages;
 mod recorder;
 mod replay;

@@ -47,6 +47,13 @@ impl std::fmt::Debug for Vector {
     }
 }
 
+impl Vector {
+    /// Whether it is about pages that are read slowly: then the page must be a large one.
+    pub fn reads_slowly(&self) -> bool {
+        matches!(self.name, "slow-read" | "window-drip" | "zero-window")
+    }
+}
+
 /// The vector of this name.
 pub fn named(name: &str) -> Option<&'static Vector> {
     LIST.iter().find(|vector| vector.name == name)

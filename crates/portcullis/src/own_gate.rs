@@ -1,0 +1,111 @@
+//! A gate of our own for a rehearsal: this same program, as a process of its own.
+
+use std::fs;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// How long it may take to start, and to stop.
+const START: Duration = Duration::from_secs(20);
+const STOP: Duration = Duration::from_secs(20);
+
+/// The gate as a process of its own.
+pub struct Gate {
+    process: Child,
+    operator: SocketAddr,
+    log: PathBuf,
+}
+
+impl Gate {
+    /// Writes `configuration`, which names `operator`, to `portcullis.toml` in `folder`, starts the
+    /// gate with it, and waits until it is up. What it says goes to `gate.log` beside it.
+    pub fn start(folder: &Path, configuration: &str, operator: SocketAddr) -> Result<Self> {
+        let file = folder.join("portcullis.toml");
+        fs::write(&file, configuration)?;
+        let log = folder.join("gate.log");
+        let process = Command::new(std::env::current_exe()?)
+            .args(["run", "--rehearsal", "--config"])
+            .arg(&file)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(&log)?)
+            .spawn()
+            .context("cannot start the gate")?;
+        let mut gate = Self { process, operator, log };
+        let began = Instant::now();
+        while gate.posture().is_none() {
+            if let Some(status) = gate.process.try_wait()? {
+                bail!("the gate ended at once ({status}); {} says why", gate.log.display());
+            }
+            if began.elapsed() > START {
+                bail!("the gate did not come up within {START:?}; see {}", gate.log.display());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(gate)
+    }
+
+    /// The posture, from the operators' listener.
+    fn posture(&self) -> Option<String> {
+        let status = get(self.operator, "/status.json").ok()?;
+        let status: serde_json::Value = serde_json::from_str(&status).ok()?;
+        Some(status["platforms"][0]["posture"].as_str()?.to_owned())
+    }
+
+    /// Waits until the gate has raised itself again, for this long at most.
+    pub fn settle(&self, patience: Duration) {
+        let began = Instant::now();
+        while began.elapsed() < patience && self.posture().as_deref() != Some("open") {
+            std::thread::sleep(Duration::from_millis(250));
+        }
+    }
+
+    pub fn stop(mut self) -> Result<()> {
+        if let Some(pid) = Pid::from_raw(self.process.id().cast_signed()) {
+            kill_process(pid, Signal::TERM).context("cannot stop the gate")?;
+        }
+        let began = Instant::now();
+        while self.process.try_wait()?.is_none() {
+            if began.elapsed() > STOP {
+                bail!("the gate did not stop within {STOP:?}; see {}", self.log.display());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
+    }
+}
+
+/// An interrupted rehearsal leaves no gate behind.
+impl Drop for Gate {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Ports that were free a moment ago.
+pub fn free_addresses<const N: usize>() -> Result<[SocketAddr; N]> {
+    let mut listeners = Vec::with_capacity(N);
+    let mut addresses = [SocketAddr::from(([127, 0, 0, 1], 0)); N];
+    for address in &mut addresses {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        *address = listener.local_addr()?;
+        listeners.push(listener);
+    }
+    Ok(addresses)
+}
+
+fn get(address: SocketAddr, path: &str) -> std::io::Result<String> {
+    use std::io::{Read, Write};
+    let patience = Duration::from_secs(1);
+    let mut stream = std::net::TcpStream::connect_timeout(&address, patience)?;
+    stream.set_read_timeout(Some(patience))?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.take(1 << 20).read_to_string(&mut answer)?;
+    Ok(answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default())
+}
