@@ -9,18 +9,24 @@ use std::io;
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use http::HeaderValue;
 use portcullis_model::{ActivityId, Config, Reason};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::connection;
 use crate::error::EdgeError;
+use crate::http_3::{self, BoundQuic};
 use crate::transport::UNSENT;
 use crate::visit::{Phase, Visit};
 use crate::worker::House;
 
 /// Connections that the kernel keeps for us while we are busy.
 const BACKLOG: i32 = 4096;
+
+/// Seconds for which a visitor may remember that HTTP/3 is spoken here: whoever switches it off is
+/// rid of it within the hour, and until then browsers try both.
+const ALTERNATIVE_AGE: u32 = 3_600;
 
 /// A pause when the system is out of file descriptors or memory: accepting again at once would
 /// fail again at once.
@@ -32,6 +38,8 @@ pub struct BoundListener {
     socket: std::net::TcpListener,
     address: SocketAddr,
     pub(crate) rules: Rules,
+    /// Where HTTP/3 is spoken too.
+    pub(crate) quic: Option<BoundQuic>,
 }
 
 /// What is demanded of connections to one listener.
@@ -52,6 +60,13 @@ impl BoundListener {
     pub(crate) fn into_tokio(self) -> io::Result<TcpListener> {
         TcpListener::from_std(self.socket)
     }
+
+    /// What answers over TLS say of HTTP/3 here (RFC 7838): that it is spoken on this port.
+    pub(crate) fn alternative(&self) -> Option<HeaderValue> {
+        self.quic.as_ref()?;
+        let text = format!("h3=\":{}\"; ma={ALTERNATIVE_AGE}", self.address.port());
+        HeaderValue::from_str(&text).ok()
+    }
 }
 
 /// Opens every configured listener once for each of `workers`; the outer list is by worker. The
@@ -67,6 +82,15 @@ pub fn bind(config: &Config, workers: u16) -> Result<Vec<Vec<BoundListener>>, Ed
                 .map_err(|source| EdgeError::Listen { address: listener.address, source })?;
             address = bound.address;
             worker.push(bound);
+        }
+        if listener.http_3 {
+            let sockets = http_3::bind(address, by_worker.len())
+                .map_err(|source| EdgeError::Listen { address: listener.address, source })?;
+            for (worker, socket) in by_worker.iter_mut().zip(sockets) {
+                if let Some(bound) = worker.last_mut() {
+                    bound.quic = Some(socket);
+                }
+            }
         }
     }
     Ok(by_worker)
@@ -88,7 +112,7 @@ fn listen(address: SocketAddr, rules: Rules) -> io::Result<BoundListener> {
     socket.listen(BACKLOG)?;
     let socket = std::net::TcpListener::from(socket);
     let address = socket.local_addr()?;
-    Ok(BoundListener { socket, address, rules })
+    Ok(BoundListener { socket, address, rules, quic: None })
 }
 
 /// Accepts for as long as it is polled.

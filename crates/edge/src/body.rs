@@ -13,6 +13,7 @@ use hyper::body::Incoming;
 use portcullis_model::{ActivityId, Cut, Time};
 
 use crate::deadline::Deadline;
+use crate::http_3::QuicBody;
 use crate::origin::Lease;
 use crate::pace::Pace;
 use crate::visit::Turn;
@@ -112,6 +113,8 @@ impl Upload {
 pub(crate) enum VisitorBody {
     /// By HTTP/1.1 or HTTP/2.
     Hyper(Incoming),
+    /// By HTTP/3.
+    Quic(Box<QuicBody>),
 }
 
 /// The visitor broke off, or what it sent is no body.
@@ -128,18 +131,21 @@ impl Body for VisitorBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         match self.get_mut() {
             Self::Hyper(body) => Pin::new(body).poll_frame(cx).map_err(|_| BrokenOff),
+            Self::Quic(body) => Pin::new(&mut **body).poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Hyper(body) => body.is_end_stream(),
+            Self::Quic(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Hyper(body) => body.size_hint(),
+            Self::Quic(body) => body.size_hint(),
         }
     }
 }

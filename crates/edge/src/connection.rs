@@ -58,7 +58,7 @@ const LINGER: Duration = Duration::from_secs(1);
 /// How often a silent HTTP/2 connection is asked whether it is still there.
 const PING_EVERY: Duration = Duration::from_secs(20);
 
-/// The task of one connection: ends it when the worker says so, and keeps a panic to itself.
+/// The task of one TCP connection.
 pub(crate) async fn attend(
     visit: Rc<Visit>,
     presence: Presence,
@@ -66,7 +66,14 @@ pub(crate) async fn attend(
     peer: IpAddr,
     rules: Rules,
 ) {
-    let mut conversation = pin!(converse(&visit, &presence, stream, peer, rules));
+    watched(&visit, converse(&visit, &presence, stream, peer, rules)).await;
+    // It knows its visit, which must not keep it for ever.
+    drop(visit.leftover.take());
+}
+
+/// A connection's conversation: ends when the worker says so, and keeps a panic to itself.
+pub(crate) async fn watched(visit: &Visit, conversation: impl Future<Output = ()>) {
+    let mut conversation = pin!(conversation);
     poll_fn(|cx| {
         visit.remember(cx.waker());
         if visit.is_cut() {
@@ -75,8 +82,6 @@ pub(crate) async fn attend(
         poll_keeping_panics(conversation.as_mut(), cx, &visit.house.faults)
     })
     .await;
-    // It knows its visit, which must not keep it for ever.
-    drop(visit.leftover.take());
 }
 
 /// Ends quietly, and counts, where `future` panics.
@@ -128,6 +133,9 @@ async fn converse(
             return;
         }
         let http_2 = protocol == Some(b"h2");
+        if let Some(alternative) = house.alternatives.get(rules.index).cloned().flatten() {
+            let _ = visit.alternative.set(alternative);
+        }
         (Transport::Tls(stream), http_2)
     } else {
         (Transport::Plain(Socket::new(stream, ahead, visit.clone())), false)
@@ -335,22 +343,27 @@ where
     F: Future<Output = ()> + 'static,
 {
     fn execute(&self, stream: F) {
-        let visit = self.0.clone();
-        let cut = Rc::new(Cell::new(false));
-        // Boxed, because the runtime moves a task several times before it runs.
-        let mut stream = Box::pin(stream);
-        tokio::task::spawn_local(poll_fn(move |cx| {
-            if cut.get() {
-                visit.house.meter.cut(Cut::Stall);
-                // Dropping the stream resets it.
-                return Poll::Ready(());
-            }
-            visit.runs(Some(&cut));
-            let polled = poll_keeping_panics(stream.as_mut(), cx, &visit.house.faults);
-            visit.runs(None);
-            polled
-        }));
+        as_stream(&self.0, stream);
     }
+}
+
+/// Runs one stream of an HTTP/2 or HTTP/3 connection as a task that can be cut by itself.
+pub(crate) fn as_stream(visit: &Rc<Visit>, stream: impl Future<Output = ()> + 'static) {
+    let visit = visit.clone();
+    let cut = Rc::new(Cell::new(false));
+    // Boxed, because the runtime moves a task several times before it runs.
+    let mut stream = Box::pin(stream);
+    tokio::task::spawn_local(poll_fn(move |cx| {
+        if cut.get() {
+            visit.house.meter.cut(Cut::Stall);
+            // Dropping the stream resets it.
+            return Poll::Ready(());
+        }
+        visit.runs(Some(&cut));
+        let polled = poll_keeping_panics(stream.as_mut(), cx, &visit.house.faults);
+        visit.runs(None);
+        polled
+    }));
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
 use portcullis_gate::{COOKIE as GATE_COOKIE, Fields};
+use portcullis_model::Reason;
 
 use crate::forwarded::X_FORWARDED_FOR;
 
@@ -21,6 +22,16 @@ impl Fields for Arrived<'_> {
             visit(name.as_str(), value.as_bytes());
         }
     }
+}
+
+/// How long a body is said to be. More than one length, or what is none, is malformed.
+pub(crate) fn announced_length(headers: &HeaderMap) -> Result<Option<u64>, Reason> {
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let (first, second) = (lengths.next(), lengths.next());
+    let Some(first) = first else { return Ok(None) };
+    let digits = first.to_str().ok().filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
+    let length = digits.and_then(|digits| digits.parse().ok());
+    if second.is_some() || length.is_none() { Err(Reason::Malformed) } else { Ok(length) }
 }
 
 /// Makes a visitor's fields fit for the origin. What says who asked is set afterwards, by
@@ -64,6 +75,7 @@ pub(crate) fn for_origin(
         rewrite_cookies(headers);
     }
     let via = match version {
+        Version::HTTP_3 => HeaderValue::from_static("3 portcullis"),
         Version::HTTP_2 => HeaderValue::from_static("2 portcullis"),
         Version::HTTP_10 => HeaderValue::from_static("1.0 portcullis"),
         _ => HeaderValue::from_static("1.1 portcullis"),

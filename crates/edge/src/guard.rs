@@ -87,15 +87,20 @@ impl Kind {
 
 /// What is left of one budget.
 #[derive(Clone, Copy, Debug)]
-struct Budget {
+pub(crate) struct Budget {
     spent: u32,
     /// Until when what was spent has been earned back.
     at: Time,
 }
 
 impl Budget {
+    /// Nothing is spent.
+    pub(crate) const fn full(now: Time) -> Self {
+        Self { spent: 0, at: now }
+    }
+
     /// Takes one; `false` if there is none.
-    fn take(&mut self, allowance: Allowance, now: Time) -> bool {
+    pub(crate) fn take(&mut self, allowance: Allowance, now: Time) -> bool {
         let rate = u128::from(allowance.per_second.max(1));
         let earned = now.since(self.at).as_micros() * rate / 1_000_000;
         if earned >= u128::from(self.spent) {
@@ -165,7 +170,7 @@ impl Guard {
             block_limit: limits.header_bytes.saturating_mul(2),
             from_visitor: FrameReader::after_preface(),
             to_visitor: FrameReader::new(),
-            budgets: [Budget { spent: 0, at: now }; KINDS],
+            budgets: [Budget::full(now); KINDS],
             settled: false,
             block: None,
             pongs: 0,

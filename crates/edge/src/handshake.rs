@@ -92,7 +92,7 @@ pub(crate) struct Handshakes {
 impl Handshakes {
     /// Gives a handshake its place. When there is none, whoever has had theirs for longest makes
     /// room; `None` if even that is not long.
-    fn begin(&self, visit: &Rc<Visit>, most: usize, now: Time) -> Option<Place> {
+    pub(crate) fn begin(&self, visit: &Rc<Visit>, most: usize, now: Time) -> Option<Place> {
         let mut under_way = self.under_way.borrow_mut();
         if under_way.len() >= most
             && let Some(oldest) = under_way.first_entry()
@@ -110,7 +110,7 @@ impl Handshakes {
 }
 
 /// A handshake's place, until it is dropped.
-struct Place {
+pub(crate) struct Place {
     visit: Rc<Visit>,
     number: u64,
 }

@@ -26,6 +26,7 @@ mod frames;
 pub mod framing;
 mod guard;
 mod handshake;
+mod http_3;
 mod hush;
 #[doc(hidden)]
 pub mod ja4;

@@ -6,6 +6,7 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 use std::rc::Rc;
 
+use http::header::ALT_SVC;
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Method, Request, Response, Uri, Version};
@@ -30,13 +31,22 @@ pub(crate) fn serve(visit: Rc<Visit>, request: Request<VisitorBody>) -> Serving 
     match judge(&visit, &mut parts, &body, turn) {
         Judged::Answered(response) => {
             visit.still_sending.set(!body.is_end_stream());
-            Serving::Answered(Some(response))
+            Serving::Answered(Some(with_alternative(&visit, response)))
         }
         Judged::Forwarded(errand, turn) => {
             let request = Request::from_parts(parts, body);
-            Serving::Forwarded(Box::pin(forward(visit, errand, request, turn)))
+            let answer = forward(visit.clone(), errand, request, turn);
+            Serving::Forwarded(Box::pin(async move { with_alternative(&visit, answer.await) }))
         }
     }
+}
+
+/// Says where the same is served by HTTP/3. Whoever is about to stop invites nobody.
+fn with_alternative(visit: &Visit, mut response: Response<ResponseBody>) -> Response<ResponseBody> {
+    if let Some(alternative) = visit.alternative.get().filter(|_| !visit.is_draining()) {
+        response.headers_mut().insert(ALT_SVC, alternative.clone());
+    }
+    response
 }
 
 /// A request being served. What the way to the origin needs is two kilobytes, boxed: a refused

@@ -9,7 +9,7 @@ use http::uri::Authority;
 use http::{HeaderValue, Method, Version};
 use portcullis_model::{Limits, Reason};
 
-use crate::fields::{Kind, Present};
+use crate::fields::{self, Kind, Present};
 
 /// Checks a request's head, and leaves exactly one `Host` field in it. Returns the length of the
 /// host name there.
@@ -22,8 +22,15 @@ pub(crate) fn check(parts: &mut Parts, present: Present, limits: &Limits) -> Res
     if !target_fits(parts, limits.target_bytes as usize) {
         return Err(Reason::TargetTooLong);
     }
-    if parts.version == Version::HTTP_2 && !parts.headers.values().all(is_bare) {
+    if has_authority(parts.version) && !parts.headers.values().all(is_bare) {
         return Err(Reason::Malformed);
+    }
+    if parts.version == Version::HTTP_3 {
+        // What the library for HTTP/2 sees to itself.
+        fields::announced_length(&parts.headers)?;
+        if present.has(Kind::Connection) || present.has(Kind::Upgrade) {
+            return Err(Reason::Malformed);
+        }
     }
     if parts.method == Method::CONNECT || parts.method == Method::TRACE {
         return Err(Reason::NotSupported);
@@ -81,12 +88,12 @@ fn one_host(parts: &mut Parts) -> Result<usize, Reason> {
         return Err(Reason::Malformed);
     }
     match (first, parts.uri.authority()) {
-        (Some(host), None) if parts.version != Version::HTTP_2 => valid(host),
+        (Some(host), None) if !has_authority(parts.version) => valid(host),
         (Some(host), Some(authority)) => {
             let same = host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes());
             if same { valid(host) } else { Err(Reason::Malformed) }
         }
-        (None, Some(authority)) if parts.version == Version::HTTP_2 => {
+        (None, Some(authority)) if has_authority(parts.version) => {
             let host = field(authority).ok_or(Reason::Malformed)?;
             let length = valid(&host)?;
             parts.headers.insert(HOST, host);
@@ -94,6 +101,11 @@ fn one_host(parts: &mut Parts) -> Result<usize, Reason> {
         }
         _ => Err(Reason::Malformed),
     }
+}
+
+/// Versions whose requests name whom they address outside of their fields.
+fn has_authority(version: Version) -> bool {
+    version == Version::HTTP_2 || version == Version::HTTP_3
 }
 
 fn field(authority: &Authority) -> Option<HeaderValue> {

@@ -7,10 +7,12 @@ use core::time::Duration;
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use http::HeaderValue;
 use portcullis_model::{ActivityId, Cut, Limits, Reason, SourceKey, Time};
 
 use crate::forwarded::Identity;
 use crate::guard::Guard;
+use crate::http_3;
 use crate::ja4::Ja4;
 use crate::pace::Pace;
 use crate::transport::VisitorIo;
@@ -86,6 +88,10 @@ pub(crate) struct Visit {
     running: RefCell<Option<Rc<Cell<bool>>>>,
     /// Watches over the frames of an HTTP/2 connection.
     pub(crate) guard: OnceCell<Box<RefCell<Guard>>>,
+    /// Watches over an HTTP/3 connection.
+    pub(crate) http_3: OnceCell<Box<RefCell<http_3::Guard>>>,
+    /// Where the same is served by HTTP/3, as answers say it (RFC 7838).
+    pub(crate) alternative: OnceCell<HeaderValue>,
     /// The connection of a visitor who was told to go away.
     pub(crate) leftover: RefCell<Option<Box<VisitorIo>>>,
     /// The visitor was still sending when it was answered, and must not lose the answer for it.
@@ -137,6 +143,8 @@ impl Visit {
             tls_client: OnceCell::new(),
             running: RefCell::new(None),
             guard: OnceCell::new(),
+            http_3: OnceCell::new(),
+            alternative: OnceCell::new(),
             leftover: RefCell::new(None),
             still_sending: Cell::new(false),
         }
@@ -206,6 +214,25 @@ impl Visit {
         self.phase.set(Phase::Busy);
         self.still_sending.set(false);
         Turn { visit: self.clone() }
+    }
+
+    /// Requests that are being answered.
+    pub(crate) fn requests(&self) -> u32 {
+        self.requests.get()
+    }
+
+    /// Since when the head of an HTTP/3 request is awaited.
+    fn head_open_since(&self) -> Option<Time> {
+        self.http_3.get().and_then(|guard| guard.borrow().head_open_since())
+    }
+
+    /// The heads of HTTP/3 requests that are awaited have become more or fewer.
+    pub(crate) fn awaits_head(&self) {
+        match (self.phase(), self.head_open_since()) {
+            (Phase::Idle, Some(_)) => self.enter(Phase::Header),
+            (Phase::Header, None) => self.enter(Phase::Idle),
+            _ => {}
+        }
     }
 
     /// The system took so many bytes for the visitor. Returns how long it had no room before.
@@ -300,7 +327,7 @@ impl Visit {
         self.draining.get()
     }
 
-    fn wake(&self) {
+    pub(crate) fn wake(&self) {
         if let Some(waker) = self.waker.get() {
             waker.wake_by_ref();
         }
@@ -334,7 +361,12 @@ impl Visit {
                 age = age.min(now.since(windows.last_sent()));
             }
         }
-        if self.phase() == Phase::Arriving && self.guard.get().is_some() {
+        let head = self.head_open_since();
+        if let Some(since) = head.filter(|_| self.phase() == Phase::Header) {
+            age = now.since(since);
+        }
+        let chosen = self.guard.get().is_some() || self.http_3.get().is_some();
+        if self.phase() == Phase::Arriving && chosen {
             if age >= header_deadline {
                 self.cut_for(Cut::Preface);
             }
@@ -355,7 +387,7 @@ impl Visit {
                 if age >= limits.idle + POLITE {
                     self.cut();
                 }
-                let http_1 = self.guard.get().is_none();
+                let http_1 = self.guard.get().is_none() && self.http_3.get().is_none();
                 if age >= WEARY && http_1 && self.rest.get() == Rest::None {
                     self.rest.set(Rest::Due);
                     self.wake();
@@ -371,7 +403,8 @@ impl Visit {
             Phase::Busy => {
                 // Nothing else can come on an HTTP/2 connection before the block has ended.
                 let block = self.guard.get().and_then(|guard| guard.borrow().block_open_since());
-                if block.is_some_and(|since| now.since(since) >= header_deadline) {
+                let open = block.or(head);
+                if open.is_some_and(|since| now.since(since) >= header_deadline) {
                     self.house.meter.decided(ActivityId(0), Reason::HeaderDeadline);
                     self.cut();
                 }
@@ -398,6 +431,7 @@ impl Drop for Turn {
         self.visit.requests.set(left);
         if left == 0 && self.visit.phase() == Phase::Busy {
             self.visit.enter(Phase::Idle);
+            self.visit.awaits_head();
         }
     }
 }

@@ -1,11 +1,13 @@
 //! A worker: one core's thread, runtime, listeners, origin connections and counters.
 
 use core::cell::{Cell, RefCell};
+use core::time::Duration;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use arc_swap::ArcSwap;
+use http::HeaderValue;
 use portcullis_gate::{self as gate, Lexicon, Policy, Tables};
 use portcullis_model::{
     ActivityId, Features, Meter, OriginConfig, PlatformId, Reason, Record, Sighting, SourceKey,
@@ -19,9 +21,13 @@ use crate::clock::Clock;
 use crate::deadline::Deadlines;
 use crate::error::EdgeError;
 use crate::handshake::Handshakes;
+use crate::http_3;
 use crate::origin::Pool;
 use crate::tls::TlsConfigs;
 use crate::visit::Visits;
+
+/// How long HTTP/3 connections that were closed may take to hear of it.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// Everything that a worker is given. [`Worker::run`] does the rest, on the calling thread.
 pub struct Worker {
@@ -94,6 +100,11 @@ impl Worker {
 
     async fn serve(self) -> Result<(), EdgeError> {
         let mut drain = self.drain;
+        let most = self.listeners.iter().map(|listener| listener.rules.index + 1).max();
+        let mut alternatives = vec![None; most.unwrap_or(0)];
+        for listener in &self.listeners {
+            alternatives[listener.rules.index] = listener.alternative();
+        }
         let house = Rc::new(House {
             policy: self.policy,
             tables: self.tables,
@@ -111,13 +122,20 @@ impl Worker {
             records: RefCell::new(self.records),
             sightings: RefCell::new(self.sightings),
             lexicon: RefCell::new(Lexicon::new()),
+            alternatives,
+            quic_handshakes: Rc::default(),
             pools: RefCell::default(),
             in_flight: Cell::new(0),
             waiting: Cell::new(0),
         });
         let mut accepting = Vec::new();
-        for listener in self.listeners {
+        let mut endpoints = Vec::new();
+        for mut listener in self.listeners {
             let rules = listener.rules;
+            if let Some(quic) = listener.quic.take() {
+                let task = http_3::accept(house.clone(), quic, rules, drain.clone());
+                endpoints.push(tokio::task::spawn_local(task));
+            }
             let listener = listener.into_tokio().map_err(EdgeError::Worker)?;
             let task = accept(house.clone(), listener, rules);
             accepting.push(tokio::task::spawn_local(task));
@@ -139,6 +157,10 @@ impl Worker {
             house.visits.drain();
         }
         watching.abort();
+        // Those who are sent away are told so.
+        for endpoint in endpoints {
+            let _ = tokio::time::timeout(LAST_WORDS, endpoint).await;
+        }
         Ok(())
     }
 }
@@ -171,6 +193,10 @@ pub(crate) struct House {
     pub(crate) faults: Arc<Faults>,
     pub(crate) visits: Visits,
     pub(crate) handshakes: Handshakes,
+    /// Those of them that are HTTP/3's.
+    pub(crate) quic_handshakes: Rc<Cell<u32>>,
+    /// By listener: what its answers say of HTTP/3.
+    pub(crate) alternatives: Vec<Option<HeaderValue>>,
     pub(crate) deadlines: Rc<Deadlines>,
     pub(crate) workers: u16,
     clock: Clock,

@@ -100,6 +100,11 @@ impl Policy {
             .fold(self.config.limits.source.connections, u32::min)
     }
 
+    /// Whether any procedure is engaged anywhere: somebody means harm.
+    pub fn is_engaged(&self, now: Time) -> bool {
+        self.engaged.iter().flatten().any(|procedure| now < procedure.expires)
+    }
+
     fn tightened(&self, now: Time) -> impl Iterator<Item = (u32, Duration)> {
         self.engaged.iter().flatten().filter(move |p| now < p.expires).filter_map(|p| {
             match &p.measure {

@@ -63,6 +63,9 @@ pub struct Listener {
     pub tls: Option<TlsFiles>,
     /// Every connection from a trusted proxy begins with a PROXY protocol header (v1 or v2).
     pub proxy_protocol: bool,
+    /// HTTP/3 too, on the UDP port of the same number. Only together with TLS, and never with a
+    /// PROXY protocol header.
+    pub http_3: bool,
 }
 
 /// A certificate chain and its key, both PEM.
@@ -103,12 +106,15 @@ pub struct Limits {
     pub body_bytes: u64,
     /// Visitor connections of all workers together.
     pub connections: u32,
-    /// Streams at the same time on one HTTP/2 connection.
+    /// Streams at the same time on one HTTP/2 or HTTP/3 connection.
     pub streams_per_connection: u32,
-    /// What one HTTP/2 connection may do besides asking.
+    /// What one HTTP/2 connection may do besides asking; HTTP/3 has the same budgets for what it
+    /// has too.
     pub http_2: Http2Limits,
     /// How many TLS handshakes may be begun.
     pub handshakes: HandshakeLimits,
+    /// HTTP/3 connections that are not yet established.
+    pub http_3: Http3Limits,
     /// Limits on each source on an ordinary day.
     pub source: SourceLimits,
     /// Sources that are remembered at the same time (a table of fixed size).
@@ -140,6 +146,7 @@ impl Default for Limits {
             streams_per_connection: 100,
             http_2: Http2Limits::default(),
             handshakes: HandshakeLimits::default(),
+            http_3: Http3Limits::default(),
             // A mobile carrier may hide some hundred people behind one address, each with a page
             // of thirty parts: only floods from one address are above this.
             source: SourceLimits { requests_per_second: 200, burst: 1_000, connections: 256 },
@@ -223,6 +230,24 @@ impl Default for HandshakeLimits {
             // Two seconds' worth: a handshake is a round trip, which a poor network makes a
             // second of. Each holds about 20 KiB until it is done: 80 MiB.
             at_once: 4_096,
+        }
+    }
+}
+
+/// Bounds on HTTP/3 handshakes, which anybody can begin in the name of any address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Http3Limits {
+    /// Such handshakes under way, over all workers, from which on an address has to prove itself:
+    /// its first packet is answered with a Retry (RFC 9000, section 8.1.2).
+    pub retry_above: u32,
+}
+
+impl Default for Http3Limits {
+    fn default() -> Self {
+        Self {
+            // Six hundred new visitors a second, a tenth of a second away, without the round trip
+            // that a Retry costs each. Forged addresses hold no more places than this.
+            retry_above: 64,
         }
     }
 }
@@ -419,7 +444,12 @@ impl Config {
     /// `portcullis run --listen … --origin …` means.
     pub fn for_origin(listen: SocketAddr, origin: OriginConfig) -> Self {
         Self {
-            listeners: vec![Listener { address: listen, tls: None, proxy_protocol: false }],
+            listeners: vec![Listener {
+                address: listen,
+                tls: None,
+                proxy_protocol: false,
+                http_3: false,
+            }],
             certificates: Vec::new(),
             operator: Self::OPERATOR,
             workers: None,

@@ -31,6 +31,7 @@ pub struct Meter {
     in_flight: AtomicU64,
     waiting: AtomicU64,
     records_lost: AtomicU64,
+    retries: AtomicU64,
     cuts: [AtomicU64; Cut::COUNT],
 }
 
@@ -52,6 +53,7 @@ impl Meter {
             in_flight: AtomicU64::new(0),
             waiting: AtomicU64::new(0),
             records_lost: AtomicU64::new(0),
+            retries: AtomicU64::new(0),
             cuts: [const { AtomicU64::new(0) }; Cut::COUNT],
         }
     }
@@ -92,6 +94,11 @@ impl Meter {
     /// A record did not fit into the ring: the watch saw less than there was.
     pub fn record_lost(&self) {
         self.records_lost.fetch_add(1, Relaxed);
+    }
+
+    /// Somebody who began an HTTP/3 connection was asked to prove their address first.
+    pub fn retried(&self) {
+        self.retries.fetch_add(1, Relaxed);
     }
 
     /// A connection or stream that had been let in was ended.
@@ -143,6 +150,7 @@ impl Meter {
         total.gauges.in_flight += self.in_flight.load(Relaxed);
         total.gauges.waiting += self.waiting.load(Relaxed);
         total.records_lost += self.records_lost.load(Relaxed);
+        total.retries += self.retries.load(Relaxed);
         for (to, from) in total.cuts.0.iter_mut().zip(&self.cuts) {
             *to += from.load(Relaxed);
         }
@@ -276,6 +284,8 @@ pub struct Snapshot {
     pub gauges: Gauges,
     /// Records that did not fit into a ring.
     pub records_lost: u64,
+    /// HTTP/3 connections that were asked to prove their address first.
+    pub retries: u64,
     /// Connections and streams that were ended.
     pub cuts: Cuts,
 }
@@ -294,6 +304,7 @@ impl Snapshot {
                 .collect(),
             gauges: self.gauges,
             records_lost: self.records_lost.saturating_sub(earlier.records_lost),
+            retries: self.retries.saturating_sub(earlier.retries),
             cuts: self.cuts.minus(&earlier.cuts),
         }
     }

@@ -137,7 +137,7 @@ words! {
 }
 
 words! {
-    /// Why the gate ended a connection, or one HTTP/2 stream of it, that it had let in. What was
+    /// Why the gate ended a connection, or one HTTP/2 or HTTP/3 stream of it, that it had let in. What was
     /// decided on requests before has been counted under their reasons.
     Cut {
     /// Nothing was asked for too long.
@@ -150,7 +150,7 @@ words! {
     MalformedBody => "malformed-body";
     /// Nothing passed on an upgraded connection for too long.
     TunnelIdle => "tunnel-idle";
-    /// HTTP/2: streams were reset faster than people leave pages (CVE-2023-44487).
+    /// HTTP/2, HTTP/3: streams were reset faster than people leave pages (CVE-2023-44487).
     ResetFlood => "reset-flood";
     /// HTTP/2: too many pings (CVE-2019-9512).
     PingFlood => "ping-flood";
@@ -160,23 +160,23 @@ words! {
     PriorityFlood => "priority-flood";
     /// HTTP/2: too many tiny window updates (CVE-2019-9511).
     WindowUpdateFlood => "window-update-flood";
-    /// HTTP/2: too much data without content (CVE-2019-9518).
+    /// HTTP/2, HTTP/3: too much data without content (CVE-2019-9518).
     EmptyDataFlood => "empty-data-flood";
-    /// HTTP/2: a body in too many tiny pieces (CVE-2019-9511).
+    /// HTTP/2, HTTP/3: a body in too many tiny pieces (CVE-2019-9511).
     SmallDataFlood => "small-data-flood";
     /// HTTP/2: headers in too many pieces (CVE-2024-27316).
     ContinuationFlood => "continuation-flood";
-    /// HTTP/2: too many frames that ask for nothing: of unknown kinds, or farewells.
+    /// HTTP/2, HTTP/3: too many frames that ask for nothing: of unknown kinds, or farewells.
     StrayFrameFlood => "stray-frame-flood";
-    /// HTTP/2: the visitor made us reset too many streams (CVE-2025-8671).
+    /// HTTP/2, HTTP/3: the visitor made us reset too many streams (CVE-2025-8671).
     RefusedStreams => "refused-streams";
-    /// HTTP/2: a header block far above the limit, as it came or unpacked.
+    /// HTTP/2, HTTP/3: a header block far above the limit, as it came or unpacked.
     HeaderList => "header-list";
-    /// HTTP/2: the visitor gave no room for what was to be sent to it.
+    /// HTTP/2, HTTP/3: the visitor gave no room for what was to be sent to it.
     Stall => "stall";
     /// HTTP/2 was chosen in the handshake and never begun.
     Preface => "preface";
-    /// HTTP/2: the visitor broke the protocol, so that the connection could not go on.
+    /// HTTP/2, HTTP/3: the visitor broke the protocol, so that the connection could not go on.
     ProtocolError => "protocol-error";
     }
 }

@@ -173,6 +173,12 @@ fn gauges(total: &Snapshot, status: &Status, out: &mut String) {
     one("waiting", "gauge", "Requests that wait for an origin.", total.gauges.waiting);
     one("records_lost_total", "counter", "Records the watch did not see.", total.records_lost);
     one(
+        "http_3_retries_total",
+        "counter",
+        "HTTP/3 connections that were asked to prove their address first.",
+        total.retries,
+    );
+    one(
         "limits_forgotten_total",
         "counter",
         "Limit-table entries that had to be forgotten because their set was full.",

@@ -168,7 +168,8 @@ impl Gate {
         let operator = operator::serve(running.operator, Arc::new(pages), draining)?;
         let control = thread("control", move || control_loop.run())?;
         for listener in &running.listeners {
-            info!(address = %listener.address, tls = listener.tls.is_some(), "listening");
+            let (tls, http_3) = (listener.tls.is_some(), listener.http_3);
+            info!(address = %listener.address, tls, http_3, "listening");
         }
         info!(address = %running.operator, "operators' listener");
         Ok(Self {
@@ -252,7 +253,9 @@ impl Gate {
         config.ledger.clone_from(&self.running.ledger);
         let sockets = |config: &Config| {
             let kinds = config.listeners.iter();
-            kinds.map(|l| (l.address, l.tls.is_some(), l.proxy_protocol)).collect::<Vec<_>>()
+            kinds
+                .map(|l| (l.address, l.tls.is_some(), l.proxy_protocol, l.http_3))
+                .collect::<Vec<_>>()
         };
         if sockets(&config) != sockets(&self.running) || config.workers != self.running.workers {
             bail!("listeners and workers can only change with a restart");

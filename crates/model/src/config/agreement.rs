@@ -98,6 +98,30 @@ pub(super) fn proxies_named<'p>(
     }
 }
 
+/// HTTP/3 is always encrypted, and its packets have no place for a PROXY header.
+pub(super) fn http_3_possible(
+    report: &mut Report,
+    http_3: &Placed<bool>,
+    secure: bool,
+    proxy_protocol: &Placed<bool>,
+) {
+    let flaw = if !http_3.value {
+        return;
+    } else if !secure {
+        Flaw::new("there is no HTTP/3 without TLS", "a certificate for this listener too")
+            .hint("add certificate and key, or tls = true with [[certificates]]")
+    } else if proxy_protocol.value {
+        Flaw::new(
+            "HTTP/3 cannot stand behind a proxy that sends PROXY headers",
+            "either http_3 or proxy_protocol",
+        )
+        .hint("HTTP/3 has to reach this gate directly: give it a [[listen]] of its own")
+    } else {
+        return;
+    };
+    report.add(http_3.place.as_ref(), &http_3.key, flaw);
+}
+
 /// Connections and what each may hold, multiplied.
 pub(super) fn headers_fit_memory(
     report: &mut Report,

@@ -16,7 +16,7 @@ use super::problem::{Flaw, Problems, Report, quoted};
 use super::syntax;
 use super::table::{Placed, Table};
 use super::{
-    ActivityConfig, Allowance, Config, HandshakeLimits, Http2Limits, Limits, Listener,
+    ActivityConfig, Allowance, Config, HandshakeLimits, Http2Limits, Http3Limits, Limits, Listener,
     OriginConfig, PlatformConfig, PostureSettings, TlsFiles, TokenBudget, WatchSettings,
 };
 
@@ -153,6 +153,7 @@ struct PlacedListener {
     address: Option<Placed<SocketAddr>>,
     tls: Option<TlsFiles>,
     proxy_protocol: Placed<bool>,
+    http_3: bool,
 }
 
 impl PlacedListener {
@@ -161,6 +162,7 @@ impl PlacedListener {
             address: self.address?.value,
             tls: self.tls,
             proxy_protocol: self.proxy_protocol.value,
+            http_3: self.http_3,
         })
     }
 }
@@ -214,11 +216,18 @@ fn listener(
             report.add(wanted.place.as_ref(), &wanted.key, flaw);
         }
     }
-    let shared = || first.filter(|_| wanted.is_some_and(|wanted| wanted.value)).cloned();
+    let shared = || first.filter(|_| wanted.as_ref().is_some_and(|wanted| wanted.value)).cloned();
+    let tls = own.or_else(shared);
+    let proxy_protocol = table.get(report, "proxy_protocol");
+    let http_3 = table.get(report, "http_3");
+    let secure = tls.is_some() || table.has("certificate");
+    let wants_tls = wanted.as_ref().is_some_and(|wanted| wanted.value);
+    agreement::http_3_possible(report, &http_3, secure || wants_tls, &proxy_protocol);
     PlacedListener {
         address: table.find(report, "address"),
-        tls: own.or_else(shared),
-        proxy_protocol: table.get(report, "proxy_protocol"),
+        tls,
+        proxy_protocol,
+        http_3: http_3.value,
     }
 }
 
@@ -259,6 +268,9 @@ fn limits(report: &mut Report, table: &Table) -> (Limits, Bounds) {
         streams_per_connection: table.get(report, "streams_per_connection").value,
         http_2: http_2(report, table),
         handshakes: handshakes(report, table),
+        http_3: Http3Limits {
+            retry_above: table.table(report, "http_3").get(report, "retry_above").value,
+        },
         source: SourceLimits {
             requests_per_second: bounds.requests_per_second.value,
             burst: bounds.burst.value,

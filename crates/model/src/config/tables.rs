@@ -118,8 +118,8 @@ pub(super) static ROOT: Section = Section {
 
 static LISTEN: Section = Section {
     heading: "[[listen]]",
-    about: "An address that visitors connect to. At least one. Over TLS, HTTP/2 and HTTP/1.1; \
-            without, HTTP/1.1.",
+    about: "An address that visitors connect to. At least one. Over TLS, HTTP/2 and HTTP/1.1, \
+            and HTTP/3 where `http_3` says so; without, HTTP/1.1.",
     keys: &[
         Key {
             name: "address",
@@ -157,6 +157,14 @@ static LISTEN: Section = Section {
             absent: Absent::Is(|_| Value::Flag(false)),
             about: "Every connection from a trusted proxy begins with a PROXY protocol header \
                     (v1 or v2).",
+            why: "",
+        },
+        Key {
+            name: "http_3",
+            kind: Kind::Flag,
+            absent: Absent::Is(|_| Value::Flag(false)),
+            about: "Speaks HTTP/3 too, on the UDP port of the same number, and says so in answers \
+                    over TLS (`Alt-Svc`). Open that port in the firewall: see docs/http-3.md.",
             why: "",
         },
     ],
@@ -299,7 +307,7 @@ static LIMITS: Section = Section {
             name: "streams_per_connection",
             kind: Kind::Count(1, 1_000),
             absent: Absent::Is(|c| Value::Count(u64::from(c.limits.streams_per_connection))),
-            about: "Requests at the same time on one HTTP/2 connection.",
+            about: "Requests at the same time on one HTTP/2 or HTTP/3 connection.",
             why: "a page asks for some dozens; each stream costs memory",
         },
         Key {
@@ -335,6 +343,13 @@ static LIMITS: Section = Section {
             kind: Kind::Table(&HANDSHAKES),
             absent: Absent::Means("every default"),
             about: "How many TLS handshakes may be begun.",
+            why: "",
+        },
+        Key {
+            name: "http_3",
+            kind: Kind::Table(&HTTP_3),
+            absent: Absent::Means("every default"),
+            about: "HTTP/3 connections that are not yet established.",
             why: "",
         },
     ],
@@ -526,6 +541,24 @@ static HANDSHAKES: Section = Section {
             why: "a handshake takes a round trip or two; each costs about 20 KiB of memory",
         },
     ],
+};
+
+static HTTP_3: Section = Section {
+    heading: "[limits.http_3]",
+    about: "HTTP/3 connections that are not yet established: anybody can begin one in the name of \
+            any address. They count towards `[limits.handshakes]` like others; once established, \
+            the budgets of `[limits.http_2]` for resets, refused streams, control frames and small \
+            data hold for them too.",
+    keys: &[Key {
+        name: "retry_above",
+        kind: Kind::Count(0, 65_535),
+        absent: Absent::Is(|c| Value::Count(u64::from(c.limits.http_3.retry_above))),
+        about: "Such handshakes under way, over all workers, from which on an address has to prove \
+                itself first (Retry), which costs it a round trip. While any procedure is engaged, \
+                every address has to.",
+        why: "with zero every address has to; until then, a forged address costs memory and a \
+              signature for each handshake",
+    }],
 };
 
 static WATCH: Section = Section {

@@ -1,0 +1,239 @@
+//! One request by HTTP/3, from its complete head to the visitor's acknowledgement of the answer.
+
+use core::cell::Cell;
+use core::future::poll_fn;
+use core::pin::{Pin, pin};
+use core::task::Poll;
+use core::time::Duration;
+use std::rc::Rc;
+use std::time::{Duration as Span, UNIX_EPOCH};
+
+use bytes::Bytes;
+use h3::server::RequestStream;
+use http::header::{CONNECTION, CONTENT_LENGTH, DATE, EXPECT, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http_body::Body;
+use portcullis_model::Cut;
+
+use super::body::QuicBody;
+use super::endpoint::SEND_WINDOW;
+use super::link::{self, Receiving, Sending, Side};
+use crate::body::{ResponseBody, VisitorBody};
+use crate::deadline::Deadline;
+use crate::fields;
+use crate::pace::Pace;
+use crate::serve::serve;
+use crate::visit::Visit;
+
+static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+
+/// Bytes per second at which the end of an answer must be acknowledged, once all of it has been
+/// handed over: half of what a phone has whose plan is used up. What was handed over ahead, by all
+/// answers of the connection, is at most the send window.
+const TAIL_RATE: u64 = 2 * 1024;
+/// So many answers share a line without having to wait long for their turn.
+const SHARE: u32 = 16;
+
+type Stream = RequestStream<link::Request, Bytes>;
+
+/// A request whose head has come, and enough to know whether it has a body.
+pub(crate) struct Whole {
+    request: Request<VisitorBody>,
+    answer: RequestStream<Sending, Bytes>,
+}
+
+/// Waits until it is known whether the request has a body, where none is to be expected: a head
+/// alone does not say so.
+pub(crate) async fn complete(
+    visit: &Rc<Visit>,
+    request: Request<()>,
+    stream: Stream,
+    side: &Rc<Side>,
+) -> Whole {
+    side.break_off.set(true);
+    let (mut answer, receiving): (_, RequestStream<Receiving, Bytes>) = stream.split();
+    let length = fields::announced_length(request.headers()).ok().flatten();
+    let mut body = QuicBody::new(receiving, side.clone(), visit.clone(), length);
+    let bodiless = !matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH);
+    let mut begun = false;
+    if !(bodiless && length.is_none()) {
+        poll_fn(|cx| {
+            begun = body.poll_begin(cx).is_ready();
+            Poll::Ready(())
+        })
+        .await;
+    }
+    if !begun && expects_continue(request.headers()) {
+        let go_on = Response::new(());
+        let (mut parts, ()) = go_on.into_parts();
+        parts.status = StatusCode::CONTINUE;
+        let _ = answer.send_response(Response::from_parts(parts, ())).await;
+    } else if bodiless && length.is_none() {
+        poll_fn(|cx| body.poll_begin(cx)).await;
+    }
+    Whole { request: request.map(|()| VisitorBody::Quic(Box::new(body))), answer }
+}
+
+fn expects_continue(headers: &HeaderMap) -> bool {
+    let expects = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");
+    headers.get(EXPECT).is_some_and(expects)
+}
+
+/// Serves a request and sends the answer, for as long as the visitor wants it.
+pub(crate) async fn exchange(visit: &Rc<Visit>, whole: Whole, side: &Rc<Side>) {
+    let Whole { request, mut answer } = whole;
+    let head = *request.method() == Method::HEAD;
+    let served = unless_stopped(visit, side, serve(visit.clone(), request)).await;
+    let Some(Ok(response)) = served else { return };
+    let house = &visit.house;
+    let (idle, rate) = {
+        let policy = house.policy.load();
+        let limits = &policy.config().limits;
+        (limits.body_idle, limits.download_rate)
+    };
+    let deadline = house.deadlines.new_for(visit, house.now() + idle);
+    let sender = Sender { visit, side, deadline, pace: Cell::default(), rate, idle };
+    let Some(_busy) = sender.send(&mut answer, response, head).await else { return };
+    sender.until_acknowledged().await;
+}
+
+/// Works until it is done, or the visitor wants no answer any more.
+async fn unless_stopped<T>(visit: &Visit, side: &Side, work: impl Future<Output = T>) -> Option<T> {
+    let mut work = pin!(work);
+    poll_fn(|cx| match side.poll_stopped(visit, cx) {
+        Poll::Ready(_) => Poll::Ready(None),
+        Poll::Pending => work.as_mut().poll(cx).map(Some),
+    })
+    .await
+}
+
+/// Sends one answer.
+struct Sender<'a> {
+    visit: &'a Rc<Visit>,
+    side: &'a Side,
+    deadline: Deadline,
+    /// How this answer is taken.
+    pace: Cell<Pace>,
+    rate: u32,
+    idle: Duration,
+}
+
+impl Sender<'_> {
+    /// The whole answer; `None` if it could not be sent to its end.
+    async fn send(
+        &self,
+        answer: &mut RequestStream<Sending, Bytes>,
+        response: Response<ResponseBody>,
+        head: bool,
+    ) -> Option<ResponseBody> {
+        let (mut parts, mut body) = response.into_parts();
+        let status = parts.status;
+        let bodiless =
+            head || status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED;
+        make_fit(&mut parts.headers, body.size_hint().exact().filter(|_| !bodiless));
+        self.date(&mut parts.headers);
+        self.step(answer.send_response(Response::from_parts(parts, ()))).await?;
+        if !bodiless {
+            self.send_body(answer, &mut body).await?;
+        }
+        self.step(answer.finish()).await?;
+        // The connection is busy with it until the visitor has it.
+        Some(body)
+    }
+
+    async fn send_body(
+        &self,
+        answer: &mut RequestStream<Sending, Bytes>,
+        body: &mut ResponseBody,
+    ) -> Option<()> {
+        loop {
+            let next = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx));
+            let Some(frame) = unless_stopped(self.visit, self.side, next).await? else {
+                return Some(());
+            };
+            match frame.ok()?.into_data() {
+                Ok(data) => self.step(answer.send_data(data)).await?,
+                Err(frame) => {
+                    if let Ok(trailers) = frame.into_trailers() {
+                        return self.step(answer.send_trailers(trailers)).await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// One thing that waits for the visitor. An answer for which there is no room is given up; one
+    /// of many that share a slow line has time in proportion, because each waits for its turn.
+    async fn step<T, E>(&self, work: impl Future<Output = Result<T, E>>) -> Option<T> {
+        let mut work = pin!(work);
+        let house = &self.visit.house;
+        let mut before = self.side.sent.get();
+        let done = poll_fn(|cx| {
+            if let Poll::Ready(done) = work.as_mut().poll(cx) {
+                return Poll::Ready(done.ok());
+            }
+            let now = house.now();
+            let sent = self.side.sent.get();
+            let others = self.visit.requests().max(1);
+            let mut pace = self.pace.get();
+            pace.wait(now);
+            pace.moved(sent - before, (self.rate / others).max(1), now);
+            before = sent;
+            self.pace.set(pace);
+            if let Some(due) = pace.due(self.idle * others.div_ceil(SHARE)) {
+                self.deadline.set(due);
+                if now >= due {
+                    house.meter.cut(Cut::Stall);
+                    return Poll::Ready(None);
+                }
+            }
+            // Wakes this task when it is due.
+            let _ = self.deadline.passed(cx);
+            self.side.poll_stopped(self.visit, cx).map(|_| None)
+        })
+        .await;
+        let mut pace = self.pace.get();
+        pace.rest(house.now());
+        self.pace.set(pace);
+        done
+    }
+
+    /// Bytes that were handed over are lost with the connection until they are acknowledged.
+    async fn until_acknowledged(&self) {
+        let house = &self.visit.house;
+        let tail = Duration::from_secs(SEND_WINDOW / TAIL_RATE);
+        self.deadline.set(house.now() + self.idle + tail);
+        poll_fn(|cx| {
+            if self.deadline.passed(cx) {
+                house.meter.cut(Cut::Stall);
+                return Poll::Ready(());
+            }
+            self.side.poll_stopped(self.visit, cx).map(|_| ())
+        })
+        .await;
+    }
+
+    /// What the library for the other protocols adds by itself.
+    fn date(&self, headers: &mut HeaderMap) {
+        if headers.contains_key(DATE) {
+            return;
+        }
+        let house = &self.visit.house;
+        let now = UNIX_EPOCH + Span::from_millis(house.wall(house.now()).0);
+        if let Ok(date) = HeaderValue::from_str(&httpdate::fmt_http_date(now)) {
+            headers.insert(DATE, date);
+        }
+    }
+}
+
+/// Takes out what HTTP/3 has no use for (RFC 9114, section 4.2), and says how long the body is.
+fn make_fit(headers: &mut HeaderMap, length: Option<u64>) {
+    for name in [&CONNECTION, &KEEP_ALIVE, &TRANSFER_ENCODING, &UPGRADE] {
+        headers.remove(name);
+    }
+    if let Some(length) = length
+        && !headers.contains_key(CONTENT_LENGTH)
+    {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
+}
