@@ -6,7 +6,7 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 use std::rc::Rc;
 
-use http::header::ALT_SVC;
+use http::header::{ALT_SVC, CONNECTION, HeaderValue};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Method, Request, Response, Uri, Version};
@@ -29,7 +29,12 @@ pub(crate) fn serve(visit: Rc<Visit>, request: Request<VisitorBody>) -> Serving 
     let turn = visit.request_begins();
     let (mut parts, body) = request.into_parts();
     match judge(&visit, &mut parts, &body, turn) {
-        Judged::Answered(response) => {
+        Judged::Answered(mut response) => {
+            // Answered here and now, before the library has heard that it is the last one.
+            if visit.is_draining() && parts.version == Version::HTTP_11 {
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(CONNECTION, close);
+            }
             visit.still_sending.set(!body.is_end_stream());
             Serving::Answered(Some(with_alternative(&visit, response)))
         }

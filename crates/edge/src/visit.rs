@@ -68,7 +68,11 @@ pub(crate) struct Visit {
     rest: Cell<Rest>,
     /// When the phase began (in a tunnel: when bytes last moved).
     since: Cell<Time>,
+    born: Time,
+    /// Requests that are being answered.
     requests: Cell<u32>,
+    /// Requests so far.
+    begun_requests: Cell<u32>,
     /// How the visitor takes what the system has room for.
     taking: Cell<Pace>,
     cut: Cell<bool>,
@@ -124,14 +128,17 @@ impl Cuttable {
 
 impl Visit {
     pub(crate) fn new(house: Rc<House>, secure: bool, phase: Phase) -> Self {
-        let since = Cell::new(house.now());
+        let born = house.now();
+        let since = Cell::new(born);
         Self {
             house,
             secure,
             phase: Cell::new(phase),
             rest: Cell::new(Rest::None),
             since,
+            born,
             requests: Cell::new(0),
+            begun_requests: Cell::new(0),
             taking: Cell::default(),
             cut: Cell::new(false),
             draining: Cell::new(false),
@@ -211,6 +218,7 @@ impl Visit {
     /// A request's header is complete.
     pub(crate) fn request_begins(self: &Rc<Self>) -> Turn {
         self.requests.set(self.requests.get() + 1);
+        self.grows_old();
         self.phase.set(Phase::Busy);
         self.still_sending.set(false);
         Turn { visit: self.clone() }
@@ -219,6 +227,11 @@ impl Visit {
     /// Requests that are being answered.
     pub(crate) fn requests(&self) -> u32 {
         self.requests.get()
+    }
+
+    /// Whether it is over HTTP/2 or HTTP/3.
+    fn is_multiplexed(&self) -> bool {
+        self.guard.get().is_some() || self.http_3.get().is_some()
     }
 
     /// Since when the head of an HTTP/3 request is awaited.
@@ -232,6 +245,24 @@ impl Visit {
             (Phase::Idle, Some(_)) => self.enter(Phase::Header),
             (Phase::Header, None) => self.enter(Phase::Idle),
             _ => {}
+        }
+    }
+
+    /// One more request: the last, or one that should not have come any more?
+    fn grows_old(&self) {
+        let so_far = self.begun_requests.get().saturating_add(1);
+        self.begun_requests.set(so_far);
+        let policy = self.house.policy.load();
+        let limits = &policy.config().limits;
+        let age = self.house.now().since(self.born);
+        if so_far >= limits.requests_per_connection || age >= limits.connection_age {
+            self.drain();
+        }
+        // Over HTTP/2, requests that were under way meet the GOAWAY, and then those that the visitor
+        // sends until it has come there and back: some hundreds. Twice the limit is beyond both.
+        let beyond = limits.requests_per_connection.max(limits.streams_per_connection * 10);
+        if so_far > limits.requests_per_connection.saturating_add(beyond) {
+            self.cut_for(Cut::Age);
         }
     }
 
@@ -333,6 +364,25 @@ impl Visit {
         }
     }
 
+    /// Asks a connection that is too old to end, where that can be said without a request; and cuts
+    /// it when what was under way has had its time. Returns whether it was cut.
+    fn check_age(&self, limits: &Limits, now: Time) -> bool {
+        let age = now.since(self.born);
+        if age < limits.connection_age || !matches!(self.phase(), Phase::Busy | Phase::Idle) {
+            return false;
+        }
+        // Over HTTP/1.1 only an answer can say so: closed while it is idle, the connection may meet
+        // the visitor's next request half way.
+        if self.is_multiplexed() || self.phase() == Phase::Busy {
+            self.drain();
+        }
+        let over = age >= limits.connection_age * 2;
+        if over {
+            self.cut_for(Cut::Age);
+        }
+        over
+    }
+
     /// Cuts the connection if it is over a deadline. Returns whether it owes a request header for
     /// longer than it should.
     pub(crate) fn check(&self, limits: &Limits, header_deadline: Duration, now: Time) -> bool {
@@ -343,6 +393,9 @@ impl Visit {
             && matches!(self.phase(), Phase::Busy | Phase::Idle | Phase::Header)
         {
             self.cut_for(Cut::SlowRead);
+            return false;
+        }
+        if self.check_age(limits, now) {
             return false;
         }
         let mut age = now.since(self.since.get());
@@ -365,8 +418,7 @@ impl Visit {
         if let Some(since) = head.filter(|_| self.phase() == Phase::Header) {
             age = now.since(since);
         }
-        let chosen = self.guard.get().is_some() || self.http_3.get().is_some();
-        if self.phase() == Phase::Arriving && chosen {
+        if self.phase() == Phase::Arriving && self.is_multiplexed() {
             if age >= header_deadline {
                 self.cut_for(Cut::Preface);
             }
@@ -387,7 +439,7 @@ impl Visit {
                 if age >= limits.idle + POLITE {
                     self.cut();
                 }
-                let http_1 = self.guard.get().is_none() && self.http_3.get().is_none();
+                let http_1 = !self.is_multiplexed();
                 if age >= WEARY && http_1 && self.rest.get() == Rest::None {
                     self.rest.set(Rest::Due);
                     self.wake();

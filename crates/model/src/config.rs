@@ -94,6 +94,11 @@ pub struct Limits {
     pub download_rate: u32,
     /// Longest silence between two requests of a connection, and on an upgraded connection.
     pub idle: Duration,
+    /// How old a connection may be when it begins another request; as long again, and what is still
+    /// under way on it is cut.
+    pub connection_age: Duration,
+    /// Requests of one connection, after which it is asked to end.
+    pub requests_per_connection: u32,
     /// Bytes of a request's header fields and request line.
     pub header_bytes: u32,
     /// Header fields of a request; each line of a cookie counts.
@@ -135,6 +140,12 @@ impl Default for Limits {
             upload_rate: 500,
             download_rate: 500,
             idle: Duration::from_secs(60),
+            // Nobody reads a site for four hours without a minute's pause, so that people never
+            // meet it. It is not shorter because what is under way has as long again: a download
+            // of five gigabytes at 200 kB a second takes seven hours.
+            connection_age: Duration::from_secs(4 * 3_600),
+            // A hundred pages of a hundred parts each: two handshakes for them are not felt.
+            requests_per_connection: 10_000,
             header_bytes: 32 * 1024,
             header_fields: 100,
             // Origins accept 8 KiB as a rule; the longest links that people share have two.

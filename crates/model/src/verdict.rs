@@ -142,6 +142,8 @@ words! {
     Cut {
     /// Nothing was asked for too long.
     Idle => "idle";
+    /// It was as old as it may be, or had asked as often, and did not end when it was asked to.
+    Age => "age";
     /// The visitor took what was sent to it below the least rate, or not at all.
     SlowRead => "slow-read";
     /// The visitor sent a body below the least rate, or stopped.

@@ -259,6 +259,8 @@ fn limits(report: &mut Report, table: &Table) -> (Limits, Bounds) {
         upload_rate: table.get(report, "upload_rate").value,
         download_rate: table.get(report, "download_rate").value,
         idle: table.get(report, "idle").value,
+        connection_age: table.get(report, "connection_age").value,
+        requests_per_connection: table.get(report, "requests_per_connection").value,
         header_bytes: header_bytes.value,
         header_fields: table.get(report, "header_fields").value,
         target_bytes: table.get(report, "target_bytes").value,

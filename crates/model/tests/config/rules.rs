@@ -38,6 +38,8 @@ fn assert_limits(config: &Config) {
     {
         assert!(deadline >= Duration::from_secs(1) && deadline <= Duration::from_hours(1));
     }
+    assert!(limits.connection_age >= Duration::from_secs(10) && limits.connection_age <= DAY);
+    assert!(limits.requests_per_connection >= 10);
     let source = &limits.source;
     assert!(source.requests_per_second > 0 && source.burst > 0 && source.connections > 0);
     assert!(source.connections <= limits.connections);

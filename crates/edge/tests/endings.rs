@@ -1,0 +1,170 @@
+//! Connections that have lived long enough: asked to end, and cut only if they do not.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::wire::{END_HEADERS, END_STREAM, GOAWAY, HEADERS, Wire, frame, request, secure};
+use common::{Gate, Origin, Reply, config, eventually};
+use portcullis_model::Cut;
+
+fn cut(gate: &Gate, why: Cut) -> u64 {
+    gate.snapshot().cuts.of(why)
+}
+
+#[test]
+fn the_last_request_of_a_connection_is_answered_and_told_that_it_is_the_last() {
+    let origin = Origin::hello();
+    let mut settings = config(origin.address);
+    settings.limits.requests_per_connection = 10;
+    let gate = Gate::start(settings);
+    let mut visitor = gate.connect();
+    for _ in 0..9 {
+        let answer = visitor.get("/");
+        assert_eq!((answer.status, answer.field("connection")), (200, None));
+    }
+    let last = visitor.get("/");
+    assert_eq!((last.status, last.field("connection")), (200, Some("close")));
+    assert_eq!(last.text(), "hello");
+    assert!(visitor.closed_within(Duration::from_secs(10)));
+    assert_eq!(cut(&gate, Cut::Age), 0);
+}
+
+#[test]
+fn an_answer_of_the_gates_own_is_told_to_be_the_last_too() {
+    let origin = Origin::hello();
+    let mut settings = config(origin.address);
+    settings.limits.requests_per_connection = 10;
+    settings.platforms[0].hosts = vec!["elsewhere.example".into()];
+    let gate = Gate::start(settings);
+    let mut visitor = gate.connect();
+    for _ in 0..9 {
+        assert_eq!(visitor.get("/").field("connection"), None);
+    }
+    let last = visitor.get("/");
+    assert_eq!((last.status, last.field("connection")), (421, Some("close")));
+    assert!(visitor.closed_within(Duration::from_secs(10)));
+}
+
+#[test]
+fn an_old_connection_is_told_by_its_next_answer_and_not_closed_under_its_feet() {
+    let origin = Origin::hello();
+    let mut settings = config(origin.address);
+    settings.limits.connection_age = Duration::from_secs(2);
+    let gate = Gate::start(settings);
+    let mut visitor = gate.connect();
+    assert_eq!(visitor.get("/").field("connection"), None);
+    assert!(!visitor.closed_within(Duration::from_millis(2_500)));
+    let last = visitor.get("/");
+    assert_eq!((last.status, last.field("connection")), (200, Some("close")));
+    assert!(visitor.closed_within(Duration::from_secs(10)));
+    assert_eq!(cut(&gate, Cut::Age), 0);
+}
+
+#[test]
+fn what_is_under_way_has_as_long_again_and_is_then_cut() {
+    // An answer that never ends.
+    let origin = Origin::start(|_| {
+        Reply::Takes(Box::new(|mut stream| {
+            use std::io::Write;
+            let head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n";
+            let mut alive = stream.write_all(head).is_ok();
+            while alive {
+                std::thread::sleep(Duration::from_millis(50));
+                alive = stream.write_all(b"x").is_ok();
+            }
+        }))
+    });
+    let mut settings = config(origin.address);
+    settings.limits.connection_age = Duration::from_secs(1);
+    let gate = Gate::start(settings);
+    let begun = Instant::now();
+    let mut visitor = gate.connect();
+    visitor.send("GET / HTTP/1.1\r\nHost: example.org\r\n\r\n");
+    let head = visitor.until(b"\r\n\r\n");
+    assert!(head.starts_with(b"HTTP/1.1 200"));
+    while cut(&gate, Cut::Age) == 0 {
+        assert!(begun.elapsed() < Duration::from_secs(20));
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(begun.elapsed() >= Duration::from_millis(1_750));
+    eventually("it is gone", || gate.snapshot().gauges.connections == 0);
+    assert_eq!(cut(&gate, Cut::Age), 1);
+}
+
+const PING: u8 = 6;
+const ACKNOWLEDGED: u8 = 1;
+
+fn ask(wire: &mut Wire, stream: u32) -> std::io::Result<()> {
+    wire.try_send(&frame(HEADERS, END_STREAM | END_HEADERS, stream, &request("GET", "/", &[])))
+}
+
+#[test]
+fn over_http_2_a_farewell_says_that_no_more_is_answered_and_what_was_asked_is() {
+    let origin = Origin::hello();
+    let mut settings = config(origin.address);
+    settings.limits.requests_per_connection = 10;
+    let _files = secure(&mut settings);
+    let gate = Gate::start(settings);
+    let mut wire = Wire::connect(&gate, &[]);
+    let mut farewell = false;
+    for n in 0..10 {
+        assert!(!farewell, "after {n}");
+        let stream = n * 2 + 1;
+        ask(&mut wire, stream).unwrap();
+        wire.until(|frame| {
+            farewell |= frame.kind == GOAWAY;
+            frame.stream == stream && frame.flags & END_STREAM != 0
+        })
+        .expect("an answer");
+    }
+    if !farewell {
+        let goaway = wire.until(|frame| frame.kind == GOAWAY).expect("a farewell");
+        assert_eq!(goaway.number(4), 0);
+    }
+    assert_eq!(cut(&gate, Cut::Age), 0);
+}
+
+#[test]
+fn over_http_2_whoever_goes_on_after_the_farewell_is_cut() {
+    let origin = Origin::hello();
+    let mut settings = config(origin.address);
+    settings.limits.requests_per_connection = 10;
+    settings.limits.streams_per_connection = 10;
+    // Refused here and now, so that nothing waits.
+    settings.platforms[0].hosts = vec!["elsewhere.example".into()];
+    let _files = secure(&mut settings);
+    let gate = Gate::start(settings);
+    let mut wire = Wire::connect(&gate, &[]);
+    let mut n = 0;
+    // Never answers the ping by which the gate would know that the farewell has come.
+    while n < 1_000 && ask(&mut wire, n * 2 + 1).is_ok() {
+        if wire.until(|f| f.stream == n * 2 + 1 && f.flags & END_STREAM != 0).is_none() {
+            break;
+        }
+        n += 1;
+    }
+    assert_eq!(n, 110);
+    assert_eq!(cut(&gate, Cut::Age), 1);
+    eventually("it is gone", || gate.snapshot().gauges.connections == 0);
+}
+
+#[test]
+fn over_http_2_an_old_connection_gets_a_farewell_without_a_request() {
+    let origin = Origin::hello();
+    let mut settings = config(origin.address);
+    settings.limits.connection_age = Duration::from_secs(4);
+    let _files = secure(&mut settings);
+    let gate = Gate::start(settings);
+    let mut wire = Wire::connect(&gate, &[]);
+    ask(&mut wire, 1).unwrap();
+    assert!(wire.until(|frame| frame.kind == GOAWAY).is_some());
+    // The gate sees that the farewell has come when its ping comes back.
+    let ping = wire.until(|frame| frame.kind == PING).expect("a ping");
+    wire.send(&frame(PING, ACKNOWLEDGED, 0, &ping.payload));
+    assert!(wire.closed_within(Duration::from_secs(10)));
+    eventually("it is gone", || gate.snapshot().gauges.connections == 0);
+    assert_eq!(cut(&gate, Cut::Age), 0);
+}
