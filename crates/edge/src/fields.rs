@@ -172,6 +172,15 @@ impl Present {
 fn is_claim(name: &str) -> bool {
     name.starts_with("x-forwarded-")
         || matches!(name, "x-real-ip" | "x-client-ip" | "true-client-ip" | "forwarded")
+        || memchr::memchr(b'_', name.as_bytes()).is_some() && is_disguised(name)
+}
+
+/// Many applications see `_` where `-` stood (RFC 3875, section 4.1.18), so that a field spelt so
+/// would pass there for one that the gate or the frame vouches for.
+#[cold]
+fn is_disguised(name: &str) -> bool {
+    let plain = name.replace('_', "-");
+    is_claim(&plain) || matches!(&*plain, "content-length" | "transfer-encoding")
 }
 
 #[cold]
@@ -304,6 +313,8 @@ mod tests {
             ("x-forwarded-port", "1"),
             ("x-real-ip", "1.1.1.1"),
             ("forwarded", "for=1.1.1.1"),
+            ("x_forwarded-for", "1.1.1.1"),
+            ("content_length", "5"),
         ]);
         for_origin_of(&mut map, Version::HTTP_2, false);
         assert_eq!(map.len(), 1);

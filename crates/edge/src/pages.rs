@@ -7,7 +7,7 @@
 use bytes::Bytes;
 use http::header::{
     ACCEPT, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, LOCATION, REFRESH, RETRY_AFTER,
-    SET_COOKIE,
+    SET_COOKIE, TRANSFER_ENCODING,
 };
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use portcullis_model::{Reason, Verdict};
@@ -299,16 +299,18 @@ pub(crate) fn refusal(
     turn: Turn,
 ) -> Response<ResponseBody> {
     debug_assert!(matches!(reason.verdict(), Verdict::Refuse));
+    let coded = headers.contains_key(TRANSFER_ENCODING);
     headers.clear();
     if let Some(seconds) = retry_after {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
-    if reason == Reason::Malformed {
-        // Where the next request begins is anybody's guess.
+    if matches!(reason, Reason::Malformed | Reason::NotSupported) {
+        // Where the next request begins is anybody's guess; behind CONNECT there is none.
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     let (mut status, text) = refused(reason);
-    if reason == Reason::NotSupported {
+    // A transfer coding that is not known is 501, a method 405 (RFC 9110, sections 15.6.2 and 15.5.6).
+    if reason == Reason::NotSupported && !coded {
         status = StatusCode::METHOD_NOT_ALLOWED;
         let allowed = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
         headers.insert(ALLOW, HeaderValue::from_static(allowed));

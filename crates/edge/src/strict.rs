@@ -6,7 +6,7 @@
 use http::header::{HOST, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::uri::Authority;
-use http::{HeaderValue, Method, Version};
+use http::{HeaderMap, HeaderValue, Method, Version};
 use portcullis_model::{Limits, Reason};
 
 use crate::fields::{self, Kind, Present};
@@ -22,12 +22,11 @@ pub(crate) fn check(parts: &mut Parts, present: Present, limits: &Limits) -> Res
     if !target_fits(parts, limits.target_bytes as usize) {
         return Err(Reason::TargetTooLong);
     }
-    if has_authority(parts.version) && !parts.headers.values().all(is_bare) {
+    if has_authority(parts.version) && !is_fit_for_http_1(&parts.headers) {
         return Err(Reason::Malformed);
     }
     if parts.version == Version::HTTP_3 {
         // What the library for HTTP/2 sees to itself.
-        fields::announced_length(&parts.headers)?;
         if present.has(Kind::Connection) || present.has(Kind::Upgrade) {
             return Err(Reason::Malformed);
         }
@@ -52,6 +51,12 @@ fn target_fits(parts: &Parts, limit: usize) -> bool {
         let rest = parts.uri.query().and_then(portcullis_gate::without_pass);
         parts.uri.path().len() + rest.map_or(0, |rest| rest.len() + 1) <= limit
     }
+}
+
+/// Whether a message of HTTP/2 says nothing that HTTP/1.1 could read in two ways: its values are
+/// bare, and one length at most is among them, in digits. (Over HTTP/1.1 itself the frame has been read.)
+fn is_fit_for_http_1(headers: &HeaderMap) -> bool {
+    headers.values().all(is_bare) && fields::announced_length(headers).is_ok()
 }
 
 /// Without the white space around it that only HTTP/1 knows (RFC 9113, section 8.2.1).

@@ -307,7 +307,28 @@ fn methods_and_codings_that_are_not_forwarded_are_named() {
         assert_eq!(answer.status, 405, "{request}");
         assert!(answer.field("allow").is_some());
     }
-    assert_eq!(gate.reason(Reason::NotSupported), 3);
+    let mut visitor = gate.connect();
+    visitor.send(
+        "POST / HTTP/1.1\r\nHost: example.org\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+    );
+    assert_eq!(visitor.answer().status, 501);
+    assert!(visitor.closed_within(Duration::from_secs(2)));
+    assert_eq!(gate.reason(Reason::NotSupported), 4);
+    assert_eq!(origin.requests(), 0);
+}
+
+#[test]
+fn behind_a_request_to_connect_nothing_is_a_request() {
+    let origin = Origin::hello();
+    let gate = Gate::start(config(origin.address));
+    let mut visitor = gate.connect();
+    visitor.send(
+        "CONNECT example.org:443 HTTP/1.1\r\nHost: example.org:443\r\n\r\n\
+         GET / HTTP/1.1\r\nHost: example.org\r\n\r\n",
+    );
+    assert_eq!(visitor.answer().status, 405);
+    assert!(visitor.closed_within(Duration::from_secs(2)));
+    assert_eq!(gate.offered(), 1);
     assert_eq!(origin.requests(), 0);
 }
 

@@ -15,7 +15,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{Gate, origin, text};
+use common::{Gate, origin, peer, text};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsConnector;
@@ -25,18 +25,6 @@ const EXPLAINED: &str = "../../docs/http-2-conformance.md";
 
 /// Tests of version 0.2.5 of the suite.
 const TESTS: usize = 107;
-
-/// Whether `program` is on PATH. In CI it has to be.
-fn peer(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
-    let required = std::env::var("PORTCULLIS_PEERS").is_ok_and(|value| value == "required");
-    assert!(found || !required, "{program} is not on PATH");
-    if !found {
-        eprintln!("skipped: {program} is not on PATH (see .ci/peers)");
-    }
-    found
-}
 
 /// Passes bytes between plain connections to the address that it returns and TLS connections to
 /// `gate` that speak HTTP/2.

@@ -24,6 +24,18 @@ pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
+/// Whether `program` is on PATH. In CI it has to be.
+pub fn peer(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
+    let required = std::env::var("PORTCULLIS_PEERS").is_ok_and(|value| value == "required");
+    assert!(found || !required, "{program} is not on PATH");
+    if !found {
+        eprintln!("skipped: {program} is not on PATH (see .ci/peers)");
+    }
+    found
+}
+
 /// An origin that answers every request with its request line and the fields it received.
 pub fn origin() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

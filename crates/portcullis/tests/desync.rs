@@ -1,0 +1,509 @@
+//! Requests that two readers may take for different requests (`desync/corpus.txt`), sent to the
+//! real binary with nginx, Apache and gunicorn behind it. Gate and origin must see the same
+//! requests: as many answers of the origin come back as requests stand in its log, and what the
+//! gate should not have believed is not in the log at all.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use common::{free_address, peer, portcullis, text};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+
+const CORPUS: &str = include_str!("desync/corpus.txt");
+
+/// Visitors at the same time. Each waits most of its time.
+const VISITORS: usize = 24;
+/// Who has not answered for so long has said what it had to say, if that agrees with the log.
+const SILENCE: Duration = Duration::from_millis(400);
+/// Then the machine is not merely busy.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+// --- the corpus ----------------------------------------------------------------------------------
+
+struct Payload {
+    name: &'static str,
+    expected: Expected,
+    sent: Sent,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Expected {
+    Forwards(usize),
+    Aborts,
+}
+
+impl Expected {
+    fn is_met_by(self, requests: usize) -> bool {
+        match self {
+            Self::Forwards(count) => requests == count,
+            Self::Aborts => requests <= 1,
+        }
+    }
+}
+
+enum Sent {
+    Bytes(String),
+    Http2 { fields: Vec<(String, String)>, data: Option<String> },
+}
+
+fn corpus() -> Vec<Payload> {
+    let mut payloads: Vec<Payload> = Vec::new();
+    for (number, line) in CORPUS.lines().enumerate() {
+        let at = || format!("corpus.txt:{}: {line}", number + 1);
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        if let Some(bytes) = line.strip_prefix('|') {
+            match &mut payloads.last_mut().unwrap().sent {
+                Sent::Bytes(all) => all.push_str(bytes),
+                Sent::Http2 { .. } => panic!("{}", at()),
+            }
+            continue;
+        }
+        match word {
+            "" | "#" => {}
+            "==" => payloads.push(Payload {
+                name: rest,
+                expected: Expected::Forwards(0),
+                sent: Sent::Bytes(String::new()),
+            }),
+            "forwards" => {
+                payloads.last_mut().unwrap().expected = Expected::Forwards(rest.parse().unwrap());
+            }
+            "aborts" => payloads.last_mut().unwrap().expected = Expected::Aborts,
+            "h2" => {
+                let (name, value) = rest.split_once(" = ").unwrap_or_else(|| panic!("{}", at()));
+                let sent = &mut payloads.last_mut().unwrap().sent;
+                match sent {
+                    Sent::Http2 { fields, .. } => fields.push((name.into(), value.into())),
+                    Sent::Bytes(_) => {
+                        let fields = vec![(name.into(), value.into())];
+                        *sent = Sent::Http2 { fields, data: None };
+                    }
+                }
+            }
+            "h2data" => match &mut payloads.last_mut().unwrap().sent {
+                Sent::Http2 { data, .. } => *data = Some(rest.into()),
+                Sent::Bytes(_) => panic!("{}", at()),
+            },
+            _ => panic!("{}", at()),
+        }
+    }
+    payloads
+}
+
+/// The bytes behind a line of the corpus.
+fn bytes_of(line: &str, host: &str, tag: &str) -> Vec<u8> {
+    let smuggled = format!("GET /{tag}/smuggled HTTP/1.1\r\nHost: {host}\r\n\r\n").len();
+    let line = line
+        .replace("{host}", host)
+        .replace("{tag}", tag)
+        .replace("{smuggled}", &smuggled.to_string())
+        .replace("{smuggled-hex}", &format!("{smuggled:x}"));
+    let mut bytes = Vec::new();
+    let mut letters = line.bytes();
+    while let Some(letter) = letters.next() {
+        if letter != b'\\' {
+            bytes.push(letter);
+            continue;
+        }
+        bytes.push(match letters.next().unwrap() {
+            b'r' => b'\r',
+            b'n' => b'\n',
+            b't' => b'\t',
+            b'0' => 0,
+            b'"' => b'"',
+            b'x' => {
+                let digits = [letters.next().unwrap(), letters.next().unwrap()];
+                u8::from_str_radix(std::str::from_utf8(&digits).unwrap(), 16).unwrap()
+            }
+            other => panic!("\\{} is no escape", char::from(other)),
+        });
+    }
+    bytes
+}
+
+// --- the origins ---------------------------------------------------------------------------------
+
+/// A real server with a log of its request lines.
+struct Origin {
+    name: &'static str,
+    /// How its `Server` field begins; the gate's own pages have none.
+    server: &'static str,
+    address: SocketAddr,
+    log: PathBuf,
+    process: Child,
+}
+
+impl Drop for Origin {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Origin {
+    fn start(
+        name: &'static str,
+        server: &'static str,
+        folder: &Path,
+        command: impl FnOnce(&Path, SocketAddr) -> Command,
+    ) -> Self {
+        let folder = folder.join(name);
+        fs::create_dir(&folder).unwrap();
+        let address = free_address();
+        let log = folder.join("access.log");
+        fs::write(&log, "").unwrap();
+        let errors = fs::File::create(folder.join("errors.txt")).unwrap();
+        let process = command(&folder, address)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(errors)
+            .spawn()
+            .unwrap();
+        let origin = Self { name, server, address, log, process };
+        let began = Instant::now();
+        while TcpStream::connect(address).is_err() {
+            let said = fs::read_to_string(folder.join("errors.txt")).unwrap();
+            assert!(began.elapsed() < PATIENCE, "{name} does not come up: {said}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        origin
+    }
+
+    /// The request lines that it logged and that speak of `tag`.
+    fn logged(&self, tag: &str) -> Vec<String> {
+        let log = fs::read(&self.log).unwrap();
+        let marker = format!("/{tag}/");
+        text(&log).lines().filter(|line| line.contains(&marker)).map(str::to_owned).collect()
+    }
+}
+
+fn nginx(folder: &Path, address: SocketAddr) -> Command {
+    let file = folder.join("nginx.conf");
+    let place = folder.display();
+    let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .map(|name| format!("{name}_temp_path {place}/{name};\n"))
+        .concat();
+    // Its workers would otherwise be somebody who may not read here.
+    let user = if rustix::process::geteuid().is_root() { "user root;" } else { "" };
+    let told = format!(
+        "{user} daemon off; master_process on; worker_processes 1; pid {place}/pid;\n\
+         error_log {place}/error.log;\nevents {{}}\nhttp {{\n{temporary}\
+         log_format line '$request';\naccess_log {place}/access.log line;\n\
+         server {{ listen {address}; location / {{ return 200 'seen'; }} }} }}\n"
+    );
+    fs::write(&file, told).unwrap();
+    let mut command = Command::new("nginx");
+    command.arg("-p").arg(folder).arg("-c").arg(file).arg("-e").arg(folder.join("error.log"));
+    command
+}
+
+fn apache(folder: &Path, address: SocketAddr) -> Command {
+    let file = folder.join("apache.conf");
+    let place = folder.display();
+    let user =
+        if rustix::process::geteuid().is_root() { "User nobody\nGroup nogroup\n" } else { "" };
+    let told = format!(
+        "ServerRoot {place}\nDefaultRuntimeDir {place}\nServerName localhost\nListen {address}\n\
+         LoadModule mpm_event_module /usr/lib/apache2/modules/mod_mpm_event.so\n\
+         LoadModule authz_core_module /usr/lib/apache2/modules/mod_authz_core.so\n{user}\
+         PidFile {place}/pid\nErrorLog {place}/error.log\nLogFormat \"%r\" line\n\
+         CustomLog {place}/access.log line\nDocumentRoot {place}\nMaxKeepAliveRequests 0\n\
+         ServerTokens Prod\n"
+    );
+    fs::write(&file, told).unwrap();
+    let mut command = Command::new("apache2");
+    command.args(["-D", "FOREGROUND", "-f"]).arg(file);
+    command
+}
+
+fn gunicorn(folder: &Path, address: SocketAddr) -> Command {
+    // Reads what the request says is its body, as an application does.
+    let application = "def application(environ, start_response):\n    \
+                       environ['wsgi.input'].read()\n    \
+                       start_response('200 OK', [('Content-Length', '4')])\n    \
+                       return [b'seen']\n";
+    fs::write(folder.join("application.py"), application).unwrap();
+    let mut command = Command::new("gunicorn");
+    command
+        .current_dir(folder)
+        .args(["--worker-class", "gthread", "--threads", "8", "--keep-alive", "30"])
+        .args(["--access-logformat", "%(r)s", "--access-logfile", "access.log"])
+        .args(["--bind", &address.to_string(), "application"]);
+    command
+}
+
+// --- the gate ------------------------------------------------------------------------------------
+
+struct Gate {
+    plain: SocketAddr,
+    secure: SocketAddr,
+    operator: SocketAddr,
+    tls: Arc<ClientConfig>,
+    process: Child,
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// One gate in front of all origins, each a platform with a name of its own.
+fn gate(folder: &Path, origins: &[Origin]) -> Gate {
+    let names = vec!["site.example".to_owned()];
+    let made = rcgen::generate_simple_self_signed(names).unwrap();
+    fs::write(folder.join("site.crt"), made.cert.pem()).unwrap();
+    fs::write(folder.join("site.key"), made.signing_key.serialize_pem()).unwrap();
+    let (plain, secure, operator) = (free_address(), free_address(), free_address());
+    let platforms: String = origins
+        .iter()
+        .map(|origin| {
+            format!(
+                "[[platforms]]\nname = \"{0}\"\nhosts = [\"{0}.example\"]\norigin = \"http://{1}\"\n",
+                origin.name, origin.address
+            )
+        })
+        .collect();
+    // The whole corpus comes from one address in a few seconds, which is no ordinary visitor.
+    let told = format!(
+        "ledger = \"ledger\"\noperator = \"{operator}\"\nworkers = 2\n\
+         [[listen]]\naddress = \"{plain}\"\n\
+         [[listen]]\naddress = \"{secure}\"\ncertificate = \"site.crt\"\nkey = \"site.key\"\n\
+         [limits.source]\nrequests_per_second = 10_000\nburst = 100_000\n\
+         [watch]\nsurge_floor = 100_000\n{platforms}"
+    );
+    let file = folder.join("portcullis.toml");
+    fs::write(&file, told).unwrap();
+    let process = portcullis()
+        .args(["run", "--config"])
+        .arg(&file)
+        .stdout(Stdio::null())
+        .stderr(fs::File::create(folder.join("gate.txt")).unwrap())
+        .spawn()
+        .unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(made.cert.der().clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut tls = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    tls.alpn_protocols = vec![b"h2".to_vec()];
+    let gate = Gate { plain, secure, operator, tls: Arc::new(tls), process };
+    let began = Instant::now();
+    while TcpStream::connect(gate.plain).is_err() {
+        let said = fs::read_to_string(folder.join("gate.txt")).unwrap();
+        assert!(began.elapsed() < PATIENCE, "the gate does not come up: {said}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    gate
+}
+
+// --- one visitor ---------------------------------------------------------------------------------
+
+/// Sends one payload and answers what is wrong with what became of it.
+fn visit(gate: &Gate, origin: &Origin, payload: &Payload, tag: &str) -> Result<(), String> {
+    let host = format!("{}.example", origin.name);
+    let answers = match &payload.sent {
+        Sent::Bytes(line) => {
+            let mut stream = TcpStream::connect(gate.plain).map_err(|error| error.to_string())?;
+            // Whoever is refused halfway may be unable to send the rest.
+            let _ = stream.write_all(&bytes_of(line, &host, tag));
+            stream.set_read_timeout(Some(SILENCE)).unwrap();
+            let aborts = payload.expected == Expected::Aborts;
+            listen(&mut stream, aborts, |all| {
+                let answers = text(all).matches(&format!("server: {}", origin.server)).count();
+                let enough = payload.expected.is_met_by(answers);
+                let agreed = aborts || answers == origin.logged(tag).len();
+                (enough && agreed).then_some(answers)
+            })
+        }
+        Sent::Http2 { fields, data } => {
+            let fields: Vec<_> = fields
+                .iter()
+                .map(|(name, value)| (bytes_of(name, &host, tag), bytes_of(value, &host, tag)))
+                .collect();
+            let data = data.as_ref().map(|data| bytes_of(data, &host, tag));
+            let stream = TcpStream::connect(gate.secure).map_err(|error| error.to_string())?;
+            stream.set_read_timeout(Some(SILENCE)).unwrap();
+            let name = "site.example".try_into().unwrap();
+            let session = ClientConnection::new(gate.tls.clone(), name).unwrap();
+            let mut stream = StreamOwned::new(session, stream);
+            let _ = stream.write_all(&http_2::request(&fields, data.as_deref()));
+            // One request: its answer is as good as its trace in the log.
+            listen(&mut stream, false, |_| {
+                let logged = origin.logged(tag).len();
+                payload.expected.is_met_by(logged).then_some(logged)
+            })
+        }
+    };
+    let logged = origin.logged(tag);
+    let told = format!("{answers:?} answers from the origin, whose log has {logged:?}");
+    if logged.iter().any(|line| line.contains("smuggled")) {
+        return Err(format!("smuggled: {told}"));
+    }
+    if answers.is_some() && payload.expected.is_met_by(logged.len()) {
+        Ok(())
+    } else {
+        Err(format!("{:?} expected, {told}", payload.expected))
+    }
+}
+
+/// Reads until the gate has answered or closed, then falls silent, and what came satisfies
+/// `agreed`. Of who `aborts` the gate may still expect something.
+fn listen(
+    stream: &mut impl Read,
+    aborts: bool,
+    mut agreed: impl FnMut(&[u8]) -> Option<usize>,
+) -> Option<usize> {
+    let began = Instant::now();
+    let (mut all, mut buffer) = (Vec::new(), [0; 16 * 1024]);
+    let mut closed = false;
+    loop {
+        match stream.read(&mut buffer) {
+            Ok(read) if read > 0 && !closed => {
+                all.extend_from_slice(&buffer[..read]);
+                continue;
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+            _ => {
+                closed = true;
+                std::thread::sleep(SILENCE / 4);
+            }
+        }
+        let answer = if all.is_empty() && !closed && !aborts { None } else { agreed(&all) };
+        if answer.is_some() || began.elapsed() > PATIENCE {
+            return answer;
+        }
+    }
+}
+
+/// As much of HTTP/2 as it takes to ask for something wrong.
+mod http_2 {
+    /// Preface, settings, and one request on stream 1.
+    pub fn request(fields: &[(Vec<u8>, Vec<u8>)], data: Option<&[u8]>) -> Vec<u8> {
+        let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+        frame(&mut bytes, 4, 0, 0, &[]);
+        let mut block = Vec::new();
+        for (name, value) in fields {
+            // A literal that is not indexed, with a new name (RFC 7541, section 6.2.2).
+            block.push(0);
+            string(&mut block, name);
+            string(&mut block, value);
+        }
+        let end_headers = 4;
+        let end_stream = 1;
+        match data {
+            None => frame(&mut bytes, 1, end_headers | end_stream, 1, &block),
+            Some(data) => {
+                frame(&mut bytes, 1, end_headers, 1, &block);
+                frame(&mut bytes, 0, end_stream, 1, data);
+            }
+        }
+        bytes
+    }
+
+    fn frame(bytes: &mut Vec<u8>, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
+        bytes.extend_from_slice(&(payload.len() as u32).to_be_bytes()[1..]);
+        bytes.extend_from_slice(&[kind, flags]);
+        bytes.extend_from_slice(&stream.to_be_bytes());
+        bytes.extend_from_slice(payload);
+    }
+
+    /// Not Huffman-coded; lengths by RFC 7541, section 5.1, with a prefix of seven bits.
+    fn string(block: &mut Vec<u8>, text: &[u8]) {
+        match text.len().checked_sub(127) {
+            None => block.push(text.len() as u8),
+            Some(mut rest) => {
+                block.push(127);
+                while rest >= 128 {
+                    block.push((rest % 128 + 128) as u8);
+                    rest /= 128;
+                }
+                block.push(rest as u8);
+            }
+        }
+        block.extend_from_slice(text);
+    }
+}
+
+// --- the test ------------------------------------------------------------------------------------
+
+#[test]
+fn no_payload_is_two_requests_to_one_reader_and_one_to_another() {
+    let payloads = corpus();
+    assert!(payloads.len() >= 100, "the corpus has {} payloads", payloads.len());
+    let folder = tempfile::tempdir().unwrap();
+    let mut origins = Vec::new();
+    if peer("nginx") {
+        origins.push(Origin::start("nginx", "nginx", folder.path(), nginx));
+    }
+    if peer("apache2") {
+        origins.push(Origin::start("apache", "Apache", folder.path(), apache));
+    }
+    if peer("gunicorn") {
+        origins.push(Origin::start("gunicorn", "gunicorn", folder.path(), gunicorn));
+    }
+    if origins.is_empty() {
+        return;
+    }
+    let gate = gate(folder.path(), &origins);
+
+    let all: Vec<_> = origins
+        .iter()
+        .flat_map(|origin| payloads.iter().map(move |payload| (origin, payload)))
+        .collect();
+    let next = AtomicUsize::new(0);
+    let wrong: BTreeMap<String, String> = std::thread::scope(|scope| {
+        let visitors: Vec<_> = (0..VISITORS)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut wrong = Vec::new();
+                    loop {
+                        let number = next.fetch_add(1, Ordering::Relaxed);
+                        let Some((origin, payload)) = all.get(number) else { return wrong };
+                        let tag = format!("t{number}");
+                        if let Err(what) = visit(&gate, origin, payload, &tag) {
+                            wrong.push((format!("{} at {}", payload.name, origin.name), what));
+                        }
+                    }
+                })
+            })
+            .collect();
+        visitors.into_iter().flat_map(|visitor| visitor.join().unwrap()).collect()
+    });
+    let told: String = wrong.iter().map(|(which, what)| format!("  {which}: {what}\n")).collect();
+    assert!(wrong.is_empty(), "{} of {} went wrong:\n{told}", wrong.len(), all.len());
+
+    // Every line in the logs belongs to a payload, and the gate forwarded no more than there are.
+    let lines: usize = origins
+        .iter()
+        .map(|origin| {
+            let log = text(&fs::read(&origin.log).unwrap());
+            let stray = |line: &&str| !line.contains("/t") || line.contains("smuggled");
+            let strays: Vec<_> = log.lines().filter(stray).collect();
+            assert!(strays.is_empty(), "{} logged {strays:?}", origin.name);
+            log.lines().count()
+        })
+        .sum();
+    let metrics = common::send(gate.operator, b"GET /metrics HTTP/1.0\r\nHost: a\r\n\r\n").unwrap();
+    let forwarded: usize = metrics
+        .lines()
+        .filter(|line| line.starts_with("portcullis_forwarded_total{"))
+        .map(|line| line.rsplit(' ').next().unwrap().parse::<usize>().unwrap())
+        .sum();
+    assert!(lines <= forwarded, "{lines} requests in the logs, {forwarded} forwarded");
+}
