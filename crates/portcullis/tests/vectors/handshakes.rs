@@ -40,6 +40,15 @@ fn http_2_that_was_agreed_on_and_never_begins_is_ended() {
 }
 
 #[test]
+fn quic_initials_are_asked_for_proof_and_keep_nobody_out() {
+    let done = Case::new("quic-initials").over_http_3().sized(20, 4).run();
+    assert!(done.answers("retry") > 100, "{}", done.told());
+    // Those who were believed at first, until there were as many as may be: their handshakes had no
+    // second message.
+    done.counted("handshake", done.reason("handshake"), 10);
+}
+
+#[test]
 fn quic_where_none_is_spoken_reaches_nobody() {
     let done = Case::new("quic-initials").over_tls().sized(20, 3).run();
     assert_eq!(done.connections(), 0);

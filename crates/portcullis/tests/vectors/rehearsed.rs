@@ -26,6 +26,7 @@ const PATIENCE: &str = "20";
 pub struct Case {
     pub vector: &'static str,
     pub tls: bool,
+    pub http_3: bool,
     pub connections: u32,
     pub seconds: u32,
     /// Where holding is the point: for how many seconds a connection may be held.
@@ -44,6 +45,7 @@ impl Case {
         Self {
             vector,
             tls: false,
+            http_3: false,
             connections: 60,
             seconds: 6,
             held_at_most: None,
@@ -58,6 +60,12 @@ impl Case {
 
     pub fn over_tls(self) -> Self {
         Self { tls: true, ..self }
+    }
+
+    /// The TLS listener speaks HTTP/3 too. A handshake holds some 64 KiB until it is given up, and
+    /// 2 MiB of packets may wait in each of two sockets.
+    pub fn over_http_3(self) -> Self {
+        Self { tls: true, http_3: true, kib_each: 192 + 64 * 4, ..self }
     }
 
     /// Over HTTP/2 one connection may hold a hundred streams, each with 32 KiB that wait to be sent
@@ -106,7 +114,7 @@ impl Case {
     fn run_with(self, attack: impl FnOnce(&str) -> Option<Child>) -> Rehearsed {
         let folder = tempfile::tempdir().unwrap();
         let site = Site::start();
-        let (gate, secure) = gate(folder.path(), &site, self.limits);
+        let (gate, secure) = gate(folder.path(), &site, self.limits, self.http_3);
         let target =
             if self.tls { format!("https://{secure}") } else { format!("http://{}", gate.listen) };
         // Whatever is made at first use is there before anything is measured.
@@ -213,14 +221,20 @@ impl Rehearsed {
 }
 
 /// A gate with a plain and a TLS listener, the address of the latter, and short deadlines.
-pub fn gate(folder: &Path, site: &Site, limits: &str) -> (Gate, std::net::SocketAddr) {
+pub fn gate(
+    folder: &Path,
+    site: &Site,
+    limits: &str,
+    http_3: bool,
+) -> (Gate, std::net::SocketAddr) {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
     std::fs::write(folder.join("site.crt"), made.cert.pem()).unwrap();
     std::fs::write(folder.join("site.key"), made.signing_key.serialize_pem()).unwrap();
     let secure = free_address();
     let mut text = String::new();
     writeln!(text, "[[listen]]\naddress = \"{secure}\"").unwrap();
-    writeln!(text, "certificate = \"site.crt\"\nkey = \"site.key\"\n").unwrap();
+    writeln!(text, "certificate = \"site.crt\"\nkey = \"site.key\"").unwrap();
+    writeln!(text, "http_3 = {http_3}\n").unwrap();
     writeln!(text, "[limits]").unwrap();
     let short = [
         ("sources_tracked", "4096"),
