@@ -185,6 +185,12 @@ enum Pause {
 }
 
 async fn speak_http_1(visit: &Rc<Visit>, mut io: VisitorIo) {
+    // Browsers connect ahead of need: until something comes, the library would hold its buffers
+    // for nothing.
+    if !io.has_come() && !io.arrival(visit).await {
+        let _ = io.shutdown().await;
+        return;
+    }
     loop {
         let service = service_fn(|request: Request<Incoming>| {
             serve(visit.clone(), request.map(VisitorBody::Hyper))

@@ -138,7 +138,10 @@ fn direct(identity: &Identity, secure: bool, host: &HeaderValue) -> HeaderValue 
     element(&mut text, identity.address);
     seen(&mut text, secure, host);
     let forwarded = value(&text);
-    *last = Some((host.clone(), forwarded.clone()));
+    // A copy: the field is a piece of the buffer that the whole request was read into, which would
+    // be kept for as long as the connection lasts.
+    let copy = HeaderValue::from_bytes(host.as_bytes()).unwrap_or_else(|_| host.clone());
+    *last = Some((copy, forwarded.clone()));
     forwarded
 }
 
@@ -360,5 +363,16 @@ mod tests {
             let identity = Identity::new(IpAddr::from([10, 0, 0, 1]), true);
             let _ = sender(&identity, false, &networks(), &map);
         }
+    }
+
+    #[test]
+    fn what_is_remembered_of_a_host_is_no_piece_of_the_request() {
+        let identity = Identity::new(IpAddr::from([192, 0, 2, 1]), false);
+        let buffer = bytes::Bytes::from(vec![b'a'; 8_192]);
+        let host = HeaderValue::from_maybe_shared(buffer.slice(..20)).expect("a value");
+        let forwarded = direct(&identity, true, &host);
+        assert_eq!(direct(&identity, true, &host), forwarded);
+        drop(host);
+        assert!(buffer.is_unique());
     }
 }

@@ -242,8 +242,25 @@ impl VisitorIo {
         }
     }
 
+    /// Whether something has come with the last bytes of a handshake or behind a PROXY header.
+    pub(crate) fn has_come(&mut self) -> bool {
+        match &mut self.transport {
+            Some(Transport::Plain(socket)) => !socket.ahead.is_empty(),
+            Some(Transport::Tls(stream)) => {
+                let (socket, session) = stream.get_mut();
+                // What went wrong shows when it is read.
+                let held = session
+                    .process_new_packets()
+                    .map(|state| state.plaintext_bytes_to_read() > 0 || state.peer_has_closed());
+                !socket.ahead.is_empty() || held.unwrap_or(true)
+            }
+            None => true,
+        }
+    }
+
     /// Waits until the visitor sends something; `false` if the connection is to end instead.
-    /// Whoever waits here has read until nothing was left, so that TLS holds nothing back either.
+    /// Whoever waits here has read until nothing was left, or asked [`has_come`](Self::has_come),
+    /// so that TLS holds nothing back either.
     pub(crate) async fn arrival(&mut self, visit: &Visit) -> bool {
         poll_fn(|cx| {
             if visit.is_draining() {

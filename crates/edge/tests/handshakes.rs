@@ -322,3 +322,50 @@ fn programs_of_the_world_are_told_apart_and_each_is_the_same_every_time() {
     }
     println!("{seen:?}");
 }
+
+#[test]
+fn a_request_that_comes_with_the_end_of_the_handshake_is_answered() {
+    let site = site();
+    let gate = Gate::start(site.config.clone());
+    let mut socket = gate.connect().stream;
+    let mut client = site.client();
+    client.write_tls(&mut socket).unwrap();
+    while client.is_handshaking() {
+        client.read_tls(&mut socket).unwrap();
+        client.process_new_packets().unwrap();
+    }
+    let ask = b"GET / HTTP/1.1\r\nHost: example.org\r\nConnection: close\r\n\r\n";
+    client.writer().write_all(ask).unwrap();
+    let mut both = Vec::new();
+    while client.wants_write() {
+        client.write_tls(&mut both).unwrap();
+    }
+    socket.write_all(&both).unwrap();
+    let mut answer = Vec::new();
+    StreamOwned::new(client, socket).read_to_end(&mut answer).unwrap();
+    assert!(answer.ends_with(b"hello"));
+}
+
+#[test]
+fn only_tls_1_2_and_1_3_are_spoken() {
+    if !peer("openssl") {
+        return;
+    }
+    let site = site();
+    let gate = Gate::start(site.config.clone());
+    let address = format!("127.0.0.1:{}", gate.address.port());
+    for (version, spoken) in
+        [("-tls1", false), ("-tls1_1", false), ("-tls1_2", true), ("-tls1_3", true)]
+    {
+        let asked = Command::new("openssl")
+            // The oldest need the library's consent.
+            .args(["s_client", "-cipher", "DEFAULT:@SECLEVEL=0", version, "-connect", &address])
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&asked.stdout);
+        assert_eq!(asked.status.success(), spoken, "{version}: {said}");
+        assert_eq!(said.contains("BEGIN CERTIFICATE"), spoken, "{version}: {said}");
+    }
+    eventually("both are counted", || gate.reason(Reason::Handshake) == 2);
+}
