@@ -7,15 +7,15 @@ use portcullis_model::{Config, TlsFiles, WallTime};
 use rustls::sign::CertifiedKey;
 
 use crate::certificates;
+use crate::der::{FIRST, INTEGER, SEQUENCE, moment, value};
 use crate::error::EdgeError;
+use crate::staple;
 use crate::tls::read_pair;
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 /// With fewer days than this left, operators are warned: authorities renew a month before the
 /// end, or at two thirds of a short life, so that something has been going wrong for a while.
 pub const SOON: i64 = 14;
-/// The end of what certificates can say (`99991231235959Z`, RFC 5280 section 4.1.2.5).
-const NEVER: WallTime = WallTime(253_402_300_799_000);
 
 /// One certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +28,9 @@ pub struct CertificateFacts {
     pub not_before: WallTime,
     /// Until when.
     pub not_after: WallTime,
+    /// Until when the OCSP response that is shown with it is good; `None` where there is none, or
+    /// it does not say.
+    pub staple_until: Option<WallTime>,
 }
 
 /// How a certificate stands at some moment.
@@ -54,6 +57,11 @@ impl CertificateFacts {
         }
     }
 
+    /// Whether the OCSP response is too old to be shown.
+    pub fn staple_ended(&self, now: WallTime) -> bool {
+        self.staple_until.is_some_and(|until| until <= now)
+    }
+
     /// How it stands.
     pub fn standing(&self, now: WallTime) -> Standing {
         if now < self.not_before {
@@ -70,7 +78,7 @@ impl CertificateFacts {
 
 /// Reads one pair as a listener would, and says what its certificate says.
 pub fn inspect(files: &TlsFiles) -> Result<CertificateFacts, EdgeError> {
-    facts(files, &*read_pair(files)?)
+    facts(files, &read_pair(files)?)
 }
 
 /// Reads every pair of a configuration.
@@ -84,23 +92,24 @@ fn facts(files: &TlsFiles, pair: &CertifiedKey) -> Result<CertificateFacts, Edge
         path: files.certificate.clone(),
         problem: "holds a certificate that does not say from when to when it is valid".into(),
     })?;
+    let staple_until = staple::of(files, pair)?.and_then(|(_, staple)| staple.until);
     let mut names = certificates::names(pair);
     names.sort_unstable();
     names.dedup();
-    Ok(CertificateFacts { file: files.certificate.clone(), names, not_before, not_after })
+    Ok(CertificateFacts {
+        file: files.certificate.clone(),
+        names,
+        not_before,
+        not_after,
+        staple_until,
+    })
 }
-
-const INTEGER: u8 = 0x02;
-const UTC_TIME: u8 = 0x17;
-const GENERALIZED_TIME: u8 = 0x18;
-const SEQUENCE: u8 = 0x30;
-const VERSION: u8 = 0xa0;
 
 /// The validity in a certificate (RFC 5280 section 4.1).
 fn validity(certificate: &[u8]) -> Option<(WallTime, WallTime)> {
     let (certificate, _) = value(certificate, SEQUENCE)?;
     let (body, _) = value(certificate, SEQUENCE)?;
-    let body = value(body, VERSION).map_or(body, |(_, rest)| rest);
+    let body = value(body, FIRST).map_or(body, |(_, rest)| rest);
     let (_serial, body) = value(body, INTEGER)?;
     let (_algorithm, body) = value(body, SEQUENCE)?;
     let (_issuer, body) = value(body, SEQUENCE)?;
@@ -108,51 +117,6 @@ fn validity(certificate: &[u8]) -> Option<(WallTime, WallTime)> {
     let (not_before, validity) = moment(validity)?;
     let (not_after, _) = moment(validity)?;
     Some((not_before, not_after))
-}
-
-/// The content of the first value, which has to be a `tag`, and what follows it.
-fn value(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
-    let (found, rest) = bytes.split_first()?;
-    let (&short, rest) = rest.split_first()?;
-    let (length, rest) = if short < 0x80 {
-        (usize::from(short), rest)
-    } else {
-        let (long, rest) = rest.split_at_checked(usize::from(short & 0x7f))?;
-        if long.len() > 4 {
-            return None;
-        }
-        (long.iter().fold(0, |length, byte| length << 8 | usize::from(*byte)), rest)
-    };
-    (*found == tag).then(|| rest.split_at_checked(length))?
-}
-
-fn moment(bytes: &[u8]) -> Option<(WallTime, &[u8])> {
-    let short = value(bytes, UTC_TIME);
-    let (text, rest) = short.or_else(|| value(bytes, GENERALIZED_TIME))?;
-    let text = core::str::from_utf8(text).ok()?;
-    let text = if short.is_some() {
-        // Years of two digits are those from 1950 on.
-        let century = if text.get(..2)? < "50" { "20" } else { "19" };
-        format!("{century}{text}")
-    } else {
-        text.to_owned()
-    };
-    if text.len() != 15 || !text.ends_with('Z') {
-        return None;
-    }
-    let part = |from: usize, to: usize| text.get(from..to).unwrap_or("");
-    let stamp = format!(
-        "{}-{}-{}T{}:{}:{}Z",
-        part(0, 4),
-        part(4, 6),
-        part(6, 8),
-        part(8, 10),
-        part(10, 12),
-        part(12, 14)
-    );
-    let at = if text.starts_with("999912") { Some(NEVER) } else { WallTime::parse(&stamp) };
-    // Before 1970: long ago is all that matters.
-    Some((at.or_else(|| text.starts_with("19").then(WallTime::default))?, rest))
 }
 
 #[cfg(test)]
@@ -186,18 +150,13 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_certificate_without_an_end_never_ends() {
-        let bytes = b"\x18\x0f99991231235959Z";
-        assert_eq!(moment(bytes), Some((NEVER, &[][..])));
-    }
-
     fn until(text: &str) -> CertificateFacts {
         CertificateFacts {
             file: PathBuf::new(),
             names: Vec::new(),
             not_before: at("2026-01-01T00:00:00Z"),
             not_after: at(text),
+            staple_until: None,
         }
     }
 

@@ -31,6 +31,7 @@ fn site() -> Site {
     let files = TlsFiles {
         certificate: folder.path().join("site.crt"),
         key: folder.path().join("site.key"),
+        ocsp: None,
     };
     std::fs::write(&files.certificate, made.cert.pem()).unwrap();
     std::fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
@@ -89,7 +90,7 @@ fn a_part_of_the_first_message_meets_the_deadline() {
     let mut visitor = gate.connect();
     visitor.send(&site.hello()[..100]);
     assert!(visitor.closed_within(Duration::from_secs(20)));
-    assert_eq!(gate.reason(Reason::Handshake), 1);
+    eventually("it is counted", || gate.reason(Reason::Handshake) == 1);
     eventually("none is open", || gate.snapshot().gauges.connections == 0);
 }
 
@@ -110,7 +111,7 @@ fn a_first_message_that_is_too_long_is_refused_before_it_has_come() {
         }
     }
     assert!(crumbs.closed_within(Duration::from_secs(20)));
-    assert_eq!(gate.reason(Reason::ClientHello), 2);
+    eventually("both are counted", || gate.reason(Reason::ClientHello) == 2);
     assert_eq!(gate.reason(Reason::Handshake), 0);
 }
 
@@ -152,9 +153,9 @@ fn a_source_that_begins_too_many_handshakes_is_refused_and_others_are_not() {
     site.client = Arc::new(client);
     let gate = Gate::start(site.config.clone());
     let served = (0..30).filter(|_| site.page(&gate, 7).is_some()).count();
-    let refused = gate.reason(Reason::HandshakeRate);
-    assert!(served >= 3 && refused > 0, "{served} served, {refused} refused");
-    assert_eq!(served as u64 + refused, 30);
+    assert!((3..30).contains(&served), "{served} served");
+    let refused = 30 - served as u64;
+    eventually("the rest is counted", || gate.reason(Reason::HandshakeRate) == refused);
     assert_eq!(site.page(&gate, 8), Some(HandshakeKind::Full));
 }
 
@@ -164,8 +165,9 @@ fn all_together_begin_no_more_handshakes_than_the_gate_may() {
     site.config.limits.handshakes.all = Allowance { per_second: 1, burst: 3 };
     let gate = Gate::start(site.config.clone());
     let served = (0..30).filter(|at| site.page(&gate, 10 + at).is_some()).count();
-    let refused = gate.reason(Reason::HandshakeRate);
-    assert!(served >= 3 && refused > 0, "{served} served, {refused} refused");
+    assert!((3..30).contains(&served), "{served} served");
+    let refused = 30 - served as u64;
+    eventually("the rest is counted", || gate.reason(Reason::HandshakeRate) == refused);
 }
 
 #[test]
@@ -368,4 +370,59 @@ fn only_tls_1_2_and_1_3_are_spoken() {
         assert_eq!(said.contains("BEGIN CERTIFICATE"), spoken, "{version}: {said}");
     }
     eventually("both are counted", || gate.reason(Reason::Handshake) == 2);
+}
+
+/// An answer of an authority that signs for itself about its own certificate.
+fn ocsp_answer(folder: &std::path::Path) {
+    let openssl = |arguments: &[&str]| {
+        let run = Command::new("openssl").args(arguments).current_dir(folder).output().unwrap();
+        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+        String::from_utf8(run.stdout).unwrap()
+    };
+    let serial = openssl(&["x509", "-in", "site.crt", "-noout", "-serial"]);
+    let serial = serial.trim().trim_start_matches("serial=");
+    let index = format!("V\t391231235959Z\t\t{serial}\tunknown\t/CN=site\n");
+    std::fs::write(folder.join("index"), index).unwrap();
+    let about = ["ocsp", "-issuer", "site.crt", "-cert", "site.crt", "-no_nonce"];
+    openssl(&[&about[..], &["-reqout", "ask"]].concat());
+    openssl(&[
+        "ocsp",
+        "-index",
+        "index",
+        "-CA",
+        "site.crt",
+        "-rsigner",
+        "site.crt",
+        "-rkey",
+        "site.key",
+        "-reqin",
+        "ask",
+        "-respout",
+        "site.ocsp",
+        "-ndays",
+        "7",
+    ]);
+}
+
+#[test]
+fn an_ocsp_response_is_shown_to_whoever_asks_for_it() {
+    if !peer("openssl") {
+        return;
+    }
+    let mut site = site();
+    ocsp_answer(site.folder.path());
+    let files = site.config.listeners[0].tls.as_mut().unwrap();
+    files.ocsp = Some(site.folder.path().join("site.ocsp"));
+    let facts = portcullis_edge::inspect(files).unwrap();
+    assert!(facts.staple_until.is_some());
+    let gate = Gate::start(site.config.clone());
+    let address = format!("127.0.0.1:{}", gate.address.port());
+    let asked = Command::new("openssl")
+        .args(["s_client", "-status", "-servername", "example.org", "-connect", &address])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&asked.stdout);
+    assert!(said.contains("OCSP Response Status: successful"), "{said}");
+    assert!(said.contains("Cert Status: good"), "{said}");
 }

@@ -42,6 +42,7 @@ fn certified_for(protocols: &[&[u8]], name: &str) -> Certified {
     let files = TlsFiles {
         certificate: folder.path().join("site.crt"),
         key: folder.path().join("site.key"),
+        ocsp: None,
     };
     std::fs::write(&files.certificate, made.cert.pem()).unwrap();
     std::fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
@@ -252,6 +253,7 @@ fn sessions_are_resumed_with_tickets() {
             let resumed =
                 stream.get_ref().1.handshake_kind() == Some(rustls::HandshakeKind::Resumed);
             assert_eq!(resumed, at == 1);
+            assert_eq!(stream.get_ref().1.tls13_tickets_received(), 2);
         }
     });
 }

@@ -68,13 +68,15 @@ pub struct Listener {
     pub http_3: bool,
 }
 
-/// A certificate chain and its key, both PEM.
+/// A certificate and what belongs to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsFiles {
-    /// The chain, leaf first.
+    /// The chain (PEM), leaf first.
     pub certificate: PathBuf,
-    /// The private key.
+    /// The private key (PEM).
     pub key: PathBuf,
+    /// The authority's word that it has not been revoked (DER), shown with it.
+    pub ocsp: Option<PathBuf>,
 }
 
 /// Bounds on what visitors may take.

@@ -144,9 +144,13 @@ fn judge(facts: &CertificateFacts, now: WallTime) -> Checked {
             "{file} names no site (no DNS name among its subject alternative names): browsers \
              refuse it."
         ))
+    } else if facts.standing(now) == Standing::EndsSoon {
+        let ends = day(facts.not_after);
+        Some(format!("{file} ends in {days} days, on {ends}. Is it being renewed?"))
     } else {
-        (facts.standing(now) == Standing::EndsSoon).then(|| {
-            format!("{file} ends in {days} days, on {}. Is it being renewed?", day(facts.not_after))
+        let ended = facts.staple_until.filter(|_| facts.staple_ended(now)).map(day);
+        ended.map(|ended| {
+            format!("{file} has an OCSP response that ended on {ended}, and is shown without it.")
         })
     };
     Checked { facts: Some(Line::of(facts, now)), problem, warning }

@@ -61,6 +61,7 @@ impl Config {
         for tls in of_listeners.chain(&mut self.certificates) {
             tls.certificate = folder.join(&tls.certificate);
             tls.key = folder.join(&tls.key);
+            tls.ocsp = tls.ocsp.take().map(|ocsp| folder.join(ocsp));
         }
         self
     }
@@ -167,12 +168,17 @@ impl PlacedListener {
     }
 }
 
-/// One of `[[certificates]]`; both keys are required.
+/// One of `[[certificates]]`; certificate and key are required.
 fn pair(report: &mut Report, table: &Table) -> Option<TlsFiles> {
     let certificate = table.find::<String>(report, "certificate");
     let key = table.find::<String>(report, "key");
+    let ocsp = table.find::<String>(report, "ocsp");
     let (certificate, key) = certificate.zip(key)?;
-    Some(TlsFiles { certificate: certificate.value.into(), key: key.value.into() })
+    Some(TlsFiles {
+        certificate: certificate.value.into(),
+        key: key.value.into(),
+        ocsp: ocsp.map(|ocsp| ocsp.value.into()),
+    })
 }
 
 fn listener(
@@ -197,6 +203,7 @@ fn listener(
     let own = certificate.zip(key).map(|(certificate, key)| TlsFiles {
         certificate: certificate.value.into(),
         key: key.value.into(),
+        ocsp: None,
     });
     let wanted = table.find::<bool>(report, "tls");
     if let Some(wanted) = &wanted {
