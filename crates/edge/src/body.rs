@@ -353,6 +353,8 @@ pub(crate) struct Relay {
     pub(crate) lease: Lease,
     pub(crate) deadline: RelayDeadline,
     pub(crate) idle: Duration,
+    /// How long the visitor may leave a piece untaken.
+    pub(crate) untaken: Duration,
     /// The origin owes the next piece.
     pub(crate) awaited: bool,
     pub(crate) activity: ActivityId,
@@ -428,7 +430,7 @@ impl Relay {
                     self.house.meter.transferred(self.activity, 0, length);
                 }
                 self.awaited = false;
-                self.deadline.extend(self.house.now(), self.idle);
+                self.deadline.extend(self.house.now(), self.untaken);
                 // Armed even now: a visitor who reads no more keeps us from being polled again.
                 let _ = self.deadline.deadline().passed(cx);
                 if self.incoming.is_end_stream() || frame.is_trailers() {

@@ -19,7 +19,7 @@ use crate::deadline::Deadline;
 use crate::fields;
 use crate::origin::{Lease, Pool};
 use crate::pages::{self, Trouble, Wants};
-use crate::upgrade::Tunnel;
+use crate::upgrade::{Passage, Tunnel};
 use crate::visit::{Turn, Visit};
 use crate::worker::House;
 
@@ -35,8 +35,11 @@ pub(crate) struct Errand {
     /// A `Set-Cookie` of the gate's.
     pub(crate) cookie: Option<String>,
     pub(crate) wants: Wants,
-    pub(crate) upgrade: bool,
+    /// The request asks for an upgrade, and may have it.
+    pub(crate) upgrade: Option<Passage>,
     pub(crate) body: Terms,
+    /// Longest silence of the origin within its answer.
+    pub(crate) response_idle: Duration,
 }
 
 /// Forwards a request whose head is already fit for the origin. From here on it has an outcome,
@@ -53,7 +56,7 @@ pub(crate) fn forward(
 
 async fn carry(
     visit: Rc<Visit>,
-    errand: Errand,
+    mut errand: Errand,
     request: Request<VisitorBody>,
     turn: Turn,
     mut account: Account,
@@ -90,7 +93,8 @@ async fn carry(
     }
     if upgraded {
         lease.answered(false);
-        if !errand.upgrade || !hand_over(&visit, lease, &errand, &deadline).await {
+        let passage = errand.upgrade.take();
+        if !hand_over(&visit, lease, passage, errand.activity, &deadline).await {
             account.settle(Outcome::OriginUnreachable);
             return pages::trouble(Trouble::Unreachable, errand.wants, turn);
         }
@@ -254,9 +258,12 @@ fn copy_of(request: &Request<RequestBody>) -> Request<RequestBody> {
 async fn hand_over(
     visit: &Visit,
     mut lease: Lease,
-    errand: &Errand,
+    passage: Option<Passage>,
+    activity: ActivityId,
     deadline: &RelayDeadline,
 ) -> bool {
+    // Nobody asked for it.
+    let Some(passage) = passage else { return false };
     poll_fn(|cx| {
         let driven =
             lease.poll(cx, |wire, cx| if wire.drive(cx) { Poll::Ready(()) } else { Poll::Pending });
@@ -269,7 +276,7 @@ async fn hand_over(
     let Some((stream, ahead)) = lease.take_upgraded() else {
         return false;
     };
-    visit.tunnel.replace(Some(Tunnel { stream, ahead, lease, activity: errand.activity }));
+    visit.tunnel.replace(Some(Tunnel { stream, ahead, lease, activity, passage }));
     true
 }
 
@@ -287,13 +294,15 @@ fn relay(
         lease.finish();
         return Response::from_parts(parts, ResponseBody::empty(turn));
     }
+    // The visitor's turn: the origin is waited for when somebody asks for more.
     deadline.extend(house.now(), errand.body.idle);
     let relay = Relay {
         incoming,
         lease,
         deadline,
-        idle: errand.body.idle,
-        awaited: true,
+        idle: errand.response_idle,
+        untaken: errand.body.idle,
+        awaited: false,
         activity: errand.activity,
         house: house.clone(),
     };

@@ -68,6 +68,8 @@ pub(crate) struct Pool {
     pub(crate) config: OriginConfig,
     limit: usize,
     in_use: Cell<usize>,
+    /// How many of them are for upgraded connections, or for requests that ask for one.
+    tunnels: Cell<usize>,
     idle: RefCell<Vec<IdleConnection>>,
     /// How long the origin usually takes to begin its answer.
     usual: Cell<Duration>,
@@ -132,12 +134,27 @@ impl Pool {
             config,
             limit: share.max(1) as usize,
             in_use: Cell::new(0),
+            tunnels: Cell::new(0),
             idle: RefCell::default(),
             usual: Cell::default(),
             resting: RefCell::default(),
             queue: RefCell::default(),
             arrivals: Cell::new(0),
         }
+    }
+
+    /// Counts a tunnel in. It may hold its connection for hours: `false` where no more than a
+    /// quarter of the connections would be left for pages.
+    pub(crate) fn open_tunnel(&self) -> bool {
+        let room = self.tunnels.get() < self.limit - self.limit / 4;
+        if room {
+            self.tunnels.set(self.tunnels.get() + 1);
+        }
+        room
+    }
+
+    pub(crate) fn close_tunnel(&self) {
+        self.tunnels.set(self.tunnels.get() - 1);
     }
 
     /// Waits for the right to use one connection, until `deadline` passes.

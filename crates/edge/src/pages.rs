@@ -129,6 +129,15 @@ fn refused(reason: Reason) -> (StatusCode, Text) {
                  parts working. Please try again in about half a minute."
             ),
         ),
+        Reason::Tunnels => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            text!(
+                "tunnels",
+                "No live connection is free",
+                "As many live connections as this site can keep are open. Please close tabs of \
+                 this site that you do not need, and try again in a moment."
+            ),
+        ),
         Reason::UnknownHost => (
             StatusCode::MISDIRECTED_REQUEST,
             text!(

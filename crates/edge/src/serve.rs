@@ -21,7 +21,11 @@ use crate::forwarded::{self, Sender};
 use crate::pages::{self, Wants};
 use crate::ranges;
 use crate::strict;
+use crate::upgrade::Passage;
 use crate::visit::{Turn, Visit};
+
+/// After so many seconds a place for one more tunnel may be free.
+const TUNNEL_AGAIN: u32 = 10;
 
 /// Answers one request of `visit`. Never fails: every request gets an answer and a reason. The
 /// judgement is made here and now; only what goes to the origin waits for anything.
@@ -121,6 +125,21 @@ fn judge(visit: &Rc<Visit>, parts: &mut Parts, body: &VisitorBody, turn: Turn) -
         decision.record.reason = reason;
         decision.answer = Answer::Refuse { retry_after: None };
     }
+    let platform = policy.platform(decision.record.platform);
+    let patience = &policy.activity(decision.record.activity).1.patience;
+    let asks_for_upgrade = parts.version == Version::HTTP_11
+        && parts.method == Method::GET
+        && body.is_end_stream()
+        && fields::asks_for_websocket(&parts.headers, present);
+    let mut passage = None;
+    if asks_for_upgrade && matches!(decision.answer, Answer::Forward { .. }) {
+        let pool = house.pool(decision.record.platform, &platform.origin);
+        passage = Passage::open(house, &pool, sender.source, limits, patience);
+        if passage.is_none() {
+            decision.record.reason = Reason::Tunnels;
+            decision.answer = Answer::Refuse { retry_after: Some(TUNNEL_AGAIN) };
+        }
+    }
     let Decision { record, answer } = decision;
     house.write(&record);
 
@@ -137,11 +156,7 @@ fn judge(visit: &Rc<Visit>, parts: &mut Parts, body: &VisitorBody, turn: Turn) -
             pages::refusal(headers(), record.reason, wants, retry_after, turn)
         }
         Answer::Forward { strip_pass, cookie, load } => {
-            let upgrade = parts.version == Version::HTTP_11
-                && parts.method == Method::GET
-                && body.is_end_stream()
-                && fields::asks_for_websocket(&parts.headers, present);
-            let platform = policy.platform(record.platform);
+            let upgrades = passage.is_some();
             let errand = Errand {
                 activity: record.activity,
                 tier: policy.activity(record.activity).1.tier,
@@ -150,14 +165,15 @@ fn judge(visit: &Rc<Visit>, parts: &mut Parts, body: &VisitorBody, turn: Turn) -
                 started: record.at,
                 cookie,
                 wants,
-                upgrade,
+                upgrade: passage,
+                response_idle: patience.response_idle.unwrap_or(limits.response_idle),
                 body: Terms {
                     bytes: limits.body_bytes,
                     rate: limits.upload_rate,
                     idle: limits.body_idle,
                 },
             };
-            fields::for_origin(&mut parts.headers, present, parts.version, upgrade);
+            fields::for_origin(&mut parts.headers, present, parts.version, upgrades);
             forwarded::tell(&mut parts.headers, visit.identity(), &sender);
             make_fit(parts, strip_pass);
             return Judged::Forwarded(errand, turn);

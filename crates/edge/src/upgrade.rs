@@ -6,17 +6,18 @@
 
 use core::pin::Pin;
 use core::task::{Context, Poll};
+use core::time::Duration;
 use std::io;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use portcullis_model::ActivityId;
+use portcullis_model::{ActivityId, Limits, Patience, SourceKey};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::origin::Lease;
+use crate::origin::{Lease, Pool};
 use crate::transport::VisitorIo;
-use crate::visit::{Phase, Visit};
+use crate::visit::Visit;
 use crate::worker::House;
 
 /// Bytes held for each direction.
@@ -30,6 +31,53 @@ pub(crate) struct Tunnel {
     /// Counts against the origin's connections while the tunnel lasts.
     pub(crate) lease: Lease,
     pub(crate) activity: ActivityId,
+    pub(crate) passage: Passage,
+}
+
+/// The right to one upgraded connection, from the question for it to its end.
+pub(crate) struct Passage {
+    house: Rc<House>,
+    pool: Rc<Pool>,
+    source: SourceKey,
+    terms: TunnelTerms,
+}
+
+/// How long an upgraded connection may be silent, and how long it may last.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TunnelTerms {
+    pub(crate) idle: Duration,
+    pub(crate) age: Duration,
+}
+
+impl Passage {
+    /// `None` if there are as many already as there may be.
+    pub(crate) fn open(
+        house: &Rc<House>,
+        pool: &Rc<Pool>,
+        source: SourceKey,
+        limits: &Limits,
+        patience: &Patience,
+    ) -> Option<Self> {
+        if !pool.open_tunnel() {
+            return None;
+        }
+        if !house.tables.open_tunnel(source, &limits.tunnels) {
+            pool.close_tunnel();
+            return None;
+        }
+        let terms = TunnelTerms {
+            idle: patience.tunnel_idle.unwrap_or(limits.tunnel_idle),
+            age: patience.tunnel_age.unwrap_or(limits.tunnel_age),
+        };
+        Some(Self { house: house.clone(), pool: pool.clone(), source, terms })
+    }
+}
+
+impl Drop for Passage {
+    fn drop(&mut self) {
+        self.pool.close_tunnel();
+        self.house.tables.close_tunnel(self.source);
+    }
 }
 
 /// Passes bytes until it is over. `ahead` is what the visitor sent behind its request.
@@ -39,8 +87,8 @@ pub(crate) async fn pass(
     mut visitor: VisitorIo,
     ahead: Bytes,
 ) -> io::Result<()> {
-    visit.enter(Phase::Tunnel);
-    let _lease = tunnel.lease;
+    visit.enter_tunnel(tunnel.passage.terms);
+    let _held = (tunnel.lease, tunnel.passage);
     let mut origin =
         Counted { stream: tunnel.stream, activity: tunnel.activity, house: visit.house.clone() };
     origin.write_all(&ahead).await?;

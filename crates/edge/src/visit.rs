@@ -16,7 +16,7 @@ use crate::http_3;
 use crate::ja4::Ja4;
 use crate::pace::Pace;
 use crate::transport::VisitorIo;
-use crate::upgrade::Tunnel;
+use crate::upgrade::{Tunnel, TunnelTerms};
 use crate::worker::House;
 
 /// From here on a connection that owes a request header counts as stalled.
@@ -84,6 +84,8 @@ pub(crate) struct Visit {
     pub(crate) begun: Cell<bool>,
     /// Left here by the request that was upgraded, for when HTTP is over.
     pub(crate) tunnel: RefCell<Option<Tunnel>>,
+    /// Since when it is one, and what it must keep to.
+    terms: OnceCell<Box<(Time, TunnelTerms)>>,
     /// Who the visitor is, once known.
     identity: OnceCell<Identity>,
     /// Which TLS library it uses, once its first message has come.
@@ -146,6 +148,7 @@ impl Visit {
             spoilt_body: Cell::new(false),
             begun: Cell::new(false),
             tunnel: RefCell::new(None),
+            terms: OnceCell::new(),
             identity: OnceCell::new(),
             tls_client: OnceCell::new(),
             running: RefCell::new(None),
@@ -208,6 +211,12 @@ impl Visit {
             self.rest.set(Rest::Had);
         }
         goes
+    }
+
+    /// HTTP is over; from now on bytes pass both ways.
+    pub(crate) fn enter_tunnel(&self, terms: TunnelTerms) {
+        let _ = self.terms.set(Box::new((self.house.now(), terms)));
+        self.enter(Phase::Tunnel);
     }
 
     /// Bytes moved in a tunnel.
@@ -447,8 +456,12 @@ impl Visit {
                 return false;
             }
             Phase::Tunnel => {
-                if age >= limits.idle {
-                    self.cut_for(Cut::TunnelIdle);
+                if let Some((began, terms)) = self.terms.get().map(|terms| &**terms) {
+                    if age >= terms.idle {
+                        self.cut_for(Cut::TunnelIdle);
+                    } else if now.since(*began) >= terms.age {
+                        self.cut_for(Cut::TunnelAge);
+                    }
                 }
                 return false;
             }

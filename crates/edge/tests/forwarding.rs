@@ -258,7 +258,7 @@ fn a_websocket_passes_bytes_both_ways_after_the_origin_agreed() {
         }))
     });
     let mut settings = config(origin.address);
-    settings.limits.idle = Duration::from_secs(1);
+    settings.limits.tunnel_idle = Duration::from_secs(1);
     let gate = Gate::start(settings);
     let mut visitor = gate.connect();
     visitor.send(
@@ -389,7 +389,7 @@ fn an_origin_that_falls_silent_in_mid_answer_is_given_up() {
         }))
     });
     let mut settings = config(origin.address);
-    settings.limits.body_idle = Duration::from_secs(1);
+    settings.limits.response_idle = Duration::from_secs(1);
     let gate = Gate::start(settings);
     let mut visitor = gate.connect();
     visitor.send("GET / HTTP/1.1\r\nHost: example.org\r\n\r\n");

@@ -396,6 +396,7 @@ fn requests_beyond_the_origins_connections_wait_and_essential_ones_go_first() {
         tier,
         matches: matches(path),
         challenge: true,
+        patience: portcullis_model::Patience::default(),
     };
     settings.platforms[0].activities = vec![
         activity("donate", Tier::Essential, "/donate"),

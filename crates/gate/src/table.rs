@@ -17,7 +17,7 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use core::time::Duration;
 
-use portcullis_model::{Allowance, HandshakeLimits, SourceKey, Time};
+use portcullis_model::{Allowance, HandshakeLimits, SourceKey, Time, TunnelLimits};
 
 use crate::secret::Secret;
 
@@ -242,6 +242,8 @@ pub struct Tables {
     sources: LimitTable,
     tokens: LimitTable,
     connections: ConnectionTable,
+    /// Upgraded connections of all workers.
+    tunnels: AtomicU32,
     /// Theoretical arrival time of the next TLS handshake of all visitors together.
     handshakes: AtomicU64,
 }
@@ -255,6 +257,7 @@ enum Owner {
     Token = 3,
     Bearers = 4,
     Handshakes = 5,
+    Tunnels = 6,
 }
 
 /// Tokens that one source may be handed: forty at once (an office whose people all arrive with
@@ -270,6 +273,7 @@ impl Tables {
             sources: LimitTable::new(sources),
             tokens: LimitTable::new(sources),
             connections: ConnectionTable::new(sources),
+            tunnels: AtomicU32::new(0),
             handshakes: AtomicU64::new(0),
         }
     }
@@ -335,6 +339,26 @@ impl Tables {
     /// Counts a connection out that [`Tables::open_connection`] let in.
     pub fn close_connection(&self, source: SourceKey) {
         self.connections.close(self.secret.place(Owner::Source as u8, source.bits()));
+    }
+
+    /// Counts an upgraded connection in; `false` if the source, or all together, have as many as
+    /// they may.
+    pub fn open_tunnel(&self, source: SourceKey, limits: &TunnelLimits) -> bool {
+        let owner = self.secret.place(Owner::Tunnels as u8, source.bits());
+        if !self.connections.open(owner, limits.source) {
+            return false;
+        }
+        let granted = self.tunnels.fetch_add(1, Relaxed) < limits.all;
+        if !granted {
+            self.close_tunnel(source);
+        }
+        granted
+    }
+
+    /// Counts an upgraded connection out that [`Tables::open_tunnel`] let in.
+    pub fn close_tunnel(&self, source: SourceKey) {
+        self.tunnels.fetch_sub(1, Relaxed);
+        self.connections.close(self.secret.place(Owner::Tunnels as u8, source.bits()));
     }
 
     /// How often an entry with debt had to be forgotten, or could not be kept, because its set
@@ -506,6 +530,21 @@ mod tests {
         let tables = Tables::new(1_024, Secret::new(&[7; 32]));
         // The last must find a whole one free: it is not known to resume before it has.
         assert_eq!(handshakes(&tables, 1, 1_000, true), 37);
+    }
+
+    #[test]
+    fn tunnels_are_bounded_by_source_and_over_all_and_counted_out_again() {
+        let tables = Tables::new(1_024, Secret::new(&[7; 32]));
+        let limits = TunnelLimits { all: 10, source: 4 };
+        let source = |n: u8| SourceKey::of([192, 0, 2, n].into());
+        let open = |n: u8| (0..6).filter(|_| tables.open_tunnel(source(n), &limits)).count();
+        assert_eq!([open(1), open(2), open(3), open(4)], [4, 4, 2, 0]);
+        for _ in 0..4 {
+            tables.close_tunnel(source(1));
+        }
+        assert_eq!([open(4), open(1)], [4, 0]);
+        // What is open is not a connection beside it.
+        assert!(tables.open_connection(source(2), 1));
     }
 
     #[test]

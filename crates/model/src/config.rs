@@ -94,8 +94,14 @@ pub struct Limits {
     pub upload_rate: u32,
     /// Bytes per second at which a visitor must at least take what waits to be sent.
     pub download_rate: u32,
-    /// Longest silence between two requests of a connection, and on an upgraded connection.
+    /// Longest silence of an origin within an answer; an activity may have its own.
+    pub response_idle: Duration,
+    /// Longest silence between two requests of a connection.
     pub idle: Duration,
+    /// Longest silence on an upgraded connection; an activity may have its own.
+    pub tunnel_idle: Duration,
+    /// How long an upgraded connection may last; an activity may have its own.
+    pub tunnel_age: Duration,
     /// How old a connection may be when it begins another request; as long again, and what is still
     /// under way on it is cut.
     pub connection_age: Duration,
@@ -124,6 +130,8 @@ pub struct Limits {
     pub http_3: Http3Limits,
     /// Limits on each source on an ordinary day.
     pub source: SourceLimits,
+    /// How many upgraded connections may be open.
+    pub tunnels: TunnelLimits,
     /// Sources that are remembered at the same time (a table of fixed size).
     pub sources_tracked: u32,
     /// How long a drain may take after SIGTERM.
@@ -141,7 +149,13 @@ impl Default for Limits {
             // connections then has 660 bytes a second for each.
             upload_rate: 500,
             download_rate: 500,
+            // Servers that send events say something every quarter or half of a minute.
+            response_idle: Duration::from_secs(60),
             idle: Duration::from_secs(60),
+            // Most libraries send a ping twice a minute, some once.
+            tunnel_idle: Duration::from_secs(120),
+            // Whatever speaks over a WebSocket connects again by itself; once an hour nobody feels.
+            tunnel_age: Duration::from_secs(3_600),
             // Nobody reads a site for four hours without a minute's pause, so that people never
             // meet it. It is not shorter because what is under way has as long again: a download
             // of five gigabytes at 200 kB a second takes seven hours.
@@ -163,6 +177,7 @@ impl Default for Limits {
             // A mobile carrier may hide some hundred people behind one address, each with a page
             // of thirty parts: only floods from one address are above this.
             source: SourceLimits { requests_per_second: 200, burst: 1_000, connections: 256 },
+            tunnels: TunnelLimits::default(),
             sources_tracked: 262_144,
             drain: Duration::from_secs(30),
         }
@@ -261,6 +276,27 @@ impl Default for Http3Limits {
             // Six hundred new visitors a second, a tenth of a second away, without the round trip
             // that a Retry costs each. Forged addresses hold no more places than this.
             retry_above: 64,
+        }
+    }
+}
+
+/// How many upgraded connections (`WebSocket`) may be open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TunnelLimits {
+    /// Of all visitors together.
+    pub all: u32,
+    /// Of each source.
+    pub source: u32,
+}
+
+impl Default for TunnelLimits {
+    fn default() -> Self {
+        Self {
+            // A quarter of all connections: a tunnel is held for as long as a tab is open, and
+            // takes a connection to the origin as well, of which pages need some too.
+            all: 4_096,
+            // Half the connections of a source: an office of sixty people with two tabs each.
+            source: 128,
         }
     }
 }
@@ -401,6 +437,20 @@ pub struct ActivityConfig {
     /// Whether visitors may be challenged here. Payment webhooks and other programs that cannot
     /// follow a redirect want `false`.
     pub challenge: bool,
+    /// Where visitors and origins may be silent for longer than elsewhere, or less long.
+    pub patience: Patience,
+}
+
+/// What an activity has of its own instead of [`Limits::response_idle`], [`Limits::tunnel_idle`]
+/// and [`Limits::tunnel_age`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Patience {
+    /// Longest silence of the origin within an answer.
+    pub response_idle: Option<Duration>,
+    /// Longest silence on an upgraded connection.
+    pub tunnel_idle: Option<Duration>,
+    /// How long an upgraded connection may last.
+    pub tunnel_age: Option<Duration>,
 }
 
 /// A method and a path.
@@ -489,6 +539,7 @@ impl ActivityConfig {
             tier: Tier::Important,
             matches: vec![RequestPattern::everything()],
             challenge: true,
+            patience: Patience::default(),
         }
     }
 }

@@ -62,6 +62,9 @@ reasons! {
     SourceRate => "source-rate", Refuse;
     /// The activity is shed so that more important ones are served.
     Shed => "shed", Refuse;
+    /// As many upgraded connections were open as may be: of the source, of all, or of what the
+    /// origin has room for.
+    Tunnels => "tunnels", Refuse;
     /// No platform has this host name.
     UnknownHost => "unknown-host", Refuse;
     /// The request was ambiguous or malformed (for example Content-Length with Transfer-Encoding).
@@ -152,6 +155,8 @@ words! {
     MalformedBody => "malformed-body";
     /// Nothing passed on an upgraded connection for too long.
     TunnelIdle => "tunnel-idle";
+    /// An upgraded connection had lasted as long as it may.
+    TunnelAge => "tunnel-age";
     /// HTTP/2, HTTP/3: streams were reset faster than people leave pages (CVE-2023-44487).
     ResetFlood => "reset-flood";
     /// HTTP/2: too many pings (CVE-2019-9512).

@@ -17,7 +17,8 @@ use super::syntax;
 use super::table::{Placed, Table};
 use super::{
     ActivityConfig, Allowance, Config, HandshakeLimits, Http2Limits, Http3Limits, Limits, Listener,
-    OriginConfig, PlatformConfig, PostureSettings, TlsFiles, TokenBudget, WatchSettings,
+    OriginConfig, Patience, PlatformConfig, PostureSettings, TlsFiles, TokenBudget, TunnelLimits,
+    WatchSettings,
 };
 
 /// A file that a person keeps is smaller; reading a larger one would only cost memory.
@@ -265,7 +266,10 @@ fn limits(report: &mut Report, table: &Table) -> (Limits, Bounds) {
         body_idle: table.get(report, "body_idle").value,
         upload_rate: table.get(report, "upload_rate").value,
         download_rate: table.get(report, "download_rate").value,
+        response_idle: table.get(report, "response_idle").value,
         idle: table.get(report, "idle").value,
+        tunnel_idle: table.get(report, "tunnel_idle").value,
+        tunnel_age: table.get(report, "tunnel_age").value,
         connection_age: table.get(report, "connection_age").value,
         requests_per_connection: table.get(report, "requests_per_connection").value,
         header_bytes: header_bytes.value,
@@ -285,10 +289,19 @@ fn limits(report: &mut Report, table: &Table) -> (Limits, Bounds) {
             burst: bounds.burst.value,
             connections: bounds.connections.value,
         },
+        tunnels: tunnels(report, table),
         sources_tracked: table.get(report, "sources_tracked").value,
         drain: table.get(report, "drain").value,
     };
     (limits, bounds)
+}
+
+fn tunnels(report: &mut Report, limits: &Table) -> TunnelLimits {
+    let table = limits.table(report, "tunnels");
+    let all = table.get(report, "all");
+    let source = table.get(report, "source");
+    agreement::no_more(report, &source, &all);
+    TunnelLimits { all: all.value, source: source.value }
 }
 
 fn http_2(report: &mut Report, limits: &Table) -> Http2Limits {
@@ -391,6 +404,7 @@ impl Platform {
             tier: activity.tier,
             matches: activity.patterns.into_iter().map(|p| p.value).collect(),
             challenge: activity.challenge,
+            patience: activity.patience,
         });
         Some(PlatformConfig {
             name: self.name?.value,
@@ -476,5 +490,10 @@ fn activity(report: &mut Report, table: &Table) -> PlacedActivity {
             .unwrap_or(Tier::Important),
         patterns: table.list(report, "paths", parse_pattern),
         challenge: table.get(report, "challenge").value,
+        patience: Patience {
+            response_idle: table.find(report, "response_idle").map(|time| time.value),
+            tunnel_idle: table.find(report, "tunnel_idle").map(|time| time.value),
+            tunnel_age: table.find(report, "tunnel_age").map(|time| time.value),
+        },
     }
 }

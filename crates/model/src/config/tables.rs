@@ -231,7 +231,7 @@ static LIMITS: Section = Section {
             name: "body_idle",
             kind: Kind::Time(secs(1), secs(600)),
             absent: Absent::Is(|c| Value::Time(c.limits.body_idle)),
-            about: "Longest silence within the body of a request or a response; and how far a \
+            about: "Longest silence within the body of a request; and how far a \
                     visitor may fall behind `upload_rate` and `download_rate`, which every byte \
                     makes up for.",
             why: "a train in a tunnel is silent for seconds; ten minutes of silence is not a \
@@ -260,8 +260,32 @@ static LIMITS: Section = Section {
             name: "idle",
             kind: Kind::Time(secs(1), HOUR),
             absent: Absent::Is(|c| Value::Time(c.limits.idle)),
-            about: "Longest silence between two requests of a connection, and on a WebSocket.",
+            about: "Longest silence between two requests of a connection.",
             why: "an idle connection holds a place that somebody else may need",
+        },
+        Key {
+            name: "response_idle",
+            kind: Kind::Time(secs(1), DAY),
+            absent: Absent::Is(|c| Value::Time(c.limits.response_idle)),
+            about: "Longest silence of the origin within an answer. An activity may have its own: \
+                    a stream of events without a sign of life in between may need hours.",
+            why: RESPONSE_IDLE_WHY,
+        },
+        Key {
+            name: "tunnel_idle",
+            kind: Kind::Time(secs(1), DAY),
+            absent: Absent::Is(|c| Value::Time(c.limits.tunnel_idle)),
+            about: "Longest silence on a WebSocket, after which it is cut (`tunnel-idle`). An \
+                    activity may have its own.",
+            why: TUNNEL_IDLE_WHY,
+        },
+        Key {
+            name: "tunnel_age",
+            kind: Kind::Time(secs(1), TUNNEL_AGE),
+            absent: Absent::Is(|c| Value::Time(c.limits.tunnel_age)),
+            about: "How long a WebSocket may last before it is cut (`tunnel-age`). An activity may \
+                    have its own.",
+            why: TUNNEL_AGE_WHY,
         },
         Key {
             name: "connection_age",
@@ -359,6 +383,13 @@ static LIMITS: Section = Section {
             why: "",
         },
         Key {
+            name: "tunnels",
+            kind: Kind::Table(&TUNNELS),
+            absent: Absent::Means("every default"),
+            about: "How many WebSockets may be open.",
+            why: "",
+        },
+        Key {
             name: "http_2",
             kind: Kind::Table(&HTTP_2),
             absent: Absent::Means("every default"),
@@ -415,6 +446,37 @@ static SOURCE: Section = Section {
             absent: Absent::Is(|c| Value::Count(u64::from(c.limits.source.connections))),
             about: "Connections at the same time. No more than `limits.connections`.",
             why: CONNECTIONS_OF_SOURCE_WHY,
+        },
+    ],
+};
+
+const RESPONSE_IDLE_WHY: &str = "servers that send events say something twice a minute; an answer that is silent for a day \
+     has lost its origin";
+const TUNNEL_IDLE_WHY: &str = "libraries send a ping twice a minute as a rule; without one nobody knows whether the other end \
+     is still there";
+const TUNNEL_AGE: Duration = secs(7 * 86_400);
+const TUNNEL_AGE_WHY: &str = "whatever speaks over a WebSocket connects again by itself; one that lasts for a week outlives \
+     every rule";
+
+static TUNNELS: Section = Section {
+    heading: "[limits.tunnels]",
+    about: "How many WebSockets may be open, from the question for one to its end. More are \
+            answered with 503 (`tunnels`). On each platform they may hold three quarters of \
+            the origin's connections; the rest is for pages.",
+    keys: &[
+        Key {
+            name: "all",
+            kind: Kind::Count(1, 1 << 20),
+            absent: Absent::Is(|c| Value::Count(u64::from(c.limits.tunnels.all))),
+            about: "Of all visitors together, over all workers.",
+            why: "each holds a connection to the visitor and one to the origin",
+        },
+        Key {
+            name: "source",
+            kind: Kind::Count(1, 1 << 20),
+            absent: Absent::Is(|c| Value::Count(u64::from(c.limits.tunnels.source))),
+            about: "Of each source (an IPv4 address, or an IPv6 /64). No more than `all`.",
+            why: "an office may have as many tabs open behind one address",
         },
     ],
 };
@@ -869,6 +931,28 @@ static ACTIVITY: Section = Section {
             about: "Whether visitors may be challenged here. Say `false` for payment webhooks, \
                     feeds and other programs that cannot follow a redirect.",
             why: "",
+        },
+        Key {
+            name: "response_idle",
+            kind: Kind::Time(secs(1), DAY),
+            absent: Absent::Means("`limits.response_idle`"),
+            about: "Longest silence of the origin within an answer. A stream of events may need \
+                    hours.",
+            why: RESPONSE_IDLE_WHY,
+        },
+        Key {
+            name: "tunnel_idle",
+            kind: Kind::Time(secs(1), DAY),
+            absent: Absent::Means("`limits.tunnel_idle`"),
+            about: "Longest silence on a WebSocket.",
+            why: TUNNEL_IDLE_WHY,
+        },
+        Key {
+            name: "tunnel_age",
+            kind: Kind::Time(secs(1), TUNNEL_AGE),
+            absent: Absent::Means("`limits.tunnel_age`"),
+            about: "How long a WebSocket may last. A chat may need hours.",
+            why: TUNNEL_AGE_WHY,
         },
     ],
 };

@@ -102,12 +102,14 @@ fn ends(range: &str) -> Option<([String; 2], Vec<String>)> {
 
 const SITE: &str = "[[listen]]\naddress = \"127.0.0.1:8080\"\n";
 const PLATFORM: &str = "[[platforms]]\nname = \"site\"\nhosts = [\"*\"]\n";
+const ACTIVITY: &str = "[[platforms.activities]]\nname = \"chat\"\npaths = [\"/chat\"]\n";
 
 /// A file with one value for each key that has a range.
 fn file_of(mut value: impl FnMut(&str, &str, &str) -> Option<String>) -> String {
     let mut top = String::new();
     let mut tables = String::from(SITE);
     let mut origin = String::from("[platforms.origin]\nurl = \"http://127.0.0.1:3000\"\n");
+    let mut activity = String::new();
     let mut section = String::new();
     for (table, key, _, range) in rows() {
         let Some(value) = value(&table, &key, &range) else {
@@ -117,6 +119,7 @@ fn file_of(mut value: impl FnMut(&str, &str, &str) -> Option<String>) -> String 
         match table.as_str() {
             "Top of the file" => top += &line,
             "[platforms.origin]" => origin += &line,
+            "[[platforms.activities]]" => activity += &line,
             _ => {
                 if table != section {
                     tables = tables + &table + "\n";
@@ -126,7 +129,10 @@ fn file_of(mut value: impl FnMut(&str, &str, &str) -> Option<String>) -> String 
             }
         }
     }
-    format!("{top}{tables}{PLATFORM}{origin}")
+    if !activity.is_empty() {
+        activity = format!("{ACTIVITY}{activity}");
+    }
+    format!("{top}{tables}{PLATFORM}{origin}{activity}")
 }
 
 #[test]

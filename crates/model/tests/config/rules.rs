@@ -40,6 +40,10 @@ fn assert_limits(config: &Config) {
     }
     assert!(limits.connection_age >= Duration::from_secs(10) && limits.connection_age <= DAY);
     assert!(limits.requests_per_connection >= 10);
+    for patience in [limits.response_idle, limits.tunnel_idle, limits.tunnel_age] {
+        assert!(patience >= Duration::from_secs(1) && patience <= DAY * 7);
+    }
+    assert!(limits.tunnels.source > 0 && limits.tunnels.source <= limits.tunnels.all);
     let source = &limits.source;
     assert!(source.requests_per_second > 0 && source.burst > 0 && source.connections > 0);
     assert!(source.connections <= limits.connections);
