@@ -52,6 +52,8 @@ pub use accept::{BoundListener, bind};
 pub use certificates::NamedCertificates;
 pub use clock::Clock;
 pub use error::EdgeError;
+#[doc(hidden)]
+pub use guard::reads_alike;
 pub use tls::{TlsConfigs, TlsKeep, for_quic, load_all};
 pub use validity::{CertificateFacts, SOON, Standing, inspect, inspect_all};
 pub use worker::{Faults, Worker};
