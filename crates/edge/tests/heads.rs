@@ -4,8 +4,18 @@
 
 mod common;
 
+use core::cell::Cell;
+use core::convert::Infallible;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use core::time::Duration;
+use std::rc::Rc;
+use std::time::Instant;
+
 use common::wire::{DATA, END_HEADERS, END_STREAM, HEADERS, Wire, frame, request, secure};
 use common::{Gate, Origin, config};
+use http::Response;
+use portcullis_edge::framing::Framing;
 use portcullis_model::Reason;
 
 /// Asks for `/` with these fields; the text of the answer.
@@ -14,6 +24,88 @@ fn ask(wire: &mut Wire, stream: u32, fields: &[(&str, &str)]) -> String {
     wire.send(&frame(HEADERS, END_STREAM | END_HEADERS, stream, &block));
     let answer = wire.until(|frame| frame.stream == stream && frame.kind == DATA);
     String::from_utf8(answer.expect("an answer").payload).unwrap()
+}
+
+/// A visitor whose bytes come one by one, read as a connection is read: by the gate's reader first,
+/// then by the library.
+struct Drip {
+    bytes: std::vec::IntoIter<u8>,
+    framing: Framing,
+    reads: Rc<Cell<usize>>,
+    answered: bool,
+}
+
+impl hyper::rt::Read for Drip {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut buffer: hyper::rt::ReadBufCursor<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        if let Some(byte) = self.bytes.next() {
+            self.reads.set(self.reads.get() + 1);
+            self.framing.feed(&[byte]).unwrap();
+            buffer.put_slice(&[byte]);
+        } else if !self.answered {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl hyper::rt::Write for Drip {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        self.answered = true;
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// What it costs to read a head of so many bytes that comes byte by byte: the least of five.
+fn cost_of_a_drip(bytes: usize) -> Duration {
+    let head = format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(bytes));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let measured = (0..5).map(|_| {
+        let (reads, served) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
+        let drip = Drip {
+            bytes: head.clone().into_bytes().into_iter(),
+            framing: Framing::new(),
+            reads: reads.clone(),
+            answered: false,
+        };
+        let count = served.clone();
+        let service = hyper::service::service_fn(move |_| {
+            count.set(count.get() + 1);
+            core::future::ready(Ok::<_, Infallible>(Response::new(String::new())))
+        });
+        let rules = hyper::server::conn::http1::Builder::new();
+        let begun = Instant::now();
+        runtime.block_on(rules.serve_connection(drip, service)).unwrap();
+        let took = begun.elapsed();
+        assert_eq!(served.get(), 1);
+        assert_eq!(reads.get(), head.len());
+        took
+    });
+    measured.min().unwrap()
+}
+
+#[test]
+fn a_head_that_comes_byte_by_byte_costs_as_much_more_as_it_is_longer() {
+    let (short, long) = (cost_of_a_drip(8 * 1024), cost_of_a_drip(128 * 1024));
+    // Sixteen times the bytes; read anew for each byte, it would cost 256 times as much.
+    let times = long.as_nanos() / short.as_nanos().max(1);
+    assert!(times < 64, "{times} times: {short:?}, {long:?}");
 }
 
 #[test]
