@@ -7,8 +7,8 @@
 mod common;
 
 use std::io::Write;
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use common::wire::{HEADERS, Wire, secure};
