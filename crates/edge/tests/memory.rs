@@ -103,8 +103,8 @@ fn packed_bodies_pass_as_they_are_in_both_directions_and_nobody_unpacks_them() {
 
 #[test]
 fn a_hundred_answers_that_nobody_reads_hold_less_than_fourteen_mebibytes_and_then_nothing() {
-    let _alone = ONE_AT_A_TIME.lock();
     static PIECE: [u8; 64 * 1024] = [b'x'; 64 * 1024];
+    let _alone = ONE_AT_A_TIME.lock();
     let written = Arc::new(AtomicUsize::new(0));
     let count = written.clone();
     let origin = Origin::start(move |_| {
