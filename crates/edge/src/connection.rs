@@ -23,6 +23,7 @@ use tokio::net::TcpStream;
 use crate::accept::Rules;
 use crate::body::{ResponseBody, VisitorBody};
 use crate::certificates::ACME_TLS;
+use crate::cork::Cork;
 use crate::handshake::shake_hands;
 use crate::proxy_protocol::{self, Parsed};
 use crate::serve::serve;
@@ -195,14 +196,16 @@ async fn speak_http_1(visit: &Rc<Visit>, mut io: VisitorIo) {
         let service = service_fn(|request: Request<Incoming>| {
             serve(visit.clone(), request.map(VisitorBody::Hyper))
         });
-        let mut connection = http_1_rules(&visit.house).serve_connection(TokioIo::new(io), service);
+        let rules = http_1_rules(&visit.house);
+        // Boxed, like all that a connection at rest does without.
+        let mut connection = Box::new(rules.serve_connection(TokioIo::new(io), service));
         let mut told = false;
         let pause = poll_fn(|cx| {
             if visit.is_draining() && !told {
                 told = true;
-                Pin::new(&mut connection).graceful_shutdown();
+                Pin::new(&mut *connection).graceful_shutdown();
             }
-            match Pin::new(&mut connection).poll(cx) {
+            match Pin::new(&mut *connection).poll(cx) {
                 Poll::Ready(result) => Poll::Ready(Pause::Over(result)),
                 Poll::Pending if visit.goes_to_rest() => Poll::Ready(Pause::Silence),
                 Poll::Pending => Poll::Pending,
@@ -219,7 +222,7 @@ async fn speak_http_1(visit: &Rc<Visit>, mut io: VisitorIo) {
                     return;
                 }
             }
-            Pause::Over(result) => return part(visit, connection, result).await,
+            Pause::Over(result) => return Box::pin(part(visit, *connection, result)).await,
         }
     }
 }
@@ -243,11 +246,11 @@ async fn part<S>(
                     // It sent what is no request before it was told that it may speak otherwise.
                     return;
                 }
-                let _ = Box::pin(upgrade::pass(visit, tunnel, io, parts.read_buf)).await;
+                let _ = upgrade::pass(visit, tunnel, io, parts.read_buf).await;
             } else if visit.still_sending.get() {
                 let mut io = connection.into_parts().io.into_inner();
                 io.disregard();
-                Box::pin(linger(io)).await;
+                linger(io).await;
             }
         }
         // The library has answered; here it is counted.
@@ -257,7 +260,7 @@ async fn part<S>(
             visit.house.write_unread(visit.identity().source, reason);
             let mut io = connection.into_parts().io.into_inner();
             io.disregard();
-            Box::pin(linger(io)).await;
+            linger(io).await;
         }
         // The visitor went away, which is nobody's fault and counted where it matters.
         Err(_) => {}
@@ -303,17 +306,23 @@ async fn speak_http_2(visit: &Rc<Visit>, io: VisitorIo) {
     });
     let streams = Streams(visit.clone());
     let rules = http_2_rules(&visit.house, streams);
-    let mut connection = pin!(rules.serve_connection(TokioIo::new(io), service));
+    let cork = Cork::new(io, visit.house.clone());
+    let mut connection = pin!(rules.serve_connection(TokioIo::new(cork.clone()), service));
     let mut told = false;
     let ended = poll_fn(|cx: &mut Context<'_>| {
         if visit.is_draining() && !told {
             told = true;
             connection.as_mut().graceful_shutdown();
         }
-        connection.as_mut().poll(cx)
+        let polled = connection.as_mut().poll(cx);
+        match cork.pull(cx) {
+            // What cannot be written ends the connection, whatever the library thinks of it.
+            Poll::Ready(Err(_)) => Poll::Ready(()),
+            _ => polled.map(drop),
+        }
     });
     // Whatever went wrong, it was the visitor's connection and is over.
-    let _ = ended.await;
+    ended.await;
     let leftover = visit.leftover.take();
     if let Some(leftover) = leftover {
         linger(leftover).await;

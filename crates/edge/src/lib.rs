@@ -16,6 +16,7 @@ mod certificates;
 pub mod client_hello;
 mod clock;
 mod connection;
+mod cork;
 mod deadline;
 mod der;
 mod error;

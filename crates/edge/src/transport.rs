@@ -152,7 +152,6 @@ impl AsyncWrite for Socket {
     ) -> Poll<io::Result<usize>> {
         // For a small answer one plain write of a copy is cheaper than a vectored write.
         let length: usize = parts.iter().map(|part| part.len()).sum();
-        let mut copy = [0; SMALL];
         let piece = self.stride.piece();
         if length > piece {
             // The first part alone, or as much of it as is wise.
@@ -165,6 +164,7 @@ impl AsyncWrite for Socket {
             let result = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
             return self.wrote(result);
         }
+        let mut copy = [0; SMALL];
         let mut at = 0;
         for part in parts {
             copy[at..at + part.len()].copy_from_slice(part);

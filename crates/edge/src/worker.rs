@@ -127,6 +127,7 @@ impl Worker {
             pools: RefCell::default(),
             in_flight: Cell::new(0),
             waiting: Cell::new(0),
+            page: Cell::default(),
         });
         let mut accepting = Vec::new();
         let mut endpoints = Vec::new();
@@ -210,6 +211,8 @@ pub(crate) struct House {
     pools: RefCell<Vec<Option<Rc<Pool>>>>,
     in_flight: Cell<u64>,
     waiting: Cell<u64>,
+    /// A buffer that connections lend each other, while nobody has it.
+    page: Cell<Vec<u8>>,
 }
 
 impl House {
@@ -280,6 +283,18 @@ impl House {
                 pool
             }
         }
+    }
+
+    /// An empty buffer for `size` bytes. Nearly always there is one: it is used within one turn.
+    pub(crate) fn borrow_page(&self, size: usize) -> Vec<u8> {
+        let mut page = self.page.take();
+        page.reserve(size);
+        page
+    }
+
+    /// Gives an empty buffer back.
+    pub(crate) fn return_page(&self, page: Vec<u8>) {
+        self.page.set(page);
     }
 
     pub(crate) fn add_in_flight(&self, change: i64) {
