@@ -135,7 +135,11 @@ impl Worker {
             let rules = listener.rules;
             if let Some(quic) = listener.quic.take() {
                 let task = http_3::accept(house.clone(), quic, rules, drain.clone());
-                endpoints.push(tokio::task::spawn_local(task));
+                endpoints.push(tokio::task::spawn_local(async move {
+                    if let Err(error) = task.await {
+                        tracing::error!(%error, "HTTP/3 is not spoken");
+                    }
+                }));
             }
             let listener = listener.into_tokio().map_err(EdgeError::Worker)?;
             let task = accept(house.clone(), listener, rules);

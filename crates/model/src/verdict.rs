@@ -181,7 +181,7 @@ words! {
     HeaderList => "header-list";
     /// HTTP/2, HTTP/3: the visitor gave no room for what was to be sent to it.
     Stall => "stall";
-    /// HTTP/2 was chosen in the handshake and never begun.
+    /// HTTP/2 or HTTP/3 was chosen in the handshake and never begun.
     Preface => "preface";
     /// HTTP/2, HTTP/3: the visitor broke the protocol, so that the connection could not go on.
     ProtocolError => "protocol-error";
