@@ -15,7 +15,7 @@ use portcullis_model::{ActivityId, Cut, Time};
 use crate::deadline::Deadline;
 use crate::http_3::QuicBody;
 use crate::origin::Lease;
-use crate::pace::Pace;
+use crate::pace::{PRESSED, Pace};
 use crate::visit::Turn;
 use crate::worker::House;
 
@@ -49,6 +49,8 @@ pub(crate) struct Terms {
 pub(crate) struct Upload {
     pub(crate) state: Cell<UploadState>,
     pub(crate) deadline: Deadline,
+    /// A place at the origin is held meanwhile.
+    pub(crate) holds_place: Cell<bool>,
     received: Cell<u64>,
     pace: Cell<Pace>,
     terms: Terms,
@@ -69,6 +71,7 @@ impl Upload {
         Rc::new(Self {
             state: Cell::new(UploadState::Unasked),
             deadline,
+            holds_place: Cell::new(false),
             received: Cell::new(0),
             pace: Cell::default(),
             terms,
@@ -98,14 +101,21 @@ impl Upload {
             self.pace.set(pace);
             if let Some(due) = pace.due(self.terms.idle) {
                 self.deadline.set(due);
+                self.deadline.hurry(self.hurried());
             }
         }
+    }
+
+    /// When the visitor has to have sent more if others wait for the place that it holds.
+    fn hurried(&self) -> Option<Time> {
+        self.pace.get().due(PRESSED).filter(|_| self.holds_place.get())
     }
 
     /// Whether the visitor is too far behind with it.
     pub(crate) fn is_late(&self) -> bool {
         let behind = self.pace.get().behind(self.house.now());
-        self.state.get() == UploadState::Awaited && behind >= self.terms.idle
+        let limit = if self.deadline.was_hurried() { PRESSED } else { self.terms.idle };
+        self.state.get() == UploadState::Awaited && behind >= limit
     }
 }
 
@@ -375,14 +385,24 @@ impl RelayDeadline {
         }
     }
 
-    /// The origin may be silent for `idle` from now on; what the visitor owes does not wait.
-    pub(crate) fn extend(&self, now: Time, idle: Duration) {
-        let due = match self {
-            Self::Shared(upload) => upload.pace.get().due(upload.terms.idle),
-            Self::Own(_) => None,
+    /// The origin may be silent for `idle` from now on; what the visitor owes does not wait. A
+    /// piece that was `given` to the visitor may keep it from being asked for the next.
+    pub(crate) fn extend(&self, now: Time, idle: Duration, given: bool) {
+        let (due, hurried) = match self {
+            Self::Shared(upload) => (upload.pace.get().due(upload.terms.idle), upload.hurried()),
+            Self::Own(_) => (None, None),
         };
         let silent = now + idle;
         self.deadline().set(due.map_or(silent, |due| due.min(silent)));
+        let taken = given.then_some(now + PRESSED);
+        self.deadline().hurry([hurried, taken].into_iter().flatten().min());
+    }
+
+    /// A place at the origin is held from now on.
+    pub(crate) fn holds_place(&self) {
+        if let Self::Shared(upload) = self {
+            upload.holds_place.set(true);
+        }
     }
 
     /// Whether it is the visitor who is too slow.
@@ -412,7 +432,7 @@ impl Relay {
             Poll::Pending => {
                 // However long the visitor took for the last piece is not the origin's doing.
                 if !core::mem::replace(&mut self.awaited, true) {
-                    self.deadline.extend(self.house.now(), self.idle);
+                    self.deadline.extend(self.house.now(), self.idle, false);
                 }
                 if !self.deadline.deadline().passed(cx) {
                     return Poll::Pending;
@@ -430,7 +450,7 @@ impl Relay {
                     self.house.meter.transferred(self.activity, 0, length);
                 }
                 self.awaited = false;
-                self.deadline.extend(self.house.now(), self.untaken);
+                self.deadline.extend(self.house.now(), self.untaken, true);
                 // Armed even now: a visitor who reads no more keeps us from being polled again.
                 let _ = self.deadline.deadline().passed(cx);
                 if self.incoming.is_end_stream() || frame.is_trailers() {

@@ -16,6 +16,8 @@ use crate::visit::{Cuttable, Visit};
 
 /// How long a task may take to notice that its deadline has passed.
 const GRACE: Duration = Duration::from_secs(1);
+/// The same where others wait.
+const PRESSED_GRACE: Duration = Duration::from_millis(250);
 
 /// Every deadline of one worker.
 #[derive(Default)]
@@ -29,6 +31,10 @@ pub(crate) struct Deadlines {
 #[derive(Default)]
 struct Slot {
     due: Cell<Option<Time>>,
+    /// An earlier one, where others wait for the place that is held meanwhile.
+    hurried: Cell<Option<Time>>,
+    /// The earlier one has passed.
+    was_hurried: Cell<bool>,
     passed: Cell<bool>,
     waker: RefCell<Option<Waker>>,
     stands_still: RefCell<Option<Cuttable>>,
@@ -51,24 +57,30 @@ impl Deadlines {
         });
         let slot = slots[place].clone();
         slot.due.set(Some(due));
+        slot.hurried.set(None);
+        slot.was_hurried.set(false);
         slot.passed.set(false);
         *slot.stands_still.borrow_mut() = Some(visit.running());
         Deadline { list: self.clone(), slot, place }
     }
 
     /// Wakes the tasks whose deadline has passed, and cuts the connections of those that were
-    /// woken and did not run.
-    pub(crate) fn check(&self, now: Time) {
+    /// woken and did not run. `pressed`: somebody waits for a place at an origin.
+    pub(crate) fn check(&self, now: Time, pressed: bool) {
         for slot in self.slots.borrow().iter() {
-            let Some(due) = slot.due.get().filter(|due| now >= *due) else {
+            let hurried = slot.hurried.get().filter(|_| pressed || slot.was_hurried.get());
+            let due = slot.due.get().map(|due| hurried.map_or(due, |hurried| due.min(hurried)));
+            let Some(due) = due.filter(|due| now >= *due) else {
                 continue;
             };
+            slot.was_hurried.set(hurried == Some(due));
+            let grace = if slot.was_hurried.get() { PRESSED_GRACE } else { GRACE };
             let waker = slot.waker.borrow();
             if !slot.passed.replace(true) {
                 if let Some(waker) = &*waker {
                     waker.wake_by_ref();
                 }
-            } else if now >= due + GRACE
+            } else if now >= due + grace
                 && let Some(cuttable) = &*slot.stands_still.borrow()
             {
                 cuttable.cut(waker.as_ref());
@@ -81,7 +93,19 @@ impl Deadline {
     /// Moves it.
     pub(crate) fn set(&self, due: Time) {
         self.slot.due.set(Some(due));
+        self.slot.hurried.set(None);
+        self.slot.was_hurried.set(false);
         self.slot.passed.set(false);
+    }
+
+    /// Has it pass earlier while others wait for the place that is held.
+    pub(crate) fn hurry(&self, due: Option<Time>) {
+        self.slot.hurried.set(due);
+    }
+
+    /// Whether it passed because others waited.
+    pub(crate) fn was_hurried(&self) -> bool {
+        self.slot.was_hurried.get()
     }
 
     /// Whether it has passed. Otherwise the task of `cx` is woken when it does.

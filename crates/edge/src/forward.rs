@@ -76,6 +76,7 @@ async fn carry(
     let Ok(mut lease) = place else {
         return give_up(&Failure::Busy, &visit, &errand, &deadline, account, turn);
     };
+    deadline.holds_place();
     let mut response = match exchange(&mut lease, request, &errand, &deadline, &mut account).await {
         Ok(response) => response,
         Err(failure) => {
@@ -295,7 +296,7 @@ fn relay(
         return Response::from_parts(parts, ResponseBody::empty(turn));
     }
     // The visitor's turn: the origin is waited for when somebody asks for more.
-    deadline.extend(house.now(), errand.body.idle);
+    deadline.extend(house.now(), errand.body.idle, false);
     let relay = Relay {
         incoming,
         lease,

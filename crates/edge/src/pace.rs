@@ -9,6 +9,12 @@ use core::time::Duration;
 
 use portcullis_model::Time;
 
+/// How long a visitor who holds a place at an origin may be silent, or behind, while others wait for
+/// one. Without it a few dozen connections that drip, or do not read, would keep everybody out for
+/// half a minute at a time. Requests wait for three seconds by default: half of that, and what it takes
+/// to notice, leave a second in which the place can be used. A round trip on a poor network takes less.
+pub(crate) const PRESSED: Duration = Duration::from_millis(1_500);
+
 /// One transfer's, or one connection's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Pace {

@@ -310,7 +310,7 @@ impl Visit {
 
     /// Whether the visitor gives no room for an answer by a window of its own.
     fn has_stalled_stream(&self) -> bool {
-        let limit = self.house.policy.load().config().limits.body_idle;
+        let limit = self.house.patience(self.house.policy.load().config().limits.body_idle);
         let now = self.house.now();
         let guard = self.guard.get();
         guard.is_some_and(|guard| guard.borrow().windows().has_stalled_stream(limit, now))
@@ -398,7 +398,11 @@ impl Visit {
         if self.is_cut() {
             return false;
         }
-        if self.taking.get().behind(now) >= limits.body_idle
+        let patience = match self.phase() {
+            Phase::Busy => self.house.patience(limits.body_idle),
+            _ => limits.body_idle,
+        };
+        if self.taking.get().behind(now) >= patience
             && matches!(self.phase(), Phase::Busy | Phase::Idle | Phase::Header)
         {
             self.cut_for(Cut::SlowRead);
@@ -411,7 +415,7 @@ impl Visit {
         if let Some(guard) = self.guard.get() {
             let guard = guard.borrow();
             let windows = guard.windows();
-            if windows.is_stalled(limits.body_idle, now) {
+            if windows.is_stalled(patience, now) {
                 self.cut_for(Cut::Stall);
                 return false;
             }

@@ -23,6 +23,7 @@ use crate::error::EdgeError;
 use crate::handshake::Handshakes;
 use crate::http_3;
 use crate::origin::Pool;
+use crate::pace::PRESSED;
 use crate::tls::TlsConfigs;
 use crate::visit::Visits;
 
@@ -180,7 +181,7 @@ async fn watch_over(house: Rc<House>) {
         let header_deadline = policy.header_deadline(now);
         let stalled = house.visits.check(limits, header_deadline, now);
         house.meter.set_stalled_headers(stalled);
-        house.deadlines.check(now);
+        house.deadlines.check(now, house.is_pressed());
         for pool in house.pools.borrow().iter().flatten() {
             pool.tidy(now);
         }
@@ -305,6 +306,17 @@ impl House {
         let now = self.in_flight.get().saturating_add_signed(change);
         self.in_flight.set(now);
         self.meter.set_in_flight(now);
+    }
+
+    /// Whether somebody waits for a place at an origin.
+    pub(crate) fn is_pressed(&self) -> bool {
+        self.waiting.get() > 0
+    }
+
+    /// For how long whoever may hold a place at an origin is waited for, `idle` where there are
+    /// enough.
+    pub(crate) fn patience(&self, idle: Duration) -> Duration {
+        if self.is_pressed() { idle.min(PRESSED) } else { idle }
     }
 
     pub(crate) fn add_waiting(&self, change: i64) {
