@@ -120,7 +120,7 @@ pub static LIST: &[Vector] = vectors! {
         bodies::cache_busting => "asks for one page under ever new addresses";
     "expensive-pages", "HTTP flood", Either, 100 for 10 s, held None, from 20:
         bodies::expensive_pages => "searches for something else each time";
-    "tunnel-hoarding", "RFC 6455", Either, 100 for 75 s, held Some(65), from 4:
+    "tunnel-hoarding", "RFC 6455", Either, 100 for 75 s, held Some(125), from 4:
         tunnels::hoarding => "opens WebSockets and says nothing";
     "tunnel-drip", "RFC 6455, section 5.2", Either, 100 for 20 s, held None, from 4:
         tunnels::slow_frames => "sends a WebSocket frame a byte a second";

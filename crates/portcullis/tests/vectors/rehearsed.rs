@@ -241,6 +241,7 @@ pub fn gate(
         ("header_deadline", "\"2s\""),
         ("handshake_deadline", "\"2s\""),
         ("body_idle", "\"2s\""),
+        ("tunnel_idle", "\"2s\""),
         ("idle", "\"2s\""),
     ];
     for (key, value) in short.iter().filter(|(key, _)| !limits.contains(key)) {
