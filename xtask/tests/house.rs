@@ -19,6 +19,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("edge", &["model", "gate"]),
     ("drill", &["model", "report"]),
     ("replay", &["model", "gate", "watch", "posture", "incident", "report"]),
+    ("doctor", &["model"]),
     ("verify", &["ledger"]),
 ];
 
