@@ -17,9 +17,9 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("statement", &["model", "incident"]),
     ("report", &["model", "incident"]),
     ("edge", &["model", "gate"]),
+    ("acme", &["model", "edge"]),
     ("drill", &["model", "report"]),
     ("replay", &["model", "gate", "watch", "posture", "incident", "report"]),
-    ("doctor", &["model"]),
     ("verify", &["ledger"]),
 ];
 

@@ -12,6 +12,7 @@
 mod accept;
 mod body;
 mod certificates;
+mod challenge;
 #[doc(hidden)]
 pub mod client_hello;
 mod clock;
@@ -51,10 +52,11 @@ mod worker;
 
 pub use accept::{BoundListener, bind};
 pub use certificates::NamedCertificates;
+pub use challenge::ChallengeAnswers;
 pub use clock::Clock;
 pub use error::EdgeError;
 #[doc(hidden)]
 pub use guard::reads_alike;
-pub use tls::{TlsConfigs, TlsKeep, for_quic, load_all};
+pub use tls::{TlsConfigs, TlsKeep, for_quic, load_all, read_pair};
 pub use validity::{CertificateFacts, SOON, Standing, inspect, inspect_all};
 pub use worker::{Faults, Worker};

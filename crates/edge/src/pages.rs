@@ -193,6 +193,7 @@ fn refused(reason: Reason) -> (StatusCode, Text) {
         ),
         Reason::Malformed
         | Reason::Ordinary
+        | Reason::Acme
         | Reason::TokenHeld
         | Reason::Exempt
         | Reason::Unproven
@@ -325,6 +326,21 @@ pub(crate) fn refusal(
         headers.insert(ALLOW, HeaderValue::from_static(allowed));
     }
     page(headers, status, &text, wants, turn)
+}
+
+/// What a certificate authority asked for (RFC 8555 section 8.3).
+pub(crate) fn challenge(
+    mut headers: HeaderMap,
+    answer: &str,
+    turn: Turn,
+) -> Response<ResponseBody> {
+    headers.clear();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let mut response =
+        Response::new(ResponseBody::whole(Bytes::copy_from_slice(answer.as_bytes()), turn));
+    *response.headers_mut() = headers;
+    response
 }
 
 /// The answer when the origin gave none.

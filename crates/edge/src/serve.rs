@@ -108,6 +108,12 @@ fn judge(visit: &Rc<Visit>, parts: &mut Parts, body: &VisitorBody, turn: Turn) -
         }
     };
 
+    if let Some(answer) = house.answers.to(parts) {
+        // Before any limit: under attack, too, certificates are renewed.
+        house.write_unread(sender.source, Reason::Acme);
+        return Judged::Answered(pages::challenge(mem::take(&mut parts.headers), &answer, turn));
+    }
+
     let mut decision = decide(visit, &policy, parts, host_length, &sender);
     let limits = &config.limits;
     let too_much = if body.size_hint().lower() > limits.body_bytes {

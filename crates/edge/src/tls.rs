@@ -100,7 +100,7 @@ fn stapled(files: &TlsFiles, now: WallTime) -> Result<Arc<CertifiedKey>, EdgeErr
 }
 
 /// Reads one certificate chain and its key, and sees that they belong together.
-pub(crate) fn read_pair(files: &TlsFiles) -> Result<CertifiedKey, EdgeError> {
+pub fn read_pair(files: &TlsFiles) -> Result<CertifiedKey, EdgeError> {
     let chain = chain(&files.certificate)?;
     let key =
         PrivateKeyDer::from_pem_slice(&read(&files.key)?).map_err(|error| EdgeError::Pem {

@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use tokio::task::LocalSet;
 
 use crate::accept::{BoundListener, accept};
+use crate::challenge::ChallengeAnswers;
 use crate::clock::Clock;
 use crate::deadline::Deadlines;
 use crate::error::EdgeError;
@@ -44,6 +45,8 @@ pub struct Worker {
     pub tables: Arc<Tables>,
     /// Certificates by listener, swapped whole on a reload.
     pub tls: Arc<ArcSwap<TlsConfigs>>,
+    /// What certificate authorities are answered, by all workers.
+    pub answers: Arc<ChallengeAnswers>,
     /// Its counters.
     pub meter: Arc<Meter>,
     /// Where its requests are written down. If the ring is full, a record is lost and counted.
@@ -110,6 +113,7 @@ impl Worker {
             policy: self.policy,
             tables: self.tables,
             tls: self.tls,
+            answers: self.answers,
             meter: self.meter,
             open: self.open,
             faults: self.faults,
@@ -194,6 +198,7 @@ pub(crate) struct House {
     pub(crate) policy: Arc<ArcSwap<Policy>>,
     pub(crate) tables: Arc<Tables>,
     pub(crate) tls: Arc<ArcSwap<TlsConfigs>>,
+    pub(crate) answers: Arc<ChallengeAnswers>,
     pub(crate) meter: Arc<Meter>,
     pub(crate) open: Arc<AtomicU64>,
     pub(crate) faults: Arc<Faults>,

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use crate::{Network, SourceLimits, Tier};
 
+mod acme;
 mod agreement;
 mod host;
 mod keys;
@@ -25,6 +26,7 @@ mod table;
 mod tables;
 mod value;
 
+pub use acme::{AcmeChallenge, AcmeConfig};
 pub use origin::parse_origin;
 pub use problem::{Problem, Problems};
 
@@ -35,6 +37,8 @@ pub struct Config {
     pub listeners: Vec<Listener>,
     /// Certificates for every listener that speaks TLS, chosen by the name that is asked for.
     pub certificates: Vec<TlsFiles>,
+    /// Certificates that the gate gets by itself, for every listener that speaks TLS.
+    pub acme: Option<AcmeConfig>,
     /// Where operators look: `/healthz`, `/metrics`, `/status.json`.
     pub operator: SocketAddr,
     /// Workers; `None` is one per core.
@@ -491,29 +495,17 @@ impl Config {
     /// The operators' listener unless configuration says otherwise: loopback only.
     pub const OPERATOR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9_919);
 
-    /// Every certificate with its key, each once.
+    /// Every certificate with its key that an operator has named, each once.
     pub fn tls_files(&self) -> Vec<&TlsFiles> {
         let of_listeners = self.listeners.iter().filter_map(|listener| listener.tls.as_ref());
+        let ours = self.acme.as_ref().map(AcmeConfig::stand_in);
         let mut all = Vec::new();
         for files in of_listeners.chain(&self.certificates) {
-            if !all.contains(&files) {
+            if !all.contains(&files) && ours.as_ref() != Some(files) {
                 all.push(files);
             }
         }
         all
-    }
-
-    /// Most files that a gate with so many workers has open at once: connections of visitors and
-    /// to origins, and for each worker its listeners and the runtime's own; the rest is the
-    /// ledger's, the operators' and the certificates' while they are read.
-    pub fn descriptors(&self, workers: u16) -> u64 {
-        const OWN: u64 = 128;
-        let origins = self.platforms.iter().map(|platform| u64::from(platform.origin.connections));
-        let of_each_worker = 2 * self.listeners.len() as u64 + 8;
-        u64::from(self.limits.connections)
-            + origins.sum::<u64>()
-            + of_each_worker * u64::from(workers)
-            + OWN
     }
 
     /// One platform for every host, in front of `origin`, with every default: what
@@ -527,6 +519,7 @@ impl Config {
                 http_3: false,
             }],
             certificates: Vec::new(),
+            acme: None,
             operator: Self::OPERATOR,
             workers: None,
             ledger: PathBuf::from("ledger"),

@@ -50,6 +50,9 @@ reasons! {
     TokenHeld => "token-held", Forward;
     /// A challenge was engaged, and this activity is exempt from challenges by configuration.
     Exempt => "exempt", Forward;
+    /// A certificate authority looked for its challenge (RFC 8555 section 8.3) and found it: let
+    /// in, and answered by the gate in the origin's place.
+    Acme => "acme", Forward;
     /// A challenge was engaged and the visitor held no token yet.
     Unproven => "unproven", Challenge;
     /// The visitor answered a challenge and is sent on to the address they asked for.

@@ -26,7 +26,7 @@ pub struct InUse {
 
 /// The certificates with all that is needed to replace them.
 pub struct Certificates {
-    keep: TlsKeep,
+    pub keep: TlsKeep,
     pub tls: Arc<ArcSwap<TlsConfigs>>,
     pub in_use: Arc<ArcSwap<InUse>>,
     files: Files,
@@ -37,6 +37,9 @@ pub struct Certificates {
 impl Certificates {
     /// Reads those of `config`.
     pub fn load(config: &Config, now: WallTime) -> Result<Self> {
+        if let Some(acme) = &config.acme {
+            portcullis_acme::prepare(acme)?;
+        }
         let keep = TlsKeep::new()?;
         let files = Files::of(config);
         let facts = portcullis_edge::inspect_all(config)?;
@@ -54,6 +57,9 @@ impl Certificates {
     /// Reads those of `config` and serves them from now on. If one cannot be used, all of the old
     /// ones stay. Connections stay open either way.
     pub fn reload(&mut self, config: &Config, now: WallTime) -> Result<()> {
+        if let Some(acme) = &config.acme {
+            portcullis_acme::prepare(acme)?;
+        }
         let files = Files::of(config);
         let read = portcullis_edge::inspect_all(config)
             .and_then(|facts| Ok((facts, portcullis_edge::load_all(config, &self.keep)?)));

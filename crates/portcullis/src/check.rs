@@ -48,6 +48,8 @@ pub fn check(arguments: &CheckArguments) -> Result<bool> {
         Ok((config, _)) => {
             let now = Clock::new().wall();
             let certificates = certificates(&config, now);
+            let mut certificates = certificates;
+            certificates.extend(authority(&config));
             let usable = certificates.iter().all(Checked::is_usable);
             if arguments.json {
                 let said = serde_json::json!({ "usable": usable, "certificates": certificates });
@@ -81,6 +83,9 @@ fn say(path: &Path, config: &Config, certificates: &[Checked], usable: bool) {
                 platform.activities.len()
             );
         }
+    }
+    if let (true, Some(acme)) = (usable, &config.acme) {
+        println!("  certificates for {} from {}", acme.hosts.join(", "), acme.directory);
     }
     for certificate in certificates {
         if let (Some(facts), None) = (&certificate.facts, &certificate.problem) {
@@ -123,6 +128,12 @@ fn certificates(config: &Config, now: WallTime) -> Vec<Checked> {
         Err(problem) => Checked { facts: None, problem: Some(problem.to_string()), warning: None },
     })
     .collect()
+}
+
+/// What has to be there for certificates from an authority. Nobody is asked over the network.
+fn authority(config: &Config) -> Option<Checked> {
+    let problem = portcullis_acme::examine(config.acme.as_ref()?).err()?.to_string();
+    Some(Checked { facts: None, problem: Some(problem), warning: None })
 }
 
 fn judge(facts: &CertificateFacts, now: WallTime) -> Checked {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use portcullis_acme::Standing;
 use portcullis_edge::operator::Pages;
 use portcullis_edge::{Clock, Faults};
 use portcullis_gate::Policy;
@@ -12,6 +13,7 @@ use portcullis_model::{ActivityId, Cut, Latencies, Meter, Outcome, Posture, Reas
 
 use serde::Serialize;
 
+use crate::acme;
 use crate::certificates::{InUse, Line};
 use crate::control_loop::Status;
 
@@ -25,6 +27,7 @@ pub struct OperatorPages {
     pub status: Arc<ArcSwap<Status>>,
     pub faults: Arc<Faults>,
     pub certificates: Arc<ArcSwap<InUse>>,
+    pub acme: Arc<ArcSwap<Standing>>,
     pub clock: Clock,
 }
 
@@ -36,6 +39,8 @@ struct StatusPage<'a> {
     certificates: Vec<Line>,
     /// Why the files that are there now are not used.
     certificates_refused: Option<&'a str>,
+    /// Certificates that the gate gets by itself.
+    acme: Vec<acme::Line>,
 }
 
 impl Pages for OperatorPages {
@@ -51,6 +56,7 @@ impl Pages for OperatorPages {
         cuts(&total, &mut out);
         faults(&self.faults, &mut out);
         self.certificates.load().metrics(&mut out);
+        acme::metrics(&self.acme.load(), &mut out);
         out
     }
 
@@ -61,6 +67,7 @@ impl Pages for OperatorPages {
             status: &self.status.load(),
             certificates: certificates.facts.iter().map(|facts| Line::of(facts, now)).collect(),
             certificates_refused: certificates.problem.as_deref(),
+            acme: self.acme.load().hosts.iter().map(|host| acme::Line::of(host, now)).collect(),
         };
         serde_json::to_string_pretty(&page).unwrap_or_else(|_| "{}".into())
     }

@@ -16,6 +16,7 @@ use portcullis_posture::{Control, Resume};
 use sha2::{Digest, Sha256};
 use tracing::{error, info, warn};
 
+use crate::acme::Acme;
 use crate::certificates::Certificates;
 use crate::check;
 use crate::cli::RunArguments;
@@ -71,26 +72,6 @@ fn digest_of(text: &str) -> String {
     Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Raises this process's limit of open files to the hard limit, and says so where even that is
-/// less than what visitors were promised.
-fn allow_open_files(needed: u64) {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    if current.is_none_or(|current| current >= needed) {
-        return;
-    }
-    let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
-    let allowed = if raised.is_ok() { maximum } else { current };
-    if let Some(allowed) = allowed.filter(|&allowed| allowed < needed) {
-        warn!(
-            allowed,
-            needed,
-            "fewer open files are allowed than limits.connections may need: LimitNOFILE in the \
-             service's unit raises it, and `portcullis doctor` says more"
-        );
-    }
-}
-
 /// Everything that runs.
 struct Gate {
     workers: Vec<JoinHandle<()>>,
@@ -99,6 +80,7 @@ struct Gate {
     requests: Sender<Request>,
     drain: tokio::sync::watch::Sender<bool>,
     certificates: Certificates,
+    acme: Acme,
     clock: Clock,
     running: Config,
     capacity: usize,
@@ -110,10 +92,10 @@ impl Gate {
         let started = clock.wall();
         let workers = worker_count(&config);
         let running = config.clone();
-        allow_open_files(config.descriptors(workers));
 
         // Everything that can be refused is tried before the ledger says "started".
         let certificates = Certificates::load(&config, started)?;
+        let mut acme = Acme::new(&certificates.keep);
         let listeners = portcullis_edge::bind(&config, workers)?;
         let (ledger, resume) = recorder::open(&config.ledger, &config, &entropy()?)?;
         let mut recorder = Recorder::start(ledger)?;
@@ -146,6 +128,7 @@ impl Gate {
                 policy: Arc::clone(&policy),
                 tables: Arc::clone(&tables),
                 tls: Arc::clone(&certificates.tls),
+                answers: acme.answers(),
                 meter: Arc::clone(&meter),
                 records,
                 sightings,
@@ -171,6 +154,7 @@ impl Gate {
             status: Arc::clone(&status),
             faults,
             certificates: Arc::clone(&certificates.in_use),
+            acme: acme.standing(),
             clock,
         };
         let control_loop = ControlLoop {
@@ -193,6 +177,9 @@ impl Gate {
             info!(address = %listener.address, tls, http_3, "listening");
         }
         info!(address = %running.operator, "operators' listener");
+        if let Some(settings) = &running.acme {
+            acme.start(settings)?;
+        }
         Ok(Self {
             workers: handles,
             control,
@@ -200,6 +187,7 @@ impl Gate {
             requests,
             drain,
             certificates,
+            acme,
             clock,
             running,
             capacity,
@@ -285,7 +273,13 @@ impl Gate {
         if activities > self.capacity {
             bail!("so many new activities ({activities} in all) need a restart");
         }
+        if config.acme.is_some() != self.running.acme.is_some() {
+            bail!("[acme] can only come or go with a restart");
+        }
         self.certificates.reload(&config, self.clock.wall())?;
+        if let Some(settings) = &config.acme {
+            self.acme.change(settings);
+        }
         self.running = config.clone();
         let _ = self.requests.send(Request::Reload { config: Box::new(config), digest });
         Ok(())
@@ -314,7 +308,7 @@ fn announce(
     recorder.record(wall, vec![started]);
 }
 
-pub fn worker_count(config: &Config) -> u16 {
+fn worker_count(config: &Config) -> u16 {
     let cores = || std::thread::available_parallelism().map_or(1, |n| n.get() as u16);
     config.workers.unwrap_or_else(cores).max(1)
 }
@@ -325,7 +319,7 @@ fn entropy() -> Result<[u8; 32]> {
     Ok(bytes)
 }
 
-fn thread(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
+pub fn thread(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
     std::thread::Builder::new()
         .name(name.to_owned())
         .spawn(run)

@@ -12,7 +12,9 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use portcullis_edge::{Clock, Faults, TlsConfigs, TlsKeep, Worker, bind, load_all};
+use portcullis_edge::{
+    ChallengeAnswers, Clock, Faults, TlsConfigs, TlsKeep, Worker, bind, load_all,
+};
 use portcullis_gate::{Policy, Secret, Tables};
 use portcullis_model::{
     Config, Meter, OriginConfig, Outcome, Reason, Record, Sighting, Snapshot, WorkerId,
@@ -28,6 +30,7 @@ pub struct Gate {
     pub open: Arc<AtomicU64>,
     tls: Arc<ArcSwap<TlsConfigs>>,
     pub tls_keep: TlsKeep,
+    pub answers: Arc<ChallengeAnswers>,
     meters: Vec<Arc<Meter>>,
     records: Mutex<Vec<rtrb::Consumer<Record>>>,
     sightings: Mutex<Vec<rtrb::Consumer<Sighting>>>,
@@ -60,6 +63,7 @@ impl Gate {
             open: Arc::default(),
             tls: tls.clone(),
             tls_keep,
+            answers: Arc::default(),
             meters: Vec::new(),
             records: Mutex::default(),
             sightings: Mutex::default(),
@@ -80,6 +84,7 @@ impl Gate {
                 policy: policy.clone(),
                 tables: tables.clone(),
                 tls: tls.clone(),
+                answers: gate.answers.clone(),
                 meter,
                 records: record_in,
                 sightings: sighting_in,

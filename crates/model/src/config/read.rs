@@ -8,6 +8,7 @@ use toml::de::DeTable;
 
 use crate::{Network, SourceLimits, Tier};
 
+use super::acme::{PlacedAcme, acme};
 use super::agreement::{self, PlacedActivity};
 use super::host::parse_host;
 use super::origin::origin;
@@ -64,6 +65,9 @@ impl Config {
             tls.key = folder.join(&tls.key);
             tls.ocsp = tls.ocsp.take().map(|ocsp| folder.join(ocsp));
         }
+        if let Some(acme) = &mut self.acme {
+            acme.root_at(folder);
+        }
         self
     }
 
@@ -84,13 +88,14 @@ fn read_root(report: &mut Report, root: &Table) -> Config {
     let nobody_trusted = trusted_proxies.is_empty() && report.len() == before;
 
     let listeners = root.tables(report, "listen");
-    let certificates = root.has("certificates");
+    let certificates = root.has("certificates") || root.has("acme");
     let shared = root.tables(report, "certificates");
     let shared: Vec<_> = shared.iter().filter_map(|table| pair(report, table)).collect();
-    let listeners: Vec<_> = listeners
-        .iter()
-        .map(|table| listener(report, table, certificates, shared.first()))
-        .collect();
+    let acme = acme(report, root);
+    let stand_in = acme.as_ref().map(PlacedAcme::stand_in);
+    let first = shared.first().or(stand_in.as_ref());
+    let listeners: Vec<_> =
+        listeners.iter().map(|table| listener(report, table, certificates, first)).collect();
     let addresses: Vec<_> = listeners.iter().filter_map(|l| l.address.as_ref()).collect();
     agreement::listeners_apart(report, &addresses, &operator);
     if nobody_trusted {
@@ -115,9 +120,14 @@ fn read_root(report: &mut Report, root: &Table) -> Config {
     agreement::no_loop(report, origins, &addresses, &operator);
     agreement::activities_bounded(report, platforms.iter().map(|p| &p.activities));
 
+    let listeners: Vec<_> = listeners.into_iter().filter_map(PlacedListener::resolve).collect();
+    let platforms: Vec<_> = platforms.into_iter().filter_map(Platform::resolve).collect();
+    let acme = acme.map(|acme| acme.resolve(report, &listeners, &platforms));
+
     Config {
-        listeners: listeners.into_iter().filter_map(PlacedListener::resolve).collect(),
+        listeners,
         certificates: shared,
+        acme,
         operator: operator.value,
         workers,
         ledger: ledger.value.into(),
@@ -125,7 +135,7 @@ fn read_root(report: &mut Report, root: &Table) -> Config {
         limits,
         watch,
         posture,
-        platforms: platforms.into_iter().filter_map(Platform::resolve).collect(),
+        platforms,
     }
 }
 
@@ -211,7 +221,7 @@ fn listener(
         let flaw = if wanted.value {
             let lacking = !certificates && !table.has("certificate");
             lacking.then(|| {
-                let expected = "[[certificates]], or certificate and key here";
+                let expected = "[[certificates]], [acme], or certificate and key here";
                 Flaw::new("there is no certificate for TLS", expected)
             })
         } else {

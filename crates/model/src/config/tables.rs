@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use super::acme::ACME;
 use super::keys::{Absent, Key, Kind, Section};
 use super::value::Value;
 
@@ -81,6 +82,13 @@ pub(super) static ROOT: Section = Section {
             about: "Certificates for every listener that speaks TLS, chosen by the name that is \
                     asked for.",
             why: "each is read into memory, a few KiB",
+        },
+        Key {
+            name: "acme",
+            kind: Kind::Table(&ACME),
+            absent: Absent::Means("certificates from files alone"),
+            about: "Certificates that the gate gets by itself and renews.",
+            why: "",
         },
         Key {
             name: "limits",

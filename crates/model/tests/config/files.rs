@@ -63,6 +63,18 @@ fn relative_paths_are_rooted_where_the_file_lies_and_absolute_ones_stay() {
 }
 
 #[test]
+fn certificates_are_got_for_every_name_of_a_platform_and_kept_where_the_file_lies() {
+    let config = good("acme.toml").rooted_at(Path::new("/etc/portcullis"));
+    let acme = config.acme.as_ref().expect("ACME");
+    assert_eq!(acme.hosts, ["example.org", "www.example.org"]);
+    assert_eq!(acme.directory, portcullis_model::AcmeConfig::STAGING);
+    assert_eq!(acme.folder, PathBuf::from("/etc/portcullis/acme"));
+    assert_eq!(acme.root, Some(PathBuf::from("/etc/portcullis/authority.pem")));
+    assert_eq!(config.listeners[0].tls, Some(acme.stand_in()));
+    assert!(config.tls_files().is_empty(), "what no operator has named is not theirs to mend");
+}
+
+#[test]
 fn the_example_is_good_as_it_stands_and_with_every_line_in_force() {
     let text = text_of(&repository("portcullis.example.toml"));
     let config = Config::read(&text, "portcullis.example.toml").unwrap_or_else(|p| panic!("{p}"));

@@ -103,6 +103,9 @@ fn ends(range: &str) -> Option<([String; 2], Vec<String>)> {
 const SITE: &str = "[[listen]]\naddress = \"127.0.0.1:8080\"\n";
 const PLATFORM: &str = "[[platforms]]\nname = \"site\"\nhosts = [\"*\"]\n";
 const ACTIVITY: &str = "[[platforms.activities]]\nname = \"chat\"\npaths = [\"/chat\"]\n";
+/// What `[acme]` cannot do without: its terms and a host, and a listener that shows certificates.
+const ACME: &str = "terms_accepted = true\nhosts = [\"example.org\"]\n";
+const SECURE: &str = "[[listen]]\naddress = \"127.0.0.1:8443\"\ntls = true\n";
 
 /// A file with one value for each key that has a range.
 fn file_of(mut value: impl FnMut(&str, &str, &str) -> Option<String>) -> String {
@@ -122,7 +125,13 @@ fn file_of(mut value: impl FnMut(&str, &str, &str) -> Option<String>) -> String 
             "[[platforms.activities]]" => activity += &line,
             _ => {
                 if table != section {
+                    if table == "[acme]" {
+                        tables += SECURE;
+                    }
                     tables = tables + &table + "\n";
+                    if table == "[acme]" {
+                        tables += ACME;
+                    }
                     section = table;
                 }
                 tables += &line;
@@ -172,6 +181,10 @@ fn nothing_beyond_a_documented_range_is_accepted() {
 fn every_documented_default_is_what_its_absence_means() {
     let base = file_of(|_, _, _| None);
     let base = check(&base).expect("base");
+    // Without its table, nothing of it has a default.
+    let with_acme =
+        file_of(|t, k, _| ((t, k) == ("[acme]", "folder")).then(|| "\"acme\"".to_owned()));
+    let with_acme = check(&with_acme).expect("with ACME");
     for (table, key, default, _) in rows() {
         if default == "required"
             || !default.starts_with(|c: char| c == '"' || c.is_ascii_digit())
@@ -181,7 +194,8 @@ fn every_documented_default_is_what_its_absence_means() {
         }
         let text = file_of(|t, k, _| ((t, k) == (&*table, &*key)).then(|| default.clone()));
         let config = check(&text).unwrap_or_else(|problems| panic!("{text}\n{problems}"));
-        assert_eq!(config, base, "{table} {key}");
+        let expected = if table == "[acme]" { &with_acme } else { &base };
+        assert_eq!(&config, expected, "{table} {key}");
     }
 }
 

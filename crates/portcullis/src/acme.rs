@@ -1,0 +1,142 @@
+//! Certificates that the gate gets by itself: started, told of reloads, and shown to operators.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use arc_swap::ArcSwap;
+use portcullis_acme::{Doors, HostStanding, Standing};
+use portcullis_edge::{ChallengeAnswers, TlsKeep};
+use portcullis_model::{AcmeConfig, WallTime};
+use serde::Serialize;
+use tokio::sync::watch;
+use tracing::info;
+
+use crate::pages::{escape, head};
+use crate::run::thread;
+
+/// The thread that gets certificates, seen from outside. It is idle nearly always, and nothing
+/// waits for it: not the start of the gate, no request, and not the end.
+pub struct Acme {
+    doors: Doors,
+    standing: Arc<ArcSwap<Standing>>,
+    settings: Option<watch::Sender<AcmeConfig>>,
+}
+
+impl Acme {
+    pub fn new(keep: &TlsKeep) -> Self {
+        let doors = Doors {
+            issued: Arc::clone(&keep.issued),
+            challenges: Arc::clone(&keep.challenges),
+            answers: Arc::default(),
+        };
+        Self { doors, standing: Arc::default(), settings: None }
+    }
+
+    pub fn answers(&self) -> Arc<ChallengeAnswers> {
+        Arc::clone(&self.doors.answers)
+    }
+
+    pub fn standing(&self) -> Arc<ArcSwap<Standing>> {
+        Arc::clone(&self.standing)
+    }
+
+    /// Begins; visitors are served already.
+    pub fn start(&mut self, config: &AcmeConfig) -> Result<()> {
+        let (settings, heard) = watch::channel(config.clone());
+        let (doors, standing) = (self.doors.clone(), self.standing());
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            // Names are looked up there, one at a time.
+            .max_blocking_threads(2)
+            .build()
+            .context("cannot start the runtime that gets certificates")?;
+        thread("acme", move || {
+            runtime.block_on(portcullis_acme::keep(heard, doors, standing));
+            // A name that is still being looked up holds nobody back.
+            runtime.shutdown_background();
+        })?;
+        let hosts = config.hosts.join(", ");
+        info!(directory = %config.directory, %hosts, "certificates are got and renewed here");
+        self.settings = Some(settings);
+        Ok(())
+    }
+
+    /// What a reload says.
+    pub fn change(&self, config: &AcmeConfig) {
+        if let Some(settings) = &self.settings {
+            settings.send_if_modified(|running| {
+                let other = running != config;
+                running.clone_from(config);
+                other
+            });
+        }
+    }
+}
+
+/// One host in `/status.json`.
+#[derive(Serialize)]
+pub struct Line {
+    host: String,
+    expires: Option<WallTime>,
+    days_left: Option<i64>,
+    next_attempt: WallTime,
+    failures: u32,
+    last_failure: Option<String>,
+}
+
+impl Line {
+    pub fn of(host: &HostStanding, now: WallTime) -> Self {
+        let days = |ends: WallTime| {
+            let whole =
+                |from: WallTime, to: WallTime| (to.since(from).as_secs() / 86_400).cast_signed();
+            if now <= ends { whole(now, ends) } else { -1 - whole(ends, now) }
+        };
+        Self {
+            host: host.host.clone(),
+            expires: host.ends,
+            days_left: host.ends.map(days),
+            next_attempt: host.next,
+            failures: host.failures,
+            last_failure: host.last_failure.clone(),
+        }
+    }
+}
+
+/// A figure of one host.
+type Of = fn(&HostStanding) -> u64;
+
+/// For `/metrics`.
+pub fn metrics(standing: &Standing, out: &mut String) {
+    if standing.hosts.is_empty() {
+        return;
+    }
+    let gauges: [(&str, &str, Of); 3] = [
+        (
+            "acme_certificate_expires_timestamp_seconds",
+            "When the certificate for a host ends, in seconds since 1970; 0 while there is none.",
+            |host| host.ends.map_or(0, WallTime::seconds),
+        ),
+        (
+            "acme_next_attempt_timestamp_seconds",
+            "When the next certificate for a host is asked for, in seconds since 1970.",
+            |host| host.next.seconds(),
+        ),
+        (
+            "acme_failures_in_a_row",
+            "Attempts to get a certificate that failed since one succeeded.",
+            |host| u64::from(host.failures),
+        ),
+    ];
+    for (name, help, of) in gauges {
+        head(out, name, "gauge", help);
+        for host in &standing.hosts {
+            let _ =
+                writeln!(out, "portcullis_{name}{{host=\"{}\"}} {}", escape(&host.host), of(host));
+        }
+    }
+    head(out, "acme_attempts_total", "counter", "Attempts to get a certificate.");
+    for (result, n) in [("obtained", standing.obtained), ("failed", standing.failed)] {
+        let _ = writeln!(out, "portcullis_acme_attempts_total{{result=\"{result}\"}} {n}");
+    }
+}

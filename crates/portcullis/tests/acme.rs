@@ -1,0 +1,308 @@
+//! Certificates that the gate gets by itself, from Pebble: the authority that Let's Encrypt's people
+//! wrote to test clients with. It refuses good nonces now and then, and looks for challenges by
+//! connecting to the gate.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use common::{Gate, free_address, origin};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+
+/// Whether Pebble is on PATH. In CI it has to be.
+fn pebble_is_here() -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let here = |program: &str| std::env::split_paths(&path).any(|f| f.join(program).is_file());
+    let found = ["pebble", "pebble-challtestsrv", "curl"].into_iter().all(here);
+    let required = std::env::var("PORTCULLIS_PEERS").is_ok_and(|value| value == "required");
+    assert!(found || !required, "pebble, pebble-challtestsrv or curl is not on PATH");
+    if !found {
+        eprintln!("skipped: pebble is not on PATH (see .ci/peers)");
+    }
+    found
+}
+
+/// Waits, with a limit, until something is there.
+fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(began.elapsed() < Duration::from_secs(50), "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Addresses and a folder for a gate and an authority that looks at it.
+struct Ground {
+    folder: tempfile::TempDir,
+    plain: SocketAddr,
+    secure: SocketAddr,
+    operator: SocketAddr,
+    authority: SocketAddr,
+    management: SocketAddr,
+    /// Seconds that certificates live.
+    life: u32,
+}
+
+impl Ground {
+    fn new(life: u32) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
+        std::fs::write(folder.path().join("authority.pem"), made.cert.pem()).unwrap();
+        let key = made.signing_key.serialize_pem();
+        std::fs::write(folder.path().join("authority.key"), key).unwrap();
+        Self {
+            folder,
+            plain: free_address(),
+            secure: free_address(),
+            operator: free_address(),
+            authority: free_address(),
+            management: free_address(),
+            life,
+        }
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn gate(&self, origin: SocketAddr, challenge: &str) -> Gate {
+        let file = self.path().join("portcullis.toml");
+        let text = format!(
+            "operator = \"{}\"\nworkers = 2\n[[listen]]\naddress = \"{}\"\n[[listen]]\n\
+             address = \"{}\"\ntls = true\n[acme]\nterms_accepted = true\n\
+             contact = \"admin@site.example\"\ndirectory = \"https://localhost:{}/dir\"\n\
+             root = \"authority.pem\"\nchallenge = \"{challenge}\"\nretry = \"1s\"\n\
+             [[platforms]]\nname = \"site\"\nhosts = [\"site.example\"]\norigin = \"http://{origin}\"\n",
+            self.operator,
+            self.plain,
+            self.secure,
+            self.authority.port()
+        );
+        std::fs::write(&file, text).unwrap();
+        Gate::start_with(file, self.plain, self.operator)
+    }
+
+    fn authority(&self) -> Authority {
+        let (names, manage) = (free_address().to_string(), free_address().to_string());
+        let mut dns = Command::new("pebble-challtestsrv");
+        dns.args(["-dns01", &names, "-management", &manage, "-defaultIPv6", ""]);
+        dns.args(["-http01", "", "-https01", "", "-tlsalpn01", ""]);
+        let mut pebble = Command::new("pebble");
+        let settings = serde_json::json!({ "pebble": {
+            "listenAddress": self.authority.to_string(),
+            "managementListenAddress": self.management.to_string(),
+            "certificate": self.path().join("authority.pem"),
+            "privateKey": self.path().join("authority.key"),
+            "httpPort": self.plain.port(),
+            "tlsPort": self.secure.port(),
+            "ocspResponderURL": "",
+            "certificateValidityPeriod": self.life,
+        }});
+        let file = self.path().join("pebble.json");
+        std::fs::write(&file, settings.to_string()).unwrap();
+        pebble.args(["-strict", "-dnsserver", &names, "-config"]).arg(&file);
+        // One good nonce in five is refused, and no proof is remembered.
+        pebble.env("PEBBLE_VA_NOSLEEP", "1").env("PEBBLE_WFE_NONCEREJECT", "20");
+        pebble.env("PEBBLE_AUTHZREUSE", "0");
+        let both = [dns, pebble].map(|mut program| {
+            program.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+        });
+        let authority = Authority(both);
+        until("the authority is up", || TcpStream::connect(self.authority).ok());
+        authority
+    }
+
+    /// Trusts what the authority issues, and nothing else.
+    fn browser(&self) -> Arc<ClientConfig> {
+        let root = Command::new("curl")
+            .args(["--silent", "--insecure", &format!("https://{}/roots/0", self.management)])
+            .output()
+            .unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(&root.stdout).unwrap()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let client = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Arc::new(client)
+    }
+
+    /// Opens a connection, if the gate shows a certificate that a browser accepts.
+    fn visit(&self, browser: &Arc<ClientConfig>) -> Option<Visit> {
+        let name = "site.example".try_into().unwrap();
+        let mut client = ClientConnection::new(browser.clone(), name).unwrap();
+        let mut socket = TcpStream::connect(self.secure).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        while client.is_handshaking() {
+            client.complete_io(&mut socket).ok()?;
+        }
+        Some(Visit(StreamOwned::new(client, socket)))
+    }
+
+    /// The folder of this authority: the account, and the certificates.
+    fn kept(&self, file: &str) -> PathBuf {
+        self.path().join(format!("acme/localhost_{}_dir/{file}", self.authority.port()))
+    }
+}
+
+/// The authority and its DNS; killed when dropped.
+struct Authority([Child; 2]);
+
+impl Drop for Authority {
+    fn drop(&mut self) {
+        for child in &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+struct Visit(StreamOwned<ClientConnection, TcpStream>);
+
+impl Visit {
+    fn ask(&mut self) -> String {
+        self.0.write_all(b"GET / HTTP/1.1\r\nHost: site.example\r\n\r\n").unwrap();
+        let mut answer = [0; 4096];
+        let read = self.0.read(&mut answer).unwrap();
+        String::from_utf8_lossy(&answer[..read]).lines().next().unwrap_or("").to_owned()
+    }
+
+    fn certificate(&self) -> Vec<u8> {
+        self.0.conn.peer_certificates().unwrap()[0].to_vec()
+    }
+}
+
+fn standing(gate: &Gate) -> serde_json::Value {
+    let status: serde_json::Value = serde_json::from_str(&gate.operator("/status.json")).unwrap();
+    status["acme"][0].clone()
+}
+
+fn metric(gate: &Gate, line: &str) -> u64 {
+    let metrics = gate.operator("/metrics");
+    let found = metrics.lines().find(|found| found.contains(line));
+    found.map_or(0, |found| found.rsplit(' ').next().unwrap().parse().unwrap())
+}
+
+#[test]
+fn a_host_gets_its_certificate_over_http_and_a_restart_asks_nobody_for_another() {
+    if !pebble_is_here() {
+        return;
+    }
+    let ground = Ground::new(86_400 * 90);
+    let authority = ground.authority();
+    let browser = ground.browser();
+    let origin = origin();
+    let gate = ground.gate(origin, "http-01");
+    let mut visit = until("a certificate is shown", || ground.visit(&browser));
+    assert_eq!(visit.ask(), "HTTP/1.1 200 OK");
+    let first = visit.certificate();
+    let stands = standing(&gate);
+    assert_eq!((&stands["host"], &stands["days_left"]), (&"site.example".into(), &89.into()));
+    assert_eq!((&stands["failures"], &stands["last_failure"]), (&0.into(), &().into()));
+    let next = stands["next_attempt"].as_str().unwrap();
+    assert!(next < stands["expires"].as_str().unwrap(), "{stands}");
+    assert!(metric(&gate, "reason=\"acme\"}") >= 1);
+    let path = "/.well-known/acme-challenge/another";
+    let request = format!("GET {path} HTTP/1.1\r\nHost: site.example\r\nConnection: close\r\n\r\n");
+    let answer = common::send(gate.listen, request.as_bytes()).unwrap();
+    assert!(answer.contains(&format!("\r\n\r\nGET {path} ")), "the origin's: {answer}");
+    for secret in ["account.json", "site.example.pem"] {
+        let mode = std::fs::metadata(ground.kept(secret)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{secret}");
+    }
+
+    gate.stop();
+    drop(authority);
+    let gate = ground.gate(origin, "http-01");
+    let visit = until("the certificate is shown again", || ground.visit(&browser));
+    assert_eq!(visit.certificate(), first);
+    let attempts = ["obtained", "failed"].map(|result| {
+        metric(&gate, &format!("portcullis_acme_attempts_total{{result=\"{result}\"}}"))
+    });
+    assert_eq!(attempts, [0, 0], "nobody was asked, and nobody could have answered");
+}
+
+#[test]
+fn a_certificate_shown_by_tls_is_renewed_before_it_ends_and_connections_stay_open() {
+    if !pebble_is_here() {
+        return;
+    }
+    let ground = Ground::new(15);
+    let _authority = ground.authority();
+    let browser = ground.browser();
+    let gate = ground.gate(origin(), "tls-alpn-01");
+    let mut open = until("a certificate is shown", || ground.visit(&browser));
+    assert_eq!(open.ask(), "HTTP/1.1 200 OK");
+    let first = open.certificate();
+    let second = until("another certificate is shown", || {
+        let visit = ground.visit(&browser).expect("there is a good one at every moment");
+        Some(visit).filter(|visit| visit.certificate() != first)
+    });
+    assert_ne!(second.certificate(), first);
+    assert_eq!(open.ask(), "HTTP/1.1 200 OK", "the connection from before");
+    assert_eq!(metric(&gate, "reason=\"acme\"}"), 0, "nothing was asked over HTTP");
+}
+
+#[test]
+fn without_its_authority_the_gate_serves_and_tries_again_less_and_less_often_until_it_has_one() {
+    if !pebble_is_here() {
+        return;
+    }
+    let ground = Ground::new(86_400);
+    let gate = ground.gate(origin(), "http-01");
+    let request = b"GET / HTTP/1.1\r\nHost: site.example\r\nConnection: close\r\n\r\n";
+    assert!(common::send(gate.listen, request).unwrap().starts_with("HTTP/1.1 200"));
+    let failed = |times: u64| {
+        until("it was tried", || {
+            let stands = standing(&gate);
+            (stands["failures"].as_u64()? >= times).then_some(stands)
+        })
+    };
+    let stands = failed(3);
+    let words = stands["last_failure"].as_str().unwrap();
+    assert!(words.contains("Connection refused"), "{words}");
+    assert_eq!(stands["expires"], serde_json::Value::Null);
+    // Failures after 1 s, 2 s, 4 s, each a quarter shorter at most: three take three waits.
+    assert!(metric(&gate, "portcullis_acme_failures_in_a_row{") <= 6);
+
+    let _authority = ground.authority();
+    let browser = ground.browser();
+    let mut visit = until("a certificate is shown", || ground.visit(&browser));
+    assert_eq!(visit.ask(), "HTTP/1.1 200 OK");
+    assert_eq!(standing(&gate)["failures"], 0);
+}
+
+#[test]
+fn a_challenge_that_is_not_found_is_told_in_the_authoritys_words() {
+    if !pebble_is_here() {
+        return;
+    }
+    let mut ground = Ground::new(86_400);
+    let right = ground.plain;
+    ground.plain = free_address();
+    // The authority comes to a port where nobody is.
+    let _authority = ground.authority();
+    ground.plain = right;
+    let gate = ground.gate(origin(), "http-01");
+    let words = until("it failed", || standing(&gate)["last_failure"].as_str().map(str::to_owned));
+    assert!(words.starts_with("the authority did not find its challenge:"), "{words}");
+    assert!(words.contains("connection refused"), "{words}");
+    let found = std::fs::read_dir(ground.kept("")).unwrap().flatten();
+    let names: Vec<_> = found.map(|entry| entry.file_name()).collect();
+    assert_eq!(names, ["account.json"], "nothing but the account is kept");
+}
