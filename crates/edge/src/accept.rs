@@ -7,7 +7,6 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use std::io;
 use std::rc::Rc;
-use std::sync::atomic::Ordering::Relaxed;
 
 use http::HeaderValue;
 use portcullis_model::{ActivityId, Config, Reason};
@@ -31,6 +30,8 @@ const ALTERNATIVE_AGE: u32 = 3_600;
 /// A pause when the system is out of file descriptors or memory: accepting again at once would
 /// fail again at once.
 const PAUSE: Duration = Duration::from_millis(100);
+/// The same where an idle connection is ending to make room.
+const MOMENT: Duration = Duration::from_millis(2);
 
 /// One worker's own listening socket for one configured address.
 #[derive(Debug)]
@@ -124,7 +125,9 @@ pub(crate) async fn accept(house: Rc<House>, listener: TcpListener, rules: Rules
             Err(error) => {
                 house.faults.accept_error();
                 tracing::debug!(%error, "cannot accept");
-                tokio::time::sleep(PAUSE).await;
+                // Whoever makes room needs a moment to end.
+                let room = house.visits.make_room(house.read_clock());
+                tokio::time::sleep(if room { MOMENT } else { PAUSE }).await;
             }
         }
     }
@@ -151,8 +154,7 @@ fn receive(house: &Rc<House>, stream: TcpStream, peer: SocketAddr, rules: Rules)
         return drop_for(Reason::ProxyHeader);
     }
     house.read_clock();
-    if house.open.fetch_add(1, Relaxed) >= u64::from(config.limits.connections) {
-        house.open.fetch_sub(1, Relaxed);
+    if !house.admit(config.limits.connections) {
         return drop_for(Reason::Connections);
     }
     let phase = match rules {
@@ -165,8 +167,8 @@ fn receive(house: &Rc<House>, stream: TcpStream, peer: SocketAddr, rules: Rules)
     if !rules.proxy_protocol {
         visit.identify(address, trusted);
         // A trusted proxy's connections carry many visitors, who are limited by request.
-        if !trusted && !presence.count_under(visit.identity().source) {
-            return drop_for(Reason::SourceConnections);
+        if !trusted && let Err(reason) = presence.count_under(visit.identity().source) {
+            return drop_for(reason);
         }
     }
     let task = connection::attend(visit, presence, stream, address, rules);

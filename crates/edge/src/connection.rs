@@ -115,8 +115,8 @@ async fn converse(
         let address = address.unwrap_or(peer);
         let trusted = is_trusted(house, address);
         visit.identify(address, trusted);
-        if !trusted && !presence.count_under(visit.identity().source) {
-            return drop_for(Reason::SourceConnections);
+        if !trusted && let Err(reason) = presence.count_under(visit.identity().source) {
+            return drop_for(reason);
         }
     }
     let (transport, http_2) = if rules.tls {

@@ -37,6 +37,7 @@ pub mod operator;
 mod origin;
 mod pace;
 mod pages;
+mod pressure;
 pub mod proxy_protocol;
 mod ranges;
 mod serve;

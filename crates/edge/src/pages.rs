@@ -199,6 +199,7 @@ fn refused(reason: Reason) -> (StatusCode, Text) {
         | Reason::Unproven
         | Reason::Answered
         | Reason::SourceConnections
+        | Reason::NetworkConnections
         | Reason::Connections
         | Reason::HeaderDeadline
         | Reason::HandshakeRate

@@ -15,6 +15,7 @@ use crate::guard::Guard;
 use crate::http_3;
 use crate::ja4::Ja4;
 use crate::pace::Pace;
+use crate::pressure::{IdleLine, LEAST_REST};
 use crate::transport::VisitorIo;
 use crate::upgrade::{Tunnel, TunnelTerms};
 use crate::worker::House;
@@ -65,6 +66,8 @@ pub(crate) struct Visit {
     /// Whether the connection is encrypted.
     pub(crate) secure: bool,
     phase: Cell<Phase>,
+    /// Its place among the connections of its worker, once it has one.
+    place: OnceCell<u32>,
     rest: Cell<Rest>,
     /// When the phase began (in a tunnel: when bytes last moved).
     since: Cell<Time>,
@@ -136,6 +139,7 @@ impl Visit {
             house,
             secure,
             phase: Cell::new(phase),
+            place: OnceCell::new(),
             rest: Cell::new(Rest::None),
             since,
             born,
@@ -197,9 +201,29 @@ impl Visit {
         self.phase.get()
     }
 
+    /// Keeps the line of those who are idle.
+    fn set_phase(&self, phase: Phase) {
+        let before = self.phase.replace(phase);
+        let Some(place) = self.place.get() else { return };
+        let line = &self.house.visits.idle;
+        match (before, phase) {
+            (_, Phase::Idle) => line.borrow_mut().join(*place),
+            (Phase::Idle, _) => line.borrow_mut().leave(*place),
+            _ => {}
+        }
+    }
+
+    /// Whether it can be ended for somebody else's sake: idle for a while, and with nothing left to
+    /// take.
+    fn can_give_way(&self, now: Time) -> bool {
+        let owed = self.guard.get().is_some_and(|guard| guard.borrow().windows().is_blocked());
+        let rested = now.since(self.since.get()) >= LEAST_REST;
+        self.phase() == Phase::Idle && rested && !owed && !self.is_backed_up() && !self.is_cut()
+    }
+
     /// Enters a phase, now.
     pub(crate) fn enter(&self, phase: Phase) {
-        self.phase.set(phase);
+        self.set_phase(phase);
         self.since.set(self.house.now());
         self.rest.set(Rest::None);
     }
@@ -228,7 +252,7 @@ impl Visit {
     pub(crate) fn request_begins(self: &Rc<Self>) -> Turn {
         self.requests.set(self.requests.get() + 1);
         self.grows_old();
-        self.phase.set(Phase::Busy);
+        self.set_phase(Phase::Busy);
         self.still_sending.set(false);
         Turn { visit: self.clone() }
     }
@@ -393,8 +417,14 @@ impl Visit {
     }
 
     /// Cuts the connection if it is over a deadline. Returns whether it owes a request header for
-    /// longer than it should.
-    pub(crate) fn check(&self, limits: &Limits, header_deadline: Duration, now: Time) -> bool {
+    /// longer than it should. `idle` is what is granted now.
+    pub(crate) fn check(
+        &self,
+        limits: &Limits,
+        idle: Duration,
+        header_deadline: Duration,
+        now: Time,
+    ) -> bool {
         if self.is_cut() {
             return false;
         }
@@ -446,10 +476,11 @@ impl Visit {
             // Whoever still takes the last answer is not silent.
             Phase::Idle if self.is_backed_up() => return false,
             Phase::Idle => {
-                if age >= limits.idle {
-                    self.end_politely(Cut::Idle);
+                if age >= idle {
+                    let late = age >= limits.idle;
+                    self.end_politely(if late { Cut::Idle } else { Cut::Pressure });
                 }
-                if age >= limits.idle + POLITE {
+                if age >= idle + POLITE {
                     self.cut();
                 }
                 let http_1 = !self.is_multiplexed();
@@ -511,7 +542,11 @@ pub(crate) struct Visits {
     slots: RefCell<Vec<Option<Rc<Visit>>>>,
     free: RefCell<Vec<usize>>,
     open: Cell<u64>,
+    idle: RefCell<IdleLine>,
 }
+
+/// How many idle connections are looked at to find one that can give way.
+const CANDIDATES: usize = 8;
 
 impl Visits {
     /// Adds a connection; it is counted until the guard is dropped.
@@ -524,12 +559,34 @@ impl Visits {
             slots.push(Some(visit.clone()));
             slots.len() - 1
         };
+        // Fewer than 2^21.
+        let _ = visit.place.set(place as u32);
         self.set_open(&visit.house, self.open.get() + 1);
         Presence { house: visit.house.clone(), place, source: Cell::new(None) }
     }
 
     pub(crate) fn open(&self) -> u64 {
         self.open.get()
+    }
+
+    /// Ends the connection that has been idle for longest; `false` if there is none that can be
+    /// ended. Looks at a few at most.
+    pub(crate) fn make_room(&self, now: Time) -> bool {
+        let slots = self.slots.borrow();
+        let mut line = self.idle.borrow_mut();
+        for _ in 0..CANDIDATES {
+            let Some(place) = line.first() else { return false };
+            line.leave(place);
+            let Some(visit) = slots.get(place as usize).and_then(Option::as_ref) else { continue };
+            if visit.can_give_way(now) {
+                visit.cut_for(Cut::Pressure);
+                return true;
+            }
+            if !visit.is_cut() {
+                line.join(place);
+            }
+        }
+        false
     }
 
     fn set_open(&self, house: &House, open: u64) {
@@ -545,10 +602,16 @@ impl Visits {
     }
 
     /// Cuts what is over a deadline; returns how many connections are stalled in a header.
-    pub(crate) fn check(&self, limits: &Limits, header_deadline: Duration, now: Time) -> u64 {
+    pub(crate) fn check(
+        &self,
+        limits: &Limits,
+        idle: Duration,
+        header_deadline: Duration,
+        now: Time,
+    ) -> u64 {
         let slots = self.slots.borrow();
         let stalled =
-            slots.iter().flatten().filter(|visit| visit.check(limits, header_deadline, now));
+            slots.iter().flatten().filter(|visit| visit.check(limits, idle, header_deadline, now));
         stalled.count() as u64
     }
 }
@@ -562,27 +625,35 @@ pub(crate) struct Presence {
 }
 
 impl Presence {
-    /// Counts the connection under its source; `false` if the source holds too many.
-    pub(crate) fn count_under(&self, source: SourceKey) -> bool {
+    /// Counts the connection under its source and its network; an error if one of them holds too
+    /// many.
+    pub(crate) fn count_under(&self, source: SourceKey) -> Result<(), Reason> {
         let now = self.house.now();
-        let limit = self.house.policy.load().source_connections(now);
-        let counted = self.house.tables.open_connection(source, limit);
-        if counted {
-            self.source.set(Some(source));
+        let policy = self.house.policy.load();
+        let tables = &self.house.tables;
+        if !tables.open_connection(source, policy.source_connections(now)) {
+            return Err(Reason::SourceConnections);
         }
-        counted
+        if !tables.open_in_network(source, policy.config().limits.network_connections) {
+            tables.close_connection(source);
+            return Err(Reason::NetworkConnections);
+        }
+        self.source.set(Some(source));
+        Ok(())
     }
 }
 
 impl Drop for Presence {
     fn drop(&mut self) {
         let visits = &self.house.visits;
+        visits.idle.borrow_mut().leave(self.place as u32);
         visits.slots.borrow_mut()[self.place] = None;
         visits.free.borrow_mut().push(self.place);
         visits.set_open(&self.house, visits.open.get() - 1);
         self.house.open.fetch_sub(1, Relaxed);
         if let Some(source) = self.source.get() {
             self.house.tables.close_connection(source);
+            self.house.tables.close_in_network(source);
         }
     }
 }

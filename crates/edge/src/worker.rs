@@ -25,6 +25,7 @@ use crate::handshake::Handshakes;
 use crate::http_3;
 use crate::origin::Pool;
 use crate::pace::PRESSED;
+use crate::pressure::granted;
 use crate::tls::TlsConfigs;
 use crate::visit::Visits;
 
@@ -183,7 +184,8 @@ async fn watch_over(house: Rc<House>) {
         let policy = house.policy.load_full();
         let limits = &policy.config().limits;
         let header_deadline = policy.header_deadline(now);
-        let stalled = house.visits.check(limits, header_deadline, now);
+        let idle = granted(limits.idle, house.open.load(Relaxed), limits.connections);
+        let stalled = house.visits.check(limits, idle, header_deadline, now);
         house.meter.set_stalled_headers(stalled);
         house.deadlines.check(now, house.is_pressed());
         for pool in house.pools.borrow().iter().flatten() {
@@ -242,6 +244,16 @@ impl House {
     pub(crate) fn wall(&self, now: Time) -> WallTime {
         let (then, wall) = self.calendar.get();
         wall + now.since(then)
+    }
+
+    /// Counts one more connection in; where all places are taken, one that is idle ends for it.
+    pub(crate) fn admit(&self, most: u32) -> bool {
+        let admitted =
+            self.open.fetch_add(1, Relaxed) < u64::from(most) || self.visits.make_room(self.now());
+        if !admitted {
+            self.open.fetch_sub(1, Relaxed);
+        }
+        admitted
     }
 
     /// Counts a verdict and writes it down.

@@ -258,6 +258,7 @@ enum Owner {
     Bearers = 4,
     Handshakes = 5,
     Tunnels = 6,
+    Network = 7,
 }
 
 /// Tokens that one source may be handed: forty at once (an office whose people all arrive with
@@ -339,6 +340,21 @@ impl Tables {
     /// Counts a connection out that [`Tables::open_connection`] let in.
     pub fn close_connection(&self, source: SourceKey) {
         self.connections.close(self.secret.place(Owner::Source as u8, source.bits()));
+    }
+
+    /// Counts a connection in under its source's network (an IPv4 /24, an IPv6 /48); `false` if
+    /// that already holds `limit`.
+    pub fn open_in_network(&self, source: SourceKey, limit: u32) -> bool {
+        self.connections.open(self.network(source), limit)
+    }
+
+    /// Counts a connection out that [`Tables::open_in_network`] let in.
+    pub fn close_in_network(&self, source: SourceKey) {
+        self.connections.close(self.network(source));
+    }
+
+    fn network(&self, source: SourceKey) -> u64 {
+        self.secret.place(Owner::Network as u8, source.neighbourhood())
     }
 
     /// Counts an upgraded connection in; `false` if the source, or all together, have as many as
@@ -530,6 +546,21 @@ mod tests {
         let tables = Tables::new(1_024, Secret::new(&[7; 32]));
         // The last must find a whole one free: it is not known to resume before it has.
         assert_eq!(handshakes(&tables, 1, 1_000, true), 37);
+    }
+
+    #[test]
+    fn a_network_is_bounded_whatever_its_sources_and_others_are_not_concerned() {
+        let tables = Tables::new(1_024, Secret::new(&[7; 32]));
+        let v4 = |net: u8, n: u8| SourceKey::of([192, 0, net, n].into());
+        let open = |net| (0..=255).filter(|n| tables.open_in_network(v4(net, *n), 100)).count();
+        assert_eq!([open(1), open(2)], [100, 100]);
+        tables.close_in_network(v4(1, 200));
+        assert_eq!(open(1), 1);
+        let v6 = |net: u16, n: u16| {
+            SourceKey::of(core::net::Ipv6Addr::new(0x2001, 0xdb8, net, n, 0, 0, 0, 1).into())
+        };
+        let open = |net| (0..200).filter(|n| tables.open_in_network(v6(net, *n), 50)).count();
+        assert_eq!([open(1), open(2)], [50, 50]);
     }
 
     #[test]

@@ -134,6 +134,8 @@ pub struct Limits {
     pub http_3: Http3Limits,
     /// Limits on each source on an ordinary day.
     pub source: SourceLimits,
+    /// Connections of each network (an IPv4 /24, an IPv6 /48) at the same time.
+    pub network_connections: u32,
     /// How many upgraded connections may be open.
     pub tunnels: TunnelLimits,
     /// Sources that are remembered at the same time (a table of fixed size).
@@ -181,6 +183,10 @@ impl Default for Limits {
             // A mobile carrier may hide some hundred people behind one address, each with a page
             // of thirty parts: only floods from one address are above this.
             source: SourceLimits { requests_per_second: 200, burst: 1_000, connections: 256 },
+            // A mobile carrier's /24 that hides seven hundred people, each with a browser that opens
+            // six connections: a quarter of all, so that no four networks can take every place
+            // before idle ones give way.
+            network_connections: 4_096,
             tunnels: TunnelLimits::default(),
             sources_tracked: 262_144,
             drain: Duration::from_secs(30),

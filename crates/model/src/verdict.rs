@@ -84,7 +84,9 @@ reasons! {
     NotSupported => "not-supported", Refuse;
     /// The source held more connections than its limit.
     SourceConnections => "source-connections", Drop;
-    /// The gate held as many connections as it may.
+    /// The source's network held more connections than its limit.
+    NetworkConnections => "network-connections", Drop;
+    /// The gate held as many connections as it may, and none of them was idle.
     Connections => "connections", Drop;
     /// The request's headers did not arrive in time.
     HeaderDeadline => "header-deadline", Drop;
@@ -148,6 +150,8 @@ words! {
     Cut {
     /// Nothing was asked for too long.
     Idle => "idle";
+    /// Nothing was asked for a while, and the place was needed.
+    Pressure => "pressure";
     /// It was as old as it may be, or had asked as often, and did not end when it was asked to.
     Age => "age";
     /// The visitor took what was sent to it below the least rate, or not at all.

@@ -12,7 +12,6 @@ use std::io;
 use std::net::UdpSocket;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 
 use portcullis_model::{ActivityId, Http3Limits, Limits, Reason};
 use quinn::crypto::rustls::QuicServerConfig;
@@ -216,16 +215,15 @@ fn receive(house: &Rc<House>, incoming: Incoming, settings: &Settings) {
     }
     let address = incoming.remote_address().ip().to_canonical();
     let trusted = config.trusted_proxies.iter().any(|network| network.contains(address));
-    if house.open.fetch_add(1, Relaxed) >= u64::from(limits.connections) {
-        house.open.fetch_sub(1, Relaxed);
+    if !house.admit(limits.connections) {
         return turn_away(house, incoming, proven, Reason::Connections);
     }
     let visit = Rc::new(Visit::new(house.clone(), true, Phase::Handshake));
     let presence = house.visits.enter(&visit);
     visit.identify(address, trusted);
     let source = visit.identity().source;
-    if !trusted && !presence.count_under(source) {
-        return turn_away(house, incoming, proven, Reason::SourceConnections);
+    if !trusted && let Err(reason) = presence.count_under(source) {
+        return turn_away(house, incoming, proven, reason);
     }
     let budgets = limits.handshakes;
     if !house.tables.take_handshake((!trusted).then_some(source), &budgets, now) {

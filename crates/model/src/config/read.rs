@@ -299,6 +299,7 @@ fn limits(report: &mut Report, table: &Table) -> (Limits, Bounds) {
             burst: bounds.burst.value,
             connections: bounds.connections.value,
         },
+        network_connections: table.table(report, "network").get(report, "connections").value,
         tunnels: tunnels(report, table),
         sources_tracked: table.get(report, "sources_tracked").value,
         drain: table.get(report, "drain").value,

@@ -358,7 +358,11 @@ static LIMITS: Section = Section {
             name: "connections",
             kind: Kind::Count(16, 1 << 20),
             absent: Absent::Is(|c| Value::Count(u64::from(c.limits.connections))),
-            about: "Connections of visitors at the same time, over all workers.",
+            about: "Connections of visitors at the same time, over all workers. Above three \
+                    quarters of it idle ones are granted less than `idle`, down to 5 seconds; at \
+                    the bound the one that has been idle for longest (for a second at least) ends \
+                    for each new one (`pressure`), and only where none is idle the new one is \
+                    refused.",
             why: "one browser opens six; each connection costs a file descriptor and up to \
                   `header_bytes` of memory",
         },
@@ -388,6 +392,13 @@ static LIMITS: Section = Section {
             kind: Kind::Table(&SOURCE),
             absent: Absent::Means("every default"),
             about: "Limits on each source on an ordinary day.",
+            why: "",
+        },
+        Key {
+            name: "network",
+            kind: Kind::Table(&NETWORK),
+            absent: Absent::Means("every default"),
+            about: "Limits on each network.",
             why: "",
         },
         Key {
@@ -465,6 +476,21 @@ const TUNNEL_IDLE_WHY: &str = "libraries send a ping twice a minute as a rule; w
 const TUNNEL_AGE: Duration = secs(7 * 86_400);
 const TUNNEL_AGE_WHY: &str = "whatever speaks over a WebSocket connects again by itself; one that lasts for a week outlives \
      every rule";
+
+static NETWORK: Section = Section {
+    heading: "[limits.network]",
+    about: "Limits on each network (an IPv4 /24, or an IPv6 /48), beside those on each source in \
+            it: whoever rents a whole network has hundreds of addresses, or thousands of /64. \
+            Visitors behind a trusted proxy are not concerned.",
+    keys: &[Key {
+        name: "connections",
+        kind: Kind::Count(1, 1 << 20),
+        absent: Absent::Is(|c| Value::Count(u64::from(c.limits.network_connections))),
+        about: "Connections at the same time; more are closed (`network-connections`).",
+        why: "a mobile carrier hides hundreds of people behind one /24; more than \
+              `limits.connections` is no limit",
+    }],
+};
 
 static TUNNELS: Section = Section {
     heading: "[limits.tunnels]",

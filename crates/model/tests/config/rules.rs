@@ -44,6 +44,7 @@ fn assert_limits(config: &Config) {
         assert!(patience >= Duration::from_secs(1) && patience <= DAY * 7);
     }
     assert!(limits.tunnels.source > 0 && limits.tunnels.source <= limits.tunnels.all);
+    assert!(limits.network_connections > 0);
     let source = &limits.source;
     assert!(source.requests_per_second > 0 && source.burst > 0 && source.connections > 0);
     assert!(source.connections <= limits.connections);

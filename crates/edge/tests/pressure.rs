@@ -1,0 +1,92 @@
+//! When places are scarce: idle connections make room, and no network takes everything.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::{Gate, Origin, config, eventually};
+use portcullis_model::{Cut, Reason};
+
+fn cut(gate: &Gate, why: Cut) -> u64 {
+    gate.snapshot().cuts.of(why)
+}
+
+#[test]
+fn where_every_place_is_taken_the_longest_idle_connection_ends_and_the_new_one_is_let_in() {
+    let origin = Origin::hello();
+    let mut settings = config(origin.address);
+    settings.limits.connections = 3;
+    let gate = Gate::start(settings);
+    let mut idle: Vec<_> = (0..3).map(|_| gate.connect()).collect();
+    for visitor in &mut idle {
+        assert_eq!(visitor.get("/").status, 200);
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    std::thread::sleep(Duration::from_millis(1_500));
+    let mut new = gate.connect_from(2);
+    assert_eq!(new.get("/").status, 200);
+    assert!(idle[0].closed_within(Duration::from_secs(10)));
+    assert_eq!(cut(&gate, Cut::Pressure), 1);
+    assert_eq!(gate.reason(Reason::Connections), 0);
+    assert_eq!(idle[1].get("/").status, 200);
+    assert_eq!(idle[2].get("/").status, 200);
+    eventually("it is counted out", || gate.snapshot().gauges.connections == 3);
+}
+
+#[test]
+fn connections_in_the_middle_of_something_do_not_end_for_a_new_one() {
+    let origin = Origin::hello();
+    let mut settings = config(origin.address);
+    settings.limits.connections = 2;
+    let gate = Gate::start(settings);
+    let mut asking = gate.connect();
+    asking.send("GET / HTTP/1.1\r\n");
+    let mut silent = gate.connect();
+    eventually("both are in", || gate.snapshot().gauges.connections == 2);
+    std::thread::sleep(Duration::from_millis(1_200));
+    assert!(gate.connect_from(2).closed_within(Duration::from_secs(10)));
+    assert_eq!((gate.reason(Reason::Connections), cut(&gate, Cut::Pressure)), (1, 0));
+    asking.send("Host: example.org\r\n\r\n");
+    assert_eq!(asking.answer().status, 200);
+    assert_eq!(silent.get("/").status, 200);
+}
+
+#[test]
+fn idle_connections_are_granted_less_where_places_are_scarce() {
+    let origin = Origin::hello();
+    let mut settings = config(origin.address);
+    settings.limits.connections = 4;
+    settings.limits.idle = Duration::from_secs(600);
+    let gate = Gate::start(settings);
+    let begun = Instant::now();
+    let mut idle: Vec<_> = (0..4).map(|_| gate.connect()).collect();
+    for visitor in &mut idle {
+        assert_eq!(visitor.get("/").status, 200);
+    }
+    while cut(&gate, Cut::Pressure) == 0 {
+        assert!(begun.elapsed() < Duration::from_secs(30));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(begun.elapsed() >= Duration::from_millis(4_500));
+    assert_eq!(cut(&gate, Cut::Idle), 0);
+}
+
+#[test]
+fn a_network_holds_only_so_many_connections_whatever_its_addresses() {
+    let origin = Origin::hello();
+    let mut settings = config(origin.address);
+    settings.limits.network_connections = 3;
+    let gate = Gate::start(settings);
+    let mut held: Vec<_> = (1..=3).map(|n| gate.connect_from(n)).collect();
+    for visitor in &mut held {
+        assert_eq!(visitor.get("/").status, 200);
+    }
+    assert!(gate.connect_from(4).closed_within(Duration::from_secs(10)));
+    assert_eq!(gate.reason(Reason::NetworkConnections), 1);
+    assert_eq!(gate.reason(Reason::SourceConnections), 0);
+    held.pop();
+    eventually("a place is free", || gate.snapshot().gauges.connections == 2);
+    assert_eq!(gate.connect_from(4).get("/").status, 200);
+}
