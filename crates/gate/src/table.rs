@@ -549,6 +549,33 @@ mod tests {
     }
 
     #[test]
+    fn a_table_full_of_a_million_sources_refuses_no_honest_visitor() {
+        let tables = Tables::new(16_384, Secret::new(&[7; 32]));
+        let bucket = Bucket { per_second: 1, burst: 3 };
+        // Visitors who ask once a second, which is within; and between two of their requests some
+        // ten thousand sources that never come again, each with all that it may at once.
+        let honest = |n: u8| SourceKey::of([192, 0, 2, n].into());
+        let mut invented = 0_u64;
+        for second in 1..=100 {
+            let now = Time::from_secs(second);
+            for _ in 0..10_000 {
+                invented += 1;
+                let net = invented.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 3;
+                let address = core::net::Ipv6Addr::from(u128::from(net) << 64);
+                let source = SourceKey::of(address.into());
+                for _ in 0..3 {
+                    tables.take_source(source, bucket, now);
+                }
+            }
+            for n in 0..=255 {
+                let taken = tables.take_source(honest(n), bucket, now);
+                assert_ne!(taken, Taken::Exceeded, "{n} at {second}");
+            }
+        }
+        assert!(tables.forgotten() > 0, "it was full");
+    }
+
+    #[test]
     fn a_network_is_bounded_whatever_its_sources_and_others_are_not_concerned() {
         let tables = Tables::new(1_024, Secret::new(&[7; 32]));
         let v4 = |net: u8, n: u8| SourceKey::of([192, 0, net, n].into());
