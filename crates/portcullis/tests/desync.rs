@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use common::{free_address, peer, portcullis, text};
+use rustix::process::{Pid, Signal, kill_process};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 const CORPUS: &str = include_str!("desync/corpus.txt");
@@ -146,8 +147,15 @@ struct Origin {
 
 impl Drop for Origin {
     fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        // Asked, it takes its workers along.
+        let _ = kill_process(Pid::from_child(&self.process), Signal::TERM);
+        let began = Instant::now();
+        while self.process.try_wait().is_ok_and(|ended| ended.is_none()) {
+            if began.elapsed() > Duration::from_secs(5) {
+                let _ = self.process.kill();
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 }
 
