@@ -20,6 +20,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("acme", &["model", "edge"]),
     ("drill", &["model", "report"]),
     ("replay", &["model", "gate", "watch", "posture", "incident", "report"]),
+    ("doctor", &["model"]),
     ("verify", &["ledger"]),
 ];
 

@@ -514,6 +514,19 @@ impl Config {
         all
     }
 
+    /// Most files that a gate with so many workers has open at once: connections of visitors and
+    /// to origins, and for each worker its listeners and the runtime's own; the rest is the
+    /// ledger's, the operators' and the certificates' while they are read.
+    pub fn descriptors(&self, workers: u16) -> u64 {
+        const OWN: u64 = 128;
+        let origins = self.platforms.iter().map(|platform| u64::from(platform.origin.connections));
+        let of_each_worker = 2 * self.listeners.len() as u64 + 8;
+        u64::from(self.limits.connections)
+            + origins.sum::<u64>()
+            + of_each_worker * u64::from(workers)
+            + OWN
+    }
+
     /// One platform for every host, in front of `origin`, with every default: what
     /// `portcullis run --listen … --origin …` means.
     pub fn for_origin(listen: SocketAddr, origin: OriginConfig) -> Self {

@@ -30,6 +30,8 @@ pub enum Command {
     Run(RunArguments),
     /// Check a configuration file, and say where and how to mend it.
     Check(CheckArguments),
+    /// Say what this machine lacks for an attack: settings of the kernel, limits, open doors.
+    Doctor(DoctorArguments),
     /// Rehearse an attack on a demonstration site, without and with the gate.
     Drill(DrillArguments),
     /// Run recorded access logs through the same eyes.
@@ -76,6 +78,19 @@ pub struct CheckArguments {
     /// Print the JSON Schema of configuration files instead.
     #[arg(long)]
     pub schema: bool,
+    /// Answer in JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct DoctorArguments {
+    /// The configuration to judge the machine by; else every default.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The running gate, whose own limits are looked at instead of this shell's.
+    #[arg(long, value_name = "PROCESS")]
+    pub pid: Option<u32>,
     /// Answer in JSON.
     #[arg(long)]
     pub json: bool,

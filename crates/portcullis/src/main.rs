@@ -5,6 +5,7 @@ mod certificates;
 mod check;
 mod cli;
 mod control_loop;
+mod doctor;
 mod drill;
 mod evidence;
 mod memory;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
     let answer = match cli.command {
         cli::Command::Run(arguments) => run::run(&arguments),
         cli::Command::Check(arguments) => check::check(&arguments),
+        cli::Command::Doctor(arguments) => doctor::doctor(&arguments),
         cli::Command::Drill(arguments) => drill::drill(&arguments),
         cli::Command::Replay(arguments) => replay::replay(&arguments),
         cli::Command::Incident(arguments) => evidence::incident(&arguments),

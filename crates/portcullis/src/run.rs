@@ -72,6 +72,26 @@ fn digest_of(text: &str) -> String {
     Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// Raises this process's limit of open files to the hard limit, and says so where even that is
+/// less than what visitors were promised.
+fn allow_open_files(needed: u64) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current.is_none_or(|current| current >= needed) {
+        return;
+    }
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    let allowed = if raised.is_ok() { maximum } else { current };
+    if let Some(allowed) = allowed.filter(|&allowed| allowed < needed) {
+        warn!(
+            allowed,
+            needed,
+            "fewer open files are allowed than limits.connections may need: LimitNOFILE in the \
+             service's unit raises it, and `portcullis doctor` says more"
+        );
+    }
+}
+
 /// Everything that runs.
 struct Gate {
     workers: Vec<JoinHandle<()>>,
@@ -92,6 +112,7 @@ impl Gate {
         let started = clock.wall();
         let workers = worker_count(&config);
         let running = config.clone();
+        allow_open_files(config.descriptors(workers));
 
         // Everything that can be refused is tried before the ledger says "started".
         let certificates = Certificates::load(&config, started)?;
@@ -308,7 +329,7 @@ fn announce(
     recorder.record(wall, vec![started]);
 }
 
-fn worker_count(config: &Config) -> u16 {
+pub fn worker_count(config: &Config) -> u16 {
     let cores = || std::thread::available_parallelism().map_or(1, |n| n.get() as u16);
     config.workers.unwrap_or_else(cores).max(1)
 }

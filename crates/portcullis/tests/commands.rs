@@ -178,3 +178,29 @@ fn a_log_is_replayed_from_a_pipe() {
     let findings: serde_json::Value = serde_json::from_slice(&replayed.stdout).unwrap();
     assert!(findings.to_string().contains("60"), "{findings}");
 }
+
+#[test]
+fn the_doctor_looks_at_this_machine_and_finds_an_origin_that_is_open_to_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
+    let port = open.local_addr().unwrap().port();
+    let file = folder.path().join("portcullis.toml");
+    let origin = format!("127.0.0.1:{port}").parse().unwrap();
+    let (listen, operator) = (common::free_address(), common::free_address());
+    std::fs::write(&file, common::configuration(listen, operator, origin, "")).unwrap();
+
+    let told = run(&["doctor", "--config", file.to_str().unwrap(), "--json"]);
+    assert_eq!(told.status.code(), Some(1), "{}", text(&told.stderr));
+    let report: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap();
+    let findings = report["findings"].as_array().unwrap();
+    let of = |name: &str| findings.iter().find(|finding| finding["name"] == name).unwrap();
+    assert_eq!(of("the origin of site")["standing"], "lacking");
+    assert_ne!(of("SYN cookies")["standing"], "unknown", "{report}");
+
+    let in_words = text(&run(&["doctor", "--config", file.to_str().unwrap()]).stdout);
+    assert!(in_words.contains(&format!("also listens on 0.0.0.0:{port}")), "{in_words}");
+
+    let nobody = run(&["doctor", "--pid", "4194305"]);
+    assert_eq!(nobody.status.code(), Some(2));
+    assert!(text(&nobody.stderr).contains("/proc/4194305"), "{}", text(&nobody.stderr));
+}
