@@ -1,0 +1,54 @@
+//! Public clients, and visitors and origins written byte by byte, on both sides of the real binary: what HTTP/1.1
+//! promises to either is kept in between. What is read here is read strictly, so that a byte too many or too few on
+//! either side is a failure.
+
+#![allow(clippy::unwrap_used)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod message;
+mod origin;
+mod visitor;
+
+mod answers;
+mod keep_alive;
+mod odd_answers;
+mod sizes;
+mod uploads;
+mod visitors;
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use common::{Gate, free_address};
+use sha2::{Digest, Sha256};
+
+/// Then the machine is not merely busy.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Content in which no piece looks like another nearby.
+fn pattern(bytes: usize) -> Vec<u8> {
+    (0..bytes).map(|n| (n % 251) as u8).collect()
+}
+
+fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
+}
+
+/// A gate with a second listener, for TLS.
+fn gate(folder: &Path, origin: SocketAddr, more: &str) -> (Gate, SocketAddr) {
+    let made = rcgen::generate_simple_self_signed(vec!["example.org".into()]).unwrap();
+    std::fs::write(folder.join("site.crt"), made.cert.pem()).unwrap();
+    std::fs::write(folder.join("site.key"), made.signing_key.serialize_pem()).unwrap();
+    let secure = free_address();
+    let listener = format!(
+        "[[listen]]\naddress = \"{secure}\"\ncertificate = \"site.crt\"\nkey = \"site.key\"\n\n{more}"
+    );
+    (Gate::start(folder, origin, &listener), secure)
+}

@@ -1,0 +1,148 @@
+//! An origin that a test writes byte by byte.
+
+use std::io::{BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use crate::PATIENCE;
+use crate::message::{Content, Head};
+
+pub struct Origin {
+    pub address: SocketAddr,
+    seen: Arc<Seen>,
+}
+
+#[derive(Default)]
+struct Seen {
+    connections: AtomicUsize,
+    requests: Mutex<Vec<Asked>>,
+    complaints: Mutex<Vec<String>>,
+}
+
+/// A request, as the origin reads it.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    pub head: Head,
+    pub method: String,
+    pub path: String,
+    pub content: Content,
+    place: usize,
+}
+
+/// One connection of the gate's.
+pub struct Link {
+    /// The how manieth connection it is, from 0.
+    pub number: usize,
+    lines: BufReader<TcpStream>,
+    stream: TcpStream,
+    seen: Arc<Seen>,
+}
+
+impl Origin {
+    /// Runs `behave` for each connection; it ends when that returns.
+    pub fn start(behave: impl Fn(&mut Link) + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let seen = Arc::<Seen>::default();
+        let shared = seen.clone();
+        let behave = Arc::new(behave);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                stream.set_nodelay(true).unwrap();
+                stream.set_read_timeout(Some(PATIENCE)).unwrap();
+                let number = shared.connections.fetch_add(1, Ordering::Relaxed);
+                let lines = BufReader::new(stream.try_clone().unwrap());
+                let mut link = Link { number, lines, stream, seen: shared.clone() };
+                let behave = behave.clone();
+                std::thread::spawn(move || behave(&mut link));
+            }
+        });
+        Self { address, seen }
+    }
+
+    /// Answers each request with what `answer` makes of it, on connections that are kept.
+    pub fn answering(answer: impl Fn(&Asked) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        Self::start(move |link| {
+            while let Some(asked) = link.asked() {
+                link.write(answer(&asked));
+            }
+        })
+    }
+
+    /// The requests whose heads have come, each with as much of its body as came.
+    pub fn requests(&self) -> Vec<Asked> {
+        self.seen.requests.lock().unwrap().clone()
+    }
+
+    pub fn connections(&self) -> usize {
+        self.seen.connections.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Origin {
+    fn drop(&mut self) {
+        let complaints = self.seen.complaints.lock().unwrap();
+        assert!(complaints.is_empty() || std::thread::panicking(), "{complaints:?}");
+    }
+}
+
+impl Link {
+    /// The head of the next request. `None` where the connection ends.
+    pub fn head(&mut self) -> Option<Asked> {
+        let head = match Head::read(&mut self.lines) {
+            Ok(head) => head?,
+            Err(error) => {
+                self.complain(&error);
+                return None;
+            }
+        };
+        let mut words = head.start.split(' ').map(ToOwned::to_owned);
+        let (method, path) = (words.next()?, words.next()?);
+        if words.next().as_deref() != Some("HTTP/1.1") || head.all("host").len() != 1 {
+            let complaint = format!("no request: {head:?}");
+            self.seen.complaints.lock().unwrap().push(complaint);
+        }
+        let mut requests = self.seen.requests.lock().unwrap();
+        let place = requests.len();
+        let asked = Asked { head, method, path, content: Content::default(), place };
+        requests.push(asked.clone());
+        Some(asked)
+    }
+
+    /// The body that belongs to a head; returns whether it came whole.
+    pub fn body(&mut self, asked: &mut Asked) -> bool {
+        match Content::read(&mut self.lines, asked.head.framing_of_request()) {
+            Ok(content) => asked.content = content,
+            Err(error) => self.complain(&error),
+        }
+        self.seen.requests.lock().unwrap()[asked.place] = asked.clone();
+        asked.content.whole
+    }
+
+    /// The next request, whole.
+    pub fn asked(&mut self) -> Option<Asked> {
+        let mut asked = self.head()?;
+        self.body(&mut asked).then_some(asked)
+    }
+
+    /// Whoever has gone does not mind what it is not told.
+    pub fn write(&mut self, bytes: impl AsRef<[u8]>) {
+        let _ = self.stream.write_all(bytes.as_ref());
+    }
+
+    fn complain(&self, error: &std::io::Error) {
+        if error.kind() == std::io::ErrorKind::InvalidData {
+            self.seen.complaints.lock().unwrap().push(error.to_string());
+        }
+    }
+}
+
+/// An answer with its length.
+pub fn answer(content: impl AsRef<[u8]>) -> Vec<u8> {
+    let content = content.as_ref();
+    let mut bytes =
+        format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", content.len()).into_bytes();
+    bytes.extend(content);
+    bytes
+}

@@ -1,0 +1,199 @@
+//! Bodies on their way to the origin.
+
+use std::time::Duration;
+
+use crate::gate;
+use crate::message::Framing;
+use crate::origin::{Origin, answer};
+use crate::visitor::{Visitor, get, post};
+
+#[test]
+fn a_body_keeps_its_framing_and_its_trailers() {
+    let origin = Origin::answering(|asked| answer(&asked.content.bytes));
+    let folder = tempfile::tempdir().unwrap();
+    let (gate, secure) = gate(folder.path(), origin.address, "");
+    for mut visitor in [Visitor::plain(gate.listen), Visitor::secure(secure, &[])] {
+        visitor.send(post("/", b"with a length"));
+        assert_eq!(visitor.answer().text(), "with a length");
+        visitor.send(
+            "POST / HTTP/1.1\r\nHost: example.org\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n\
+             5\r\nhello\r\n006\r\n world\r\n0\r\nX-Sum: 42\r\n\r\n",
+        );
+        assert_eq!(visitor.answer().text(), "hello world");
+        visitor.send("POST / HTTP/1.1\r\nHost: example.org\r\nContent-Length: 0\r\n\r\n");
+        assert_eq!(visitor.answer().text(), "");
+        visitor.send("POST / HTTP/1.1\r\nHost: example.org\r\n\r\n");
+        assert_eq!(visitor.answer().text(), "");
+        visitor.send(
+            "PUT / HTTP/1.1\r\nHost: example.org\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        );
+        assert_eq!(visitor.answer().text(), "");
+    }
+    for four in origin.requests().chunks(5) {
+        assert_eq!(four[0].head.framing_of_request(), Framing::Length(13));
+        assert_eq!(four[1].head.framing_of_request(), Framing::Chunked);
+        assert_eq!(four[1].content.trailers, [("x-sum".to_owned(), "42".to_owned())]);
+        assert_eq!(four[2].head.framing_of_request(), Framing::Length(0));
+    }
+    gate.stop();
+}
+
+#[test]
+fn who_waits_for_leave_to_send_gets_it_before_the_body_and_the_origin_gets_the_body() {
+    let origin = Origin::answering(|asked| answer(&asked.content.bytes));
+    let folder = tempfile::tempdir().unwrap();
+    let (gate, secure) = gate(folder.path(), origin.address, "");
+    let forms =
+        [("Content-Length: 5", "hello"), ("Transfer-Encoding: chunked", "5\r\nhello\r\n0\r\n\r\n")];
+    for mut visitor in [Visitor::plain(gate.listen), Visitor::secure(secure, &[])] {
+        for (field, body) in forms {
+            visitor.send(format!(
+                "POST / HTTP/1.1\r\nHost: example.org\r\n{field}\r\nExpect: 100-continue\r\n\r\n"
+            ));
+            assert_eq!(visitor.answer().status(), 100);
+            visitor.send(body);
+            assert_eq!(visitor.answer().text(), "hello");
+        }
+    }
+    assert!(origin.requests().iter().all(|asked| asked.head.field("expect").is_none()));
+    gate.stop();
+}
+
+#[test]
+fn who_does_not_wait_for_leave_is_served_as_well() {
+    let origin = Origin::answering(|asked| answer(&asked.content.bytes));
+    let folder = tempfile::tempdir().unwrap();
+    let (gate, _) = gate(folder.path(), origin.address, "");
+    let mut visitor = Visitor::plain(gate.listen);
+    let request = "POST / HTTP/1.1\r\nHost: example.org\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\nhello";
+    visitor.send(request.to_owned() + &get("/next"));
+    let first = visitor.answer();
+    let last = if first.status() == 100 { visitor.answer() } else { first };
+    assert_eq!(last.text(), "hello");
+    assert_eq!(visitor.answer().text(), "");
+    gate.stop();
+}
+
+#[test]
+fn nobody_gets_leave_to_send_what_the_gate_refuses_anyway() {
+    let origin = Origin::answering(|_| answer(""));
+    let folder = tempfile::tempdir().unwrap();
+    let (gate, _) = gate(folder.path(), origin.address, "[limits]\nbody_bytes = \"1 KiB\"\n");
+    let mut visitor = Visitor::plain(gate.listen);
+    visitor.send("POST / HTTP/1.1\r\nHost: example.org\r\nContent-Length: 5000\r\nExpect: 100-continue\r\n\r\n");
+    assert_eq!(visitor.answer().status(), 413);
+    assert!(visitor.is_over() && origin.requests().is_empty());
+    gate.stop();
+}
+
+#[test]
+fn an_origin_that_refuses_at_the_head_is_heard_although_the_body_is_still_coming() {
+    let origin = Origin::start(|link| {
+        if link.head().is_some() {
+            link.write(
+                "HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno",
+            );
+            std::thread::sleep(Duration::from_secs(1));
+        }
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let (gate, _) = gate(folder.path(), origin.address, "");
+    for expect in ["", "Expect: 100-continue\r\n"] {
+        let mut visitor = Visitor::plain(gate.listen);
+        visitor.send(format!(
+            "POST / HTTP/1.1\r\nHost: example.org\r\nContent-Length: 50000000\r\n{expect}\r\n"
+        ));
+        if !expect.is_empty() {
+            // The gate answers this itself: it does not ask the origin before a body begins.
+            assert_eq!(visitor.answer().status(), 100);
+        }
+        visitor.send("the beginning");
+        let answered = visitor.answer();
+        assert_eq!((answered.status(), answered.text().as_str()), (403, "no"));
+        assert!(visitor.is_over(), "what would come now is a body that nobody reads");
+    }
+    gate.stop();
+}
+
+#[test]
+fn an_answer_that_begins_before_the_upload_ends_passes_while_the_upload_goes_on() {
+    let origin = Origin::start(|link| {
+        while let Some(mut asked) = link.head() {
+            link.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nearly\r\n");
+            let whole = link.body(&mut asked);
+            link.write(format!(
+                "{:x}\r\n{whole} {}\r\n0\r\n\r\n",
+                5 + asked.content.bytes.len().to_string().len(),
+                asked.content.bytes.len()
+            ));
+        }
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let (gate, _) = gate(folder.path(), origin.address, "");
+    let mut visitor = Visitor::plain(gate.listen);
+    visitor.send("POST / HTTP/1.1\r\nHost: example.org\r\nContent-Length: 100000\r\n\r\nx");
+    assert_eq!(visitor.head().status(), 200);
+    assert_eq!(visitor.some(), b"5\r\nearly\r\n");
+    visitor.send(vec![b'y'; 99_999]);
+    let mut rest = Vec::new();
+    while !rest.ends_with(b"0\r\n\r\n") {
+        rest.extend(visitor.some());
+    }
+    assert_eq!(
+        rest.escape_ascii().to_string().to_ascii_lowercase(),
+        "b\\r\\ntrue 100000\\r\\n0\\r\\n\\r\\n"
+    );
+    gate.stop();
+}
+
+#[test]
+fn a_body_that_breaks_off_never_looks_whole_to_the_origin() {
+    let origin = Origin::answering(|_| answer("whole"));
+    let folder = tempfile::tempdir().unwrap();
+    let (gate, _) = gate(folder.path(), origin.address, "");
+    let broken = [
+        "Content-Length: 10\r\n\r\nhalf",
+        "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+        "Transfer-Encoding: chunked\r\n\r\n5\r\nhe",
+        "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n",
+        "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-Half",
+        "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nzz\r\nnonsense\r\n0\r\n\r\n",
+    ];
+    for rest in broken {
+        let mut visitor = Visitor::plain(gate.listen);
+        visitor.send(format!("POST / HTTP/1.1\r\nHost: example.org\r\n{rest}"));
+        std::thread::sleep(Duration::from_millis(50));
+        drop(visitor);
+    }
+    // Whoever is asked last has seen all the others.
+    gate.until("every body has been given up", || {
+        origin.requests().len() >= 5 && gate.operator("/metrics").contains("portcullis_in_flight 0")
+    });
+    for asked in origin.requests() {
+        assert!(!asked.content.whole, "{asked:?}");
+    }
+    gate.stop();
+}
+
+#[test]
+fn a_connection_whose_body_the_origin_did_not_read_is_not_used_again() {
+    let origin = Origin::start(|link| {
+        while let Some(mut asked) = link.head() {
+            if asked.path == "/early" {
+                link.write("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nearly");
+                link.body(&mut asked);
+                continue;
+            }
+            link.write(answer(&asked.path));
+        }
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let (gate, _) = gate(folder.path(), origin.address, "");
+    let mut visitor = Visitor::plain(gate.listen);
+    visitor.send("POST /early HTTP/1.1\r\nHost: example.org\r\nContent-Length: 1000\r\n\r\nx");
+    assert_eq!(visitor.answer().text(), "early");
+    // Asked meanwhile, by somebody else: never with the rest of the body before it.
+    let mut other = Visitor::plain(gate.listen);
+    assert_eq!(other.get("/other").text(), "/other");
+    gate.stop();
+}

@@ -1,0 +1,229 @@
+//! A visitor whose every byte a test chooses, over TCP or TLS.
+
+use std::io::{BufReader, ErrorKind, Read, Result, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
+
+use crate::PATIENCE;
+use crate::message::{Content, Framing, Head};
+
+pub struct Visitor {
+    line: BufReader<Line>,
+}
+
+enum Line {
+    Plain(TcpStream),
+    Secure(Box<StreamOwned<ClientConnection, TcpStream>>),
+}
+
+impl Line {
+    fn tcp(&self) -> &TcpStream {
+        match self {
+            Self::Plain(stream) => stream,
+            Self::Secure(stream) => stream.get_ref(),
+        }
+    }
+}
+
+impl Read for Line {
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.read(buffer),
+            Self::Secure(stream) => stream.read(buffer),
+        }
+    }
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer {
+    pub head: Head,
+    pub framing: Framing,
+    pub content: Content,
+}
+
+impl Answer {
+    pub fn status(&self) -> u16 {
+        self.head.status()
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.content.bytes).into_owned()
+    }
+}
+
+impl Visitor {
+    pub fn plain(gate: SocketAddr) -> Self {
+        Self { line: BufReader::new(Line::Plain(connect(gate))) }
+    }
+
+    /// Over TLS, offering these protocols (ALPN), if any.
+    pub fn secure(gate: SocketAddr, protocols: &[&str]) -> Self {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Whoever))
+            .with_no_client_auth();
+        config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+        let name = ServerName::try_from("example.org").unwrap();
+        let tls = ClientConnection::new(Arc::new(config), name).unwrap();
+        let stream = StreamOwned::new(tls, connect(gate));
+        Self { line: BufReader::new(Line::Secure(Box::new(stream))) }
+    }
+
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.try_send(bytes).unwrap();
+    }
+
+    pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> Result<()> {
+        match self.line.get_mut() {
+            Line::Plain(stream) => stream.write_all(bytes.as_ref()),
+            Line::Secure(stream) => stream.write_all(bytes.as_ref()).and_then(|()| stream.flush()),
+        }
+    }
+
+    /// Says that no more is coming.
+    pub fn end(&mut self) {
+        self.line.get_ref().tcp().shutdown(Shutdown::Write).unwrap();
+    }
+
+    /// The next head, without what belongs to it.
+    pub fn head(&mut self) -> Head {
+        self.head_or_end().expect("the gate closes instead of answering")
+    }
+
+    fn head_or_end(&mut self) -> Option<Head> {
+        let head = match Head::read(&mut self.line) {
+            Ok(head) => head?,
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof
+                ) =>
+            {
+                return None;
+            }
+            Err(error) => panic!("{error}"),
+        };
+        // Either may be said to a visitor of HTTP/1.0, or of an origin's that speaks it.
+        assert!(
+            head.start.starts_with("HTTP/1.1 ") || head.start.starts_with("HTTP/1.0 "),
+            "{head:?}"
+        );
+        Some(head)
+    }
+
+    /// The next answer, to a request of this method. `None` where the connection ends before its
+    /// head is complete.
+    pub fn answer_or_end(&mut self, method: &str) -> Option<Answer> {
+        let head = self.head_or_end()?;
+        let framing = head.framing_of_answer(method);
+        let content = Content::read(&mut self.line, framing).unwrap();
+        Some(Answer { head, framing, content })
+    }
+
+    pub fn answer_to(&mut self, method: &str) -> Answer {
+        self.answer_or_end(method).expect("the gate closes instead of answering")
+    }
+
+    pub fn answer(&mut self) -> Answer {
+        self.answer_to("GET")
+    }
+
+    /// A GET, and its answer.
+    pub fn get(&mut self, path: &str) -> Answer {
+        self.send(get(path));
+        self.answer()
+    }
+
+    /// As many bytes as come now, at least one.
+    pub fn some(&mut self) -> Vec<u8> {
+        let mut buffer = [0; 16_384];
+        let read = self.line.read(&mut buffer).unwrap();
+        buffer[..read].to_vec()
+    }
+
+    /// Whether the gate ends the connection, and says nothing more before.
+    pub fn is_over(&mut self) -> bool {
+        let mut rest = Vec::new();
+        let _ = self.line.read_to_end(&mut rest);
+        rest.is_empty()
+    }
+
+    /// Whether nothing comes for a while.
+    pub fn hears_nothing_for(&mut self, time: Duration) -> bool {
+        self.line.get_ref().tcp().set_read_timeout(Some(time)).unwrap();
+        let read = self.line.read(&mut [0; 1]);
+        self.line.get_ref().tcp().set_read_timeout(Some(PATIENCE)).unwrap();
+        read.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+    }
+}
+
+pub fn get(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: example.org\r\n\r\n")
+}
+
+/// A request with a body and its length.
+pub fn post(path: &str, content: &[u8]) -> Vec<u8> {
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: example.org\r\nContent-Length: {}\r\n\r\n",
+        content.len()
+    );
+    [head.as_bytes(), content].concat()
+}
+
+fn connect(gate: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(gate).unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+/// The certificate was made for this test.
+#[derive(Debug)]
+struct Whoever;
+
+impl ServerCertVerifier for Whoever {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> std::result::Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        rustls::crypto::ring::default_provider()
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}
