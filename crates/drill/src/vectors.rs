@@ -12,6 +12,7 @@ mod gate;
 mod ground;
 mod handshakes;
 mod heads;
+mod held;
 mod honest;
 mod http_1;
 mod http_2;
@@ -24,6 +25,7 @@ mod text;
 mod tunnels;
 
 pub use gate::GateCounts;
+pub use held::Grants;
 pub use list::{LIST, Over, Vector, named};
 pub use rehearsal::{CONNECTIONS_MAX, Rehearsal, SECONDS_MAX, rehearse};
 pub use result::{Attempt, Fate, Rehearsed, Service};

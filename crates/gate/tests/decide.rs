@@ -295,6 +295,50 @@ fn a_token_is_a_budget_and_not_a_pass() {
     assert_eq!(gate.ask(&visitor, "GET", "/").record.reason, Reason::TokenHeld);
 }
 
+/// Pages of people as they are: of a hundred parts when the browser keeps nothing yet, in tabs.
+#[test]
+fn a_person_with_several_tabs_and_large_pages_never_spends_a_token() {
+    for kind in [ChallengeKind::Echo, ChallengeKind::Wait] {
+        let mut gate = Gate::with(&[tightened(), Measure::Challenge(kind)]);
+        let mut page = browser();
+        let read = |gate: &mut Gate, page: &mut Visitor, parts: u32| {
+            let (decision, _) = browse(gate, page, "GET", "/news");
+            assert_eq!(decision.record.reason, Reason::TokenHeld, "{kind:?}: {decision:?}");
+            let part = Visitor { accept: "image/avif,*/*;q=0.8", ..page.clone() };
+            for n in 0..parts {
+                let decision = gate.ask(&part, "GET", &format!("/media/{n}.jpg"));
+                assert_eq!(decision.record.reason, Reason::TokenHeld, "{kind:?}, part {n}");
+            }
+        };
+        for _ in 0..3 {
+            read(&mut gate, &mut page, 100);
+        }
+        // Looks at them for a while, and goes on in a hurry for ten minutes (which the procedures
+        // last here, to the second before).
+        gate.pass(Duration::from_secs(30));
+        for _ in 0..140 {
+            gate.pass(Duration::from_secs(4));
+            read(&mut gate, &mut page, 40);
+        }
+    }
+}
+
+/// Whoever waits and then floods gets no more than that out of a token.
+#[test]
+fn a_wait_buys_less_than_an_echo() {
+    let mut gate = Gate::with(&[Measure::Challenge(ChallengeKind::Wait)]);
+    let mut bot = browser();
+    browse(&mut gate, &mut bot, "GET", "/");
+    let served = |gate: &Gate| {
+        let asked = 0..1_000;
+        asked.filter(|_| gate.ask(&bot, "GET", "/").record.reason == Reason::TokenHeld).count()
+    };
+    let at_once = served(&gate);
+    assert!((80..=90).contains(&at_once), "{at_once}");
+    gate.pass(Duration::from_secs(10));
+    assert_eq!(served(&gate), 30);
+}
+
 #[test]
 fn an_office_behind_one_address_is_not_locked_out() {
     let mut gate = Gate::with(&[tightened()]);

@@ -171,8 +171,12 @@ pub struct VectorsArguments {
     /// How long each lasts, instead of the vector's own time.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(SECONDS_MAX)))]
     pub seconds: Option<u32>,
+    /// Your gate's configuration: its deadlines say for how long a connection may be held, where that
+    /// is the point. Without it, the defaults do.
+    #[arg(long, value_name = "FILE", requires = "target")]
+    pub config: Option<PathBuf>,
     /// For how many seconds a connection may be held, where that is the point, instead of what the
-    /// gate's defaults allow.
+    /// configuration says.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3600))]
     pub held_at_most: Option<u32>,
     /// For how many seconds an honest visitor waits for a page.

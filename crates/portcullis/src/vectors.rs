@@ -5,9 +5,10 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use portcullis_drill::Target;
 use portcullis_drill::vectors::{
-    LARGE_PAGE, LIST, Over, Rehearsal, Rehearsed, Site, Vector, named, rehearse,
+    Grants, LARGE_PAGE, LIST, Over, Rehearsal, Rehearsed, Site, Vector, named, rehearse,
 };
 
+use crate::check;
 use crate::cli::VectorsArguments;
 use crate::own_gate::{Gate, free_addresses};
 
@@ -22,12 +23,16 @@ pub fn vectors(arguments: &VectorsArguments) -> Result<bool> {
         arguments.target.map(|target| if arguments.tls { target.over_tls() } else { target });
     // A gate of ours has a listener of either kind.
     let chosen = chosen(&arguments.names, target.is_none_or(|target| target.is_tls()))?;
+    let grants = match &arguments.config {
+        Some(file) => Grants::of(&check::read(file)?.0),
+        None => Grants::default(),
+    };
     let site = if target.is_none() { Some(Site::start()?) } else { None };
     let mut all_withstood = true;
     for vector in chosen {
         let result = match (target, &site) {
             (Some(target), _) => {
-                let mut rehearsal = rehearsal(arguments, vector, target);
+                let mut rehearsal = rehearsal(arguments, vector, target, grants.clone());
                 rehearsal.operator = arguments.operator;
                 carry_out(&rehearsal)?
             }
@@ -45,8 +50,13 @@ pub fn vectors(arguments: &VectorsArguments) -> Result<bool> {
 }
 
 /// What was asked for, of this vector.
-fn rehearsal(arguments: &VectorsArguments, vector: &'static Vector, target: Target) -> Rehearsal {
-    let mut rehearsal = Rehearsal::new(vector, target);
+fn rehearsal(
+    arguments: &VectorsArguments,
+    vector: &'static Vector,
+    target: Target,
+    grants: Grants,
+) -> Rehearsal {
+    let mut rehearsal = Rehearsal::new(vector, target, grants);
     rehearsal.host.clone_from(&arguments.host);
     rehearsal.path.clone_from(&arguments.path);
     let visitors_path = arguments.visitors_path.as_ref().unwrap_or(&arguments.path);
@@ -90,7 +100,7 @@ fn against_ours(
         Over::Either => Target::parse(&plain.to_string())?,
         Over::Tls | Over::Udp => Target::parse(&secure.to_string())?.over_tls(),
     };
-    let mut rehearsal = rehearsal(arguments, vector, target);
+    let mut rehearsal = rehearsal(arguments, vector, target, Grants::default());
     rehearsal.operator = Some(Target::parse(&operator.to_string())?);
     if vector.reads_slowly() {
         LARGE_PAGE.clone_into(&mut rehearsal.path);

@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep};
 
 use super::Rehearsal;
 use super::dial;
+use super::held::Grants;
 
 /// Requests of one rehearsal: 1024 connections at 250 a second would come to 256 000 in a second;
 /// a rehearsal is to show a defence, not to measure the machine.
@@ -50,6 +51,8 @@ pub(crate) enum End {
     Closed,
     /// The gate said why it closes it (RFC 9113, section 7).
     GoAway(u32),
+    /// The gate had ended every stream of it (RFC 9113, section 5.1).
+    StreamsOver,
     /// The attacker had sent what it had.
     Done,
     /// It could not be opened.
@@ -113,6 +116,10 @@ impl Attacker {
 
     pub(super) fn path(&self) -> &str {
         &self.ground.rehearsal.path
+    }
+
+    pub(super) fn grants(&self) -> &Grants {
+        &self.ground.rehearsal.grants
     }
 
     pub(super) fn may_go_on(&self) -> bool {

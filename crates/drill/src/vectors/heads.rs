@@ -3,9 +3,12 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use tokio::io::AsyncReadExt;
+use tokio::time::timeout_at;
+
 use super::connections::get;
 use super::ground::{Attacker, End};
-use super::http_1::{drip, hold, write};
+use super::http_1::{drip, hold, hold_on, note, write};
 
 /// Opens, or says that it could not.
 macro_rules! open {
@@ -157,18 +160,41 @@ pub(super) async fn smuggling(attacker: Attacker) -> End {
     once(&attacker, &mut stream, &sample).await
 }
 
-/// Sends one request and waits for what the gate makes of it.
+/// Sends one request and waits for what the gate makes of it: until it closes, or has answered and would
+/// take another. To keep such a connection is another vector.
 async fn once(attacker: &Attacker, stream: &mut super::dial::Stream, head: &str) -> End {
     attacker.requested(1);
     if let Err(end) = write(attacker, stream, head.as_bytes()).await {
         return end;
     }
-    hold(attacker, stream).await
+    let mut answer = [0; 4096];
+    match timeout_at(attacker.end(), stream.read(&mut answer)).await {
+        Err(_) => End::Held,
+        Ok(Ok(0) | Err(_)) => End::Closed,
+        Ok(Ok(length)) => {
+            note(attacker, &answer[..length]);
+            if ends(&answer[..length]) { hold_on(attacker, stream).await } else { End::Done }
+        }
+    }
+}
+
+/// Whether the answer that begins so is the connection's last.
+fn ends(answer: &[u8]) -> bool {
+    let head = String::from_utf8_lossy(answer).to_ascii_lowercase();
+    let head = head.split("\r\n\r\n").next().unwrap_or_default();
+    head.lines().any(|line| line == "connection: close")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_answer_of_a_connection_says_so_in_its_head() {
+        assert!(ends(b"HTTP/1.1 431 Too Large\r\nContent-Length: 1\r\nConnection: close\r\n\r\na"));
+        assert!(!ends(b"HTTP/1.1 414 Too Long\r\nContent-Length: 1\r\n\r\na"));
+        assert!(!ends(b"HTTP/1.1 200 OK\r\n\r\nconnection: close\r\n"));
+    }
 
     /// The names meet in one place of the table that they were made for, until it defends itself.
     #[test]

@@ -1,4 +1,4 @@
-//! The people beside the attack: a handful, who only want their page.
+//! The people beside the attack: a few dozen, who only want their page.
 
 use std::net::Ipv4Addr;
 use std::rc::Rc;
@@ -20,12 +20,14 @@ use crate::traffic::ANNOUNCED_PATIENCE;
 use crate::traffic::caller::{Jar, onward};
 use crate::wire::{Response, Wire};
 
-/// How many people; with TLS every other one speaks HTTP/2.
-const PEOPLE: u32 = 6;
-/// How long they look at a page before they ask for the next.
-const LOOKS: Duration = Duration::from_millis(300);
+/// How many people; with TLS every other one speaks HTTP/2. Together they ask for ten pages a second,
+/// so that in ten seconds of a rehearsal one in a hundred is seen.
+const PEOPLE: u32 = 30;
+/// How long they look at a page before they ask for the next: somebody in a hurry. Nobody goes on for
+/// a minute at three pages a second, and a gate may say so to whoever does.
+const LOOKS: Duration = Duration::from_secs(3);
 /// Pages on one connection before it is left for a new one: new visitors matter too.
-const PAGES: u32 = 4;
+const PAGES: u32 = 2;
 /// Redirects and announced waits that a person follows for a page.
 const HOPS_MAX: u32 = 6;
 /// The longest page that is read.
@@ -54,7 +56,8 @@ pub(super) async fn visit(rehearsal: Rehearsal, end: Instant) -> Served {
             speaks_http_2,
             jar: Jar::default(),
             line: None,
-            pages: 0,
+            // Not all leave their connections at the same time.
+            pages: number / 2,
         };
         people.spawn_local(person.browse(end));
     }

@@ -40,7 +40,18 @@ async fn last_word<S: AsyncRead + Unpin>(attacker: &Attacker, stream: &mut S) ->
 
 /// Reads until the gate closes or the rehearsal ends, counting the first answer.
 pub(super) async fn hold<S: AsyncRead + Unpin>(attacker: &Attacker, stream: &mut S) -> End {
-    let mut first = true;
+    hold_from(attacker, stream, true).await
+}
+
+/// The same on a connection whose answer was counted.
+pub(super) async fn hold_on<S: AsyncRead + Unpin>(attacker: &Attacker, stream: &mut S) -> End {
+    hold_from(attacker, stream, false).await
+}
+
+async fn hold_from<S>(attacker: &Attacker, stream: &mut S, mut first: bool) -> End
+where
+    S: AsyncRead + Unpin,
+{
     loop {
         match read(attacker, stream, attacker.end(), first).await {
             Ok(0) => return End::Held,

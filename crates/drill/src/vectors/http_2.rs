@@ -1,6 +1,7 @@
 //! Vectors of HTTP/2, frame by frame.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -36,9 +37,15 @@ struct Seen {
     ended: Notify,
     /// Acknowledgements that are owed: of settings, and of pings with their content.
     settings: Cell<u32>,
-    pings: std::cell::RefCell<Vec<[u8; 8]>>,
-    owes: Notify,
+    pings: RefCell<Vec<[u8; 8]>>,
+    /// Streams that the gate has answered in full, or reset.
+    over: RefCell<BTreeSet<u32>>,
+    /// Something is owed, or a stream is over.
+    news: Notify,
 }
+
+/// Streams that are remembered as over: as many as any server allows at once, ten times over.
+const OVER_MAX: usize = 1_000;
 
 /// One connection: we write here, a task of its own reads.
 struct Conversation {
@@ -120,14 +127,31 @@ impl Conversation {
 
     /// Answers what must be answered and does nothing else, until the end or the gate's end.
     async fn hold(&mut self) -> End {
+        self.hold_until(|_| false).await
+    }
+
+    /// The same, but no longer than the gate lets one of the streams live. What is held from then on
+    /// is a connection without streams, which is another vector.
+    async fn hold_streams(&mut self) -> End {
+        self.hold_until(Self::streams_are_over).await
+    }
+
+    fn streams_are_over(&self) -> bool {
+        self.seen.over.borrow().len() >= self.next_stream as usize / 2
+    }
+
+    async fn hold_until(&mut self, over: impl Fn(&Self) -> bool) -> End {
         while !self.seen.closed.get() {
             if Instant::now() >= self.attacker.end() {
                 return End::Held;
             }
+            if over(self) {
+                return End::StreamsOver;
+            }
             let news = async {
                 tokio::select! {
                     () = self.seen.ended.notified() => {}
-                    () = self.seen.owes.notified() => {}
+                    () = self.seen.news.notified() => {}
                 }
             };
             let _ = timeout_at(self.attacker.end(), news).await;
@@ -171,17 +195,24 @@ async fn read(attacker: Attacker, mut reader: ReadHalf<Stream>, seen: Rc<Seen>) 
                 return Err(std::io::ErrorKind::InvalidData.into());
             };
             reader.read_exact(payload).await?;
+            let ends = head[3] == RST_STREAM
+                || matches!(head[3], HEADERS | DATA) && head[4] & END_STREAM != 0;
+            if ends && seen.over.borrow().len() < OVER_MAX {
+                let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
+                seen.over.borrow_mut().insert(stream);
+                seen.news.notify_one();
+            }
             match (head[3], payload.get(..4)) {
                 (SETTINGS, _) if head[4] & ACK == 0 => {
                     seen.settings.set(seen.settings.get().saturating_add(1));
-                    seen.owes.notify_one();
+                    seen.news.notify_one();
                 }
                 // A gate that asks more often than we answer is not believed.
                 (PING, _) if head[4] & ACK == 0 && seen.pings.borrow().len() < 16 => {
                     let mut content = [0; 8];
                     content.copy_from_slice(payload.get(..8).unwrap_or(&[0; 8]));
                     seen.pings.borrow_mut().push(content);
-                    seen.owes.notify_one();
+                    seen.news.notify_one();
                 }
                 (HEADERS, _) => match frames::status(payload) {
                     Some(status) => attacker.answered(status),
@@ -237,7 +268,7 @@ pub(super) async fn idle_streams(attacker: Attacker) -> End {
     }
     attacker.requested(100);
     or_end!(conversation.send(frames).await);
-    conversation.hold().await
+    conversation.hold_streams().await
 }
 
 /// Asks for pages and never has room for them.
@@ -252,7 +283,7 @@ pub(super) async fn zero_window(attacker: Attacker) -> End {
     }
     attacker.requested(20);
     or_end!(conversation.send(frames).await);
-    conversation.hold().await
+    conversation.hold_streams().await
 }
 
 /// Room for one byte more, a few times a second.
@@ -268,6 +299,9 @@ pub(super) async fn window_drip(attacker: Attacker) -> End {
     attacker.requested(4);
     or_end!(conversation.send(frames).await);
     while attacker.may_go_on() {
+        if conversation.streams_are_over() {
+            return End::StreamsOver;
+        }
         let mut frames = Frames::default();
         for stream in &streams {
             frames.window_update(*stream, 1);

@@ -1,8 +1,10 @@
 //! The vectors by name.
 
 use std::pin::Pin;
+use std::time::Duration;
 
 use super::ground::{Attacker, End};
+use super::held::{self, Grants, Held};
 use super::{bodies, connections, handshakes, heads, http_2, quic, tunnels};
 
 /// What a vector is carried over.
@@ -31,9 +33,8 @@ pub struct Vector {
     pub connections: u32,
     /// How long it lasts, if nothing else is said.
     pub seconds: u32,
-    /// For how long one connection may be held with it at most, in seconds, by the gate's defaults
-    /// and a little; `None` where holding a connection is not the point.
-    pub held: Option<u32>,
+    /// For how long one connection may be held with it; `None` where that is not the point.
+    held: Option<Held>,
     /// The addresses that it comes from.
     pub(super) sources: u32,
     pub(super) attack: Attack,
@@ -48,6 +49,12 @@ impl std::fmt::Debug for Vector {
 }
 
 impl Vector {
+    /// For how long one connection may be held with it at most by a gate that grants this; `None`
+    /// where holding a connection is not the point.
+    pub fn held_at_most(&self, grants: &Grants) -> Option<Duration> {
+        self.held.map(|held| held(grants))
+    }
+
     /// Whether it is about pages that are read slowly: then the page must be a large one.
     pub fn reads_slowly(&self) -> bool {
         matches!(self.name, "slow-read" | "window-drip" | "zero-window")
@@ -78,9 +85,9 @@ macro_rules! vectors {
 
 /// Every vector, from the first byte of a connection upwards.
 pub static LIST: &[Vector] = vectors! {
-    "idle-sockets", "connection flood", Either, 400 for 20 s, held Some(15), from 8:
+    "idle-sockets", "connection flood", Either, 400 for 20 s, held Some(held::silence), from 8:
         connections::idle => "opens connections and sends nothing";
-    "keep-alive-hoarding", "RFC 9112, section 9.3", Either, 400 for 75 s, held Some(68), from 8:
+    "keep-alive-hoarding", "RFC 9112, section 9.3", Either, 400 for 75 s, held Some(held::idle), from 8:
         connections::keep_alive => "asks for one page on each connection and keeps it";
     "many-sources", "state-table flood", Either, 800 for 10 s, held None, from 800:
         connections::many_sources => "comes from hundreds of addresses, each page another";
@@ -88,29 +95,29 @@ pub static LIST: &[Vector] = vectors! {
         connections::forged_addresses => "invents a visitor's address in front of each request";
     "handshake-flood", "RFC 8446; THC-SSL-DOS", Tls, 60 for 10 s, held None, from 8:
         handshakes::flood => "shakes hands in full and goes away, again and again";
-    "slow-client-hello", "RFC 8446, section 4.1.2", Tls, 200 for 20 s, held Some(15), from 8:
+    "slow-client-hello", "RFC 8446, section 4.1.2", Tls, 200 for 20 s, held Some(held::handshake), from 8:
         handshakes::slow_hello => "sends a ClientHello in drips, or half of it";
-    "odd-client-hello", "RFC 8446, section 5.1", Tls, 80 for 15 s, held Some(15), from 8:
+    "odd-client-hello", "RFC 8446, section 5.1", Tls, 80 for 20 s, held Some(held::handshake), from 8:
         handshakes::odd_hello => "sends a ClientHello in shreds, padded, or with a huge name";
-    "slow-headers", "Slowloris; CVE-2007-6750", Either, 400 for 20 s, held Some(15), from 8:
+    "slow-headers", "Slowloris; CVE-2007-6750", Either, 400 for 20 s, held Some(held::head), from 8:
         heads::slow => "sends a header field every second and never ends";
     "header-drip", "quadratic parsing", Either, 20 for 10 s, held None, from 4:
         heads::fast_drip => "sends a large header byte by byte, as fast as it goes";
-    "huge-headers", "RFC 6585, section 5", Either, 40 for 10 s, held Some(15), from 4:
+    "huge-headers", "RFC 6585, section 5", Either, 40 for 10 s, held Some(held::refused), from 4:
         heads::huge => "sends megabytes of header, ten thousand fields, a cookie bomb";
     "colliding-headers", "HashDoS; CVE-2011-4885", Either, 40 for 10 s, held None, from 4:
         heads::colliding => "sends names that meet in one place of a hash table";
     "pipelining", "RFC 9112, section 9.3.2", Either, 20 for 10 s, held None, from 4:
         heads::pipelining => "sends a hundred requests at once and waits for none";
-    "smuggling", "RFC 9112, section 11.2", Either, 16 for 10 s, held Some(15), from 4:
+    "smuggling", "RFC 9112, section 11.2", Either, 16 for 10 s, held Some(held::refused), from 4:
         heads::smuggling => "sends requests that two servers could read differently";
-    "slow-body", "R-U-Dead-Yet", Either, 100 for 40 s, held Some(36), from 4:
+    "slow-body", "R-U-Dead-Yet", Either, 100 for 45 s, held Some(held::body), from 4:
         bodies::slow_body => "announces a megabyte and sends a byte a second";
-    "large-body", "RFC 9110, section 15.5.14", Either, 16 for 15 s, held Some(36), from 4:
+    "large-body", "RFC 9110, section 15.5.14", Either, 16 for 45 s, held Some(held::body), from 4:
         bodies::large_body => "uploads more than anybody may";
     "gzip-bomb", "CVE-2003-1564 and kin", Either, 20 for 10 s, held None, from 4:
         bodies::gzip_bomb => "sends ten megabytes in ten kilobytes";
-    "slow-read", "Sockstress; CVE-2008-4609", Either, 100 for 45 s, held Some(40), from 4:
+    "slow-read", "Sockstress; CVE-2008-4609", Either, 100 for 45 s, held Some(held::answer), from 4:
         bodies::slow_read => "asks for pages and reads a byte of them a second";
     "many-ranges", "CVE-2011-3192", Either, 20 for 10 s, held None, from 4:
         bodies::many_ranges => "asks for thirteen hundred ranges of one page";
@@ -120,17 +127,17 @@ pub static LIST: &[Vector] = vectors! {
         bodies::cache_busting => "asks for one page under ever new addresses";
     "expensive-pages", "HTTP flood", Either, 100 for 10 s, held None, from 20:
         bodies::expensive_pages => "searches for something else each time";
-    "tunnel-hoarding", "RFC 6455", Either, 100 for 75 s, held Some(125), from 4:
+    "tunnel-hoarding", "RFC 6455", Either, 100 for 135 s, held Some(held::tunnel), from 4:
         tunnels::hoarding => "opens WebSockets and says nothing";
     "tunnel-drip", "RFC 6455, section 5.2", Either, 100 for 20 s, held None, from 4:
         tunnels::slow_frames => "sends a WebSocket frame a byte a second";
-    "connect", "RFC 9110, section 9.3.6", Either, 20 for 10 s, held Some(15), from 4:
+    "connect", "RFC 9110, section 9.3.6", Either, 20 for 10 s, held Some(held::refused), from 4:
         tunnels::connect => "asks for a tunnel to somewhere else";
-    "preface-silence", "RFC 9113, section 3.4", Tls, 200 for 20 s, held Some(15), from 8:
+    "preface-silence", "RFC 9113, section 3.4", Tls, 200 for 20 s, held Some(held::head), from 8:
         http_2::preface_silence => "agrees on HTTP/2 and never begins";
-    "held-without-streams", "RFC 9113, section 5.1", Tls, 200 for 75 s, held Some(68), from 8:
+    "held-without-streams", "RFC 9113, section 5.1", Tls, 200 for 75 s, held Some(held::idle), from 8:
         http_2::without_streams => "begins HTTP/2 and never asks";
-    "idle-streams", "RFC 9113, section 10.5", Tls, 8 for 40 s, held Some(36), from 4:
+    "idle-streams", "RFC 9113, section 10.5", Tls, 8 for 45 s, held Some(held::body), from 4:
         http_2::idle_streams => "opens a hundred streams of which nothing comes";
     "rapid-reset", "CVE-2023-44487", Tls, 8 for 10 s, held None, from 4:
         http_2::rapid_reset => "asks and takes it back at once, thousands of times";
@@ -150,9 +157,9 @@ pub static LIST: &[Vector] = vectors! {
         http_2::priorities => "shuffles priorities thousands of times";
     "window-update-flood", "CVE-2019-9517", Tls, 8 for 10 s, held None, from 4:
         http_2::window_flood => "grants a byte of room thousands of times";
-    "window-drip", "CVE-2019-9511", Tls, 8 for 40 s, held Some(36), from 4:
+    "window-drip", "CVE-2019-9511", Tls, 8 for 45 s, held Some(held::answer), from 4:
         http_2::window_drip => "asks for pages and grants them a few bytes a second";
-    "zero-window", "CVE-2019-9517", Tls, 8 for 40 s, held Some(36), from 4:
+    "zero-window", "CVE-2019-9517", Tls, 8 for 45 s, held Some(held::answer), from 4:
         http_2::zero_window => "asks for pages and never has room for them";
     "hpack-bomb", "CVE-2016-6581", Tls, 8 for 10 s, held None, from 4:
         http_2::hpack_bomb => "means one large header field ten thousand times";
@@ -176,6 +183,17 @@ mod tests {
         for vector in LIST {
             assert!(vector.connections <= CONNECTIONS_MAX && vector.seconds <= SECONDS_MAX);
             assert!(vector.about.len() <= 70, "{}", vector.name);
+        }
+    }
+
+    /// Else its verdict would say nothing of how long connections are held.
+    #[test]
+    fn a_vector_that_holds_connections_lasts_longer_than_defaults_allow() {
+        for vector in LIST {
+            if let Some(held) = vector.held_at_most(&Grants::default()) {
+                let lasts = Duration::from_secs(u64::from(vector.seconds));
+                assert!(lasts > held, "{}: {lasts:?} of {held:?}", vector.name);
+            }
         }
     }
 }

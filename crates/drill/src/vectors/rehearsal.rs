@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::gate::GateCounts;
 use super::ground::{Attacker, Count, End, Ground, code_word, rest};
+use super::held::Grants;
 use super::result::{Attempt, Fate, Rehearsed, Service};
 use super::{Over, Vector, dial, honest};
 use crate::run::{DrillError, allow_open_files, check_host};
@@ -19,12 +20,12 @@ use crate::traffic::{ANNOUNCED_PATIENCE, PATIENCE};
 /// Connections of one rehearsal at the same time, however many are asked for: both ends in one
 /// system come to two thousand descriptors, half of what a drill asks for.
 pub const CONNECTIONS_MAX: u32 = 1_024;
-/// Seconds of one rehearsal: the longest deadline by default is a minute, and a half more shows
-/// that it holds.
-pub const SECONDS_MAX: u32 = 120;
+/// Seconds of one rehearsal: the longest deadline by default, of silent tunnels, is two minutes, and
+/// half of one more shows that it holds.
+pub const SECONDS_MAX: u32 = 150;
 /// How often one place is opened again after the gate closed it, and the pause before: four times a
 /// second for as long as any rehearsal lasts.
-const OPENINGS_MAX: u32 = 480;
+const OPENINGS_MAX: u32 = 4 * SECONDS_MAX;
 const REOPEN: Duration = Duration::from_millis(250);
 /// People begin before the attack and go on after it, so that the first and last waits count too.
 const LEAD_IN: Duration = Duration::from_millis(500);
@@ -54,13 +55,15 @@ pub struct Rehearsal {
     pub connections: u32,
     /// How long, at most [`SECONDS_MAX`].
     pub seconds: u32,
+    /// What the gate's configuration grants.
+    pub grants: Grants,
     /// For how long a connection may be held, where that is the point.
     pub held_at_most: Option<Duration>,
 }
 
 impl Rehearsal {
-    /// A rehearsal with everything as the vector's defaults have it.
-    pub fn new(vector: &'static Vector, target: Target) -> Self {
+    /// A rehearsal with everything as the vector's defaults have it, against a gate that grants this.
+    pub fn new(vector: &'static Vector, target: Target, grants: Grants) -> Self {
         Self {
             vector,
             target,
@@ -71,7 +74,8 @@ impl Rehearsal {
             operator: None,
             connections: vector.connections,
             seconds: vector.seconds,
-            held_at_most: vector.held.map(|seconds| Duration::from_secs(u64::from(seconds))),
+            held_at_most: vector.held_at_most(&grants),
+            grants,
         }
     }
 }
@@ -180,12 +184,13 @@ fn note(ground: &Ground, end: End, lasted: Duration) {
         End::Held => "held until the attackers let go".to_owned(),
         End::Closed => "closed by the gate".to_owned(),
         End::GoAway(code) => format!("GOAWAY {}", code_word(code)),
+        End::StreamsOver => "streams ended by the gate".to_owned(),
         End::Done => "left by the attackers".to_owned(),
         End::NotOpened => "not opened".to_owned(),
     };
     let count = &ground.count;
     *count.ends.borrow_mut().entry(word).or_default() += 1;
-    if matches!(end, End::Held | End::Closed | End::GoAway(_)) {
+    if matches!(end, End::Held | End::Closed | End::GoAway(_) | End::StreamsOver) {
         count.longest.set(count.longest.get().max(lasted));
         if ground.rehearsal.held_at_most.is_some_and(|most| lasted > most) {
             count.held_too_long.set(count.held_too_long.get() + 1);

@@ -612,7 +612,9 @@ static TIGHTENED: Section = Section {
 
 static TOKEN: Section = Section {
     heading: "[posture.token]",
-    about: "What passing a challenge buys: a budget of requests, not a pass.",
+    about: "What passing a challenge buys: a budget of requests, not a pass. A part of a page (a \
+            picture, a script) counts for a quarter. While visitors are asked to wait, half of the \
+            rate and three quarters of the burst.",
     keys: &[
         Key {
             name: "requests_per_second",

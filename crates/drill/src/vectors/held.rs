@@ -1,0 +1,138 @@
+//! For how long one connection may be held with a vector: sums over what the gate's configuration
+//! grants, so that a gate with other deadlines is measured by its own.
+
+use std::time::Duration;
+
+use portcullis_model::{Config, Limits, OriginConfig};
+
+/// What a gate's configuration grants to whoever makes it wait.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grants {
+    limits: Limits,
+    /// The longest wait for a place at an origin.
+    place: Duration,
+    /// The longest silence on an upgraded connection, by any activity.
+    tunnel_idle: Duration,
+}
+
+impl Default for Grants {
+    fn default() -> Self {
+        let limits = Limits::default();
+        let place = OriginConfig::new(String::new(), 0).queue_deadline;
+        Self { tunnel_idle: limits.tunnel_idle, limits, place }
+    }
+}
+
+impl Grants {
+    /// Of this configuration: where its platforms and activities differ, the most that any grants.
+    pub fn of(config: &Config) -> Self {
+        let limits = config.limits.clone();
+        let places = config.platforms.iter().map(|platform| platform.origin.queue_deadline);
+        let activities = config.platforms.iter().flat_map(|platform| &platform.activities);
+        let tunnels = activities.filter_map(|activity| activity.patience.tunnel_idle);
+        Self {
+            place: places.max().unwrap_or_default(),
+            tunnel_idle: tunnels.fold(limits.tunnel_idle, Duration::max),
+            limits,
+        }
+    }
+
+    /// The most that one request's body may have.
+    pub(super) const fn body_bytes(&self) -> u64 {
+        self.limits.body_bytes
+    }
+}
+
+/// For how long a connection may be held, by what is granted.
+pub(super) type Held = fn(&Grants) -> Duration;
+
+/// Beside what is granted: until the connection is open, with some hundred others at the same moment
+/// (up to a second or two on a busy machine; our clock starts before it), until the gate looks at its
+/// deadlines again (a quarter of a second), and until an attacker notices the end (those who drip
+/// look once a second).
+const NOTICED: Duration = Duration::from_secs(5);
+
+/// Whoever was refused while it was still sending is listened to for this long, so that it can
+/// read the answer; and whoever is told to go over HTTP/2 has two seconds to do so.
+const LISTENED_TO: Duration = Duration::from_secs(1);
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// A connection that never says anything: over TLS it owes a handshake, else a head.
+pub(super) fn silence(grants: &Grants) -> Duration {
+    grants.limits.header_deadline.max(grants.limits.handshake_deadline) + NOTICED
+}
+
+/// A handshake that never ends.
+pub(super) fn handshake(grants: &Grants) -> Duration {
+    grants.limits.handshake_deadline + NOTICED
+}
+
+/// A head that never ends, or an HTTP/2 connection that never begins: both owe a head from the end
+/// of the handshake on, which our attackers do not draw out here. Then the answer.
+pub(super) fn head(grants: &Grants) -> Duration {
+    grants.limits.header_deadline + LISTENED_TO + NOTICED
+}
+
+/// What is refused as soon as it is seen.
+pub(super) fn refused(_: &Grants) -> Duration {
+    LISTENED_TO + NOTICED
+}
+
+/// A connection that is idle after its first request, which may have waited for a place, and over
+/// HTTP/2 is asked to go before it is cut.
+pub(super) fn idle(grants: &Grants) -> Duration {
+    grants.place + grants.limits.idle + FAREWELL + NOTICED
+}
+
+/// A body that is too slow. The origin's place is waited for after its first byte; from then on each
+/// byte makes up for its share of the least rate, and one a second is next to nothing.
+pub(super) fn body(grants: &Grants) -> Duration {
+    grants.place + behind(grants, grants.limits.upload_rate) + LISTENED_TO + NOTICED
+}
+
+/// An answer that is not taken: the place, and then the same the other way round. An answer that is
+/// small enough for the system to take it whole is over; who has nothing else leaves.
+pub(super) fn answer(grants: &Grants) -> Duration {
+    grants.place + behind(grants, grants.limits.download_rate) + NOTICED
+}
+
+/// A tunnel on which nothing moves, behind the question for it.
+pub(super) fn tunnel(grants: &Grants) -> Duration {
+    grants.place + grants.tunnel_idle + NOTICED
+}
+
+/// How long it takes somebody who moves four bytes a second (the fastest of our slow attackers) to be
+/// too far behind `rate` bytes a second: each second of waiting is short of a whole one by what the
+/// bytes make up for. At four or less nobody is ever behind, and no rehearsal is as long as what is said.
+fn behind(grants: &Grants, rate: u32) -> Duration {
+    const MOVES: u32 = 4;
+    match rate.checked_sub(MOVES) {
+        Some(short @ 1..) => grants.limits.body_idle * rate / short,
+        _ => Duration::from_secs(3_600),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bounds_follow_the_configuration() {
+        let text = |extra: &str| {
+            format!(
+                "{extra}\n[[listen]]\naddress = \"127.0.0.1:8080\"\n\n[[platforms]]\n\
+                 name = \"a\"\nhosts = [\"*\"]\norigin = \"http://127.0.0.1:3000\"\n"
+            )
+        };
+        let config = |extra: &str| Config::read(&text(extra), "a.toml").unwrap();
+        let defaults = Grants::of(&config(""));
+        assert_eq!(defaults, Grants::default());
+        assert_eq!(head(&defaults), Duration::from_secs(10 + 1 + 5));
+        assert_eq!(idle(&defaults), Duration::from_secs(3 + 60 + 2 + 5));
+        let own = Grants::of(&config("[limits]\nidle = \"20s\"\nbody_idle = \"10s\"\n"));
+        assert_eq!(idle(&own), Duration::from_secs(3 + 20 + 2 + 5));
+        assert_eq!(head(&own), head(&defaults));
+        // Four in five hundred are made up for.
+        assert_eq!(answer(&own).as_millis(), 3_000 + 10_080 + 5_000);
+    }
+}
