@@ -7,8 +7,9 @@ use portcullis_drill::Target;
 use portcullis_drill::vectors::{
     Grants, LARGE_PAGE, LIST, Over, Rehearsal, Rehearsed, Site, Vector, named, rehearse,
 };
+use portcullis_model::Config;
 
-use crate::check;
+use crate::check::{self, Unusable};
 use crate::cli::VectorsArguments;
 use crate::own_gate::{Gate, free_addresses};
 
@@ -92,15 +93,18 @@ fn against_ours(
     let text = format!(
         "operator = \"{operator}\"\n\n[[listen]]\naddress = \"{plain}\"\n\n[[listen]]\n\
          address = \"{secure}\"\ncertificate = \"site.crt\"\nkey = \"site.key\"\n\n\
+         [limits]\n{}\n\n\
          [[platforms]]\nname = \"site\"\nhosts = [\"*\"]\norigin = \"http://{}\"\n",
+        vector.limits,
         site.address()
     );
+    let grants = Grants::of(&Config::read(&text, "portcullis.toml").map_err(Unusable::Problems)?);
     let gate = Gate::start(folder.path(), &text, operator)?;
     let target = match vector.over {
         Over::Either => Target::parse(&plain.to_string())?,
         Over::Tls | Over::Udp => Target::parse(&secure.to_string())?.over_tls(),
     };
-    let mut rehearsal = rehearsal(arguments, vector, target, Grants::default());
+    let mut rehearsal = rehearsal(arguments, vector, target, grants);
     rehearsal.operator = Some(Target::parse(&operator.to_string())?);
     if vector.reads_slowly() {
         LARGE_PAGE.clone_into(&mut rehearsal.path);

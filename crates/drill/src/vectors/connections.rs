@@ -27,6 +27,16 @@ pub(super) async fn keep_alive(attacker: Attacker) -> End {
     }
 }
 
+/// A page a second, on one connection for as long as the gate keeps it.
+pub(super) async fn long_lived(attacker: Attacker) -> End {
+    ask(&attacker, Duration::from_secs(1), u32::MAX, |_| get(&attacker, attacker.path())).await
+}
+
+/// As many requests on one connection as the gate answers there, one behind the other.
+pub(super) async fn endless(attacker: Attacker) -> End {
+    ask(&attacker, Duration::ZERO, u32::MAX, |_| get(&attacker, attacker.path())).await
+}
+
 /// A page or two from each of a thousand addresses, each page another.
 pub(super) async fn many_sources(attacker: Attacker) -> End {
     let paths =
@@ -79,7 +89,10 @@ pub(super) async fn ask(
             Ok(None) => return End::Closed,
             Err(_) => return End::Held,
         }
-        rest(attacker, pause).await;
+        // The shortest sleep is a millisecond.
+        if !pause.is_zero() {
+            rest(attacker, pause).await;
+        }
     }
     End::Done
 }

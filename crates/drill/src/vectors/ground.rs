@@ -84,6 +84,8 @@ pub(super) struct Count {
     pub(super) ends: RefCell<BTreeMap<String, u64>>,
     pub(super) longest: Cell<Duration>,
     pub(super) held_too_long: Cell<u64>,
+    pub(super) most_asked: Cell<u64>,
+    pub(super) asked_too_often: Cell<u64>,
 }
 
 impl Ground {
@@ -107,6 +109,8 @@ pub(crate) struct Attacker {
     pub(super) ground: Rc<Ground>,
     pub(super) place: u32,
     pub(super) turn: u32,
+    /// Requests that were made on it.
+    pub(super) asked: Rc<Cell<u64>>,
 }
 
 impl Attacker {
@@ -146,6 +150,7 @@ impl Attacker {
 
     pub(super) fn requested(&self, how_many: u64) {
         add(&self.ground.count.requests, how_many);
+        add(&self.asked, how_many);
     }
 
     pub(super) fn framed(&self, how_many: u64) {

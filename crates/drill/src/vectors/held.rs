@@ -46,6 +46,9 @@ impl Grants {
 /// For how long a connection may be held, by what is granted.
 pub(super) type Held = fn(&Grants) -> Duration;
 
+/// How many requests a connection may make, by what is granted.
+pub(super) type Asked = fn(&Grants) -> u64;
+
 /// Beside what is granted: until the connection is open, with some hundred others at the same moment
 /// (up to a second or two on a busy machine; our clock starts before it), until the gate looks at its
 /// deadlines again (a quarter of a second), and until an attacker notices the end (those who drip
@@ -99,6 +102,31 @@ pub(super) fn answer(grants: &Grants) -> Duration {
 /// A tunnel on which nothing moves, behind the question for it.
 pub(super) fn tunnel(grants: &Grants) -> Duration {
     grants.place + grants.tunnel_idle + NOTICED
+}
+
+/// A connection that is used for longer than any is meant to live: over HTTP/1.1 it is told so by the
+/// answer to its next request, which our attackers make a second later; over HTTP/2 at once.
+pub(super) fn age(grants: &Grants) -> Duration {
+    grants.limits.connection_age + Duration::from_secs(1) + grants.place + NOTICED
+}
+
+/// How many requests one connection may make.
+pub(super) mod asked {
+    use super::Grants;
+
+    /// Over HTTP/1.1 the answer to the last one says that it is the last, and closes.
+    pub(in super::super) fn told(grants: &Grants) -> u64 {
+        u64::from(grants.limits.requests_per_connection)
+    }
+
+    /// Over HTTP/2 the visitor is told to go, and may not have heard it: what it may have sent before
+    /// it does is as much again, or ten times all streams that may be open at once if those are more.
+    /// Whoever goes on behind that is cut, while it has some streams under way that are not answered.
+    pub(in super::super) fn deaf(grants: &Grants) -> u64 {
+        let streams = grants.limits.streams_per_connection;
+        let requests = grants.limits.requests_per_connection;
+        u64::from(requests) + u64::from(requests.max(streams * 10)) + u64::from(streams)
+    }
 }
 
 /// How long it takes somebody who moves four bytes a second (the fastest of our slow attackers) to be

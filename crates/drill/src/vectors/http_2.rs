@@ -53,6 +53,8 @@ struct Conversation {
     writer: WriteHalf<Stream>,
     seen: Rc<Seen>,
     next_stream: u32,
+    /// Pings are not answered.
+    is_deaf: bool,
 }
 
 impl Conversation {
@@ -77,7 +79,7 @@ impl Conversation {
         let (reader, writer) = tokio::io::split(stream);
         let seen = Rc::<Seen>::default();
         tokio::task::spawn_local(read(attacker.clone(), reader, seen.clone()));
-        Ok(Self { attacker: attacker.clone(), writer, seen, next_stream: 1 })
+        Ok(Self { attacker: attacker.clone(), writer, seen, next_stream: 1, is_deaf: false })
     }
 
     fn stream(&mut self) -> u32 {
@@ -99,7 +101,8 @@ impl Conversation {
         for _ in 0..self.seen.settings.replace(0) {
             frames.frame(SETTINGS, ACK, 0, &[]);
         }
-        for content in self.seen.pings.take() {
+        let pings = self.seen.pings.take();
+        for content in pings.into_iter().filter(|_| !self.is_deaf) {
             frames.frame(PING, ACK, 0, &content);
         }
         let writing = async {
@@ -269,6 +272,36 @@ pub(super) async fn idle_streams(attacker: Attacker) -> End {
     attacker.requested(100);
     or_end!(conversation.send(frames).await);
     conversation.hold_streams().await
+}
+
+/// Streams that an attacker has open at the same time: half of what any server allows.
+const AT_ONCE: usize = 50;
+
+/// Asks as often as it is answered, whatever it is told, and never answers the ping by which the gate
+/// would know that its farewell has come.
+pub(super) async fn deaf_to_goaway(attacker: Attacker) -> End {
+    let mut conversation = or_end!(Conversation::open(&attacker, &[]).await);
+    conversation.is_deaf = true;
+    let block = conversation.get();
+    // Room for all answers of a connection, some kilobytes each.
+    let mut room = Frames::default();
+    room.window_update(0, 1 << 30);
+    or_end!(conversation.send(room).await);
+    while attacker.may_go_on() {
+        let mut frames = Frames::default();
+        for _ in 0..AT_ONCE {
+            let stream = conversation.stream();
+            frames.headers(stream, &block, true);
+        }
+        attacker.requested(AT_ONCE as u64);
+        or_end!(conversation.send(frames).await);
+        let batch = |conversation: &Conversation| conversation.seen.over.borrow().len() >= AT_ONCE;
+        match conversation.hold_until(batch).await {
+            End::StreamsOver => conversation.seen.over.borrow_mut().clear(),
+            end => return end,
+        }
+    }
+    End::Held
 }
 
 /// Asks for pages and never has room for them.

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use super::ground::{Attacker, End};
-use super::held::{self, Grants, Held};
+use super::held::{self, Asked, Grants, Held, asked};
 use super::{bodies, connections, handshakes, heads, http_2, quic, tunnels};
 
 /// What a vector is carried over.
@@ -33,8 +33,13 @@ pub struct Vector {
     pub connections: u32,
     /// How long it lasts, if nothing else is said.
     pub seconds: u32,
+    /// Lines of `[limits]` that a gate which is started for it has instead of nothing but defaults,
+    /// where those would have to be waited for until tomorrow.
+    pub limits: &'static str,
     /// For how long one connection may be held with it; `None` where that is not the point.
     held: Option<Held>,
+    /// How often one may ask; `None` where that is not the point.
+    asked: Option<Asked>,
     /// The addresses that it comes from.
     pub(super) sources: u32,
     pub(super) attack: Attack,
@@ -55,6 +60,11 @@ impl Vector {
         self.held.map(|held| held(grants))
     }
 
+    /// How many requests one connection may make at most; `None` where that is not the point.
+    pub fn asked_at_most(&self, grants: &Grants) -> Option<u64> {
+        self.asked.map(|asked| asked(grants))
+    }
+
     /// Whether it is about pages that are read slowly: then the page must be a large one.
     pub fn reads_slowly(&self) -> bool {
         matches!(self.name, "slow-read" | "window-drip" | "zero-window")
@@ -68,7 +78,8 @@ pub fn named(name: &str) -> Option<&'static Vector> {
 
 macro_rules! vectors {
     ($($name:literal, $known:literal, $over:ident, $connections:literal for $seconds:literal s,
-       held $held:expr, from $sources:literal: $attack:path => $about:literal;)+) => {
+       held $held:expr, $(asked $asked:expr,)? $(with $limits:literal,)? from $sources:literal:
+       $attack:path => $about:literal;)+) => {
         &[$(Vector {
             name: $name,
             about: $about,
@@ -76,7 +87,9 @@ macro_rules! vectors {
             over: Over::$over,
             connections: $connections,
             seconds: $seconds,
+            limits: concat!($($limits)?),
             held: $held,
+            asked: [$(Some($asked as Asked),)? None][0],
             sources: $sources,
             attack: |attacker| Box::pin($attack(attacker)),
         },)+]
@@ -89,6 +102,13 @@ pub static LIST: &[Vector] = vectors! {
         connections::idle => "opens connections and sends nothing";
     "keep-alive-hoarding", "RFC 9112, section 9.3", Either, 400 for 75 s, held Some(held::idle), from 8:
         connections::keep_alive => "asks for one page on each connection and keeps it";
+    "long-lived", "RFC 9112, section 9.6", Either, 40 for 40 s, held Some(held::age),
+        with "connection_age = \"20s\"", from 4:
+        connections::long_lived => "asks for a page a second on connections that it never leaves";
+    "endless-requests", "RFC 9112, section 9.6", Either, 4 for 20 s, held None, asked asked::told, from 4:
+        connections::endless => "asks on one connection as often as it can";
+    "deaf-to-goaway", "RFC 9113, section 6.8", Tls, 4 for 20 s, held None, asked asked::deaf, from 4:
+        http_2::deaf_to_goaway => "asks on one connection, also behind the GOAWAY";
     "many-sources", "state-table flood", Either, 800 for 10 s, held None, from 800:
         connections::many_sources => "comes from hundreds of addresses, each page another";
     "forged-addresses", "RFC 7239, section 8.1", Either, 40 for 10 s, held None, from 4:
@@ -171,6 +191,8 @@ pub static LIST: &[Vector] = vectors! {
 
 #[cfg(test)]
 mod tests {
+    use portcullis_model::Config;
+
     use super::*;
     use crate::vectors::{CONNECTIONS_MAX, SECONDS_MAX};
 
@@ -190,7 +212,13 @@ mod tests {
     #[test]
     fn a_vector_that_holds_connections_lasts_longer_than_defaults_allow() {
         for vector in LIST {
-            if let Some(held) = vector.held_at_most(&Grants::default()) {
+            let text = format!(
+                "[limits]\n{}\n[[listen]]\naddress = \"127.0.0.1:8080\"\n[[platforms]]\n\
+                 name = \"a\"\nhosts = [\"*\"]\norigin = \"http://127.0.0.1:3000\"\n",
+                vector.limits
+            );
+            let grants = Grants::of(&Config::read(&text, "a.toml").unwrap());
+            if let Some(held) = vector.held_at_most(&grants) {
                 let lasts = Duration::from_secs(u64::from(vector.seconds));
                 assert!(lasts > held, "{}: {lasts:?} of {held:?}", vector.name);
             }

@@ -59,6 +59,8 @@ pub struct Rehearsal {
     pub grants: Grants,
     /// For how long a connection may be held, where that is the point.
     pub held_at_most: Option<Duration>,
+    /// How many requests one connection may make, where that is the point.
+    pub asked_at_most: Option<u64>,
 }
 
 impl Rehearsal {
@@ -75,6 +77,7 @@ impl Rehearsal {
             connections: vector.connections,
             seconds: vector.seconds,
             held_at_most: vector.held_at_most(&grants),
+            asked_at_most: vector.asked_at_most(&grants),
             grants,
         }
     }
@@ -171,15 +174,15 @@ async fn keep_at_it(ground: Rc<Ground>, place: u32) {
         if !ground.may_go_on() {
             return;
         }
-        let attacker = Attacker { ground: ground.clone(), place, turn };
+        let attacker = Attacker { ground: ground.clone(), place, turn, asked: Rc::default() };
         let began = Instant::now();
         let end = (ground.rehearsal.vector.attack)(attacker.clone()).await;
-        note(&ground, end, began.elapsed());
+        note(&ground, end, began.elapsed(), attacker.asked.get());
         rest(&attacker, REOPEN).await;
     }
 }
 
-fn note(ground: &Ground, end: End, lasted: Duration) {
+fn note(ground: &Ground, end: End, lasted: Duration, asked: u64) {
     let word = match end {
         End::Held => "held until the attackers let go".to_owned(),
         End::Closed => "closed by the gate".to_owned(),
@@ -195,6 +198,10 @@ fn note(ground: &Ground, end: End, lasted: Duration) {
         if ground.rehearsal.held_at_most.is_some_and(|most| lasted > most) {
             count.held_too_long.set(count.held_too_long.get() + 1);
         }
+    }
+    count.most_asked.set(count.most_asked.get().max(asked));
+    if ground.rehearsal.asked_at_most.is_some_and(|most| asked > most) {
+        count.asked_too_often.set(count.asked_too_often.get() + 1);
     }
 }
 
@@ -213,6 +220,8 @@ fn account(ground: &Ground) -> (Attempt, Fate) {
         resets: count.resets.take(),
         longest_ms: count.longest.get().as_millis() as u64,
         held_too_long: count.held_too_long.get(),
+        most_asked: count.most_asked.get(),
+        asked_too_often: count.asked_too_often.get(),
     };
     (attempt, fate)
 }

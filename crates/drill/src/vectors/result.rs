@@ -39,6 +39,10 @@ pub struct Fate {
     pub longest_ms: u64,
     /// Connections that were held for longer than allowed.
     pub held_too_long: u64,
+    /// Requests of the connection that made most.
+    pub most_asked: u64,
+    /// Connections that made more requests than allowed.
+    pub asked_too_often: u64,
 }
 
 /// How people fared meanwhile.
@@ -115,6 +119,8 @@ pub struct Rehearsed {
     pub fate: Fate,
     /// For how long a connection may be held, in milliseconds, where that is the point.
     pub held_at_most_ms: Option<u64>,
+    /// How many requests one connection may make, where that is the point.
+    pub asked_at_most: Option<u64>,
     /// How people fared.
     pub visitors: Service,
     /// What the gate counted, if it was asked.
@@ -151,6 +157,12 @@ impl Rehearsed {
                 fate.longest_ms as f64 / 1000.0
             ));
         }
+        if let Some(allowed) = rehearsal.asked_at_most.filter(|_| fate.asked_too_often > 0) {
+            faults.push(format!(
+                "{} connections made more than {allowed} requests (the most {})",
+                fate.asked_too_often, fate.most_asked
+            ));
+        }
         let verdict = if faults.is_empty() {
             format!(
                 "withstood: {} of {} pages of honest visitors were served",
@@ -168,6 +180,7 @@ impl Rehearsed {
             tried,
             fate,
             held_at_most_ms: allowed.map(|allowed| allowed.as_millis() as u64),
+            asked_at_most: rehearsal.asked_at_most,
             visitors,
             gate,
             withstood: faults.is_empty(),

@@ -32,6 +32,10 @@ impl fmt::Display for Rehearsed {
             None => String::new(),
         };
         row(f, "held longest", &format!("{longest:.1} s{allowed}"))?;
+        if let Some(allowed) = self.asked_at_most {
+            let most = self.fate.most_asked;
+            row(f, "asked most", &format!("{most} requests, {allowed} are allowed"))?;
+        }
         let people = &self.visitors;
         let failed = match people.failed.is_empty() {
             true => String::new(),

@@ -23,6 +23,35 @@ fn kept_connections_that_ask_for_nothing_more_are_closed() {
 }
 
 #[test]
+fn connections_that_are_old_are_told_by_an_answer_and_end() {
+    let case = Case::new("long-lived").sized(20, 14);
+    let done = case.with_limits("connection_age = \"10s\"").run();
+    done.counted("closed", done.ended("closed by the gate"), 20);
+    // They heard it, so that nothing had to be cut.
+    assert_eq!(done.cut("age"), 0, "{}", done.told());
+}
+
+#[test]
+fn connections_that_have_asked_often_are_told_by_an_answer_and_end() {
+    let case = Case::new("endless-requests").sized(4, 4);
+    let done = case.with_limits("requests_per_connection = 50").run();
+    done.counted("closed", done.ended("closed by the gate"), 16);
+    assert_eq!(done.result["fate"]["most_asked"], 50, "{}", done.told());
+    assert_eq!(done.cut("age"), 0, "{}", done.told());
+}
+
+#[test]
+fn whoever_asks_on_behind_the_farewell_is_cut() {
+    let case = Case::new("deaf-to-goaway").over_http_2();
+    let limits = "requests_per_connection = 50\nstreams_per_connection = 60";
+    let done = case.with_limits(limits).run();
+    done.counted("age", done.cut("age"), 4);
+    // Fifty, ten times sixty, and what was under way.
+    let most = done.result["fate"]["most_asked"].as_u64().unwrap();
+    assert!((650..=710).contains(&most), "{most}: {}", done.told());
+}
+
+#[test]
 fn a_crowd_of_addresses_fills_no_table_that_could_refuse_anybody() {
     let limits = "sources_tracked = 1024";
     let done = Case::new("many-sources").sized(800, 5).with_limits(limits).run();

@@ -127,7 +127,7 @@ impl Case {
         drill.args(["--target", &target, "--operator", &gate.operator.to_string()]);
         drill.args(["--connections", &self.connections.to_string()]);
         drill.args(["--seconds", &self.seconds.to_string(), "--path", self.path]);
-        drill.args(["--visitors-path", "/"]);
+        drill.args(["--visitors-path", "/"]).arg("--config").arg(&gate.file);
         if let Some(seconds) = self.held_at_most {
             drill.args(["--held-at-most", &seconds.to_string()]);
         }
