@@ -9,14 +9,18 @@ mod common;
 
 mod message;
 mod origin;
+mod python;
 mod visitor;
 
 mod answers;
+mod events;
 mod keep_alive;
 mod odd_answers;
+mod programs;
 mod sizes;
 mod uploads;
 mod visitors;
+mod websocket;
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;

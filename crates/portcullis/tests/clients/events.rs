@@ -1,0 +1,100 @@
+//! Server-sent events through the gate: each comes before the next is sent.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::sync::mpsc::{Sender, channel};
+
+use crate::common::peer;
+use crate::gate;
+use crate::origin::Origin;
+use crate::python::{python, script};
+
+const EVENTS: usize = 10;
+
+/// Sends one event, and then one more for each word that comes through the channel. So nothing
+/// here depends on how fast anything is: what is kept back anywhere never comes to its end.
+fn origin(chunked: bool) -> (Origin, Sender<()>) {
+    let (come, next) = channel::<()>();
+    let next = Mutex::new(next);
+    let origin = Origin::start(move |link| {
+        if link.asked().is_none() {
+            return;
+        }
+        let framing = if chunked { "Transfer-Encoding: chunked\r\n" } else { "" };
+        link.write(format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n{framing}\r\n"
+        ));
+        for n in 0..EVENTS {
+            let event = format!("event: tick\nid: {n}\ndata: number {n}\n\n");
+            if chunked {
+                link.write(format!("{:x}\r\n{event}\r\n", event.len()));
+            } else {
+                link.write(event);
+            }
+            if next.lock().unwrap().recv_timeout(crate::PATIENCE).is_err() {
+                return;
+            }
+        }
+        if chunked {
+            link.write("0\r\n\r\n");
+        }
+    });
+    (origin, come)
+}
+
+/// Runs a client, which prints a line with `number N` for each event as it comes.
+fn listens(command: impl Fn(SocketAddr, SocketAddr) -> Command) {
+    for chunked in [true, false] {
+        let (origin, come) = origin(chunked);
+        let folder = tempfile::tempdir().unwrap();
+        let (gate, secure) = gate(folder.path(), origin.address, "");
+        let mut client = command(gate.listen, secure).stdout(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(client.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let mut heard = 0;
+        for line in lines.filter(|line| line.contains("number ")) {
+            assert!(line.contains(&format!("number {heard}")), "{line}");
+            heard += 1;
+            // The last word finds nobody who waits for it.
+            let _ = come.send(());
+        }
+        assert_eq!(heard, EVENTS);
+        assert!(client.wait().unwrap().success());
+        gate.stop();
+    }
+}
+
+#[test]
+fn each_event_comes_to_a_public_client_before_the_next_is_sent() {
+    let Some(python) = python("httpx_sse") else { return };
+    listens(|plain, _| {
+        let mut command = Command::new(&python);
+        command.arg(script("events.py")).arg(format!("http://{plain}/events"));
+        command
+    });
+    listens(|_, secure| {
+        let mut command = Command::new(&python);
+        command.arg(script("events.py")).arg(format!("https://{secure}/events"));
+        command
+    });
+}
+
+#[test]
+fn each_event_comes_to_curl_before_the_next_is_sent_over_every_protocol() {
+    if !peer("curl") {
+        return;
+    }
+    for protocol in ["--http1.1", "--http2", "--http1.0"] {
+        listens(|plain, secure| {
+            let mut command = Command::new("curl");
+            command.args(["--silent", "--insecure", "--no-buffer", "--max-time", "30", protocol]);
+            command.arg(if protocol == "--http1.0" {
+                format!("http://{plain}/events")
+            } else {
+                format!("https://{secure}/events")
+            });
+            command
+        });
+    }
+}
