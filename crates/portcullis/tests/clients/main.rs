@@ -15,6 +15,7 @@ mod visitor;
 mod answers;
 mod events;
 mod keep_alive;
+mod large;
 mod odd_answers;
 mod programs;
 mod sizes;

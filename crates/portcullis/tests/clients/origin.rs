@@ -34,7 +34,7 @@ pub struct Asked {
 pub struct Link {
     /// The how manieth connection it is, from 0.
     pub number: usize,
-    lines: BufReader<TcpStream>,
+    pub lines: BufReader<TcpStream>,
     stream: TcpStream,
     seen: Arc<Seen>,
 }

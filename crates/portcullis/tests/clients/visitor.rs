@@ -13,10 +13,10 @@ use crate::PATIENCE;
 use crate::message::{Content, Framing, Head};
 
 pub struct Visitor {
-    line: BufReader<Line>,
+    pub line: BufReader<Line>,
 }
 
-enum Line {
+pub enum Line {
     Plain(TcpStream),
     Secure(Box<StreamOwned<ClientConnection, TcpStream>>),
 }
