@@ -150,6 +150,10 @@ pub struct VectorsArguments {
     /// Without it, each vector gets a fresh gate with nothing but defaults, in front of a small site.
     #[arg(long, value_name = "ADDRESS", value_parser = Target::parse)]
     pub target: Option<Target>,
+    /// The port on 127.0.0.1 where your gate expects its origin: a small site will be there, with a
+    /// large page for slow reading.
+    #[arg(long, value_name = "PORT", requires = "target", conflicts_with = "path", value_parser = clap::value_parser!(u16).range(1..))]
+    pub origin_port: Option<u16>,
     /// The target speaks TLS, as if `https://` stood before it.
     #[arg(long, requires = "target")]
     pub tls: bool,

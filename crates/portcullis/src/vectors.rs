@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use portcullis_drill::Target;
 use portcullis_drill::vectors::{
     Grants, LARGE_PAGE, LIST, Over, Rehearsal, Rehearsed, Site, Vector, named, rehearse,
@@ -28,13 +28,19 @@ pub fn vectors(arguments: &VectorsArguments) -> Result<bool> {
         Some(file) => Grants::of(&check::read(file)?.0),
         None => Grants::default(),
     };
-    let site = if target.is_none() { Some(Site::start()?) } else { None };
+    let site = match (target, arguments.origin_port) {
+        (Some(_), None) => None,
+        (_, port) => Some(Site::start(port.unwrap_or(0)).context("cannot start the site")?),
+    };
     let mut all_withstood = true;
     for vector in chosen {
         let result = match (target, &site) {
-            (Some(target), _) => {
+            (Some(target), site) => {
                 let mut rehearsal = rehearsal(arguments, vector, target, grants.clone());
                 rehearsal.operator = arguments.operator;
+                if site.is_some() && vector.reads_slowly() {
+                    LARGE_PAGE.clone_into(&mut rehearsal.path);
+                }
                 carry_out(&rehearsal)?
             }
             (None, Some(site)) => against_ours(arguments, vector, site)?,

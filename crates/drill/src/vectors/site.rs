@@ -1,4 +1,4 @@
-//! A site for a gate that is started for a rehearsal alone: small pages, a large one, and tunnels.
+//! A site behind the gate of a rehearsal: small pages, a large one, and tunnels.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -26,9 +26,9 @@ pub struct Site {
 }
 
 impl Site {
-    /// Starts it on a free port of 127.0.0.1.
-    pub fn start() -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    /// Starts it on this port of 127.0.0.1, or on a free one where it is zero.
+    pub fn start(port: u16) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
         let address = listener.local_addr()?;
         std::thread::Builder::new().name("site".to_owned()).spawn(move || accept(&listener))?;
         Ok(Self { address })
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn it_answers_one_request_after_another_whatever_their_bodies() {
-        let site = Site::start().unwrap();
+        let site = Site::start(0).unwrap();
         let mut stream = TcpStream::connect(site.address()).unwrap();
         stream
             .write_all(
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_tunnel_echoes() {
-        let site = Site::start().unwrap();
+        let site = Site::start(0).unwrap();
         let mut stream = TcpStream::connect(site.address()).unwrap();
         stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\nhello").unwrap();
         stream.shutdown(std::net::Shutdown::Write).unwrap();
