@@ -3,7 +3,7 @@
 use portcullis_drill::vectors::LIST;
 use serde_json::Value;
 
-use crate::common::{run, text};
+use crate::common::{Gate, free_address, portcullis, run, text};
 
 #[test]
 fn without_a_target_a_vector_gets_a_gate_of_its_own() {
@@ -14,6 +14,27 @@ fn without_a_target_a_vector_gets_a_gate_of_its_own() {
     for line in ["CVE-2019-9512", " ping-flood\n", "Sockstress", "verdict          withstood"] {
         assert!(said.contains(line), "no `{line}` in {said}");
     }
+}
+
+#[test]
+fn a_gate_of_ones_own_gets_a_site_where_it_expects_its_origin() {
+    let folder = tempfile::tempdir().unwrap();
+    let origin = free_address();
+    let gate = Gate::start(folder.path(), origin, "");
+    let (target, port) = (gate.listen.to_string(), origin.port().to_string());
+    let mut drill = portcullis();
+    drill.args(["drill", "vectors", "slow-read", "--json"]);
+    drill.args(["--target", &target, "--origin-port", &port, "--patience", "20"]);
+    drill.args(["--connections", "2", "--seconds", "14"]).arg("--config").arg(&gate.file);
+    let output = drill.output().unwrap();
+    let said = text(&output.stdout);
+    let Ok(result) = serde_json::from_str::<Value>(&said) else {
+        panic!("{said}{}", text(&output.stderr))
+    };
+    assert_eq!(result["visitors"]["asked"], result["visitors"]["served"], "{said}");
+    // What is read slowly is a page that is worth it, and it was still being read.
+    assert_eq!(result["fate"]["answers"]["200"], 2, "{said}");
+    assert_eq!(result["fate"]["ends"]["held until the attackers let go"], 2, "{said}");
 }
 
 #[test]
