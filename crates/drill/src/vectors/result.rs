@@ -164,8 +164,9 @@ impl Rehearsed {
             ));
         }
         let verdict = if faults.is_empty() {
+            let unseen = unseen(rehearsal, seconds, &fate).unwrap_or_default();
             format!(
-                "withstood: {} of {} pages of honest visitors were served",
+                "withstood: {} of {} pages of honest visitors were served{unseen}",
                 visitors.served, visitors.asked
             )
         } else {
@@ -185,6 +186,44 @@ impl Rehearsed {
             gate,
             withstood: faults.is_empty(),
             verdict,
+        }
+    }
+}
+
+/// What a rehearsal was too short to see, which nobody should take for seen.
+fn unseen(rehearsal: &Rehearsal, seconds: u32, fate: &Fate) -> Option<String> {
+    let lasted = Duration::from_secs(u64::from(seconds));
+    if let Some(allowed) = rehearsal.held_at_most.filter(|allowed| *allowed >= lasted) {
+        let allowed = allowed.as_secs_f64();
+        return Some(format!(
+            "; it was too short to see connections end, for which {allowed} s are allowed"
+        ));
+    }
+    let allowed = rehearsal.asked_at_most.filter(|allowed| fate.most_asked < *allowed / 2)?;
+    Some(format!("; nobody came near the {allowed} requests that one connection may make"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::target::Target;
+    use crate::vectors::{Grants, named};
+
+    #[test]
+    fn what_was_too_short_to_be_seen_is_said_to_be() {
+        let target = Target::parse("127.0.0.1:8080").unwrap();
+        let verdict = |name: &str, seconds, most_asked| {
+            let rehearsal = Rehearsal::new(named(name).unwrap(), target, Grants::default());
+            let fate = Fate { most_asked, ..Fate::default() };
+            let visitors = Service { asked: 1, served: 1, ..Service::default() };
+            Rehearsed::new(&rehearsal, seconds, (Attempt::default(), fate), visitors, None).verdict
+        };
+        assert!(verdict("long-lived", 40, 0).contains("too short to see"));
+        assert!(verdict("slow-body", 10, 0).contains("too short to see"));
+        assert!(verdict("endless-requests", 10, 200).contains("nobody came near the 10000"));
+        for (name, seconds, asked) in [("slow-body", 45, 0), ("endless-requests", 10, 10_000)] {
+            let verdict = verdict(name, seconds, asked);
+            assert!(verdict.ends_with("were served"), "{verdict}");
         }
     }
 }
