@@ -176,9 +176,11 @@ impl Framing {
         }
         self.length += piece.len();
         self.returned = piece.last() == Some(&b'\r');
+        // What may be the first half of the line's end is no part of the line.
+        let length = self.length - usize::from(self.returned);
         match self.state {
-            State::Size => self.length <= LONGEST,
-            State::Trailers(bytes) => bytes + self.length <= TRAILER_BYTES,
+            State::Size => length <= LONGEST,
+            State::Trailers(bytes) => bytes + length <= TRAILER_BYTES,
             // The library bounds a head.
             _ => true,
         }
@@ -409,6 +411,18 @@ mod tests {
         assert!(!whole(&chunked(&format!("1;{}", extension(LONGEST)), "")));
         assert!(whole(&chunked("1", &format!("X: {}\r\n", extension(TRAILER_BYTES - 3)))));
         assert!(!whole(&chunked("1", &format!("X: {}\r\n", extension(TRAILER_BYTES)))));
+    }
+
+    #[test]
+    fn what_is_just_within_a_bound_is_within_it_byte_by_byte_too() {
+        for body in [
+            format!("1;{}\r\na\r\n0\r\n\r\n", "x".repeat(LONGEST - 2)),
+            format!("1\r\na\r\n0\r\nX: {}\r\n\r\n", "x".repeat(TRAILER_BYTES - 3)),
+        ] {
+            let request = with(&format!("Transfer-Encoding: chunked\r\n\r\n{body}"));
+            let bytes: Vec<_> = request.as_bytes().chunks(1).collect();
+            assert!(whole(&request) && read(&bytes).is_ok());
+        }
     }
 
     fn part() -> impl Strategy<Value = &'static str> {
