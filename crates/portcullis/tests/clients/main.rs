@@ -16,6 +16,7 @@ mod answers;
 mod events;
 mod keep_alive;
 mod large;
+mod mixed;
 mod odd_answers;
 mod programs;
 mod sizes;
@@ -46,14 +47,16 @@ fn digest(bytes: &[u8]) -> String {
     })
 }
 
-/// A gate with a second listener, for TLS.
+/// A gate with a second listener, for TLS. It takes nothing for an attack: some of these visitors
+/// behave like one, and what a challenge would do to them is tested elsewhere.
 fn gate(folder: &Path, origin: SocketAddr, more: &str) -> (Gate, SocketAddr) {
     let made = rcgen::generate_simple_self_signed(vec!["example.org".into()]).unwrap();
     std::fs::write(folder.join("site.crt"), made.cert.pem()).unwrap();
     std::fs::write(folder.join("site.key"), made.signing_key.serialize_pem()).unwrap();
     let secure = free_address();
     let listener = format!(
-        "[[listen]]\naddress = \"{secure}\"\ncertificate = \"site.crt\"\nkey = \"site.key\"\n\n{more}"
+        "[[listen]]\naddress = \"{secure}\"\ncertificate = \"site.crt\"\nkey = \"site.key\"\n\n{more}\n\
+         [watch]\nsurge_floor = 1_000_000\n"
     );
     (Gate::start(folder, origin, &listener), secure)
 }

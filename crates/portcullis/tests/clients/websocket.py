@@ -59,10 +59,10 @@ async def visit(base):
 
     def to(path, **more):
         return connect(base + path, ssl=context, proxy=None, max_size=LARGEST, ping_interval=None, open_timeout=20,
-                       **more)
+                       subprotocols=["chat"], **more)
 
     for compression in [None, "deflate"]:
-        async with to("/echo", compression=compression, subprotocols=["chat"]) as socket:
+        async with to("/echo", compression=compression) as socket:
             same(socket.subprotocol, "chat", "subprotocol")
             for message in ["text", "", "gr\u00fc\u00dfe \U0001f3f0", b"binary\0\xff", b"", bytes(range(256)) * (MIB // 256),
                             "x" * (MIB + 1)]:

@@ -1,13 +1,15 @@
 //! `WebSocket` through the gate, by the package `websockets` at both ends (`websocket.py`).
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use crate::common::text;
 use crate::gate;
+use crate::origin::{Origin, answer};
 use crate::python::{python, script};
+use crate::visitor::Visitor;
 
 /// The package's server; it ends with this value.
 struct Server {
@@ -53,7 +55,7 @@ fn visits(scheme: &str) {
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert_eq!(text(&output.stdout), "all as it should be\n");
     gate.until("no tunnel is open", || {
-        gate.operator("/metrics").contains("portcullis_open_connections 0\n")
+        gate.operator("/metrics").contains("portcullis_connections 0\n")
     });
     gate.stop();
 }
@@ -66,4 +68,58 @@ fn messages_pings_and_closes_pass_both_ways_over_tcp() {
 #[test]
 fn messages_pings_and_closes_pass_both_ways_over_tls() {
     visits("wss");
+}
+
+const ASKS: &str = "GET /socket HTTP/1.1\r\nHost: example.org\r\nUpgrade: websocket\r\n\
+                    Connection: keep-alive, Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+                    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+const AGREES: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
+                      Connection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n";
+
+#[test]
+fn what_comes_right_behind_the_agreement_passes_and_so_does_the_end_of_either_side() {
+    let origin = Origin::start(|link| {
+        let asked = link.head().unwrap();
+        assert_eq!(asked.head.field("upgrade"), Some("websocket"));
+        link.write([AGREES.as_bytes(), b"right behind it"].concat());
+        let mut all = Vec::new();
+        let _ = link.lines.read_to_end(&mut all);
+        link.write(format!("{} bytes, and an end", all.len()));
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let (gate, _) = gate(folder.path(), origin.address, "");
+    for _ in 0..3 {
+        let mut visitor = Visitor::plain(gate.listen);
+        visitor.send(ASKS);
+        let head = visitor.head();
+        assert_eq!((head.status(), head.field("upgrade")), (101, Some("websocket")));
+        assert_eq!(head.field("sec-websocket-accept"), Some("x"));
+        visitor.send(vec![b'x'; 200_000]);
+        visitor.end();
+        let mut rest = String::new();
+        visitor.line.read_to_string(&mut rest).unwrap();
+        assert_eq!(rest, "right behind it200000 bytes, and an end");
+    }
+    gate.stop();
+}
+
+#[test]
+fn an_upgrade_that_is_declined_leaves_both_connections_for_more() {
+    let origin = Origin::answering(|asked| match asked.path.as_str() {
+        "/socket" => b"HTTP/1.1 426 Upgrade Required\r\nContent-Length: 2\r\n\r\nno".to_vec(),
+        _ => answer("a page"),
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let (gate, secure) = gate(folder.path(), origin.address, "");
+    for mut visitor in [Visitor::plain(gate.listen), Visitor::secure(secure, &["http/1.1"])] {
+        let before = origin.connections();
+        for _ in 0..3 {
+            visitor.send(ASKS);
+            let declined = visitor.answer();
+            assert_eq!((declined.status(), declined.text().as_str()), (426, "no"));
+            assert_eq!(visitor.get("/page").text(), "a page");
+        }
+        assert!(origin.connections() <= before + 1);
+    }
+    gate.stop();
 }
