@@ -16,6 +16,7 @@ pub struct Origin {
 #[derive(Default)]
 struct Seen {
     connections: AtomicUsize,
+    ended: AtomicUsize,
     requests: Mutex<Vec<Asked>>,
     complaints: Mutex<Vec<String>>,
 }
@@ -55,7 +56,12 @@ impl Origin {
                 let lines = BufReader::new(stream.try_clone().unwrap());
                 let mut link = Link { number, lines, stream, seen: shared.clone() };
                 let behave = behave.clone();
-                std::thread::spawn(move || behave(&mut link));
+                let shared = shared.clone();
+                std::thread::spawn(move || {
+                    behave(&mut link);
+                    drop(link);
+                    shared.ended.fetch_add(1, Ordering::Release);
+                });
             }
         });
         Self { address, seen }
@@ -77,6 +83,11 @@ impl Origin {
 
     pub fn connections(&self) -> usize {
         self.seen.connections.load(Ordering::Relaxed)
+    }
+
+    /// How many of them the origin has closed.
+    pub fn ended(&self) -> usize {
+        self.seen.ended.load(Ordering::Acquire)
     }
 }
 
