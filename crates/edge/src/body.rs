@@ -438,7 +438,7 @@ impl Relay {
                     return Poll::Pending;
                 }
                 Poll::Ready(Some(Err(if self.deadline.is_visitors_fault() {
-                    self.house.meter.cut(Cut::SlowBody);
+                    self.house.meter.cut(self.activity, Cut::SlowBody);
                     RelayError::SlowBody
                 } else {
                     RelayError::Idle

@@ -370,7 +370,7 @@ pub(crate) fn as_stream(visit: &Rc<Visit>, stream: impl Future<Output = ()> + 's
     let mut stream = Box::pin(stream);
     tokio::task::spawn_local(poll_fn(move |cx| {
         if cut.get() {
-            visit.house.meter.cut(Cut::Stall);
+            visit.count(Cut::Stall);
             // Dropping the stream resets it.
             return Poll::Ready(());
         }

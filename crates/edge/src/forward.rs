@@ -151,7 +151,7 @@ fn give_up(
 ) -> Response<ResponseBody> {
     let (outcome, trouble) = failure.blame(deadline, visit);
     if trouble == Trouble::BodySlow && outcome == Outcome::BodyAborted {
-        visit.house.meter.cut(Cut::SlowBody);
+        visit.house.meter.cut(errand.activity, Cut::SlowBody);
     }
     visit.still_sending.set(matches!(deadline, RelayDeadline::Shared(_)));
     account.settle(outcome);

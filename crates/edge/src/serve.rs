@@ -148,6 +148,7 @@ fn judge(visit: &Rc<Visit>, parts: &mut Parts, body: &VisitorBody, turn: Turn) -
     }
     let Decision { record, answer } = decision;
     house.write(&record);
+    visit.asks_for(record.activity);
 
     let wants = Wants::of(record.page, &parts.headers);
     let mut headers = || mem::take(&mut parts.headers);

@@ -294,7 +294,7 @@ impl VisitorIo {
                 if let Err(Ambiguous { at, in_body }) = framing.feed(bytes) {
                     if in_body {
                         visit.spoilt_body.set(true);
-                        visit.house.meter.cut(Cut::MalformedBody);
+                        visit.count(Cut::MalformedBody);
                     }
                     self.reader = Reader::Spoilt(SPOILT);
                     return Ok(at);
@@ -360,7 +360,7 @@ impl VisitorIo {
             let bytes = &part[..left.min(part.len())];
             left -= bytes.len();
             guard.sent(bytes, house.now(), |told| match told {
-                Told::Ends(why) => house.meter.cut(why),
+                Told::Ends(why) => self.visit.count(why),
                 Told::TooLarge => {
                     house.write_unread(self.visit.identity().source, Reason::HeaderTooLarge);
                 }
@@ -373,7 +373,7 @@ impl VisitorIo {
     /// library is told that the connection broke, so that all its requests end here.
     fn part(&mut self, cx: &mut Context<'_>, why: Cut) -> io::Error {
         self.reader = Reader::Nothing;
-        self.visit.house.meter.cut(why);
+        self.visit.count(why);
         let farewell = self.visit.guard.get().and_then(|guard| guard.borrow().farewell());
         if let (Some(farewell), Some(mut transport)) = (farewell, self.transport.take()) {
             let _ = transport.poll_write(cx, &farewell);

@@ -78,6 +78,9 @@ pub(crate) struct Visit {
     begun_requests: Cell<u32>,
     /// How the visitor takes what the system has room for.
     taking: Cell<Pace>,
+    /// What it asked for last. Before its first request the first of all, under which connections
+    /// that were not let in are counted too.
+    activity: Cell<ActivityId>,
     cut: Cell<bool>,
     draining: Cell<bool>,
     waker: OnceCell<Waker>,
@@ -146,6 +149,7 @@ impl Visit {
             requests: Cell::new(0),
             begun_requests: Cell::new(0),
             taking: Cell::default(),
+            activity: Cell::new(ActivityId(0)),
             cut: Cell::new(false),
             draining: Cell::new(false),
             waker: OnceCell::new(),
@@ -360,10 +364,20 @@ impl Visit {
         }
     }
 
+    /// A request was judged to be for `activity`.
+    pub(crate) fn asks_for(&self, activity: ActivityId) {
+        self.activity.set(activity);
+    }
+
+    /// Counts that the connection, or a stream of it, is ended, under what it asked for last.
+    pub(crate) fn count(&self, why: Cut) {
+        self.house.meter.cut(self.activity.get(), why);
+    }
+
     /// Ends the connection without another byte, and counts why.
     pub(crate) fn cut_for(&self, why: Cut) {
         if !self.is_cut() {
-            self.house.meter.cut(why);
+            self.count(why);
             self.cut();
         }
     }
@@ -382,7 +396,7 @@ impl Visit {
     /// Ends the connection after what is being answered, and counts why.
     fn end_politely(&self, why: Cut) {
         if !self.is_draining() {
-            self.house.meter.cut(why);
+            self.count(why);
             self.drain();
         }
     }

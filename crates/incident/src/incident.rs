@@ -6,7 +6,7 @@ use portcullis_model::{
 };
 use serde::Serialize;
 
-use crate::{Coverage, Figure, Leaves, Listed, Peak, Series, Totals, Unit, Window};
+use crate::{Coverage, CutTotals, Figure, Leaves, Listed, Peak, Series, Totals, Unit, Window};
 
 /// When something happened and which leaf says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -106,6 +106,8 @@ pub struct Wave {
     pub changes: Listed<Change>,
     /// When it was mitigated, and whether that held.
     pub mitigations: Listed<Mitigation>,
+    /// Connections and streams that the gate ended while it lasted, after it had let them in.
+    pub cuts: CutTotals,
     /// How it ended.
     pub ended: Option<Ended>,
     /// The gate stopped or crashed while it lasted: its end was not seen.

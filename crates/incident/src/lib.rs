@@ -9,6 +9,7 @@
 //! and never names an actor. Folding the same leaves again gives the same incidents.
 
 mod coverage;
+mod cuts;
 mod figure;
 mod fold;
 pub mod grade;
@@ -21,6 +22,7 @@ mod totals;
 pub mod words;
 
 pub use coverage::{Coverage, Gap, GapCause};
+pub use cuts::CutTotals;
 pub use figure::{Figure, Unit, Window};
 pub use fold::{Fold, JOIN, fold};
 pub use incident::{

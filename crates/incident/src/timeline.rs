@@ -139,6 +139,17 @@ fn tell_wave(wave: &Wave, tell: &mut impl FnMut(WallTime, u64, String)) {
         );
         tell(ended.stamp.at, ended.stamp.leaf, says);
     }
+    if let Some(leaf) = wave.cuts.leaves.last.filter(|_| !wave.cuts.telling().is_empty()) {
+        let says = format!(
+            "While {} lasted, the gate cut what it had let in: {}.",
+            wave.name(),
+            wave.cuts.telling()
+        );
+        // Where the wave ended, or, while it goes on, with its detection.
+        let over = wave.ended.as_ref().map(|ended| ended.stamp).or(wave.interrupted);
+        let at = over.map_or(wave.detected.at, |stamp| stamp.at);
+        tell(at, leaf, says);
+    }
     if let Some(cut) = wave.interrupted {
         let says = format!("{name} was lost from sight; its end was not recorded.");
         tell(cut.at, cut.leaf, says);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use portcullis_model::{Reason, Tally, Verdict};
 use serde::Serialize;
 
-use crate::{Figure, Leaves, Unit, Window};
+use crate::{CutTotals, Figure, Leaves, Unit, Window};
 
 /// Tallies of one or more platforms, merged.
 ///
@@ -35,6 +35,8 @@ pub struct Totals {
     pub reasons: BTreeMap<String, u64>,
     /// Forwarded requests by outcome.
     pub outcomes: BTreeMap<String, u64>,
+    /// Connections and streams that were ended after they had been let in.
+    pub cuts: CutTotals,
     /// Challenges that were passed.
     pub challenges_passed: u64,
     /// Requests that the watch did not see because their record was lost.
@@ -221,8 +223,8 @@ pub(crate) fn per_second(n: u64, millis: u64) -> u64 {
     u64::try_from(rate).unwrap_or(u64::MAX)
 }
 
-fn add_map(to: &mut BTreeMap<String, u64>, from: &BTreeMap<String, u64>) {
-    /// Words kept apart: model knows 17 reasons and 7 outcomes; a newer ledger may know more.
+pub(crate) fn add_map(to: &mut BTreeMap<String, u64>, from: &BTreeMap<String, u64>) {
+    /// Words kept apart: model knows about thirty reasons, 7 outcomes and 22 cuts; a newer ledger may know more.
     const WORDS: usize = 64;
     for (word, &n) in from {
         if to.len() < WORDS || to.contains_key(word) {
@@ -273,6 +275,7 @@ impl Totals {
         }
         add_map(&mut self.reasons, &tally.reasons);
         add_map(&mut self.outcomes, &tally.outcomes);
+        self.cuts.add(leaf, tally);
         higher(&mut self.peak_offered, tally.peak_offered_per_second, leaf, tally);
         higher(&mut self.peak_forwarded, tally.peak_forwarded_per_second, leaf, tally);
         if window.millis() >= Self::SUSTAINED_MS {
@@ -331,6 +334,7 @@ impl Totals {
         self.leaves.merge(&other.leaves);
         add_map(&mut self.reasons, &other.reasons);
         add_map(&mut self.outcomes, &other.outcomes);
+        self.cuts.merge(&other.cuts);
         for (mine, theirs) in [
             (&mut self.peak_offered, &other.peak_offered),
             (&mut self.peak_forwarded, &other.peak_forwarded),

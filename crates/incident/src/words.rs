@@ -1,6 +1,6 @@
 //! Numbers, spans, dates and lines as people read them. Display only: nothing decides by these.
 
-use portcullis_model::{EvidenceKind, WallTime};
+use portcullis_model::{Cut, CutVector, EvidenceKind, WallTime};
 
 /// A whole number with commas between thousands: `1,234,567`.
 pub fn count(n: u64) -> String {
@@ -145,6 +145,44 @@ pub const fn evidence(kind: EvidenceKind) -> &'static str {
             "pages asked for without the parts that browsers fetch with them"
         }
         EvidenceKind::CostlyTargets => "load falling on the pages that cost the origin most",
+    }
+}
+
+/// What was cut, in the plural.
+pub const fn cut(why: Cut) -> &'static str {
+    match why {
+        Cut::Idle => "idle connections",
+        Cut::Pressure => "idle connections whose place was needed",
+        Cut::Age => "connections older than they may be",
+        Cut::SlowRead => "slow readers",
+        Cut::SlowBody => "slow senders of a body",
+        Cut::MalformedBody => "bodies that could be read in two ways",
+        Cut::TunnelIdle => "silent upgraded connections",
+        Cut::TunnelAge => "upgraded connections older than they may be",
+        Cut::ResetFlood => "floods of resets",
+        Cut::PingFlood => "floods of pings",
+        Cut::SettingsFlood => "floods of settings",
+        Cut::PriorityFlood => "floods of priorities",
+        Cut::WindowUpdateFlood => "floods of tiny window updates",
+        Cut::EmptyDataFlood => "floods of empty data",
+        Cut::SmallDataFlood => "floods of tiny pieces of data",
+        Cut::ContinuationFlood => "headers in too many pieces",
+        Cut::StrayFrameFlood => "floods of frames that ask for nothing",
+        Cut::RefusedStreams => "connections that made the gate reset too many streams",
+        Cut::HeaderList => "headers far above the limit",
+        Cut::Stall => "readers that gave no room",
+        Cut::Preface => "connections that never began to speak HTTP/2 or HTTP/3",
+        Cut::ProtocolError => "breaches of HTTP/2 or HTTP/3",
+    }
+}
+
+/// What cuts speak of, as a vector of an attack.
+pub const fn cut_vector(vector: CutVector) -> &'static str {
+    match vector {
+        CutVector::SlowReading => "slow reading",
+        CutVector::SlowBodies => "slow bodies",
+        CutVector::Protocol => "an attack within HTTP/2 or HTTP/3",
+        CutVector::Ambiguity => "bodies that can be read in two ways",
     }
 }
 

@@ -1,6 +1,6 @@
 //! Events: facts that matter later. The ledger is the sequence of all of them.
 //!
-//! Each is written as one RFC 8785 canonical JSON leaf: `{"at": …, "event": …, "v": 1, …}`. Leaves
+//! Each is written as one RFC 8785 canonical JSON leaf: `{"at": …, "event": …, "v": 2, …}`. Leaves
 //! are public, so they hold no address, no query string and nothing about a single visitor;
 //! counts of sources under ten are only said to be under ten. Names are written out, so that a
 //! leaf can be read without the configuration of its day.
@@ -24,8 +24,11 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// The version of the leaf format that this code writes and reads.
-    pub const VERSION: u32 = 1;
+    /// The version of the leaf format that this code writes. It reads this and all before:
+    ///
+    /// 1. The first.
+    /// 2. Tallies say what was cut ([`Tally::cuts`]).
+    pub const VERSION: u32 = 2;
 
     /// An entry in today's format.
     pub const fn new(at: WallTime, event: Event) -> Self {
@@ -295,6 +298,12 @@ pub struct Tally {
     pub bytes_out: u64,
     /// Requests of the interval whose record was lost, so that the watch did not see them.
     pub unseen: u64,
+    /// Connections and streams that had been let in and that the gate ended, by the
+    /// [`Cut`](crate::Cut)'s word, without the zeros: those that had asked something of this
+    /// platform last, and, on the first platform, those that had asked for nothing. Absent where
+    /// nobody watched connections: in leaves of version 1, and in replays of access logs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cuts: Option<BTreeMap<String, u64>>,
     /// By activity, those with any request.
     pub activities: Vec<ActivityTally>,
 }
@@ -409,6 +418,32 @@ mod tests {
         let json = serde_json::to_string(&entry).expect("serialises");
         assert!(json.contains(r#""event":"surge-began""#), "{json}");
         assert_eq!(serde_json::from_str::<Entry>(&json).expect("parses"), entry);
+    }
+
+    /// Written by the version before cuts were tallied.
+    const OLD_TALLY: &str = r#"{"activities":[],"at":"2026-11-23T10:00:00.000Z","bytes_out":0,
+        "challenges_passed":0,"event":"tallied","from":"2026-11-23T09:59:00.000Z","latency":null,
+        "origin_busy_ms":0,"outcomes":{},"peak_forwarded_per_second":0,
+        "peak_offered_per_second":0,"platform":"main","reasons":{},"sources":"under-ten",
+        "to":"2026-11-23T10:00:00.000Z","unseen":0,"v":1}"#;
+
+    #[test]
+    fn a_tally_of_version_1_is_read_and_does_not_say_that_nothing_was_cut() {
+        let entry: Entry = serde_json::from_str(OLD_TALLY).expect("parses");
+        let Event::Tallied(tally) = entry.event else { panic!("a tally") };
+        assert_eq!((entry.v, tally.cuts), (1, None));
+    }
+
+    #[test]
+    fn a_tally_that_saw_no_cut_says_so() {
+        let entry: Entry = serde_json::from_str(OLD_TALLY).expect("parses");
+        let Event::Tallied(mut tally) = entry.event else { panic!("a tally") };
+        tally.cuts = Some(BTreeMap::new());
+        let json = serde_json::to_string(&Entry::new(entry.at, Event::Tallied(tally.clone())));
+        let json = json.expect("serialises");
+        assert!(json.contains(r#""cuts":{}"#) && json.contains(r#""v":2"#), "{json}");
+        let back: Entry = serde_json::from_str(&json).expect("parses");
+        assert_eq!(back.event, Event::Tallied(tally));
     }
 
     #[test]

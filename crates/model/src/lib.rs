@@ -34,4 +34,4 @@ pub use procedure::{
 pub use record::{Record, TokenState};
 pub use source::{Network, SourceKey};
 pub use time::{TICK, Time, WallTime};
-pub use verdict::{Cut, Outcome, Reason, Verdict};
+pub use verdict::{Cut, CutVector, Outcome, Reason, Verdict};

@@ -20,6 +20,7 @@ struct ActivityMeter {
     origin_micros: AtomicU64,
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
+    cuts: [AtomicU64; Cut::COUNT],
 }
 
 /// One worker's counters, by activity, and its gauges.
@@ -32,7 +33,6 @@ pub struct Meter {
     waiting: AtomicU64,
     records_lost: AtomicU64,
     retries: AtomicU64,
-    cuts: [AtomicU64; Cut::COUNT],
 }
 
 impl Meter {
@@ -45,6 +45,7 @@ impl Meter {
             origin_micros: AtomicU64::new(0),
             bytes_in: AtomicU64::new(0),
             bytes_out: AtomicU64::new(0),
+            cuts: [const { AtomicU64::new(0) }; Cut::COUNT],
         };
         Self {
             activities: (0..activities.max(1)).map(|_| zero()).collect(),
@@ -54,7 +55,6 @@ impl Meter {
             waiting: AtomicU64::new(0),
             records_lost: AtomicU64::new(0),
             retries: AtomicU64::new(0),
-            cuts: [const { AtomicU64::new(0) }; Cut::COUNT],
         }
     }
 
@@ -101,9 +101,10 @@ impl Meter {
         self.retries.fetch_add(1, Relaxed);
     }
 
-    /// A connection or stream that had been let in was ended.
-    pub fn cut(&self, why: Cut) {
-        self.cuts[why as usize].fetch_add(1, Relaxed);
+    /// A connection or stream that had been let in was ended: `activity` is what it asked for, or
+    /// the last thing that it asked for; the first of all for one that has asked for nothing.
+    pub fn cut(&self, activity: ActivityId, why: Cut) {
+        self.activity(activity).cuts[why as usize].fetch_add(1, Relaxed);
     }
 
     /// Open visitor connections, now.
@@ -144,6 +145,11 @@ impl Meter {
             sum.origin_micros += meter.origin_micros.load(Relaxed);
             sum.bytes_in += meter.bytes_in.load(Relaxed);
             sum.bytes_out += meter.bytes_out.load(Relaxed);
+            for (at, from) in meter.cuts.iter().enumerate() {
+                let n = from.load(Relaxed);
+                sum.cuts.0[at] += n;
+                total.cuts.0[at] += n;
+            }
         }
         total.gauges.connections += self.connections.load(Relaxed);
         total.gauges.stalled_headers += self.stalled_headers.load(Relaxed);
@@ -151,9 +157,6 @@ impl Meter {
         total.gauges.waiting += self.waiting.load(Relaxed);
         total.records_lost += self.records_lost.load(Relaxed);
         total.retries += self.retries.load(Relaxed);
-        for (to, from) in total.cuts.0.iter_mut().zip(&self.cuts) {
-            *to += from.load(Relaxed);
-        }
     }
 }
 
@@ -185,6 +188,8 @@ pub struct ActivityCounts {
     pub bytes_in: u64,
     /// Body bytes to visitors.
     pub bytes_out: u64,
+    /// Connections and streams that were ended.
+    pub cuts: Cuts,
 }
 
 impl Default for ActivityCounts {
@@ -196,6 +201,7 @@ impl Default for ActivityCounts {
             origin_micros: 0,
             bytes_in: 0,
             bytes_out: 0,
+            cuts: Cuts::default(),
         }
     }
 }
@@ -230,6 +236,9 @@ impl ActivityCounts {
         self.origin_micros += other.origin_micros;
         self.bytes_in += other.bytes_in;
         self.bytes_out += other.bytes_out;
+        for (to, from) in self.cuts.0.iter_mut().zip(&other.cuts.0) {
+            *to += from;
+        }
     }
 
     fn minus(&self, earlier: &Self) -> Self {
@@ -246,6 +255,7 @@ impl ActivityCounts {
         difference.origin_micros = difference.origin_micros.saturating_sub(earlier.origin_micros);
         difference.bytes_in = difference.bytes_in.saturating_sub(earlier.bytes_in);
         difference.bytes_out = difference.bytes_out.saturating_sub(earlier.bytes_out);
+        difference.cuts = difference.cuts.minus(&earlier.cuts);
         difference
     }
 }
@@ -286,7 +296,7 @@ pub struct Snapshot {
     pub records_lost: u64,
     /// HTTP/3 connections that were asked to prove their address first.
     pub retries: u64,
-    /// Connections and streams that were ended.
+    /// Connections and streams that were ended, over all activities.
     pub cuts: Cuts,
 }
 
@@ -389,5 +399,22 @@ mod tests {
         assert_eq!(between.activities[1].offered(), 1);
         assert_eq!(between.activities[1].reason(Reason::Signature), 1);
         assert_eq!(between.activities[0].offered(), 0);
+    }
+
+    #[test]
+    fn a_cut_counts_once_for_its_activity_and_once_for_all() {
+        let meter = Meter::new(2);
+        meter.cut(ActivityId(1), Cut::SlowRead);
+        let mut before = Snapshot::default();
+        meter.add_to(&mut before);
+        meter.cut(ActivityId(1), Cut::SlowRead);
+        meter.cut(ActivityId(0), Cut::SlowRead);
+        let mut after = Snapshot::default();
+        meter.add_to(&mut after);
+        let between = after.since(&before);
+        assert_eq!(between.activities[1].cuts.of(Cut::SlowRead), 1);
+        assert_eq!(between.activities[0].cuts.of(Cut::SlowRead), 1);
+        assert_eq!(between.cuts.of(Cut::SlowRead), 2);
+        assert_eq!(between.cuts.of(Cut::SlowBody), 0);
     }
 }

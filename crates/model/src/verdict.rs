@@ -195,6 +195,52 @@ words! {
     }
 }
 
+/// How an attack goes about it, as far as what was cut can tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CutVector {
+    /// Answers are taken as slowly as possible, so that they must be kept.
+    SlowReading,
+    /// Bodies are sent as slowly as possible, so that the origin waits.
+    SlowBodies,
+    /// HTTP/2 or HTTP/3 itself is made to cost more than it asks for.
+    Protocol,
+    /// Requests are built so that two programs read them in two ways.
+    Ambiguity,
+}
+
+impl CutVector {
+    /// All of them.
+    pub const ALL: [Self; 4] =
+        [Self::SlowReading, Self::SlowBodies, Self::Protocol, Self::Ambiguity];
+}
+
+impl Cut {
+    /// What many of them speak of; `None` for ends that come with ordinary life, and with attacks
+    /// no more than with crowds.
+    pub const fn vector(self) -> Option<CutVector> {
+        match self {
+            Self::Idle | Self::Pressure | Self::Age | Self::TunnelIdle | Self::TunnelAge => None,
+            Self::SlowRead | Self::Stall => Some(CutVector::SlowReading),
+            Self::SlowBody => Some(CutVector::SlowBodies),
+            Self::MalformedBody => Some(CutVector::Ambiguity),
+            Self::ResetFlood
+            | Self::PingFlood
+            | Self::SettingsFlood
+            | Self::PriorityFlood
+            | Self::WindowUpdateFlood
+            | Self::EmptyDataFlood
+            | Self::SmallDataFlood
+            | Self::ContinuationFlood
+            | Self::StrayFrameFlood
+            | Self::RefusedStreams
+            | Self::HeaderList
+            | Self::Preface
+            | Self::ProtocolError => Some(CutVector::Protocol),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -72,6 +72,8 @@ pub struct Control {
     seen: Vec<Observation>,
     next_procedure: NonZeroU32,
     last: Snapshot,
+    /// Whether connections are seen.
+    connections: bool,
 }
 
 impl Control {
@@ -90,7 +92,7 @@ impl Control {
         let tallies = config
             .platforms
             .iter()
-            .map(|platform| Tallying::new(wall, platform.activities.len()))
+            .map(|platform| Tallying::new(wall, platform.activities.len(), true))
             .collect();
         Self {
             watch: Watch::new(&config),
@@ -100,8 +102,18 @@ impl Control {
             seen: Vec::new(),
             next_procedure: NonZeroU32::MIN.saturating_add(resume.procedures),
             last: Snapshot::default(),
+            connections: true,
             config,
         }
+    }
+
+    /// For a source of requests without connections, such as an access log: tallies then do not
+    /// say what was cut, rather than that nothing was.
+    #[must_use]
+    pub fn without_connections(mut self) -> Self {
+        self.connections = false;
+        self.tallies.iter_mut().for_each(Tallying::sees_no_connections);
+        self
     }
 
     /// The platforms as events name them.
@@ -183,7 +195,11 @@ impl Control {
     ) {
         self.finish(wall, out);
         let resume = Resume { procedures: self.next_procedure.get() - 1, waves: BTreeMap::new() };
-        let mut old = core::mem::replace(self, Self::new(config, wall, &resume));
+        let mut next = Self::new(config, wall, &resume);
+        if !self.connections {
+            next = next.without_connections();
+        }
+        let mut old = core::mem::replace(self, next);
         self.last = core::mem::take(&mut old.last);
         let unchanged = |platform| {
             let list = |names: &Names| (names.list(platform), names.activities_of(platform).next());

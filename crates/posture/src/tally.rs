@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use portcullis_model::{
-    ActivityCounts, ActivityTally, Latencies, LatencyMillis, Outcome, Reason, SourceCount, Tally,
-    Verdict, WallTime,
+    ActivityCounts, ActivityTally, Cut, Latencies, LatencyMillis, Outcome, Reason, SourceCount,
+    Tally, Verdict, WallTime,
 };
 use portcullis_watch::SourceSketch;
 
@@ -18,6 +18,8 @@ const BUSY_MS: u64 = 1_000;
 pub(crate) struct Tallying {
     from: WallTime,
     busy: bool,
+    /// Whether connections are seen, so that what was cut of them can be told.
+    connections: bool,
     activities: Vec<ActivityCounts>,
     sources: SourceSketch,
     answered: u64,
@@ -27,10 +29,11 @@ pub(crate) struct Tallying {
 }
 
 impl Tallying {
-    pub(crate) fn new(from: WallTime, activities: usize) -> Self {
+    pub(crate) fn new(from: WallTime, activities: usize, connections: bool) -> Self {
         Self {
             from,
             busy: false,
+            connections,
             activities: vec![ActivityCounts::default(); activities],
             sources: SourceSketch::default(),
             answered: 0,
@@ -43,6 +46,10 @@ impl Tallying {
     pub(crate) fn observe(&mut self, source: portcullis_model::SourceKey, answered: bool) {
         self.sources.add(source);
         self.answered += u64::from(answered);
+    }
+
+    pub(crate) const fn sees_no_connections(&mut self) {
+        self.connections = false;
     }
 
     pub(crate) fn add(&mut self, tick: &[ActivityCounts], unseen: u64) {
@@ -93,6 +100,9 @@ impl Tallying {
             origin_busy_ms: all.origin_micros / 1_000,
             bytes_out: all.bytes_out,
             unseen: self.unseen,
+            cuts: self
+                .connections
+                .then(|| nonzero(Cut::ALL.iter().map(|cut| (cut.word(), all.cuts.of(*cut))))),
             activities: self
                 .activities
                 .iter()
@@ -101,7 +111,7 @@ impl Tallying {
                 .map(|(at, counts)| activity_tally(name(at), expected_milli(at), counts))
                 .collect(),
         };
-        *self = Self::new(to, self.activities.len());
+        *self = Self::new(to, self.activities.len(), self.connections);
         self.busy = busy;
         tally
     }

@@ -116,7 +116,8 @@ impl Engine {
         let warm_up = config.watch.warm_up;
         Self {
             tables: Tables::new(config.limits.sources_tracked, secret),
-            control: Control::new(Arc::clone(&config), WallTime(0), &Resume::default()),
+            control: Control::new(Arc::clone(&config), WallTime(0), &Resume::default())
+                .without_connections(),
             meter: Meter::new(policy.activities()),
             lexicon: Lexicon::new(),
             host: if host == "*" { "recorded.invalid".into() } else { host.to_owned() },
@@ -273,7 +274,8 @@ impl Engine {
         } else {
             // The loop's tallies begin where the recording does.
             let wall = WallTime(second * 1_000);
-            self.control = Control::new(Arc::clone(&self.config), wall, &Resume::default());
+            self.control = Control::new(Arc::clone(&self.config), wall, &Resume::default())
+                .without_connections();
             *self.start.insert(second)
         };
         self.wait_until((second - start) * TICKS);

@@ -106,6 +106,18 @@ fn on_platform(incident: &Incident, platform: &PlatformStory, out: &mut Vec<Figu
                 .at_least(saturated),
         );
     }
+    for (cause, n) in &attack.cuts.causes {
+        out.push(
+            Figure::new(
+                format!("during the waves on {name}: cut after it had been let in, for {cause}"),
+                *n,
+                Unit::Count,
+                attack.cuts.leaves.clone(),
+            )
+            .within(attack.window)
+            .at_least(saturated),
+        );
+    }
     if let Some(share) = attack.served_share() {
         out.push(attack.figure(
             format!("during the waves on {name}: forwarded requests that were answered"),

@@ -303,6 +303,7 @@ fn mitigations(incident: &Incident, desk: &Desk) -> Vec<Block> {
             words::counted(more, "procedure")
         )));
     }
+    blocks.extend(cut(incident));
     blocks.push(if desk.actions.is_empty() {
         Block::Blank(
             "what people did or had done: calls to the hosting or network provider, changes made \
@@ -313,6 +314,27 @@ fn mitigations(incident: &Incident, desk: &Desk) -> Vec<Block> {
         Block::Items(desk.actions.iter().map(|a| words::plain(a)).collect())
     });
     blocks
+}
+
+/// What the gate ended after it had let it in.
+fn cut(incident: &Incident) -> Vec<Block> {
+    let cuts = incident.attack().cuts;
+    let lines = cuts.lines();
+    if !cuts.watched() {
+        return vec![Block::Paragraph(
+            "What the gate cut after it had let it in (slow readers, floods within HTTP/2) is not \
+             on record."
+                .to_owned(),
+        )];
+    }
+    if lines.is_empty() {
+        return vec![Block::Paragraph(
+            "During the waves the gate cut nothing that it had let in.".to_owned(),
+        )];
+    }
+    let said = "Connections and streams, not sources, that the gate had let in and cut during the \
+                waves. Some of it comes with ordinary life:";
+    vec![Block::Paragraph(said.to_owned()), Block::Items(lines)]
 }
 
 fn procedure_row(procedure: &ProcedureStory) -> Row {

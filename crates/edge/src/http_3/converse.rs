@@ -117,7 +117,7 @@ async fn speak(visit: &Rc<Visit>, connection: quinn::Connection, header_bytes: u
                         if code != Code::H3_NO_ERROR
                 );
                 if ours && !visit.is_cut() {
-                    visit.house.meter.cut(Cut::ProtocolError);
+                    visit.count(Cut::ProtocolError);
                 }
                 break;
             }

@@ -183,7 +183,7 @@ impl Sender<'_> {
             if let Some(due) = pace.due(self.idle * others.div_ceil(SHARE)) {
                 self.deadline.set(due);
                 if now >= due {
-                    house.meter.cut(Cut::Stall);
+                    self.visit.count(Cut::Stall);
                     return Poll::Ready(None);
                 }
             }
@@ -205,7 +205,7 @@ impl Sender<'_> {
         self.deadline.set(house.now() + self.idle + tail);
         poll_fn(|cx| {
             if self.deadline.passed(cx) {
-                house.meter.cut(Cut::Stall);
+                self.visit.count(Cut::Stall);
                 return Poll::Ready(());
             }
             self.side.poll_stopped(self.visit, cx).map(|_| ())

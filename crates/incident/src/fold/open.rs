@@ -10,7 +10,7 @@ use crate::incident::{
     Change, Ended, EvidenceSeen, FullSpeedMoment, Incident, Mitigation, PlatformStory, PostureMove,
     Released, Stamp, Wave,
 };
-use crate::{Coverage, Leaves, Listed, series};
+use crate::{Coverage, CutTotals, Leaves, Listed, series};
 
 /// Waves kept per incident: the first and the newest. Of the others only the number is.
 const WAVES: usize = 256;
@@ -74,6 +74,11 @@ pub(super) fn adopt_neighbourhood(incident: &mut Incident, eye: &Eye, onset: Wal
 
 /// Adds a tally of a platform.
 pub(super) fn tallied(incident: &mut Incident, eye: &Eye, leaf: u64, tally: &Tally) {
+    for wave in incident.waves.iter_mut().filter(|w| w.platform == tally.platform) {
+        if tally.to > wave.onset && tally.from < wave.until(WallTime(u64::MAX)) {
+            wave.cuts.add(leaf, tally);
+        }
+    }
     let waves = incident.waves.iter().filter(|w| w.platform == tally.platform);
     // An ongoing wave lasts for ever as far as a tally is concerned.
     let ends = waves.map(|wave| (wave.onset, wave.until(WallTime(u64::MAX))));
@@ -132,6 +137,7 @@ pub(super) fn about(
                 evidence: Vec::new(),
                 changes: Listed::default(),
                 mitigations: Listed::default(),
+                cuts: CutTotals::default(),
                 ended: None,
                 interrupted: None,
             };
@@ -311,6 +317,9 @@ fn wave_began(
     if let Some(story) = story(incident, &platform) {
         let counted = story.attack.leaves.last;
         for (leaf, tally) in &eye.recent {
+            if tally.to > onset {
+                wave.cuts.add(*leaf, tally);
+            }
             if tally.to > onset && counted.is_none_or(|last| *leaf > last) {
                 story.attack.add(*leaf, tally);
                 unseen = unseen.saturating_add(tally.unseen);

@@ -4,11 +4,11 @@
 //! No accepted standard exists. The rubric is our own and is printed whole, so that a reader can
 //! weigh it; the word itself is only allowed when all of [`Sophistication::earns_the_word`] holds.
 
-use portcullis_model::EvidenceKind;
+use portcullis_model::{CutVector, EvidenceKind};
 use serde::Serialize;
 
-use crate::words::{count, counted, full_stop, list, plain, share, span};
-use crate::{Figure, Incident, Leaves, Unit, Wave};
+use crate::words::{count, counted, cut_vector, full_stop, list, plain, share, span};
+use crate::{CutTotals, Figure, Incident, Leaves, Unit, Wave};
 
 /// What was found of a feature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -197,12 +197,20 @@ const VECTORS: [(&str, &[EvidenceKind]); 3] = [
     ("slow headers", &[EvidenceKind::StalledHeaders]),
 ];
 
+/// The vectors that what was cut in a wave speaks of, as far as they stand out from the quiet time
+/// before on its platform.
+fn cut_in(incident: &Incident, wave: &Wave) -> Vec<CutVector> {
+    let before = incident.platform(&wave.platform).map(|story| &story.before.cuts);
+    before.map_or_else(Vec::new, |before| wave.cuts.vectors(before))
+}
+
 fn vectors(incident: &Incident) -> Feature {
     // At once: within one wave.
     let of_wave = |wave: &Wave| -> Vec<&'static str> {
         let kinds: Vec<EvidenceKind> = wave.kinds().collect();
         let used = VECTORS.iter().filter(|(_, of)| of.iter().any(|kind| kinds.contains(kind)));
-        used.map(|(name, _)| *name).collect()
+        let cut = cut_in(incident, wave).into_iter().map(cut_vector);
+        used.map(|(name, _)| *name).chain(cut).collect()
     };
     let waves = incident.waves.iter().map(|wave| (of_wave(wave), wave));
     let (names, leaves) = waves
@@ -211,6 +219,9 @@ fn vectors(incident: &Incident) -> Feature {
             let mut leaves = Leaves::default();
             for seen in &wave.evidence {
                 leaves.merge(&seen.leaves);
+            }
+            if !cut_in(incident, wave).is_empty() {
+                leaves.merge(&wave.cuts.leaves);
             }
             (names, leaves)
         });
@@ -323,25 +334,55 @@ fn protocol(incident: &Incident) -> Feature {
     let leaves = leaves_of(incident, &[EvidenceKind::StalledHeaders]);
     let figures = incident.waves.iter().filter_map(|wave| wave.ended.as_ref());
     let stalled = figures.map(|end| end.figures.peak_stalled_headers).max();
-    let seen = leaves.count > 0;
+    let slow_headers = leaves.count > 0;
+    let cut: Vec<CutVector> = CutVector::ALL
+        .into_iter()
+        .filter(|vector| incident.waves.iter().any(|w| cut_in(incident, w).contains(vector)))
+        .collect();
+    let cuts = incident.attack().cuts;
+    let mut figures: Vec<Figure> = stalled
+        .map(|n| Figure::new("most connections stalled at once", n, Unit::Count, leaves))
+        .into_iter()
+        .collect();
+    if cuts.watched() {
+        figures.extend(CutVector::ALL.into_iter().filter_map(|vector| {
+            let n = cuts.of_vector(vector);
+            let name = format!("cut for {}", cut_vector(vector));
+            (n > 0).then(|| Figure::new(name, n, Unit::Count, cuts.leaves.clone()))
+        }));
+    }
+    let headers = if slow_headers {
+        "Connections were held open with unfinished headers. Tools for this have been public \
+         since 2009."
+    } else {
+        "No connections held open with unfinished headers."
+    };
     Feature {
         letter: 'e',
-        name: "attack on the protocol (slow headers)",
-        observed: yes(seen),
-        says: if seen {
-            "Connections were held open with unfinished headers. Tools for this have been public \
-             since 2009. Attacks within HTTP/2 were not looked for."
-                .to_owned()
-        } else {
-            "No connections held open with unfinished headers. Attacks within HTTP/2 were not \
-             looked for."
-                .to_owned()
-        },
-        figures: stalled
-            .map(|n| Figure::new("most connections stalled at once", n, Unit::Count, leaves))
-            .into_iter()
-            .collect(),
+        name: "attack on the protocol",
+        observed: yes(slow_headers || !cut.is_empty()),
+        says: format!("{headers} {}", protocol_cuts(&cuts, &cut)),
+        figures,
     }
+}
+
+/// What the cuts say of attacks on the protocol, in a sentence or two.
+fn protocol_cuts(cuts: &CutTotals, stand_out: &[CutVector]) -> String {
+    if !cuts.watched() {
+        return "Slow readers and attacks within HTTP/2 were not looked for.".to_owned();
+    }
+    if stand_out.is_empty() {
+        return "What was cut for slow reading, slow bodies, or within HTTP/2 and HTTP/3 did not \
+                stand out from the time before."
+            .to_owned();
+    }
+    let names: Vec<&str> = stand_out.iter().map(|vector| cut_vector(*vector)).collect();
+    format!(
+        "Connections were cut at least {} times as often as before for {}; tools for each are \
+         public.",
+        CutTotals::STANDS_OUT,
+        list(&names)
+    )
 }
 
 fn diversity(incident: &Incident) -> Feature {

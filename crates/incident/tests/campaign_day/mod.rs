@@ -185,6 +185,8 @@ pub fn tally(platform: &str, from: u64, to: u64, load: Load) -> Tally {
         activities,
         reasons,
         outcomes,
+        // People fall silent; whoever sends headers slowly takes answers slowly too.
+        cuts: Some(words(&[("idle", n(load.people) / 10), ("slow-read", n(load.slow) / 10)])),
     }
 }
 
