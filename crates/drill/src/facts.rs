@@ -3,6 +3,8 @@
 //! The caller reads the ledger and hands over its moments as [`GateMark`]s; [`GateFacts::from_marks`]
 //! relates them to the waves that were really sent.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::recording::Recording;
@@ -30,6 +32,8 @@ pub enum GateMoment {
     PostureChanged(String),
     /// No procedure is engaged any more, and every activity is back within its baseline.
     FullSpeed,
+    /// So many connections and streams were cut since the last such moment, by cause.
+    Cut(BTreeMap<String, u64>),
 }
 
 /// What the gate did about the run.
@@ -39,6 +43,9 @@ pub struct GateFacts {
     pub waves: Vec<WaveFacts>,
     /// What it made of the flash crowd.
     pub crowd: CrowdJudgement,
+    /// Connections and streams that it had let in and that it cut, from the run's start on, by
+    /// cause.
+    pub cuts: BTreeMap<String, u64>,
     /// Every moment, in order of time, for the plot.
     pub moments: Vec<Moment>,
 }
@@ -131,19 +138,29 @@ impl GateFacts {
             .max_by_key(|judgement| *judgement as u8)
             .unwrap_or(CrowdJudgement::NotRehearsed);
 
+        let mut cuts = BTreeMap::new();
+        for (_, moment) in &marks {
+            if let GateMoment::Cut(causes) = moment {
+                for (cause, n) in causes {
+                    *cuts.entry(cause.clone()).or_default() += n;
+                }
+            }
+        }
+
         let moments = marks
             .iter()
-            .map(|(at_ms, moment)| Moment {
-                at_ms: *at_ms,
-                what: match moment {
+            .filter_map(|(at_ms, moment)| {
+                let what = match moment {
                     GateMoment::SurgeNoticed => "surge noticed".to_owned(),
                     GateMoment::AttackDetected => "attack declared".to_owned(),
                     GateMoment::Mitigated => "mitigated".to_owned(),
                     GateMoment::PostureChanged(words) => words.clone(),
                     GateMoment::FullSpeed => "full speed".to_owned(),
-                },
+                    GateMoment::Cut(_) => return None,
+                };
+                Some(Moment { at_ms: *at_ms, what })
             })
             .collect();
-        GateFacts { waves, crowd, moments }
+        GateFacts { waves, crowd, cuts, moments }
     }
 }

@@ -3,6 +3,8 @@
 mod floors;
 mod text;
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::facts::{CrowdJudgement, GateFacts, WaveFacts};
@@ -35,6 +37,8 @@ pub struct ScoreCard {
     pub waves: Vec<WaveFacts>,
     /// What it made of the flash crowd.
     pub crowd: CrowdJudgement,
+    /// Connections and streams that it had let in and that it cut, by cause.
+    pub cuts: BTreeMap<String, u64>,
     /// What had to be reached.
     pub floors: Vec<Floor>,
     /// Whether all of it was.
@@ -134,6 +138,7 @@ impl ScoreCard {
             with: RunScore::of(with),
             waves: facts.waves.clone(),
             crowd: facts.crowd,
+            cuts: facts.cuts.clone(),
             floors: Vec::new(),
             met: false,
         };

@@ -21,6 +21,8 @@ pub struct CutTotals {
     pub causes: BTreeMap<String, u64>,
     /// The tallies in which something was cut.
     pub leaves: Leaves,
+    /// Of these, the ones with something that speaks of an attack: [`Cut::vector`].
+    pub telling_leaves: Leaves,
 }
 
 impl CutTotals {
@@ -42,6 +44,9 @@ impl CutTotals {
             add_map(&mut self.causes, cuts);
             self.leaves.add(leaf);
         }
+        if Cut::ALL.iter().any(|cut| cut.vector().is_some() && cuts.contains_key(cut.word())) {
+            self.telling_leaves.add(leaf);
+        }
     }
 
     /// Adds another platform's.
@@ -50,6 +55,7 @@ impl CutTotals {
         self.forwarded = self.forwarded.saturating_add(other.forwarded);
         add_map(&mut self.causes, &other.causes);
         self.leaves.merge(&other.leaves);
+        self.telling_leaves.merge(&other.telling_leaves);
     }
 
     /// Whether cuts were watched at all.
@@ -123,7 +129,7 @@ mod tests {
 
     fn cuts(watched_ms: u64, forwarded: u64, causes: &[(Cut, u64)]) -> CutTotals {
         let causes = causes.iter().map(|(cut, n)| (cut.word().to_owned(), *n)).collect();
-        CutTotals { watched_ms, forwarded, causes, leaves: Leaves::default() }
+        CutTotals { watched_ms, forwarded, causes, ..CutTotals::default() }
     }
 
     #[test]

@@ -139,7 +139,7 @@ fn tell_wave(wave: &Wave, tell: &mut impl FnMut(WallTime, u64, String)) {
         );
         tell(ended.stamp.at, ended.stamp.leaf, says);
     }
-    if let Some(leaf) = wave.cuts.leaves.last.filter(|_| !wave.cuts.telling().is_empty()) {
+    if let Some(leaf) = wave.cuts.telling_leaves.last {
         let says = format!(
             "While {} lasted, the gate cut what it had let in: {}.",
             wave.name(),

@@ -219,6 +219,10 @@ fn marks(ledger: &Path) -> Result<Vec<GateMark>> {
             Event::PostureChanged { from, to, .. } => {
                 GateMoment::PostureChanged(format!("{} to {}", from.word(), to.word()))
             }
+            Event::Tallied(tally) => match tally.cuts {
+                Some(cuts) if !cuts.is_empty() => GateMoment::Cut(cuts),
+                _ => continue,
+            },
             _ => continue,
         };
         marks.push(GateMark { unix_ms: entry.at.millis(), what });

@@ -36,9 +36,15 @@ impl Evidence {
         let mut entries = Vec::new();
         for entry in reader.entries() {
             let (leaf, bytes) = entry?;
-            let entry: Entry = serde_json::from_slice(&bytes).with_context(|| {
-                format!("leaf {leaf} is not an event that this version understands")
-            })?;
+            let entry: Entry =
+                serde_json::from_slice(&bytes).with_context(|| match version_of(&bytes) {
+                    Some(v) if v > Entry::VERSION => format!(
+                        "leaf {leaf} is of version {v}, and this program reads versions up to {}: \
+                         read the ledger with a newer one",
+                        Entry::VERSION
+                    ),
+                    _ => format!("leaf {leaf} is not an event that this version understands"),
+                })?;
             entries.push((leaf, entry));
         }
         Ok(Self { incidents: fold(entries), reader })
@@ -101,6 +107,12 @@ pub fn report_on(
     let desk = Desk { organisation, ..Desk::default() };
     let made = Made { at, version: env!("CARGO_PKG_VERSION").to_owned() };
     nine_questions(incident, &claims, &desk, &made)
+}
+
+/// The version that a leaf says it is of.
+fn version_of(bytes: &[u8]) -> Option<u32> {
+    let leaf: serde_json::Value = serde_json::from_slice(bytes).ok()?;
+    u32::try_from(leaf.get("v")?.as_u64()?).ok()
 }
 
 /// A folder of results keeps its ledger in a subfolder.

@@ -137,6 +137,7 @@ impl ScoreCard {
                 time(wave.full_speed_after_ms),
             )?;
         }
+        self.cut(f)?;
         let crowd = match self.crowd {
             CrowdJudgement::NotRehearsed => return writeln!(f),
             CrowdJudgement::Unremarked => "nothing was recorded about it",
@@ -144,6 +145,27 @@ impl ScoreCard {
             CrowdJudgement::Attack => "called an attack, wrongly",
         };
         writeln!(f, "  Flash crowd: {crowd}\n")
+    }
+
+    /// What the gate cut, most first.
+    fn cut(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut cuts: Vec<(&String, &u64)> = self.cuts.iter().collect();
+        cuts.sort_by_key(|(_, n)| std::cmp::Reverse(**n));
+        let said: Vec<String> =
+            cuts.iter().map(|(cause, n)| format!("{cause} {}", grouped(**n))).collect();
+        let mut line = String::from("  Cut after it had been let in:");
+        if said.is_empty() {
+            line += " nothing";
+        }
+        for (at, one) in said.iter().enumerate() {
+            let comma = if at + 1 < said.len() { "," } else { "" };
+            if line.len() + one.len() + comma.len() + 1 > 100 {
+                writeln!(f, "{line}")?;
+                line = String::from("   ");
+            }
+            line += &format!(" {one}{comma}");
+        }
+        writeln!(f, "{line}")
     }
 
     fn floor_list(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -221,7 +221,7 @@ fn vectors(incident: &Incident) -> Feature {
                 leaves.merge(&seen.leaves);
             }
             if !cut_in(incident, wave).is_empty() {
-                leaves.merge(&wave.cuts.leaves);
+                leaves.merge(&wave.cuts.telling_leaves);
             }
             (names, leaves)
         });
@@ -348,7 +348,8 @@ fn protocol(incident: &Incident) -> Feature {
         figures.extend(CutVector::ALL.into_iter().filter_map(|vector| {
             let n = cuts.of_vector(vector);
             let name = format!("cut for {}", cut_vector(vector));
-            (n > 0).then(|| Figure::new(name, n, Unit::Count, cuts.leaves.clone()))
+            let leaves = || cuts.telling_leaves.clone();
+            (n > 0).then(|| Figure::new(name, n, Unit::Count, leaves()))
         }));
     }
     let headers = if slow_headers {
