@@ -137,6 +137,21 @@ fn a_request_that_two_servers_could_read_differently_is_refused() {
     }
 }
 
+#[test]
+fn what_the_gate_cuts_stands_in_its_ledger() {
+    let folder = tempfile::tempdir().unwrap();
+    let gate = Gate::start(folder.path(), origin(), "");
+    let body = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n";
+    let _ = common::send(gate.listen, body.as_bytes());
+    gate.until("it is counted", || {
+        gate.operator("/metrics").contains("portcullis_cuts_total{cause=\"malformed-body\"} 1")
+    });
+    gate.stop();
+    let leaves = leaves(folder.path());
+    assert!(leaves.contains("\"cuts\":{\"malformed-body\":1}"), "{leaves}");
+    assert!(!leaves.contains("127.0.0.1"), "no address: {leaves}");
+}
+
 /// Every leaf, as the ledger's reader tells them.
 fn leaves(folder: &std::path::Path) -> String {
     let reader = portcullis_ledger::Ledger::read(&folder.join("ledger")).unwrap();

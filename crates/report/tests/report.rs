@@ -125,6 +125,22 @@ fn an_ongoing_attack_and_a_ledger_without_a_start_are_reported_as_such() {
 }
 
 #[test]
+fn a_ledger_of_the_version_before_cuts_were_tallied_is_reported_without_claiming_that_none_were() {
+    let mut entries = whole(false);
+    for (_, entry) in &mut entries {
+        entry.v = 1;
+        if let Event::Tallied(tally) = &mut entry.event {
+            tally.cuts = None;
+        }
+    }
+    let text = nine_questions(&only(entries), &[], &Desk::default(), &made()).to_text();
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains("(slow readers, floods within HTTP/2) is not on record"), "{text}");
+    assert!(text.contains("attacks within HTTP/2 were not looked for"), "{text}");
+    assert!(!text.contains("cut nothing"), "{text}");
+}
+
+#[test]
 fn a_page_says_what_a_visitor_sent_without_becoming_it() {
     let mut entries = whole(false);
     for (_, entry) in &mut entries {

@@ -102,6 +102,8 @@ fn marks() -> Vec<GateMark> {
         (7_250, GateMoment::FullSpeed),
         (8_500, GateMoment::AttackDetected),
         (9_000, GateMoment::Mitigated),
+        (9_500, GateMoment::Cut([("slow-read".into(), 1_040), ("idle".into(), 3)].into())),
+        (9_600, GateMoment::Cut([("slow-read".into(), 24)].into())),
         (12_010, GateMoment::FullSpeed),
     ]
     .map(|(at_ms, what)| GateMark { unix_ms: STARTED + at_ms, what })

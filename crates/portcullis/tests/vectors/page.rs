@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use portcullis_drill::vectors::LIST;
-use portcullis_model::{Cut, Outcome, Reason};
+use portcullis_model::{Cut, Outcome, Reason, Verdict};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -117,4 +117,53 @@ fn every_vector_of_the_drill_has_a_test_where_the_page_says() {
             assert!(here.contains(&format!("\"{vector}\"")), "no test of {vector}");
         }
     }
+}
+
+/// The rows of the table under a heading, without its head.
+fn table_under(heading: &str) -> Vec<Vec<String>> {
+    let page = read("docs/vectors.md");
+    let (_, after) = page.split_once(&format!("\n{heading}\n")).expect("the heading");
+    let section = after.split("\n#").next().unwrap();
+    let rows = section.lines().filter(|line| line.starts_with("| `"));
+    let cells =
+        |line: &str| line.trim_matches('|').split('|').map(|c| c.trim().to_owned()).collect();
+    rows.map(cells).collect()
+}
+
+/// Every word stands in the table once, with what it means, and nothing else does.
+fn lists(heading: &str, words: &[&str]) {
+    let rows = table_under(heading);
+    let listed: Vec<String> = rows.iter().map(|row| row[0].trim_matches('`').to_owned()).collect();
+    assert_eq!(listed, words, "under {heading}");
+    for row in rows {
+        let meaning = row.last().unwrap();
+        assert!(meaning.len() >= 15 && meaning.ends_with('.'), "{row:?}");
+    }
+}
+
+#[test]
+fn every_reason_is_explained_with_its_verdict() {
+    lists("### Reasons", &Reason::ALL.iter().map(|reason| reason.word()).collect::<Vec<_>>());
+    for (row, reason) in table_under("### Reasons").iter().zip(Reason::ALL) {
+        let verdict = match reason.verdict() {
+            Verdict::Forward => "forward",
+            Verdict::Challenge => "challenge",
+            Verdict::Refuse => "refuse",
+            Verdict::Drop => "drop",
+        };
+        assert_eq!(row[1], verdict, "{row:?}");
+    }
+}
+
+#[test]
+fn every_cause_of_a_cut_is_explained_and_called_ordinary_where_the_grading_takes_it_so() {
+    lists("### Causes of cuts", &Cut::ALL.iter().map(|cut| cut.word()).collect::<Vec<_>>());
+    for (row, cut) in table_under("### Causes of cuts").iter().zip(Cut::ALL) {
+        assert_eq!(row[1].ends_with("Ordinary."), cut.vector().is_none(), "{row:?}");
+    }
+}
+
+#[test]
+fn every_outcome_is_explained() {
+    lists("### Outcomes", &Outcome::ALL.iter().map(|outcome| outcome.word()).collect::<Vec<_>>());
 }
