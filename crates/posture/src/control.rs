@@ -17,6 +17,7 @@ use crate::tally::{Tallying, by_verdict};
 use crate::wave::TickTotals;
 
 /// What the loop wants done, in this order.
+#[expect(clippy::large_enum_variant, reason = "a few a second, each moved once or twice")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Append this to the ledger.
