@@ -163,7 +163,9 @@ impl ScoreCard {
                 writeln!(f, "{line}")?;
                 line = String::from("   ");
             }
-            line += &format!(" {one}{comma}");
+            line.push(' ');
+            line += one;
+            line += comma;
         }
         writeln!(f, "{line}")
     }
