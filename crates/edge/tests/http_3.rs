@@ -7,6 +7,7 @@ mod common;
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
@@ -401,6 +402,47 @@ fn a_connection_that_asks_for_nothing_is_ended_after_the_idle_time() {
         assert_eq!(cut(&gate, Cut::Idle), 1);
         until("it is gone", || gate.snapshot().gauges.connections == 0).await;
     });
+}
+
+#[test]
+fn a_small_answer_that_is_never_acknowledged_is_given_up_as_soon_as_the_least_rate_allows() {
+    let asked = Arc::new(AtomicBool::new(false));
+    let silent = Arc::new(AtomicBool::new(false));
+    let origin = Origin::start({
+        let (asked, silent) = (asked.clone(), silent.clone());
+        move |_| {
+            asked.store(true, Relaxed);
+            eventually("the visitor is silent", || silent.load(Relaxed));
+            Reply::ok("hello")
+        }
+    });
+    let certified = certified();
+    let mut settings = settings(&origin, &certified);
+    settings.limits.body_idle = Duration::from_secs(1);
+    let gate = Gate::start(settings);
+    let (hold, released) = std::sync::mpsc::channel::<()>();
+    let visitor = std::thread::spawn({
+        let (address, client) = (gate.address, certified.client.clone());
+        move || {
+            run(async move {
+                let endpoint = endpoint();
+                let connecting = endpoint.connect_with(client, address, "example.org");
+                let connection = h3_quinn::Connection::new(connecting.unwrap().await.unwrap());
+                let (mut driver, mut sender) = h3::client::new(connection).await.unwrap();
+                tokio::spawn(async move { std::future::poll_fn(|cx| driver.poll_close(cx)).await });
+                let mut stream = sender.send_request(request("GET", "/")).await.unwrap();
+                stream.finish().await.unwrap();
+                until("it has been asked for", || asked.load(Relaxed)).await;
+                // From now on nothing of this connection is looked at, or acknowledged.
+                silent.store(true, Relaxed);
+                let _ = released.recv();
+            });
+        }
+    });
+    eventually("the origin has answered", || gate.outcome(Outcome::Served) == 1);
+    eventually("it is given up", || cut(&gate, Cut::Stall) == 1);
+    drop(hold);
+    visitor.join().unwrap();
 }
 
 #[test]

@@ -9,14 +9,15 @@ use std::rc::Rc;
 use std::time::{Duration as Span, UNIX_EPOCH};
 
 use bytes::Bytes;
+use h3::error::Code;
 use h3::server::RequestStream;
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, EXPECT, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body;
 use portcullis_model::Cut;
 
+use super::Guard;
 use super::body::QuicBody;
-use super::endpoint::SEND_WINDOW;
 use super::link::{self, Receiving, Sending, Side};
 use crate::body::{ResponseBody, VisitorBody};
 use crate::deadline::Deadline;
@@ -28,9 +29,10 @@ use crate::visit::Visit;
 static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
 /// Bytes per second at which the end of an answer must be acknowledged, once all of it has been
-/// handed over: half of what a phone has whose plan is used up. What was handed over ahead, by all
-/// answers of the connection, is at most the send window.
-const TAIL_RATE: u64 = 2 * 1024;
+/// handed over, unless `download_rate` is more: half of what a phone has whose plan is used up. What
+/// has to be acknowledged before it is whatever waits on the connection, of all answers: from
+/// nothing to the send window.
+const TAIL_RATE: u32 = 2 * 1024;
 /// So many answers share a line without having to wait long for their turn.
 const SHARE: u32 = 16;
 
@@ -92,9 +94,13 @@ pub(crate) async fn exchange(visit: &Rc<Visit>, whole: Whole, side: &Rc<Side>) {
         (limits.body_idle, limits.download_rate)
     };
     let deadline = house.deadlines.new_for(visit, house.now() + idle);
-    let sender = Sender { visit, side, deadline, pace: Cell::default(), rate, idle };
+    let told = Cell::new(0);
+    let sender = Sender { visit, side, deadline, pace: Cell::default(), told, rate, idle };
     let Some(_busy) = sender.send(&mut answer, response, head).await else { return };
-    sender.until_acknowledged().await;
+    if !sender.until_acknowledged().await {
+        // The transport need not keep what is left of it.
+        answer.stop_stream(Code::H3_REQUEST_CANCELLED);
+    }
 }
 
 /// Works until it is done, or the visitor wants no answer any more.
@@ -114,6 +120,8 @@ struct Sender<'a> {
     deadline: Deadline,
     /// How this answer is taken.
     pace: Cell<Pace>,
+    /// Bytes that the guard was told of.
+    told: Cell<u64>,
     rate: u32,
     idle: Duration,
 }
@@ -195,22 +203,40 @@ impl Sender<'_> {
         let mut pace = self.pace.get();
         pace.rest(house.now());
         self.pace.set(pace);
+        let sent = self.side.sent.get();
+        let more = sent - self.told.replace(sent);
+        self.guarded(|guard| guard.handed_over(more));
         done
     }
 
-    /// Bytes that were handed over are lost with the connection until they are acknowledged.
-    async fn until_acknowledged(&self) {
+    fn guarded<T>(&self, ask: impl FnOnce(&mut Guard) -> T) -> Option<T> {
+        self.visit.http_3.get().map(|guard| ask(&mut guard.borrow_mut()))
+    }
+
+    /// Bytes that were handed over are lost with the connection until they are acknowledged. The
+    /// most that waited on the connection meanwhile has its time at the least rate: other answers
+    /// take their turns with this one.
+    /// Whether it came in time.
+    async fn until_acknowledged(&self) -> bool {
         let house = &self.visit.house;
-        let tail = Duration::from_secs(SEND_WINDOW / TAIL_RATE);
-        self.deadline.set(house.now() + self.idle + tail);
+        let since = house.now();
+        let mut most = 0;
         poll_fn(|cx| {
-            if self.deadline.passed(cx) {
-                self.visit.count(Cut::Stall);
-                return Poll::Ready(());
+            if self.side.poll_stopped(self.visit, cx).is_ready() {
+                return Poll::Ready(true);
             }
-            self.side.poll_stopped(self.visit, cx).map(|_| ())
+            most = self.guarded(|guard| guard.unacknowledged()).unwrap_or(0).max(most);
+            let due = since + self.idle + tail(most, self.rate);
+            if house.now() >= due {
+                self.visit.count(Cut::Stall);
+                return Poll::Ready(false);
+            }
+            self.deadline.set(due);
+            // Wakes this task when it is due.
+            let _ = self.deadline.passed(cx);
+            Poll::Pending
         })
-        .await;
+        .await
     }
 
     /// What the library for the other protocols adds by itself.
@@ -226,6 +252,18 @@ impl Sender<'_> {
     }
 }
 
+impl Drop for Sender<'_> {
+    fn drop(&mut self) {
+        let told = self.told.get();
+        self.guarded(|guard| guard.acknowledged(told));
+    }
+}
+
+/// How long `bytes` may take to be acknowledged.
+fn tail(bytes: u64, rate: u32) -> Duration {
+    Duration::from_millis(bytes.saturating_mul(1_000) / u64::from(rate.max(TAIL_RATE)))
+}
+
 /// Takes out what HTTP/3 has no use for (RFC 9114, section 4.2), and says how long the body is.
 fn make_fit(headers: &mut HeaderMap, length: Option<u64>) {
     for name in [&CONNECTION, &KEEP_ALIVE, &TRANSFER_ENCODING, &UPGRADE] {
@@ -235,5 +273,19 @@ fn make_fit(headers: &mut HeaderMap, length: Option<u64>) {
         && !headers.contains_key(CONTENT_LENGTH)
     {
         headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_to_be_acknowledged_has_its_time_at_the_least_rate() {
+        assert_eq!(tail(0, 500), Duration::ZERO);
+        // A page, to a phone whose plan is used up.
+        assert_eq!(tail(20 * 1_024, 500), Duration::from_secs(10));
+        // Whoever asks for more than that of visitors gets it.
+        assert_eq!(tail(1 << 20, 64 * 1_024), Duration::from_secs(16));
     }
 }

@@ -7,6 +7,7 @@
 
 use portcullis_model::{Allowance, Cut, Http2Limits, Limits, Time};
 
+use super::endpoint::SEND_WINDOW;
 use super::frames::{DATA, Frame, HEADERS, NOT_ON_REQUESTS, PRIORITY_UPDATE};
 use crate::guard::Budget;
 
@@ -65,6 +66,8 @@ pub(crate) struct Guard {
     /// as there may be streams.
     heads: Vec<(u64, Time)>,
     lost_heads: u32,
+    /// Bytes of answers that were handed to the transport and that the visitor is not known to have.
+    unacknowledged: u64,
     /// Why the connection ends.
     why: Option<Cut>,
 }
@@ -79,8 +82,26 @@ impl Guard {
             budgets: [Budget::full(now); KINDS],
             heads: Vec::new(),
             lost_heads: 0,
+            unacknowledged: 0,
             why: None,
         }
+    }
+
+    /// `bytes` of an answer were handed to the transport.
+    pub(crate) const fn handed_over(&mut self, bytes: u64) {
+        self.unacknowledged = self.unacknowledged.saturating_add(bytes);
+    }
+
+    /// An answer of `bytes` in all is acknowledged, or nothing of it is kept any more.
+    pub(crate) const fn acknowledged(&mut self, bytes: u64) {
+        self.unacknowledged = self.unacknowledged.saturating_sub(bytes);
+    }
+
+    /// At most so many bytes of answers are kept for the visitor to acknowledge. The transport tells
+    /// of whole answers alone, so that a part that has come counts until the rest has; it never
+    /// holds more than [`SEND_WINDOW`].
+    pub(crate) fn unacknowledged(&self) -> u64 {
+        self.unacknowledged.min(SEND_WINDOW)
     }
 
     /// The connection ends for this.
