@@ -1,5 +1,6 @@
 //! Keeps a certificate for each host, for as long as the gate runs.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -47,8 +48,10 @@ pub struct Standing {
 pub struct HostStanding {
     /// Its name.
     pub host: String,
-    /// When its certificate ends; `None`: it has none.
+    /// When the certificate that is shown for it ends; `None`: there is none.
     pub ends: Option<WallTime>,
+    /// The file of that certificate.
+    pub file: Option<PathBuf>,
     /// When the next attempt is due.
     pub next: WallTime,
     /// Failures since the last success.
@@ -64,7 +67,8 @@ pub async fn keep(
     doors: Doors,
     standing: Arc<ArcSwap<Standing>>,
 ) {
-    let mut keeper = Keeper { doors, standing, seen: Standing::default() };
+    let mut keeper =
+        Keeper { doors, standing, seen: Standing::default(), directory: String::new() };
     loop {
         let config = settings.borrow_and_update().clone();
         keeper.begin(&config);
@@ -79,11 +83,16 @@ struct Keeper {
     doors: Doors,
     standing: Arc<ArcSwap<Standing>>,
     seen: Standing,
+    /// The authority that was asked until now.
+    directory: String,
 }
 
 impl Keeper {
-    /// Shows what is stored, and sees what is missing.
+    /// Shows what is stored, and sees what is missing. What was shown before, perhaps of another
+    /// authority, is shown until there is something newer.
     fn begin(&mut self, config: &AcmeConfig) {
+        let same_authority =
+            std::mem::replace(&mut self.directory, config.directory.clone()) == config.directory;
         let before = std::mem::take(&mut self.seen.hosts);
         for gone in before.iter().filter(|host| !config.hosts.contains(&host.host)) {
             self.doors.issued.remove(&gone.host);
@@ -94,6 +103,7 @@ impl Keeper {
             let mut entry = HostStanding {
                 host: host.clone(),
                 ends: None,
+                file: None,
                 next: now,
                 failures: 0,
                 last_failure: None,
@@ -101,10 +111,19 @@ impl Keeper {
             let found = store.as_ref().and_then(|store| self.show(store, host));
             if let Some((from, to)) = found {
                 entry.ends = Some(to);
+                entry.file = Some(store::file_of(config, host));
                 entry.next = schedule::due(from, to, chance());
             } else if let Some(known) = before.iter().find(|known| known.host == *host) {
-                // A reload is no reason to forget how often it went wrong.
-                entry = HostStanding { ends: None, ..known.clone() };
+                entry.ends = known.ends;
+                entry.file.clone_from(&known.file);
+                // A reload is no reason to forget how often the same authority said no; but what
+                // changed may be what was wrong.
+                if same_authority && known.failures > 0 {
+                    let soon = now + schedule::wait(1, config.retry, chance());
+                    entry.next = known.next.min(soon);
+                    entry.failures = known.failures;
+                    entry.last_failure.clone_from(&known.last_failure);
+                }
             }
             self.seen.hosts.push(entry);
         }
@@ -159,6 +178,7 @@ impl Keeper {
             Ok((from, to)) => {
                 self.seen.obtained += 1;
                 entry.ends = Some(to);
+                entry.file = Some(store::file_of(config, &host));
                 entry.failures = 0;
                 entry.last_failure = None;
                 // An authority whose certificates are over at once is not asked all the time.

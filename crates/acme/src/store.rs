@@ -20,7 +20,7 @@ pub struct Store(PathBuf);
 impl Store {
     /// Makes the folder where it is missing.
     pub fn open(config: &AcmeConfig) -> Result<Self, AcmeError> {
-        let folder = config.folder.join(folder_name(&config.directory));
+        let folder = folder_of(config);
         make_folder(&folder)?;
         Ok(Self(folder))
     }
@@ -32,9 +32,22 @@ impl Store {
 
     /// Where the certificate for `host` is, or will be; chain and key are in one file.
     pub fn certificate(&self, host: &str) -> TlsFiles {
-        let file = self.0.join(format!("{host}.pem"));
+        let file = file_in(&self.0, host);
         TlsFiles { certificate: file.clone(), key: file, ocsp: None }
     }
+}
+
+/// Where the certificate of `config`'s authority for `host` is, or will be.
+pub(crate) fn file_of(config: &AcmeConfig, host: &str) -> PathBuf {
+    file_in(&folder_of(config), host)
+}
+
+fn folder_of(config: &AcmeConfig) -> PathBuf {
+    config.folder.join(folder_name(&config.directory))
+}
+
+fn file_in(folder: &Path, host: &str) -> PathBuf {
+    folder.join(format!("{host}.pem"))
 }
 
 /// Makes what visitors are shown as long as there is nothing better, unless it is there.

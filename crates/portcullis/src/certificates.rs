@@ -1,5 +1,6 @@
 //! The certificates in use: read again when their files change, and what operators see of them.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -8,6 +9,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use arc_swap::ArcSwap;
+use portcullis_acme::Standing as Issued;
 use portcullis_edge::{CertificateFacts, Standing, TlsConfigs, TlsKeep};
 use portcullis_model::{Config, TlsFiles, WallTime};
 use serde::Serialize;
@@ -195,15 +197,18 @@ impl Line {
 }
 
 impl InUse {
-    /// For `/metrics`.
-    pub fn metrics(&self, out: &mut String) {
+    /// For `/metrics`: these, and those that the gate got by itself.
+    pub fn metrics(&self, issued: &Issued, out: &mut String) {
         use crate::pages::{escape, head};
-        if !self.facts.is_empty() {
+        let ours = self.facts.iter().map(|facts| (&facts.file, facts.not_after));
+        let issued = issued.hosts.iter().filter_map(|host| Some((host.file.as_ref()?, host.ends?)));
+        let all: BTreeMap<_, _> = ours.chain(issued).collect();
+        if !all.is_empty() {
             let help = "When a certificate ends, in seconds since 1970.";
             head(out, "certificate_expires_timestamp_seconds", "gauge", help);
-            for facts in &self.facts {
-                let file = escape(&facts.file.display().to_string());
-                let at = facts.not_after.seconds();
+            for (file, ends) in all {
+                let file = escape(&file.display().to_string());
+                let at = ends.seconds();
                 let _ = writeln!(
                     out,
                     "portcullis_certificate_expires_timestamp_seconds{{file=\"{file}\"}} {at}"

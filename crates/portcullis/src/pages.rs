@@ -55,8 +55,9 @@ impl Pages for OperatorPages {
         gauges(&total, &self.status.load(), &mut out);
         cuts(&total, &mut out);
         faults(&self.faults, &mut out);
-        self.certificates.load().metrics(&mut out);
-        acme::metrics(&self.acme.load(), &mut out);
+        let issued = self.acme.load();
+        self.certificates.load().metrics(&issued, &mut out);
+        acme::metrics(&issued, &mut out);
         out
     }
 

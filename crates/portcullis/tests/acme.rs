@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::{Gate, free_address, origin};
+use rustix::process::Signal;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
@@ -79,20 +80,30 @@ impl Ground {
     }
 
     fn gate(&self, origin: SocketAddr, challenge: &str) -> Gate {
+        let file = self.configure(origin, &["site.example"], &self.acme(challenge));
+        Gate::start_with(file, self.plain, self.operator)
+    }
+
+    /// The configuration's part about this authority.
+    fn acme(&self, challenge: &str) -> String {
+        format!(
+            "[acme]\nterms_accepted = true\ncontact = \"admin@site.example\"\n\
+             directory = \"https://localhost:{}/dir\"\nroot = \"authority.pem\"\n\
+             challenge = \"{challenge}\"\nretry = \"1s\"\n",
+            self.authority.port()
+        )
+    }
+
+    fn configure(&self, origin: SocketAddr, hosts: &[&str], acme: &str) -> PathBuf {
         let file = self.path().join("portcullis.toml");
         let text = format!(
             "operator = \"{}\"\nworkers = 2\n[[listen]]\naddress = \"{}\"\n[[listen]]\n\
-             address = \"{}\"\ntls = true\n[acme]\nterms_accepted = true\n\
-             contact = \"admin@site.example\"\ndirectory = \"https://localhost:{}/dir\"\n\
-             root = \"authority.pem\"\nchallenge = \"{challenge}\"\nretry = \"1s\"\n\
-             [[platforms]]\nname = \"site\"\nhosts = [\"site.example\"]\norigin = \"http://{origin}\"\n",
-            self.operator,
-            self.plain,
-            self.secure,
-            self.authority.port()
+             address = \"{}\"\ntls = true\n{acme}[[platforms]]\nname = \"site\"\n\
+             hosts = {hosts:?}\norigin = \"http://{origin}\"\n",
+            self.operator, self.plain, self.secure,
         );
         std::fs::write(&file, text).unwrap();
-        Gate::start_with(file, self.plain, self.operator)
+        file
     }
 
     fn authority(&self) -> Authority {
@@ -144,7 +155,11 @@ impl Ground {
 
     /// Opens a connection, if the gate shows a certificate that a browser accepts.
     fn visit(&self, browser: &Arc<ClientConfig>) -> Option<Visit> {
-        let name = "site.example".try_into().unwrap();
+        self.visit_as("site.example", browser)
+    }
+
+    fn visit_as(&self, host: &'static str, browser: &Arc<ClientConfig>) -> Option<Visit> {
+        let name = host.try_into().unwrap();
         let mut client = ClientConnection::new(browser.clone(), name).unwrap();
         let mut socket = TcpStream::connect(self.secure).unwrap();
         socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
@@ -305,4 +320,109 @@ fn a_challenge_that_is_not_found_is_told_in_the_authoritys_words() {
     let found = std::fs::read_dir(ground.kept("")).unwrap().flatten();
     let names: Vec<_> = found.map(|entry| entry.file_name()).collect();
     assert_eq!(names, ["account.json"], "nothing but the account is kept");
+}
+
+/// The certificate's end, as the metric of all certificates has it for a file.
+fn expires(gate: &Gate, file: &Path) -> u64 {
+    let file = file.display();
+    metric(gate, &format!("portcullis_certificate_expires_timestamp_seconds{{file=\"{file}\"}}"))
+}
+
+#[test]
+fn a_reload_changes_hosts_at_once_and_leaves_the_certificates_of_the_others() {
+    if !pebble_is_here() {
+        return;
+    }
+    let ground = Ground::new(86_400 * 90);
+    let _authority = ground.authority();
+    let browser = ground.browser();
+    let origin = origin();
+    let gate = ground.gate(origin, "http-01");
+    let mut open = until("a certificate is shown", || ground.visit(&browser));
+    let first = open.certificate();
+    assert!(ground.visit_as("other.example", &browser).is_none(), "nobody asked for it");
+
+    let acme = ground.acme("http-01");
+    ground.configure(origin, &["site.example", "other.example"], &acme);
+    gate.signal(Signal::HUP);
+    let other = until("the new host has one", || ground.visit_as("other.example", &browser));
+    let second = other.certificate();
+    assert_eq!(ground.visit(&browser).unwrap().certificate(), first, "the old one is as it was");
+    assert_eq!(open.ask(), "HTTP/1.1 200 OK", "the connection from before");
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    for host in ["site.example", "other.example"] {
+        let days = (expires(&gate, &ground.kept(&format!("{host}.pem"))) - now) / 86_400;
+        assert_eq!(days, 89, "{host}");
+    }
+
+    let fewer = format!("{acme}hosts = [\"other.example\"]\n");
+    ground.configure(origin, &["site.example", "other.example"], &fewer);
+    gate.signal(Signal::HUP);
+    until("the old host goes", || ground.visit(&browser).is_none().then_some(()));
+    let kept = ground.visit_as("other.example", &browser).expect("the other stays");
+    assert_eq!(kept.certificate(), second);
+    assert!(ground.kept("site.example.pem").exists(), "its file stays");
+    assert_eq!(expires(&gate, &ground.kept("site.example.pem")), 0, "and is not told of");
+    let obtained = metric(&gate, "portcullis_acme_attempts_total{result=\"obtained\"}");
+    assert_eq!(obtained, 2, "one for each");
+}
+
+#[test]
+fn a_reload_without_the_table_is_refused_and_certificates_are_kept_as_before() {
+    if !pebble_is_here() {
+        return;
+    }
+    let ground = Ground::new(86_400 * 90);
+    let _authority = ground.authority();
+    let browser = ground.browser();
+    let origin = origin();
+    let gate = ground.gate(origin, "http-01");
+    let first = until("a certificate is shown", || ground.visit(&browser)).certificate();
+    let made = rcgen::generate_simple_self_signed(vec!["site.example".into()]).unwrap();
+    std::fs::write(ground.path().join("own.pem"), made.cert.pem()).unwrap();
+    std::fs::write(ground.path().join("own.key"), made.signing_key.serialize_pem()).unwrap();
+    let own = "[[certificates]]\ncertificate = \"own.pem\"\nkey = \"own.key\"\n";
+    ground.configure(origin, &["site.example"], own);
+    gate.signal(Signal::HUP);
+    until("it is refused", || {
+        let reader = portcullis_ledger::Ledger::read(&ground.path().join("ledger")).ok()?;
+        let mut leaves = reader.entries().flatten().map(|(_, leaf)| common::text(&leaf));
+        leaves.find(|leaf| leaf.contains("\"event\":\"reload-refused\""))
+    });
+    assert_eq!(ground.visit(&browser).expect("as before").certificate(), first);
+}
+
+#[test]
+fn a_reload_that_names_another_authority_asks_it_at_once_and_shows_the_old_until_then() {
+    if !pebble_is_here() {
+        return;
+    }
+    let ground = Ground::new(86_400 * 90);
+    let _authority = ground.authority();
+    let browser = ground.browser();
+    let origin = origin();
+    let gate = ground.gate(origin, "http-01");
+    let first = until("a certificate is shown", || ground.visit(&browser)).certificate();
+
+    // Another one, which looks at the same gate and is not there yet.
+    let mut elsewhere = Ground::new(86_400 * 30);
+    (elsewhere.plain, elsewhere.secure) = (ground.plain, ground.secure);
+    for file in ["authority.pem", "authority.key"] {
+        std::fs::copy(ground.path().join(file), elsewhere.path().join(file)).unwrap();
+    }
+    ground.configure(origin, &["site.example"], &elsewhere.acme("http-01"));
+    gate.signal(Signal::HUP);
+    until("the other was asked in vain", || {
+        let failures = standing(&gate)["failures"].as_u64()?;
+        (failures > 0).then_some(())
+    });
+    assert_eq!(ground.visit(&browser).expect("the old one").certificate(), first);
+    assert_eq!(standing(&gate)["days_left"], 89, "what is shown is what is told of");
+
+    let _another = elsewhere.authority();
+    let other_browser = elsewhere.browser();
+    let visit = until("the other's certificate is shown", || ground.visit(&other_browser));
+    assert_ne!(visit.certificate(), first);
+    until("it is told of", || (standing(&gate)["days_left"] == 29).then_some(()));
+    assert!(ground.kept("site.example.pem").exists(), "each authority has its own folder");
 }
