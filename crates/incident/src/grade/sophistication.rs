@@ -362,15 +362,20 @@ fn protocol(incident: &Incident) -> Feature {
         letter: 'e',
         name: "attack on the protocol",
         observed: yes(slow_headers || !cut.is_empty()),
-        says: format!("{headers} {}", protocol_cuts(&cuts, &cut)),
+        says: format!("{headers} {}", protocol_cuts(&cuts, &incident.before().cuts, &cut)),
         figures,
     }
 }
 
 /// What the cuts say of attacks on the protocol, in a sentence or two.
-fn protocol_cuts(cuts: &CutTotals, stand_out: &[CutVector]) -> String {
+fn protocol_cuts(cuts: &CutTotals, before: &CutTotals, stand_out: &[CutVector]) -> String {
     if !cuts.watched() {
         return "Slow readers and attacks within HTTP/2 were not looked for.".to_owned();
+    }
+    if !before.watched() && cuts.telling_leaves.count > 0 {
+        return "There is no quiet time on record to compare with what was cut for slow reading, \
+                slow bodies, or within HTTP/2 and HTTP/3."
+            .to_owned();
     }
     if stand_out.is_empty() {
         return "What was cut for slow reading, slow bodies, or within HTTP/2 and HTTP/3 did not \
@@ -454,4 +459,24 @@ fn not_measured(letter: char, name: &'static str, says: &str) -> Feature {
 
 const fn yes(observed: bool) -> Observed {
     if observed { Observed::Yes } else { Observed::No }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn watched(telling: u64) -> CutTotals {
+        let telling_leaves = (0..telling).collect();
+        CutTotals { watched_ms: 60_000, telling_leaves, ..CutTotals::default() }
+    }
+
+    #[test]
+    fn cuts_are_only_said_not_to_stand_out_where_there_is_something_to_stand_out_from() {
+        let (none, quiet) = (CutTotals::default(), watched(0));
+        assert!(protocol_cuts(&none, &quiet, &[]).contains("were not looked for"));
+        assert!(protocol_cuts(&watched(3), &none, &[]).contains("no quiet time on record"));
+        assert!(protocol_cuts(&watched(3), &quiet, &[]).contains("did not stand out"));
+        let said = protocol_cuts(&watched(3), &quiet, &[CutVector::SlowReading]);
+        assert!(said.contains("at least 10 times as often as before for slow reading"), "{said}");
+    }
 }
