@@ -150,26 +150,26 @@ fn read(message: &[u8]) -> Option<ClientHello<'_>> {
     Some(hello)
 }
 
-fn take<'a>(rest: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
+pub(crate) fn take<'a>(rest: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
     let (taken, after) = rest.split_at_checked(length)?;
     *rest = after;
     Some(taken)
 }
 
-fn number(rest: &mut &[u8]) -> Option<u16> {
+pub(crate) fn number(rest: &mut &[u8]) -> Option<u16> {
     let (number, after) = rest.split_first_chunk()?;
     *rest = after;
     Some(u16::from_be_bytes(*number))
 }
 
 /// With a length of one byte before it.
-fn short_vector<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+pub(crate) fn short_vector<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     let length = *take(rest, 1)?.first()?;
     take(rest, usize::from(length))
 }
 
 /// With a length of two bytes before it.
-fn long_vector<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+pub(crate) fn long_vector<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     let length = number(rest)?;
     take(rest, usize::from(length))
 }

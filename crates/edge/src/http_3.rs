@@ -15,6 +15,7 @@ mod endpoint;
 mod exchange;
 mod frames;
 mod guard;
+mod hello;
 mod link;
 
 pub(crate) use body::QuicBody;

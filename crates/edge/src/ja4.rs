@@ -3,7 +3,7 @@
 //!
 //! `t13d1516h2_8daaf6152771_e5627efa2ab1`: over TCP, TLS 1.3, asks for a name, 15 cipher suites,
 //! 16 extensions, HTTP/2; a digest of the suites; a digest of extensions and signature
-//! algorithms. Values that are there to be ignored (GREASE, RFC 8701) are. Most libraries have
+//! algorithms. Over QUIC it begins with `q`. Values that are there to be ignored (GREASE, RFC 8701) are. Most libraries have
 //! two fingerprints: one of them with a ticket of an earlier session.
 
 use core::fmt::Write;
@@ -29,8 +29,17 @@ impl Ja4 {
         Some(Self::of(&ClientHello::read(&message).ok()?))
     }
 
+    /// The fingerprint of a first message over QUIC, where it comes without records.
+    pub fn of_quic(message: &[u8]) -> Option<Self> {
+        Some(Self::over('q', &ClientHello::read(message).ok()?))
+    }
+
     /// The fingerprint of a first message over TCP.
     pub fn of(hello: &ClientHello<'_>) -> Self {
+        Self::over('t', hello)
+    }
+
+    fn over(transport: char, hello: &ClientHello<'_>) -> Self {
         let suites = meant(&hello.cipher_suites);
         let extensions = meant(&hello.extensions);
         let algorithms = meant(&hello.signature_algorithms);
@@ -39,7 +48,7 @@ impl Ja4 {
         let mut text = String::with_capacity(Self::LENGTH);
         let _ = write!(
             text,
-            "t{}{name}{:02}{:02}{first}{last}_",
+            "{transport}{}{name}{:02}{:02}{first}{last}_",
             version(hello),
             suites.len().min(99),
             extensions.len().min(99),

@@ -14,7 +14,7 @@ use bytes::{Buf, Bytes};
 use common::{Gate, Origin, Reply, config, eventually};
 use h3::client::{RequestStream, SendRequest};
 use http::{Request, Response};
-use portcullis_model::{Config, Cut, Outcome, Reason, TlsFiles};
+use portcullis_model::{Allowance, Config, Cut, Feature, Outcome, Reason, TlsFiles};
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{ClientConfig, Endpoint};
 use rustls::RootCertStore;
@@ -362,6 +362,57 @@ fn handshakes_have_the_budgets_and_places_of_all() {
         }
         until("it is counted", || gate.reason(Reason::HandshakeRate) >= 2).await;
         assert!(gate.reason(Reason::HandshakeRate) <= 3);
+    });
+}
+
+/// The fingerprints that requests told since the last call.
+fn told(gate: &Gate) -> Vec<String> {
+    let sightings = gate.sightings();
+    let told = sightings.iter().filter(|told| told.feature == Feature::TlsClient);
+    told.map(|told| told.text().to_owned()).collect()
+}
+
+#[test]
+fn a_request_tells_which_tls_library_it_came_by_also_where_the_address_was_proven_first() {
+    run(async {
+        let origin = Origin::hello();
+        let certified = certified();
+        let mut settings = settings(&origin, &certified);
+        settings.limits.http_3.retry_above = 0;
+        let gate = Gate::start(settings);
+        let mut visitor = connect(&gate, &certified).await;
+        visitor.get("/").await;
+        assert_eq!(gate.snapshot().retries, 1);
+        let told = told(&gate);
+        let [client] = &told[..] else { panic!("{told:?}") };
+        // Over QUIC, TLS 1.3, by name, with three suites and so on, for HTTP/3.
+        let (start, digests) = client.split_once('_').unwrap();
+        assert!(start.starts_with("q13d03") && start.ends_with("h3"), "{client}");
+        // The suites of TLS 1.3 alone, as the method's own list of them digests.
+        assert!(digests.starts_with("55b375c5d22e_"), "{client}");
+        assert_ne!(gate.records()[0].features.get(Feature::TlsClient), 0);
+        visitor.leave().await;
+    });
+}
+
+#[test]
+fn a_session_that_is_resumed_costs_a_quarter_of_a_handshake() {
+    run(async {
+        let origin = Origin::hello();
+        let certified = certified();
+        let mut settings = settings(&origin, &certified);
+        settings.limits.handshakes.source = Allowance { per_second: 1, burst: 3 };
+        let gate = Gate::start(settings);
+        // Each takes the ticket that the one before was given.
+        for at in 0..7 {
+            let mut visitor = connect(&gate, &certified).await;
+            assert_eq!(visitor.get("/").await.1, b"hello", "{at}");
+            visitor.leave().await;
+        }
+        // A full handshake and six quarters are two and a half; seven whole ones would be refused.
+        assert_eq!(gate.reason(Reason::HandshakeRate), 0);
+        let clients = told(&gate);
+        assert_eq!(clients.len(), 2, "without a ticket and with one: {clients:?}");
     });
 }
 

@@ -16,6 +16,7 @@ use quinn::Connecting;
 use super::Guard;
 use super::endpoint::Handshaking;
 use super::exchange::{complete, exchange};
+use super::hello::Heard;
 use super::link::{self, Link, Side, judge};
 use crate::connection::as_stream;
 use crate::visit::{Phase, Visit};
@@ -32,6 +33,7 @@ pub(crate) async fn converse(visit: &Rc<Visit>, connecting: Connecting, handshak
     let Ok(connection) = shaken else {
         return house.meter.decided(ActivityId(0), Reason::Handshake);
     };
+    heard(visit, &connection);
     let now = house.read_clock();
     let header_bytes = {
         let policy = house.policy.load();
@@ -42,6 +44,23 @@ pub(crate) async fn converse(visit: &Rc<Visit>, connecting: Connecting, handshak
     visit.enter(Phase::Arriving);
     // Boxed, so that handshakes do not take the room for it.
     Box::pin(speak(visit, connection, header_bytes)).await;
+}
+
+/// Notes which TLS library the visitor uses, and gives back most of what a handshake costs if it was
+/// hardly one.
+fn heard(visit: &Visit, connection: &quinn::Connection) {
+    let data = connection.handshake_data().and_then(|data| data.downcast::<Heard>().ok());
+    let Some(heard) = data else { return };
+    if let Some(client) = heard.client {
+        visit.know_tls_client(client);
+    }
+    if heard.resumed {
+        let house = &visit.house;
+        let identity = visit.identity();
+        let source = (!identity.trusted).then_some(identity.source);
+        let limits = house.policy.load().config().limits.handshakes;
+        house.tables.handshake_resumed(source, &limits);
+    }
 }
 
 /// Tells a visitor who is sent away why, before the library says that all was well.

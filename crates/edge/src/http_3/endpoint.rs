@@ -23,6 +23,7 @@ use rustls::ServerConfig;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::converse::converse;
+use super::hello::Listening;
 use crate::accept::Rules;
 use crate::connection;
 use crate::error::EdgeError;
@@ -123,9 +124,11 @@ impl Settings {
     }
 }
 
-fn crypto(certificates: &ServerConfig) -> Result<Arc<QuicServerConfig>, EdgeError> {
+fn crypto(certificates: &ServerConfig) -> Result<Arc<Listening>, EdgeError> {
     let config = QuicServerConfig::try_from(for_quic(certificates)?);
-    config.map(Arc::new).map_err(|error| EdgeError::Tls(error.to_string()))
+    config
+        .map(|config| Arc::new(Listening(Arc::new(config))))
+        .map_err(|error| EdgeError::Tls(error.to_string()))
 }
 
 fn transport(limits: &Limits) -> TransportConfig {
