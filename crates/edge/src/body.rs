@@ -13,6 +13,7 @@ use hyper::body::Incoming;
 use portcullis_model::{ActivityId, Cut, Time};
 
 use crate::deadline::Deadline;
+use crate::http_1::Inbound;
 use crate::http_3::QuicBody;
 use crate::origin::Lease;
 use crate::pace::{PRESSED, Pace};
@@ -121,7 +122,9 @@ impl Upload {
 
 /// A request's body, as it comes from the visitor.
 pub(crate) enum VisitorBody {
-    /// By HTTP/1.1 or HTTP/2.
+    /// By HTTP/1.1.
+    Line(Inbound),
+    /// By HTTP/2.
     Hyper(Incoming),
     /// By HTTP/3.
     Quic(Box<QuicBody>),
@@ -140,13 +143,19 @@ impl Body for VisitorBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         match self.get_mut() {
-            Self::Hyper(body) => Pin::new(body).poll_frame(cx).map_err(|_| BrokenOff),
+            Self::Line(body) => body.poll_frame(cx),
+            Self::Hyper(body) => match Pin::new(&mut *body).poll_frame(cx) {
+                // Reset without an error: whatever the visitor means by it, that was not all.
+                Poll::Ready(None) if !body.is_end_stream() => Poll::Ready(Some(Err(BrokenOff))),
+                polled => polled.map_err(|_| BrokenOff),
+            },
             Self::Quic(body) => Pin::new(&mut **body).poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
+            Self::Line(body) => body.is_end_stream(),
             Self::Hyper(body) => body.is_end_stream(),
             Self::Quic(body) => body.is_end_stream(),
         }
@@ -154,6 +163,7 @@ impl Body for VisitorBody {
 
     fn size_hint(&self) -> SizeHint {
         match self {
+            Self::Line(body) => body.size_hint(),
             Self::Hyper(body) => body.size_hint(),
             Self::Quic(body) => body.size_hint(),
         }
@@ -303,6 +313,15 @@ impl ResponseBody {
     pub(crate) const fn relay(relay: Relay, turn: Turn) -> Self {
         Self { content: Content::Relay(relay), _turn: turn }
     }
+
+    /// Takes all of a body that is there already. `None`: it is drawn from an origin.
+    pub(crate) fn take_whole(&mut self) -> Option<Bytes> {
+        match &mut self.content {
+            Content::Empty => Some(Bytes::new()),
+            Content::Whole(bytes) => Some(core::mem::take(bytes)),
+            Content::Relay(_) => None,
+        }
+    }
 }
 
 impl Body for ResponseBody {
@@ -329,7 +348,7 @@ impl Body for ResponseBody {
         match &self.content {
             Content::Empty => true,
             Content::Whole(bytes) => bytes.is_empty(),
-            Content::Relay(relay) => relay.incoming.is_end_stream(),
+            Content::Relay(relay) => relay.lease.is_over(),
         }
     }
 
@@ -337,7 +356,7 @@ impl Body for ResponseBody {
         match &self.content {
             Content::Empty => SizeHint::with_exact(0),
             Content::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Content::Relay(relay) => relay.incoming.size_hint(),
+            Content::Relay(relay) => relay.lease.size_hint(),
         }
     }
 }
@@ -347,7 +366,7 @@ impl Body for ResponseBody {
 pub(crate) enum RelayError {
     /// The origin broke off.
     #[error("the origin broke off: {0}")]
-    Origin(#[from] hyper::Error),
+    Origin(#[from] io::Error),
     /// The origin moved no byte for too long.
     #[error("the response stood still for too long")]
     Idle,
@@ -359,12 +378,13 @@ pub(crate) enum RelayError {
 /// An origin's answer, on its way to the visitor. The origin's connection is driven from here, so
 /// that an origin is never read faster than its visitor reads.
 pub(crate) struct Relay {
-    pub(crate) incoming: Incoming,
     pub(crate) lease: Lease,
     pub(crate) deadline: RelayDeadline,
     pub(crate) idle: Duration,
     /// How long the visitor may leave a piece untaken.
     pub(crate) untaken: Duration,
+    /// Most bytes of a piece.
+    pub(crate) piece: usize,
     /// The origin owes the next piece.
     pub(crate) awaited: bool,
     pub(crate) activity: ActivityId,
@@ -416,19 +436,7 @@ impl Relay {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, RelayError>>> {
-        let incoming = &mut self.incoming;
-        let polled = self.lease.poll(cx, |wire, cx| {
-            // What has been read already comes first.
-            match Pin::new(&mut *incoming).poll_frame(cx) {
-                Poll::Pending => {
-                    wire.drive(cx);
-                    Pin::new(&mut *incoming).poll_frame(cx)
-                }
-                ready @ Poll::Ready(_) => ready,
-            }
-        });
-        // After the end there is no connection to draw from.
-        match polled.unwrap_or(Poll::Ready(None)) {
+        match self.lease.poll_frame(self.piece, cx) {
             Poll::Pending => {
                 // However long the visitor took for the last piece is not the origin's doing.
                 if !core::mem::replace(&mut self.awaited, true) {
@@ -453,7 +461,7 @@ impl Relay {
                 self.deadline.extend(self.house.now(), self.untaken, true);
                 // Armed even now: a visitor who reads no more keeps us from being polled again.
                 let _ = self.deadline.deadline().passed(cx);
-                if self.incoming.is_end_stream() || frame.is_trailers() {
+                if self.lease.is_over() {
                     self.lease.finish();
                 }
                 Poll::Ready(Some(Ok(frame)))

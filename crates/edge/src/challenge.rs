@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use http::Method;
-use http::request::Parts;
+
+use crate::head::Head;
 
 /// Where authorities ask (RFC 8555 section 8.3).
 const PATH: &str = "/.well-known/acme-challenge/";
@@ -36,9 +36,9 @@ impl ChallengeAnswers {
 
     /// The answer, if this is a request for a token that is ours. A token is a secret of 128 bits
     /// between the authority and us for some seconds, so that the host need not be looked at.
-    pub(crate) fn to(&self, parts: &Parts) -> Option<Arc<str>> {
-        let token = parts.uri.path().strip_prefix(PATH)?;
-        let asks = parts.method == Method::GET || parts.method == Method::HEAD;
+    pub(crate) fn to(&self, head: &Head<'_>) -> Option<Arc<str>> {
+        let token = head.target.path.strip_prefix(PATH)?;
+        let asks = matches!(head.method, "GET" | "HEAD");
         self.0.load().get(token).filter(|_| asks).cloned()
     }
 }

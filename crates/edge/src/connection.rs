@@ -13,27 +13,25 @@ use bytes::{Bytes, BytesMut};
 use http::Request;
 use hyper::body::Incoming;
 use hyper::rt::Executor;
-use hyper::server::conn::{http1, http2};
-use hyper::service::{HttpService, service_fn};
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use portcullis_model::{ActivityId, Cut, Limits, Reason};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use portcullis_model::{ActivityId, Cut, Reason};
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::TcpStream;
 
 use crate::accept::Rules;
-use crate::body::{ResponseBody, VisitorBody};
+use crate::body::VisitorBody;
 use crate::certificates::ACME_TLS;
 use crate::cork::Cork;
 use crate::handshake::shake_hands;
+use crate::http_1;
 use crate::proxy_protocol::{self, Parsed};
 use crate::serve::serve;
 use crate::transport::{Socket, Transport, VisitorIo};
-use crate::upgrade;
 use crate::visit::{Phase, Presence, Visit};
 use crate::worker::{Faults, House};
 
-/// The smallest buffer that the HTTP/1 library accepts.
-const LEAST_BUFFER: usize = 8 * 1024;
 /// Bytes of an answer that may wait in the library on one HTTP/2 stream before more is drawn from
 /// the origin. What is drawn then is at most 64 KiB at once, so that a stream whose visitor gives
 /// no room holds less than 96 KiB; a hundred of them, with their heads of 32 KiB and the window of
@@ -52,8 +50,7 @@ const PENDING_RESETS: usize = 100;
 /// Streams that we had to reset because of what the visitor did (CVE-2025-8671), over the whole
 /// life of the connection. The guard's budget, which refills, is the narrower one.
 const LOCAL_RESETS: usize = 1024;
-/// After an answer that came before the end of the request, this much more is read and thrown
-/// away, for this long.
+/// After a farewell, this much more is read and thrown away, for this long.
 const LINGER_BYTES: usize = 256 * 1024;
 const LINGER: Duration = Duration::from_secs(1);
 /// How often a silent HTTP/2 connection is asked whether it is still there.
@@ -148,7 +145,7 @@ async fn converse(
         // Boxed, like all that most connections never need: it would make every task larger.
         Box::pin(speak_http_2(visit, io)).await;
     } else {
-        speak_http_1(visit, io).await;
+        http_1::speak(visit, io).await;
     }
 }
 
@@ -177,97 +174,7 @@ async fn proxy_header(stream: &mut TcpStream) -> Option<(Option<IpAddr>, Bytes)>
     }
 }
 
-/// How a conversation over HTTP/1.1 came to a pause.
-enum Pause {
-    /// It is over.
-    Over(hyper::Result<()>),
-    /// The visitor has said nothing for a while, and may again.
-    Silence,
-}
-
-async fn speak_http_1(visit: &Rc<Visit>, mut io: VisitorIo) {
-    // Browsers connect ahead of need: until something comes, the library would hold its buffers
-    // for nothing.
-    if !io.has_come() && !io.arrival(visit).await {
-        let _ = io.shutdown().await;
-        return;
-    }
-    loop {
-        let service = service_fn(|request: Request<Incoming>| {
-            serve(visit.clone(), request.map(VisitorBody::Hyper))
-        });
-        let rules = http_1_rules(&visit.house);
-        // Boxed, like all that a connection at rest does without.
-        let mut connection = Box::new(rules.serve_connection(TokioIo::new(io), service));
-        let mut told = false;
-        let pause = poll_fn(|cx| {
-            if visit.is_draining() && !told {
-                told = true;
-                Pin::new(&mut *connection).graceful_shutdown();
-            }
-            match Pin::new(&mut *connection).poll(cx) {
-                Poll::Ready(result) => Poll::Ready(Pause::Over(result)),
-                Poll::Pending if visit.goes_to_rest() => Poll::Ready(Pause::Silence),
-                Poll::Pending => Poll::Pending,
-            }
-        });
-        match pause.await {
-            Pause::Silence => {
-                // With the library's connection go its buffers; what it had read is kept.
-                let parts = connection.into_parts();
-                io = parts.io.into_inner();
-                io.give_back(parts.read_buf);
-                if !io.arrival(visit).await {
-                    let _ = io.shutdown().await;
-                    return;
-                }
-            }
-            Pause::Over(result) => return Box::pin(part(visit, *connection, result)).await,
-        }
-    }
-}
-
-/// What is still to do when the library is done with a connection.
-async fn part<S>(
-    visit: &Rc<Visit>,
-    connection: http1::Connection<TokioIo<VisitorIo>, S>,
-    result: hyper::Result<()>,
-) where
-    S: HttpService<Incoming, ResBody = ResponseBody>,
-    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    match result {
-        Ok(()) => {
-            let tunnel = visit.tunnel.take();
-            if let Some(tunnel) = tunnel {
-                let parts = connection.into_parts();
-                let io = parts.io.into_inner();
-                if io.is_spoilt() {
-                    // It sent what is no request before it was told that it may speak otherwise.
-                    return;
-                }
-                let _ = upgrade::pass(visit, tunnel, io, parts.read_buf).await;
-            } else if visit.still_sending.get() {
-                let mut io = connection.into_parts().io.into_inner();
-                io.disregard();
-                linger(io).await;
-            }
-        }
-        // The library has answered; here it is counted.
-        Err(error) if error.is_parse() => {
-            let too_large = error.is_parse_too_large();
-            let reason = if too_large { Reason::HeaderTooLarge } else { Reason::Malformed };
-            visit.house.write_unread(visit.identity().source, reason);
-            let mut io = connection.into_parts().io.into_inner();
-            io.disregard();
-            linger(io).await;
-        }
-        // The visitor went away, which is nobody's fault and counted where it matters.
-        Err(_) => {}
-    }
-}
-
-/// Reads on for a moment after the answer. Closing while bytes are under way makes the visitor's
+/// Reads on for a moment after the farewell. Closing while bytes are under way makes the visitor's
 /// system throw the answer away unread.
 async fn linger(mut io: impl AsyncRead + Unpin) {
     let discard = async {
@@ -283,27 +190,9 @@ async fn linger(mut io: impl AsyncRead + Unpin) {
     let _ = tokio::time::timeout(LINGER, discard).await;
 }
 
-fn http_1_rules(house: &House) -> http1::Builder {
-    let policy = house.policy.load();
-    let limits = &policy.config().limits;
-    let header_bytes = limits.header_bytes as usize;
-    let mut rules = http1::Builder::new();
-    rules
-        // Deadlines are the worker's own, because they may become shorter at any time.
-        .header_read_timeout(None)
-        .max_header_size(header_bytes)
-        .max_buf_size(header_bytes.max(LEAST_BUFFER));
-    // The library's default needs no allocation.
-    if limits.header_fields != Limits::default().header_fields {
-        rules.max_headers(usize::from(limits.header_fields));
-    }
-    rules
-}
-
 async fn speak_http_2(visit: &Rc<Visit>, io: VisitorIo) {
-    let service = service_fn(|request: Request<Incoming>| {
-        serve(visit.clone(), request.map(VisitorBody::Hyper))
-    });
+    let service =
+        service_fn(|request: Request<Incoming>| serve(visit, request.map(VisitorBody::Hyper)));
     let streams = Streams(visit.clone());
     let rules = http_2_rules(&visit.house, streams);
     let cork = Cork::new(io, visit.house.clone());

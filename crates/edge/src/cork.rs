@@ -32,21 +32,34 @@ struct Bottle {
     kept: Vec<u8>,
     /// How much of `kept` has been written.
     gone: usize,
+    /// Something was written since the last flush.
+    unflushed: bool,
 }
 
 impl Cork {
     pub(crate) fn new(io: VisitorIo, house: Rc<House>) -> Self {
-        Self(Rc::new(RefCell::new(Bottle { io, house, kept: Vec::new(), gone: 0 })))
+        Self(Rc::new(RefCell::new(Bottle {
+            io,
+            house,
+            kept: Vec::new(),
+            gone: 0,
+            unflushed: false,
+        })))
     }
 
     /// Writes everything that is kept.
     pub(crate) fn pull(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let bottle = &mut *self.0.borrow_mut();
-        if bottle.kept.is_empty() {
-            return Poll::Ready(Ok(()));
+        if !bottle.kept.is_empty() {
+            bottle.unflushed = true;
+            ready!(bottle.pour(cx))?;
         }
-        ready!(bottle.pour(cx))?;
-        Pin::new(&mut bottle.io).poll_flush(cx)
+        // What has been written may still be kept by TLS.
+        if bottle.unflushed {
+            ready!(Pin::new(&mut bottle.io).poll_flush(cx))?;
+            bottle.unflushed = false;
+        }
+        Poll::Ready(Ok(()))
     }
 }
 

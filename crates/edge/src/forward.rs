@@ -1,30 +1,40 @@
 //! Takes one request to its origin and the answer back.
 
 use core::future::poll_fn;
-use core::pin::pin;
+use core::mem;
 use core::task::Poll;
 use core::time::Duration;
 use std::rc::Rc;
 
-use http::header::SET_COOKIE;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
-use hyper::body::{Body, Incoming};
+use http::StatusCode;
 use portcullis_model::{ActivityId, Cut, Outcome, Tier, Time};
-use tokio::task::coop::unconstrained;
 
+use crate::answer::Answer;
 use crate::body::{
     Relay, RelayDeadline, RequestBody, ResponseBody, Terms, Upload, UploadState, VisitorBody,
 };
 use crate::deadline::Deadline;
-use crate::fields;
+use crate::http_1::{Answered, Question};
 use crate::origin::{Lease, Pool};
 use crate::pages::{self, Trouble, Wants};
 use crate::upgrade::{Passage, Tunnel};
 use crate::visit::{Turn, Visit};
 use crate::worker::House;
 
+/// Bytes of an answer that are given to one of several streams at once: what fits into one frame of
+/// theirs. How each of them is taken is judged by piece, and slow lines are shared.
+const STREAM_PIECE: usize = 16 * 1024;
+
 /// What has to be known to forward one request, taken from the policy before the first wait.
 pub(crate) struct Errand {
+    /// The head that the origin gets.
+    pub(crate) head: Vec<u8>,
+    /// How long the body is, if it is not chunked.
+    pub(crate) length: Option<u64>,
+    /// The answer has no body.
+    pub(crate) for_head: bool,
+    /// Asked twice, it does no more than once.
+    pub(crate) harmless: bool,
     pub(crate) activity: ActivityId,
     pub(crate) tier: Tier,
     /// How much the visitor has asked for lately.
@@ -47,27 +57,27 @@ pub(crate) struct Errand {
 pub(crate) fn forward(
     visit: Rc<Visit>,
     errand: Errand,
-    request: Request<VisitorBody>,
+    body: Option<VisitorBody>,
     turn: Turn,
-) -> impl Future<Output = Response<ResponseBody>> {
+) -> impl Future<Output = Answer> {
     let account = Account::open(&visit.house, &errand);
-    carry(visit, errand, request, turn, account)
+    carry(visit, errand, body, turn, account)
 }
 
 async fn carry(
     visit: Rc<Visit>,
     mut errand: Errand,
-    request: Request<VisitorBody>,
+    body: Option<VisitorBody>,
     turn: Turn,
     mut account: Account,
-) -> Response<ResponseBody> {
+) -> Answer {
     let house = &visit.house;
     let may_wait = errand.pool.config.queue_deadline;
     let deadline = house.deadlines.new_for(&visit, errand.started + may_wait);
-    let (mut request, deadline) = with_body(request, house, &errand, deadline);
+    let (mut question, deadline) = question(&mut errand, body, house, deadline);
     // A body that never begins keeps no place at the origin.
     if matches!(deadline, RelayDeadline::Shared(_)) {
-        if let Err(failure) = first_piece(request.body_mut(), &deadline).await {
+        if let Err(failure) = first_piece(question.body(), &deadline).await {
             return give_up(&failure, &visit, &errand, &deadline, account, turn);
         }
         deadline.deadline().set(house.now() + may_wait);
@@ -77,58 +87,55 @@ async fn carry(
         return give_up(&Failure::Busy, &visit, &errand, &deadline, account, turn);
     };
     deadline.holds_place();
-    let mut response = match exchange(&mut lease, request, &errand, &deadline, &mut account).await {
-        Ok(response) => response,
+    let answered = match exchange(&mut lease, question, &errand, &deadline, &mut account).await {
+        Ok(answered) => answered,
         Err(failure) => {
             drop(lease);
             return give_up(&failure, &visit, &errand, &deadline, account, turn);
         }
     };
-    let status = response.status();
-    let upgraded = status == StatusCode::SWITCHING_PROTOCOLS;
-    fields::for_visitor(response.headers_mut(), upgraded);
-    if let Some(cookie) = &errand.cookie
-        && let Ok(value) = HeaderValue::from_str(cookie)
-    {
-        response.headers_mut().append(SET_COOKIE, value);
+    let Answered { status, mut fields, dated, length } = answered;
+    if let Some(cookie) = &errand.cookie {
+        fields.put("set-cookie", cookie.as_bytes());
     }
-    if upgraded {
+    let body = if status == StatusCode::SWITCHING_PROTOCOLS {
         lease.answered(false);
         let passage = errand.upgrade.take();
-        if !hand_over(&visit, lease, passage, errand.activity, &deadline).await {
+        if !hand_over(&visit, lease, passage, errand.activity) {
             account.settle(Outcome::OriginUnreachable);
             return pages::trouble(Trouble::Unreachable, errand.wants, turn);
         }
         account.settle(Outcome::Served);
-        return response.map(|_| ResponseBody::empty(turn));
-    }
-    account.settle(if status.is_server_error() { Outcome::OriginError } else { Outcome::Served });
-    lease.answered(true);
-    relay(response, lease, &errand, deadline, house, turn)
+        ResponseBody::empty(turn)
+    } else {
+        account.settle(if status.is_server_error() {
+            Outcome::OriginError
+        } else {
+            Outcome::Served
+        });
+        lease.answered(true);
+        relay(lease, &errand, deadline, house, turn)
+    };
+    Answer { status, fields, length, dated, last: false, body }
 }
 
-/// The request with a body that counts, limits and reports what passes.
-fn with_body(
-    request: Request<VisitorBody>,
+/// What the origin is asked, with a body that counts, limits and reports what passes.
+fn question(
+    errand: &mut Errand,
+    body: Option<VisitorBody>,
     house: &Rc<House>,
-    errand: &Errand,
     deadline: Deadline,
-) -> (Request<RequestBody>, RelayDeadline) {
-    let (parts, body) = request.into_parts();
-    if body.is_end_stream() {
-        let request = Request::from_parts(parts, RequestBody::Empty);
-        return (request, RelayDeadline::Own(deadline));
-    }
-    let upload = Upload::new(
-        house,
-        errand.activity,
-        deadline,
-        errand.body,
-        errand.pool.config.response_deadline,
-    );
-    let body = RequestBody::stream(body, upload.clone());
-    let request = Request::from_parts(parts, body);
-    (request, RelayDeadline::Shared(upload))
+) -> (Question, RelayDeadline) {
+    let head = mem::take(&mut errand.head);
+    let (body, deadline) = match body {
+        None => (RequestBody::Empty, RelayDeadline::Own(deadline)),
+        Some(body) => {
+            let answer = errand.pool.config.response_deadline;
+            let upload = Upload::new(house, errand.activity, deadline, errand.body, answer);
+            (RequestBody::stream(body, upload.clone()), RelayDeadline::Shared(upload))
+        }
+    };
+    (Question::new(head, body, errand.length, errand.for_head, errand.harmless), deadline)
 }
 
 /// Waits for the first bytes of a body, or its end.
@@ -148,12 +155,11 @@ fn give_up(
     deadline: &RelayDeadline,
     mut account: Account,
     turn: Turn,
-) -> Response<ResponseBody> {
+) -> Answer {
     let (outcome, trouble) = failure.blame(deadline, visit);
     if trouble == Trouble::BodySlow && outcome == Outcome::BodyAborted {
         visit.house.meter.cut(errand.activity, Cut::SlowBody);
     }
-    visit.still_sending.set(matches!(deadline, RelayDeadline::Shared(_)));
     account.settle(outcome);
     pages::trouble(trouble, errand.wants, turn)
 }
@@ -201,113 +207,76 @@ impl Failure {
 /// be closed is replaced once by a fresh one, if the request was not sent or does no harm twice.
 async fn exchange(
     lease: &mut Lease,
-    mut request: Request<RequestBody>,
+    mut question: Question,
     errand: &Errand,
     deadline: &RelayDeadline,
     account: &mut Account,
-) -> Result<Response<Incoming>, Failure> {
-    let harmless = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS)
-        && matches!(request.body(), RequestBody::Empty);
+) -> Result<Answered, Failure> {
     let mut fresh = false;
     loop {
         let config = &errand.pool.config;
         let due = account.house.now() + config.connect_deadline + config.response_deadline;
         deadline.deadline().set(due);
         let again = lease.open(fresh).await.map_err(|_| Failure::Unreachable)?;
-        let spare = (again && harmless).then(|| copy_of(&request));
         account.sent = Some(account.house.now());
-        lease.ask();
+        lease.ask(question);
         deadline.deadline().set(account.house.now() + config.response_deadline);
-        let wire = lease.wire().ok_or(Failure::Broken)?;
-        // The answer moves only when the connection is driven, which is done right here; it must
-        // not count against the task's share of the runtime's time, or its wake-up would be lost.
-        let mut answer = pin!(unconstrained(wire.sender.try_send_request(request)));
-        let answer = poll_fn(|cx| {
-            let polled = lease.poll(cx, |wire, cx| {
-                wire.drive(cx);
-                answer.as_mut().poll(cx)
-            });
-            match polled {
-                Some(Poll::Ready(answer)) => Poll::Ready(Some(answer)),
-                Some(Poll::Pending) if !deadline.deadline().passed(cx) => Poll::Pending,
-                _ => Poll::Ready(None),
-            }
+        let answered = poll_fn(|cx| match lease.poll_answer(cx) {
+            Poll::Ready(answered) => Poll::Ready(Some(answered)),
+            Poll::Pending if deadline.deadline().passed(cx) => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
         });
-        match answer.await {
-            Some(Ok(response)) => return Ok(response),
+        match answered.await {
+            Some(Ok(answered)) => return Ok(answered),
             None => return Err(Failure::Silent),
-            Some(Err(mut error)) => {
+            Some(Err(_)) => {
                 lease.answered(false);
-                let unsent = error.take_message().or(spare).filter(|_| again);
-                request = unsent.ok_or(Failure::Broken)?;
+                question = lease.take_question().filter(|_| again).ok_or(Failure::Broken)?;
                 fresh = true;
             }
         }
     }
 }
 
-fn copy_of(request: &Request<RequestBody>) -> Request<RequestBody> {
-    let mut copy = Request::new(RequestBody::Empty);
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.version_mut() = Version::HTTP_11;
-    *copy.headers_mut() = request.headers().clone();
-    copy
-}
-
 /// Leaves the origin's end of an upgraded connection for when the visitor's end has left HTTP.
-async fn hand_over(
+fn hand_over(
     visit: &Visit,
     mut lease: Lease,
     passage: Option<Passage>,
     activity: ActivityId,
-    deadline: &RelayDeadline,
 ) -> bool {
-    // Nobody asked for it.
+    // Unless nobody asked for it.
     let Some(passage) = passage else { return false };
-    poll_fn(|cx| {
-        let driven =
-            lease.poll(cx, |wire, cx| if wire.drive(cx) { Poll::Ready(()) } else { Poll::Pending });
-        match driven {
-            Some(Poll::Pending) if !deadline.deadline().passed(cx) => Poll::Pending,
-            _ => Poll::Ready(()),
-        }
-    })
-    .await;
-    let Some((stream, ahead)) = lease.take_upgraded() else {
-        return false;
-    };
+    let Some((stream, ahead)) = lease.take_upgraded() else { return false };
     visit.tunnel.replace(Some(Tunnel { stream, ahead, lease, activity, passage }));
     true
 }
 
-/// The answer with a body that draws from the origin as the visitor takes it.
+/// The answer's body, drawn from the origin as the visitor takes it.
 fn relay(
-    response: Response<Incoming>,
     mut lease: Lease,
     errand: &Errand,
     deadline: RelayDeadline,
     house: &Rc<House>,
     turn: Turn,
-) -> Response<ResponseBody> {
-    let (parts, incoming) = response.into_parts();
-    if incoming.is_end_stream() {
+) -> ResponseBody {
+    if lease.is_over() {
         lease.finish();
-        return Response::from_parts(parts, ResponseBody::empty(turn));
+        return ResponseBody::empty(turn);
     }
     // The visitor's turn: the origin is waited for when somebody asks for more.
     deadline.extend(house.now(), errand.body.idle, false);
     let relay = Relay {
-        incoming,
         lease,
         deadline,
         idle: errand.response_idle,
         untaken: errand.body.idle,
+        piece: if turn.is_multiplexed() { STREAM_PIECE } else { usize::MAX },
         awaited: false,
         activity: errand.activity,
         house: house.clone(),
     };
-    Response::from_parts(parts, ResponseBody::relay(relay, turn))
+    ResponseBody::relay(relay, turn)
 }
 
 /// Sees to it that every forwarded request ends in exactly one outcome, whatever happens to it.

@@ -9,13 +9,10 @@ use core::cell::RefCell;
 use core::fmt::Write;
 use core::net::{IpAddr, SocketAddr};
 
-use http::header::{FORWARDED, HOST};
-use http::{HeaderMap, HeaderName, HeaderValue};
 use portcullis_model::{Network, SourceKey};
 
-pub(crate) static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-pub(crate) static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-pub(crate) static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+use crate::answer::put_line;
+use crate::head::Head;
 
 /// Hops that are looked at, from the right; no honest chain is longer.
 const MOST_HOPS: usize = 16;
@@ -28,22 +25,20 @@ pub(crate) struct Identity {
     pub(crate) source: SourceKey,
     /// It is a trusted proxy, so that its requests name their visitors themselves.
     pub(crate) trusted: bool,
-    /// The address as a field value.
-    text: HeaderValue,
-    /// The last `Forwarded` value made, and the host that it was made for.
-    last: RefCell<Option<(HeaderValue, HeaderValue)>>,
+    /// What the origin was told last, and the host that it was told for.
+    last: RefCell<Option<Box<Said>>>,
+}
+
+/// What was told of one host.
+struct Said {
+    host: String,
+    lines: Vec<u8>,
 }
 
 impl Identity {
     pub(crate) fn new(address: IpAddr, trusted: bool) -> Self {
         let address = address.to_canonical();
-        Self {
-            address,
-            source: SourceKey::of(address),
-            trusted,
-            text: value(&address.to_string()),
-            last: RefCell::new(None),
-        }
+        Self { address, source: SourceKey::of(address), trusted, last: RefCell::new(None) }
     }
 }
 
@@ -61,7 +56,7 @@ struct Told {
     /// The visitor, then the trusted proxies it came through.
     chain: Vec<IpAddr>,
     /// The host that the visitor named, if a proxy says so.
-    host: Option<HeaderValue>,
+    host: Option<String>,
 }
 
 /// Finds out who sent a request.
@@ -69,80 +64,62 @@ pub(crate) fn sender(
     identity: &Identity,
     secure: bool,
     trusted: &[Network],
-    headers: &HeaderMap,
+    head: &Head<'_>,
 ) -> Sender {
     if !identity.trusted {
         return Sender { source: identity.source, secure, told: None };
     }
-    let lists = if headers.contains_key(&X_FORWARDED_FOR) {
-        texts(headers, &X_FORWARDED_FOR)
-    } else {
-        texts(headers, &FORWARDED)
-    };
+    let listed = head.first("x-forwarded-for").is_some();
+    let lists = texts(head, if listed { "x-forwarded-for" } else { "forwarded" });
     let chain = chain(identity.address, trusted, &lists);
-    let secure = match single(headers, &X_FORWARDED_PROTO).map(HeaderValue::as_bytes) {
+    let secure = match head.single("x-forwarded-proto") {
         Some(b"https") => true,
         Some(b"http") => false,
         _ => secure,
     };
-    Sender {
-        source: SourceKey::of(chain[0]),
-        secure,
-        told: Some(Told { chain, host: single(headers, &X_FORWARDED_HOST).cloned() }),
+    let host =
+        head.single("x-forwarded-host").map(|host| String::from_utf8_lossy(host).into_owned());
+    Sender { source: SourceKey::of(chain[0]), secure, told: Some(Told { chain, host }) }
+}
+
+/// Writes the fields that tell the origin who asked. Requests of one connection nearly always name
+/// the same host, so that what was told last is kept.
+pub(crate) fn tell(out: &mut Vec<u8>, identity: &Identity, sender: &Sender, host: &str) {
+    if let Some(told) = &sender.told {
+        let mut chain = told.chain.clone();
+        chain.push(identity.address);
+        return put(out, &chain, sender.secure, told.host.as_deref().unwrap_or(host));
     }
-}
-
-/// Sets the fields that tell the origin who asked, in place of any that came.
-pub(crate) fn tell(headers: &mut HeaderMap, identity: &Identity, sender: &Sender) {
-    let Some(host) = headers.get(HOST).cloned() else {
-        return;
-    };
-    let (all, host, forwarded) = match &sender.told {
-        None => {
-            let forwarded = direct(identity, sender.secure, &host);
-            (identity.text.clone(), host, forwarded)
-        }
-        Some(told) => {
-            let host = told.host.clone().unwrap_or(host);
-            let mut all = String::new();
-            let mut forwarded = String::new();
-            for (at, hop) in told.chain.iter().chain([&identity.address]).enumerate() {
-                let separator = if at == 0 { "" } else { ", " };
-                let _ = write!(all, "{separator}{hop}");
-                forwarded.push_str(separator);
-                element(&mut forwarded, *hop);
-                if at == 0 {
-                    seen(&mut forwarded, sender.secure, &host);
-                }
-            }
-            (value(&all), host, value(&forwarded))
-        }
-    };
-    let scheme = HeaderValue::from_static(if sender.secure { "https" } else { "http" });
-    headers.insert(&X_FORWARDED_FOR, all);
-    headers.insert(&X_FORWARDED_PROTO, scheme);
-    headers.insert(&X_FORWARDED_HOST, host);
-    headers.insert(FORWARDED, forwarded);
-}
-
-/// The `Forwarded` value of a visitor who connected directly. Requests of one connection nearly
-/// always name the same host, so the last value is kept.
-fn direct(identity: &Identity, secure: bool, host: &HeaderValue) -> HeaderValue {
     let mut last = identity.last.borrow_mut();
-    if let Some((of, forwarded)) = &*last
-        && of == host
-    {
-        return forwarded.clone();
+    let last = match &mut *last {
+        Some(last) if last.host == host => last,
+        other => {
+            let mut lines = Vec::with_capacity(192);
+            put(&mut lines, &[identity.address], sender.secure, host);
+            other.insert(Box::new(Said { host: host.to_owned(), lines }))
+        }
+    };
+    out.extend_from_slice(&last.lines);
+}
+
+/// `chain`: the visitor, then the proxies that it came through.
+fn put(out: &mut Vec<u8>, chain: &[IpAddr], secure: bool, host: &str) {
+    let mut all = String::new();
+    let mut forwarded = String::with_capacity(96);
+    for (at, hop) in chain.iter().enumerate() {
+        let separator = if at == 0 { "" } else { ", " };
+        let _ = write!(all, "{separator}{hop}");
+        forwarded.push_str(separator);
+        element(&mut forwarded, *hop);
+        if at == 0 {
+            seen(&mut forwarded, secure, host);
+        }
     }
-    let mut text = String::with_capacity(96);
-    element(&mut text, identity.address);
-    seen(&mut text, secure, host);
-    let forwarded = value(&text);
-    // A copy: the field is a piece of the buffer that the whole request was read into, which would
-    // be kept for as long as the connection lasts.
-    let copy = HeaderValue::from_bytes(host.as_bytes()).unwrap_or_else(|_| host.clone());
-    *last = Some((copy, forwarded.clone()));
-    forwarded
+    let scheme: &[u8] = if secure { b"https" } else { b"http" };
+    put_line(out, "x-forwarded-for", all.as_bytes());
+    put_line(out, "x-forwarded-proto", scheme);
+    put_line(out, "x-forwarded-host", host.as_bytes());
+    put_line(out, "forwarded", forwarded.as_bytes());
 }
 
 fn element(out: &mut String, hop: IpAddr) {
@@ -152,22 +129,15 @@ fn element(out: &mut String, hop: IpAddr) {
     };
 }
 
-fn seen(out: &mut String, secure: bool, host: &HeaderValue) {
+fn seen(out: &mut String, secure: bool, host: &str) {
     let scheme = if secure { "https" } else { "http" };
     // A host that needs escapes does not exist; one that tries is left out.
-    match host.to_str() {
-        Ok(host) if !host.contains(['"', '\\']) => {
-            let _ = write!(out, ";host=\"{host}\";proto={scheme}");
-        }
-        _ => {
-            let _ = write!(out, ";proto={scheme}");
-        }
+    let plain = |letter: char| matches!(letter, ' '..='~') && !matches!(letter, '"' | '\\');
+    if host.chars().all(plain) {
+        let _ = write!(out, ";host=\"{host}\";proto={scheme}");
+    } else {
+        let _ = write!(out, ";proto={scheme}");
     }
-}
-
-/// Addresses and hosts that were parsed are always valid field values.
-fn value(text: &str) -> HeaderValue {
-    HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
 }
 
 /// The visitor, then the trusted proxies nearer to us (without `peer`). Never empty.
@@ -208,41 +178,36 @@ fn hop(element: &str) -> Option<IpAddr> {
     address.ok().map(|address| address.to_canonical())
 }
 
-fn texts<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Vec<&'a str> {
+fn texts<'a>(head: &Head<'a>, name: &'static str) -> Vec<&'a str> {
     // What is not text ends the chain there, like any other element that is no address.
-    let lines = headers.get_all(name).iter();
-    lines.map(|line| line.to_str().unwrap_or("?")).collect()
-}
-
-fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
-    let mut values = headers.get_all(name).iter();
-    values.next().filter(|_| values.next().is_none())
+    head.all(name).map(|line| core::str::from_utf8(line).unwrap_or("?")).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use http::Version;
     use proptest::prelude::*;
 
     use super::*;
+    use crate::head::{Field, Target};
 
     fn networks() -> Vec<Network> {
         ["10.0.0.0/8", "2001:db8:ffff::/48"].map(|text| text.parse().expect("network")).to_vec()
     }
 
-    fn headers(fields: &[(&'static str, &str)]) -> HeaderMap {
-        let mut map = HeaderMap::new();
-        map.insert(HOST, HeaderValue::from_static("example.org"));
-        for (name, text) in fields {
-            map.append(*name, HeaderValue::from_str(text).expect("value"));
-        }
-        map
+    fn heard<T>(fields: &[(&'static str, &str)], hear: impl FnOnce(&Head<'_>) -> T) -> T {
+        let mut all = vec![Field { name: "host", value: b"example.org" }];
+        all.extend(fields.iter().map(|(name, text)| Field { name, value: text.as_bytes() }));
+        let target = Target::parse("GET", "/").expect("a target");
+        hear(&Head { version: Version::HTTP_11, method: "GET", target, fields: &all })
     }
 
     fn visitor(peer: &str, fields: &[(&'static str, &str)]) -> SourceKey {
         let peer: IpAddr = peer.parse().expect("address");
         let networks = networks();
         let trusted = networks.iter().any(|network| network.contains(peer));
-        sender(&Identity::new(peer, trusted), false, &networks, &headers(fields)).source
+        let identity = Identity::new(peer, trusted);
+        heard(fields, |head| sender(&identity, false, &networks, head).source)
     }
 
     fn source(text: &str) -> SourceKey {
@@ -290,15 +255,20 @@ mod tests {
         assert_eq!(via("for=_hidden"), source("10.0.0.1"));
     }
 
-    fn told(peer: &str, fields: &[(&'static str, &str)]) -> HeaderMap {
+    fn told(peer: &str, fields: &[(&'static str, &str)]) -> String {
         let peer: IpAddr = peer.parse().expect("address");
         let networks = networks();
         let trusted = networks.iter().any(|network| network.contains(peer));
         let identity = Identity::new(peer, trusted);
-        let mut headers = headers(fields);
-        let sender = sender(&identity, false, &networks, &headers);
-        tell(&mut headers, &identity, &sender);
-        headers
+        let sender = heard(fields, |head| sender(&identity, false, &networks, head));
+        let mut out = Vec::new();
+        tell(&mut out, &identity, &sender, "example.org");
+        let first = out.clone();
+        out.clear();
+        // What was told last is told once more.
+        tell(&mut out, &identity, &sender, "example.org");
+        assert_eq!(first, out);
+        String::from_utf8(out).expect("text")
     }
 
     #[test]
@@ -311,10 +281,13 @@ mod tests {
                 ("forwarded", "for=1.1.1.1"),
             ],
         );
-        assert_eq!(told["x-forwarded-for"], "203.0.113.9");
-        assert_eq!(told["x-forwarded-proto"], "http");
-        assert_eq!(told["x-forwarded-host"], "example.org");
-        assert_eq!(told["forwarded"], "for=203.0.113.9;host=\"example.org\";proto=http");
+        let expected = [
+            "x-forwarded-for: 203.0.113.9",
+            "x-forwarded-proto: http",
+            "x-forwarded-host: example.org",
+            "forwarded: for=203.0.113.9;host=\"example.org\";proto=http",
+        ];
+        assert_eq!(told.lines().collect::<Vec<_>>(), expected);
     }
 
     #[test]
@@ -327,13 +300,14 @@ mod tests {
                 ("x-forwarded-host", "www.example.org"),
             ],
         );
-        assert_eq!(told["x-forwarded-for"], "2001:db8::7, 10.0.0.2, 10.0.0.1");
-        assert_eq!(told["x-forwarded-proto"], "https");
-        assert_eq!(told["x-forwarded-host"], "www.example.org");
-        assert_eq!(
-            told["forwarded"],
-            "for=\"[2001:db8::7]\";host=\"www.example.org\";proto=https, for=10.0.0.2, for=10.0.0.1"
-        );
+        let expected = [
+            "x-forwarded-for: 2001:db8::7, 10.0.0.2, 10.0.0.1",
+            "x-forwarded-proto: https",
+            "x-forwarded-host: www.example.org",
+            "forwarded: for=\"[2001:db8::7]\";host=\"www.example.org\";proto=https, for=10.0.0.2, \
+             for=10.0.0.1",
+        ];
+        assert_eq!(told.lines().collect::<Vec<_>>(), expected);
     }
 
     proptest! {
@@ -356,23 +330,21 @@ mod tests {
 
         #[test]
         fn any_text_yields_some_visitor(list in "\\PC{0,120}") {
-            let mut map = HeaderMap::new();
-            if let Ok(value) = HeaderValue::from_str(&list) {
-                map.append(&X_FORWARDED_FOR, value);
-            }
             let identity = Identity::new(IpAddr::from([10, 0, 0, 1]), true);
-            let _ = sender(&identity, false, &networks(), &map);
+            heard(&[("x-forwarded-for", &list)], |head| sender(&identity, false, &networks(), head));
         }
     }
 
     #[test]
-    fn what_is_remembered_of_a_host_is_no_piece_of_the_request() {
+    fn what_was_told_of_one_host_is_not_told_of_another() {
         let identity = Identity::new(IpAddr::from([192, 0, 2, 1]), false);
-        let buffer = bytes::Bytes::from(vec![b'a'; 8_192]);
-        let host = HeaderValue::from_maybe_shared(buffer.slice(..20)).expect("a value");
-        let forwarded = direct(&identity, true, &host);
-        assert_eq!(direct(&identity, true, &host), forwarded);
-        drop(host);
-        assert!(buffer.is_unique());
+        let sender = heard(&[], |head| sender(&identity, true, &[], head));
+        for host in ["a.org", "b.org", "b.org", "a.org"] {
+            let mut out = Vec::new();
+            tell(&mut out, &identity, &sender, host);
+            let told = String::from_utf8(out).expect("text");
+            assert!(told.contains(&format!("x-forwarded-host: {host}\r\n")), "{told}");
+            assert!(told.contains(&format!("host=\"{host}\";proto=https\r\n")), "{told}");
+        }
     }
 }

@@ -10,6 +10,7 @@
 //! without a deadline.
 
 mod accept;
+mod answer;
 mod body;
 mod certificates;
 mod challenge;
@@ -25,12 +26,12 @@ mod fields;
 mod forward;
 mod forwarded;
 mod frames;
-#[doc(hidden)]
-pub mod framing;
 mod guard;
 mod handshake;
+mod head;
+#[doc(hidden)]
+pub mod http_1;
 mod http_3;
-mod hush;
 #[doc(hidden)]
 pub mod ja4;
 pub mod operator;

@@ -6,7 +6,6 @@
 
 use core::cell::{Cell, RefCell};
 use core::net::{IpAddr, SocketAddr};
-use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -14,14 +13,12 @@ use std::io;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use http_body::{Frame, SizeHint};
 use portcullis_model::{OriginConfig, Tier, Time};
 use tokio::net::TcpStream;
 
-use crate::body::RequestBody;
 use crate::deadline::Deadline;
-use crate::hush::Hush;
+use crate::http_1::{Answered, Broken, Question, Wire};
 use crate::worker::House;
 
 /// Requests that may wait for one origin, in each worker.
@@ -37,25 +34,11 @@ const IDLE: Duration = Duration::from_secs(4);
 /// longer than this, because an origin that is slow today may do notice.
 const LONGEST_REST: Duration = Duration::from_secs(2);
 
-/// Bytes of a response head, and of a body read at once.
-const READ_BUFFER: usize = 64 * 1024;
-
-type Driver = http1::Connection<TokioIo<TcpStream>, RequestBody>;
-
 /// One connection to an origin. Nobody polls it but the request that holds it.
 pub(crate) struct Connection {
     wire: Wire,
-    hush: Hush,
     /// It has answered a request before.
     reused: bool,
-}
-
-/// Both ends of the HTTP library's connection.
-pub(crate) struct Wire {
-    pub(crate) sender: http1::SendRequest<RequestBody>,
-    driver: Driver,
-    /// The driver is done: the connection is closed, or no longer speaks HTTP.
-    over: bool,
 }
 
 struct IdleConnection {
@@ -214,8 +197,8 @@ impl Pool {
     /// The most recently used connection that is still open.
     fn take_idle(&self) -> Option<Box<Connection>> {
         loop {
-            let mut connection = self.idle.borrow_mut().pop()?.connection;
-            if connection.is_usable() {
+            let connection = self.idle.borrow_mut().pop()?.connection;
+            if connection.wire.is_open() {
                 return Some(connection);
             }
         }
@@ -237,7 +220,7 @@ impl Pool {
         }
         self.idle
             .borrow_mut()
-            .retain_mut(|idle| idle.connection.is_usable() && now.since(idle.since) < IDLE);
+            .retain(|idle| idle.connection.wire.is_open() && now.since(idle.since) < IDLE);
     }
 
     async fn connect(&self) -> io::Result<Box<Connection>> {
@@ -253,37 +236,7 @@ impl Pool {
             .await
             .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
         stream.set_nodelay(true)?;
-        let (sender, driver) = http1::Builder::new()
-            .max_buf_size(READ_BUFFER)
-            // Nearly all requests are a head and nothing else, for which one plain write is
-            // cheaper than a vectored one.
-            .writev(false)
-            .handshake(TokioIo::new(stream))
-            .await
-            .map_err(io::Error::other)?;
-        let wire = Wire { sender, driver, over: false };
-        Ok(Box::new(Connection { wire, hush: Hush::new(), reused: false }))
-    }
-}
-
-impl Connection {
-    /// Whether the connection is open and waits for a request.
-    fn is_usable(&mut self) -> bool {
-        let wire = &mut self.wire;
-        self.hush.poll_for_nobody(|cx| {
-            wire.drive(cx);
-        });
-        !wire.over && wire.sender.is_ready()
-    }
-}
-
-impl Wire {
-    /// Moves bytes both ways as far as they go. Returns whether the connection is over.
-    pub(crate) fn drive(&mut self, cx: &mut Context<'_>) -> bool {
-        if !self.over {
-            self.over = Pin::new(&mut self.driver).poll(cx).is_ready();
-        }
-        self.over
+        Ok(Box::new(Connection { wire: Wire::new(stream), reused: false }))
     }
 }
 
@@ -351,9 +304,12 @@ impl Lease {
         Ok(self.connection.insert(connection).reused)
     }
 
-    /// The request is being sent.
-    pub(crate) fn ask(&mut self) {
+    /// Asks the origin.
+    pub(crate) fn ask(&mut self, question: Question) {
         self.asked = Some(self.house.now());
+        if let Some(connection) = &mut self.connection {
+            connection.wire.ask(question);
+        }
     }
 
     /// The origin is done with the question: it answered, or broke off.
@@ -365,27 +321,47 @@ impl Lease {
         }
     }
 
-    /// The connection, if it is open and still needed.
-    pub(crate) fn wire(&mut self) -> Option<&mut Wire> {
-        self.connection.as_mut().map(|connection| &mut connection.wire)
+    /// Waits for the head of the answer.
+    pub(crate) fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Result<Answered, Broken>> {
+        match &mut self.connection {
+            Some(connection) => connection.wire.poll_answer(&self.house.buffers, cx),
+            None => Poll::Ready(Err(Broken)),
+        }
     }
 
-    /// Polls something that moves only when the connection is driven. `None`: there is no
-    /// connection any more.
-    pub(crate) fn poll<T>(
+    /// The question, to be asked elsewhere; see [`Wire::take_question`].
+    pub(crate) fn take_question(&mut self) -> Option<Question> {
+        self.connection.as_mut()?.wire.take_question()
+    }
+
+    /// Draws the next piece of the answer's body, of so many bytes at most. After its end there is
+    /// nothing to draw from.
+    pub(crate) fn poll_frame(
         &mut self,
+        most: usize,
         cx: &mut Context<'_>,
-        mut poll: impl FnMut(&mut Wire, &mut Context<'_>) -> Poll<T>,
-    ) -> Option<Poll<T>> {
-        let connection = self.connection.as_deref_mut()?;
-        let wire = &mut connection.wire;
-        Some(connection.hush.poll(cx, |cx| poll(wire, cx)))
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        match &mut self.connection {
+            Some(connection) => connection.wire.poll_frame(most, &self.house.buffers, cx),
+            None => Poll::Ready(None),
+        }
+    }
+
+    /// Whether all of the answer has been drawn.
+    pub(crate) fn is_over(&self) -> bool {
+        self.connection.as_ref().is_none_or(|connection| connection.wire.is_over())
+    }
+
+    /// How much of the answer's body is to come.
+    pub(crate) fn size_hint(&self) -> SizeHint {
+        let connection = self.connection.as_ref();
+        connection.map_or(SizeHint::with_exact(0), |connection| connection.wire.size_hint())
     }
 
     /// The exchange is over: the connection is kept if it can serve another.
     pub(crate) fn finish(&mut self) {
         if let Some(mut connection) = self.connection.take()
-            && connection.is_usable()
+            && connection.wire.rest(&self.house.buffers)
         {
             connection.reused = true;
             let since = self.house.now();
@@ -397,13 +373,9 @@ impl Lease {
     /// The connection has left HTTP: its bytes, and what had already been read of them. The lease
     /// counts against the limit for as long as it is kept.
     pub(crate) fn take_upgraded(&mut self) -> Option<(TcpStream, Bytes)> {
-        let wire = self.connection.take()?.wire;
-        if !wire.over {
-            return None;
-        }
+        let upgraded = self.connection.take()?.wire.into_upgraded()?;
         self.stop_working();
-        let http1::Parts { io, read_buf, .. } = wire.driver.into_parts();
-        Some((io.into_inner(), read_buf))
+        Some(upgraded)
     }
 
     fn stop_working(&mut self) {

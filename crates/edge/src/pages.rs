@@ -5,14 +5,12 @@
 //! work without scripts, with a screen reader and on a phone.
 
 use bytes::Bytes;
-use http::header::{
-    ACCEPT, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, LOCATION, REFRESH, RETRY_AFTER,
-    SET_COOKIE, TRANSFER_ENCODING,
-};
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::StatusCode;
 use portcullis_model::{Reason, Verdict};
 
+use crate::answer::{Answer, Lines};
 use crate::body::ResponseBody;
+use crate::head::Head;
 use crate::visit::Turn;
 
 /// What the visitor can make use of.
@@ -28,11 +26,11 @@ pub(crate) enum Wants {
 
 impl Wants {
     /// `page` is the gate's own finding.
-    pub(crate) fn of(page: bool, headers: &HeaderMap) -> Self {
-        let json = |value: &HeaderValue| memchr::memmem::find(value.as_bytes(), b"json").is_some();
+    pub(crate) fn of(page: bool, head: &Head<'_>) -> Self {
+        let json = |value: &[u8]| memchr::memmem::find(value, b"json").is_some();
         if page {
             Self::Page
-        } else if headers.get(ACCEPT).is_some_and(json) {
+        } else if head.first("accept").is_some_and(json) {
             Self::Json
         } else {
             Self::Text
@@ -271,131 +269,98 @@ fn troubled(trouble: Trouble) -> (StatusCode, Text, Option<u32>) {
     }
 }
 
-fn page(
-    mut headers: HeaderMap,
-    status: StatusCode,
-    text: &Text,
-    wants: Wants,
-    turn: Turn,
-) -> Response<ResponseBody> {
+const NO_STORE: &[u8] = b"no-store";
+const HTML: &[u8] = b"text/html; charset=utf-8";
+/// Bytes that the fields of a page take, and those that come with them sometimes.
+const FIELDS: usize = 192;
+
+fn page(mut fields: Lines, status: StatusCode, text: &Text, wants: Wants, turn: Turn) -> Answer {
     let (kind, body) = match wants {
-        Wants::Page => ("text/html; charset=utf-8", text.html),
-        Wants::Json => ("application/json", text.json),
-        Wants::Text => ("text/plain; charset=utf-8", text.plain),
+        Wants::Page => (HTML, text.html),
+        Wants::Json => (&b"application/json"[..], text.json),
+        Wants::Text => (&b"text/plain; charset=utf-8"[..], text.plain),
     };
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    answer(headers, status, Bytes::from_static(body.as_bytes()), turn)
+    fields.put("content-type", kind);
+    fields.put("cache-control", NO_STORE);
+    answer(fields, status, Bytes::from_static(body.as_bytes()), turn)
 }
 
-fn answer(
-    headers: HeaderMap,
-    status: StatusCode,
-    body: Bytes,
-    turn: Turn,
-) -> Response<ResponseBody> {
-    let mut response = Response::new(ResponseBody::whole(body, turn));
-    *response.status_mut() = status;
-    *response.headers_mut() = headers;
-    response
+const fn answer(fields: Lines, status: StatusCode, body: Bytes, turn: Turn) -> Answer {
+    let body = ResponseBody::whole(body, turn);
+    Answer { status, fields, length: None, dated: false, last: false, body }
 }
 
-/// The answer to a refused request. `headers` is the request's map, reused so that a refusal
-/// allocates none.
+/// The answer to a refused request. `coded`: it came with a transfer coding.
 pub(crate) fn refusal(
-    mut headers: HeaderMap,
     reason: Reason,
     wants: Wants,
     retry_after: Option<u32>,
+    coded: bool,
     turn: Turn,
-) -> Response<ResponseBody> {
+) -> Answer {
     debug_assert!(matches!(reason.verdict(), Verdict::Refuse));
-    let coded = headers.contains_key(TRANSFER_ENCODING);
-    headers.clear();
-    if let Some(seconds) = retry_after {
-        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
-    }
-    if matches!(reason, Reason::Malformed | Reason::NotSupported) {
-        // Where the next request begins is anybody's guess; behind CONNECT there is none.
-        headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    }
+    let mut fields = Lines::with_capacity(FIELDS);
+    put_retry_after(&mut fields, retry_after);
     let (mut status, text) = refused(reason);
     // A transfer coding that is not known is 501, a method 405 (RFC 9110, sections 15.6.2 and 15.5.6).
     if reason == Reason::NotSupported && !coded {
         status = StatusCode::METHOD_NOT_ALLOWED;
-        let allowed = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
-        headers.insert(ALLOW, HeaderValue::from_static(allowed));
+        fields.put("allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
     }
-    page(headers, status, &text, wants, turn)
+    let mut answer = page(fields, status, &text, wants, turn);
+    // Where the next request begins is anybody's guess; behind CONNECT there is none.
+    answer.last = matches!(reason, Reason::Malformed | Reason::NotSupported);
+    answer
+}
+
+fn put_retry_after(fields: &mut Lines, seconds: Option<u32>) {
+    if let Some(seconds) = seconds {
+        fields.put("retry-after", seconds.to_string().as_bytes());
+    }
 }
 
 /// What a certificate authority asked for (RFC 8555 section 8.3).
-pub(crate) fn challenge(
-    mut headers: HeaderMap,
-    answer: &str,
-    turn: Turn,
-) -> Response<ResponseBody> {
-    headers.clear();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    let mut response =
-        Response::new(ResponseBody::whole(Bytes::copy_from_slice(answer.as_bytes()), turn));
-    *response.headers_mut() = headers;
-    response
+pub(crate) fn challenge(proof: &str, turn: Turn) -> Answer {
+    let mut fields = Lines::with_capacity(FIELDS);
+    fields.put("content-type", b"application/octet-stream");
+    fields.put("cache-control", NO_STORE);
+    answer(fields, StatusCode::OK, Bytes::copy_from_slice(proof.as_bytes()), turn)
 }
 
 /// The answer when the origin gave none.
-pub(crate) fn trouble(trouble: Trouble, wants: Wants, turn: Turn) -> Response<ResponseBody> {
+pub(crate) fn trouble(trouble: Trouble, wants: Wants, turn: Turn) -> Answer {
     let (status, text, retry_after) = troubled(trouble);
-    let mut headers = HeaderMap::with_capacity(4);
-    if let Some(seconds) = retry_after {
-        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
-    }
-    if matches!(trouble, Trouble::BodySlow | Trouble::BodyTooLarge | Trouble::BodyMalformed) {
-        headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    }
-    page(headers, status, &text, wants, turn)
+    let mut fields = Lines::with_capacity(FIELDS);
+    put_retry_after(&mut fields, retry_after);
+    let mut answer = page(fields, status, &text, wants, turn);
+    answer.last =
+        matches!(trouble, Trouble::BodySlow | Trouble::BodyTooLarge | Trouble::BodyMalformed);
+    answer
 }
 
-/// A redirect on the same host that keeps method and body.
-pub(crate) fn redirect(
-    mut headers: HeaderMap,
-    location: &str,
-    cookie: Option<&str>,
-    turn: Turn,
-) -> Response<ResponseBody> {
-    headers.clear();
-    let Ok(location) = HeaderValue::from_str(location) else {
-        return refusal(headers, Reason::Malformed, Wants::Text, None, turn);
-    };
-    headers.insert(LOCATION, location);
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if let Some(cookie) = cookie.and_then(|cookie| HeaderValue::from_str(cookie).ok()) {
-        headers.insert(SET_COOKIE, cookie);
+/// A redirect on the same host that keeps method and body. `location` is made of what has been read
+/// as a target, and so fits on a line.
+pub(crate) fn redirect(location: &str, cookie: Option<&str>, turn: Turn) -> Answer {
+    let mut fields = Lines::with_capacity(FIELDS + location.len());
+    fields.put("location", location.as_bytes());
+    fields.put("cache-control", NO_STORE);
+    if let Some(cookie) = cookie {
+        fields.put("set-cookie", cookie.as_bytes());
     }
-    answer(headers, StatusCode::TEMPORARY_REDIRECT, Bytes::new(), turn)
+    answer(fields, StatusCode::TEMPORARY_REDIRECT, Bytes::new(), turn)
 }
 
 /// The page that continues by itself.
-pub(crate) fn wait(
-    mut headers: HeaderMap,
-    seconds: u32,
-    continue_to: &str,
-    turn: Turn,
-) -> Response<ResponseBody> {
-    headers.clear();
-    let Ok(refresh) = HeaderValue::from_str(&format!("{seconds}; url={continue_to}")) else {
-        return refusal(headers, Reason::Malformed, Wants::Page, None, turn);
-    };
-    headers.insert(REFRESH, refresh);
-    headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    let html = HeaderValue::from_static("text/html; charset=utf-8");
-    headers.insert(CONTENT_TYPE, html);
+pub(crate) fn wait(seconds: u32, continue_to: &str, turn: Turn) -> Answer {
+    let mut fields = Lines::with_capacity(FIELDS + continue_to.len());
+    fields.put("refresh", format!("{seconds}; url={continue_to}").as_bytes());
+    put_retry_after(&mut fields, Some(seconds));
+    fields.put("cache-control", NO_STORE);
+    fields.put("content-type", HTML);
     let (before, after) = WAIT;
     let link = escaped(continue_to);
     let body = format!("{before}{link}{after}");
-    answer(headers, StatusCode::SERVICE_UNAVAILABLE, body.into(), turn)
+    answer(fields, StatusCode::SERVICE_UNAVAILABLE, body.into(), turn)
 }
 
 /// What stands before and after the address to continue to.

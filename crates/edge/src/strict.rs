@@ -3,109 +3,108 @@
 //! Ambiguity between two programs about where a request ends or whom it addresses is how requests
 //! are smuggled, so that an ambiguous request is refused rather than repaired.
 
-use http::header::{HOST, TRANSFER_ENCODING};
-use http::request::Parts;
-use http::uri::Authority;
-use http::{HeaderMap, HeaderValue, Method, Version};
+use http::Version;
 use portcullis_model::{Limits, Reason};
 
 use crate::fields::{self, Kind, Present};
+use crate::head::Head;
 
-/// Checks a request's head, and leaves exactly one `Host` field in it. Returns the length of the
-/// host name there.
-pub(crate) fn check(parts: &mut Parts, present: Present, limits: &Limits) -> Result<usize, Reason> {
-    if parts.headers.len() > usize::from(limits.header_fields) {
-        // The HTTP/1 library counts for itself. The crumbs of a cookie count one by one here, as
-        // each costs its place (RFC 9113, section 8.2.3).
+/// Whom a checked request addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Host<'a> {
+    /// As its one `Host` field says it.
+    pub(crate) field: &'a str,
+    /// Without the port.
+    pub(crate) name: &'a str,
+}
+
+/// Checks a request's head. Returns the one host that it names.
+pub(crate) fn check<'a>(
+    head: &Head<'a>,
+    present: Present,
+    limits: &Limits,
+) -> Result<Host<'a>, Reason> {
+    if head.fields.len() > usize::from(limits.header_fields) {
+        // The crumbs of a cookie count one by one, as each costs its place (RFC 9113, section 8.2.3).
         return Err(Reason::HeaderTooLarge);
     }
-    if !target_fits(parts, limits.target_bytes as usize) {
+    if !target_fits(head, limits.target_bytes as usize) {
         return Err(Reason::TargetTooLong);
     }
-    if has_authority(parts.version) && !is_fit_for_http_1(&parts.headers) {
+    if has_authority(head.version) && !is_fit_for_http_1(head) {
         return Err(Reason::Malformed);
     }
-    if parts.version == Version::HTTP_3 {
+    if head.version == Version::HTTP_3 {
         // What the library for HTTP/2 sees to itself.
         if present.has(Kind::Connection) || present.has(Kind::Upgrade) {
             return Err(Reason::Malformed);
         }
     }
-    if parts.method == Method::CONNECT || parts.method == Method::TRACE {
+    if matches!(head.method, "CONNECT" | "TRACE") {
         return Err(Reason::NotSupported);
     }
-    if !parts.uri.path().starts_with('/') {
+    if !head.target.path.starts_with('/') {
         // `*`, the target of an OPTIONS request about the server itself.
-        return Err(if parts.uri.path() == "*" { Reason::NotSupported } else { Reason::Malformed });
+        return Err(if head.target.path == "*" { Reason::NotSupported } else { Reason::Malformed });
     }
     if present.has(Kind::TransferEncoding) {
-        transfer_coding(parts)?;
+        transfer_coding(head)?;
     }
-    one_host(parts)
+    one_host(head)
 }
 
 /// What the gate itself has put into the query does not count.
-fn target_fits(parts: &Parts, limit: usize) -> bool {
-    let length = parts.uri.path_and_query().map_or(0, |target| target.as_str().len());
-    length <= limit || {
-        let rest = parts.uri.query().and_then(portcullis_gate::without_pass);
-        parts.uri.path().len() + rest.map_or(0, |rest| rest.len() + 1) <= limit
+fn target_fits(head: &Head<'_>, limit: usize) -> bool {
+    let target = &head.target;
+    target.length() <= limit || {
+        let rest = target.query.and_then(portcullis_gate::without_pass);
+        target.path.len() + rest.map_or(0, |rest| rest.len() + 1) <= limit
     }
 }
 
 /// Whether a message of HTTP/2 says nothing that HTTP/1.1 could read in two ways: its values are
 /// bare, and one length at most is among them, in digits. (Over HTTP/1.1 itself the frame has been read.)
-fn is_fit_for_http_1(headers: &HeaderMap) -> bool {
-    headers.values().all(is_bare) && fields::announced_length(headers).is_ok()
+fn is_fit_for_http_1(head: &Head<'_>) -> bool {
+    head.fields.iter().all(|field| is_bare(field.value))
+        && fields::announced_length(head.all("content-length")).is_ok()
 }
 
 /// Without the white space around it that only HTTP/1 knows (RFC 9113, section 8.2.1).
-fn is_bare(value: &HeaderValue) -> bool {
+fn is_bare(value: &[u8]) -> bool {
     let space = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
-    !space(value.as_bytes().first()) && !space(value.as_bytes().last())
+    !space(value.first()) && !space(value.last())
 }
 
-fn transfer_coding(parts: &Parts) -> Result<(), Reason> {
-    let mut codings = parts.headers.get_all(TRANSFER_ENCODING).iter();
+fn transfer_coding(head: &Head<'_>) -> Result<(), Reason> {
+    let mut codings = head.all("transfer-encoding");
     let Some(coding) = codings.next() else {
         return Ok(());
     };
-    if codings.next().is_some() || parts.version != Version::HTTP_11 {
+    if codings.next().is_some() || head.version != Version::HTTP_11 {
         return Err(Reason::Malformed);
     }
-    if coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
-        Ok(())
-    } else {
-        Err(Reason::NotSupported)
-    }
+    if coding.eq_ignore_ascii_case(b"chunked") { Ok(()) } else { Err(Reason::NotSupported) }
 }
 
-fn one_host(parts: &mut Parts) -> Result<usize, Reason> {
-    if let Some(scheme) = parts.uri.scheme_str()
-        && scheme != "http"
-        && scheme != "https"
+fn one_host<'a>(head: &Head<'a>) -> Result<Host<'a>, Reason> {
+    if let Some(scheme) = head.target.scheme
+        && !scheme.eq_ignore_ascii_case("http")
+        && !scheme.eq_ignore_ascii_case("https")
     {
         return Err(Reason::Malformed);
     }
-    let mut hosts = parts.headers.get_all(HOST).iter();
+    let mut hosts = head.all("host");
     let (first, second) = (hosts.next(), hosts.next());
     if second.is_some() {
         return Err(Reason::Malformed);
     }
-    match (first, parts.uri.authority()) {
-        (Some(host), None) if !has_authority(parts.version) => valid(host),
-        (Some(host), Some(authority)) => {
-            let same = host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes());
-            if same { valid(host) } else { Err(Reason::Malformed) }
-        }
-        (None, Some(authority)) if has_authority(parts.version) => {
-            let host = field(authority).ok_or(Reason::Malformed)?;
-            let length = valid(&host)?;
-            parts.headers.insert(HOST, host);
-            Ok(length)
-        }
-        _ => Err(Reason::Malformed),
-    }
+    let host = match (first, head.target.authority) {
+        (Some(host), None) if !has_authority(head.version) => host,
+        (Some(host), Some(authority)) if host.eq_ignore_ascii_case(authority.as_bytes()) => host,
+        (None, Some(authority)) if has_authority(head.version) => authority.as_bytes(),
+        _ => return Err(Reason::Malformed),
+    };
+    valid(host).ok_or(Reason::Malformed)
 }
 
 /// Versions whose requests name whom they address outside of their fields.
@@ -113,18 +112,10 @@ fn has_authority(version: Version) -> bool {
     version == Version::HTTP_2 || version == Version::HTTP_3
 }
 
-fn field(authority: &Authority) -> Option<HeaderValue> {
-    HeaderValue::from_str(authority.as_str()).ok()
-}
-
-fn valid(host: &HeaderValue) -> Result<usize, Reason> {
-    name_length(host.as_bytes()).ok_or(Reason::Malformed)
-}
-
-/// The host name that a checked request addresses, without its port.
-pub(crate) fn host_name(parts: &Parts, length: usize) -> &str {
-    let host = parts.headers.get(HOST).and_then(|host| host.as_bytes().get(..length));
-    host.and_then(|host| core::str::from_utf8(host).ok()).unwrap_or("")
+fn valid(host: &[u8]) -> Option<Host<'_>> {
+    let length = name_length(host)?;
+    let field = core::str::from_utf8(host).ok()?;
+    Some(Host { field, name: field.get(..length)? })
 }
 
 /// How long the name is in a registered name or address (RFC 3986, section 3.2.2, without the
@@ -158,16 +149,18 @@ mod tests {
     use http::Request;
 
     use super::*;
+    use crate::head::fields_of;
 
     fn judged(version: Version, uri: &str, fields: &[(&str, &str)]) -> Result<String, Reason> {
         let mut builder = Request::builder().uri(uri).version(version);
         for (name, value) in fields {
             builder = builder.header(*name, *value);
         }
-        let (mut parts, ()) = builder.body(()).expect("request").into_parts();
-        let present = Present::among(&parts.headers);
+        let (parts, ()) = builder.body(()).expect("request").into_parts();
+        let fields = fields_of(&parts.headers);
         let limits = Limits { header_fields: 5, target_bytes: 100, ..Limits::default() };
-        check(&mut parts, present, &limits).map(|length| host_name(&parts, length).to_owned())
+        let host = check(&Head::of(&parts, &fields), Present::among(&fields), &limits);
+        host.map(|host| host.name.to_owned())
     }
 
     #[test]

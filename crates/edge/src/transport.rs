@@ -1,7 +1,6 @@
-//! The bytes between a visitor and the HTTP library, and what can be learnt from them in passing.
+//! The bytes between a visitor and whoever speaks HTTP with it, and what can be learnt from them in passing.
 
 use core::cell::RefCell;
-use core::future::poll_fn;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use core::time::Duration;
@@ -15,7 +14,6 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
-use crate::framing::{Ambiguous, Framing};
 use crate::guard::{Guard, Told};
 use crate::visit::{Phase, Visit};
 
@@ -47,10 +45,11 @@ impl Socket {
 }
 
 /// Where the visitor takes nothing and the answer was given up, the rest of it must not wait in the
-/// system for minutes after the connection is counted as gone: it is reset.
+/// system for minutes after the connection is counted as gone; and an answer that broke off
+/// must not look as if it had ended: the connection is reset.
 impl Drop for Socket {
     fn drop(&mut self) {
-        if self.visit.is_backed_up() {
+        if self.visit.is_backed_up() || self.visit.is_broken_off() {
             // What is left of the connection either way is the system's.
             let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
         }
@@ -187,11 +186,6 @@ impl AsyncWrite for Socket {
     }
 }
 
-/// What the HTTP library gets in place of bytes that are not to be believed: wherever in a head or
-/// in the frame of a chunked body it stands, it cannot read this, and so answers 400 (to what is
-/// ahead in the pipeline, it answers first).
-const SPOILT: &[u8] = b"\r\0\r\n\r\n";
-
 /// With or without encryption.
 pub(crate) enum Transport {
     Plain(Socket),
@@ -199,15 +193,13 @@ pub(crate) enum Transport {
 }
 
 /// What reads along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reader {
-    /// HTTP/1.1 requests.
-    Requests(Framing),
-    /// What is left of [`SPOILT`] to be read instead of an HTTP/1.1 request that could be read in
-    /// two ways. Nothing comes behind it.
-    Spoilt(&'static [u8]),
-    /// HTTP/2 frames; the guard is the visit's.
+    /// Nobody: whoever speaks HTTP/1.1 reads strictly itself.
+    Requests,
+    /// The guard of HTTP/2 frames, which is the visit's.
     Frames,
-    /// Nothing any more.
+    /// Nobody any more.
     Nothing,
 }
 
@@ -217,8 +209,6 @@ pub(crate) struct VisitorIo {
     transport: Option<Transport>,
     visit: Rc<Visit>,
     reader: Reader,
-    /// Bytes that were read, and looked at, by a library's connection that is no more.
-    ahead: Bytes,
 }
 
 impl VisitorIo {
@@ -229,80 +219,30 @@ impl VisitorIo {
             let _ = visit.guard.set(Box::new(RefCell::new(guard)));
             Reader::Frames
         } else {
-            Reader::Requests(Framing::new())
+            Reader::Requests
         };
-        Self { transport: Some(transport), visit, reader, ahead: Bytes::new() }
+        Self { transport: Some(transport), visit, reader }
     }
 
-    /// Has `bytes` read once more, before all others.
-    pub(crate) fn give_back(&mut self, bytes: Bytes) {
-        // Even an empty piece would keep the whole buffer.
-        if !bytes.is_empty() {
-            self.ahead = bytes;
-        }
+    /// Whether it is not encrypted.
+    pub(crate) const fn is_plain(&self) -> bool {
+        matches!(self.transport, Some(Transport::Plain(_)))
     }
 
-    /// Whether something has come with the last bytes of a handshake or behind a PROXY header.
-    pub(crate) fn has_come(&mut self) -> bool {
-        match &mut self.transport {
-            Some(Transport::Plain(socket)) => !socket.ahead.is_empty(),
-            Some(Transport::Tls(stream)) => {
-                let (socket, session) = stream.get_mut();
-                // What went wrong shows when it is read.
-                let held = session
-                    .process_new_packets()
-                    .map(|state| state.plaintext_bytes_to_read() > 0 || state.peer_has_closed());
-                !socket.ahead.is_empty() || held.unwrap_or(true)
-            }
-            None => true,
-        }
-    }
-
-    /// Waits until the visitor sends something; `false` if the connection is to end instead.
-    /// Whoever waits here has read until nothing was left, or asked [`has_come`](Self::has_come),
-    /// so that TLS holds nothing back either.
-    pub(crate) async fn arrival(&mut self, visit: &Visit) -> bool {
-        poll_fn(|cx| {
-            if visit.is_draining() {
-                return Poll::Ready(false);
-            }
-            let unread = !self.ahead.is_empty() || self.is_spoilt();
-            let Some(transport) = self.transport.as_ref().filter(|_| !unread) else {
-                return Poll::Ready(true);
-            };
-            // What went wrong shows when it is read.
-            transport.socket().stream.poll_read_ready(cx).map(|_| true)
-        })
-        .await
-    }
-
-    /// Looks at what came; the answer is how much of it may be believed.
-    fn arrived(&mut self, bytes: &[u8]) -> Result<usize, Cut> {
+    /// Looks at what came.
+    fn arrived(&self, bytes: &[u8]) -> Result<(), Cut> {
         let visit = &self.visit;
-        match &mut self.reader {
-            Reader::Requests(framing) => {
-                match visit.phase() {
-                    Phase::Idle => visit.enter(Phase::Header),
-                    Phase::Arriving | Phase::Header => visit.begun.set(true),
-                    // A part of the body, or the next request ahead of its turn.
-                    Phase::Busy | Phase::Proxy | Phase::Handshake => {}
-                    Phase::Tunnel => {
-                        visit.moved();
-                        return Ok(bytes.len());
-                    }
-                }
-                if let Err(Ambiguous { at, in_body }) = framing.feed(bytes) {
-                    if in_body {
-                        visit.spoilt_body.set(true);
-                        visit.count(Cut::MalformedBody);
-                    }
-                    self.reader = Reader::Spoilt(SPOILT);
-                    return Ok(at);
-                }
-            }
+        match self.reader {
+            Reader::Requests => match visit.phase() {
+                Phase::Idle => visit.enter(Phase::Header),
+                Phase::Arriving | Phase::Header => visit.begun.set(true),
+                // A part of the body, or the next request ahead of its turn.
+                Phase::Busy | Phase::Proxy | Phase::Handshake => {}
+                Phase::Tunnel => visit.moved(),
+            },
             Reader::Frames => {
                 let Some(guard) = visit.guard.get() else {
-                    return Ok(bytes.len());
+                    return Ok(());
                 };
                 let mut guard = guard.borrow_mut();
                 guard.received(bytes, visit.house.now())?;
@@ -314,19 +254,9 @@ impl VisitorIo {
                     _ => {}
                 }
             }
-            Reader::Spoilt(_) | Reader::Nothing => {}
+            Reader::Nothing => {}
         }
-        Ok(bytes.len())
-    }
-
-    /// Whether what came could be read in two ways.
-    pub(crate) const fn is_spoilt(&self) -> bool {
-        matches!(self.reader, Reader::Spoilt(_))
-    }
-
-    /// Nothing that comes matters any more.
-    pub(crate) fn disregard(&mut self) {
-        self.reader = Reader::Nothing;
+        Ok(())
     }
 
     /// Takes note of what went out: the first bytes of `parts`, as many as `result` says.
@@ -382,7 +312,6 @@ impl VisitorIo {
                 transport: Some(transport),
                 visit: self.visit.clone(),
                 reader: Reader::Nothing,
-                ahead: Bytes::new(),
             };
             self.visit.leftover.replace(Some(Box::new(rest)));
         }
@@ -391,13 +320,6 @@ impl VisitorIo {
 }
 
 impl Transport {
-    fn socket(&self) -> &Socket {
-        match self {
-            Self::Plain(socket) => socket,
-            Self::Tls(stream) => stream.get_ref().0,
-        }
-    }
-
     fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
@@ -459,20 +381,6 @@ impl AsyncRead for VisitorIo {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if !self.ahead.is_empty() {
-            let length = self.ahead.len().min(buffer.remaining());
-            buffer.put_slice(&self.ahead.split_to(length));
-            if self.ahead.is_empty() {
-                self.ahead = Bytes::new();
-            }
-            return Poll::Ready(Ok(()));
-        }
-        if let Reader::Spoilt(left) = &mut self.reader {
-            let (now, later) = left.split_at(left.len().min(buffer.remaining()));
-            buffer.put_slice(now);
-            *left = later;
-            return Poll::Ready(Ok(()));
-        }
         let before = buffer.filled().len();
         let Some(transport) = &mut self.transport else {
             return gone();
@@ -480,16 +388,10 @@ impl AsyncRead for VisitorIo {
         let result = transport.poll_read(cx, buffer);
         if let Poll::Ready(Ok(())) = result {
             let bytes = &buffer.filled()[before..];
-            if bytes.is_empty() {
-                return result;
-            }
-            match self.arrived(bytes) {
-                Ok(believed) if believed < bytes.len() => {
-                    buffer.set_filled(before + believed);
-                    return self.poll_read(cx, buffer);
-                }
-                Ok(_) => {}
-                Err(why) => return Poll::Ready(Err(self.part(cx, why))),
+            if !bytes.is_empty()
+                && let Err(why) = self.arrived(bytes)
+            {
+                return Poll::Ready(Err(self.part(cx, why)));
             }
         }
         result

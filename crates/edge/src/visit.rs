@@ -26,21 +26,6 @@ const STALLED: Duration = Duration::from_secs(1);
 /// An idle connection that was asked to end politely is given this long.
 const POLITE: Duration = Duration::from_secs(2);
 
-/// A connection over HTTP/1.1 that has been idle for this long gives its buffers back until the
-/// visitor says more: some twenty kilobytes, for a microsecond when it does.
-const WEARY: Duration = Duration::from_secs(1);
-
-/// Whether an idle connection has given its buffers back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Rest {
-    /// No.
-    None,
-    /// It is asked to.
-    Due,
-    /// Yes, since it became idle; once is enough.
-    Had,
-}
-
 /// What a connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
@@ -68,7 +53,6 @@ pub(crate) struct Visit {
     phase: Cell<Phase>,
     /// Its place among the connections of its worker, once it has one.
     place: OnceCell<u32>,
-    rest: Cell<Rest>,
     /// When the phase began (in a tunnel: when bytes last moved).
     since: Cell<Time>,
     born: Time,
@@ -82,6 +66,7 @@ pub(crate) struct Visit {
     /// that were not let in are counted too.
     activity: Cell<ActivityId>,
     cut: Cell<bool>,
+    broken_off: Cell<bool>,
     draining: Cell<bool>,
     waker: OnceCell<Waker>,
     /// The body of the request that is being answered could be read in two ways.
@@ -106,8 +91,6 @@ pub(crate) struct Visit {
     pub(crate) alternative: OnceCell<HeaderValue>,
     /// The connection of a visitor who was told to go away.
     pub(crate) leftover: RefCell<Option<Box<VisitorIo>>>,
-    /// The visitor was still sending when it was answered, and must not lose the answer for it.
-    pub(crate) still_sending: Cell<bool>,
 }
 
 /// What is cut when a request stands still: its HTTP/2 stream, or the connection.
@@ -143,7 +126,6 @@ impl Visit {
             secure,
             phase: Cell::new(phase),
             place: OnceCell::new(),
-            rest: Cell::new(Rest::None),
             since,
             born,
             requests: Cell::new(0),
@@ -151,6 +133,7 @@ impl Visit {
             taking: Cell::default(),
             activity: Cell::new(ActivityId(0)),
             cut: Cell::new(false),
+            broken_off: Cell::new(false),
             draining: Cell::new(false),
             waker: OnceCell::new(),
             spoilt_body: Cell::new(false),
@@ -164,7 +147,6 @@ impl Visit {
             http_3: OnceCell::new(),
             alternative: OnceCell::new(),
             leftover: RefCell::new(None),
-            still_sending: Cell::new(false),
         }
     }
 
@@ -229,16 +211,6 @@ impl Visit {
     pub(crate) fn enter(&self, phase: Phase) {
         self.set_phase(phase);
         self.since.set(self.house.now());
-        self.rest.set(Rest::None);
-    }
-
-    /// Whether the connection is to give its buffers back; said once each time it is idle.
-    pub(crate) fn goes_to_rest(&self) -> bool {
-        let goes = self.rest.get() == Rest::Due && self.phase() == Phase::Idle;
-        if goes {
-            self.rest.set(Rest::Had);
-        }
-        goes
     }
 
     /// HTTP is over; from now on bytes pass both ways.
@@ -257,7 +229,6 @@ impl Visit {
         self.requests.set(self.requests.get() + 1);
         self.grows_old();
         self.set_phase(Phase::Busy);
-        self.still_sending.set(false);
         Turn { visit: self.clone() }
     }
 
@@ -382,6 +353,16 @@ impl Visit {
         }
     }
 
+    /// The answer that is under way ends here, and must not look whole.
+    pub(crate) fn breaks_off(&self) {
+        self.broken_off.set(true);
+    }
+
+    /// Whether the connection ends within an answer.
+    pub(crate) fn is_broken_off(&self) -> bool {
+        self.broken_off.get()
+    }
+
     pub(crate) fn is_cut(&self) -> bool {
         self.cut.get()
     }
@@ -497,11 +478,6 @@ impl Visit {
                 if age >= idle + POLITE {
                     self.cut();
                 }
-                let http_1 = !self.is_multiplexed();
-                if age >= WEARY && http_1 && self.rest.get() == Rest::None {
-                    self.rest.set(Rest::Due);
-                    self.wake();
-                }
                 return false;
             }
             Phase::Tunnel => {
@@ -537,6 +513,13 @@ impl Visit {
 /// A request being answered; dropped when the last byte of the answer has been handed over.
 pub(crate) struct Turn {
     visit: Rc<Visit>,
+}
+
+impl Turn {
+    /// Whether others may be answered at the same time on the same connection.
+    pub(crate) fn is_multiplexed(&self) -> bool {
+        self.visit.is_multiplexed()
+    }
 }
 
 impl Drop for Turn {

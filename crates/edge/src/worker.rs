@@ -5,6 +5,7 @@ use core::time::Duration;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::UNIX_EPOCH;
 
 use arc_swap::ArcSwap;
 use http::HeaderValue;
@@ -22,6 +23,7 @@ use crate::clock::Clock;
 use crate::deadline::Deadlines;
 use crate::error::EdgeError;
 use crate::handshake::Handshakes;
+use crate::http_1::Buffers;
 use crate::http_3;
 use crate::origin::Pool;
 use crate::pace::PRESSED;
@@ -134,6 +136,8 @@ impl Worker {
             in_flight: Cell::new(0),
             waiting: Cell::new(0),
             page: Cell::default(),
+            buffers: Buffers::default(),
+            date: Cell::new((u64::MAX, [0; DATE_BYTES])),
         });
         let mut accepting = Vec::new();
         let mut endpoints = Vec::new();
@@ -225,7 +229,14 @@ pub(crate) struct House {
     waiting: Cell<u64>,
     /// A buffer that connections lend each other, while nobody has it.
     page: Cell<Vec<u8>>,
+    /// Buffers for reading that nobody uses now.
+    pub(crate) buffers: Buffers,
+    /// The second that is written there.
+    date: Cell<(u64, [u8; DATE_BYTES])>,
 }
+
+/// Bytes of a date (RFC 9110, section 5.6.7).
+pub(crate) const DATE_BYTES: usize = 29;
 
 impl House {
     /// The time when the clock was last read: at most a [`TICK`] ago, good enough for deadlines.
@@ -244,6 +255,18 @@ impl House {
     pub(crate) fn wall(&self, now: Time) -> WallTime {
         let (then, wall) = self.calendar.get();
         wall + now.since(then)
+    }
+
+    /// The date, as answers say it.
+    pub(crate) fn date(&self) -> [u8; DATE_BYTES] {
+        let second = self.wall(self.now()).0 / 1000;
+        let (written, mut date) = self.date.get();
+        if written != second {
+            let text = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(second));
+            date.copy_from_slice(text.as_bytes());
+            self.date.set((second, date));
+        }
+        date
     }
 
     /// Counts one more connection in; where all places are taken, one that is idle ends for it.

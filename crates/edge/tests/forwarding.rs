@@ -5,11 +5,12 @@
 mod common;
 
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use common::{Gate, Origin, Reply, config, eventually};
-use portcullis_model::{Outcome, Reason};
+use portcullis_model::{Cut, Outcome, Reason};
 
 #[test]
 fn a_request_is_forwarded_and_its_answer_returned() {
@@ -152,6 +153,142 @@ fn a_visitor_who_waits_for_100_gets_it_and_its_body_arrives_whole() {
     assert_eq!(visitor.until(b"\r\n\r\n"), b"HTTP/1.1 100 Continue\r\n\r\n");
     visitor.send("12345");
     assert_eq!(visitor.answer().text(), "12345");
+}
+
+#[test]
+fn the_rest_of_a_body_that_was_answered_early_is_no_request() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let gate = Gate::start(config(listener.local_addr().unwrap()));
+    // Answers as soon as anything comes.
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut buffer = [0; 4096];
+            while stream.read(&mut buffer).is_ok_and(|read| read > 0) {
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nearly");
+            }
+        }
+    });
+    let mut visitor = gate.connect();
+    visitor.send("POST / HTTP/1.1\r\nHost: example.org\r\nContent-Length: 500\r\n\r\nx");
+    assert_eq!(visitor.answer().text(), "early");
+    visitor.send("\r\nGET /smuggled HTTP/1.1\r\nHost: example.org\r\n\r\n");
+    assert!(visitor.closed_within(Duration::from_secs(4)));
+    assert_eq!(gate.offered(), 1);
+}
+
+/// An origin that answers a first request on its first connection, takes a part of the second, and
+/// closes, which it tells the caller by nothing; what comes on later connections it tells too.
+fn leaves_in_the_middle() -> (SocketAddr, mpsc::Receiver<Vec<u8>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (sender, later) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        let mut first = listener.accept().unwrap().0;
+        assert!(first.read(&mut buffer).unwrap() > 0);
+        first.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nwarm").unwrap();
+        let mut read = 0;
+        while !buffer[..read].ends_with(b"AAAA") {
+            read += first.read(&mut buffer[read..]).unwrap();
+        }
+        drop(first);
+        sender.send(Vec::new()).unwrap();
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let read = stream.read(&mut buffer).unwrap_or(0);
+            let _ = sender.send(buffer[..read].to_vec());
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nsmuggled");
+        }
+    });
+    (address, later)
+}
+
+#[test]
+fn the_rest_of_an_upload_whose_connection_broke_is_sent_nowhere() {
+    let (address, later) = leaves_in_the_middle();
+    let gate = Gate::start(config(address));
+    let mut visitor = gate.connect();
+    assert_eq!(visitor.get("/").text(), "warm");
+    let rest = "GET /smuggled HTTP/1.1\r\nHost: evil.test\r\n\r\n";
+    let length = 4 + rest.len();
+    visitor.send(format!(
+        "POST / HTTP/1.1\r\nHost: example.org\r\nContent-Length: {length}\r\n\r\nAAAA"
+    ));
+    assert_eq!(later.recv_timeout(Duration::from_secs(5)).unwrap(), b"");
+    visitor.send(rest);
+    assert_eq!(visitor.answer().status, 502);
+    assert!(later.recv_timeout(Duration::from_millis(500)).is_err());
+    assert_eq!(gate.offered(), 2);
+}
+
+#[test]
+fn a_body_that_could_be_read_in_two_ways_is_not_tried_elsewhere() {
+    let origin = Origin::hello();
+    let gate = Gate::start(config(origin.address));
+    let mut visitor = gate.connect();
+    assert_eq!(visitor.get("/").text(), "hello");
+    visitor.send(
+        "POST / HTTP/1.1\r\nHost: example.org\r\nTransfer-Encoding: chunked\r\n\r\n\
+         5\r\nhello\r\nZZ\r\nGET /x HTTP/1.1\r\n\r\n",
+    );
+    assert_eq!(visitor.answer().status, 400);
+    assert_eq!(gate.snapshot().cuts.of(Cut::MalformedBody), 1);
+    assert!(visitor.closed_within(Duration::from_secs(2)));
+    assert_eq!(origin.connections(), 1);
+}
+
+#[test]
+fn answers_to_requests_that_came_together_stand_one_behind_the_other() {
+    let origin = Origin::start(|received| match received.path() {
+        "/small" => Reply::ok("small"),
+        _ => Reply::ok(&"x".repeat(8_000)),
+    });
+    let gate = Gate::start(config(origin.address));
+    for second in [
+        "GET /small HTTP/1.1\r\nHost: example.org\r\n\r\n",
+        "POST /small HTTP/1.1\r\nHost: example.org\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\nx",
+        "TRACE / HTTP/1.1\r\nHost: example.org\r\n\r\n",
+        "no request\r\n\r\n",
+    ] {
+        let mut visitor = gate.connect();
+        visitor.send(format!("GET /large HTTP/1.1\r\nHost: example.org\r\n\r\n{second}"));
+        assert_eq!(visitor.answer().text(), "x".repeat(8_000), "{second}");
+        let status = visitor.answer().status;
+        assert!([200, 400, 405].contains(&status), "{second}");
+    }
+}
+
+#[test]
+fn whoever_asks_and_does_not_read_is_answered_no_further_than_there_is_room() {
+    let origin = Origin::hello();
+    let gate = Gate::start(config(origin.address));
+    let mut visitor = gate.connect();
+    let asked = 20_000;
+    let many = "GET / HTTP/1.1\r\nHost: a\r\nRange: bytes=0-,0-\r\n\r\n".repeat(asked);
+    visitor.stream.set_write_timeout(Some(Duration::from_secs(1))).unwrap();
+    let _ = visitor.stream.write_all(many.as_bytes());
+    let mut before = 0;
+    eventually("no more is answered", || {
+        std::thread::sleep(Duration::from_millis(200));
+        let now = gate.offered();
+        core::mem::replace(&mut before, now) == now
+    });
+    assert!(before > 0 && before < asked as u64 / 2, "{before}");
+}
+
+#[test]
+fn a_visitor_who_waits_for_nothing_is_not_told_to_go_on_in_the_middle() {
+    let origin = Origin::start(|received| Reply::ok(std::str::from_utf8(&received.body).unwrap()));
+    let gate = Gate::start(config(origin.address));
+    let mut visitor = gate.connect();
+    visitor.send(
+        "POST / HTTP/1.1\r\nHost: example.org\r\nContent-Length: 6\r\nExpect: 100-continue\r\n\r\n123",
+    );
+    eventually("the first half is there", || gate.snapshot().gauges.in_flight == 1);
+    visitor.send("456");
+    let answer = visitor.answer();
+    assert_eq!((answer.status, answer.text()), (200, "123456"));
 }
 
 #[test]

@@ -4,17 +4,11 @@
 
 mod common;
 
-use core::cell::Cell;
-use core::convert::Infallible;
-use core::pin::Pin;
-use core::task::{Context, Poll};
 use core::time::Duration;
-use std::rc::Rc;
 
 use common::wire::{DATA, END_HEADERS, END_STREAM, HEADERS, Wire, frame, request, secure};
 use common::{Gate, Origin, config};
-use http::Response;
-use portcullis_edge::framing::Framing;
+use portcullis_edge::http_1::reading::Reading;
 use portcullis_model::Reason;
 
 /// Asks for `/` with these fields; the text of the answer.
@@ -25,81 +19,23 @@ fn ask(wire: &mut Wire, stream: u32, fields: &[(&str, &str)]) -> String {
     String::from_utf8(answer.expect("an answer").payload).unwrap()
 }
 
-/// A visitor whose bytes come one by one, read as a connection is read: by the gate's reader first,
-/// then by the library.
-struct Drip {
-    bytes: std::vec::IntoIter<u8>,
-    framing: Framing,
-    reads: Rc<Cell<usize>>,
-    answered: bool,
-}
-
-impl hyper::rt::Read for Drip {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        mut buffer: hyper::rt::ReadBufCursor<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        if let Some(byte) = self.bytes.next() {
-            self.reads.set(self.reads.get() + 1);
-            self.framing.feed(&[byte]).unwrap();
-            buffer.put_slice(&[byte]);
-        } else if !self.answered {
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl hyper::rt::Write for Drip {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
-        self.answered = true;
-        Poll::Ready(Ok(bytes.len()))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-}
-
-#[cfg(target_os = "linux")]
 /// How long this thread has worked, however long it waited for its turn.
+#[cfg(target_os = "linux")]
 fn worked() -> Duration {
     let told = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
     Duration::from_nanos(told.split(' ').next().unwrap().parse().unwrap())
 }
 
-#[cfg(target_os = "linux")]
 /// What it costs to read so many heads of so many bytes that come byte by byte: the least of five.
 #[cfg(target_os = "linux")]
 fn cost_of_drips(heads: usize, bytes: usize) -> Duration {
     let head = format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(bytes));
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let drip_once = || {
-        let (reads, served) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
-        let drip = Drip {
-            bytes: head.clone().into_bytes().into_iter(),
-            framing: Framing::new(),
-            reads: reads.clone(),
-            answered: false,
-        };
-        let count = served.clone();
-        let service = hyper::service::service_fn(move |_| {
-            count.set(count.get() + 1);
-            core::future::ready(Ok::<_, Infallible>(Response::new(String::new())))
-        });
-        let rules = hyper::server::conn::http1::Builder::new();
-        runtime.block_on(rules.serve_connection(drip, service)).unwrap();
-        assert_eq!((served.get(), reads.get()), (1, head.len()));
+        let mut reading = Reading::new();
+        for byte in head.as_bytes() {
+            reading.feed(&[*byte]).unwrap();
+        }
+        assert_eq!((reading.heads, reading.is_between()), (1, true));
     };
     let measured = (0..5).map(|_| {
         let before = worked();

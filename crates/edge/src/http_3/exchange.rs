@@ -54,7 +54,8 @@ pub(crate) async fn complete(
 ) -> Whole {
     side.break_off.set(true);
     let (mut answer, receiving): (_, RequestStream<Receiving, Bytes>) = stream.split();
-    let length = fields::announced_length(request.headers()).ok().flatten();
+    let lengths = request.headers().get_all(CONTENT_LENGTH).iter().map(HeaderValue::as_bytes);
+    let length = fields::announced_length(lengths).ok().flatten();
     let mut body = QuicBody::new(receiving, side.clone(), visit.clone(), length);
     let bodiless = !matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH);
     let mut begun = false;
@@ -85,7 +86,7 @@ fn expects_continue(headers: &HeaderMap) -> bool {
 pub(crate) async fn exchange(visit: &Rc<Visit>, whole: Whole, side: &Rc<Side>) {
     let Whole { request, mut answer } = whole;
     let head = *request.method() == Method::HEAD;
-    let served = unless_stopped(visit, side, serve(visit.clone(), request)).await;
+    let served = unless_stopped(visit, side, serve(visit, request)).await;
     let Some(Ok(response)) = served else { return };
     let house = &visit.house;
     let (idle, rate) = {

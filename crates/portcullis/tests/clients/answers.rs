@@ -242,7 +242,6 @@ fn an_http_1_0_visitor_over_tls_is_not_told_that_what_broke_off_is_whole() {
 }
 
 #[test]
-#[ignore = "the connection is not reset, so that its end looks like that of the answer"]
 fn an_http_1_0_visitor_is_not_told_that_what_broke_off_is_whole() {
     let origin = breaks_off();
     let folder = tempfile::tempdir().unwrap();

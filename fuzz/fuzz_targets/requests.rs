@@ -1,0 +1,16 @@
+//! HTTP/1.1 requests, heads and bodies: read from any bytes without a panic; cut anywhere, they are
+//! the same requests.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use portcullis_edge::http_1::reading::Reading;
+
+fuzz_target!(|bytes: &[u8]| {
+    let mut whole = Reading::new();
+    let at_once = whole.feed(bytes);
+    let mut cut = Reading::new();
+    let piece = usize::from(bytes.first().copied().unwrap_or(1) % 7) + 1;
+    let in_pieces = bytes.chunks(piece).try_for_each(|part| cut.feed(part));
+    assert_eq!(at_once, in_pieces);
+    assert_eq!((whole.heads, whole.content), (cut.heads, cut.content));
+});
