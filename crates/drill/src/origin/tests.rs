@@ -105,8 +105,9 @@ fn more_than_the_queue_holds_is_turned_away_at_once() {
         .map(|thread| thread.join().unwrap().unwrap())
         .collect();
     let busy = answers.iter().filter(|answer| answer.starts_with("HTTP/1.1 503 ")).count();
-    // One in work and two waiting; a slow machine may let some more through.
-    assert!((6..=9).contains(&busy), "{busy} of 12 turned away");
+    // One in work, unless all come before it is taken up, and two waiting; a slow machine may let
+    // some more through.
+    assert!((6..=10).contains(&busy), "{busy} of 12 turned away");
     assert!(start.elapsed() >= Duration::from_millis(100), "searches cost time");
     assert_eq!(origin.status().rejected, busy as u64);
 }
