@@ -48,7 +48,6 @@ pub(crate) fn for_origin(head: &Head<'_>, present: Present, upgrade: bool, out: 
         let passes = match Kind::of(field.name) {
             None | Some(Kind::Range) => true,
             Some(Kind::Cookie) => !ours,
-            Some(Kind::Upgrade) => upgrade,
             Some(_) => false,
         };
         if passes && (listed.is_empty() || !is_listed(&listed, field.name)) {
@@ -59,7 +58,8 @@ pub(crate) fn for_origin(head: &Head<'_>, present: Present, upgrade: bool, out: 
         put_cookies(head, out);
     }
     if upgrade {
-        out.extend_from_slice(b"connection: upgrade\r\n");
+        // In our own words: the visitor may have asked for more than that.
+        out.extend_from_slice(b"connection: upgrade\r\nupgrade: websocket\r\n");
     } else if present.has(Kind::Te) && head.lists("te", "trailers") {
         out.extend_from_slice(b"te: trailers\r\nconnection: te\r\n");
     }
@@ -143,12 +143,13 @@ impl Kind {
             "connection" => Self::Connection,
             "content-length" => Self::ContentLength,
             "transfer-encoding" => Self::TransferEncoding,
-            // An expectation is answered by the gate itself.
+            // An expectation is answered by the gate itself; nobody is upgraded to HTTP/2.
             "keep-alive"
             | "proxy-connection"
             | "proxy-authenticate"
             | "proxy-authorization"
-            | "expect" => Self::HopByHop,
+            | "expect"
+            | "http2-settings" => Self::HopByHop,
             "upgrade" => Self::Upgrade,
             "te" => Self::Te,
             "cookie" => Self::Cookie,
@@ -283,8 +284,9 @@ mod tests {
     #[test]
     fn a_websocket_request_keeps_what_it_needs() {
         let pairs = [
-            ("connection", "keep-alive, Upgrade"),
-            ("upgrade", "websocket"),
+            ("connection", "keep-alive, Upgrade, HTTP2-Settings"),
+            ("upgrade", "h2c, websocket"),
+            ("http2-settings", "AAMAAABkAAQAAP__"),
             ("sec-websocket-key", "abc"),
         ];
         let fields = fields(&pairs);
@@ -292,7 +294,7 @@ mod tests {
         let head = Head { version: Version::HTTP_11, method: "GET", target, fields: &fields };
         assert!(asks_for_websocket(&head, Present::among(&fields)));
         let sent = for_origin_of(&pairs, Version::HTTP_11, true);
-        let expected = "upgrade: websocket\r\nsec-websocket-key: abc\r\nconnection: upgrade\r\nvia: 1.1 portcullis\r\n";
+        let expected = "sec-websocket-key: abc\r\nconnection: upgrade\r\nupgrade: websocket\r\nvia: 1.1 portcullis\r\n";
         assert_eq!(sent, expected);
     }
 

@@ -1,9 +1,9 @@
 //! HTTP/1.1 (RFC 9112), on both sides of the gate.
 //!
-//! What stands in the open reads strictly: [`head`] accepts only what every reader frames alike,
-//! and [`decoder`] the same of bodies. `visitor` speaks with visitors, `exchange` with origins.
-//! Nothing of a head is passed on as it came: it is read into a [`Head`](crate::head::Head), judged,
-//! and what the origin gets is written anew from that.
+//! What stands in the open reads strictly: `head` accepts only what every reader frames alike, and
+//! `decoder` the same of bodies. `visitor` speaks with visitors, `exchange` with origins.
+//! Nothing of a head is passed on as it came: it is read into a `Head`, judged, and
+//! what the origin gets is written anew from that.
 //!
 //! This is ours, and not a library's, because it is what the gate is for: where a request ends is
 //! the gate's to know, a general library reads more leniently and builds a table of fields that a

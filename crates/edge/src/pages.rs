@@ -186,7 +186,7 @@ fn refused(reason: Reason) -> (StatusCode, Text) {
             text!(
                 "not-supported",
                 "This kind of request is not supported",
-                "The program that asked used a method which this site does not offer."
+                "The program that asked used a method or a coding which this site does not offer."
             ),
         ),
         Reason::Malformed

@@ -334,6 +334,25 @@ fn a_websocket_passes_bytes_both_ways_after_the_origin_agreed() {
 }
 
 #[test]
+fn an_upgrade_to_anything_but_a_websocket_is_no_answer() {
+    let origin = Origin::start(|_| {
+        Reply::raw(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n",
+        )
+    });
+    let gate = Gate::start(config(origin.address));
+    let mut visitor = gate.connect();
+    visitor.send(
+        "GET / HTTP/1.1\r\nHost: example.org\r\nConnection: Upgrade, HTTP2-Settings\r\n\
+         Upgrade: h2c, websocket\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n",
+    );
+    assert_eq!(visitor.answer().status, 502);
+    let head = origin.last().head.to_ascii_lowercase();
+    assert!(head.contains("upgrade: websocket") && !head.contains("h2c"), "{head}");
+    assert!(!head.contains("http2-settings"), "{head}");
+}
+
+#[test]
 fn an_upgrade_that_the_origin_declines_is_an_ordinary_answer() {
     let origin =
         Origin::start(|_| Reply::raw("HTTP/1.1 400 Bad Request\r\nContent-Length: 2\r\n\r\nno"));

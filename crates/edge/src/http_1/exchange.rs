@@ -295,6 +295,10 @@ impl Wire {
         let head =
             head::answer(&self.buffer[span.start..span.end], &mut fields).map_err(|_| Broken)?;
         let upgraded = head.status == 101;
+        if upgraded && !head.upgrades_to("websocket") {
+            // Nobody asked for anything else.
+            return Err(Broken);
+        }
         if head.status < 200 && !upgraded {
             return Ok(None);
         }

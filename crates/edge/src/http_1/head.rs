@@ -268,6 +268,14 @@ impl AnswerHead<'_> {
         Ok(self.length()?.map_or(AnswerBody::UntilClose, AnswerBody::Length))
     }
 
+    /// Whether it agrees to an upgrade to this protocol, and to no other.
+    pub(crate) fn upgrades_to(&self, protocol: &str) -> bool {
+        let mut protocols = self.all("upgrade");
+        let agreed =
+            protocols.next().is_some_and(|said| said.eq_ignore_ascii_case(protocol.as_bytes()));
+        agreed && protocols.next().is_none()
+    }
+
     /// Whether the connection can serve another request (RFC 9112, section 9.3).
     pub(crate) fn keeps_alive(&self) -> bool {
         let says = |token: &[u8]| {

@@ -121,20 +121,21 @@ pub(crate) async fn speak(visit: &Rc<Visit>, io: VisitorIo) {
         }),
         lent: Cell::new(false),
     });
-    loop {
+    // Whether the visitor may be sending still, not knowing that it ends here.
+    let unawares = loop {
         let span = match poll_fn(|cx| line.ends.borrow_mut().poll_next(cx)).await {
             Next::Head(span) => span,
             Next::Unfit(reason) => {
                 line.ends.borrow_mut().refuse(reason);
-                break;
+                break true;
             }
-            Next::Over => break,
+            Next::Over => break false,
         };
         let (asked, judged) = match line.read(visit, span) {
             Ok(read) => read,
             Err(reason) => {
                 line.ends.borrow_mut().refuse(reason);
-                break;
+                break true;
             }
         };
         let answer = match judged {
@@ -165,10 +166,10 @@ pub(crate) async fn speak(visit: &Rc<Visit>, io: VisitorIo) {
         }
         // The rest of a body that nobody waited for is no request.
         if last || !line.ends.borrow_mut().is_read() {
-            break;
+            break asked.keeps_alive;
         }
-    }
-    Box::pin(part(&line)).await;
+    };
+    Box::pin(part(&line, unawares)).await;
 }
 
 /// After an answer that promises it, bytes pass both ways.
@@ -182,15 +183,16 @@ async fn become_tunnel(visit: &Rc<Visit>, line: Rc<Line>) {
 }
 
 /// Says goodbye. Where bytes are under way, closing would make the visitor's system throw the last
-/// answer away unread, so that what still comes is read for a moment.
-async fn part(line: &Line) {
+/// answer away unread, so that what still comes is read for a moment. A visitor who does not expect
+/// the end is told of it first.
+async fn part(line: &Line, unawares: bool) {
     let flushed = poll_fn(|cx| line.ends.borrow_mut().poll_flush(cx)).await;
     let (more, plain) = {
         let ends = line.ends.borrow();
         (ends.has_more(), ends.io.is_plain())
     };
-    // A connection without encryption is at its end when it is dropped.
-    if flushed.is_err() || plain && !more {
+    // Others, without encryption, are told by the connection's being dropped.
+    if flushed.is_err() || plain && !more && !unawares {
         return;
     }
     let shut = poll_fn(|cx| Pin::new(&mut line.ends.borrow_mut().io).poll_shutdown(cx)).await;
@@ -293,8 +295,9 @@ impl Line {
             let ends = &mut *self.ends.borrow_mut();
             match next {
                 Poll::Ready(Some(Ok(frame))) => sending.gather(ends.gather(), frame)?,
-                // Broken off on the way: so must the answer be.
+                // Broken off on the way: so must the answer be. What there is of it is worth having.
                 Poll::Ready(Some(Err(_))) => {
+                    let _ = ends.poll_flush(cx);
                     if sending.coding == Coding::UntilClose {
                         // Where nothing else tells the end from a whole answer's.
                         ends.visit.breaks_off();
@@ -401,16 +404,16 @@ impl Ends {
                 match self.scan.request(&mut self.buffer) {
                     Err(_) => return Poll::Ready(Next::Unfit(Reason::Malformed)),
                     Ok(Some(span)) if span.end <= most => return Poll::Ready(Next::Head(span)),
-                    Ok(None) if self.buffer.len() <= most => {
-                        if self.visit.phase() == Phase::Idle {
-                            self.visit.enter(Phase::Header);
-                        }
-                    }
+                    Ok(None) if self.buffer.len() <= most => {}
                     Ok(_) => return Poll::Ready(Next::Unfit(Reason::HeaderTooLarge)),
                 }
             }
             if ready!(self.poll_flush(cx)).is_err() {
                 return Poll::Ready(Next::Over);
+            }
+            // Nobody's time runs while they are not listened to.
+            if !self.buffer.is_empty() && self.visit.phase() == Phase::Idle {
+                self.visit.enter(Phase::Header);
             }
             match self.poll_fill(cx) {
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Next::Over),
