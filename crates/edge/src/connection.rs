@@ -56,7 +56,8 @@ const LINGER: Duration = Duration::from_secs(1);
 /// How often a silent HTTP/2 connection is asked whether it is still there.
 const PING_EVERY: Duration = Duration::from_secs(20);
 
-/// The task of one TCP connection.
+/// The task of one TCP connection. There are tens of thousands, most of them idle: what most never
+/// need, or only for a moment, is boxed.
 pub(crate) async fn attend(
     visit: Rc<Visit>,
     presence: Presence,
@@ -64,22 +65,38 @@ pub(crate) async fn attend(
     peer: IpAddr,
     rules: Rules,
 ) {
-    watched(&visit, converse(&visit, &presence, stream, peer, rules)).await;
+    let mut conversation = pin!(async {
+        let arrived = if rules.proxy_protocol || rules.tls {
+            Box::pin(arrive(&visit, &presence, stream, peer, rules)).await
+        } else {
+            Some((Transport::Plain(Socket::new(stream, Bytes::new(), visit.clone())), false))
+        };
+        let Some((transport, http_2)) = arrived else { return };
+        visit.house.read_clock();
+        visit.enter(Phase::Arriving);
+        let io = VisitorIo::new(transport, visit.clone(), http_2);
+        if http_2 {
+            Box::pin(speak_http_2(&visit, io)).await;
+        } else {
+            http_1::speak(&visit, io).await;
+        }
+    });
+    poll_fn(|cx| watch(&visit, conversation.as_mut(), cx)).await;
     // It knows its visit, which must not keep it for ever.
     drop(visit.leftover.take());
 }
 
 /// A connection's conversation: ends when the worker says so, and keeps a panic to itself.
-pub(crate) async fn watched(visit: &Visit, conversation: impl Future<Output = ()>) {
-    let mut conversation = pin!(conversation);
-    poll_fn(|cx| {
-        visit.remember(cx.waker());
-        if visit.is_cut() {
-            return Poll::Ready(());
-        }
-        poll_keeping_panics(conversation.as_mut(), cx, &visit.house.faults)
-    })
-    .await;
+pub(crate) fn watch(
+    visit: &Visit,
+    conversation: Pin<&mut impl Future<Output = ()>>,
+    cx: &mut Context<'_>,
+) -> Poll<()> {
+    visit.remember(cx.waker());
+    if visit.is_cut() {
+        return Poll::Ready(());
+    }
+    poll_keeping_panics(conversation, cx, &visit.house.faults)
 }
 
 /// Ends quietly, and counts, where `future` panics.
@@ -94,59 +111,54 @@ fn poll_keeping_panics(
     })
 }
 
-async fn converse(
+/// What comes before HTTP: who connects, as a proxy tells it, and encryption. Also says whether
+/// HTTP/2 is spoken. `None`: the connection is not let in, which is counted.
+async fn arrive(
     visit: &Rc<Visit>,
     presence: &Presence,
     mut stream: TcpStream,
     peer: IpAddr,
     rules: Rules,
-) {
+) -> Option<(Transport, bool)> {
     let house = &visit.house;
     let drop_for = |reason| house.meter.decided(ActivityId(0), reason);
     let mut ahead = Bytes::new();
     if rules.proxy_protocol {
         let Some((address, rest)) = proxy_header(&mut stream).await else {
-            return drop_for(Reason::ProxyHeader);
+            drop_for(Reason::ProxyHeader);
+            return None;
         };
         ahead = rest;
         let address = address.unwrap_or(peer);
         let trusted = is_trusted(house, address);
         visit.identify(address, trusted);
         if !trusted && let Err(reason) = presence.count_under(visit.identity().source) {
-            return drop_for(reason);
+            drop_for(reason);
+            return None;
         }
     }
-    let (transport, http_2) = if rules.tls {
-        house.read_clock();
-        visit.enter(Phase::Handshake);
-        // Boxed: once it is over, the task need not be as large.
-        let shaken = Box::pin(shake_hands(visit, stream, ahead, rules.index)).await;
-        let stream = match shaken {
-            Ok(stream) => stream,
-            Err(reason) => return drop_for(reason),
-        };
-        let protocol = stream.get_ref().1.alpn_protocol();
-        if protocol == Some(ACME_TLS) {
-            // A certificate authority has seen what it came for (RFC 8737 section 3).
-            return;
-        }
-        let http_2 = protocol == Some(b"h2");
-        if let Some(alternative) = house.alternatives.get(rules.index).cloned().flatten() {
-            let _ = visit.alternative.set(alternative);
-        }
-        (Transport::Tls(stream), http_2)
-    } else {
-        (Transport::Plain(Socket::new(stream, ahead, visit.clone())), false)
-    };
+    if !rules.tls {
+        return Some((Transport::Plain(Socket::new(stream, ahead, visit.clone())), false));
+    }
     house.read_clock();
-    visit.enter(Phase::Arriving);
-    let io = VisitorIo::new(transport, visit.clone(), http_2);
-    if http_2 {
-        // Boxed, like all that most connections never need: it would make every task larger.
-        Box::pin(speak_http_2(visit, io)).await;
-    } else {
-        http_1::speak(visit, io).await;
+    visit.enter(Phase::Handshake);
+    let stream = match shake_hands(visit, stream, ahead, rules.index).await {
+        Ok(stream) => stream,
+        Err(reason) => {
+            drop_for(reason);
+            return None;
+        }
+    };
+    let protocol = stream.get_ref().1.alpn_protocol();
+    if protocol == Some(ACME_TLS) {
+        // A certificate authority has seen what it came for (RFC 8737 section 3).
+        return None;
     }
+    let http_2 = protocol == Some(b"h2");
+    if let Some(alternative) = house.alternatives.get(rules.index).cloned().flatten() {
+        let _ = visit.alternative.set(alternative);
+    }
+    Some((Transport::Tls(stream), http_2))
 }
 
 fn is_trusted(house: &House, address: IpAddr) -> bool {

@@ -94,6 +94,9 @@ impl Asked {
     };
 }
 
+/// An answer that an origin is asked for. Boxed: most connections are not waiting for one.
+type Awaited = Pin<Box<dyn Future<Output = Answer>>>;
+
 /// The visitor has gone.
 struct Gone;
 
@@ -138,17 +141,12 @@ pub(crate) async fn speak(visit: &Rc<Visit>, io: VisitorIo) {
                 break true;
             }
         };
-        let answer = match judged {
-            Judged::Answered(answer) => answer,
-            Judged::Forwarded(errand, turn) => {
-                let body = line.lend();
-                // Boxed: most connections are not waiting for an origin.
-                let answer = Box::pin(forward(visit.clone(), errand, body, turn));
-                match line.wait_for(answer).await {
-                    Some(answer) => answer,
-                    None => return,
-                }
-            }
+        let answer = match line.follow(visit, judged) {
+            Ok(answer) => answer,
+            Err(awaited) => match line.wait_for(awaited).await {
+                Some(answer) => answer,
+                None => return,
+            },
         };
         let upgraded = answer.status == StatusCode::SWITCHING_PROTOCOLS;
         let mut sending = line.begin(visit, asked, answer);
@@ -250,6 +248,16 @@ impl Line {
         Ok((asked, judged))
     }
 
+    /// The answer, or what it has to be awaited from.
+    fn follow(self: &Rc<Self>, visit: &Rc<Visit>, judged: Judged) -> Result<Answer, Awaited> {
+        match judged {
+            Judged::Answered(answer) => Ok(answer),
+            Judged::Forwarded(errand, turn) => {
+                Err(Box::pin(forward(visit.clone(), errand, self.lend(), turn)))
+            }
+        }
+    }
+
     /// The body of the request that has just been read, if it has one.
     fn lend(self: &Rc<Self>) -> Option<VisitorBody> {
         if self.ends.borrow().decoder.is_over() {
@@ -260,7 +268,7 @@ impl Line {
     }
 
     /// Waits for an answer, for as long as the visitor does.
-    async fn wait_for(&self, mut answer: Pin<Box<impl Future<Output = Answer>>>) -> Option<Answer> {
+    async fn wait_for(&self, mut answer: Awaited) -> Option<Answer> {
         poll_fn(|cx| {
             if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
                 return Poll::Ready(Some(answer));

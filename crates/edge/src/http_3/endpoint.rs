@@ -6,7 +6,9 @@
 //! keeps the sockets of all open to the end.
 
 use core::cell::Cell;
+use core::future::poll_fn;
 use core::net::SocketAddr;
+use core::pin::pin;
 use core::time::Duration;
 use std::io;
 use std::net::UdpSocket;
@@ -262,7 +264,8 @@ async fn attend(
     connecting: Connecting,
     handshaking: Handshaking,
 ) {
-    connection::watched(&visit, converse(&visit, connecting, handshaking)).await;
+    let mut conversation = pin!(converse(&visit, connecting, handshaking));
+    poll_fn(|cx| connection::watch(&visit, conversation.as_mut(), cx)).await;
     drop(presence);
 }
 
