@@ -34,6 +34,9 @@ use crate::visit::{Phase, Visit};
 const FIELDS: usize = 100;
 /// What is read ahead of its turn while a request is being answered.
 const AHEAD: usize = 16 * 1024;
+/// Requests of one visitor that are answered before others have their turn: a read may bring three
+/// hundred, and a flood of them is a millisecond.
+const IN_A_ROW: u32 = 16;
 /// Bytes for one answer of the usual size.
 const PAGE: usize = 4 * 1024;
 /// After an answer that came before the end of the request, this much more is read and thrown
@@ -60,6 +63,8 @@ struct Ends {
     decoder: Decoder,
     /// The visitor waits to be told that it may send the body.
     expects: bool,
+    /// Requests that were answered without waiting for the visitor.
+    in_a_row: u32,
     out: Outgoing,
     /// Something was written since the last flush.
     unflushed: bool,
@@ -119,6 +124,7 @@ pub(crate) async fn speak(visit: &Rc<Visit>, io: VisitorIo) {
             scan: Scan::default(),
             decoder: Decoder::Length(0),
             expects: false,
+            in_a_row: 0,
             out: Outgoing::default(),
             unflushed: false,
         }),
@@ -409,9 +415,18 @@ impl Ends {
             }
             if !self.buffer.is_empty() {
                 let most = self.visit.house.policy.load().config().limits.header_bytes as usize;
+                if self.in_a_row >= IN_A_ROW {
+                    // Others have their turn first.
+                    self.in_a_row = 0;
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
                 match self.scan.request(&mut self.buffer) {
                     Err(_) => return Poll::Ready(Next::Unfit(Reason::Malformed)),
-                    Ok(Some(span)) if span.end <= most => return Poll::Ready(Next::Head(span)),
+                    Ok(Some(span)) if span.end <= most => {
+                        self.in_a_row += 1;
+                        return Poll::Ready(Next::Head(span));
+                    }
                     Ok(None) if self.buffer.len() <= most => {}
                     Ok(_) => return Poll::Ready(Next::Unfit(Reason::HeaderTooLarge)),
                 }
@@ -429,7 +444,10 @@ impl Ends {
                 Poll::Pending if self.visit.is_draining() && self.buffer.is_empty() => {
                     return Poll::Ready(Next::Over);
                 }
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => {
+                    self.in_a_row = 0;
+                    return Poll::Pending;
+                }
             }
         }
     }
