@@ -223,6 +223,19 @@ fn the_rest_of_an_upload_whose_connection_broke_is_sent_nowhere() {
 }
 
 #[test]
+fn a_question_that_was_answered_with_nonsense_is_not_asked_again() {
+    let origin = Origin::start(|received| match received.path() {
+        "/" => Reply::ok("warm"),
+        _ => Reply::raw("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n"),
+    });
+    let gate = Gate::start(config(origin.address));
+    let mut visitor = gate.connect();
+    assert_eq!(visitor.get("/").text(), "warm");
+    assert_eq!(visitor.get("/nonsense").status, 502);
+    assert_eq!((origin.requests(), origin.connections()), (2, 1));
+}
+
+#[test]
 fn a_body_that_could_be_read_in_two_ways_is_not_tried_elsewhere() {
     let origin = Origin::hello();
     let gate = Gate::start(config(origin.address));

@@ -261,6 +261,10 @@ impl Wire {
                     let answered = self.read_head(span);
                     self.buffer.advance(span.end);
                     buffers.take_back(Reader::Origin, &mut self.buffer);
+                    if answered.is_err() {
+                        // It has been heard, whatever it meant by that.
+                        self.question = None;
+                    }
                     if let Some(answered) = answered? {
                         return Poll::Ready(Ok(answered));
                     }

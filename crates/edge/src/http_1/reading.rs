@@ -12,7 +12,7 @@ pub struct Reading {
     kept: Vec<u8>,
     scan: Scan,
     body: Decoder,
-    /// Heads that were read so far, and bytes of bodies.
+    /// Heads that were read so far.
     pub heads: usize,
     /// Content of their bodies so far.
     pub content: Vec<u8>,
