@@ -75,7 +75,7 @@ impl CutTotals {
     }
 
     /// Whether cuts that speak of `vector` came far more often than in the quiet time `before`:
-    /// [`STANDS_OUT`](Self::STANDS_OUT) times, and at least [`FEW`](Self::FEW). Without a time
+    /// [`SIGNIFICANCE_FACTOR`](Self::SIGNIFICANCE_FACTOR) times, and at least [`MIN_COUNT`](Self::MIN_COUNT). Without a time
     /// before there is nothing to stand out from.
     pub fn is_significant(&self, before: &Self, vector: CutVector) -> bool {
         let n = self.count_by_technique(vector);

@@ -308,7 +308,7 @@ impl WaveRecord {
     /// Changes of tactics that look like answers to mitigation. Evidence that only gathers while
     /// an attack is being met is no change of tactics, so the wave must have been mitigated
     /// before; and challenges that are not answered are news about the defence. What is seen
-    /// piece by piece, within [`Wave::PIECES_MS`] of each other, is one change.
+    /// piece by piece, within [`WaveRecord::SAME_CHANGE_MS`] of each other, is one change.
     pub fn adaptations(&self) -> impl Iterator<Item = Adaptation<'_>> {
         let mut known: &[String] = &self.detected_on;
         let mut last: Option<WallTime> = None;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::words;
 
 /// The leaves that a figure came from. All of them are listed while there are at most
-/// [`Leaves::LISTED`]; after that the first few, with the count and the range.
+/// [`LeafSet::LISTED`]; after that the first few, with the count and the range.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct LeafSet {
     /// How many.

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::totals::{count_verdicts, offered};
 
-/// Load over time on one platform. Begins with one point a second; when [`Series::POINTS`] are
+/// Load over time on one platform. Begins with one point a second; when [`LoadSeries::POINTS`] are
 /// not enough, neighbours are merged and every point covers twice as long, so that memory stays
 /// bounded however long the incident lasts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -26,7 +26,7 @@ struct SeriesBin {
     peak_offered: u64,
 }
 
-/// One point of a [`Series`].
+/// One point of a [`LoadSeries`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct LoadPoint {
     /// The beginning of the interval.

@@ -21,7 +21,7 @@ pub struct TimelineEntry {
 pub fn timeline(incident: &Incident) -> Vec<TimelineEntry> {
     let mut moments = Vec::new();
     let mut add = |at: WallTime, leaf: u64, summary: String| {
-        moments.push(TimelineEntry { at, leaf, summary })
+        moments.push(TimelineEntry { at, leaf, summary });
     };
     for surge in &incident.surges {
         add(surge.began.at, surge.began.leaf, surge_began(surge));

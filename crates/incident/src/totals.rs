@@ -9,7 +9,7 @@ use crate::{CutTotals, Figure, LeafSet, TimeWindow, Unit};
 
 /// Tallies of one or more platforms, merged.
 ///
-/// Sums are exact. Percentiles of different intervals cannot be merged exactly, so [`Spread`]
+/// Sums are exact. Percentiles of different intervals cannot be merged exactly, so [`PercentileSpread`]
 /// keeps how they were distributed. Distinct sources cannot be summed and are not kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Totals {

@@ -423,19 +423,19 @@ impl SecondSink for Engine {
             self.begin_second(second);
         }
         let count = lines.len() as u64;
-        let (fine, current) = (lines.has_millis(), &mut self.current);
+        let (has_millis, current) = (lines.has_millis(), &mut self.current);
         // Of a second that is only known in part, the second before tells how much is to come.
         current.lines_expected = if more {
             current.lines_expected.max((current.lines_done + count) * 2)
         } else {
             current.lines_done + count
         };
-        self.counts.to_the_second += if fine { 0 } else { count };
+        self.counts.to_the_second += if has_millis { 0 } else { count };
         let start = self.start.unwrap_or(0);
         for line in lines.iter() {
             let CurrentSecond { lines_done: played, lines_expected: expected, .. } = self.current;
             // Logs that know only the second: its lines are spread evenly over it.
-            let nanos = if fine && !more {
+            let nanos = if has_millis && !more {
                 u64::from(line.millis) * 1_000_000
             } else {
                 (played * 1_000_000_000 / expected.max(1)).min(999_999_999)

@@ -134,7 +134,7 @@ impl ImpactCounter {
         *self.impact.refused.entry(reason.word()).or_default() += 1;
     }
 
-    /// Notes who was hit, beside [`Counting::count`].
+    /// Notes who was hit, beside [`ImpactCounter::count`].
     pub(crate) fn add_hit(&mut self, outcome: ReplayOutcome, hit: &HitRequest<'_>) {
         let visitor = visitor_key(hit.visitor);
         if outcome == ReplayOutcome::Delayed {

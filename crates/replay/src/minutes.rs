@@ -165,11 +165,11 @@ impl MinuteCounts {
             self.found.rows += 1;
             self.found.unparsed += 1;
             if self.found.first_unparsed.len() < SHOWN {
-                let (file, says) = (self.found.file.clone(), error.to_string());
+                let (file, message) = (self.found.file.clone(), error.to_string());
                 self.found.first_unparsed.push(Unparsed {
                     file,
                     line: number,
-                    error: says,
+                    error: message,
                     text: excerpt(line),
                 });
             }

@@ -1,6 +1,6 @@
 //! Time-series panels as one self-contained SVG picture.
 //!
-//! [`render`] turns a [`Figure`] into text: stacked panels over a shared horizontal axis, shaded bands
+//! [`render`] turns a [`Chart`] into text: stacked panels over a shared horizontal axis, shaded bands
 //! for phases, numbered markers for moments, a legend in each panel's heading. The picture needs no
 //! script, font or style sheet from elsewhere, names and describes itself to a screen reader, keeps
 //! its lines apart without colour (dashes and widths), and follows a dark colour scheme.

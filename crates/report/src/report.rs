@@ -121,7 +121,7 @@ pub struct ReportTable {
     pub rows: Vec<TableRow>,
 }
 
-/// One row of a [`Table`]: the first cell names it.
+/// One row of a [`ReportTable`]: the first cell names it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TableRow(pub Vec<String>);
 

@@ -133,11 +133,11 @@ impl Lookback {
                 self.in_wave = false;
                 self.busy_until = self.busy_until.max(stamp.at);
             }
-            Event::OriginStrained { platform, says: summary } => {
+            Event::OriginStrained { platform, says } => {
                 let strain = DegradationRecord {
                     platform: platform.clone(),
                     began: stamp,
-                    summary: summary.clone(),
+                    summary: says.clone(),
                     recovered: None,
                 };
                 push(&mut self.degradations, strain, Self::EVENTS);

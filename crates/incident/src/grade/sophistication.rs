@@ -2,7 +2,7 @@
 //! figures.
 //!
 //! No accepted standard exists. The rubric is our own and is printed whole, so that a reader can
-//! weigh it; the word itself is only allowed when all of [`Sophistication::earns_the_word`] holds.
+//! weigh it; the word itself is only allowed when all of [`Sophistication::is_sophisticated`] holds.
 
 use portcullis_model::{CutVector, EvidenceKind};
 use serde::Serialize;

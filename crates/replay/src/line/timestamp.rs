@@ -22,7 +22,7 @@ const MILLIS_BELOW: f64 = 1e14;
 const MICROS_BELOW: f64 = 1e17;
 
 impl TimestampParser {
-    /// Reads the timestamp of the common log format, or any other that [`read`] knows.
+    /// Reads the timestamp of the common log format, or any other that [`parse_timestamp`] knows.
     pub(crate) fn read(&mut self, text: &[u8]) -> Option<WallTime> {
         let Ok(key) = <[u8; COMMON]>::try_from(text) else {
             return parse_timestamp(text);

@@ -361,8 +361,9 @@ fn other_notification(
 fn match_claims(tokens: &[WordToken]) -> Vec<(ClaimKind, Polarity, PatternMatch)> {
     let mut found: Vec<(ClaimKind, Polarity, PatternMatch)> = Vec::new();
     // Rules that ask for company come second.
-    let (alone, beside): (Vec<_>, Vec<_>) = RULES.iter().partition(|r| r.requires.is_empty());
-    for rule in alone.into_iter().chain(beside) {
+    let (independent, dependent): (Vec<_>, Vec<_>) =
+        RULES.iter().partition(|r| r.requires.is_empty());
+    for rule in independent.into_iter().chain(dependent) {
         let company =
             |(kind, _, _): &(ClaimKind, Polarity, PatternMatch)| rule.requires.contains(kind);
         if !rule.requires.is_empty() && !found.iter().any(company) {

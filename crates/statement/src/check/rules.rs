@@ -383,7 +383,7 @@ pub(super) const NOTIFICATIONS: &[&str] = &[
     "police|ico|commissioner|regulator|authorities|fraud ..6 informed|notified|told|contacted|alerted",
 ];
 
-/// Recipients in [`TOLD`]: the word, the name, and what a receipt calls them (one is enough).
+/// Recipients in [`NOTIFICATIONS`]: the word, the name, and what a receipt calls them (one is enough).
 pub(super) const RECIPIENTS: &[(&str, &str, &[&str])] = &[
     ("police", "the police", &["police", "fraud"]),
     ("fraud", "the police", &["police", "fraud"]),
