@@ -19,7 +19,7 @@ fn origin(chunked: bool) -> (Origin, Sender<()>) {
     let (come, next) = channel::<()>();
     let next = Mutex::new(next);
     let origin = Origin::start(move |link| {
-        if link.asked().is_none() {
+        if link.next_request().is_none() {
             return;
         }
         let framing = if chunked { "Transfer-Encoding: chunked\r\n" } else { "" };
