@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::sync::mpsc::{Sender, channel};
 
-use crate::common::peer;
+use crate::common::has_peer;
 use crate::gate;
 use crate::origin::Origin;
 use crate::python::{python, script};
@@ -82,7 +82,7 @@ fn each_event_comes_to_a_public_client_before_the_next_is_sent() {
 
 #[test]
 fn each_event_comes_to_curl_before_the_next_is_sent_over_every_protocol() {
-    if !peer("curl") {
+    if !has_peer("curl") {
         return;
     }
     for protocol in ["--http1.1", "--http2", "--http1.0"] {

@@ -236,7 +236,7 @@ fn a_connection_that_the_origin_closed_in_between_is_not_used_for_a_post_either(
     for n in 1..=5 {
         visitor.send(post("/", b"an order"));
         assert_eq!(visitor.response().text(), "once");
-        gate.until("the origin has closed it", || origin.ended() == n);
+        gate.wait_until("the origin has closed it", || origin.ended() == n);
         assert_eq!(origin.connections(), n);
     }
     assert_eq!(origin.requests().len(), 5);

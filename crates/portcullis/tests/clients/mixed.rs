@@ -180,8 +180,8 @@ fn whatever_goes_on_beside_it_an_answer_that_looks_whole_is_the_right_one_and_no
             scope.spawn(move || goes_on(plain, secure, seed));
         }
     });
-    gate.until("nothing is under way and nobody is connected", || {
-        let metrics = gate.operator("/metrics");
+    gate.wait_until("nothing is under way and nobody is connected", || {
+        let metrics = gate.admin_get("/metrics");
         let none = |name: &str| metrics.contains(&format!("{name} 0\n"));
         none("portcullis_in_flight") && none("portcullis_waiting") && none("portcullis_connections")
     });

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use crate::common::{peer, text};
+use crate::common::{has_peer, text};
 use crate::message::chunks;
 use crate::origin::{Origin, ReceivedRequest, answer};
 use crate::python::{python, script};
@@ -186,7 +186,7 @@ fn curl_works(base: &str, kind: &[&str]) {
 }
 
 fn with_curl(test: impl Fn(SocketAddr, SocketAddr)) {
-    if !peer("curl") {
+    if !has_peer("curl") {
         return;
     }
     let origin = origin();

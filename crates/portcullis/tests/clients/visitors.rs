@@ -76,8 +76,8 @@ fn who_ends_its_side_behind_a_request_is_answered_whole_or_counts_as_gone() {
         }
         assert!(visitor.is_closed());
     }
-    gate.until("nothing is under way", || {
-        gate.operator("/metrics").contains("portcullis_in_flight 0")
+    gate.wait_until("nothing is under way", || {
+        gate.admin_get("/metrics").contains("portcullis_in_flight 0")
     });
     gate.stop();
 }
@@ -158,8 +158,8 @@ fn a_visitor_who_leaves_in_mid_answer_leaves_the_origin_free() {
         visitor.send(get("/large"));
         assert_eq!(visitor.head().status(), 200);
     }
-    gate.until("nothing is under way", || {
-        gate.operator("/metrics").contains("portcullis_in_flight 0")
+    gate.wait_until("nothing is under way", || {
+        gate.admin_get("/metrics").contains("portcullis_in_flight 0")
     });
     assert_eq!(Visitor::plain(gate.listen).get("/small").text(), "small");
     gate.stop();

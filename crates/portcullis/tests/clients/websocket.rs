@@ -54,8 +54,8 @@ fn visits(scheme: &str) {
         .unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert_eq!(text(&output.stdout), "all as it should be\n");
-    gate.until("no tunnel is open", || {
-        gate.operator("/metrics").contains("portcullis_connections 0\n")
+    gate.wait_until("no tunnel is open", || {
+        gate.admin_get("/metrics").contains("portcullis_connections 0\n")
     });
     gate.stop();
 }

@@ -130,7 +130,7 @@ impl Case {
 
         let mut drill = portcullis();
         drill.args(["drill", "vectors", self.vector, "--json", "--patience", PATIENCE]);
-        drill.args(["--target", &target, "--operator", &gate.operator.to_string()]);
+        drill.args(["--target", &target, "--operator", &gate.admin.to_string()]);
         drill.args(["--connections", &self.connections.to_string()]);
         drill.args(["--seconds", &self.seconds.to_string(), "--path", self.path]);
         drill.args(["--visitors-path", "/"]).arg("--config").arg(&gate.file);
