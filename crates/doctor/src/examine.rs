@@ -31,7 +31,7 @@ pub fn examine(machine: &Machine, config: &Config, descriptors: u64) -> DoctorRe
         synack_retries(machine),
         rp_filter(machine),
         synproxy(machine),
-        tracking(machine, u64::from(config.limits.connections)),
+        tracking(machine, u64::from(config.limits.max_connections)),
         open_files(machine, descriptors),
         memory(machine, config),
         overflows(machine),
@@ -232,8 +232,8 @@ fn memory(machine: &Machine, config: &Config) -> CheckResult {
     let why = "If visitors take all that the limits grant them, the machine runs out of memory, \
                and the kernel picks what it ends.";
     let limits = &config.limits;
-    let each = u64::from(limits.header_bytes) + SOCKET_BUFFERS;
-    let needed = u64::from(limits.connections) * each;
+    let each = u64::from(limits.max_header_bytes) + SOCKET_BUFFERS;
+    let needed = u64::from(limits.max_connections) * each;
     let Some(most) = machine.memory else {
         return check_result(NAME, CheckStatus::Unknown, "its size was not found".into(), why);
     };

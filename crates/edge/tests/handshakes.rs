@@ -13,7 +13,7 @@ use std::time::Duration;
 use common::{Gate, Origin, config, eventually};
 use portcullis_edge::client_hello::{LONGEST, MOST_RECORDS};
 use portcullis_edge::ja4::Ja4;
-use portcullis_model::{Allowance, Config, Feature, Reason, TlsFiles};
+use portcullis_model::{RateLimit, Config, Feature, Reason, TlsFiles};
 use rustls::{ClientConfig, ClientConnection, HandshakeKind, RootCertStore, StreamOwned};
 
 /// A site with TLS and a client that trusts it.
@@ -85,7 +85,7 @@ impl Site {
 #[test]
 fn a_part_of_the_first_message_meets_the_deadline() {
     let mut site = site();
-    site.config.limits.handshake_deadline = Duration::from_secs(1);
+    site.config.limits.handshake_timeout = Duration::from_secs(1);
     let gate = Gate::start(site.config.clone());
     let mut visitor = gate.connect();
     visitor.send(&site.hello()[..100]);
@@ -146,7 +146,7 @@ fn what_is_no_tls_is_told_so() {
 #[test]
 fn a_source_that_begins_too_many_handshakes_is_refused_and_others_are_not() {
     let mut site = site();
-    site.config.limits.handshakes.source = Allowance { per_second: 1, burst: 3 };
+    site.config.limits.handshakes.source = RateLimit { per_second: 1, burst: 3 };
     // Without tickets.
     let mut client = ClientConfig::clone(&site.client);
     client.resumption = rustls::client::Resumption::disabled();
@@ -162,7 +162,7 @@ fn a_source_that_begins_too_many_handshakes_is_refused_and_others_are_not() {
 #[test]
 fn all_together_begin_no_more_handshakes_than_the_gate_may() {
     let mut site = site();
-    site.config.limits.handshakes.all = Allowance { per_second: 1, burst: 3 };
+    site.config.limits.handshakes.total = RateLimit { per_second: 1, burst: 3 };
     let gate = Gate::start(site.config.clone());
     let served = (0..30).filter(|at| site.page(&gate, 10 + at).is_some()).count();
     assert!((3..30).contains(&served), "{served} served");
@@ -173,7 +173,7 @@ fn all_together_begin_no_more_handshakes_than_the_gate_may() {
 #[test]
 fn resumed_sessions_are_charged_a_quarter() {
     let mut site = site();
-    site.config.limits.handshakes.source = Allowance { per_second: 1, burst: 3 };
+    site.config.limits.handshakes.source = RateLimit { per_second: 1, burst: 3 };
     let gate = Gate::start(site.config.clone());
     assert_eq!(site.page(&gate, 7), Some(HandshakeKind::Full));
     for _ in 0..5 {
@@ -184,7 +184,7 @@ fn resumed_sessions_are_charged_a_quarter() {
 #[test]
 fn the_slowest_handshake_makes_room_and_silent_connections_take_none() {
     let mut site = site();
-    site.config.limits.handshakes.at_once = 2;
+    site.config.limits.handshakes.max_concurrent = 2;
     let gate = Gate::start(site.config.clone());
     let silent: Vec<_> = (0..10).map(|_| gate.connect_from(9)).collect();
     let mut slow: Vec<_> = (0..2)
@@ -207,7 +207,7 @@ fn the_slowest_handshake_makes_room_and_silent_connections_take_none() {
 #[test]
 fn a_newcomer_is_refused_where_nobody_is_slow() {
     let mut site = site();
-    site.config.limits.handshakes.at_once = 1;
+    site.config.limits.handshakes.max_concurrent = 1;
     let gate = Gate::start(site.config.clone());
     // On a machine that is slow enough the first goes instead of the second.
     let mut pair: Vec<_> = (0..2).map(|_| gate.connect()).collect();

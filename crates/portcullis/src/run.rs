@@ -60,7 +60,7 @@ fn load_config(arguments: &RunArguments) -> Result<(Config, String)> {
         (None, None) => bail!("either --config FILE or --origin URL is needed"),
     };
     if let Some(operator) = arguments.admin {
-        config.operator = operator;
+        config.admin = operator;
     }
     if let Some(ledger) = &arguments.ledger {
         config.ledger.clone_from(ledger);
@@ -123,7 +123,7 @@ impl GateRuntime {
 
         let config = Arc::new(config);
         let secret = Secret::new(&random_bytes()?);
-        let tables = Arc::new(Tables::new(config.limits.sources_tracked, secret.clone()));
+        let tables = Arc::new(Tables::new(config.limits.source_table_size, secret.clone()));
         let policy = Arc::new(ArcSwap::from_pointee(Policy::new(Arc::clone(&config), secret)));
         let activity_capacity = policy.load().activities() + SPARE_ACTIVITIES;
         let (drain, draining) = tokio::sync::watch::channel(false);
@@ -205,13 +205,13 @@ impl GateRuntime {
             baselines_path,
             baselines_saved_at: clock.now(),
         };
-        let admin = operator::serve(active_config.operator, Arc::new(handlers), draining)?;
+        let admin = operator::serve(active_config.admin, Arc::new(handlers), draining)?;
         let control = spawn_thread("control", move || control_loop.run())?;
         for listener in &active_config.listeners {
             let (tls, http_3) = (listener.tls.is_some(), listener.http_3);
             info!(address = %listener.address, tls, http_3, "listening");
         }
-        info!(address = %active_config.operator, "operators' listener");
+        info!(address = %active_config.admin, "operators' listener");
         if let Some(settings) = &active_config.acme {
             acme.start(settings)?;
         }
@@ -293,7 +293,7 @@ impl GateRuntime {
     fn try_reload(&mut self, path: &Path, arguments: &RunArguments) -> Result<()> {
         let (mut config, _) = check::read(path)?;
         let (_, digest) = load_config(arguments)?;
-        config.operator = self.active_config.operator;
+        config.admin = self.active_config.admin;
         config.ledger.clone_from(&self.active_config.ledger);
         let sockets = |config: &Config| {
             let kinds = config.listeners.iter();

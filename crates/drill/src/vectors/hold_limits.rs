@@ -18,8 +18,8 @@ pub struct GateLimits {
 impl Default for GateLimits {
     fn default() -> Self {
         let limits = Limits::default();
-        let queue_wait = OriginConfig::new(String::new(), 0).queue_deadline;
-        Self { tunnel_idle: limits.tunnel_idle, limits, queue_wait }
+        let queue_wait = OriginConfig::new(String::new(), 0).queue_timeout;
+        Self { tunnel_idle: limits.tunnel_idle_timeout, limits, queue_wait }
     }
 }
 
@@ -27,19 +27,19 @@ impl GateLimits {
     /// Of this configuration: where its platforms and activities differ, the most that any grants.
     pub fn from_config(config: &Config) -> Self {
         let limits = config.limits.clone();
-        let queue_waits = config.platforms.iter().map(|platform| platform.origin.queue_deadline);
+        let queue_waits = config.platforms.iter().map(|platform| platform.origin.queue_timeout);
         let activities = config.platforms.iter().flat_map(|platform| &platform.activities);
-        let tunnels = activities.filter_map(|activity| activity.patience.tunnel_idle);
+        let tunnels = activities.filter_map(|activity| activity.timeouts.tunnel_idle_timeout);
         Self {
             queue_wait: queue_waits.max().unwrap_or_default(),
-            tunnel_idle: tunnels.fold(limits.tunnel_idle, Duration::max),
+            tunnel_idle: tunnels.fold(limits.tunnel_idle_timeout, Duration::max),
             limits,
         }
     }
 
     /// The most that one request's body may have.
     pub(super) const fn body_bytes(&self) -> u64 {
-        self.limits.body_bytes
+        self.limits.max_body_bytes
     }
 }
 
@@ -62,18 +62,18 @@ const GOAWAY_GRACE: Duration = Duration::from_secs(2);
 
 /// A connection that never says anything: over TLS it owes a handshake, else a head.
 pub(super) fn silence(gate_limits: &GateLimits) -> Duration {
-    gate_limits.limits.header_deadline.max(gate_limits.limits.handshake_deadline) + DETECTION_SLACK
+    gate_limits.limits.header_timeout.max(gate_limits.limits.handshake_timeout) + DETECTION_SLACK
 }
 
 /// A handshake that never ends.
 pub(super) fn handshake(gate_limits: &GateLimits) -> Duration {
-    gate_limits.limits.handshake_deadline + DETECTION_SLACK
+    gate_limits.limits.handshake_timeout + DETECTION_SLACK
 }
 
 /// A head that never ends, or an HTTP/2 connection that never begins: both owe a head from the end
 /// of the handshake on, which our attackers do not draw out here. Then the answer.
 pub(super) fn head(gate_limits: &GateLimits) -> Duration {
-    gate_limits.limits.header_deadline + LINGER + DETECTION_SLACK
+    gate_limits.limits.header_timeout + LINGER + DETECTION_SLACK
 }
 
 /// What is refused as soon as it is seen.
@@ -84,14 +84,14 @@ pub(super) fn refused(_: &GateLimits) -> Duration {
 /// A connection that is idle after its first request, which may have waited for a place, and over
 /// HTTP/2 is asked to go before it is cut.
 pub(super) fn idle(gate_limits: &GateLimits) -> Duration {
-    gate_limits.queue_wait + gate_limits.limits.idle + GOAWAY_GRACE + DETECTION_SLACK
+    gate_limits.queue_wait + gate_limits.limits.idle_timeout + GOAWAY_GRACE + DETECTION_SLACK
 }
 
 /// A body that is too slow. The origin's place is waited for after its first byte; from then on each
 /// byte makes up for its share of the least rate, and one a second is next to nothing.
 pub(super) fn body(gate_limits: &GateLimits) -> Duration {
     gate_limits.queue_wait
-        + time_to_fall_behind(gate_limits, gate_limits.limits.upload_rate)
+        + time_to_fall_behind(gate_limits, gate_limits.limits.min_upload_rate)
         + LINGER
         + DETECTION_SLACK
 }
@@ -100,7 +100,7 @@ pub(super) fn body(gate_limits: &GateLimits) -> Duration {
 /// small enough for the system to take it whole is over; who has nothing else leaves.
 pub(super) fn response(gate_limits: &GateLimits) -> Duration {
     gate_limits.queue_wait
-        + time_to_fall_behind(gate_limits, gate_limits.limits.download_rate)
+        + time_to_fall_behind(gate_limits, gate_limits.limits.min_download_rate)
         + DETECTION_SLACK
 }
 
@@ -112,7 +112,7 @@ pub(super) fn tunnel(gate_limits: &GateLimits) -> Duration {
 /// A connection that is used for longer than any is meant to live: over HTTP/1.1 it is told so by the
 /// answer to its next request, which our attackers make a second later; over HTTP/2 at once.
 pub(super) fn age(gate_limits: &GateLimits) -> Duration {
-    gate_limits.limits.connection_age
+    gate_limits.limits.max_connection_age
         + Duration::from_secs(1)
         + gate_limits.queue_wait
         + DETECTION_SLACK
@@ -124,15 +124,15 @@ pub(super) mod request_limits {
 
     /// Over HTTP/1.1 the answer to the last one says that it is the last, and closes.
     pub(in super::super) fn http_1(gate_limits: &GateLimits) -> u64 {
-        u64::from(gate_limits.limits.requests_per_connection)
+        u64::from(gate_limits.limits.max_requests_per_connection)
     }
 
     /// Over HTTP/2 the visitor is told to go, and may not have heard it: what it may have sent before
     /// it does is as much again, or ten times all streams that may be open at once if those are more.
     /// Whoever goes on behind that is cut, while it has some streams under way that are not answered.
     pub(in super::super) fn http_2(gate_limits: &GateLimits) -> u64 {
-        let streams = gate_limits.limits.streams_per_connection;
-        let requests = gate_limits.limits.requests_per_connection;
+        let streams = gate_limits.limits.max_streams_per_connection;
+        let requests = gate_limits.limits.max_requests_per_connection;
         u64::from(requests) + u64::from(requests.max(streams * 10)) + u64::from(streams)
     }
 }
@@ -143,7 +143,7 @@ pub(super) mod request_limits {
 fn time_to_fall_behind(gate_limits: &GateLimits, rate: u32) -> Duration {
     const MOVES: u32 = 4;
     match rate.checked_sub(MOVES) {
-        Some(short @ 1..) => gate_limits.limits.body_idle * rate / short,
+        Some(short @ 1..) => gate_limits.limits.body_idle_timeout * rate / short,
         _ => Duration::from_secs(3_600),
     }
 }
