@@ -32,8 +32,6 @@ pub struct CertReloader {
     pub tls: Arc<ArcSwap<TlsConfigs>>,
     pub inventory: Arc<ArcSwap<CertInventory>>,
     files: WatchedFiles,
-    /// When the first of the OCSP responses that are shown ends.
-    ocsp_expiry: Option<WallTime>,
 }
 
 impl CertReloader {
@@ -48,7 +46,6 @@ impl CertReloader {
         let tls = portcullis_edge::load_all(config, &keep)?;
         log_warnings(&facts, now);
         Ok(Self {
-            ocsp_expiry: earliest_ocsp_expiry(&facts, now),
             shared: keep,
             tls: Arc::new(ArcSwap::from_pointee(tls)),
             inventory: Arc::new(ArcSwap::from_pointee(CertInventory {
@@ -73,7 +70,6 @@ impl CertReloader {
             Ok((facts, tls)) => {
                 log_warnings(&facts, now);
                 self.files = files;
-                self.ocsp_expiry = earliest_ocsp_expiry(&facts, now);
                 self.tls.store(Arc::new(tls));
                 let refused = before.refused;
                 self.inventory.store(Arc::new(CertInventory { facts, refused, problem: None }));
@@ -91,15 +87,13 @@ impl CertReloader {
 
     /// Looks whether files have changed, and reads them again if so.
     pub fn poll_files(&mut self, config: &Config, now: WallTime) {
-        let ended = self.ocsp_expiry.is_some_and(|end| end <= now);
-        if !self.files.have_changed(WatchedFiles::stamps(config)) && !ended {
+        if !self.files.have_changed(WatchedFiles::stamps(config)) {
             return;
         }
         match self.reload(config, now) {
             Ok(()) => info!("the certificates' files were read again"),
             Err(problem) => {
                 // Not again before they change again.
-                self.ocsp_expiry = None;
                 self.files.loaded.clone_from(&self.files.last_polled);
                 warn!("the new certificates are refused, the old ones stay: {problem:#}");
             }
@@ -107,18 +101,11 @@ impl CertReloader {
     }
 }
 
-fn earliest_ocsp_expiry(facts: &[CertificateFacts], now: WallTime) -> Option<WallTime> {
-    facts.iter().filter_map(|facts| facts.staple_until).filter(|end| *end > now).min()
-}
-
 /// Says what will need a hand soon.
 fn log_warnings(facts: &[CertificateFacts], now: WallTime) {
     for certificate in facts {
         let file = certificate.file.display();
         let days = certificate.days_left(now);
-        if certificate.staple_ended(now) {
-            warn!(%file, "its OCSP response is too old and is not shown");
-        }
         match certificate.standing(now) {
             Standing::Valid => {}
             Standing::EndsSoon => warn!(%file, days, "a certificate ends soon"),
@@ -151,11 +138,7 @@ impl WatchedFiles {
 
     fn stamps(config: &Config) -> Vec<FileStamp> {
         let files = config.tls_files().into_iter();
-        let each = |files: &TlsFiles| {
-            let ocsp = files.ocsp.as_deref().map(stamp);
-            [Some(stamp(&files.certificate)), Some(stamp(&files.key)), ocsp]
-        };
-        files.flat_map(each).flatten().collect()
+        files.flat_map(|files: &TlsFiles| [stamp(&files.certificate), stamp(&files.key)]).collect()
     }
 
     /// Whether they are others than those that were read, and the same as at the last look: who

@@ -161,10 +161,7 @@ fn check_certificate(facts: &CertificateFacts, now: WallTime) -> CertCheck {
         let ends = format_date(facts.not_after);
         Some(format!("{file} ends in {days} days, on {ends}. Is it being renewed?"))
     } else {
-        let ended = facts.staple_until.filter(|_| facts.staple_ended(now)).map(format_date);
-        ended.map(|ended| {
-            format!("{file} has an OCSP response that ended on {ended}, and is shown without it.")
-        })
+        None
     };
     CertCheck { facts: Some(CertRow::new(facts, now)), problem, warning }
 }
