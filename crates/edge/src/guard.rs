@@ -8,7 +8,7 @@
 
 use core::time::Duration;
 
-use portcullis_model::{RateLimit, Cut, Http2Limits, Limits, Time};
+use portcullis_model::{Cut, Http2Limits, Limits, RateLimit, Time};
 
 use crate::frames::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM_OR_ACK, Frame, FrameReader, GOAWAY, HEADERS, PING,

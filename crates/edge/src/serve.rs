@@ -183,7 +183,9 @@ pub(crate) fn judge(visit: &Rc<Visit>, head: &Head<'_>, body: Announced, turn: T
                 cookie,
                 wants,
                 upgrade: passage,
-                response_idle: patience.response_idle_timeout.unwrap_or(limits.response_idle_timeout),
+                response_idle: patience
+                    .response_idle_timeout
+                    .unwrap_or(limits.response_idle_timeout),
                 body: Terms {
                     bytes: limits.max_body_bytes,
                     rate: limits.min_upload_rate,

@@ -13,7 +13,7 @@ use std::time::Duration;
 use common::{Gate, Origin, config, eventually};
 use portcullis_edge::client_hello::{LONGEST, MOST_RECORDS};
 use portcullis_edge::ja4::Ja4;
-use portcullis_model::{RateLimit, Config, Feature, Reason, TlsFiles};
+use portcullis_model::{Config, Feature, RateLimit, Reason, TlsFiles};
 use rustls::{ClientConfig, ClientConnection, HandshakeKind, RootCertStore, StreamOwned};
 
 /// A site with TLS and a client that trusts it.

@@ -14,7 +14,7 @@ use bytes::{Buf, Bytes};
 use common::{Gate, Origin, Reply, config, eventually};
 use h3::client::{RequestStream, SendRequest};
 use http::{Request, Response};
-use portcullis_model::{RateLimit, Config, Cut, Feature, Outcome, Reason, TlsFiles};
+use portcullis_model::{Config, Cut, Feature, Outcome, RateLimit, Reason, TlsFiles};
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{ClientConfig, Endpoint};
 use rustls::RootCertStore;

@@ -235,7 +235,8 @@ fn a_head_above_the_limit_is_answered_and_counted() {
 fn an_answer_that_nobody_takes_is_given_up() {
     run(async {
         let origin = Origin::start(|_| Reply::ok(&"x".repeat(500_000)));
-        let mut scene = Scene::new(&origin, |limits| limits.body_idle_timeout = Duration::from_secs(1));
+        let mut scene =
+            Scene::new(&origin, |limits| limits.body_idle_timeout = Duration::from_secs(1));
         let mut transport = TransportConfig::default();
         transport.stream_receive_window(VarInt::from_u32(2_000));
         scene.client.transport_config(Arc::new(transport));

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use common::{Gate, Origin, Reply, Visitor, config, eventually};
 use portcullis_model::{
-    ActivityConfig, Config, Cut, Outcome, PathPattern, ActivityTimeouts, Reason, RequestPattern, Tier,
+    ActivityConfig, ActivityTimeouts, Config, Cut, Outcome, PathPattern, Reason, RequestPattern,
+    Tier,
 };
 
 /// Agrees to every upgrade and echoes; answers `hello` to everything else.
@@ -149,7 +150,10 @@ fn a_tunnel_lasts_only_so_long_however_lively_and_its_activity_may_say_how_long(
     let mut settings = config(origin.address);
     settings.limits.max_tunnel_age = Duration::from_secs(1);
     let hours = Some(Duration::from_hours(2));
-    with_live(&mut settings, ActivityTimeouts { max_tunnel_age: hours, ..ActivityTimeouts::default() });
+    with_live(
+        &mut settings,
+        ActivityTimeouts { max_tunnel_age: hours, ..ActivityTimeouts::default() },
+    );
     let gate = Gate::start(settings);
     let (mut brief, mut live) = (gate.connect(), gate.connect());
     assert_eq!(upgrade(&mut live, "/live"), 101);
@@ -171,7 +175,10 @@ fn a_tunnel_may_be_silent_only_for_so_long_and_its_activity_may_say_how_long() {
     let mut settings = config(origin.address);
     settings.limits.tunnel_idle_timeout = Duration::from_secs(1);
     let hours = Some(Duration::from_hours(2));
-    with_live(&mut settings, ActivityTimeouts { tunnel_idle_timeout: hours, ..ActivityTimeouts::default() });
+    with_live(
+        &mut settings,
+        ActivityTimeouts { tunnel_idle_timeout: hours, ..ActivityTimeouts::default() },
+    );
     let gate = Gate::start(settings);
     let (mut brief, mut live) = (gate.connect(), gate.connect());
     assert_eq!(upgrade(&mut live, "/live"), 101);
@@ -196,7 +203,10 @@ fn an_answer_may_be_silent_only_for_so_long_and_its_activity_may_say_how_long() 
     let mut settings = config(origin.address);
     settings.limits.response_idle_timeout = Duration::from_secs(1);
     let hours = Some(Duration::from_hours(2));
-    with_live(&mut settings, ActivityTimeouts { response_idle_timeout: hours, ..ActivityTimeouts::default() });
+    with_live(
+        &mut settings,
+        ActivityTimeouts { response_idle_timeout: hours, ..ActivityTimeouts::default() },
+    );
     let gate = Gate::start(settings);
     assert_eq!(gate.connect().get("/live").text(), "data: one\n\ndata: two\n\n");
     let mut brief = gate.connect();

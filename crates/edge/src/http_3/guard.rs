@@ -5,7 +5,7 @@
 //! forgets no stream that ended before its head came. Both are bounded here; the budgets are those
 //! of HTTP/2.
 
-use portcullis_model::{RateLimit, Cut, Http2Limits, Limits, Time};
+use portcullis_model::{Cut, Http2Limits, Limits, RateLimit, Time};
 
 use super::endpoint::SEND_WINDOW;
 use super::frames::{DATA, Frame, HEADERS, NOT_ON_REQUESTS, PRIORITY_UPDATE};

@@ -11,7 +11,7 @@ fn sockets_that_say_nothing_are_closed_when_a_header_is_due() {
 #[test]
 fn sockets_beyond_the_source_s_share_are_closed_at_once() {
     // 60 connections from eight addresses are seven or eight from each.
-    let limits = "[limits.source]\nconnections = 4";
+    let limits = "[limits.source]\nmax_connections = 4";
     let done = Case::new("idle-sockets").max_hold(5).with_limits(limits).run();
     done.counted("source-connections", done.reason("source-connections"), 60);
 }
