@@ -64,7 +64,7 @@ fn a_source_has_only_so_many_tunnels_and_is_told_so_and_pages_and_others_go_on()
     third.send(format!("GET / {UPGRADE}"));
     let answer = third.answer();
     assert_eq!((answer.status, answer.field("retry-after")), (503, Some("10")));
-    assert_eq!(gate.reason(Reason::Tunnels), 1);
+    assert_eq!(gate.reason(Reason::TunnelLimit), 1);
     assert_eq!(third.get("/").status, 200);
     assert_eq!(upgrade(&mut gate.connect_from(2), "/"), 101);
     assert!(open.iter_mut().all(says_something));
@@ -86,7 +86,7 @@ fn all_together_have_only_so_many_tunnels_over_all_workers() {
         open.push(visitor);
     }
     assert_eq!(upgrade(&mut gate.connect_from(4), "/"), 503);
-    assert_eq!(gate.reason(Reason::Tunnels), 1);
+    assert_eq!(gate.reason(Reason::TunnelLimit), 1);
 }
 
 #[test]

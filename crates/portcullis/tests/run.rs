@@ -16,7 +16,7 @@ fn a_visitor_gets_through_and_the_gate_counts_it() {
     assert!(body.starts_with("GET /hello?name=value HTTP/1.1"), "{body}");
     assert!(body.to_ascii_lowercase().contains("x-forwarded-for: 127.0.0.1"), "{body}");
     let metrics = gate.admin_get("/metrics");
-    assert!(metrics.contains("reason=\"ordinary\"} 1"), "{metrics}");
+    assert!(metrics.contains("reason=\"allowed\"} 1"), "{metrics}");
     gate.wait_until("the status is told", || {
         gate.admin_get("/status.json").contains("\"posture\": \"open\"")
     });

@@ -313,7 +313,7 @@ static LIMITS: Section = Section {
             absent: Absent::Is(|c| Value::Time(c.limits.max_connection_age)),
             about: "How old a connection may become. Then it is asked to end: HTTP/1.1 by \
                     `Connection: close` on the next answer, HTTP/2 and HTTP/3 by GOAWAY. What is under way \
-                    has as long again before it is cut (`age`). A WebSocket is not concerned.",
+                    has as long again before it is cut (`max-age`). A WebSocket is not concerned.",
             why: "whoever comes back pays a handshake, which below ten seconds costs more than it \
                   frees; a connection that lives for days keeps rules that were changed since",
         },
@@ -322,7 +322,7 @@ static LIMITS: Section = Section {
             kind: Kind::Count(10, 100_000_000),
             absent: Absent::Is(|c| Value::Count(u64::from(c.limits.max_requests_per_connection))),
             about: "Requests on one connection, after which it is asked to end as above. A visitor \
-                    over HTTP/2 or HTTP/3 who goes on all the same is cut (`age`).",
+                    over HTTP/2 or HTTP/3 who goes on all the same is cut (`max-age`).",
             why: "a page asks for some dozens; a hundred million is no limit",
         },
         Key {

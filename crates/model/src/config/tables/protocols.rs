@@ -32,7 +32,7 @@ pub(super) static NETWORK: Section = Section {
 pub(super) static TUNNELS: Section = Section {
     heading: "[limits.tunnels]",
     about: "How many WebSockets may be open, from the question for one to its end. More are \
-            answered with 503 (`tunnels`). On each platform they may hold three quarters of \
+            answered with 503 (`tunnel-limit`). On each platform they may hold three quarters of \
             the origin's connections; the rest is for pages.",
     keys: &[
         Key {
