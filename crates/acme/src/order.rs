@@ -48,7 +48,7 @@ pub(crate) async fn order(
             };
             let challenge = authorization.challenge(wanted);
             let mut challenge = challenge
-                .ok_or_else(|| strange(format!("offers no {} for {host}", kind.word())))?;
+                .ok_or_else(|| strange(format!("offers no {} for {host}", kind.as_str())))?;
             shown.push(Shown::new(&challenge, host, kind, doors)?);
             challenge.set_ready().await?;
         }

@@ -52,7 +52,7 @@ fn file_in(folder: &Path, host: &str) -> PathBuf {
 
 /// Makes what visitors are shown as long as there is nothing better, unless it is there.
 pub fn make_stand_in(config: &AcmeConfig) -> Result<(), AcmeError> {
-    let file = config.stand_in().certificate;
+    let file = config.placeholder_certificate().certificate;
     if file.exists() {
         return Ok(());
     }

@@ -144,7 +144,7 @@ fn concerns_one_connection(error: &io::Error) -> bool {
 }
 
 fn receive(house: &Rc<House>, stream: TcpStream, peer: SocketAddr, rules: Rules) {
-    let drop_for = |reason| house.meter.decided(ActivityId(0), reason);
+    let drop_for = |reason| house.meter.record_verdict(ActivityId(0), reason);
     let address = peer.ip().to_canonical();
     let policy = house.policy.load();
     let config = policy.config();

@@ -263,7 +263,7 @@ impl Streamed {
                 if let Some(data) = frame.data_ref() {
                     length = data.len() as u64;
                     upload.received.set(upload.received.get() + length);
-                    upload.house.meter.transferred(upload.activity, length, 0);
+                    upload.house.meter.record_bytes(upload.activity, length, 0);
                     if upload.received.get() > upload.terms.bytes {
                         upload.state.set(UploadState::TooLarge);
                         return Poll::Ready(Some(Err(broken("the request body is too large"))));
@@ -455,7 +455,7 @@ impl Relay {
             Poll::Ready(Some(Ok(frame))) => {
                 if let Some(data) = frame.data_ref() {
                     let length = data.len() as u64;
-                    self.house.meter.transferred(self.activity, 0, length);
+                    self.house.meter.record_bytes(self.activity, 0, length);
                 }
                 self.awaited = false;
                 self.deadline.extend(self.house.now(), self.untaken, true);

@@ -121,7 +121,7 @@ async fn arrive(
     rules: Rules,
 ) -> Option<(Transport, bool)> {
     let house = &visit.house;
-    let drop_for = |reason| house.meter.decided(ActivityId(0), reason);
+    let drop_for = |reason| house.meter.record_verdict(ActivityId(0), reason);
     let mut ahead = Bytes::new();
     if rules.proxy_protocol {
         let Some((address, rest)) = proxy_header(&mut stream).await else {

@@ -188,7 +188,9 @@ impl Failure {
                 (UploadState::Broken, _) if visit.spoilt_body.get() => {
                     return (Outcome::BodyAborted, Trouble::BodyMalformed);
                 }
-                (UploadState::Broken, _) => return (Outcome::VisitorDisconnected, Trouble::BodySlow),
+                (UploadState::Broken, _) => {
+                    return (Outcome::VisitorDisconnected, Trouble::BodySlow);
+                }
                 (UploadState::Awaited, Self::Silent) => {
                     return (Outcome::BodyAborted, Trouble::BodySlow);
                 }
@@ -304,7 +306,7 @@ impl Account {
         let now = self.house.read_clock();
         let latency = now.since(self.started);
         let busy = self.sent.map_or(Duration::ZERO, |sent| now.since(sent));
-        self.house.meter.finished(self.activity, outcome, latency, busy);
+        self.house.meter.record_outcome(self.activity, outcome, latency, busy);
     }
 }
 

@@ -9,7 +9,7 @@ use core::cell::RefCell;
 use core::fmt::Write;
 use core::net::{IpAddr, SocketAddr};
 
-use portcullis_model::{Network, SourceKey};
+use portcullis_model::{IpNet, SourceKey};
 
 use crate::answer::put_line;
 use crate::head::Head;
@@ -63,7 +63,7 @@ struct Told {
 pub(crate) fn sender(
     identity: &Identity,
     secure: bool,
-    trusted: &[Network],
+    trusted: &[IpNet],
     head: &Head<'_>,
 ) -> Sender {
     if !identity.trusted {
@@ -141,7 +141,7 @@ fn seen(out: &mut String, secure: bool, host: &str) {
 }
 
 /// The visitor, then the trusted proxies nearer to us (without `peer`). Never empty.
-fn chain(peer: IpAddr, trusted: &[Network], lists: &[&str]) -> Vec<IpAddr> {
+fn chain(peer: IpAddr, trusted: &[IpNet], lists: &[&str]) -> Vec<IpAddr> {
     let mut chain = Vec::new();
     let elements = lists.iter().rev().flat_map(|list| list.rsplit(','));
     for element in elements.take(MOST_HOPS) {
@@ -191,7 +191,7 @@ mod tests {
     use super::*;
     use crate::head::{Field, Target};
 
-    fn networks() -> Vec<Network> {
+    fn networks() -> Vec<IpNet> {
         ["10.0.0.0/8", "2001:db8:ffff::/48"].map(|text| text.parse().expect("network")).to_vec()
     }
 

@@ -51,7 +51,8 @@ pub(crate) async fn shake_hands(
     if let Some(client) = Ja4::of_records(&first) {
         visit.know_tls_client(client);
     }
-    let config = house.tls.load().get(listener).cloned().flatten().ok_or(Reason::HandshakeFailed)?;
+    let config =
+        house.tls.load().get(listener).cloned().flatten().ok_or(Reason::HandshakeFailed)?;
     let accepting = TlsAcceptor::from(config).accept(Socket::new(stream, first, visit.clone()));
     let stream = accepting.await.map_err(|_| Reason::HandshakeFailed)?;
     drop(place);

@@ -132,7 +132,7 @@ pub(crate) fn judge(visit: &Rc<Visit>, head: &Head<'_>, body: Announced, turn: T
         && decision.record.reason.verdict() != Verdict::Refuse
     {
         decision.record.reason = reason;
-        decision.answer = gate::Answer::Refuse { retry_after: None };
+        decision.answer = gate::Disposition::Refuse { retry_after: None };
     }
     let platform = policy.platform(decision.record.platform);
     let patience = &policy.activity(decision.record.activity).1.timeouts;
@@ -141,12 +141,12 @@ pub(crate) fn judge(visit: &Rc<Visit>, head: &Head<'_>, body: Announced, turn: T
         && body.is_none
         && fields::asks_for_websocket(head, present);
     let mut passage = None;
-    if asks_for_upgrade && matches!(decision.answer, gate::Answer::Forward { .. }) {
+    if asks_for_upgrade && matches!(decision.answer, gate::Disposition::Forward { .. }) {
         let pool = house.pool(decision.record.platform, &platform.origin);
         passage = Passage::open(house, &pool, sender.source, limits, patience);
         if passage.is_none() {
             decision.record.reason = Reason::TunnelLimit;
-            decision.answer = gate::Answer::Refuse { retry_after: Some(TUNNEL_AGAIN) };
+            decision.answer = gate::Disposition::Refuse { retry_after: Some(TUNNEL_AGAIN) };
         }
     }
     let Decision { record, answer } = decision;
@@ -155,14 +155,16 @@ pub(crate) fn judge(visit: &Rc<Visit>, head: &Head<'_>, body: Announced, turn: T
 
     let wants = Wants::of(record.page, head);
     Judged::Answered(match answer {
-        gate::Answer::Redirect { location, cookie } => {
+        gate::Disposition::Redirect { location, cookie } => {
             pages::redirect(&location, cookie.as_deref(), turn)
         }
-        gate::Answer::WaitPage { seconds, continue_to } => pages::wait(seconds, &continue_to, turn),
-        gate::Answer::Refuse { retry_after } => {
+        gate::Disposition::WaitPage { seconds, continue_to } => {
+            pages::wait(seconds, &continue_to, turn)
+        }
+        gate::Disposition::Refuse { retry_after } => {
             pages::refusal(record.reason, wants, retry_after, coded, turn)
         }
-        gate::Answer::Forward { strip_pass, cookie, load } => {
+        gate::Disposition::Forward { strip_pass, cookie, load } => {
             let mut out = Vec::with_capacity(HEAD_BYTES);
             put_request_line(&mut out, head, strip_pass);
             put_host(&mut out, host);
@@ -237,7 +239,7 @@ fn put_request_line(out: &mut Vec<u8>, head: &Head<'_>, strip_pass: bool) {
     };
     match target.query {
         Some(query) if strip_pass => {
-            if let Some(rest) = gate::without_pass(query) {
+            if let Some(rest) = gate::strip_token_param(query) {
                 put_query(&rest);
             }
         }

@@ -57,7 +57,7 @@ pub(crate) fn check<'a>(
 fn target_fits(head: &Head<'_>, limit: usize) -> bool {
     let target = &head.target;
     target.length() <= limit || {
-        let rest = target.query.and_then(portcullis_gate::without_pass);
+        let rest = target.query.and_then(portcullis_gate::strip_token_param);
         target.path.len() + rest.map_or(0, |rest| rest.len() + 1) <= limit
     }
 }

@@ -93,7 +93,7 @@ pub(crate) async fn pass(
         Counted { stream: tunnel.stream, activity: tunnel.activity, house: visit.house.clone() };
     origin.write_all(&ahead).await?;
     let (house, sent) = (&visit.house, tunnel.ahead.len() as u64);
-    house.meter.transferred(tunnel.activity, 0, sent);
+    house.meter.record_bytes(tunnel.activity, 0, sent);
     visitor.write_all(&tunnel.ahead).await?;
     tokio::io::copy_bidirectional_with_sizes(&mut visitor, &mut origin, BUFFER, BUFFER).await?;
     Ok(())
@@ -115,7 +115,7 @@ impl AsyncRead for Counted {
         let before = buffer.filled().len();
         let result = Pin::new(&mut self.stream).poll_read(cx, buffer);
         let sent = (buffer.filled().len() - before) as u64;
-        self.house.meter.transferred(self.activity, 0, sent);
+        self.house.meter.record_bytes(self.activity, 0, sent);
         result
     }
 }
@@ -129,7 +129,7 @@ impl AsyncWrite for Counted {
         let result = Pin::new(&mut self.stream).poll_write(cx, bytes);
         if let Poll::Ready(Ok(received)) = result {
             let received = received as u64;
-            self.house.meter.transferred(self.activity, received, 0);
+            self.house.meter.record_bytes(self.activity, received, 0);
         }
         result
     }

@@ -330,7 +330,7 @@ impl Visit {
     /// Ends a connection that has not been let in, and counts why.
     pub(crate) fn turn_away(&self, reason: Reason) {
         if !self.is_cut() {
-            self.house.meter.decided(ActivityId(0), reason);
+            self.house.meter.record_verdict(ActivityId(0), reason);
             self.cut();
         }
     }
@@ -464,7 +464,9 @@ impl Visit {
         }
         let overdue = match self.phase() {
             Phase::Proxy => (age >= header_deadline).then_some(Reason::ProxyHeader),
-            Phase::Handshake => (age >= limits.handshake_timeout).then_some(Reason::HandshakeFailed),
+            Phase::Handshake => {
+                (age >= limits.handshake_timeout).then_some(Reason::HandshakeFailed)
+            }
             Phase::Arriving | Phase::Header => {
                 (age >= header_deadline).then_some(Reason::HeaderTimeout)
             }
@@ -495,7 +497,7 @@ impl Visit {
                 let block = self.guard.get().and_then(|guard| guard.borrow().block_open_since());
                 let open = block.or(head);
                 if open.is_some_and(|since| now.since(since) >= header_deadline) {
-                    self.house.meter.decided(ActivityId(0), Reason::HeaderTimeout);
+                    self.house.meter.record_verdict(ActivityId(0), Reason::HeaderTimeout);
                     self.cut();
                 }
                 return false;

@@ -9,9 +9,9 @@ use std::time::UNIX_EPOCH;
 
 use arc_swap::ArcSwap;
 use http::HeaderValue;
-use portcullis_gate::{self as gate, Lexicon, Policy, Tables};
+use portcullis_gate::{self as gate, FeatureNameCache, Policy, Tables};
 use portcullis_model::{
-    ActivityId, Features, Meter, OriginConfig, PlatformId, Reason, Record, Sighting, SourceKey,
+    ActivityId, FeatureName, Features, Meter, OriginConfig, PlatformId, Reason, Record, SourceKey,
     TICK, Time, TokenState, WallTime, WorkerId,
 };
 use tokio::sync::watch;
@@ -55,7 +55,7 @@ pub struct Worker {
     /// Where its requests are written down. If the ring is full, a record is lost and counted.
     pub records: rtrb::Producer<Record>,
     /// Where readable names of features go. If the ring is full, they are lost.
-    pub sightings: rtrb::Producer<Sighting>,
+    pub sightings: rtrb::Producer<FeatureName>,
     /// Visitor connections of all workers together: one counter for all.
     pub open: Arc<AtomicU64>,
     /// What went wrong inside: one for all workers.
@@ -129,7 +129,7 @@ impl Worker {
             calendar: Cell::new((self.clock.now(), self.clock.wall())),
             records: RefCell::new(self.records),
             sightings: RefCell::new(self.sightings),
-            lexicon: RefCell::new(Lexicon::new()),
+            lexicon: RefCell::new(FeatureNameCache::new()),
             alternatives,
             quic_handshakes: Rc::default(),
             pools: RefCell::default(),
@@ -221,8 +221,8 @@ pub(crate) struct House {
     /// A moment on both clocks.
     calendar: Cell<(Time, WallTime)>,
     records: RefCell<rtrb::Producer<Record>>,
-    sightings: RefCell<rtrb::Producer<Sighting>>,
-    lexicon: RefCell<Lexicon>,
+    sightings: RefCell<rtrb::Producer<FeatureName>>,
+    lexicon: RefCell<FeatureNameCache>,
     /// By platform.
     pools: RefCell<Vec<Option<Rc<Pool>>>>,
     in_flight: Cell<u64>,
@@ -281,7 +281,7 @@ impl House {
 
     /// Counts a verdict and writes it down.
     pub(crate) fn write(&self, record: &Record) {
-        self.meter.decided(record.activity, record.reason);
+        self.meter.record_verdict(record.activity, record.reason);
         if self.records.borrow_mut().push(*record).is_err() {
             self.meter.record_lost();
         }
@@ -299,7 +299,7 @@ impl House {
             reason,
             page: false,
             partial: false,
-            token: TokenState::None,
+            token: TokenState::Absent,
             procedure: None,
         });
     }

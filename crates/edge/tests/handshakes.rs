@@ -219,7 +219,7 @@ fn a_newcomer_is_refused_where_nobody_is_slow() {
 /// The fingerprints that requests told since the last call.
 fn told(gate: &Gate) -> Vec<String> {
     let sightings = gate.sightings();
-    let told = sightings.iter().filter(|told| told.feature == Feature::TlsClient);
+    let told = sightings.iter().filter(|told| told.feature == Feature::TlsFingerprint);
     told.map(|told| told.text().to_owned()).collect()
 }
 
@@ -235,7 +235,8 @@ fn a_request_tells_which_tls_library_it_came_by() {
     site.page(&gate, 8).unwrap();
     assert_eq!(told(&gate), [later.as_str()]);
     let records = gate.records();
-    let clients: BTreeSet<_> = records.iter().map(|r| r.features.get(Feature::TlsClient)).collect();
+    let clients: BTreeSet<_> =
+        records.iter().map(|r| r.features.get(Feature::TlsFingerprint)).collect();
     assert_eq!((records.len(), clients.len()), (2, 2));
     assert!(!clients.contains(&0));
 }
@@ -246,7 +247,7 @@ fn a_trusted_proxys_own_library_says_nothing_of_its_visitors() {
     site.config.trusted_proxies = vec!["127.0.0.7/32".parse().unwrap()];
     let gate = Gate::start(site.config.clone());
     site.page(&gate, 7).unwrap();
-    assert_eq!(gate.records()[0].features.get(Feature::TlsClient), 0);
+    assert_eq!(gate.records()[0].features.get(Feature::TlsFingerprint), 0);
     assert!(told(&gate).is_empty());
 }
 

@@ -367,7 +367,7 @@ fn handshakes_have_the_budgets_and_places_of_all() {
 /// The fingerprints that requests told since the last call.
 fn told(gate: &Gate) -> Vec<String> {
     let sightings = gate.sightings();
-    let told = sightings.iter().filter(|told| told.feature == Feature::TlsClient);
+    let told = sightings.iter().filter(|told| told.feature == Feature::TlsFingerprint);
     told.map(|told| told.text().to_owned()).collect()
 }
 
@@ -389,7 +389,7 @@ fn a_request_tells_which_tls_library_it_came_by_also_where_the_address_was_prove
         assert!(start.starts_with("q13d03") && start.ends_with("h3"), "{client}");
         // The suites of TLS 1.3 alone, as the method's own list of them digests.
         assert!(digests.starts_with("55b375c5d22e_"), "{client}");
-        assert_ne!(gate.records()[0].features.get(Feature::TlsClient), 0);
+        assert_ne!(gate.records()[0].features.get(Feature::TlsFingerprint), 0);
         visitor.leave().await;
     });
 }

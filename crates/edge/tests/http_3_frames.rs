@@ -242,7 +242,8 @@ fn an_answer_that_nobody_takes_is_given_up() {
         scene.client.transport_config(Arc::new(transport));
         let visitor = scene.connect(&[]).await;
         let _streams = visitor.ask(&head(GET), true).await;
-        until("it is counted", || scene.cut(Cut::FlowControlStall) + scene.cut(Cut::SlowRead) == 1).await;
+        until("it is counted", || scene.cut(Cut::FlowControlStall) + scene.cut(Cut::SlowRead) == 1)
+            .await;
         until("the origin is free", || scene.gate.snapshot().gauges.in_flight == 0).await;
     });
 }

@@ -372,7 +372,7 @@ fn a_target_is_bounded_and_what_the_gate_itself_puts_into_it_does_not_count() {
     assert_eq!(visitor.get(&format!("/?{}", "x".repeat(1998))).status, 200);
     assert_eq!(visitor.get(&format!("/?{}", "x".repeat(1999))).status, 414);
     assert_eq!(gate.reason(Reason::TargetTooLong), 1);
-    engage(&gate, Measure::Challenge(portcullis_model::ChallengeKind::Echo));
+    engage(&gate, Measure::Challenge(portcullis_model::ChallengeKind::Redirect));
     let redirect = visitor.get(&format!("/?{}", "x".repeat(1998)));
     assert_eq!(redirect.status, 307);
     let location = redirect.field("location").unwrap().to_owned();
@@ -450,7 +450,7 @@ fn a_request_that_waited_too_long_for_the_origin_gets_503() {
 fn a_challenged_visitor_follows_a_redirect_and_is_served() {
     let origin = Origin::start(|received| Reply::ok(received.path()));
     let gate = Gate::start(config(origin.address));
-    engage(&gate, Measure::Challenge(portcullis_model::ChallengeKind::Echo));
+    engage(&gate, Measure::Challenge(portcullis_model::ChallengeKind::Redirect));
     let mut visitor = gate.connect();
     let redirect = visitor.get("/page?a=1");
     assert_eq!(redirect.status, 307);
@@ -474,7 +474,7 @@ fn a_visitor_who_must_wait_reads_a_page_that_continues_by_itself() {
     let mut settings = config(origin.address);
     settings.posture.wait_challenge_delay = Duration::from_secs(1);
     let gate = Gate::start(settings);
-    engage(&gate, Measure::Challenge(portcullis_model::ChallengeKind::Wait));
+    engage(&gate, Measure::Challenge(portcullis_model::ChallengeKind::WaitPage));
     let mut visitor = gate.connect();
     visitor.send("GET /a?b=\"c HTTP/1.1\r\nHost: a\r\nAccept: text/html\r\n\r\n");
     let page = visitor.answer();

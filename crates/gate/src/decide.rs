@@ -9,9 +9,9 @@ use portcullis_model::{
 };
 
 use crate::policy::Policy;
-use crate::request::{Appearance, Request};
-use crate::table::{Bucket, Charge, Tables, Taken};
-use crate::token::{self, Bearer, Token, TokenKind};
+use crate::request::{Request, RequestFeatures};
+use crate::table::{Bucket, RequestWeight, Tables, TakeResult};
+use crate::token::{self, Token, TokenBinding, TokenKind};
 
 /// What the gate decided, and what is to be written down about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,12 +19,12 @@ pub struct Decision {
     /// The record for the watch; its reason says the verdict.
     pub record: Record,
     /// What the edge is to do.
-    pub answer: Answer,
+    pub answer: Disposition,
 }
 
 /// What the edge is to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum Disposition {
     /// Send the request to the origin.
     Forward {
         /// Take the gate's parameter out of the query first ([`without_pass`](crate::without_pass)).
@@ -58,21 +58,21 @@ pub enum Answer {
 
 /// The procedures that apply to one request, apart from signatures.
 #[derive(Default)]
-struct Engaged<'a> {
+struct ActiveProcedures<'a> {
     signature: Option<&'a Procedure>,
     shed: Option<&'a Procedure>,
     tightened: Option<(&'a Procedure, Bucket)>,
     challenge: Option<(&'a Procedure, ChallengeKind)>,
 }
 
-impl<'a> Engaged<'a> {
+impl<'a> ActiveProcedures<'a> {
     fn by_source_or_token(&self) -> Option<&'a Procedure> {
         self.challenge.map(|(p, _)| p).or(self.tightened.map(|(p, _)| p))
     }
 }
 
 /// What the visitor showed.
-struct Shown {
+struct PresentedToken {
     state: TokenState,
     /// The budget and level of a token that verifies.
     token: Option<Token>,
@@ -98,13 +98,13 @@ pub fn decide(
         return unknown_host(policy, request, now);
     };
     let activity = policy.activity_of(platform, request.method, request.path);
-    let look = Appearance::of(request, policy.secret());
-    let visit = Visit { policy, tables, request, look, platform, activity, now, wall };
+    let look = RequestFeatures::of(request, policy.secret());
+    let visit = RequestContext { policy, tables, request, look, platform, activity, now, wall };
     visit.decide()
 }
 
 fn unknown_host(policy: &Policy, request: &Request<'_>, now: Time) -> Decision {
-    let look = Appearance::of(request, policy.secret());
+    let look = RequestFeatures::of(request, policy.secret());
     Decision {
         record: Record {
             at: now,
@@ -116,37 +116,40 @@ fn unknown_host(policy: &Policy, request: &Request<'_>, now: Time) -> Decision {
             reason: Reason::UnknownHost,
             page: look.wants_page,
             partial: look.partial,
-            token: TokenState::None,
+            token: TokenState::Absent,
             procedure: None,
         },
-        answer: Answer::Refuse { retry_after: None },
+        answer: Disposition::Refuse { retry_after: None },
     }
 }
 
 /// One request with everything that is known about it.
-struct Visit<'a> {
+struct RequestContext<'a> {
     policy: &'a Policy,
     tables: &'a Tables,
     request: &'a Request<'a>,
-    look: Appearance<'a>,
+    look: RequestFeatures<'a>,
     platform: PlatformId,
     activity: ActivityId,
     now: Time,
     wall: WallTime,
 }
 
-impl Visit<'_> {
+impl RequestContext<'_> {
     fn decide(&self) -> Decision {
         let engaged = self.engaged();
         if let Some(procedure) = engaged.shed {
-            return self.refuse(Reason::Shed, TokenState::None, Some(procedure.id), Some(30));
+            return self.refuse(Reason::Shed, TokenState::Absent, Some(procedure.id), Some(30));
         }
         if !self.may_be_challenged() {
             return self.exempt(&engaged);
         }
         let guarded = engaged.signature.or(engaged.by_source_or_token()).is_some();
-        let mut shown =
-            if guarded || self.look.pass.is_some() { self.shown() } else { Shown::NOTHING };
+        let mut shown = if guarded || self.look.pass.is_some() {
+            self.shown()
+        } else {
+            PresentedToken::NOTHING
+        };
         if let Some(token) = shown.token {
             if let Some(decision) = self.with_token(&engaged, &mut shown, token) {
                 return decision;
@@ -168,20 +171,20 @@ impl Visit<'_> {
 
     /// Programs that cannot follow a redirect, named by configuration, and the preflights of
     /// browsers: bound by the ordinary rate of their address and by nothing else.
-    fn exempt(&self, engaged: &Engaged<'_>) -> Decision {
+    fn exempt(&self, engaged: &ActiveProcedures<'_>) -> Decision {
         let procedure = engaged.signature.or(engaged.by_source_or_token()).map(|p| p.id);
         let source = self.request.source;
-        let Taken::Granted { load, .. } =
+        let TakeResult::Granted { load, .. } =
             self.tables.take_source(source, self.ordinary_bucket(), self.now)
         else {
-            return self.refuse(Reason::SourceRate, TokenState::None, None, Some(5));
+            return self.refuse(Reason::SourceRate, TokenState::Absent, None, Some(5));
         };
         let reason = if procedure.is_some() { Reason::Exempt } else { Reason::Allowed };
-        self.forward(reason, &Shown { load, ..Shown::NOTHING }, procedure)
+        self.forward(reason, &PresentedToken { load, ..PresentedToken::NOTHING }, procedure)
     }
 
-    fn engaged(&self) -> Engaged<'_> {
-        let mut engaged = Engaged::default();
+    fn engaged(&self) -> ActiveProcedures<'_> {
+        let mut engaged = ActiveProcedures::default();
         for procedure in self.policy.engaged(self.platform, self.activity, self.now) {
             match &procedure.measure {
                 Measure::RefuseSignature(signature) => {
@@ -209,30 +212,30 @@ impl Visit<'_> {
         self.policy.config().posture.token
     }
 
-    fn bearer(&self) -> Bearer {
+    fn bearer(&self) -> TokenBinding {
         let user_agent = self.look.features.get(portcullis_model::Feature::UserAgent);
-        Bearer::of(self.request.source, user_agent)
+        TokenBinding::of(self.request.source, user_agent)
     }
 
     /// Looks at the cookie and the gate's query parameter.
-    fn shown(&self) -> Shown {
+    fn shown(&self) -> PresentedToken {
         let query = self.look.pass.map(str::as_bytes);
         if self.look.cookies[0].is_none() && query.is_none() {
-            return Shown::NOTHING;
+            return PresentedToken::NOTHING;
         }
         let lifetime = self.budget().lifetime.as_secs();
         let verify = |text: Option<&[u8]>| {
             let token = Token::verify(text?, self.policy.secret(), self.bearer())?;
             (u64::from(token.age(self.wall)?) <= lifetime).then_some(token)
         };
-        let passed = |token: &Token| matches!(token.kind, TokenKind::Passed(_));
+        let passed = |token: &Token| matches!(token.kind, TokenKind::ChallengePassed(_));
         let mut cookies = self.look.cookies.iter().flatten();
         let from_cookie = cookies.find_map(|text| verify(Some(text)).filter(passed));
         let from_query = verify(query);
         let waited = from_query
             .filter(|t| {
                 let wait = self.policy.config().posture.wait_challenge_delay.as_secs();
-                t.kind == TokenKind::Waiting
+                t.kind == TokenKind::WaitPending
                     && t.age(self.wall).is_some_and(|age| u64::from(age) >= wait)
             })
             .map(|t| t.number);
@@ -241,12 +244,12 @@ impl Visit<'_> {
             (Some(a), Some(b)) => Some(if level(&b) > level(&a) { b } else { a }),
             (a, b) => a.or(b),
         };
-        Shown {
+        PresentedToken {
             state: match best {
                 // The request that a challenge sent on its way: the visitor came back.
-                Some(token) if from_query == Some(token) => TokenState::Earned,
-                Some(_) => TokenState::Held,
-                None if waited.is_some() => TokenState::None,
+                Some(token) if from_query == Some(token) => TokenState::JustIssued,
+                Some(_) => TokenState::Valid,
+                None if waited.is_some() => TokenState::Absent,
                 None => TokenState::Invalid,
             },
             token: best,
@@ -261,8 +264,8 @@ impl Visit<'_> {
     /// challenge.
     fn with_token(
         &self,
-        engaged: &Engaged<'_>,
-        shown: &mut Shown,
+        engaged: &ActiveProcedures<'_>,
+        shown: &mut PresentedToken,
         token: Token,
     ) -> Option<Decision> {
         let procedure = engaged.by_source_or_token().or(engaged.signature).map(|p| p.id);
@@ -273,22 +276,22 @@ impl Visit<'_> {
         // However many tokens an address has gathered, it gets no more than on an ordinary day.
         let bearers =
             self.tables.take_bearers(self.request.source, self.ordinary_bucket(), self.now);
-        if bearers == Taken::Exceeded {
-            return Some(self.refuse(Reason::SourceRate, TokenState::Held, procedure, Some(5)));
+        if bearers == TakeResult::Exceeded {
+            return Some(self.refuse(Reason::SourceRate, TokenState::Valid, procedure, Some(5)));
         }
         let part = !self.look.wants_page && matches!(self.request.method, "GET" | "HEAD");
-        let charge = if part { Charge::Part } else { Charge::Page };
+        let charge = if part { RequestWeight::Asset } else { RequestWeight::Page };
         match self.tables.take_token(token.number, self.token_bucket(engaged), charge, self.now) {
-            Taken::Granted { first, load } => {
+            TakeResult::Granted { first, load } => {
                 // A challenge is passed once, however often its link is followed.
-                if !first && shown.state == TokenState::Earned {
-                    shown.state = TokenState::Held;
+                if !first && shown.state == TokenState::JustIssued {
+                    shown.state = TokenState::Valid;
                 }
                 shown.load = load;
                 None
             }
-            Taken::Exceeded => {
-                Some(self.refuse(Reason::TokenSpent, TokenState::Held, procedure, Some(5)))
+            TakeResult::Exceeded => {
+                Some(self.refuse(Reason::TokenSpent, TokenState::Valid, procedure, Some(5)))
             }
         }
     }
@@ -298,9 +301,9 @@ impl Visit<'_> {
     /// whose browser keeps nothing yet: three pages of a hundred parts each, opened in tabs at once,
     /// are 3 × (1 + 100 / 4) = 78 of 90; and then a page with forty parts that are new (11) each four
     /// seconds, for as long as they like, of 3 a second.
-    fn token_bucket(&self, engaged: &Engaged<'_>) -> Bucket {
+    fn token_bucket(&self, engaged: &ActiveProcedures<'_>) -> Bucket {
         let TokenBudget { requests_per_second, burst, .. } = self.budget();
-        if matches!(engaged.challenge, Some((_, ChallengeKind::Wait))) {
+        if matches!(engaged.challenge, Some((_, ChallengeKind::WaitPage))) {
             Bucket { per_second: requests_per_second.div_ceil(2), burst: burst - burst / 4 }
         } else {
             Bucket { per_second: requests_per_second, burst }
@@ -314,9 +317,13 @@ impl Visit<'_> {
 
     /// Refuses, or asks, a visitor without a token whose address sends too much. `None`: it does
     /// not.
-    fn over_the_sources_rate(&self, engaged: &Engaged<'_>, shown: &mut Shown) -> Option<Decision> {
+    fn over_the_sources_rate(
+        &self,
+        engaged: &ActiveProcedures<'_>,
+        shown: &mut PresentedToken,
+    ) -> Option<Decision> {
         let bucket = engaged.tightened.map_or(self.ordinary_bucket(), |(_, tightened)| tightened);
-        if let Taken::Granted { load, .. } =
+        if let TakeResult::Granted { load, .. } =
             self.tables.take_source(self.request.source, bucket, self.now)
         {
             shown.load = load;
@@ -329,7 +336,7 @@ impl Visit<'_> {
         // long as the address has tokens left to be handed.
         if self.tables.mint(self.request.source, self.now) {
             return Some(self.redirect_with_token(
-                TokenKind::Passed(ChallengeKind::Echo),
+                TokenKind::ChallengePassed(ChallengeKind::Redirect),
                 self.fresh_number(),
                 shown,
                 procedure.id,
@@ -343,23 +350,31 @@ impl Visit<'_> {
         self.policy.activity(self.activity).1.challenge && self.request.method != "OPTIONS"
     }
 
-    fn challenge(&self, procedure: &Procedure, kind: ChallengeKind, shown: &Shown) -> Decision {
+    fn challenge(
+        &self,
+        procedure: &Procedure,
+        kind: ChallengeKind,
+        shown: &PresentedToken,
+    ) -> Decision {
         let page = self.look.wants_page && self.request.method == "GET";
         // Only a page view can be asked to wait: parts of a page and forms are asked for an echo,
         // which every client that follows a redirect gives without noticing.
-        let needed = if page { kind } else { ChallengeKind::Echo };
+        let needed = if page { kind } else { ChallengeKind::Redirect };
         if let Some(token) = shown.token.filter(|t| level(t) >= Some(needed)) {
             let clean = shown.in_query && shown.in_cookie && page;
             if clean && token.age(self.wall).is_some() {
                 let location = self.location(None);
                 let record = self.record(Reason::ChallengePassed, shown.state, Some(procedure.id));
-                return Decision { record, answer: Answer::Redirect { location, cookie: None } };
+                return Decision {
+                    record,
+                    answer: Disposition::Redirect { location, cookie: None },
+                };
             }
             return self.forward(Reason::TokenHeld, shown, Some(procedure.id));
         }
         if let Some(number) = shown.waited {
             return self.redirect_with_token(
-                TokenKind::Passed(ChallengeKind::Wait),
+                TokenKind::ChallengePassed(ChallengeKind::WaitPage),
                 number,
                 shown,
                 procedure.id,
@@ -367,25 +382,25 @@ impl Visit<'_> {
             );
         }
         match needed {
-            ChallengeKind::Echo => self.redirect_with_token(
-                TokenKind::Passed(ChallengeKind::Echo),
+            ChallengeKind::Redirect => self.redirect_with_token(
+                TokenKind::ChallengePassed(ChallengeKind::Redirect),
                 self.number(),
                 shown,
                 procedure.id,
                 Reason::ChallengeIssued,
             ),
-            ChallengeKind::Wait => self.wait_page(procedure.id, shown),
+            ChallengeKind::WaitPage => self.wait_page(procedure.id, shown),
         }
     }
 
-    fn wait_page(&self, procedure: ProcedureId, shown: &Shown) -> Decision {
-        let ticket = Token::issue(TokenKind::Waiting, self.number(), self.wall)
+    fn wait_page(&self, procedure: ProcedureId, shown: &PresentedToken) -> Decision {
+        let ticket = Token::issue(TokenKind::WaitPending, self.number(), self.wall)
             .text(self.policy.secret(), self.bearer());
         // One second more than the check demands: tokens count in whole seconds.
         let seconds = self.policy.config().posture.wait_challenge_delay.as_secs() as u32 + 1;
         Decision {
             record: self.record(Reason::ChallengeIssued, shown.state, Some(procedure)),
-            answer: Answer::WaitPage { seconds, continue_to: self.location(Some(&ticket)) },
+            answer: Disposition::WaitPage { seconds, continue_to: self.location(Some(&ticket)) },
         }
     }
 
@@ -393,19 +408,24 @@ impl Visit<'_> {
         &self,
         kind: TokenKind,
         number: u64,
-        shown: &Shown,
+        shown: &PresentedToken,
         procedure: ProcedureId,
         reason: Reason,
     ) -> Decision {
         let text = Token::issue(kind, number, self.wall).text(self.policy.secret(), self.bearer());
-        let answer = Answer::Redirect {
+        let answer = Disposition::Redirect {
             location: self.location(Some(&text)),
             cookie: Some(self.set_cookie(&text)),
         };
         Decision { record: self.record(reason, shown.state, Some(procedure)), answer }
     }
 
-    fn forward(&self, reason: Reason, shown: &Shown, procedure: Option<ProcedureId>) -> Decision {
+    fn forward(
+        &self,
+        reason: Reason,
+        shown: &PresentedToken,
+        procedure: Option<ProcedureId>,
+    ) -> Decision {
         // A visitor who came by the query keeps the token as a cookie from now on.
         let cookie = match shown.token {
             Some(token) if shown.in_query && !shown.in_cookie => {
@@ -415,7 +435,7 @@ impl Visit<'_> {
         };
         Decision {
             record: self.record(reason, shown.state, procedure),
-            answer: Answer::Forward {
+            answer: Disposition::Forward {
                 strip_pass: self.look.pass.is_some(),
                 cookie,
                 load: shown.load,
@@ -432,7 +452,7 @@ impl Visit<'_> {
     ) -> Decision {
         Decision {
             record: self.record(reason, token, procedure),
-            answer: Answer::Refuse { retry_after },
+            answer: Disposition::Refuse { retry_after },
         }
     }
 
@@ -477,7 +497,7 @@ impl Visit<'_> {
     /// The address of this request on the same host, with `pass` as the gate's parameter.
     fn location(&self, pass: Option<&str>) -> String {
         let path = self.request.path;
-        let rest = self.request.query.and_then(token::without_pass);
+        let rest = self.request.query.and_then(token::strip_token_param);
         let mut location = String::with_capacity(path.len() + 128);
         if path.starts_with("//") || path.starts_with("/\\") {
             // `//name` (and to browsers `/\name`) would lead to another host; `/.//name` is the
@@ -493,7 +513,7 @@ impl Visit<'_> {
         }
         if let Some(pass) = pass {
             location.push(separator);
-            location.push_str(token::PASS);
+            location.push_str(token::TOKEN_PARAM);
             location.push('=');
             location.push_str(pass);
         }
@@ -510,9 +530,9 @@ impl Visit<'_> {
     }
 }
 
-impl Shown {
+impl PresentedToken {
     const NOTHING: Self = Self {
-        state: TokenState::None,
+        state: TokenState::Absent,
         token: None,
         in_query: false,
         in_cookie: false,
@@ -524,7 +544,7 @@ impl Shown {
 /// What a token proves; `None` for one that is still waiting.
 const fn level(token: &Token) -> Option<ChallengeKind> {
     match token.kind {
-        TokenKind::Passed(kind) => Some(kind),
-        TokenKind::Waiting => None,
+        TokenKind::ChallengePassed(kind) => Some(kind),
+        TokenKind::WaitPending => None,
     }
 }

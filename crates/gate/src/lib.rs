@@ -16,10 +16,10 @@ mod secret;
 mod table;
 mod token;
 
-pub use decide::{Answer, Decision, decide};
-pub use lexicon::Lexicon;
+pub use decide::{Decision, Disposition, decide};
+pub use lexicon::FeatureNameCache;
 pub use policy::Policy;
 pub use request::{Fields, Request};
 pub use secret::Secret;
-pub use table::{Bucket, Charge, Tables, Taken};
-pub use token::{COOKIE, PASS, without_pass};
+pub use table::{Bucket, RequestWeight, Tables, TakeResult};
+pub use token::{COOKIE, TOKEN_PARAM, strip_token_param};

@@ -75,7 +75,7 @@ fn is_circumstantial(name: &str) -> bool {
 
 /// Everything about a request's appearance that one pass over its fields yields.
 #[derive(Clone, Debug)]
-pub(crate) struct Appearance<'a> {
+pub(crate) struct RequestFeatures<'a> {
     pub features: Features,
     /// Keyed hash of the whole query (without the gate's own parameter); zero if there is none.
     pub query: u32,
@@ -92,7 +92,7 @@ pub(crate) struct Appearance<'a> {
 /// A token's text, copied out of a header field.
 pub(crate) type TokenText = [u8; token::TEXT_BYTES];
 
-impl<'a> Appearance<'a> {
+impl<'a> RequestFeatures<'a> {
     pub(crate) fn of(request: &Request<'a>, secret: &Secret) -> Self {
         let hash = |bytes: &[u8]| hash_with(secret, bytes);
         let mut features = [0; portcullis_model::FEATURES];
@@ -120,11 +120,11 @@ impl<'a> Appearance<'a> {
                 shape.write_u8(b'\n');
             }
         });
-        features[Feature::HeaderShape as usize] = fold(shape.finish());
+        features[Feature::HeaderOrder as usize] = fold(shape.finish());
         features[Feature::Method as usize] = hash(request.method.as_bytes());
         features[Feature::Path as usize] = hash(request.path.as_bytes());
         if let Some(client) = request.tls_client {
-            features[Feature::TlsClient as usize] = hash(client.as_bytes());
+            features[Feature::TlsFingerprint as usize] = hash(client.as_bytes());
         }
 
         let mut query = 0;
@@ -135,7 +135,7 @@ impl<'a> Appearance<'a> {
             let mut any = false;
             for pair in text.split('&') {
                 let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-                if name == token::PASS {
+                if name == token::TOKEN_PARAM {
                     pass = Some(value);
                     continue;
                 }
@@ -173,11 +173,11 @@ pub(crate) fn describe(request: &Request<'_>, feature: Feature) -> Option<String
                 .query?
                 .split('&')
                 .map(|pair| pair.split_once('=').map_or(pair, |(name, _)| name))
-                .filter(|name| *name != token::PASS)
+                .filter(|name| *name != token::TOKEN_PARAM)
                 .collect();
             Some(names.join(", "))
         }
-        Feature::HeaderShape => {
+        Feature::HeaderOrder => {
             let mut names = String::new();
             request.fields.each(&mut |name, _| {
                 if !is_circumstantial(name) {
@@ -189,7 +189,7 @@ pub(crate) fn describe(request: &Request<'_>, feature: Feature) -> Option<String
             });
             Some(names)
         }
-        Feature::TlsClient => request.tls_client.map(str::to_owned),
+        Feature::TlsFingerprint => request.tls_client.map(str::to_owned),
         Feature::UserAgent => field("user-agent"),
         Feature::Language => field("accept-language"),
         Feature::Accept => field("accept"),
@@ -221,7 +221,7 @@ fn fold(hash: u64) -> u32 {
 mod tests {
     use super::*;
 
-    fn appearance<'a>(query: Option<&'a str>, fields: &'a dyn Fields) -> Appearance<'a> {
+    fn appearance<'a>(query: Option<&'a str>, fields: &'a dyn Fields) -> RequestFeatures<'a> {
         let request = Request {
             source: SourceKey::of([127, 0, 0, 1].into()),
             host: "example.org",
@@ -232,7 +232,7 @@ mod tests {
             tls_client: None,
             fields,
         };
-        Appearance::of(&request, &Secret::new(&[7; 32]))
+        RequestFeatures::of(&request, &Secret::new(&[7; 32]))
     }
 
     #[test]
@@ -241,7 +241,7 @@ mod tests {
         let later = [("user-agent", "b"), ("cookie", "x=1"), ("accept", "*/*"), ("referer", "/")];
         let swapped = [("accept", "text/html"), ("user-agent", "a")];
         let shape =
-            |fields: &dyn Fields| appearance(None, fields).features.get(Feature::HeaderShape);
+            |fields: &dyn Fields| appearance(None, fields).features.get(Feature::HeaderOrder);
         assert_eq!(shape(&plain), shape(&later));
         assert_ne!(shape(&plain), shape(&swapped));
     }

@@ -44,7 +44,7 @@ impl Secret {
     }
 
     /// Where in a table something lives; never zero, which marks an empty slot.
-    pub(crate) fn place(&self, kind: u8, bits: u64) -> u64 {
+    pub(crate) fn slot_hash(&self, kind: u8, bits: u64) -> u64 {
         let mut hasher = SipHasher13::new_with_keys(self.table.0, self.table.1);
         hasher.write_u8(kind);
         hasher.write_u64(bits);

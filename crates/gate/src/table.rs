@@ -50,7 +50,7 @@ struct Slot {
 
 /// What a table answers to one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Taken {
+pub enum TakeResult {
     /// Granted and charged.
     Granted {
         /// Nothing is known of an earlier one.
@@ -65,18 +65,18 @@ pub enum Taken {
 
 /// What one request is charged, in quarters of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Charge {
+pub enum RequestWeight {
     /// A page, or a form.
     Page,
     /// A picture, a style, a script: a page has many of them.
-    Part,
+    Asset,
 }
 
-impl Charge {
+impl RequestWeight {
     const fn quarters(self) -> u64 {
         match self {
             Self::Page => 4,
-            Self::Part => 1,
+            Self::Asset => 1,
         }
     }
 }
@@ -147,20 +147,26 @@ impl LimitTable {
     }
 
     /// Charges one request if it conforms.
-    pub(crate) fn take(&self, owner: u64, bucket: Bucket, charge: Charge, now: Time) -> Taken {
+    pub(crate) fn take(
+        &self,
+        owner: u64,
+        bucket: Bucket,
+        charge: RequestWeight,
+        now: Time,
+    ) -> TakeResult {
         let Some(slot) = self.claim(owner, now) else {
             self.forgotten.fetch_add(1, Relaxed);
-            return Taken::Granted { first: false, load: Duration::ZERO };
+            return TakeResult::Granted { first: false, load: Duration::ZERO };
         };
         let Some(before) = charge_if_it_conforms(&slot.due, bucket, charge, now) else {
-            return Taken::Exceeded;
+            return TakeResult::Exceeded;
         };
         let first = before == 0;
         // Two workers may overwrite each other here: the load only orders a queue.
         let load = (slot.load.load(Relaxed).max(now.nanos()) + charge.quarters() * 250_000_000)
             .min(now.nanos() + LOAD_MAX);
         slot.load.store(load, Relaxed);
-        Taken::Granted { first, load: Duration::from_nanos(load - now.nanos()) }
+        TakeResult::Granted { first, load: Duration::from_nanos(load - now.nanos()) }
     }
 }
 
@@ -173,7 +179,7 @@ fn quarter(bucket: Bucket) -> u64 {
 fn charge_if_it_conforms(
     due: &AtomicU64,
     bucket: Bucket,
-    charge: Charge,
+    charge: RequestWeight,
     now: Time,
 ) -> Option<u64> {
     let interval = quarter(bucket);
@@ -251,7 +257,7 @@ pub struct Tables {
 /// What a table entry is about; part of its keyed hash.
 #[derive(Clone, Copy)]
 #[repr(u8)]
-enum Owner {
+enum BucketKey {
     Source = 1,
     Mint = 2,
     Token = 3,
@@ -263,7 +269,7 @@ enum Owner {
 
 /// Tokens that one source may be handed: forty at once (an office whose people all arrive with
 /// the mail), then one a second.
-const MINT: Bucket = Bucket { per_second: 1, burst: 40 };
+const TOKEN_ISSUANCE: Bucket = Bucket { per_second: 1, burst: 40 };
 
 impl Tables {
     /// Empty tables for `sources` sources (rounded up to a power of two) and as many tokens: 56
@@ -280,28 +286,34 @@ impl Tables {
     }
 
     /// Charges one request to a source.
-    pub fn take_source(&self, source: SourceKey, bucket: Bucket, now: Time) -> Taken {
-        let owner = self.secret.place(Owner::Source as u8, source.bits());
-        self.sources.take(owner, bucket, Charge::Page, now)
+    pub fn take_source(&self, source: SourceKey, bucket: Bucket, now: Time) -> TakeResult {
+        let owner = self.secret.slot_hash(BucketKey::Source as u8, source.bits());
+        self.sources.take(owner, bucket, RequestWeight::Page, now)
     }
 
     /// Charges one request with a token to all bearers of tokens at its source together. Apart
     /// from [`Tables::take_source`], so that bearers and others at one address do not use up each
     /// other's.
-    pub fn take_bearers(&self, source: SourceKey, bucket: Bucket, now: Time) -> Taken {
-        let owner = self.secret.place(Owner::Bearers as u8, source.bits());
-        self.sources.take(owner, bucket, Charge::Page, now)
+    pub fn take_bearers(&self, source: SourceKey, bucket: Bucket, now: Time) -> TakeResult {
+        let owner = self.secret.slot_hash(BucketKey::Bearers as u8, source.bits());
+        self.sources.take(owner, bucket, RequestWeight::Page, now)
     }
 
     /// Charges one request to a token's budget.
-    pub fn take_token(&self, token: u64, bucket: Bucket, charge: Charge, now: Time) -> Taken {
-        self.tokens.take(self.secret.place(Owner::Token as u8, token), bucket, charge, now)
+    pub fn take_token(
+        &self,
+        token: u64,
+        bucket: Bucket,
+        charge: RequestWeight,
+        now: Time,
+    ) -> TakeResult {
+        self.tokens.take(self.secret.slot_hash(BucketKey::Token as u8, token), bucket, charge, now)
     }
 
     /// Whether a source may be handed one more token of its own.
     pub fn mint(&self, source: SourceKey, now: Time) -> bool {
-        let owner = self.secret.place(Owner::Mint as u8, source.bits());
-        self.tokens.take(owner, MINT, Charge::Page, now) != Taken::Exceeded
+        let owner = self.secret.slot_hash(BucketKey::Mint as u8, source.bits());
+        self.tokens.take(owner, TOKEN_ISSUANCE, RequestWeight::Page, now) != TakeResult::Exceeded
     }
 
     /// Charges one TLS handshake to its source, unless that is a proxy's, and then to all together;
@@ -313,20 +325,26 @@ impl Tables {
         now: Time,
     ) -> bool {
         let refused = source.is_some_and(|source| {
-            let owner = self.secret.place(Owner::Handshakes as u8, source.bits());
-            self.sources.take(owner, limits.source.into(), Charge::Page, now) == Taken::Exceeded
+            let owner = self.secret.slot_hash(BucketKey::Handshakes as u8, source.bits());
+            self.sources.take(owner, limits.source.into(), RequestWeight::Page, now)
+                == TakeResult::Exceeded
         });
         !refused
-            && charge_if_it_conforms(&self.handshakes, limits.total.into(), Charge::Page, now)
-                .is_some()
+            && charge_if_it_conforms(
+                &self.handshakes,
+                limits.total.into(),
+                RequestWeight::Page,
+                now,
+            )
+            .is_some()
     }
 
     /// A handshake that [`Tables::take_handshake`] let in has resumed a session: without a
     /// signature it cost less, and is charged a quarter.
     pub fn handshake_resumed(&self, source: Option<SourceKey>, limits: &HandshakeLimits) {
-        let back = Charge::Page.quarters() - Charge::Part.quarters();
+        let back = RequestWeight::Page.quarters() - RequestWeight::Asset.quarters();
         if let Some(source) = source {
-            let owner = self.secret.place(Owner::Handshakes as u8, source.bits());
+            let owner = self.secret.slot_hash(BucketKey::Handshakes as u8, source.bits());
             self.sources.give_back(owner, limits.source.into(), back);
         }
         give_back(&self.handshakes, limits.total.into(), back);
@@ -334,12 +352,12 @@ impl Tables {
 
     /// Counts a connection in; `false` if the source already holds `limit`.
     pub fn open_connection(&self, source: SourceKey, limit: u32) -> bool {
-        self.connections.open(self.secret.place(Owner::Source as u8, source.bits()), limit)
+        self.connections.open(self.secret.slot_hash(BucketKey::Source as u8, source.bits()), limit)
     }
 
     /// Counts a connection out that [`Tables::open_connection`] let in.
     pub fn close_connection(&self, source: SourceKey) {
-        self.connections.close(self.secret.place(Owner::Source as u8, source.bits()));
+        self.connections.close(self.secret.slot_hash(BucketKey::Source as u8, source.bits()));
     }
 
     /// Counts a connection in under its source's network (an IPv4 /24, an IPv6 /48); `false` if
@@ -354,13 +372,13 @@ impl Tables {
     }
 
     fn network(&self, source: SourceKey) -> u64 {
-        self.secret.place(Owner::Network as u8, source.neighbourhood())
+        self.secret.slot_hash(BucketKey::Network as u8, source.network())
     }
 
     /// Counts an upgraded connection in; `false` if the source, or all together, have as many as
     /// they may.
     pub fn open_tunnel(&self, source: SourceKey, limits: &TunnelLimits) -> bool {
-        let owner = self.secret.place(Owner::Tunnels as u8, source.bits());
+        let owner = self.secret.slot_hash(BucketKey::Tunnels as u8, source.bits());
         if !self.connections.open(owner, limits.max_per_source) {
             return false;
         }
@@ -374,12 +392,12 @@ impl Tables {
     /// Counts an upgraded connection out that [`Tables::open_tunnel`] let in.
     pub fn close_tunnel(&self, source: SourceKey) {
         self.tunnels.fetch_sub(1, Relaxed);
-        self.connections.close(self.secret.place(Owner::Tunnels as u8, source.bits()));
+        self.connections.close(self.secret.slot_hash(BucketKey::Tunnels as u8, source.bits()));
     }
 
     /// How often an entry with debt had to be forgotten, or could not be kept, because its set
     /// was full: the visitor was let through uncounted.
-    pub fn forgotten(&self) -> u64 {
+    pub fn evictions(&self) -> u64 {
         self.sources.forgotten.load(Relaxed) + self.tokens.forgotten.load(Relaxed)
     }
 }
@@ -452,7 +470,7 @@ mod tests {
             for step in steps {
                 match step {
                     Step::Take(o) => {
-                        let granted = table.take(o, BUCKET, Charge::Page, now) != Taken::Exceeded;
+                        let granted = table.take(o, BUCKET, RequestWeight::Page, now) != TakeResult::Exceeded;
                         prop_assert_eq!(granted, exact.take(o, BUCKET, now));
                     }
                     Step::Open(o) => prop_assert_eq!(connections.open(o, 3), exact.open(o, 3)),
@@ -478,7 +496,7 @@ mod tests {
                 match step {
                     Step::Take(o) => {
                         let (ours, theirs) =
-                            (table.take(o, BUCKET, Charge::Page, now) != Taken::Exceeded, exact.take(o, BUCKET, now));
+                            (table.take(o, BUCKET, RequestWeight::Page, now) != TakeResult::Exceeded, exact.take(o, BUCKET, now));
                         prop_assert!(ours || !theirs);
                     }
                     Step::Pass(nanos) => now.0 += nanos,
@@ -494,7 +512,8 @@ mod tests {
         // 100 requests a second for 100 seconds, against 10 a second and a burst of 5.
         let granted = (0..10_000)
             .filter(|i| {
-                table.take(9, BUCKET, Charge::Page, Time::from_millis(i * 10)) != Taken::Exceeded
+                table.take(9, BUCKET, RequestWeight::Page, Time::from_millis(i * 10))
+                    != TakeResult::Exceeded
             })
             .count();
         assert!((1_000..=1_006).contains(&granted), "{granted}");
@@ -505,8 +524,8 @@ mod tests {
         let table = LimitTable::new(64);
         for i in 0..1_000 {
             assert_ne!(
-                table.take(9, BUCKET, Charge::Page, Time::from_millis(i * 100)),
-                Taken::Exceeded
+                table.take(9, BUCKET, RequestWeight::Page, Time::from_millis(i * 100)),
+                TakeResult::Exceeded
             );
         }
     }
@@ -569,10 +588,10 @@ mod tests {
             }
             for n in 0..=255 {
                 let taken = tables.take_source(honest(n), bucket, now);
-                assert_ne!(taken, Taken::Exceeded, "{n} at {second}");
+                assert_ne!(taken, TakeResult::Exceeded, "{n} at {second}");
             }
         }
-        assert!(tables.forgotten() > 0, "it was full");
+        assert!(tables.evictions() > 0, "it was full");
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::secret::Secret;
 pub const COOKIE: &str = "portcullis";
 
 /// The name of the gate's query parameter. It is taken out before a request goes to the origin.
-pub const PASS: &str = "__portcullis";
+pub const TOKEN_PARAM: &str = "__portcullis";
 
 /// How far a clock may be set back without making visitors earn new tokens.
 const CLOCK_STEP_SECONDS: u32 = 5;
@@ -32,25 +32,25 @@ pub(crate) const TEXT_BYTES: usize = TOKEN_BYTES.div_ceil(3) * 4 - 1;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TokenKind {
     /// A challenge of this kind was passed.
-    Passed(ChallengeKind),
+    ChallengePassed(ChallengeKind),
     /// The page of a wait challenge was shown; good for nothing until the wait is over.
-    Waiting,
+    WaitPending,
 }
 
 impl TokenKind {
     const fn byte(self) -> u8 {
         match self {
-            Self::Passed(ChallengeKind::Echo) => 1,
-            Self::Passed(ChallengeKind::Wait) => 2,
-            Self::Waiting => 3,
+            Self::ChallengePassed(ChallengeKind::Redirect) => 1,
+            Self::ChallengePassed(ChallengeKind::WaitPage) => 2,
+            Self::WaitPending => 3,
         }
     }
 
     const fn of(byte: u8) -> Option<Self> {
         match byte {
-            1 => Some(Self::Passed(ChallengeKind::Echo)),
-            2 => Some(Self::Passed(ChallengeKind::Wait)),
-            3 => Some(Self::Waiting),
+            1 => Some(Self::ChallengePassed(ChallengeKind::Redirect)),
+            2 => Some(Self::ChallengePassed(ChallengeKind::WaitPage)),
+            3 => Some(Self::WaitPending),
             _ => None,
         }
     }
@@ -58,16 +58,16 @@ impl TokenKind {
 
 /// Who may show a token.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Bearer {
+pub(crate) struct TokenBinding {
     /// Phones roam within a /24 or a /48; further away, the visitor is asked again.
     pub neighbourhood: u64,
     /// The hashed user agent.
     pub user_agent: u32,
 }
 
-impl Bearer {
+impl TokenBinding {
     pub(crate) const fn of(source: SourceKey, user_agent: u32) -> Self {
-        Self { neighbourhood: source.neighbourhood(), user_agent }
+        Self { neighbourhood: source.network(), user_agent }
     }
 }
 
@@ -96,7 +96,7 @@ impl Token {
         now.checked_sub(self.issued)
     }
 
-    fn mac(&self, secret: &Secret, bearer: Bearer) -> [u8; MAC_BYTES] {
+    fn mac(&self, secret: &Secret, bearer: TokenBinding) -> [u8; MAC_BYTES] {
         let tag = secret
             .token_mac()
             .chain_update([self.kind.byte()])
@@ -111,7 +111,7 @@ impl Token {
         short
     }
 
-    pub(crate) fn text(&self, secret: &Secret, bearer: Bearer) -> String {
+    pub(crate) fn text(&self, secret: &Secret, bearer: TokenBinding) -> String {
         let mut bytes = [0; TOKEN_BYTES];
         bytes[0] = self.kind.byte();
         bytes[1..5].copy_from_slice(&self.issued.to_be_bytes());
@@ -121,7 +121,7 @@ impl Token {
     }
 
     /// Reads a token and checks that this gate made it for this bearer.
-    pub(crate) fn verify(text: &[u8], secret: &Secret, bearer: Bearer) -> Option<Self> {
+    pub(crate) fn verify(text: &[u8], secret: &Secret, bearer: TokenBinding) -> Option<Self> {
         if text.len() != TEXT_BYTES {
             return None;
         }
@@ -151,10 +151,10 @@ pub(crate) fn from_cookies(value: &[u8], found: &mut [Option<TokenText>]) {
 }
 
 /// `query` without the gate's parameter; `None` if nothing is left.
-pub fn without_pass(query: &str) -> Option<String> {
+pub fn strip_token_param(query: &str) -> Option<String> {
     let rest: Vec<_> = query
         .split('&')
-        .filter(|pair| pair.split_once('=').map_or(*pair, |(name, _)| name) != PASS)
+        .filter(|pair| pair.split_once('=').map_or(*pair, |(name, _)| name) != TOKEN_PARAM)
         .collect();
     let rest = rest.join("&");
     (!rest.is_empty()).then_some(rest)
@@ -166,11 +166,11 @@ mod tests {
 
     use super::*;
 
-    const BEARER: Bearer = Bearer { neighbourhood: 5, user_agent: 6 };
+    const BEARER: TokenBinding = TokenBinding { neighbourhood: 5, user_agent: 6 };
 
     fn token() -> (Secret, Token, String) {
         let secret = Secret::new(&[1; 32]);
-        let token = Token::issue(TokenKind::Waiting, 77, WallTime(1_800_000_000_000));
+        let token = Token::issue(TokenKind::WaitPending, 77, WallTime(1_800_000_000_000));
         let text = token.text(&secret, BEARER);
         (secret, token, text)
     }
@@ -180,8 +180,8 @@ mod tests {
         let (secret, token, text) = token();
         let verify = |bearer| Token::verify(text.as_bytes(), &secret, bearer);
         assert_eq!(verify(BEARER), Some(token));
-        assert_eq!(verify(Bearer { neighbourhood: 6, ..BEARER }), None);
-        assert_eq!(verify(Bearer { user_agent: 7, ..BEARER }), None);
+        assert_eq!(verify(TokenBinding { neighbourhood: 6, ..BEARER }), None);
+        assert_eq!(verify(TokenBinding { user_agent: 7, ..BEARER }), None);
         let other_gate = Secret::new(&[2; 32]);
         assert_eq!(Token::verify(text.as_bytes(), &other_gate, BEARER), None);
     }
@@ -209,8 +209,8 @@ mod tests {
 
     #[test]
     fn the_parameter_is_taken_out_and_the_rest_kept() {
-        assert_eq!(without_pass("a=1&__portcullis=x&b=2").as_deref(), Some("a=1&b=2"));
-        assert_eq!(without_pass("__portcullis=x"), None);
+        assert_eq!(strip_token_param("a=1&__portcullis=x&b=2").as_deref(), Some("a=1&b=2"));
+        assert_eq!(strip_token_param("__portcullis=x"), None);
     }
 
     proptest! {

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use portcullis_gate::{Answer, Decision, Policy, Request, Secret, Tables, decide};
+use portcullis_gate::{Decision, Disposition, Policy, Request, Secret, Tables, decide};
 use portcullis_model::{
     ActivityConfig, ActivityId, ChallengeKind, Condition, Config, Feature, Measure, OriginConfig,
     PathPattern, PlatformConfig, PlatformId, Procedure, ProcedureId, Reason, RequestPattern, Scope,
@@ -122,7 +122,7 @@ fn browse(gate: &mut Gate, visitor: &mut Visitor, method: &str, url: &str) -> (D
         gate.pass(Duration::from_millis(20));
         let decision = gate.ask(visitor, method, &url);
         match &decision.answer {
-            Answer::Redirect { location, cookie } => {
+            Disposition::Redirect { location, cookie } => {
                 if visitor.keeps_cookies
                     && let Some(cookie) = cookie
                 {
@@ -130,11 +130,11 @@ fn browse(gate: &mut Gate, visitor: &mut Visitor, method: &str, url: &str) -> (D
                 }
                 url.clone_from(location);
             }
-            Answer::WaitPage { seconds, continue_to } => {
+            Disposition::WaitPage { seconds, continue_to } => {
                 gate.pass(Duration::from_secs(u64::from(*seconds)));
                 url.clone_from(continue_to);
             }
-            Answer::Forward { .. } | Answer::Refuse { .. } => return (decision, trips),
+            Disposition::Forward { .. } | Disposition::Refuse { .. } => return (decision, trips),
         }
     }
     panic!("a redirect loop");
@@ -151,7 +151,10 @@ fn tightened() -> Measure {
 fn an_ordinary_request_is_forwarded_untouched() {
     let decision = Gate::with(&[]).ask(&browser(), "GET", "/");
     assert_eq!(decision.record.reason, Reason::Allowed);
-    assert!(matches!(decision.answer, Answer::Forward { strip_pass: false, cookie: None, .. }));
+    assert!(matches!(
+        decision.answer,
+        Disposition::Forward { strip_pass: false, cookie: None, .. }
+    ));
 }
 
 #[test]
@@ -214,26 +217,28 @@ fn optional_activities_are_shed_before_essential_ones() {
 
 #[test]
 fn an_echo_costs_a_browser_one_visit_and_then_nothing() {
-    let mut gate = Gate::with(&[Measure::Challenge(ChallengeKind::Echo)]);
+    let mut gate = Gate::with(&[Measure::Challenge(ChallengeKind::Redirect)]);
     let mut visitor = browser();
     let (first, trips) = browse(&mut gate, &mut visitor, "GET", "/news?page=2");
     assert_eq!(first.record.reason, Reason::TokenHeld);
     // Out to fetch the token, back with it, and on to the clean address.
     assert_eq!(trips, 3);
-    assert!(matches!(first.answer, Answer::Forward { strip_pass: false, cookie: None, .. }));
+    assert!(matches!(first.answer, Disposition::Forward { strip_pass: false, cookie: None, .. }));
     let (second, trips) = browse(&mut gate, &mut visitor, "GET", "/");
     assert_eq!((second.record.reason, trips), (Reason::TokenHeld, 1));
 }
 
 #[test]
 fn a_visitor_without_cookies_gets_through_each_time() {
-    for kind in [ChallengeKind::Echo, ChallengeKind::Wait] {
+    for kind in [ChallengeKind::Redirect, ChallengeKind::WaitPage] {
         let mut gate = Gate::with(&[Measure::Challenge(kind)]);
         let mut visitor = Visitor { keeps_cookies: false, ..browser() };
         for _ in 0..3 {
             let (decision, _) = browse(&mut gate, &mut visitor, "GET", "/news?page=2");
             assert_eq!(decision.record.reason, Reason::TokenHeld, "{kind:?}");
-            let Answer::Forward { strip_pass, .. } = decision.answer else { panic!("forwarded") };
+            let Disposition::Forward { strip_pass, .. } = decision.answer else {
+                panic!("forwarded")
+            };
             assert!(strip_pass, "the origin never sees the gate's parameter");
         }
     }
@@ -241,7 +246,7 @@ fn a_visitor_without_cookies_gets_through_each_time() {
 
 #[test]
 fn a_form_survives_every_challenge() {
-    for kind in [ChallengeKind::Echo, ChallengeKind::Wait] {
+    for kind in [ChallengeKind::Redirect, ChallengeKind::WaitPage] {
         let mut gate = Gate::with(&[Measure::Challenge(kind)]);
         let (decision, trips) = browse(&mut gate, &mut browser(), "POST", "/donate");
         // A 307 keeps the method and the body; no page stands in between.
@@ -251,32 +256,32 @@ fn a_form_survives_every_challenge() {
 
 #[test]
 fn a_wait_must_be_waited_out() {
-    let mut gate = Gate::with(&[Measure::Challenge(ChallengeKind::Wait)]);
+    let mut gate = Gate::with(&[Measure::Challenge(ChallengeKind::WaitPage)]);
     let visitor = browser();
-    let Answer::WaitPage { continue_to, .. } = gate.ask(&visitor, "GET", "/").answer else {
+    let Disposition::WaitPage { continue_to, .. } = gate.ask(&visitor, "GET", "/").answer else {
         panic!("a wait page")
     };
     gate.pass(Duration::from_secs(1));
     let early = gate.ask(&visitor, "GET", &continue_to);
-    assert!(matches!(early.answer, Answer::WaitPage { .. }), "{early:?}");
+    assert!(matches!(early.answer, Disposition::WaitPage { .. }), "{early:?}");
     gate.pass(Duration::from_secs(3));
     let late = gate.ask(&visitor, "GET", &continue_to);
-    assert!(matches!(late.answer, Answer::Redirect { .. }), "{late:?}");
+    assert!(matches!(late.answer, Disposition::Redirect { .. }), "{late:?}");
 }
 
 #[test]
 fn an_echo_does_not_buy_a_page_when_a_wait_is_asked() {
-    let mut gate = Gate::with(&[Measure::Challenge(ChallengeKind::Echo)]);
+    let mut gate = Gate::with(&[Measure::Challenge(ChallengeKind::Redirect)]);
     let mut visitor = browser();
     browse(&mut gate, &mut visitor, "GET", "/");
-    let siege = Gate::with(&[Measure::Challenge(ChallengeKind::Wait)]);
+    let siege = Gate::with(&[Measure::Challenge(ChallengeKind::WaitPage)]);
     let decision = siege.ask(&visitor, "GET", "/");
-    assert!(matches!(decision.answer, Answer::WaitPage { .. }), "{decision:?}");
+    assert!(matches!(decision.answer, Disposition::WaitPage { .. }), "{decision:?}");
 }
 
 #[test]
 fn a_payment_webhook_is_never_challenged() {
-    let gate = Gate::with(&[Measure::Challenge(ChallengeKind::Wait), tightened()]);
+    let gate = Gate::with(&[Measure::Challenge(ChallengeKind::WaitPage), tightened()]);
     let decision = gate.ask(&browser(), "POST", "/hooks/paid");
     assert_eq!(decision.record.reason, Reason::Exempt);
     assert_eq!(decision.record.activity, ActivityId(1));
@@ -284,7 +289,7 @@ fn a_payment_webhook_is_never_challenged() {
 
 #[test]
 fn a_token_is_a_budget_and_not_a_pass() {
-    let mut gate = Gate::with(&[Measure::Challenge(ChallengeKind::Echo)]);
+    let mut gate = Gate::with(&[Measure::Challenge(ChallengeKind::Redirect)]);
     let mut visitor = browser();
     browse(&mut gate, &mut visitor, "GET", "/");
     let served = (0..1_000)
@@ -298,7 +303,7 @@ fn a_token_is_a_budget_and_not_a_pass() {
 /// Pages of people as they are: of a hundred parts when the browser keeps nothing yet, in tabs.
 #[test]
 fn a_person_with_several_tabs_and_large_pages_never_spends_a_token() {
-    for kind in [ChallengeKind::Echo, ChallengeKind::Wait] {
+    for kind in [ChallengeKind::Redirect, ChallengeKind::WaitPage] {
         let mut gate = Gate::with(&[tightened(), Measure::Challenge(kind)]);
         let mut page = browser();
         let read = |gate: &mut Gate, page: &mut Visitor, parts: u32| {
@@ -326,7 +331,7 @@ fn a_person_with_several_tabs_and_large_pages_never_spends_a_token() {
 /// Whoever waits and then floods gets no more than that out of a token.
 #[test]
 fn a_wait_buys_less_than_an_echo() {
-    let mut gate = Gate::with(&[Measure::Challenge(ChallengeKind::Wait)]);
+    let mut gate = Gate::with(&[Measure::Challenge(ChallengeKind::WaitPage)]);
     let mut bot = browser();
     browse(&mut gate, &mut bot, "GET", "/");
     let served = |gate: &Gate| {
@@ -356,7 +361,7 @@ fn an_office_behind_one_address_is_not_locked_out() {
 
 #[test]
 fn hundreds_who_arrive_at_once_behind_one_address_are_not_turned_away() {
-    let mut gate = Gate::with(&[Measure::Challenge(ChallengeKind::Echo)]);
+    let mut gate = Gate::with(&[Measure::Challenge(ChallengeKind::Redirect)]);
     for _ in 0..100 {
         let (decision, _) = browse(&mut gate, &mut browser(), "GET", "/");
         assert_eq!(decision.record.reason, Reason::TokenHeld);
@@ -365,7 +370,7 @@ fn hundreds_who_arrive_at_once_behind_one_address_are_not_turned_away() {
 
 #[test]
 fn tokens_do_not_buy_an_address_more_than_an_ordinary_day_does() {
-    let mut gate = Gate::with(&[tightened(), Measure::Challenge(ChallengeKind::Echo)]);
+    let mut gate = Gate::with(&[tightened(), Measure::Challenge(ChallengeKind::Redirect)]);
     let mut hoard: Vec<Visitor> = (0..30).map(|_| browser()).collect();
     for visitor in &mut hoard {
         browse(&mut gate, visitor, "GET", "/");
@@ -379,13 +384,13 @@ fn tokens_do_not_buy_an_address_more_than_an_ordinary_day_does() {
 
 #[test]
 fn a_challenge_is_passed_once_however_often_its_link_is_followed() {
-    let gate = Gate::with(&[Measure::Challenge(ChallengeKind::Echo)]);
+    let gate = Gate::with(&[Measure::Challenge(ChallengeKind::Redirect)]);
     let bot = Visitor { keeps_cookies: false, ..browser() };
-    let Answer::Redirect { location, .. } = gate.ask(&bot, "GET", "/").answer else {
+    let Disposition::Redirect { location, .. } = gate.ask(&bot, "GET", "/").answer else {
         panic!("a redirect")
     };
     let earned = (0..50)
-        .filter(|_| gate.ask(&bot, "GET", &location).record.token == TokenState::Earned)
+        .filter(|_| gate.ask(&bot, "GET", &location).record.token == TokenState::JustIssued)
         .count();
     assert_eq!(earned, 1);
 }
@@ -396,7 +401,7 @@ fn whoever_has_a_token_is_not_refused_for_the_look_of_their_browser() {
     let conditions =
         vec![Condition { feature: Feature::UserAgent, value: look.get(Feature::UserAgent) }];
     let signature = Measure::RefuseSignature(Signature { conditions });
-    let mut open = Gate::with(&[Measure::Challenge(ChallengeKind::Echo)]);
+    let mut open = Gate::with(&[Measure::Challenge(ChallengeKind::Redirect)]);
     let mut visitor = browser();
     browse(&mut open, &mut visitor, "GET", "/");
     let gate = Gate::with(&[signature]);
@@ -415,13 +420,13 @@ fn a_payment_provider_keeps_its_ordinary_rate_while_sources_are_tightened() {
 
 #[test]
 fn a_preflight_is_not_redirected() {
-    let gate = Gate::with(&[Measure::Challenge(ChallengeKind::Wait)]);
+    let gate = Gate::with(&[Measure::Challenge(ChallengeKind::WaitPage)]);
     assert_eq!(gate.ask(&browser(), "OPTIONS", "/donate").record.reason, Reason::Exempt);
 }
 
 #[test]
 fn a_clock_that_is_set_back_a_little_spoils_no_token() {
-    let mut gate = Gate::with(&[Measure::Challenge(ChallengeKind::Echo)]);
+    let mut gate = Gate::with(&[Measure::Challenge(ChallengeKind::Redirect)]);
     let mut visitor = browser();
     browse(&mut gate, &mut visitor, "GET", "/");
     gate.wall = gate.wall - Duration::from_secs(3);
@@ -430,7 +435,7 @@ fn a_clock_that_is_set_back_a_little_spoils_no_token() {
 
 #[test]
 fn a_planted_cookie_does_not_hide_the_good_one() {
-    let mut gate = Gate::with(&[Measure::Challenge(ChallengeKind::Echo)]);
+    let mut gate = Gate::with(&[Measure::Challenge(ChallengeKind::Redirect)]);
     let mut visitor = browser();
     browse(&mut gate, &mut visitor, "GET", "/");
     let good = visitor.cookie.take().expect("a cookie");
@@ -442,7 +447,7 @@ fn a_planted_cookie_does_not_hide_the_good_one() {
 fn whoever_asks_for_more_weighs_more() {
     let mut gate = Gate::with(&[]);
     let load = |gate: &Gate, visitor: &Visitor| match gate.ask(visitor, "GET", "/").answer {
-        Answer::Forward { load, .. } => load,
+        Disposition::Forward { load, .. } => load,
         other => panic!("{other:?}"),
     };
     let bot = Visitor { address: 66, ..browser() };
@@ -465,7 +470,7 @@ fn a_bot_that_ignores_redirects_gets_its_address_rate_and_no_more() {
 
 #[test]
 fn a_borrowed_token_is_worth_nothing_far_away() {
-    let mut gate = Gate::with(&[Measure::Challenge(ChallengeKind::Echo)]);
+    let mut gate = Gate::with(&[Measure::Challenge(ChallengeKind::Redirect)]);
     let mut visitor = browser();
     browse(&mut gate, &mut visitor, "GET", "/");
     let thief = Visitor { agent: "another browser", ..visitor };
@@ -476,8 +481,9 @@ fn a_borrowed_token_is_worth_nothing_far_away() {
 
 #[test]
 fn a_redirect_never_leads_to_another_host() {
-    let gate = Gate::with(&[Measure::Challenge(ChallengeKind::Echo)]);
-    let Answer::Redirect { location, .. } = gate.ask(&browser(), "GET", "//evil.example/x").answer
+    let gate = Gate::with(&[Measure::Challenge(ChallengeKind::Redirect)]);
+    let Disposition::Redirect { location, .. } =
+        gate.ask(&browser(), "GET", "//evil.example/x").answer
     else {
         panic!("a redirect")
     };
@@ -496,8 +502,8 @@ fn deadlines_and_connections_tighten_with_the_procedure() {
 fn measures() -> impl Strategy<Value = Vec<Measure>> {
     let measure = prop_oneof![
         Just(tightened()),
-        Just(Measure::Challenge(ChallengeKind::Echo)),
-        Just(Measure::Challenge(ChallengeKind::Wait)),
+        Just(Measure::Challenge(ChallengeKind::Redirect)),
+        Just(Measure::Challenge(ChallengeKind::WaitPage)),
         Just(Measure::Shed(Tier::Optional)),
     ];
     prop::collection::vec(measure, 0..3)
@@ -523,7 +529,7 @@ proptest! {
 
     #[test]
     fn the_same_inputs_give_the_same_decision(url in "/[a-z?=&]{0,12}") {
-        let decide = || Gate::with(&[tightened(), Measure::Challenge(ChallengeKind::Wait)])
+        let decide = || Gate::with(&[tightened(), Measure::Challenge(ChallengeKind::WaitPage)])
             .ask(&browser(), "GET", &url);
         prop_assert_eq!(decide(), decide());
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use portcullis_model::{Cut, CutVector, Tally};
+use portcullis_model::{AttackTechnique, Cut, Tally};
 use serde::Serialize;
 
 use crate::totals::{add_map, count_verdicts};
@@ -44,7 +44,7 @@ impl CutTotals {
             add_map(&mut self.causes, cuts);
             self.leaves.add(leaf);
         }
-        if Cut::ALL.iter().any(|cut| cut.vector().is_some() && cuts.contains_key(cut.word())) {
+        if Cut::ALL.iter().any(|cut| cut.technique().is_some() && cuts.contains_key(cut.as_str())) {
             self.attack_leaves.add(leaf);
         }
     }
@@ -65,19 +65,19 @@ impl CutTotals {
 
     /// How many were ended for this.
     pub fn count_by_cause(&self, why: Cut) -> u64 {
-        self.causes.get(why.word()).copied().unwrap_or(0)
+        self.causes.get(why.as_str()).copied().unwrap_or(0)
     }
 
     /// How many were ended for anything that speaks of `vector`.
-    pub fn count_by_technique(&self, vector: CutVector) -> u64 {
-        let causes = Cut::ALL.iter().filter(|cut| cut.vector() == Some(vector));
+    pub fn count_by_technique(&self, vector: AttackTechnique) -> u64 {
+        let causes = Cut::ALL.iter().filter(|cut| cut.technique() == Some(vector));
         causes.fold(0, |n: u64, cut| n.saturating_add(self.count_by_cause(*cut)))
     }
 
     /// Whether cuts that speak of `vector` came far more often than in the quiet time `before`:
     /// [`SIGNIFICANCE_FACTOR`](Self::SIGNIFICANCE_FACTOR) times, and at least [`MIN_COUNT`](Self::MIN_COUNT). Without a time
     /// before there is nothing to stand out from.
-    pub fn is_significant(&self, before: &Self, vector: CutVector) -> bool {
+    pub fn is_significant(&self, before: &Self, vector: AttackTechnique) -> bool {
         let n = self.count_by_technique(vector);
         // One before, at least: a quiet hour without any does not make one remarkable.
         let usual = u128::from(before.count_by_technique(vector).max(1))
@@ -91,29 +91,32 @@ impl CutTotals {
     }
 
     /// The vectors that stand out from the time before.
-    pub fn significant_techniques(&self, before: &Self) -> Vec<CutVector> {
-        CutVector::ALL.into_iter().filter(|vector| self.is_significant(before, *vector)).collect()
+    pub fn significant_techniques(&self, before: &Self) -> Vec<AttackTechnique> {
+        AttackTechnique::ALL
+            .into_iter()
+            .filter(|vector| self.is_significant(before, *vector))
+            .collect()
     }
 
     /// Each cause with its number in words, `slow readers cut: 64`: what speaks of attacks first,
     /// then what comes with ordinary life, then what this version does not know.
     pub fn lines(&self) -> Vec<String> {
         let named =
-            |telling: bool| Cut::ALL.iter().filter(move |cut| cut.vector().is_some() == telling);
+            |telling: bool| Cut::ALL.iter().filter(move |cut| cut.technique().is_some() == telling);
         let known = named(true).chain(named(false)).filter(|cut| self.count_by_cause(**cut) > 0);
         let known = known.map(|cut| line(words::cut(*cut), self.count_by_cause(*cut)));
-        let strange = self
-            .causes
-            .iter()
-            .filter(|(word, n)| **n > 0 && Cut::ALL.iter().all(|cut| cut.word() != word.as_str()));
+        let strange = self.causes.iter().filter(|(word, n)| {
+            **n > 0 && Cut::ALL.iter().all(|cut| cut.as_str() != word.as_str())
+        });
         known.chain(strange.map(|(word, n)| line(&words::plain(word), *n))).collect()
     }
 
     /// What speaks of attacks alone, as a list within a sentence: `64 slow readers and 3 floods of
     /// resets`.
     pub fn attack_summary(&self) -> String {
-        let named =
-            Cut::ALL.iter().filter(|cut| cut.vector().is_some() && self.count_by_cause(**cut) > 0);
+        let named = Cut::ALL
+            .iter()
+            .filter(|cut| cut.technique().is_some() && self.count_by_cause(**cut) > 0);
         let named: Vec<String> = named
             .map(|cut| format!("{} {}", words::count(self.count_by_cause(*cut)), words::cut(*cut)))
             .collect();
@@ -130,7 +133,7 @@ mod tests {
     use super::*;
 
     fn cuts(watched_ms: u64, forwarded: u64, causes: &[(Cut, u64)]) -> CutTotals {
-        let causes = causes.iter().map(|(cut, n)| (cut.word().to_owned(), *n)).collect();
+        let causes = causes.iter().map(|(cut, n)| (cut.as_str().to_owned(), *n)).collect();
         CutTotals { watched_ms, forwarded, causes, ..CutTotals::default() }
     }
 
@@ -138,19 +141,19 @@ mod tests {
     fn a_few_slow_readers_do_not_stand_out() {
         let before = cuts(3_600_000, 10_000, &[]);
         let during = cuts(60_000, 500, &[(Cut::SlowRead, 9)]);
-        assert!(!during.is_significant(&before, CutVector::SlowReading));
+        assert!(!during.is_significant(&before, AttackTechnique::SlowReading));
         let during = cuts(60_000, 500, &[(Cut::SlowRead, 6), (Cut::FlowControlStall, 4)]);
-        assert!(during.is_significant(&before, CutVector::SlowReading));
-        assert_eq!(during.significant_techniques(&before), [CutVector::SlowReading]);
+        assert!(during.is_significant(&before, AttackTechnique::SlowReading));
+        assert_eq!(during.significant_techniques(&before), [AttackTechnique::SlowReading]);
     }
 
     #[test]
     fn a_crowd_with_its_slow_readers_does_not_stand_out() {
         let before = cuts(600_000, 10_000, &[(Cut::SlowRead, 20)]);
         let crowd = cuts(600_000, 300_000, &[(Cut::SlowRead, 600)]);
-        assert!(!crowd.is_significant(&before, CutVector::SlowReading));
+        assert!(!crowd.is_significant(&before, AttackTechnique::SlowReading));
         let attack = cuts(600_000, 10_000, &[(Cut::SlowRead, 600)]);
-        assert!(attack.is_significant(&before, CutVector::SlowReading));
+        assert!(attack.is_significant(&before, AttackTechnique::SlowReading));
     }
 
     #[test]

@@ -148,22 +148,22 @@ const fn fits(kind: EvidenceKind) -> [Fit; 4] {
     use Fit::{Consistent, Inconsistent, Neutral};
     match kind {
         // People do not; a client that retries without pause does.
-        EvidenceKind::RepeatedRequests | EvidenceKind::InhumanPace => {
+        EvidenceKind::RepeatedRequests | EvidenceKind::ExcessivePageRate => {
             [Consistent, Inconsistent, Consistent, Inconsistent]
         }
         // Links in a mail to supporters carry an identifier for each reader, and may well lead to
         // the form that costs most.
-        EvidenceKind::CacheBusting | EvidenceKind::CostlyTargets => {
+        EvidenceKind::CacheBusting | EvidenceKind::ExpensivePaths => {
             [Consistent, Neutral, Neutral, Neutral]
         }
         // An office behind one address has many browsers, but each loads many parts; one's own
         // program has one name.
         EvidenceKind::RotatingUserAgents => [Consistent, Inconsistent, Inconsistent, Neutral],
         // A mail read on phones shifts the mix of browsers.
-        EvidenceKind::ForeignShape => [Consistent, Neutral, Consistent, Inconsistent],
+        EvidenceKind::UnusualHeaderOrder => [Consistent, Neutral, Consistent, Inconsistent],
         // Returning visitors have some parts in their caches, not nearly all. Programs of one's
         // own fetch no parts and answer no challenges.
-        EvidenceKind::PagesWithoutParts | EvidenceKind::UnansweredChallenges => {
+        EvidenceKind::PagesWithoutAssets | EvidenceKind::UnansweredChallenges => {
             [Consistent, Inconsistent, Consistent, Neutral]
         }
         EvidenceKind::StalledHeaders => [Consistent, Inconsistent, Neutral, Neutral],

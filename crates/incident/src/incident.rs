@@ -1,8 +1,8 @@
 //! What an incident holds.
 
 use portcullis_model::{
-    Cost, Effect, Evidence, EvidenceKind, PlatformFacts, Posture, ProcedureFacts, ProcedureId,
-    Receipt, Strength, WallTime, WaveFigures,
+    Cost, Effect, Evidence, EvidenceKind, EvidenceWeight, PlatformFacts, Posture, ProcedureFacts,
+    ProcedureId, Receipt, WallTime, WaveFigures,
 };
 use serde::Serialize;
 
@@ -299,7 +299,7 @@ impl WaveRecord {
 
     /// Whether evidence was recorded that people who follow a link do not explain.
     pub fn has_strong_evidence(&self) -> bool {
-        self.evidence_kinds().any(|kind| kind.strength() == Strength::Strong)
+        self.evidence_kinds().any(|kind| kind.strength() == EvidenceWeight::Strong)
     }
 
     /// A change within this time after a mitigation counts as a reaction to it.

@@ -39,8 +39,8 @@ pub fn timeline(incident: &Incident) -> Vec<TimelineEntry> {
         let summary = format!(
             "The posture on {} changed from {} to {}: {}",
             change.platform,
-            change.from.word(),
-            change.to.word(),
+            change.from.as_str(),
+            change.to.as_str(),
             full_stop(&change.reason),
         );
         add(change.stamp.at, change.stamp.leaf, summary);
@@ -68,7 +68,7 @@ pub fn timeline(incident: &Incident) -> Vec<TimelineEntry> {
             plain(&receipt.channel),
             plain(&receipt.reference)
         );
-        add(receipt.told_at, notification.stamp.leaf, summary);
+        add(receipt.notified_at, notification.stamp.leaf, summary);
     }
     for gap in &incident.coverage.gaps {
         add(gap.window.from, gap.leaf, gap.describe());
@@ -175,7 +175,7 @@ fn add_procedure(procedure: &ProcedureRecord, add: &mut impl FnMut(WallTime, u64
         "Procedure {number} was engaged for {}: {} Reason: {}{collateral} It ends by itself at {} \
          UTC unless renewed.",
         procedure.scope(),
-        full_stop(&facts.says),
+        full_stop(&facts.summary),
         full_stop(&facts.reason),
         facts.expires.clock(),
     );
@@ -263,7 +263,7 @@ fn describe_evidence(items: &[&Evidence]) -> String {
         return "none was recorded.".to_owned();
     }
     let summary: Vec<String> =
-        items.iter().map(|e| plain(e.says.trim_end_matches(['.', ' ']))).collect();
+        items.iter().map(|e| plain(e.summary.trim_end_matches(['.', ' ']))).collect();
     summary.join("; ") + "."
 }
 

@@ -178,7 +178,7 @@ pub(crate) struct VerdictCounts {
 pub(crate) fn count_verdicts(reasons: &BTreeMap<String, u64>) -> VerdictCounts {
     let mut out = VerdictCounts::default();
     for (word, &n) in reasons {
-        let reason = Reason::ALL.iter().find(|reason| reason.word() == word);
+        let reason = Reason::ALL.iter().find(|reason| reason.as_str() == word);
         let sum = match reason.map(|reason| reason.verdict()) {
             Some(Verdict::Forward) => &mut out.forwarded,
             Some(Verdict::Challenge) => &mut out.challenged,
@@ -267,7 +267,7 @@ impl Totals {
             (&mut self.dropped, counts.dropped),
             (&mut self.unknown, counts.unknown),
             (&mut self.challenges_passed, tally.challenges_passed),
-            (&mut self.records_lost, tally.unseen),
+            (&mut self.records_lost, tally.records_lost),
             (&mut self.bytes_out, tally.bytes_out),
             (&mut self.origin_busy_ms, tally.origin_busy_ms),
         ] {
@@ -383,7 +383,7 @@ impl Totals {
 
     /// Verdicts for one reason.
     pub fn reason(&self, reason: Reason) -> u64 {
-        self.reasons.get(reason.word()).copied().unwrap_or(0)
+        self.reasons.get(reason.as_str()).copied().unwrap_or(0)
     }
 
     /// A sum of these tallies as a figure with their window and leaves.

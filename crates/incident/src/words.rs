@@ -1,6 +1,6 @@
 //! Numbers, spans, dates and lines as people read them. Display only: nothing decides by these.
 
-use portcullis_model::{Cut, CutVector, EvidenceKind, WallTime};
+use portcullis_model::{AttackTechnique, Cut, EvidenceKind, WallTime};
 
 /// A whole number with commas between thousands: `1,234,567`.
 pub fn count(n: u64) -> String {
@@ -133,18 +133,18 @@ pub const fn evidence(kind: EvidenceKind) -> &'static str {
         EvidenceKind::RepeatedRequests => {
             "sources asking for the same page far more often than people do"
         }
-        EvidenceKind::InhumanPace => "sources sending requests faster than people browse",
+        EvidenceKind::ExcessivePageRate => "sources sending requests faster than people browse",
         EvidenceKind::CacheBusting => "query strings that never repeat, so that no cache helps",
         EvidenceKind::RotatingUserAgents => "sources changing their user agent between requests",
-        EvidenceKind::ForeignShape => {
+        EvidenceKind::UnusualHeaderOrder => {
             "most traffic built in one way that is rare on an ordinary day"
         }
         EvidenceKind::StalledHeaders => "many connections that began a request and did not finish",
         EvidenceKind::UnansweredChallenges => "challenged visitors that did not come back",
-        EvidenceKind::PagesWithoutParts => {
+        EvidenceKind::PagesWithoutAssets => {
             "pages asked for without the parts that browsers fetch with them"
         }
-        EvidenceKind::CostlyTargets => "load falling on the pages that cost the origin most",
+        EvidenceKind::ExpensivePaths => "load falling on the pages that cost the origin most",
     }
 }
 
@@ -177,12 +177,12 @@ pub const fn cut(why: Cut) -> &'static str {
 }
 
 /// What cuts speak of, as a vector of an attack.
-pub const fn attack_technique(vector: CutVector) -> &'static str {
+pub const fn attack_technique(vector: AttackTechnique) -> &'static str {
     match vector {
-        CutVector::SlowReading => "slow reading",
-        CutVector::SlowBodies => "slow bodies",
-        CutVector::Protocol => "an attack within HTTP/2 or HTTP/3",
-        CutVector::Ambiguity => "bodies that can be read in two ways",
+        AttackTechnique::SlowReading => "slow reading",
+        AttackTechnique::SlowBodies => "slow bodies",
+        AttackTechnique::Protocol => "an attack within HTTP/2 or HTTP/3",
+        AttackTechnique::Ambiguity => "bodies that can be read in two ways",
     }
 }
 

@@ -146,7 +146,7 @@ fn lost_records_make_figures_lower_bounds() {
     campaign_day::first_wave(&mut day);
     for (_, entry) in &mut day.entries {
         if let Event::Tallied(tally) = &mut entry.event {
-            tally.unseen = u64::from(tally.from > time("2026-11-23T10:05:00Z"));
+            tally.records_lost = u64::from(tally.from > time("2026-11-23T10:05:00Z"));
         }
     }
     let incident = only(day.entries);
@@ -159,7 +159,7 @@ fn a_receipt_belongs_to_the_incident_that_had_begun_when_it_was_given() {
     assert_eq!(only(whole(false)).notifications.count(), 1);
     let mut entries = whole(false);
     for (_, entry) in &mut entries {
-        if let Event::Notified(Receipt { told_at, .. }) = &mut entry.event {
+        if let Event::ReceiptRecorded(Receipt { notified_at: told_at, .. }) = &mut entry.event {
             *told_at = time("2026-11-22T10:00:00Z");
         }
     }
@@ -222,7 +222,7 @@ fn a_flash_crowd_is_not_ruled_out_by_evidence_that_fits_it_too() {
             evidence.clear();
             for kind in [
                 portcullis_model::EvidenceKind::CacheBusting,
-                portcullis_model::EvidenceKind::CostlyTargets,
+                portcullis_model::EvidenceKind::ExpensivePaths,
             ] {
                 evidence.push(campaign_day::evidence(kind, 95, 90, "fits both"));
             }

@@ -23,7 +23,7 @@ fn kind() -> impl Strategy<Value = EvidenceKind> {
         Just(EvidenceKind::CacheBusting),
         Just(EvidenceKind::StalledHeaders),
         Just(EvidenceKind::UnansweredChallenges),
-        Just(EvidenceKind::CostlyTargets),
+        Just(EvidenceKind::ExpensivePaths),
     ]
 }
 
@@ -58,7 +58,7 @@ fn event() -> impl Strategy<Value = Event> {
                     tally.reasons.insert("allowed".into(), huge);
                     tally.reasons.insert("from the future".into(), huge);
                     tally.peak_offered_per_second = huge;
-                    tally.unseen = huge;
+                    tally.records_lost = huge;
                 }
                 Event::Tallied(tally)
             }
@@ -88,7 +88,7 @@ fn event() -> impl Strategy<Value = Event> {
                 platform,
                 activities: vec!["donate".into()],
                 evidence: vec![evidence(kind, 91, 50, "91% of it")],
-                after_procedure_ms: Some(after),
+                since_procedure_change_ms: Some(after),
             }
         }),
         (wave.clone(), platform(), number()).prop_map(|(wave, platform, after_ms)| {
@@ -106,7 +106,7 @@ fn event() -> impl Strategy<Value = Event> {
                 peak_offered_per_second: n,
                 peak_forwarded_per_second: n,
                 peak_stalled_headers: n,
-                peak_sources: SourceCount::of(n),
+                peak_sources: SourceCount::from_count(n),
                 evidence_kinds: 1,
                 changes: 0,
             },
@@ -129,16 +129,16 @@ fn event() -> impl Strategy<Value = Event> {
             effect: Effect { stopped: n, seen: n },
             cost: Cost { delayed: n, refused_with_token: n, collateral_per_million: 0 },
         }),
-        platform().prop_map(|platform| Event::OriginStrained { platform, says: "slow".into() }),
+        platform().prop_map(|platform| Event::OriginDegraded { platform, summary: "slow".into() }),
         platform().prop_map(|platform| Event::OriginRecovered { platform }),
-        (platform(), 0..200_000_000u64, number()).prop_map(|(platform, since, held_ms)| {
-            Event::FullSpeed { platform, since: WallTime(since), held_ms }
+        (platform(), 0..200_000_000u64, number()).prop_map(|(platform, since, duration_ms)| {
+            Event::FullSpeed { platform, since: WallTime(since), duration_ms }
         }),
-        (0..200_000_000u64).prop_map(|told_at| Event::Notified(Receipt {
+        (0..200_000_000u64).prop_map(|told_at| Event::ReceiptRecorded(Receipt {
             recipient: "NCSC".into(),
             channel: "telephone".into(),
             reference: "1".into(),
-            told_at: WallTime(told_at),
+            notified_at: WallTime(told_at),
             document: None,
         })),
     ]

@@ -29,7 +29,7 @@ pub enum Tier {
 
 impl Tier {
     /// The word that configuration and reports use.
-    pub const fn word(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Optional => "optional",
             Self::Important => "important",

@@ -7,7 +7,7 @@ use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
 use std::path::PathBuf;
 
-use crate::{Network, SourceLimits, Tier};
+use crate::{IpNet, SourceLimits, Tier};
 
 mod acme;
 mod agreement;
@@ -46,7 +46,7 @@ pub struct Config {
     /// The folder of the ledger.
     pub ledger: PathBuf,
     /// Who may tell us a visitor's address (`X-Forwarded-For`, `Forwarded`, PROXY protocol).
-    pub trusted_proxies: Vec<Network>,
+    pub trusted_proxies: Vec<IpNet>,
     /// Bounds on what visitors may take.
     pub limits: Limits,
     /// When a surge is a surge.
@@ -502,7 +502,7 @@ impl Config {
     /// Every certificate with its key that an operator has named, each once.
     pub fn tls_files(&self) -> Vec<&TlsFiles> {
         let of_listeners = self.listeners.iter().filter_map(|listener| listener.tls.as_ref());
-        let ours = self.acme.as_ref().map(AcmeConfig::stand_in);
+        let ours = self.acme.as_ref().map(AcmeConfig::placeholder_certificate);
         let mut all = Vec::new();
         for files in of_listeners.chain(&self.certificates) {
             if !all.contains(&files) && ours.as_ref() != Some(files) {

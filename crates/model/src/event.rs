@@ -1,14 +1,15 @@
 //! Events: facts that matter later. The ledger is the sequence of all of them.
 //!
-//! Each is written as one RFC 8785 canonical JSON leaf: `{"at": …, "event": …, "v": 2, …}`. Leaves
+//! Each is written as one RFC 8785 canonical JSON leaf: `{"at": …, "event": …, "v": 3, …}`. Leaves
 //! are public, so they hold no address, no query string and nothing about a single visitor;
 //! counts of sources under ten are only said to be under ten. Names are written out, so that a
 //! leaf can be read without the configuration of its day.
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::verdict::current_name;
 use crate::{Cost, Effect, Evidence, Posture, ProcedureId, Tier, WallTime};
 
 /// An event with its time and format version: the content of one leaf.
@@ -28,7 +29,8 @@ impl Entry {
     ///
     /// 1. The first.
     /// 2. Tallies say what was cut ([`Tally::cuts`]).
-    pub const VERSION: u32 = 2;
+    /// 3. Events, fields, reasons, cuts and outcomes have the names of docs/renamed.md.
+    pub const VERSION: u32 = 3;
 
     /// An entry in today's format.
     pub const fn new(at: WallTime, event: Event) -> Self {
@@ -120,7 +122,8 @@ pub enum Event {
         evidence: Vec<Evidence>,
         /// How long after the last change of procedures it was first seen, in milliseconds:
         /// a change within seconds of one suggests that the attacker watches and adapts.
-        after_procedure_ms: Option<u64>,
+        #[serde(alias = "after_procedure_ms")]
+        since_procedure_change_ms: Option<u64>,
     },
     /// What reaches the origin is back within what it can bear.
     Mitigated {
@@ -174,11 +177,13 @@ pub enum Event {
         cost: Cost,
     },
     /// The origin answers too slowly, fails, or makes requests wait.
-    OriginStrained {
+    #[serde(alias = "origin-strained")]
+    OriginDegraded {
         /// The platform.
         platform: String,
         /// What was seen, with figures.
-        says: String,
+        #[serde(alias = "says")]
+        summary: String,
     },
     /// The origin answers as usual again.
     OriginRecovered {
@@ -193,10 +198,12 @@ pub enum Event {
         /// Since when both have been true.
         since: WallTime,
         /// For how long they had been true when this was written, in milliseconds.
-        held_ms: u64,
+        #[serde(alias = "held_ms")]
+        duration_ms: u64,
     },
     /// Somebody was told, and there is a receipt.
-    Notified(Receipt),
+    #[serde(alias = "notified")]
+    ReceiptRecorded(Receipt),
 }
 
 impl Event {
@@ -208,7 +215,7 @@ impl Event {
             | Self::ReloadRefused { .. }
             | Self::Stopped
             | Self::RecordingGap { .. }
-            | Self::Notified(_) => None,
+            | Self::ReceiptRecorded(_) => None,
             Self::Tallied(tally) => Some(&tally.platform),
             Self::ProcedureEngaged(facts) => Some(&facts.platform),
             Self::SurgeBegan { platform, .. }
@@ -220,7 +227,7 @@ impl Event {
             | Self::AttackEnded { platform, .. }
             | Self::PostureChanged { platform, .. }
             | Self::ProcedureReleased { platform, .. }
-            | Self::OriginStrained { platform, .. }
+            | Self::OriginDegraded { platform, .. }
             | Self::OriginRecovered { platform }
             | Self::FullSpeed { platform, .. } => Some(platform),
         }
@@ -251,7 +258,7 @@ pub enum SourceCount {
 
 impl SourceCount {
     /// Suppresses counts under ten.
-    pub const fn of(count: u64) -> Self {
+    pub const fn from_count(count: u64) -> Self {
         if count < 10 { Self::UnderTen } else { Self::About(count) }
     }
 }
@@ -279,8 +286,10 @@ pub struct Tally {
     /// The interval's end.
     pub to: WallTime,
     /// Verdicts by reason, without the zeros. Their sum is what was offered.
+    #[serde(deserialize_with = "current_names")]
     pub reasons: BTreeMap<String, u64>,
     /// Forwarded requests by outcome, without the zeros, by when they finished.
+    #[serde(deserialize_with = "current_names")]
     pub outcomes: BTreeMap<String, u64>,
     /// The busiest tick of the interval, as requests per second: offered.
     pub peak_offered_per_second: u64,
@@ -297,15 +306,36 @@ pub struct Tally {
     /// Body bytes sent to visitors.
     pub bytes_out: u64,
     /// Requests of the interval whose record was lost, so that the watch did not see them.
-    pub unseen: u64,
+    #[serde(alias = "unseen")]
+    pub records_lost: u64,
     /// Connections and streams that had been let in and that the gate ended, by the
     /// [`Cut`](crate::Cut)'s word, without the zeros: those that had asked something of this
     /// platform last, and, on the first platform, those that had asked for nothing. Absent where
     /// nobody watched connections: in leaves of version 1, and in replays of access logs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "current_names_of_cuts"
+    )]
     pub cuts: Option<BTreeMap<String, u64>>,
     /// By activity, those with any request.
     pub activities: Vec<ActivityTally>,
+}
+
+/// Reads counts by name, and gives names of leaves before version 3 their names of today.
+fn current_names<'de, D: Deserializer<'de>>(input: D) -> Result<BTreeMap<String, u64>, D::Error> {
+    let mut counts = BTreeMap::new();
+    for (name, n) in BTreeMap::<String, u64>::deserialize(input)? {
+        let count: &mut u64 = counts.entry(current_name(&name).to_owned()).or_default();
+        *count = count.saturating_add(n);
+    }
+    Ok(counts)
+}
+
+fn current_names_of_cuts<'de, D: Deserializer<'de>>(
+    input: D,
+) -> Result<Option<BTreeMap<String, u64>>, D::Error> {
+    current_names(input).map(Some)
 }
 
 impl Tally {
@@ -371,10 +401,11 @@ pub struct ProcedureFacts {
     pub platform: String,
     /// The activity, or all of the platform.
     pub activity: Option<String>,
-    /// What it does: [`Measure::word`](crate::Measure::word).
+    /// What it does: [`Measure::as_str`](crate::Measure::as_str).
     pub measure: String,
     /// The measure in words: the signature's conditions, the limits, the tier.
-    pub says: String,
+    #[serde(alias = "says")]
+    pub summary: String,
     /// Why, in a sentence.
     pub reason: String,
     /// When it ends by itself unless renewed.
@@ -395,7 +426,8 @@ pub struct Receipt {
     /// The reference that the recipient gave.
     pub reference: String,
     /// When they were told.
-    pub told_at: WallTime,
+    #[serde(alias = "told_at")]
+    pub notified_at: WallTime,
     /// SHA-256 of the document that was sent, in hex, if one was.
     pub document: Option<String>,
 }
@@ -441,14 +473,52 @@ mod tests {
         tally.cuts = Some(BTreeMap::new());
         let json = serde_json::to_string(&Entry::new(entry.at, Event::Tallied(tally.clone())));
         let json = json.expect("serialises");
-        assert!(json.contains(r#""cuts":{}"#) && json.contains(r#""v":2"#), "{json}");
+        assert!(json.contains(r#""cuts":{}"#) && json.contains(r#""v":3"#), "{json}");
         let back: Entry = serde_json::from_str(&json).expect("parses");
         assert_eq!(back.event, Event::Tallied(tally));
     }
 
     #[test]
+    fn a_leaf_of_version_2_is_read_under_the_names_of_today() {
+        let tally = OLD_TALLY
+            .replace(r#""reasons":{}"#, r#""reasons":{"ordinary":3,"handshakes":2,"shed":1}"#)
+            .replace(r#""outcomes":{}"#, r#""outcomes":{"visitor-gone":4}"#)
+            .replace(r#""unseen":0,"v":1"#, r#""unseen":7,"cuts":{"stall":5},"v":2"#);
+        let entry: Entry = serde_json::from_str(&tally).expect("parses");
+        let Event::Tallied(tally) = entry.event else { panic!("a tally") };
+        let names: Vec<_> = tally.reasons.keys().map(String::as_str).collect();
+        assert_eq!(names, ["allowed", "handshake-concurrency", "shed"]);
+        assert_eq!((tally.outcomes["visitor-disconnected"], tally.records_lost), (4, 7));
+        assert_eq!(tally.cuts.expect("cuts")["flow-control-stall"], 5);
+
+        for (old, new) in [
+            (
+                r#"{"at":"2026-11-23T10:00:00.000Z","event":"origin-strained","platform":"main",
+                    "says":"slow","v":2}"#,
+                Event::OriginDegraded { platform: "main".into(), summary: "slow".into() },
+            ),
+            (
+                r#"{"at":"2026-11-23T10:00:00.000Z","event":"full-speed","platform":"main",
+                    "since":"2026-11-23T10:00:00.000Z","held_ms":5,"v":2}"#,
+                Event::FullSpeed {
+                    platform: "main".into(),
+                    since: WallTime::parse("2026-11-23T10:00:00.000Z").expect("a time"),
+                    duration_ms: 5,
+                },
+            ),
+        ] {
+            assert_eq!(serde_json::from_str::<Entry>(old).expect("parses").event, new);
+        }
+        let receipt = r#"{"at":"2026-11-23T10:00:00.000Z","event":"notified","recipient":"NCSC",
+            "channel":"web form","reference":"1","told_at":"2026-11-23T10:00:00.000Z",
+            "document":null,"v":2}"#;
+        let entry: Entry = serde_json::from_str(receipt).expect("parses");
+        assert!(matches!(entry.event, Event::ReceiptRecorded(_)));
+    }
+
+    #[test]
     fn small_numbers_of_sources_are_not_told() {
-        assert_eq!(SourceCount::of(9), SourceCount::UnderTen);
-        assert_eq!(SourceCount::of(10), SourceCount::About(10));
+        assert_eq!(SourceCount::from_count(9), SourceCount::UnderTen);
+        assert_eq!(SourceCount::from_count(10), SourceCount::About(10));
     }
 }

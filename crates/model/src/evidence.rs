@@ -9,26 +9,30 @@ pub enum EvidenceKind {
     /// Sources ask for the same page again and again, far more often than people do.
     RepeatedRequests,
     /// Most requests come from visitors who ask for pages faster than people read.
-    InhumanPace,
+    #[serde(alias = "inhuman-pace")]
+    ExcessivePageRate,
     /// Query strings never repeat, so that every request misses every cache.
     CacheBusting,
     /// Sources change their user agent from request to request.
     RotatingUserAgents,
     /// One way of building requests, rare on an ordinary day, makes up most of the traffic.
-    ForeignShape,
+    #[serde(alias = "foreign-shape")]
+    UnusualHeaderOrder,
     /// Many connections have begun a request and do not finish its headers.
     StalledHeaders,
     /// Challenged visitors do not come back.
     UnansweredChallenges,
     /// Pages are asked for without the pictures, styles and scripts that browsers fetch with them.
-    PagesWithoutParts,
+    #[serde(alias = "pages-without-parts")]
+    PagesWithoutAssets,
     /// The load falls on what costs the origin most.
-    CostlyTargets,
+    #[serde(alias = "costly-targets")]
+    ExpensivePaths,
 }
 
 /// How much a piece of evidence proves by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Strength {
+pub enum EvidenceWeight {
     /// About what is asked for. A mail to supporters asks for one page with a number for each
     /// reader, so that these never add up to hostility among themselves.
     Target,
@@ -38,7 +42,7 @@ pub enum Strength {
     Strong,
 }
 
-impl Strength {
+impl EvidenceWeight {
     /// Whether pieces of these strengths show hostility together: one strong piece, or two of
     /// which at least one is about the sender.
     pub fn hostile(pieces: impl IntoIterator<Item = Self>) -> bool {
@@ -56,31 +60,31 @@ impl Strength {
 
 impl EvidenceKind {
     /// How much it proves by itself.
-    pub const fn strength(self) -> Strength {
+    pub const fn strength(self) -> EvidenceWeight {
         match self {
             Self::RepeatedRequests
-            | Self::InhumanPace
+            | Self::ExcessivePageRate
             | Self::StalledHeaders
-            | Self::UnansweredChallenges => Strength::Strong,
-            Self::RotatingUserAgents | Self::ForeignShape | Self::PagesWithoutParts => {
-                Strength::Sender
+            | Self::UnansweredChallenges => EvidenceWeight::Strong,
+            Self::RotatingUserAgents | Self::UnusualHeaderOrder | Self::PagesWithoutAssets => {
+                EvidenceWeight::Sender
             }
-            Self::CacheBusting | Self::CostlyTargets => Strength::Target,
+            Self::CacheBusting | Self::ExpensivePaths => EvidenceWeight::Target,
         }
     }
 
     /// The word in events.
-    pub const fn word(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::RepeatedRequests => "repeated-requests",
-            Self::InhumanPace => "inhuman-pace",
+            Self::ExcessivePageRate => "excessive-page-rate",
             Self::CacheBusting => "cache-busting",
             Self::RotatingUserAgents => "rotating-user-agents",
-            Self::ForeignShape => "foreign-shape",
+            Self::UnusualHeaderOrder => "unusual-header-order",
             Self::StalledHeaders => "stalled-headers",
             Self::UnansweredChallenges => "unanswered-challenges",
-            Self::PagesWithoutParts => "pages-without-parts",
-            Self::CostlyTargets => "costly-targets",
+            Self::PagesWithoutAssets => "pages-without-assets",
+            Self::ExpensivePaths => "expensive-paths",
         }
     }
 }
@@ -95,5 +99,6 @@ pub struct Evidence {
     /// The threshold that it crossed, in the same unit.
     pub threshold: u64,
     /// The whole in words: figure, unit, window.
-    pub says: String,
+    #[serde(alias = "says")]
+    pub summary: String,
 }

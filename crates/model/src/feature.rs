@@ -17,7 +17,7 @@ pub enum Feature {
     /// The names (not the values) in the query, in order.
     QueryNames,
     /// The names of the header fields, in order.
-    HeaderShape,
+    HeaderOrder,
     /// The User-Agent field.
     UserAgent,
     /// The Accept-Language field.
@@ -27,7 +27,7 @@ pub enum Feature {
     /// The host that the Referer field names.
     Referrer,
     /// The TLS library of whoever connected (JA4); absent without TLS, or behind a trusted proxy.
-    TlsClient,
+    TlsFingerprint,
 }
 
 impl Feature {
@@ -36,26 +36,26 @@ impl Feature {
         Self::Method,
         Self::Path,
         Self::QueryNames,
-        Self::HeaderShape,
+        Self::HeaderOrder,
         Self::UserAgent,
         Self::Language,
         Self::Accept,
         Self::Referrer,
-        Self::TlsClient,
+        Self::TlsFingerprint,
     ];
 
     /// How a person would name it.
-    pub const fn word(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Method => "method",
             Self::Path => "path",
             Self::QueryNames => "query names",
-            Self::HeaderShape => "order of header fields",
+            Self::HeaderOrder => "order of header fields",
             Self::UserAgent => "user agent",
             Self::Language => "language",
             Self::Accept => "accepted types",
             Self::Referrer => "referring host",
-            Self::TlsClient => "TLS library (JA4)",
+            Self::TlsFingerprint => "TLS library (JA4)",
         }
     }
 }
@@ -76,7 +76,7 @@ impl Features {
 /// Workers send these beside the records, lossily: a missing sighting costs a readable name,
 /// never a decision. The text is cut at [`Sighting::TEXT_BYTES`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sighting {
+pub struct FeatureName {
     /// Which feature.
     pub feature: Feature,
     /// Its hashed value.
@@ -85,7 +85,7 @@ pub struct Sighting {
     text: [u8; Self::TEXT_BYTES],
 }
 
-impl Sighting {
+impl FeatureName {
     /// The longest text kept, in bytes.
     pub const TEXT_BYTES: usize = 118;
 

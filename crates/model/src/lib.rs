@@ -24,14 +24,14 @@ pub use event::{
     ActivityTally, Entry, Event, LatencyMillis, PlatformFacts, ProcedureFacts, Receipt,
     SourceCount, Tally, WaveFigures,
 };
-pub use evidence::{Evidence, EvidenceKind, Strength};
-pub use feature::{FEATURES, Feature, Features, Sighting};
-pub use meter::{ActivityCounts, Cuts, Gauges, LATENCY_BUCKETS, Latencies, Meter, Snapshot};
+pub use evidence::{Evidence, EvidenceKind, EvidenceWeight};
+pub use feature::{FEATURES, Feature, FeatureName, Features};
+pub use meter::{ActivityCounts, Cuts, Gauges, LATENCY_BUCKETS, LatencyHistogram, Meter, Snapshot};
 pub use procedure::{
     ChallengeKind, Condition, Cost, Effect, Measure, Posture, Procedure, ProcedureId, Scope,
     Signature, SourceLimits,
 };
 pub use record::{Record, TokenState};
-pub use source::{Network, SourceKey};
+pub use source::{IpNet, SourceKey};
 pub use time::{TICK, Time, WallTime};
-pub use verdict::{Cut, CutVector, Outcome, Reason, Verdict};
+pub use verdict::{AttackTechnique, Cut, Outcome, Reason, Verdict};

@@ -65,13 +65,13 @@ impl Meter {
     }
 
     /// Counts a verdict.
-    pub fn decided(&self, activity: ActivityId, reason: Reason) {
+    pub fn record_verdict(&self, activity: ActivityId, reason: Reason) {
         self.activity(activity).reasons[reason as usize].fetch_add(1, Relaxed);
     }
 
     /// Counts what became of a forwarded request: `latency` until the response began as the
     /// visitor saw it, `origin` the part of it that the origin was busy with it.
-    pub fn finished(
+    pub fn record_outcome(
         &self,
         activity: ActivityId,
         outcome: Outcome,
@@ -80,12 +80,12 @@ impl Meter {
     ) {
         let meter = self.activity(activity);
         meter.outcomes[outcome as usize].fetch_add(1, Relaxed);
-        meter.latency[Latencies::bucket(latency)].fetch_add(1, Relaxed);
+        meter.latency[LatencyHistogram::bucket(latency)].fetch_add(1, Relaxed);
         meter.origin_micros.fetch_add(origin.as_micros() as u64, Relaxed);
     }
 
     /// Counts body bytes from (`received`) and to (`sent`) the visitor.
-    pub fn transferred(&self, activity: ActivityId, received: u64, sent: u64) {
+    pub fn record_bytes(&self, activity: ActivityId, received: u64, sent: u64) {
         let meter = self.activity(activity);
         meter.bytes_in.fetch_add(received, Relaxed);
         meter.bytes_out.fetch_add(sent, Relaxed);
@@ -97,7 +97,7 @@ impl Meter {
     }
 
     /// Somebody who began an HTTP/3 connection was asked to prove their address first.
-    pub fn retried(&self) {
+    pub fn record_http3_retry(&self) {
         self.retries.fetch_add(1, Relaxed);
     }
 
@@ -181,7 +181,7 @@ pub struct ActivityCounts {
     /// Forwarded requests by [`Outcome`] (`outcome as usize`).
     pub outcomes: [u64; Outcome::COUNT],
     /// Time until the response began, of forwarded requests.
-    pub latency: Latencies,
+    pub latency: LatencyHistogram,
     /// Microseconds that the origin was busy with requests, summed over requests.
     pub origin_micros: u64,
     /// Body bytes from visitors.
@@ -197,7 +197,7 @@ impl Default for ActivityCounts {
         Self {
             reasons: [0; Reason::COUNT],
             outcomes: [0; Outcome::COUNT],
-            latency: Latencies::default(),
+            latency: LatencyHistogram::default(),
             origin_micros: 0,
             bytes_in: 0,
             bytes_out: 0,
@@ -322,15 +322,15 @@ impl Snapshot {
 
 /// A histogram of latencies, precise to about a fifth.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Latencies(pub [u64; LATENCY_BUCKETS]);
+pub struct LatencyHistogram(pub [u64; LATENCY_BUCKETS]);
 
-impl Default for Latencies {
+impl Default for LatencyHistogram {
     fn default() -> Self {
         Self([0; LATENCY_BUCKETS])
     }
 }
 
-impl Latencies {
+impl LatencyHistogram {
     /// The bucket that `latency` falls into.
     pub fn bucket(latency: Duration) -> usize {
         let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX).max(64);
@@ -378,10 +378,10 @@ mod tests {
     fn a_latency_lies_under_the_upper_end_of_its_bucket_and_over_the_one_before() {
         for micros in [64, 65, 100, 999, 1_000, 12_345, 1_000_000, 60_000_000] {
             let latency = Duration::from_micros(micros);
-            let bucket = Latencies::bucket(latency);
-            assert!(latency < Latencies::upper(bucket), "{micros}");
+            let bucket = LatencyHistogram::bucket(latency);
+            assert!(latency < LatencyHistogram::upper(bucket), "{micros}");
             if bucket > 0 {
-                assert!(latency >= Latencies::upper(bucket - 1), "{micros}");
+                assert!(latency >= LatencyHistogram::upper(bucket - 1), "{micros}");
             }
         }
     }
@@ -389,10 +389,10 @@ mod tests {
     #[test]
     fn a_snapshot_difference_holds_what_happened_between() {
         let meter = Meter::new(2);
-        meter.decided(ActivityId(1), Reason::Allowed);
+        meter.record_verdict(ActivityId(1), Reason::Allowed);
         let mut before = Snapshot::default();
         meter.add_to(&mut before);
-        meter.decided(ActivityId(1), Reason::Signature);
+        meter.record_verdict(ActivityId(1), Reason::Signature);
         let mut after = Snapshot::default();
         meter.add_to(&mut after);
         let between = after.since(&before);

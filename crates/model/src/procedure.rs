@@ -27,7 +27,7 @@ pub enum Posture {
 
 impl Posture {
     /// The word that screens and events use.
-    pub const fn word(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Open => "open",
             Self::Watchful => "watchful",
@@ -86,9 +86,9 @@ impl Signature {
 #[serde(rename_all = "lowercase")]
 pub enum ChallengeKind {
     /// A redirect to the same address that hands out a token: one extra round trip, unseen.
-    Echo,
+    Redirect,
     /// A short page that continues by itself after a few seconds (or by its link).
-    Wait,
+    WaitPage,
 }
 
 /// Limits on one source.
@@ -123,12 +123,12 @@ pub enum Measure {
 
 impl Measure {
     /// The word that screens and events use.
-    pub const fn word(&self) -> &'static str {
+    pub const fn as_str(&self) -> &'static str {
         match self {
             Self::RefuseSignature(_) => "refuse-signature",
             Self::TightenSources { .. } => "tighten-sources",
-            Self::Challenge(ChallengeKind::Echo) => "challenge-echo",
-            Self::Challenge(ChallengeKind::Wait) => "challenge-wait",
+            Self::Challenge(ChallengeKind::Redirect) => "challenge-redirect",
+            Self::Challenge(ChallengeKind::WaitPage) => "challenge-wait",
             Self::Shed(_) => "shed",
         }
     }

@@ -6,11 +6,11 @@ use crate::{ActivityId, Features, PlatformId, ProcedureId, Reason, SourceKey, Ti
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TokenState {
     /// None was shown, or none was looked for because no challenge is engaged.
-    None,
+    Absent,
     /// A token that verifies.
-    Held,
+    Valid,
     /// A challenge was just passed: this request carried the answer.
-    Earned,
+    JustIssued,
     /// A token that does not verify, is too old, or belongs to someone else.
     Invalid,
 }

@@ -24,7 +24,7 @@ impl SourceKey {
 
     /// The wider network that a visitor may roam in without being asked again: /24 for IPv4,
     /// /48 for IPv6.
-    pub const fn neighbourhood(self) -> u64 {
+    pub const fn network(self) -> u64 {
         if self.0 & IPV4_TAG == IPV4_TAG { self.0 & !0xff } else { self.0 & !0xffff }
     }
 
@@ -43,12 +43,12 @@ impl fmt::Debug for SourceKey {
 
 /// An address range in CIDR notation, for trusted proxies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Network {
+pub struct IpNet {
     address: IpAddr,
     prefix: u8,
 }
 
-impl Network {
+impl IpNet {
     /// Whether `address` lies in this range. IPv4-mapped IPv6 addresses count as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address.to_canonical()) {
@@ -65,7 +65,7 @@ impl Network {
     }
 }
 
-impl FromStr for Network {
+impl FromStr for IpNet {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -88,7 +88,7 @@ impl FromStr for Network {
     }
 }
 
-impl fmt::Display for Network {
+impl fmt::Display for IpNet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.address, self.prefix)
     }
@@ -119,13 +119,13 @@ mod tests {
 
     #[test]
     fn a_range_contains_its_addresses_and_no_others() {
-        let net: Network = "192.0.2.0/24".parse().expect("range");
+        let net: IpNet = "192.0.2.0/24".parse().expect("range");
         assert!(net.contains("192.0.2.255".parse().expect("address")));
         assert!(!net.contains("192.0.3.0".parse().expect("address")));
         assert!(!net.contains("::1".parse().expect("address")));
-        let all: Network = "0.0.0.0/0".parse().expect("range");
+        let all: IpNet = "0.0.0.0/0".parse().expect("range");
         assert!(all.contains("203.0.113.9".parse().expect("address")));
-        assert!("192.0.2.0/33".parse::<Network>().is_err());
-        assert!("example.org".parse::<Network>().is_err());
+        assert!("192.0.2.0/33".parse::<IpNet>().is_err());
+        assert!("example.org".parse::<IpNet>().is_err());
     }
 }

@@ -31,7 +31,7 @@ macro_rules! reasons {
             pub const COUNT: usize = Self::ALL.len();
 
             /// The word in metrics, events and pages.
-            pub const fn word(self) -> &'static str {
+            pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $word,)+ }
             }
 
@@ -117,7 +117,7 @@ macro_rules! words {
             pub const COUNT: usize = Self::ALL.len();
 
             /// The word in metrics and events.
-            pub const fn word(self) -> &'static str {
+            pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $word,)+ }
             }
         }
@@ -195,10 +195,35 @@ words! {
     }
 }
 
+/// Names of reasons, cuts and outcomes that leaves before version 3 carry, and their names of today.
+const RENAMED: &[(&str, &str)] = &[
+    ("ordinary", "allowed"),
+    ("unproven", "challenge-issued"),
+    ("answered", "challenge-passed"),
+    ("connections", "connection-limit"),
+    ("handshakes", "handshake-concurrency"),
+    ("handshake", "handshake-failed"),
+    ("ranges", "too-many-ranges"),
+    ("tunnels", "tunnel-limit"),
+    ("header-deadline", "header-timeout"),
+    ("visitor-gone", "visitor-disconnected"),
+    ("pressure", "evicted"),
+    ("age", "max-age"),
+    ("stall", "flow-control-stall"),
+    ("preface", "missing-preface"),
+    ("stray-frame-flood", "unknown-frame-flood"),
+    ("refused-streams", "server-reset-flood"),
+];
+
+/// The name of today for the name of a reason, cut or outcome in a leaf of any version.
+pub(crate) fn current_name(name: &str) -> &str {
+    RENAMED.iter().find(|(old, _)| *old == name).map_or(name, |(_, new)| new)
+}
+
 /// How an attack goes about it, as far as what was cut can tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum CutVector {
+pub enum AttackTechnique {
     /// Answers are taken as slowly as possible, so that they must be kept.
     SlowReading,
     /// Bodies are sent as slowly as possible, so that the origin waits.
@@ -209,7 +234,7 @@ pub enum CutVector {
     Ambiguity,
 }
 
-impl CutVector {
+impl AttackTechnique {
     /// All of them.
     pub const ALL: [Self; 4] =
         [Self::SlowReading, Self::SlowBodies, Self::Protocol, Self::Ambiguity];
@@ -218,12 +243,12 @@ impl CutVector {
 impl Cut {
     /// What many of them speak of; `None` for ends that come with ordinary life, and with attacks
     /// no more than with crowds.
-    pub const fn vector(self) -> Option<CutVector> {
+    pub const fn technique(self) -> Option<AttackTechnique> {
         match self {
             Self::Idle | Self::Evicted | Self::MaxAge | Self::TunnelIdle | Self::TunnelAge => None,
-            Self::SlowRead | Self::FlowControlStall => Some(CutVector::SlowReading),
-            Self::SlowBody => Some(CutVector::SlowBodies),
-            Self::MalformedBody => Some(CutVector::Ambiguity),
+            Self::SlowRead | Self::FlowControlStall => Some(AttackTechnique::SlowReading),
+            Self::SlowBody => Some(AttackTechnique::SlowBodies),
+            Self::MalformedBody => Some(AttackTechnique::Ambiguity),
             Self::ResetFlood
             | Self::PingFlood
             | Self::SettingsFlood
@@ -236,7 +261,7 @@ impl Cut {
             | Self::ServerResetFlood
             | Self::HeaderList
             | Self::MissingPreface
-            | Self::ProtocolError => Some(CutVector::Protocol),
+            | Self::ProtocolError => Some(AttackTechnique::Protocol),
         }
     }
 }
@@ -247,10 +272,10 @@ mod tests {
 
     #[test]
     fn reason_words_are_unique_and_match_their_serialised_form() {
-        let mut words: Vec<_> = Reason::ALL.iter().map(|r| r.word()).collect();
+        let mut words: Vec<_> = Reason::ALL.iter().map(|r| r.as_str()).collect();
         for reason in Reason::ALL {
             let json = serde_json::to_string(reason).expect("serialises");
-            assert_eq!(json, format!("\"{}\"", reason.word()));
+            assert_eq!(json, format!("\"{}\"", reason.as_str()));
         }
         words.sort_unstable();
         words.dedup();
@@ -261,7 +286,7 @@ mod tests {
     fn cut_words_match_their_serialised_form() {
         for cut in Cut::ALL {
             let json = serde_json::to_string(cut).expect("serialises");
-            assert_eq!(json, format!("\"{}\"", cut.word()));
+            assert_eq!(json, format!("\"{}\"", cut.as_str()));
         }
     }
 }

@@ -9,7 +9,9 @@ use portcullis_acme::Standing;
 use portcullis_edge::operator::Pages;
 use portcullis_edge::{Clock, Faults};
 use portcullis_gate::Policy;
-use portcullis_model::{ActivityId, Cut, Latencies, Meter, Outcome, Posture, Reason, Snapshot};
+use portcullis_model::{
+    ActivityId, Cut, LatencyHistogram, Meter, Outcome, Posture, Reason, Snapshot,
+};
 
 use serde::Serialize;
 
@@ -101,7 +103,7 @@ impl AdminHandlers {
         for_each_activity(total, &policy, |labels, counts| {
             for reason in Reason::ALL.iter().filter(|r| counts.reason(**r) > 0) {
                 let n = counts.reason(*reason);
-                let word = reason.word();
+                let word = reason.as_str();
                 let _ =
                     writeln!(out, "portcullis_requests_total{{{labels},reason=\"{word}\"}} {n}");
             }
@@ -115,7 +117,7 @@ impl AdminHandlers {
         for_each_activity(total, &policy, |labels, counts| {
             for outcome in Outcome::ALL.iter().filter(|o| counts.outcome(**o) > 0) {
                 let n = counts.outcome(*outcome);
-                let word = outcome.word();
+                let word = outcome.as_str();
                 let _ =
                     writeln!(out, "portcullis_forwarded_total{{{labels},outcome=\"{word}\"}} {n}");
             }
@@ -145,7 +147,7 @@ impl AdminHandlers {
                 cumulative += n;
                 // Every other doubling is fine enough for a graph.
                 if bucket % 8 == 7 {
-                    let le = Latencies::upper(bucket).as_secs_f64();
+                    let le = LatencyHistogram::upper(bucket).as_secs_f64();
                     let _ = writeln!(
                         out,
                         "portcullis_response_seconds_bucket{{{labels},le=\"{le}\"}} {cumulative}"
@@ -247,7 +249,7 @@ fn write_cuts(total: &Snapshot, out: &mut String) {
         "Connections and streams that the gate ended, by why.",
     );
     for why in Cut::ALL {
-        let (word, n) = (why.word(), total.cuts.of(*why));
+        let (word, n) = (why.as_str(), total.cuts.of(*why));
         let _ = writeln!(out, "portcullis_cuts_total{{cause=\"{word}\"}} {n}");
     }
 }

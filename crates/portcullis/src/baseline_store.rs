@@ -7,7 +7,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use portcullis_posture::Learnt;
+use portcullis_posture::SavedBaseline;
 use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
 
@@ -18,7 +18,7 @@ const FORMAT_VERSION: u32 = 1;
 #[serde(deny_unknown_fields)]
 struct BaselineFile {
     version: u32,
-    baselines: Vec<Learnt>,
+    baselines: Vec<SavedBaseline>,
 }
 
 /// `LEDGER.baselines.json`.
@@ -29,7 +29,7 @@ pub fn path_for(ledger: &Path) -> PathBuf {
 }
 
 /// What an earlier run learnt; nothing if there is no file, or none that can be read.
-pub fn load(path: &Path) -> Vec<Learnt> {
+pub fn load(path: &Path) -> Vec<SavedBaseline> {
     let Ok(bytes) = fs::read(path) else { return Vec::new() };
     match serde_json::from_slice::<BaselineFile>(&bytes) {
         Ok(kept) if kept.version == FORMAT_VERSION => {
@@ -48,7 +48,7 @@ pub fn load(path: &Path) -> Vec<Learnt> {
 }
 
 /// Keeps what has been learnt: the old file stays until the new one is whole.
-pub fn save(path: &Path, baselines: Vec<Learnt>) {
+pub fn save(path: &Path, baselines: Vec<SavedBaseline>) {
     let stored = BaselineFile { version: FORMAT_VERSION, baselines };
     let temporary = path.with_extension("json.new");
     let written = serde_json::to_vec(&stored).map_err(std::io::Error::other).and_then(|bytes| {

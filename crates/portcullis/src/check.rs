@@ -34,7 +34,7 @@ pub fn read(path: &Path) -> Result<(Config, String), ConfigError> {
         .map_err(|source| ConfigError::Unreadable { file: file.clone(), source })?;
     let config = Config::read(&text, &file).map_err(ConfigError::Problems)?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    Ok((config.rooted_at(folder), text))
+    Ok((config.resolve_paths(folder), text))
 }
 
 /// Answers whether the file can be used.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use portcullis_edge::Clock;
 use portcullis_gate::{Policy, Tables};
-use portcullis_model::{Config, Event, Meter, Record, Sighting, Snapshot, TICK, Time, WallTime};
+use portcullis_model::{Config, Event, FeatureName, Meter, Record, Snapshot, TICK, Time, WallTime};
 use portcullis_posture::{Action, Control, PlatformView};
 use serde::Serialize;
 use tracing::info;
@@ -24,7 +24,7 @@ const SAVE_INTERVAL: Duration = Duration::from_secs(600);
 pub struct WorkerChannel {
     pub meter: Arc<Meter>,
     pub records: rtrb::Consumer<Record>,
-    pub sightings: rtrb::Consumer<Sighting>,
+    pub sightings: rtrb::Consumer<FeatureName>,
 }
 
 /// What the rest of the process may ask of the loop.
@@ -120,7 +120,7 @@ impl ControlLoop {
             origin_requests_in_flight: total.gauges.in_flight,
             origin_queue_length: total.gauges.waiting,
             records_dropped: total.records_lost,
-            limit_table_evictions: self.tables.forgotten(),
+            limit_table_evictions: self.tables.evictions(),
             last_tick: now,
         }));
     }
@@ -195,18 +195,19 @@ fn log_event(event: &Event) {
     match event {
         Event::Tallied(_) => {}
         Event::AttackBegan { wave, platform, activities, evidence, .. } => {
-            let evidence = evidence.iter().map(|e| e.says.as_str()).collect::<Vec<_>>().join("; ");
+            let evidence =
+                evidence.iter().map(|e| e.summary.as_str()).collect::<Vec<_>>().join("; ");
             info!(wave, platform, activities = activities.join(", "), evidence, "attack began");
         }
         Event::ProcedureEngaged(facts) => info!(
             platform = facts.platform,
             measure = facts.measure,
-            says = facts.says,
+            says = facts.summary,
             reason = facts.reason,
             "procedure engaged"
         ),
         Event::PostureChanged { platform, from, to, reason } => {
-            info!(platform, from = from.word(), to = to.word(), reason, "posture changed");
+            info!(platform, from = from.as_str(), to = to.as_str(), reason, "posture changed");
         }
         other => info!(event = ?other, "recorded"),
     }

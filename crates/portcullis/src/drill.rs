@@ -220,7 +220,7 @@ fn gate_events(ledger: &Path) -> Result<Vec<GateEvent>> {
             Event::Mitigated { .. } => GateEventKind::Mitigated,
             Event::FullSpeed { .. } => GateEventKind::FullSpeed,
             Event::PostureChanged { from, to, .. } => {
-                GateEventKind::PostureChanged(format!("{} to {}", from.word(), to.word()))
+                GateEventKind::PostureChanged(format!("{} to {}", from.as_str(), to.as_str()))
             }
             Event::Tallied(tally) => match tally.cuts {
                 Some(cuts) if !cuts.is_empty() => GateEventKind::Cut(cuts),

@@ -254,7 +254,7 @@ pub fn receipt(arguments: &ReceiptArguments) -> Result<bool> {
         recipient: arguments.to.clone(),
         channel: arguments.channel.clone(),
         reference: arguments.reference.clone(),
-        told_at: notified_at,
+        notified_at,
         document,
     };
     let folder = ledger_folder(&arguments.ledger.ledger);
@@ -264,7 +264,7 @@ pub fn receipt(arguments: &ReceiptArguments) -> Result<bool> {
             folder.display()
         )
     })?;
-    let entry = Entry::new(now, Event::Notified(receipt));
+    let entry = Entry::new(now, Event::ReceiptRecorded(receipt));
     let leaf = ledger.append(&canonical_json(&entry)?)?;
     ledger.commit()?;
     println!("Recorded in leaf {leaf}: {} was told at {notified_at}.", arguments.to);

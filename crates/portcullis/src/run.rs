@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use arc_swap::ArcSwap;
 use portcullis_edge::{Clock, Faults, Worker, operator};
 use portcullis_gate::{Policy, Secret, Tables};
-use portcullis_model::{Config, Event, Meter, Record, Sighting, WorkerId};
+use portcullis_model::{Config, Event, FeatureName, Meter, Record, WorkerId};
 use portcullis_posture::{Control, Resume};
 use sha2::{Digest, Sha256};
 use tracing::{error, info, warn};
@@ -150,7 +150,7 @@ impl GateRuntime {
             let meter = Arc::new(Meter::new(activity_capacity));
             let (records, records_out) = rtrb::RingBuffer::<Record>::new(RECORD_RING_SIZE);
             let (sightings, sightings_out) =
-                rtrb::RingBuffer::<Sighting>::new(FEATURE_NAME_RING_SIZE);
+                rtrb::RingBuffer::<FeatureName>::new(FEATURE_NAME_RING_SIZE);
             let worker = Worker {
                 id: WorkerId(at as u16),
                 workers,

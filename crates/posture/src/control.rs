@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use portcullis_model::{
-    ActivityCounts, ActivityId, Config, Event, PlatformFacts, PlatformId, Posture, Procedure,
-    Reason, Record, Sighting, Snapshot, Tier, Time, TokenState, Verdict, WallTime,
+    ActivityCounts, ActivityId, Config, Event, FeatureName, PlatformFacts, PlatformId, Posture,
+    Procedure, Reason, Record, Snapshot, Tier, Time, TokenState, Verdict, WallTime,
 };
 use portcullis_watch::{Baseline, Observation, Watch};
 use serde::{Deserialize, Serialize};
 
-use crate::names::Names;
-use crate::platform::{Context, Engaged, PlatformPosture};
-use crate::tally::{Tallying, by_verdict};
+use crate::names::NameTable;
+use crate::platform::{Context, EngagedProcedure, PlatformPosture};
+use crate::tally::{TallyBuilder, by_verdict};
 use crate::wave::TickTotals;
 
 /// What the loop wants done, in this order.
@@ -53,7 +53,7 @@ impl Resume {
 
 /// What has been learnt of one activity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Learnt {
+pub struct SavedBaseline {
     /// The platform's name.
     pub platform: String,
     /// The activity's name.
@@ -66,10 +66,10 @@ pub struct Learnt {
 #[derive(Debug)]
 pub struct Control {
     config: Arc<Config>,
-    names: Names,
+    names: NameTable,
     watch: Watch,
     postures: Vec<PlatformPosture>,
-    tallies: Vec<Tallying>,
+    tallies: Vec<TallyBuilder>,
     seen: Vec<Observation>,
     next_procedure: NonZeroU32,
     last: Snapshot,
@@ -80,7 +80,7 @@ pub struct Control {
 impl Control {
     /// A loop that has seen nothing yet.
     pub fn new(config: Arc<Config>, wall: WallTime, resume: &Resume) -> Self {
-        let names = Names::new(Arc::clone(&config));
+        let names = NameTable::new(Arc::clone(&config));
         let postures = config
             .platforms
             .iter()
@@ -93,7 +93,7 @@ impl Control {
         let tallies = config
             .platforms
             .iter()
-            .map(|platform| Tallying::new(wall, platform.activities.len(), true))
+            .map(|platform| TallyBuilder::new(wall, platform.activities.len(), true))
             .collect();
         Self {
             watch: Watch::new(&config),
@@ -111,9 +111,9 @@ impl Control {
     /// For a source of requests without connections, such as an access log: tallies then do not
     /// say what was cut, rather than that nothing was.
     #[must_use]
-    pub fn without_connections(mut self) -> Self {
+    pub fn without_connection_counts(mut self) -> Self {
         self.connections = false;
-        self.tallies.iter_mut().for_each(Tallying::sees_no_connections);
+        self.tallies.iter_mut().for_each(TallyBuilder::without_connection_counts);
         self
     }
 
@@ -128,14 +128,14 @@ impl Control {
         if record.reason != Reason::UnknownHost
             && let Some(tally) = self.tallies.get_mut(usize::from(record.platform.0))
         {
-            let through =
-                record.reason == Reason::ChallengePassed || record.reason.verdict() == Verdict::Forward;
-            tally.observe(record.source, through && record.token == TokenState::Earned);
+            let through = record.reason == Reason::ChallengePassed
+                || record.reason.verdict() == Verdict::Forward;
+            tally.observe(record.source, through && record.token == TokenState::JustIssued);
         }
     }
 
     /// Takes the readable form of a feature value.
-    pub fn sight(&mut self, sighting: &Sighting) {
+    pub fn sight(&mut self, sighting: &FeatureName) {
         self.names.sight(sighting);
     }
 
@@ -144,7 +144,7 @@ impl Control {
         let counts = total.since(&self.last);
         self.last = total.clone();
         let postures = &self.postures;
-        self.seen = self.watch.look(wall, &counts, |platform| {
+        self.seen = self.watch.evaluate(wall, &counts, |platform| {
             postures.get(usize::from(platform.0)).is_some_and(|p| !p.engaged.is_empty())
         });
         let mut changed = false;
@@ -165,7 +165,7 @@ impl Control {
             };
             let mut events = Vec::new();
             changed |= self.postures[at].step(&mut context, seen, totals, &mut events);
-            let busy = self.postures[at].busy();
+            let busy = self.postures[at].needs_fine_tally();
             if self.tallies[at].due(wall, busy) {
                 let (names, watch) = (&self.names, &self.watch);
                 let tally = self.tallies[at].close(
@@ -198,12 +198,13 @@ impl Control {
         let resume = Resume { procedures: self.next_procedure.get() - 1, waves: BTreeMap::new() };
         let mut next = Self::new(config, wall, &resume);
         if !self.connections {
-            next = next.without_connections();
+            next = next.without_connection_counts();
         }
         let mut old = core::mem::replace(self, next);
         self.last = core::mem::take(&mut old.last);
         let unchanged = |platform| {
-            let list = |names: &Names| (names.list(platform), names.activities_of(platform).next());
+            let list =
+                |names: &NameTable| (names.list(platform), names.activities_of(platform).next());
             list(&old.names) == list(&self.names)
         };
         for at in 0..old.postures.len() {
@@ -221,7 +222,7 @@ impl Control {
                 wall,
                 next_procedure: &mut self.next_procedure,
             };
-            let next = old.postures[at].retire(&context, out);
+            let next = old.postures[at].release_all(&context, out);
             let name = old.names.platform(platform);
             let stays = (0..self.postures.len())
                 .find(|at| self.names.platform(PlatformId(*at as u16)) == name);
@@ -229,17 +230,17 @@ impl Control {
                 self.postures[stays] = next.renumbered(PlatformId(stays as u16));
             }
         }
-        self.watch.adopt(&mut old.watch, unchanged);
+        self.watch.carry_over(&mut old.watch, unchanged);
         self.restore(old.baselines());
         out.push(Action::Engage(self.engaged().cloned().collect()));
     }
 
     /// What has been learnt of every activity, to be kept over a restart.
-    pub fn baselines(&self) -> Vec<Learnt> {
+    pub fn baselines(&self) -> Vec<SavedBaseline> {
         let names = self.names.everything().into_iter();
         names
             .zip(self.watch.baselines())
-            .map(|((platform, activity), baseline)| Learnt {
+            .map(|((platform, activity), baseline)| SavedBaseline {
                 platform,
                 activity,
                 baseline: baseline.clone(),
@@ -248,9 +249,9 @@ impl Control {
     }
 
     /// Puts back what was learnt earlier of activities that still exist by name.
-    pub fn restore(&mut self, learnt: Vec<Learnt>) {
+    pub fn restore(&mut self, learnt: Vec<SavedBaseline>) {
         let names = self.names.everything();
-        for Learnt { platform, activity, baseline } in learnt {
+        for SavedBaseline { platform, activity, baseline } in learnt {
             let named = (platform, activity);
             if let Some(at) = names.iter().position(|name| *name == named) {
                 self.watch.restore(ActivityId(at as u16), baseline);
@@ -298,9 +299,9 @@ impl Control {
                     offered_per_second: seen.map_or(0, |s| s.offered_per_second),
                     forwarded_per_second: seen.map_or(0, |s| s.forwarded_per_second),
                     baseline_milli: seen.map_or(0, |s| s.baseline_milli),
-                    over: seen.map_or_else(Vec::new, |s| self.names.activities(&s.over)),
+                    over: seen.map_or_else(Vec::new, |s| self.names.activities(&s.over_baseline)),
                     evidence: seen.map_or_else(Vec::new, |s| {
-                        s.evidence.iter().map(|e| e.says.clone()).collect()
+                        s.evidence.iter().map(|e| e.summary.clone()).collect()
                     }),
                     strain: seen.and_then(|s| s.strain.as_ref().map(|strain| strain.says.clone())),
                     procedures: posture
@@ -313,11 +314,11 @@ impl Control {
             .collect()
     }
 
-    fn procedure_view(&self, engaged: &Engaged, now: Time) -> ProcedureView {
+    fn procedure_view(&self, engaged: &EngagedProcedure, now: Time) -> ProcedureView {
         let procedure = &engaged.procedure;
         ProcedureView {
             id: procedure.id.0.get(),
-            measure: procedure.measure.word(),
+            measure: procedure.measure.as_str(),
             says: self.names.measure(&procedure.measure),
             activity: procedure.scope.activity.map(|activity| self.names.activity(activity)),
             reason: procedure.reason.clone(),

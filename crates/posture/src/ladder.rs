@@ -3,14 +3,14 @@
 use portcullis_model::{
     ActivityId, ChallengeKind, Measure, PostureSettings, Scope, SourceLimits, Tier,
 };
-use portcullis_watch::{Observation, Trouble};
+use portcullis_watch::{Observation, OriginProblem};
 
 /// Suspects, in a thousand, that a signature must hit to be worth engaging.
 const WORTH_A_SIGNATURE: u32 = 200;
 
 /// A procedure that is to be engaged, before it has a number.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Step {
+pub(crate) struct PlannedProcedure {
     pub measure: Measure,
     pub scope: Scope,
     pub reason: String,
@@ -19,7 +19,7 @@ pub(crate) struct Step {
 
 /// What is engaged already, as far as the ladder cares.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Rungs {
+pub(crate) struct ActiveRungs {
     pub tightened: Option<Tightened>,
     pub challenge: Option<ChallengeKind>,
     pub shed: Option<Tier>,
@@ -41,8 +41,8 @@ pub(crate) fn tighten(
     settings: &PostureSettings,
     ordinary: SourceLimits,
     seen: &Observation,
-    rungs: Rungs,
-) -> Option<Step> {
+    rungs: ActiveRungs,
+) -> Option<PlannedProcedure> {
     let (wanted, connections) = if seen.stalled_headers.is_some() {
         (Tightened::Connections, settings.tightened.connections)
     } else {
@@ -52,26 +52,31 @@ pub(crate) fn tighten(
         return None;
     }
     let why = seen.evidence.iter().max_by_key(|e| e.kind.strength());
-    Some(Step {
+    Some(PlannedProcedure {
         measure: Measure::TightenSources {
             limits: SourceLimits { connections, ..settings.tightened },
             header_deadline: settings.tightened_header_timeout,
         },
         scope: whole(seen),
-        reason: why.map_or_else(|| "an attack began".to_owned(), |evidence| evidence.says.clone()),
+        reason: why
+            .map_or_else(|| "an attack began".to_owned(), |evidence| evidence.summary.clone()),
         collateral_per_million: None,
     })
 }
 
 /// The next step while an attack presses on the origin; `None` if what is engaged must do.
-pub(crate) fn next(settings: &PostureSettings, seen: &Observation, rungs: Rungs) -> Option<Step> {
+pub(crate) fn next_for_attack(
+    settings: &PostureSettings,
+    seen: &Observation,
+    rungs: ActiveRungs,
+) -> Option<PlannedProcedure> {
     if let Some(candidate) = &seen.candidate
         && candidate.collateral_per_million <= settings.collateral_per_million
         && candidate.suspects_per_thousand >= WORTH_A_SIGNATURE
     {
-        return Some(Step {
+        return Some(PlannedProcedure {
             measure: Measure::RefuseSignature(candidate.signature.clone()),
-            scope: Scope { platform: seen.platform, activity: only(&seen.over) },
+            scope: Scope { platform: seen.platform, activity: only(&seen.over_baseline) },
             reason: format!(
                 "{}.{}% of suspect requests look like this, and at most {} in a million ordinary \
                  ones",
@@ -85,36 +90,39 @@ pub(crate) fn next(settings: &PostureSettings, seen: &Observation, rungs: Rungs)
     match rungs.challenge {
         None => Some(challenge(
             seen,
-            ChallengeKind::Echo,
+            ChallengeKind::Redirect,
             "what presses cannot be told apart from visitors by what it sends",
         )),
-        Some(ChallengeKind::Echo) if saturated(seen) => Some(challenge(
+        Some(ChallengeKind::Redirect) if saturated(seen) => Some(challenge(
             seen,
-            ChallengeKind::Wait,
+            ChallengeKind::WaitPage,
             "redirects are answered and the origin still cannot bear it: a token costs a wait",
         )),
-        Some(ChallengeKind::Echo) => None,
-        Some(ChallengeKind::Wait) => shed(seen, rungs, SourcesOfRelief::Any),
+        Some(ChallengeKind::Redirect) => None,
+        Some(ChallengeKind::WaitPage) => shed(seen, rungs, SheddingLevel::Any),
     }
 }
 
 /// What to do about an origin that cannot serve everybody, without an attack: ask for an echo
 /// first, which people hardly notice and which shows whether these are people; then let the least
 /// important activities make room.
-pub(crate) fn relieve(seen: &Observation, rungs: Rungs) -> Option<Step> {
-    if rungs.challenge.is_none() && !seen.over.is_empty() {
+pub(crate) fn next_for_overload(
+    seen: &Observation,
+    rungs: ActiveRungs,
+) -> Option<PlannedProcedure> {
+    if rungs.challenge.is_none() && !seen.over_baseline.is_empty() {
         return Some(challenge(
             seen,
-            ChallengeKind::Echo,
+            ChallengeKind::Redirect,
             "the origin cannot serve everybody who comes: an echo shows who is there",
         ));
     }
-    shed(seen, rungs, SourcesOfRelief::OptionalAlone)
+    shed(seen, rungs, SheddingLevel::OptionalAlone)
 }
 
 /// How far shedding may go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum SourcesOfRelief {
+pub(crate) enum SheddingLevel {
     /// People alone are at the door: nothing but optional activities makes room.
     OptionalAlone,
     /// Under attack, important ones may too.
@@ -123,14 +131,14 @@ pub(crate) enum SourcesOfRelief {
 
 /// Makes room on an origin that has more to do than it can, the least important activities first.
 /// An origin that answers with errors is not helped by this.
-fn shed(seen: &Observation, rungs: Rungs, relief: SourcesOfRelief) -> Option<Step> {
+fn shed(seen: &Observation, rungs: ActiveRungs, relief: SheddingLevel) -> Option<PlannedProcedure> {
     let strain = seen.strain.as_ref().filter(|_| saturated(seen))?;
     let tier = match (rungs.shed, relief) {
         (None, _) => Tier::Optional,
-        (Some(Tier::Optional), SourcesOfRelief::Any) => Tier::Important,
+        (Some(Tier::Optional), SheddingLevel::Any) => Tier::Important,
         _ => return None,
     };
-    Some(Step {
+    Some(PlannedProcedure {
         measure: Measure::Shed(tier),
         scope: whole(seen),
         reason: format!("the origin cannot serve everybody: {}", strain.says),
@@ -139,11 +147,11 @@ fn shed(seen: &Observation, rungs: Rungs, relief: SourcesOfRelief) -> Option<Ste
 }
 
 pub(crate) fn saturated(seen: &Observation) -> bool {
-    seen.strain.as_ref().is_some_and(|strain| strain.trouble == Trouble::Saturated)
+    seen.strain.as_ref().is_some_and(|strain| strain.trouble == OriginProblem::Saturated)
 }
 
-fn challenge(seen: &Observation, kind: ChallengeKind, reason: &str) -> Step {
-    Step {
+fn challenge(seen: &Observation, kind: ChallengeKind, reason: &str) -> PlannedProcedure {
+    PlannedProcedure {
         measure: Measure::Challenge(kind),
         scope: whole(seen),
         reason: reason.to_owned(),

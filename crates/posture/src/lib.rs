@@ -15,4 +15,4 @@ mod platform;
 mod tally;
 mod wave;
 
-pub use control::{Action, Control, Learnt, PlatformView, ProcedureView, Resume};
+pub use control::{Action, Control, PlatformView, ProcedureView, Resume, SavedBaseline};

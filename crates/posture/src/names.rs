@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use portcullis_model::{
-    ActivityId, Config, Feature, Measure, PlatformFacts, PlatformId, Sighting, Signature,
+    ActivityId, Config, Feature, FeatureName, Measure, PlatformFacts, PlatformId, Signature,
 };
 
 /// Readable feature values kept; the oldest number goes when there are more.
@@ -12,7 +12,7 @@ const SIGHTINGS: usize = 4_096;
 
 /// What things are called.
 #[derive(Debug)]
-pub(crate) struct Names {
+pub(crate) struct NameTable {
     config: Arc<Config>,
     /// Each activity's platform and name, by policy-wide number.
     activities: Vec<(PlatformId, String)>,
@@ -20,7 +20,7 @@ pub(crate) struct Names {
     sighted: u64,
 }
 
-impl Names {
+impl NameTable {
     pub(crate) fn new(config: Arc<Config>) -> Self {
         let activities = config
             .platforms
@@ -33,7 +33,7 @@ impl Names {
         Self { config, activities, values: BTreeMap::new(), sighted: 0 }
     }
 
-    pub(crate) fn sight(&mut self, sighting: &Sighting) {
+    pub(crate) fn sight(&mut self, sighting: &FeatureName) {
         self.sighted += 1;
         let key = (sighting.feature, sighting.value);
         self.values.insert(key, (self.sighted, sighting.text().to_owned()));
@@ -105,27 +105,27 @@ impl Names {
                 limits.connections,
                 header_deadline.as_millis()
             ),
-            Measure::Challenge(portcullis_model::ChallengeKind::Echo) => {
+            Measure::Challenge(portcullis_model::ChallengeKind::Redirect) => {
                 "visitors without a token are sent once round by a redirect".into()
             }
-            Measure::Challenge(portcullis_model::ChallengeKind::Wait) => format!(
+            Measure::Challenge(portcullis_model::ChallengeKind::WaitPage) => format!(
                 "visitors without a token wait {} s on a page that continues by itself",
                 self.config.posture.wait_challenge_delay.as_secs()
             ),
-            Measure::Shed(tier) => format!("activities of tier {} are not served", tier.word()),
+            Measure::Shed(tier) => format!("activities of tier {} are not served", tier.as_str()),
         }
     }
 
     fn signature(&self, signature: &Signature) -> String {
         let condition = |c: &portcullis_model::Condition| {
             if c.value == 0 {
-                return format!("{} is absent", c.feature.word());
+                return format!("{} is absent", c.feature.as_str());
             }
             match self.values.get(&(c.feature, c.value)) {
                 Some((_, text)) if fit_for_the_public(text) => {
-                    format!("{} is “{text}”", c.feature.word())
+                    format!("{} is “{text}”", c.feature.as_str())
                 }
-                _ => format!("{} is #{:08x}", c.feature.word(), c.value),
+                _ => format!("{} is #{:08x}", c.feature.as_str(), c.value),
             }
         };
         signature.conditions.iter().map(condition).collect::<Vec<_>>().join("; ")

@@ -6,12 +6,12 @@ use portcullis_model::{
     ChallengeKind, Cost, Effect, Event, EvidenceKind, Measure, PlatformId, Posture,
     PostureSettings, Procedure, ProcedureFacts, ProcedureId, SourceLimits, Tier, Time, WallTime,
 };
-use portcullis_watch::{Judgement, Observation, ProcedureCounts};
+use portcullis_watch::{Observation, ProcedureCounts, TrafficState};
 
 use crate::control::Action;
-use crate::ladder::{self, Rungs, Step, Tightened};
-use crate::names::Names;
-use crate::wave::{Hold, TickTotals, Wave};
+use crate::ladder::{self, ActiveRungs, PlannedProcedure, Tightened};
+use crate::names::NameTable;
+use crate::wave::{MitigationState, TickTotals, Wave};
 
 /// Signatures engaged at the same time on one platform: each costs every request a comparison.
 const SIGNATURES: usize = 8;
@@ -30,7 +30,7 @@ const LOOK_BACK: usize = 16;
 
 /// A procedure with what it has done so far.
 #[derive(Debug)]
-pub(crate) struct Engaged {
+pub(crate) struct EngagedProcedure {
     pub procedure: Procedure,
     pub effect: Effect,
     pub cost: Cost,
@@ -44,7 +44,7 @@ pub(crate) struct Context<'a> {
     /// Whether the platform has activities above important ones, so that shedding these leaves
     /// something.
     pub has_essential: bool,
-    pub names: &'a Names,
+    pub names: &'a NameTable,
     pub now: Time,
     pub wall: WallTime,
     /// The next unused procedure number.
@@ -56,7 +56,7 @@ pub(crate) struct Context<'a> {
 pub(crate) struct PlatformPosture {
     id: PlatformId,
     pub posture: Posture,
-    pub engaged: Vec<Engaged>,
+    pub engaged: Vec<EngagedProcedure>,
     pub wave: Option<Wave>,
     waves: u32,
     recent: Vec<TickTotals>,
@@ -71,7 +71,7 @@ pub(crate) struct PlatformPosture {
     /// Since when nothing is engaged and everything is within its baseline.
     calm_since: Option<(Time, WallTime)>,
     /// Whether full speed is owed: something was engaged, attacked or strained since the last.
-    owes_full_speed: bool,
+    full_speed_pending: bool,
     dirty: bool,
 }
 
@@ -93,7 +93,7 @@ impl PlatformPosture {
             surging: false,
             relaxed_at: Time(0),
             calm_since: None,
-            owes_full_speed: false,
+            full_speed_pending: false,
             dirty: false,
         }
     }
@@ -103,8 +103,8 @@ impl PlatformPosture {
     }
 
     /// Whether each second is worth writing down.
-    pub(crate) fn busy(&self) -> bool {
-        self.wave.is_some() || self.surging || !self.engaged.is_empty() || self.owes_full_speed
+    pub(crate) fn needs_fine_tally(&self) -> bool {
+        self.wave.is_some() || self.surging || !self.engaged.is_empty() || self.full_speed_pending
     }
 
     /// One tick. Events go to `out`; returns whether the engaged procedures changed.
@@ -121,8 +121,8 @@ impl PlatformPosture {
         self.note_strain(context, seen, out);
         self.note_surge(context, seen, out);
         match seen.judgement {
-            Judgement::Attack => self.under_attack(context, seen, out),
-            Judgement::Surge | Judgement::Normal => self.without_attack(context, seen, out),
+            TrafficState::Attack => self.under_attack(context, seen, out),
+            TrafficState::Surge | TrafficState::Normal => self.without_attack(context, seen, out),
         }
         self.keep_look_back(tick);
         self.stop_shedding(context, seen, out);
@@ -161,9 +161,9 @@ impl PlatformPosture {
             wave.last_hostile = context.now;
         }
         self.surging = false;
-        self.owes_full_speed = true;
+        self.full_speed_pending = true;
         self.calm_since = None;
-        self.turn_hold(context, seen, out);
+        self.update_mitigation(context, seen, out);
         let rungs = self.rungs(context.ordinary);
         if let Some(step) = ladder::tighten(context.settings, context.ordinary, seen, rungs) {
             self.engage(context, step, out);
@@ -171,12 +171,12 @@ impl PlatformPosture {
             self.ticks_since_step = u32::MAX;
         }
         // What still presses is seen at once; strain lingers in its two-second window.
-        let pressing = !seen.pressing.is_empty() && self.ticks_since_step >= DWELL_TICKS;
+        let pressing = !seen.overloading.is_empty() && self.ticks_since_step >= DWELL_TICKS;
         let straining =
             self.strained_ticks >= STRAIN_TICKS && self.ticks_since_step >= STRAIN_TICKS;
         if pressing || straining {
             let seen = self.without_repeated_candidate(seen);
-            if let Some(step) = ladder::next(context.settings, &seen, rungs)
+            if let Some(step) = ladder::next_for_attack(context.settings, &seen, rungs)
                 && bearable(&step, context)
             {
                 self.engage(context, step, out);
@@ -209,11 +209,11 @@ impl PlatformPosture {
         for tick in self.recent.iter().filter(|tick| tick.wall > onset) {
             wave.count(tick);
         }
-        let (evidence, _) = wave.note(&seen.evidence, &seen.over);
+        let (evidence, _) = wave.note(&seen.evidence, &seen.over_baseline);
         out.push(Action::Record(Event::AttackBegan {
             wave: self.waves,
             platform: context.names.platform(self.id),
-            activities: context.names.activities(&seen.over),
+            activities: context.names.activities(&seen.over_baseline),
             onset,
             evidence,
             baseline_milli: seen.baseline_milli,
@@ -223,7 +223,7 @@ impl PlatformPosture {
 
     fn note_change(&mut self, context: &Context<'_>, seen: &Observation, out: &mut Vec<Action>) {
         let Some(wave) = &mut self.wave else { return };
-        let (mut evidence, new_activities) = wave.note(&seen.evidence, &seen.over);
+        let (mut evidence, new_activities) = wave.note(&seen.evidence, &seen.over_baseline);
         // That challenges go unanswered follows from our challenging, not from a change of theirs.
         evidence.retain(|e| e.kind != EvidenceKind::UnansweredChallenges);
         if evidence.is_empty() && !new_activities {
@@ -235,20 +235,25 @@ impl PlatformPosture {
             platform: context.names.platform(self.id),
             activities: context.names.activities(&wave.activities()),
             evidence,
-            after_procedure_ms: self
+            since_procedure_change_ms: self
                 .last_step
                 .map(|step| context.now.since(step).as_millis() as u64),
         }));
     }
 
     /// Says when what reaches the origin comes back within what it can bear, and when not.
-    fn turn_hold(&mut self, context: &Context<'_>, seen: &Observation, out: &mut Vec<Action>) {
+    fn update_mitigation(
+        &mut self,
+        context: &Context<'_>,
+        seen: &Observation,
+        out: &mut Vec<Action>,
+    ) {
         let holding =
-            seen.pressing.is_empty() && seen.strain.is_none() && seen.stalled_headers.is_none();
+            seen.overloading.is_empty() && seen.strain.is_none() && seen.stalled_headers.is_none();
         let Some(wave) = &mut self.wave else { return };
         let turned = match wave.hold {
-            Hold::Broken(_) => holding,
-            Hold::Mitigated => !holding,
+            MitigationState::Unmitigated(_) => holding,
+            MitigationState::Mitigated => !holding,
         };
         wave.turning = if turned { wave.turning + 1 } else { 0 };
         if wave.turning < TURN_TICKS {
@@ -258,13 +263,13 @@ impl PlatformPosture {
         let platform = context.names.platform(self.id);
         let number = wave.number;
         let event = match wave.hold {
-            Hold::Broken(since) => {
-                wave.hold = Hold::Mitigated;
+            MitigationState::Unmitigated(since) => {
+                wave.hold = MitigationState::Mitigated;
                 let after_ms = context.wall.since(since).as_millis() as u64;
                 Event::Mitigated { wave: number, platform, after_ms }
             }
-            Hold::Mitigated => {
-                wave.hold = Hold::Broken(context.wall);
+            MitigationState::Mitigated => {
+                wave.hold = MitigationState::Unmitigated(context.wall);
                 Event::MitigationLost { wave: number, platform }
             }
         };
@@ -278,7 +283,7 @@ impl PlatformPosture {
         out: &mut Vec<Action>,
     ) {
         if self.wave.is_some() {
-            self.turn_hold(context, seen, out);
+            self.update_mitigation(context, seen, out);
         }
         let over = self.wave.as_ref().is_some_and(|wave| {
             context.now.since(wave.last_hostile) >= context.settings.quiet_period
@@ -294,8 +299,8 @@ impl PlatformPosture {
         // People alone can drown an origin too.
         let long_strained = self.strained_ticks >= STRAIN_TICKS;
         if long_strained && self.ticks_since_step >= STRAIN_TICKS {
-            if let Some(step) = ladder::relieve(seen, self.rungs(context.ordinary)) {
-                self.owes_full_speed = true;
+            if let Some(step) = ladder::next_for_overload(seen, self.rungs(context.ordinary)) {
+                self.full_speed_pending = true;
                 self.engage(context, step, out);
             }
         } else if self.wave.is_none() && !ladder::saturated(seen) {
@@ -308,7 +313,7 @@ impl PlatformPosture {
     fn stop_shedding(&mut self, context: &Context<'_>, seen: &Observation, out: &mut Vec<Action>) {
         self.eased_ticks =
             if ladder::saturated(seen) { 0 } else { self.eased_ticks.saturating_add(1) };
-        let shed = |e: &Engaged| matches!(e.procedure.measure, Measure::Shed(_));
+        let shed = |e: &EngagedProcedure| matches!(e.procedure.measure, Measure::Shed(_));
         if self.eased_ticks >= EASED_TICKS
             && let Some(at) = self.engaged.iter().position(shed)
         {
@@ -323,12 +328,12 @@ impl PlatformPosture {
         {
             return;
         }
-        let felt = |e: &Engaged| match &e.procedure.measure {
+        let felt = |e: &EngagedProcedure| match &e.procedure.measure {
             Measure::Shed(Tier::Essential) => 6,
             Measure::Shed(Tier::Important) => 5,
             Measure::Shed(Tier::Optional) => 4,
-            Measure::Challenge(ChallengeKind::Wait) => 3,
-            Measure::Challenge(ChallengeKind::Echo) => 2,
+            Measure::Challenge(ChallengeKind::WaitPage) => 3,
+            Measure::Challenge(ChallengeKind::Redirect) => 2,
             Measure::RefuseSignature(_) => 1,
             Measure::TightenSources { .. } => 0,
         };
@@ -339,7 +344,7 @@ impl PlatformPosture {
         }
     }
 
-    fn engage(&mut self, context: &mut Context<'_>, step: Step, out: &mut Vec<Action>) {
+    fn engage(&mut self, context: &mut Context<'_>, step: PlannedProcedure, out: &mut Vec<Action>) {
         // A stronger measure takes the place of the weaker one of its kind.
         let replaced = self.engaged.iter().position(|e| {
             matches!(
@@ -356,8 +361,8 @@ impl PlatformPosture {
             id,
             platform: context.names.platform(self.id),
             activity: step.scope.activity.map(|activity| context.names.activity(activity)),
-            measure: step.measure.word().to_owned(),
-            says: context.names.measure(&step.measure),
+            measure: step.measure.as_str().to_owned(),
+            summary: context.names.measure(&step.measure),
             reason: step.reason.clone(),
             expires: context.wall + expiry,
             collateral_per_million: step.collateral_per_million,
@@ -365,7 +370,7 @@ impl PlatformPosture {
         if let Some(at) = replaced {
             self.release(context, at, "a stronger measure takes its place", out);
         }
-        self.engaged.push(Engaged {
+        self.engaged.push(EngagedProcedure {
             procedure: Procedure {
                 id,
                 scope: step.scope,
@@ -401,9 +406,9 @@ impl PlatformPosture {
 
     /// Ends everything here, because a new configuration changed the platform; returns what the
     /// platform begins with then.
-    pub(crate) fn retire(&mut self, context: &Context<'_>, out: &mut Vec<Action>) -> Self {
+    pub(crate) fn release_all(&mut self, context: &Context<'_>, out: &mut Vec<Action>) -> Self {
         let mut next = Self::new(self.id, self.waves);
-        next.owes_full_speed = self.busy();
+        next.full_speed_pending = self.needs_fine_tally();
         if let Some(wave) = self.wave.take() {
             out.push(Action::Record(Event::AttackEnded {
                 wave: wave.number,
@@ -442,8 +447,8 @@ impl PlatformPosture {
         }
     }
 
-    fn rungs(&self, ordinary: SourceLimits) -> Rungs {
-        let mut rungs = Rungs::default();
+    fn rungs(&self, ordinary: SourceLimits) -> ActiveRungs {
+        let mut rungs = ActiveRungs::default();
         for engaged in &self.engaged {
             match &engaged.procedure.measure {
                 Measure::TightenSources { limits, .. } => {
@@ -467,7 +472,10 @@ impl PlatformPosture {
             if !self.strained {
                 self.strained = true;
                 let says = strain.says.clone();
-                out.push(Action::Record(Event::OriginStrained { platform: platform(), says }));
+                out.push(Action::Record(Event::OriginDegraded {
+                    platform: platform(),
+                    summary: says,
+                }));
             }
         } else if self.strained {
             self.strained = false;
@@ -476,7 +484,7 @@ impl PlatformPosture {
     }
 
     fn note_surge(&mut self, context: &Context<'_>, seen: &Observation, out: &mut Vec<Action>) {
-        let surge = seen.judgement == Judgement::Surge;
+        let surge = seen.judgement == TrafficState::Surge;
         self.surge_ticks = match (surge, surge == self.surging) {
             (_, true) => 0,
             (_, false) => self.surge_ticks + 1,
@@ -490,7 +498,7 @@ impl PlatformPosture {
         out.push(Action::Record(if surge {
             Event::SurgeBegan {
                 platform,
-                activities: context.names.activities(&seen.over),
+                activities: context.names.activities(&seen.over_baseline),
                 per_second: seen.offered_per_second,
                 baseline_milli: seen.baseline_milli,
             }
@@ -515,7 +523,7 @@ impl PlatformPosture {
             (Posture::Siege, "visitors are challenged or activities shed")
         } else if self.wave.is_some() {
             (Posture::Guarded, "an attack is met by narrow procedures")
-        } else if self.surging || !self.engaged.is_empty() || self.owes_full_speed {
+        } else if self.surging || !self.engaged.is_empty() || self.full_speed_pending {
             (Posture::Watchful, "traffic is unusual, or an attack is just over")
         } else {
             (Posture::Open, "all is as usual")
@@ -539,10 +547,10 @@ impl PlatformPosture {
     ) {
         let calm = self.engaged.is_empty()
             && self.wave.is_none()
-            && seen.judgement == Judgement::Normal
-            && seen.over.is_empty()
+            && seen.judgement == TrafficState::Normal
+            && seen.over_baseline.is_empty()
             && seen.strain.is_none();
-        if !calm || !self.owes_full_speed {
+        if !calm || !self.full_speed_pending {
             self.calm_since = None;
             return;
         }
@@ -552,15 +560,15 @@ impl PlatformPosture {
             out.push(Action::Record(Event::FullSpeed {
                 platform: context.names.platform(self.id),
                 since: wall,
-                held_ms: held.as_millis() as u64,
+                duration_ms: held.as_millis() as u64,
             }));
-            self.owes_full_speed = false;
+            self.full_speed_pending = false;
             self.calm_since = None;
         }
     }
 }
 
 /// Important activities are only shed where something more important is left to serve.
-fn bearable(step: &Step, context: &Context<'_>) -> bool {
+fn bearable(step: &PlannedProcedure, context: &Context<'_>) -> bool {
     !matches!(step.measure, Measure::Shed(Tier::Important)) || context.has_essential
 }

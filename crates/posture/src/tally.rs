@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use portcullis_model::{
-    ActivityCounts, ActivityTally, Cut, Latencies, LatencyMillis, Outcome, Reason, SourceCount,
-    Tally, Verdict, WallTime,
+    ActivityCounts, ActivityTally, Cut, LatencyHistogram, LatencyMillis, Outcome, Reason,
+    SourceCount, Tally, Verdict, WallTime,
 };
 use portcullis_watch::SourceSketch;
 
@@ -15,7 +15,7 @@ const BUSY_MS: u64 = 1_000;
 
 /// One platform's tally in the making.
 #[derive(Debug)]
-pub(crate) struct Tallying {
+pub(crate) struct TallyBuilder {
     from: WallTime,
     busy: bool,
     /// Whether connections are seen, so that what was cut of them can be told.
@@ -28,7 +28,7 @@ pub(crate) struct Tallying {
     peak_forwarded: u64,
 }
 
-impl Tallying {
+impl TallyBuilder {
     pub(crate) fn new(from: WallTime, activities: usize, connections: bool) -> Self {
         Self {
             from,
@@ -48,7 +48,7 @@ impl Tallying {
         self.answered += u64::from(answered);
     }
 
-    pub(crate) const fn sees_no_connections(&mut self) {
+    pub(crate) const fn without_connection_counts(&mut self) {
         self.connections = false;
     }
 
@@ -90,19 +90,19 @@ impl Tallying {
             platform,
             from: self.from,
             to,
-            reasons: nonzero(Reason::ALL.iter().map(|r| (r.word(), all.reason(*r)))),
-            outcomes: nonzero(Outcome::ALL.iter().map(|o| (o.word(), all.outcome(*o)))),
+            reasons: nonzero(Reason::ALL.iter().map(|r| (r.as_str(), all.reason(*r)))),
+            outcomes: nonzero(Outcome::ALL.iter().map(|o| (o.as_str(), all.outcome(*o)))),
             peak_offered_per_second: self.peak_offered,
             peak_forwarded_per_second: self.peak_forwarded,
-            sources: SourceCount::of(self.sources.estimate()),
+            sources: SourceCount::from_count(self.sources.estimate()),
             challenges_passed: self.answered,
             latency: millis(&all.latency),
             origin_busy_ms: all.origin_micros / 1_000,
             bytes_out: all.bytes_out,
-            unseen: self.unseen,
+            records_lost: self.unseen,
             cuts: self
                 .connections
-                .then(|| nonzero(Cut::ALL.iter().map(|cut| (cut.word(), all.cuts.of(*cut))))),
+                .then(|| nonzero(Cut::ALL.iter().map(|cut| (cut.as_str(), all.cuts.of(*cut))))),
             activities: self
                 .activities
                 .iter()
@@ -141,7 +141,7 @@ fn nonzero<'a>(words: impl Iterator<Item = (&'a str, u64)>) -> BTreeMap<String, 
     words.filter(|(_, n)| *n > 0).map(|(word, n)| (word.to_owned(), n)).collect()
 }
 
-fn millis(latencies: &Latencies) -> Option<LatencyMillis> {
+fn millis(latencies: &LatencyHistogram) -> Option<LatencyMillis> {
     let at = |per_thousand| latencies.quantile(per_thousand).map(|d| d.as_millis() as u64);
     Some(LatencyMillis { p50: at(500)?, p95: at(950)?, p99: at(990)? })
 }

@@ -19,9 +19,9 @@ pub(crate) struct TickTotals {
 
 /// Whether what reaches the origin is back within what it can bear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Hold {
+pub(crate) enum MitigationState {
     /// Not yet, or not any more, since this moment.
-    Broken(WallTime),
+    Unmitigated(WallTime),
     /// Yes.
     Mitigated,
 }
@@ -30,7 +30,7 @@ pub(crate) enum Hold {
 #[derive(Debug)]
 pub(crate) struct Wave {
     pub number: u32,
-    pub hold: Hold,
+    pub hold: MitigationState,
     /// Ticks in a row that speak for the other state of `hold`.
     pub turning: u8,
     /// The last moment that anything hostile was seen.
@@ -46,7 +46,7 @@ impl Wave {
     pub(crate) fn new(number: u32, onset: WallTime, now: Time) -> Self {
         Self {
             number,
-            hold: Hold::Broken(onset),
+            hold: MitigationState::Unmitigated(onset),
             turning: 0,
             last_hostile: now,
             kinds: BTreeSet::new(),
@@ -97,7 +97,7 @@ impl Wave {
             peak_offered_per_second: self.peak.offered * 4,
             peak_forwarded_per_second: self.peak.forwarded * 4,
             peak_stalled_headers: self.peak.stalled_headers,
-            peak_sources: SourceCount::of(self.peak.sources),
+            peak_sources: SourceCount::from_count(self.peak.sources),
             evidence_kinds: self.kinds.len() as u32,
             changes: self.changes,
         }

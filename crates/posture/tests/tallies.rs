@@ -70,6 +70,6 @@ fn a_minute_without_cuts_says_that_there_were_none() {
 
 #[test]
 fn where_no_connections_are_seen_a_tally_does_not_speak_of_cuts() {
-    let tallies = minute(control().without_connections(), &Meter::new(3));
+    let tallies = minute(control().without_connection_counts(), &Meter::new(3));
     assert_eq!(tallies["main"].cuts, None);
 }

@@ -3,7 +3,9 @@
 use core::time::Duration;
 use std::sync::Arc;
 
-use portcullis_gate::{Answer, Fields, Lexicon, Policy, Request, Secret, Tables, decide};
+use portcullis_gate::{
+    Disposition, FeatureNameCache, Fields, Policy, Request, Secret, Tables, decide,
+};
 use portcullis_model::{
     ActivityId, Config, Event, Feature, Meter, Outcome, Posture, Reason, Record, Snapshot, Time,
     WallTime,
@@ -85,7 +87,7 @@ pub(crate) struct Engine {
     tables: Tables,
     control: Control,
     meter: Meter,
-    lexicon: Lexicon,
+    lexicon: FeatureNameCache,
     /// The host of lines that name none.
     host: String,
     /// The first second, since 1970; none before the first line.
@@ -117,9 +119,9 @@ impl Engine {
         Self {
             tables: Tables::new(config.limits.source_table_size, secret),
             control: Control::new(Arc::clone(&config), WallTime(0), &Resume::default())
-                .without_connections(),
+                .without_connection_counts(),
             meter: Meter::new(policy.activities()),
-            lexicon: Lexicon::new(),
+            lexicon: FeatureNameCache::new(),
             host: if host == "*" { "recorded.invalid".into() } else { host.to_owned() },
             start: None,
             ticks: 0,
@@ -275,7 +277,7 @@ impl Engine {
             // The loop's tallies begin where the recording does.
             let wall = WallTime(second * 1_000);
             self.control = Control::new(Arc::clone(&self.config), wall, &Resume::default())
-                .without_connections();
+                .without_connection_counts();
             *self.start.insert(second)
         };
         self.wait_until((second - start) * TICKS);
@@ -336,7 +338,7 @@ impl Engine {
         if line.sent_bytes {
             self.counts.malformed += 1;
             self.impact.refuse(Reason::Malformed);
-            self.meter.decided(ActivityId(0), Reason::Malformed);
+            self.meter.record_verdict(ActivityId(0), Reason::Malformed);
         } else {
             self.counts.silent += 1;
         }
@@ -371,13 +373,13 @@ impl Engine {
             };
             let decision = decide(&self.policy, &self.tables, &request, self.now, wall);
             let record = decision.record;
-            self.meter.decided(record.activity, record.reason);
+            self.meter.record_verdict(record.activity, record.reason);
             let control = &mut self.control;
             self.lexicon.sight(&request, &record, &mut |sighting| control.sight(&sighting));
             control.observe(&record);
             round += 1;
             let set_cookie = match decision.answer {
-                Answer::Forward { cookie, .. } => {
+                Disposition::Forward { cookie, .. } => {
                     if let Some(cookie) = cookie {
                         self.cookies.store(visitor, &cookie);
                     }
@@ -386,12 +388,14 @@ impl Engine {
                         if round == 1 { ReplayOutcome::Forwarded } else { ReplayOutcome::Delayed };
                     return (record, outcome);
                 }
-                Answer::Refuse { .. } => return (record, ReplayOutcome::Refused(record.reason)),
-                Answer::Redirect { location, cookie } => {
+                Disposition::Refuse { .. } => {
+                    return (record, ReplayOutcome::Refused(record.reason));
+                }
+                Disposition::Redirect { location, cookie } => {
                     retried = query_of(&location);
                     cookie
                 }
-                Answer::WaitPage { seconds, continue_to } => {
+                Disposition::WaitPage { seconds, continue_to } => {
                     wall = wall + Duration::from_secs(u64::from(seconds));
                     retried = query_of(&continue_to);
                     None
@@ -411,8 +415,8 @@ impl Engine {
     fn record_outcome(&self, line: &ReplayLine<'_>, activity: ActivityId) {
         let outcome = if line.status >= 500 { Outcome::OriginError } else { Outcome::Served };
         let latency = line.latency.unwrap_or_default();
-        self.meter.finished(activity, outcome, latency, latency);
-        self.meter.transferred(activity, 0, line.bytes.min(MAX_RESPONSE_BYTES));
+        self.meter.record_outcome(activity, outcome, latency, latency);
+        self.meter.record_bytes(activity, 0, line.bytes.min(MAX_RESPONSE_BYTES));
     }
 }
 

@@ -187,7 +187,7 @@ impl ReplayHistory {
                     procedure.cost = Some(cost);
                 }
             }
-            Event::OriginStrained { platform, says } => {
+            Event::OriginDegraded { platform, summary: says } => {
                 push_bounded(
                     &mut self.degradations,
                     ReplayedDegradation { platform, from: at, to: None, summary: says },
@@ -215,7 +215,7 @@ impl ReplayHistory {
             | Event::ReloadRefused { .. }
             | Event::Stopped
             | Event::RecordingGap { .. }
-            | Event::Notified(_) => {}
+            | Event::ReceiptRecorded(_) => {}
         }
     }
 

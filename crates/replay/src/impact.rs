@@ -42,7 +42,7 @@ impl Impact {
     /// Requests that limits or procedures would have refused.
     pub fn refused_by_procedures(&self) -> u64 {
         let hits = Reason::ALL.iter().filter(|reason| is_hit(**reason));
-        hits.filter_map(|reason| self.refused.get(reason.word())).sum()
+        hits.filter_map(|reason| self.refused.get(reason.as_str())).sum()
     }
 
     /// Requests that would have been delayed, or refused by limits or procedures.
@@ -131,7 +131,7 @@ impl ImpactCounter {
 
     /// Counts a refusal of what belongs to no activity.
     pub(crate) fn refuse(&mut self, reason: Reason) {
-        *self.impact.refused.entry(reason.word()).or_default() += 1;
+        *self.impact.refused.entry(reason.as_str()).or_default() += 1;
     }
 
     /// Notes who was hit, beside [`ImpactCounter::count`].

@@ -224,7 +224,7 @@ fn write_attack(page: &mut TextPage, attack: &ReplayedAttack) {
         ),
     );
     for evidence in &attack.evidence {
-        page.item(2, &evidence.says);
+        page.item(2, &evidence.summary);
     }
     page.line(
         2,
@@ -262,7 +262,7 @@ fn write_procedure(page: &mut TextPage, procedure: &ReplayedProcedure) {
             describe_period(procedure.engaged, procedure.released)
         ),
     );
-    page.line(2, &words::full_stop(&facts.says));
+    page.line(2, &words::full_stop(&facts.summary));
     page.line(2, &words::full_stop(&format!("Because {}", facts.reason)));
     let (Some(effect), Some(cost)) = (procedure.effect, procedure.cost) else { return };
     let mut text = format!("Stopped {}", words::counted(effect.stopped, "request"));

@@ -93,7 +93,7 @@ fn organisation(incident: &Incident, input: &OperatorInput) -> Vec<ReportBlock> 
             let activities: Vec<String> = p
                 .activities
                 .iter()
-                .map(|(name, tier)| format!("{name} ({})", tier.word()))
+                .map(|(name, tier)| format!("{name} ({})", tier.as_str()))
                 .collect();
             words::plain(&format!(
                 "{}: {}; activities: {}",
@@ -375,7 +375,7 @@ fn procedure_row(procedure: &ProcedureRecord) -> TableRow {
     };
     TableRow(vec![
         procedure.facts.id.0.to_string(),
-        words::plain(&format!("{}: {}", procedure.scope(), procedure.facts.says)),
+        words::plain(&format!("{}: {}", procedure.scope(), procedure.facts.summary)),
         stamp(procedure.engaged),
         released,
         stopped,
@@ -396,7 +396,7 @@ fn analysis(incident: &Incident) -> Vec<ReportBlock> {
                     "{}, {}: {} ({})",
                     wave.name(),
                     seen.first.at.clock(),
-                    seen.evidence.says.trim_end_matches('.'),
+                    seen.evidence.summary.trim_end_matches('.'),
                     seen.leaves
                 ))
             })
@@ -527,7 +527,7 @@ fn informed(incident: &Incident, input: &OperatorInput) -> Vec<ReportBlock> {
                 "{} by {} on {}, reference {} (leaf {})",
                 r.recipient,
                 r.channel,
-                words::moment(r.told_at),
+                words::moment(r.notified_at),
                 r.reference,
                 informed.stamp.leaf
             ))

@@ -145,7 +145,7 @@ fn a_page_says_what_a_visitor_sent_without_becoming_it() {
     let mut entries = whole(false);
     for (_, entry) in &mut entries {
         if let Event::ProcedureEngaged(facts) = &mut entry.event {
-            facts.says = "user agent is \u{201c}</td><script>alert(1)</script>\u{1b}[2J".into();
+            facts.summary = "user agent is \u{201c}</td><script>alert(1)</script>\u{1b}[2J".into();
             facts.measure = "<script>".into();
         }
     }

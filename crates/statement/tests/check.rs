@@ -180,7 +180,7 @@ fn without_an_incident_nothing_is_supported() {
 
 #[test]
 fn a_receipt_is_what_makes_reported_true() {
-    let entries = campaign_day::without(false, |e| matches!(e, Event::Notified(_)));
+    let entries = campaign_day::without(false, |e| matches!(e, Event::ReceiptRecorded(_)));
     let incident = fold(entries).remove(0);
     let check = check("We have reported the matter to the NCSC.", Some(&incident)).unwrap();
     assert_eq!(check.sentences[0].result, SentenceResult::Rejected);
@@ -193,7 +193,7 @@ fn who_else_was_told_needs_a_receipt_too() {
     assert_eq!(told.result, SentenceResult::Rejected);
     let mut entries = whole(false);
     for (_, entry) in &mut entries {
-        if let Event::Notified(receipt) = &mut entry.event {
+        if let Event::ReceiptRecorded(receipt) = &mut entry.event {
             receipt.recipient = "Metropolitan Police".into();
         }
     }

@@ -143,11 +143,11 @@ fn reported_needs_a_receipt_from_the_ncsc() {
     let claim = of(kind, whole(false));
     assert_eq!(claim.finding, Finding::Supported);
     assert!(claim.sentence.contains("INC-48213"));
-    let entries = without(false, |e| matches!(e, Event::Notified(_)));
+    let entries = without(false, |e| matches!(e, Event::ReceiptRecorded(_)));
     assert_eq!(of(kind, entries).finding, Finding::NotShown);
     let mut entries = whole(false);
     for (_, entry) in &mut entries {
-        if let Event::Notified(receipt) = &mut entry.event {
+        if let Event::ReceiptRecorded(receipt) = &mut entry.event {
             receipt.recipient = "the police".into();
         }
     }
@@ -172,7 +172,7 @@ fn an_origin_that_bore_as_much_before_contradicts_that_defences_made_the_differe
     let unstrained = entries
         .into_iter()
         .filter(|(_, e)| {
-            !matches!(e.event, Event::OriginStrained { .. } | Event::AttackBegan { wave: 2, .. })
+            !matches!(e.event, Event::OriginDegraded { .. } | Event::AttackBegan { wave: 2, .. })
         })
         .collect();
     let claim = of(ClaimKind::BecauseOfDefences, unstrained);
@@ -228,7 +228,7 @@ fn needed(kind: ClaimKind, event: &Event) -> bool {
         ClaimKind::StayedUp => matches!(event, Event::Tallied(_)),
         ClaimKind::Restored => matches!(event, Event::ProcedureReleased { .. }),
         ClaimKind::FullSpeed => matches!(event, Event::FullSpeed { .. }),
-        ClaimKind::Reported => matches!(event, Event::Notified(_)),
+        ClaimKind::Reported => matches!(event, Event::ReceiptRecorded(_)),
         // Supported only by a chain of events, or by no event at all.
         ClaimKind::Waves
         | ClaimKind::Sophisticated

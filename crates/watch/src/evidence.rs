@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use portcullis_model::{Evidence, EvidenceKind, Feature};
 
-use crate::window::{Kept, Memory};
+use crate::window::{ReferenceSample, SampledRequest};
 
 /// Fewer suspect requests than this in the window show nothing.
 const ENOUGH: usize = 40;
@@ -22,7 +22,11 @@ const REPEATS: usize = 4;
 
 /// All the evidence that the suspects give. `window` is all that was asked of the platform in the
 /// window, suspect or not.
-pub(crate) fn gather(suspects: &[&Kept], window: &[&Kept], memory: &Memory) -> Vec<Evidence> {
+pub(crate) fn gather(
+    suspects: &[&SampledRequest],
+    window: &[&SampledRequest],
+    memory: &ReferenceSample,
+) -> Vec<Evidence> {
     if suspects.len() < ENOUGH {
         return Vec::new();
     }
@@ -40,7 +44,7 @@ pub(crate) fn gather(suspects: &[&Kept], window: &[&Kept], memory: &Memory) -> V
 }
 
 fn found(kind: EvidenceKind, measured: u64, threshold: u64, says: String) -> Option<Evidence> {
-    (measured >= threshold).then_some(Evidence { kind, measured, threshold, says })
+    (measured >= threshold).then_some(Evidence { kind, measured, threshold, summary: says })
 }
 
 fn per_cent(part: usize, whole: usize) -> u64 {
@@ -48,12 +52,12 @@ fn per_cent(part: usize, whole: usize) -> u64 {
 }
 
 /// Who asks, as far as a request tells: many people may share an address, and many a browser.
-fn visitor(kept: &Kept) -> (u64, u32, u32, u32) {
+fn visitor(kept: &SampledRequest) -> (u64, u32, u32, u32) {
     let look = &kept.features;
     (
         kept.source,
         look.get(Feature::UserAgent),
-        look.get(Feature::HeaderShape),
+        look.get(Feature::HeaderOrder),
         look.get(Feature::Language),
     )
 }
@@ -62,7 +66,7 @@ fn visitor(kept: &Kept) -> (u64, u32, u32, u32) {
 /// like phones behind one carrier's address repeats too, but every part of the page as often as
 /// the page: a flood repeats one path above all. Ranges and "anything new?" are asked for by
 /// players and live results.
-fn repeated_requests(suspects: &[&Kept]) -> Option<Evidence> {
+fn repeated_requests(suspects: &[&SampledRequest]) -> Option<Evidence> {
     let mut groups: Vec<_> = suspects
         .iter()
         .filter(|k| !k.partial)
@@ -94,7 +98,7 @@ fn repeated_requests(suspects: &[&Kept]) -> Option<Evidence> {
 /// Half of all requests come from visitors who each ask for more pages than anybody reads. A mean
 /// would let one heavy visitor speak for all, and parts would let a few like phones behind one
 /// address do so.
-fn inhuman_pace(suspects: &[&Kept]) -> Option<Evidence> {
+fn inhuman_pace(suspects: &[&SampledRequest]) -> Option<Evidence> {
     let mut asked: Vec<_> =
         suspects.iter().filter(|k| !k.partial).map(|k| (visitor(k), k.page)).collect();
     asked.sort_unstable();
@@ -110,7 +114,7 @@ fn inhuman_pace(suspects: &[&Kept]) -> Option<Evidence> {
     }
     let share = per_cent(requests, suspects.len());
     found(
-        EvidenceKind::InhumanPace,
+        EvidenceKind::ExcessivePageRate,
         share,
         50,
         format!(
@@ -122,7 +126,7 @@ fn inhuman_pace(suspects: &[&Kept]) -> Option<Evidence> {
 }
 
 /// Links in mails may carry a different number for each reader, so this alone proves nothing.
-fn cache_busting(suspects: &[&Kept]) -> Option<Evidence> {
+fn cache_busting(suspects: &[&SampledRequest]) -> Option<Evidence> {
     let mut queries: Vec<_> = suspects
         .iter()
         .filter(|k| k.query != 0)
@@ -145,7 +149,7 @@ fn cache_busting(suspects: &[&Kept]) -> Option<Evidence> {
 
 /// One address may be an office with many browsers, but each of these loads a page with its
 /// parts: few user agents, many requests each. Half as many user agents as requests is rotation.
-fn rotating_user_agents(suspects: &[&Kept]) -> Option<Evidence> {
+fn rotating_user_agents(suspects: &[&SampledRequest]) -> Option<Evidence> {
     let mut by_source: Vec<_> =
         suspects.iter().map(|k| (k.source, k.features.get(Feature::UserAgent))).collect();
     by_source.sort_unstable();
@@ -166,23 +170,23 @@ fn rotating_user_agents(suspects: &[&Kept]) -> Option<Evidence> {
 }
 
 /// A mail read on phones shifts the mix of browsers, so this alone proves nothing.
-fn foreign_shape(suspects: &[&Kept], memory: &Memory) -> Option<Evidence> {
+fn foreign_shape(suspects: &[&SampledRequest], memory: &ReferenceSample) -> Option<Evidence> {
     let mut shapes: BTreeMap<u32, usize> = BTreeMap::new();
     for kept in suspects {
-        *shapes.entry(kept.features.get(Feature::HeaderShape)).or_default() += 1;
+        *shapes.entry(kept.features.get(Feature::HeaderOrder)).or_default() += 1;
     }
     let (shape, count) = shapes.into_iter().max_by_key(|(_, count)| *count)?;
     let ordinary = memory.features();
     if ordinary.len() < 100 {
         return None;
     }
-    let before = ordinary.iter().filter(|f| f.get(Feature::HeaderShape) == shape).count();
+    let before = ordinary.iter().filter(|f| f.get(Feature::HeaderOrder) == shape).count();
     if per_cent(before, ordinary.len()) > 5 {
         return None;
     }
     let share = per_cent(count, suspects.len());
     found(
-        EvidenceKind::ForeignShape,
+        EvidenceKind::UnusualHeaderOrder,
         share,
         60,
         format!(
@@ -196,7 +200,11 @@ fn foreign_shape(suspects: &[&Kept], memory: &Memory) -> Option<Evidence> {
 
 /// Of everything that the suspects ask of the platform: pages and nothing else. Returning visitors
 /// have some parts in their cache, so this alone proves nothing.
-fn pages_without_parts(suspects: &[&Kept], window: &[&Kept], memory: &Memory) -> Option<Evidence> {
+fn pages_without_parts(
+    suspects: &[&SampledRequest],
+    window: &[&SampledRequest],
+    memory: &ReferenceSample,
+) -> Option<Evidence> {
     let usual = memory.pages_per_thousand()? / 10;
     if usual > 60 {
         return None;
@@ -209,7 +217,7 @@ fn pages_without_parts(suspects: &[&Kept], window: &[&Kept], memory: &Memory) ->
     }
     let share = per_cent(pages, all);
     found(
-        EvidenceKind::PagesWithoutParts,
+        EvidenceKind::PagesWithoutAssets,
         share,
         90,
         format!(

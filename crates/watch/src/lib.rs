@@ -18,7 +18,7 @@ mod watch;
 mod window;
 
 pub use baseline::Baseline;
-pub use observation::{Judgement, Observation, ProcedureCounts, Strain, Trouble};
-pub use signature::Candidate;
+pub use observation::{Observation, OriginProblem, OriginStrain, ProcedureCounts, TrafficState};
+pub use signature::SignatureCandidate;
 pub use sources::SourceSketch;
 pub use watch::Watch;

@@ -2,11 +2,11 @@
 
 use portcullis_model::{ActivityId, Evidence, PlatformId, ProcedureId, WallTime};
 
-use crate::signature::Candidate;
+use crate::signature::SignatureCandidate;
 
 /// What this tick's traffic is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Judgement {
+pub enum TrafficState {
     /// Within the baseline.
     Normal,
     /// Far more than the baseline, without evidence of hostility.
@@ -17,7 +17,7 @@ pub enum Judgement {
 
 /// What kind of trouble an origin has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trouble {
+pub enum OriginProblem {
     /// More is asked of it than it can do: less would help.
     Saturated,
     /// It answers with errors or not at all: asking less would not help.
@@ -26,9 +26,9 @@ pub enum Trouble {
 
 /// What is the matter with the origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Strain {
+pub struct OriginStrain {
     /// Its kind.
-    pub trouble: Trouble,
+    pub trouble: OriginProblem,
     /// In words, with figures.
     pub says: String,
 }
@@ -52,11 +52,11 @@ pub struct Observation {
     /// The platform.
     pub platform: PlatformId,
     /// What this tick's traffic is.
-    pub judgement: Judgement,
+    pub judgement: TrafficState,
     /// Activities that are offered far more than their baseline.
-    pub over: Vec<ActivityId>,
+    pub over_baseline: Vec<ActivityId>,
     /// Activities of which too much gets through, by what it is or by what the origin can bear.
-    pub pressing: Vec<ActivityId>,
+    pub overloading: Vec<ActivityId>,
     /// Connections stalled in their headers, if that is evidence.
     pub stalled_headers: Option<u64>,
     /// When the present surge or stall can first be seen.
@@ -72,9 +72,9 @@ pub struct Observation {
     /// What the baseline expects of all activities together.
     pub baseline_milli: u64,
     /// The origin's trouble, if it has any.
-    pub strain: Option<Strain>,
+    pub strain: Option<OriginStrain>,
     /// What sets the suspects apart, if something does.
-    pub candidate: Option<Candidate>,
+    pub candidate: Option<SignatureCandidate>,
     /// What each procedure did since the last look.
     pub procedures: Vec<ProcedureCounts>,
     /// Distinct sources of this tick, about; not estimated while all is normal.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use portcullis_model::{Condition, Feature, Features, Signature};
 
-use crate::window::{Kept, Memory};
+use crate::window::{ReferenceSample, SampledRequest};
 
 /// Fewer suspects than this are not worth a signature.
 const ENOUGH: usize = 40;
@@ -19,7 +19,7 @@ const RARE: usize = 20;
 
 /// A signature with what it would hit.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Candidate {
+pub struct SignatureCandidate {
     /// The conjunction.
     pub signature: Signature,
     /// Of a thousand suspect requests, how many it hits.
@@ -33,12 +33,12 @@ pub struct Candidate {
 /// Greedy: the most telling value first, then every further value that keeps the suspects in and
 /// so makes the conjunction narrower. `None` if nothing common among the suspects is rare among
 /// ordinary requests.
-pub(crate) fn mine<'a>(
-    suspects: impl Iterator<Item = &'a Kept>,
-    memory: &Memory,
-) -> Option<Candidate> {
+pub(crate) fn find_signature<'a>(
+    suspects: impl Iterator<Item = &'a SampledRequest>,
+    memory: &ReferenceSample,
+) -> Option<SignatureCandidate> {
     let suspects: Vec<&Features> =
-        suspects.filter(|k| !k.signed && !k.proven).map(|k| &k.features).collect();
+        suspects.filter(|k| !k.matched_signature && !k.had_token).map(|k| &k.features).collect();
     let ordinary = memory.features();
     if suspects.len() < ENOUGH || ordinary.is_empty() {
         return None;
@@ -48,7 +48,7 @@ pub(crate) fn mine<'a>(
         .filter_map(|feature| {
             let (value, share) = most_common(&suspects, *feature)?;
             // Without TLS, or behind a proxy, nobody has one: that says nothing.
-            if *feature == Feature::TlsClient && value == 0 {
+            if *feature == Feature::TlsFingerprint && value == 0 {
                 return None;
             }
             let condition = Condition { feature: *feature, value };
@@ -83,11 +83,11 @@ pub(crate) fn mine<'a>(
     let about_sender = |c: Condition| {
         let sender = matches!(
             c.feature,
-            Feature::HeaderShape
+            Feature::HeaderOrder
                 | Feature::UserAgent
                 | Feature::Language
                 | Feature::Accept
-                | Feature::TlsClient
+                | Feature::TlsFingerprint
         );
         sender && share_before(ordinary, c) < RARE
     };
@@ -96,7 +96,7 @@ pub(crate) fn mine<'a>(
     }
     signature.conditions.sort_by_key(|condition| condition.feature);
     let collateral = ordinary.iter().filter(|f| signature.matches(f)).count() as u64;
-    Some(Candidate {
+    Some(SignatureCandidate {
         suspects_per_thousand: (hit * 1_000 / suspects.len()) as u32,
         collateral_per_million: upper_bound_per_million(collateral, ordinary.len() as u64),
         signature,
@@ -130,14 +130,14 @@ fn upper_bound_per_million(hits: u64, trials: u64) -> u32 {
 mod tests {
     use super::*;
 
-    fn kept(features: [u32; 8]) -> Kept {
+    fn kept(features: [u32; 8]) -> SampledRequest {
         kept_over_tls(features, 0)
     }
 
-    fn kept_over_tls(features: [u32; 8], client: u32) -> Kept {
+    fn kept_over_tls(features: [u32; 8], client: u32) -> SampledRequest {
         let mut all = [client; 9];
         all[..8].copy_from_slice(&features);
-        Kept {
+        SampledRequest {
             source: 1,
             features: Features(all),
             query: 0,
@@ -145,13 +145,13 @@ mod tests {
             page: true,
             partial: false,
             forwarded: true,
-            proven: false,
-            signed: false,
+            had_token: false,
+            matched_signature: false,
         }
     }
 
-    fn memory(rows: u32) -> Memory {
-        let mut memory = Memory::default();
+    fn memory(rows: u32) -> ReferenceSample {
+        let mut memory = ReferenceSample::default();
         for i in 0..rows {
             memory.push(&kept([1, i % 7 + 1, 0, i % 3 + 1, i % 20 + 1, i % 4 + 1, 1, 0]));
         }
@@ -161,7 +161,7 @@ mod tests {
     #[test]
     fn a_scripted_flood_is_set_apart_without_hitting_ordinary_requests() {
         let flood: Vec<_> = (0..200).map(|_| kept([1, 2, 9, 99, 98, 0, 5, 0])).collect();
-        let candidate = mine(flood.iter(), &memory(2_000)).expect("a signature");
+        let candidate = find_signature(flood.iter(), &memory(2_000)).expect("a signature");
         assert_eq!(candidate.suspects_per_thousand, 1_000);
         assert_eq!(candidate.collateral_per_million, 1_500);
         assert!(candidate.signature.conditions.len() >= 4, "narrow: {candidate:?}");
@@ -172,7 +172,7 @@ mod tests {
         let crowd: Vec<_> = (0..200u32)
             .map(|i| kept([1, i % 7 + 1, 0, i % 3 + 1, i % 20 + 1, i % 4 + 1, 1, 0]))
             .collect();
-        let candidate = mine(crowd.iter(), &memory(2_000));
+        let candidate = find_signature(crowd.iter(), &memory(2_000));
         assert!(candidate.is_none_or(|c| c.collateral_per_million > 50_000));
     }
 
@@ -180,7 +180,7 @@ mod tests {
     fn visitors_among_the_suspects_do_not_widen_the_signature() {
         let mut mixed: Vec<_> = (0..180).map(|_| kept([1, 2, 9, 99, 98, 0, 5, 0])).collect();
         mixed.extend((0..20u32).map(|i| kept([1, 2, 0, i % 3 + 1, i % 20 + 1, 1, 1, 0])));
-        let candidate = mine(mixed.iter(), &memory(2_000)).expect("a signature");
+        let candidate = find_signature(mixed.iter(), &memory(2_000)).expect("a signature");
         assert_eq!(candidate.suspects_per_thousand, 900);
         assert_eq!(candidate.collateral_per_million, 1_500);
     }
@@ -188,13 +188,13 @@ mod tests {
     #[test]
     fn a_flood_that_imitates_a_browsers_fields_is_set_apart_by_its_tls_library() {
         let looks = |i: u32| [1, i % 7 + 1, 0, i % 3 + 1, i % 20 + 1, i % 4 + 1, 1, 0];
-        let mut ordinary = Memory::default();
+        let mut ordinary = ReferenceSample::default();
         for i in 0..2_000 {
             ordinary.push(&kept_over_tls(looks(i), i % 5 + 1));
         }
         let flood: Vec<_> = (0..200).map(|i| kept_over_tls(looks(i), 99)).collect();
-        let candidate = mine(flood.iter(), &ordinary).expect("a signature");
-        let told = Condition { feature: Feature::TlsClient, value: 99 };
+        let candidate = find_signature(flood.iter(), &ordinary).expect("a signature");
+        let told = Condition { feature: Feature::TlsFingerprint, value: 99 };
         assert!(candidate.signature.conditions.contains(&told));
         assert_eq!(candidate.suspects_per_thousand, 1_000);
     }
@@ -203,7 +203,7 @@ mod tests {
     fn a_new_page_that_everybody_reads_is_no_signature() {
         let readers: Vec<_> =
             (0..200u32).map(|i| kept([1, 77, 0, i % 3 + 1, i % 20 + 1, i % 4 + 1, 1, 0])).collect();
-        assert_eq!(mine(readers.iter(), &memory(2_000)), None);
+        assert_eq!(find_signature(readers.iter(), &memory(2_000)), None);
     }
 
     #[test]

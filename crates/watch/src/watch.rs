@@ -5,16 +5,17 @@ use std::collections::{BTreeMap, VecDeque};
 use core::time::Duration;
 
 use portcullis_model::{
-    ActivityCounts, ActivityId, Config, Evidence, EvidenceKind, Outcome, PlatformId, ProcedureId,
-    Reason, Record, Snapshot, Strength, TICK, TokenState, Verdict, WallTime, WatchSettings,
+    ActivityCounts, ActivityId, Config, Evidence, EvidenceKind, EvidenceWeight, Outcome,
+    PlatformId, ProcedureId, Reason, Record, Snapshot, TICK, TokenState, Verdict, WallTime,
+    WatchSettings,
 };
 
 use crate::baseline::Baseline;
 use crate::evidence;
-use crate::observation::{Judgement, Observation, ProcedureCounts, Strain, Trouble};
+use crate::observation::{Observation, OriginProblem, OriginStrain, ProcedureCounts, TrafficState};
 use crate::signature;
 use crate::sources::SourceSketch;
-use crate::window::{Kept, Memory, Window};
+use crate::window::{ReferenceSample, SampledRequest, Window};
 
 /// Ticks in a second: rates are means over so many.
 const SECOND: usize = 4;
@@ -49,14 +50,14 @@ struct PlatformWatch {
     first: usize,
     activities: Vec<ActivityWatch>,
     window: Window,
-    memory: Memory,
+    memory: ReferenceSample,
     sources: SourceSketch,
     procedures: BTreeMap<ProcedureId, ProcedureCounts>,
     answered: u64,
-    health: VecDeque<Health>,
+    health: VecDeque<ChallengeTick>,
     /// The usual 95th percentile of latency, in microseconds; zero while unknown.
     usual_p95_micros: u64,
-    judgement: Judgement,
+    judgement: TrafficState,
     confirmed: u8,
     /// The first tick of the present run of hostile evidence.
     hostile_since: Option<WallTime>,
@@ -67,7 +68,7 @@ struct PlatformWatch {
 #[derive(Debug, Default)]
 struct ActivityWatch {
     baseline: Baseline,
-    recent: VecDeque<Flow>,
+    recent: VecDeque<TickCounts>,
     over_since: Option<WallTime>,
     calm_requests: u64,
     calm_origin_micros: u64,
@@ -75,14 +76,14 @@ struct ActivityWatch {
 
 /// One tick of one activity.
 #[derive(Clone, Copy, Debug, Default)]
-struct Flow {
+struct TickCounts {
     offered: u64,
     forwarded: u64,
 }
 
 /// One tick of a platform.
 #[derive(Clone, Debug, Default)]
-struct Health {
+struct ChallengeTick {
     counts: ActivityCounts,
     answered: u64,
 }
@@ -121,7 +122,7 @@ impl Watch {
 
     /// Looks at every platform, once a tick. `counts` is what the workers counted since the last
     /// look; `engaged` says for each platform whether any procedure is.
-    pub fn look(
+    pub fn evaluate(
         &mut self,
         wall: WallTime,
         counts: &Snapshot,
@@ -140,7 +141,7 @@ impl Watch {
                 let stalled = stalled.clone().zip(stalled_since);
                 let stalled = stalled.filter(|_| platform.id == PlatformId(0));
                 let engaged = engaged(platform.id);
-                platform.look(settings, wall, counts, stalled, waiting, engaged)
+                platform.evaluate(settings, wall, counts, stalled, waiting, engaged)
             })
             .collect()
     }
@@ -156,7 +157,7 @@ impl Watch {
 
     /// Takes over what an earlier watch knows of platforms that a new configuration left as they
     /// were; both number them alike.
-    pub fn adopt(&mut self, old: &mut Self, unchanged: impl Fn(PlatformId) -> bool) {
+    pub fn carry_over(&mut self, old: &mut Self, unchanged: impl Fn(PlatformId) -> bool) {
         for (ours, theirs) in self.platforms.iter_mut().zip(&mut old.platforms) {
             if unchanged(ours.id) {
                 core::mem::swap(ours, theirs);
@@ -196,7 +197,7 @@ impl Watch {
             kind: EvidenceKind::StalledHeaders,
             measured: now,
             threshold,
-            says: format!(
+            summary: format!(
                 "{now} connections began a request over a second ago and have not finished its \
                  headers; usual is {}",
                 self.stalled_usual_milli / 1_000
@@ -212,13 +213,13 @@ impl PlatformWatch {
             first,
             activities: (0..activities).map(|_| ActivityWatch::default()).collect(),
             window: Window::default(),
-            memory: Memory::default(),
+            memory: ReferenceSample::default(),
             sources: SourceSketch::default(),
             procedures: BTreeMap::new(),
             answered: 0,
             health: VecDeque::with_capacity(HEALTH),
             usual_p95_micros: 0,
-            judgement: Judgement::Normal,
+            judgement: TrafficState::Normal,
             confirmed: 0,
             hostile_since: None,
             saturated_ticks: 0,
@@ -230,7 +231,7 @@ impl PlatformWatch {
         self.sources.add(record.source);
         let through =
             record.reason == Reason::ChallengePassed || record.reason.verdict() == Verdict::Forward;
-        let answered = record.token == TokenState::Earned && through;
+        let answered = record.token == TokenState::JustIssued && through;
         self.answered += u64::from(answered);
         let Some(id) = record.procedure else { return };
         let none = ProcedureCounts { id, stopped: 0, answered: 0, with_token: 0 };
@@ -242,11 +243,11 @@ impl PlatformWatch {
             Verdict::Forward => false,
         };
         counts.stopped += u64::from(stopped);
-        let held = matches!(record.token, TokenState::Held | TokenState::Earned);
+        let held = matches!(record.token, TokenState::Valid | TokenState::JustIssued);
         counts.with_token += u64::from(held && record.reason == Reason::Signature);
     }
 
-    fn look(
+    fn evaluate(
         &mut self,
         settings: &WatchSettings,
         wall: WallTime,
@@ -256,10 +257,10 @@ impl PlatformWatch {
         engaged: bool,
     ) -> Observation {
         let (stalled, stalled_since) = stalled.unzip();
-        let left = self.window.turn();
+        let left = self.window.end_tick();
         let tick = self.take_counts(counts);
         let strain = self.strain(waiting);
-        let saturated = strain.as_ref().is_some_and(|s| s.trouble == Trouble::Saturated);
+        let saturated = strain.as_ref().is_some_and(|s| s.trouble == OriginProblem::Saturated);
         self.saturated_ticks = if saturated { self.saturated_ticks.saturating_add(1) } else { 0 };
         let strained = self.saturated_ticks >= HEALTH as u32;
         let over = self.over(settings, wall, strained, ActivityWatch::offered_per_second);
@@ -275,10 +276,10 @@ impl PlatformWatch {
         let pressing = self.pressing(settings, wall);
         self.learn(wall, &tick, &left, engaged, evidence.is_empty());
 
-        let candidate = (self.judgement == Judgement::Attack)
+        let candidate = (self.judgement == TrafficState::Attack)
             .then(|| {
                 let suspects = self.window.iter().filter(|k| over.contains(&k.activity));
-                signature::mine(suspects, &self.memory)
+                signature::find_signature(suspects, &self.memory)
             })
             .flatten();
         let onset = match (self.surge_onset(&over), stalled_since) {
@@ -286,7 +287,8 @@ impl PlatformWatch {
             (a, b) => a.or(b),
         };
         // An estimate costs more than all the rest of a calm look, and is shown only in attacks.
-        let sources = if self.judgement == Judgement::Normal { 0 } else { self.sources.estimate() };
+        let sources =
+            if self.judgement == TrafficState::Normal { 0 } else { self.sources.estimate() };
         self.sources.clear();
         Observation {
             platform: self.id,
@@ -297,8 +299,8 @@ impl PlatformWatch {
             forwarded_per_second: self.per_second(ActivityWatch::forwarded_per_second),
             stopped_per_second: self.stopped_per_second(),
             baseline_milli: self.activities.iter().map(|a| a.baseline.expected_milli(wall)).sum(),
-            over,
-            pressing,
+            over_baseline: over,
+            overloading: pressing,
             evidence,
             strain,
             candidate,
@@ -327,14 +329,14 @@ impl PlatformWatch {
                 .sum();
             push(
                 &mut activity.recent,
-                Flow { offered: counts.offered() - strangers, forwarded },
+                TickCounts { offered: counts.offered() - strangers, forwarded },
                 SECOND,
             );
             all.add(&counts);
             tick.push(counts);
         }
         let answered = core::mem::take(&mut self.answered);
-        push(&mut self.health, Health { counts: all, answered }, HEALTH);
+        push(&mut self.health, ChallengeTick { counts: all, answered }, HEALTH);
         tick
     }
 
@@ -385,14 +387,15 @@ impl PlatformWatch {
     fn evidence(
         &self,
         over: &[ActivityId],
-        among: impl Fn(&Kept) -> bool,
+        among: impl Fn(&SampledRequest) -> bool,
         stalled: Option<&Evidence>,
     ) -> Vec<Evidence> {
         let mut evidence = Vec::new();
         if !over.is_empty() {
-            let window: Vec<&Kept> = self.window.iter().filter(|kept| among(kept)).collect();
+            let window: Vec<&SampledRequest> =
+                self.window.iter().filter(|kept| among(kept)).collect();
             let mut gather = |wanted: &[ActivityId]| {
-                let suspects: Vec<&Kept> =
+                let suspects: Vec<&SampledRequest> =
                     window.iter().copied().filter(|kept| wanted.contains(&kept.activity)).collect();
                 for piece in evidence::gather(&suspects, &window, &self.memory) {
                     if !evidence.iter().any(|known: &Evidence| known.kind == piece.kind) {
@@ -422,7 +425,7 @@ impl PlatformWatch {
             .map(|e| e.kind)
             .filter(|kind| *kind != EvidenceKind::UnansweredChallenges)
             .map(EvidenceKind::strength);
-        if self.saturated_ticks > 0 || Strength::hostile(of_senders) {
+        if self.saturated_ticks > 0 || EvidenceWeight::hostile(of_senders) {
             pressing
         } else {
             Vec::new()
@@ -443,7 +446,9 @@ impl PlatformWatch {
             kind: EvidenceKind::UnansweredChallenges,
             measured: share,
             threshold: 80,
-            says: format!("{share}% of {challenged} challenges were not answered within a second"),
+            summary: format!(
+                "{share}% of {challenged} challenges were not answered within a second"
+            ),
         })
     }
 
@@ -463,10 +468,10 @@ impl PlatformWatch {
         let usual = micros / requests;
         let tenths = own * 10 / usual.max(1);
         (tenths >= 30).then(|| Evidence {
-            kind: EvidenceKind::CostlyTargets,
+            kind: EvidenceKind::ExpensivePaths,
             measured: tenths,
             threshold: 30,
-            says: format!(
+            summary: format!(
                 "on calm ticks a request of this activity kept the origin busy for {} ms, {}.{} \
                  times its average request",
                 own / 1_000,
@@ -483,11 +488,11 @@ impl PlatformWatch {
         over: &[ActivityId],
         evidence: &[Evidence],
     ) {
-        let hostile = Strength::hostile(evidence.iter().map(|e| e.kind.strength()));
+        let hostile = EvidenceWeight::hostile(evidence.iter().map(|e| e.kind.strength()));
         // Once procedures stop what is hostile, there may be little left to see of it but the
         // stopping itself. Programs that cannot answer a challenge are no attack while they ask
         // for no more than usual.
-        let held_off = self.judgement == Judgement::Attack
+        let held_off = self.judgement == TrafficState::Attack
             && !over.is_empty()
             && self.stopped_per_second() >= u64::from(settings.surge_min_rate / 2).max(1);
         if hostile || held_off {
@@ -500,11 +505,11 @@ impl PlatformWatch {
         let warm =
             over.iter().all(|id| self.activities[usize::from(id.0) - self.first].warm(settings));
         self.judgement = if self.confirmed >= CONFIRM {
-            Judgement::Attack
+            TrafficState::Attack
         } else if !over.is_empty() && warm {
-            Judgement::Surge
+            TrafficState::Surge
         } else {
-            Judgement::Normal
+            TrafficState::Normal
         };
     }
 
@@ -524,27 +529,27 @@ impl PlatformWatch {
     }
 
     /// The origin makes requests wait, answers far more slowly than usual, or fails.
-    fn strain(&mut self, waiting: u64) -> Option<Strain> {
+    fn strain(&mut self, waiting: u64) -> Option<OriginStrain> {
         let mut all = ActivityCounts::default();
         for health in self.health.iter().rev().take(SECOND) {
             all.add(&health.counts);
         }
         let finished: u64 = all.outcomes.iter().sum();
-        let strain = |trouble, says| Some(Strain { trouble, says });
+        let strain = |trouble, says| Some(OriginStrain { trouble, says });
         let too_late = all.outcome(Outcome::OriginTimeout) + all.outcome(Outcome::OriginBusy);
         if too_late >= 10 && too_late * 20 >= finished {
             let says =
                 format!("{too_late} of {finished} requests in a second were not answered in time");
-            return strain(Trouble::Saturated, says);
+            return strain(OriginProblem::Saturated, says);
         }
         if waiting >= 32 {
             let says = format!("{waiting} requests wait for a free connection to the origin");
-            return strain(Trouble::Saturated, says);
+            return strain(OriginProblem::Saturated, says);
         }
         let failed = all.outcome(Outcome::OriginError) + all.outcome(Outcome::OriginUnreachable);
         if failed >= 10 && failed * 20 >= finished {
             let says = format!("{failed} of {finished} requests in a second failed at the origin");
-            return strain(Trouble::Failing, says);
+            return strain(OriginProblem::Failing, says);
         }
         let p95 = all.latency.quantile(950)?;
         let limit = Duration::from_secs(1).max(Duration::from_micros(self.usual_p95_micros * 5));
@@ -556,7 +561,7 @@ impl PlatformWatch {
             p95.as_millis(),
             self.usual_p95_micros / 1_000
         );
-        strain(Trouble::Saturated, says)
+        strain(OriginProblem::Saturated, says)
     }
 
     /// Learns from calm ticks in full, from surges slowly, from attacks nothing.
@@ -564,14 +569,14 @@ impl PlatformWatch {
         &mut self,
         wall: WallTime,
         tick: &[ActivityCounts],
-        left: &[Kept],
+        left: &[SampledRequest],
         engaged: bool,
         unsuspicious: bool,
     ) {
-        if engaged || self.judgement == Judgement::Attack || self.confirmed > 0 {
+        if engaged || self.judgement == TrafficState::Attack || self.confirmed > 0 {
             return;
         }
-        let surge = self.judgement == Judgement::Surge;
+        let surge = self.judgement == TrafficState::Surge;
         let strained = self.saturated_ticks > 0;
         if unsuspicious {
             for kept in left {

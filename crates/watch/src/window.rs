@@ -14,7 +14,7 @@ const MEMORY: usize = 8_192;
 
 /// What the window keeps of a record.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Kept {
+pub(crate) struct SampledRequest {
     pub source: u64,
     pub features: Features,
     pub query: u32,
@@ -24,16 +24,16 @@ pub(crate) struct Kept {
     /// Sent to the origin: not stopped by anything.
     pub forwarded: bool,
     /// Came with a token.
-    pub proven: bool,
+    pub had_token: bool,
     /// Already stopped by a signature: not to be mined again.
-    pub signed: bool,
+    pub matched_signature: bool,
 }
 
 /// The last ticks' requests of one platform.
 #[derive(Debug, Default)]
 pub(crate) struct Window {
-    ticks: VecDeque<Vec<Kept>>,
-    current: Vec<Kept>,
+    ticks: VecDeque<Vec<SampledRequest>>,
+    current: Vec<SampledRequest>,
     offered: usize,
     /// Keep sources whose hash has this many zero bits.
     sampling: u32,
@@ -51,7 +51,7 @@ impl Window {
         if self.current.len() >= KEPT_PER_TICK || spread & ((1 << self.sampling) - 1) != 0 {
             return;
         }
-        self.current.push(Kept {
+        self.current.push(SampledRequest {
             source,
             features: record.features,
             query: record.query,
@@ -59,13 +59,13 @@ impl Window {
             page: record.page,
             partial: record.partial,
             forwarded: record.reason.verdict() == Verdict::Forward,
-            proven: matches!(record.token, TokenState::Held | TokenState::Earned),
-            signed: record.reason == Reason::Signature,
+            had_token: matches!(record.token, TokenState::Valid | TokenState::JustIssued),
+            matched_signature: record.reason == Reason::Signature,
         });
     }
 
     /// Ends the tick; returns the requests that have just left the window.
-    pub(crate) fn turn(&mut self) -> Vec<Kept> {
+    pub(crate) fn end_tick(&mut self) -> Vec<SampledRequest> {
         let mut kept = if self.ticks.len() >= WINDOW_TICKS {
             self.ticks.pop_front().unwrap_or_default()
         } else {
@@ -80,22 +80,22 @@ impl Window {
         left
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Kept> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &SampledRequest> {
         self.ticks.iter().flatten()
     }
 }
 
 /// Features of ordinary requests, the most recent ones.
 #[derive(Debug, Default)]
-pub(crate) struct Memory {
+pub(crate) struct ReferenceSample {
     ring: Vec<Features>,
     next: usize,
     pages: u64,
     seen: u64,
 }
 
-impl Memory {
-    pub(crate) fn push(&mut self, kept: &Kept) {
+impl ReferenceSample {
+    pub(crate) fn push(&mut self, kept: &SampledRequest) {
         if self.ring.len() < MEMORY {
             self.ring.push(kept.features);
         } else {

@@ -213,7 +213,7 @@ fn receive(house: &Rc<House>, incoming: Incoming, settings: &Settings) {
     let proven = incoming.remote_address_validated();
     let underway = house.quic_handshakes.get();
     if !proven && must_prove(limits.http_3, house.workers, underway, policy.is_engaged(now)) {
-        house.meter.retried();
+        house.meter.record_http3_retry();
         // Only whoever brought a token cannot be asked for it.
         let _ = incoming.retry();
         return;
@@ -244,13 +244,13 @@ fn receive(house: &Rc<House>, incoming: Incoming, settings: &Settings) {
             let task = attend(visit, presence, connecting, handshaking);
             tokio::task::spawn_local(task);
         }
-        Err(_) => house.meter.decided(ActivityId(0), Reason::HandshakeFailed),
+        Err(_) => house.meter.record_verdict(ActivityId(0), Reason::HandshakeFailed),
     }
 }
 
 /// A browser that is told turns to HTTP/2 at once; an address that may be forged is told nothing.
 fn turn_away(house: &House, incoming: Incoming, proven: bool, reason: Reason) {
-    house.meter.decided(ActivityId(0), reason);
+    house.meter.record_verdict(ActivityId(0), reason);
     if proven {
         incoming.refuse();
     } else {

@@ -17,7 +17,7 @@ use portcullis_edge::{
 };
 use portcullis_gate::{Policy, Secret, Tables};
 use portcullis_model::{
-    Config, Meter, OriginConfig, Outcome, Reason, Record, Sighting, Snapshot, WorkerId,
+    Config, FeatureName, Meter, OriginConfig, Outcome, Reason, Record, Snapshot, WorkerId,
 };
 use tokio::sync::watch;
 
@@ -33,7 +33,7 @@ pub struct Gate {
     pub answers: Arc<ChallengeAnswers>,
     meters: Vec<Arc<Meter>>,
     records: Mutex<Vec<rtrb::Consumer<Record>>>,
-    sightings: Mutex<Vec<rtrb::Consumer<Sighting>>>,
+    sightings: Mutex<Vec<rtrb::Consumer<FeatureName>>>,
     drain: watch::Sender<bool>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -135,7 +135,7 @@ impl Gate {
     }
 
     /// Every name of a feature that was told since the last call.
-    pub fn sightings(&self) -> Vec<Sighting> {
+    pub fn sightings(&self) -> Vec<FeatureName> {
         let mut all = Vec::new();
         for ring in self.sightings.lock().unwrap().iter_mut() {
             while let Ok(sighting) = ring.pop() {

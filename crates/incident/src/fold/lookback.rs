@@ -133,7 +133,7 @@ impl Lookback {
                 self.in_wave = false;
                 self.busy_until = self.busy_until.max(stamp.at);
             }
-            Event::OriginStrained { platform, says } => {
+            Event::OriginDegraded { platform, summary: says } => {
                 let strain = DegradationRecord {
                     platform: platform.clone(),
                     began: stamp,
@@ -184,7 +184,7 @@ impl Lookback {
             | Event::Stopped
             | Event::RecordingGap { .. }
             | Event::Tallied(_)
-            | Event::Notified(_) => {}
+            | Event::ReceiptRecorded(_) => {}
         }
     }
 }

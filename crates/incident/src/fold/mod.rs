@@ -98,7 +98,7 @@ impl Fold {
                 leaf,
             }),
             Event::Tallied(tally) => self.add_tally(leaf, tally),
-            Event::Notified(receipt) => self.notified(stamp, receipt),
+            Event::ReceiptRecorded(receipt) => self.notified(stamp, receipt),
             other => {
                 if let Some(platform) = other.platform() {
                     let platform = platform.to_owned();
@@ -189,7 +189,7 @@ impl Fold {
     fn notified(&mut self, stamp: LeafRef, receipt: &Receipt) {
         let began = |incident: &&mut Incident| {
             let onset = incident.onset();
-            onset <= receipt.told_at && receipt.told_at <= onset + RECEIPT_WINDOW
+            onset <= receipt.notified_at && receipt.notified_at <= onset + RECEIPT_WINDOW
         };
         if let Some(incident) = self.incidents.iter_mut().rev().find(began) {
             let receipt = receipt.clone();

@@ -102,7 +102,7 @@ pub(super) fn add_tally(incident: &mut Incident, lookback: &Lookback, leaf: u64,
             record.while_mitigated.add(leaf, tally);
         }
         let records_lost = &mut incident.coverage.records_lost;
-        *records_lost = records_lost.saturating_add(tally.unseen);
+        *records_lost = records_lost.saturating_add(tally.records_lost);
     }
     if near {
         series::add(&mut record.series, leaf, tally);
@@ -143,26 +143,30 @@ pub(super) fn apply_event(
             };
             begin_wave(incident, lookback, stamp, wave, evidence);
         }
-        Event::AttackChanged { wave, platform: _, activities, evidence, after_procedure_ms } => {
-            match find_wave(incident, platform, *wave) {
-                Some(wave) => {
-                    add_evidence(wave, stamp, evidence);
-                    for activity in activities {
-                        if wave.activities.len() < PER_WAVE && !wave.activities.contains(activity) {
-                            wave.activities.push(activity.clone());
-                        }
+        Event::AttackChanged {
+            wave,
+            platform: _,
+            activities,
+            evidence,
+            since_procedure_change_ms: after_procedure_ms,
+        } => match find_wave(incident, platform, *wave) {
+            Some(wave) => {
+                add_evidence(wave, stamp, evidence);
+                for activity in activities {
+                    if wave.activities.len() < PER_WAVE && !wave.activities.contains(activity) {
+                        wave.activities.push(activity.clone());
                     }
-                    let change = AttackChange {
-                        stamp,
-                        activities: activities.clone(),
-                        evidence: evidence.clone(),
-                        since_procedure_change_ms: *after_procedure_ms,
-                    };
-                    wave.changes.add(change, PER_WAVE);
                 }
-                None => count_stray(incident),
+                let change = AttackChange {
+                    stamp,
+                    activities: activities.clone(),
+                    evidence: evidence.clone(),
+                    since_procedure_change_ms: *after_procedure_ms,
+                };
+                wave.changes.add(change, PER_WAVE);
             }
-        }
+            None => count_stray(incident),
+        },
         Event::Mitigated { wave, after_ms, .. } => match find_wave(incident, platform, *wave) {
             Some(wave) => {
                 let mitigation = Mitigation { stamp, after_ms: *after_ms, lost: None };
@@ -191,7 +195,7 @@ pub(super) fn apply_event(
                 incident.surges.add(surge.clone(), EVENTS);
             }
         }
-        Event::OriginStrained { .. } => {
+        Event::OriginDegraded { .. } => {
             if let Some(strain) = lookback.degradations.back() {
                 incident.degradations.add(strain.clone(), EVENTS);
             }
@@ -244,7 +248,7 @@ pub(super) fn apply_event(
                 });
             }
         }
-        Event::FullSpeed { since, held_ms, .. } => {
+        Event::FullSpeed { since, duration_ms: held_ms, .. } => {
             if let Some(record) = platform_record(incident, platform) {
                 let moment = FullSpeedAt { stamp, since: *since, duration_ms: *held_ms };
                 record.full_speed.add(moment, EVENTS);
@@ -260,7 +264,7 @@ pub(super) fn apply_event(
         | Event::Stopped
         | Event::RecordingGap { .. }
         | Event::Tallied(_)
-        | Event::Notified(_) => {}
+        | Event::ReceiptRecorded(_) => {}
     }
 }
 
@@ -326,7 +330,7 @@ fn begin_wave(
             }
             if tally.to > onset && counted.is_none_or(|last| *leaf > last) {
                 record.attack.add(*leaf, tally);
-                records_lost = records_lost.saturating_add(tally.unseen);
+                records_lost = records_lost.saturating_add(tally.records_lost);
             }
             if tally.to + LEAD > onset {
                 series::add(&mut record.series, *leaf, tally);

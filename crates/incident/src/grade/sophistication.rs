@@ -4,7 +4,7 @@
 //! No accepted standard exists. The rubric is our own and is printed whole, so that a reader can
 //! weigh it; the word itself is only allowed when all of [`Sophistication::is_sophisticated`] holds.
 
-use portcullis_model::{CutVector, EvidenceKind};
+use portcullis_model::{AttackTechnique, EvidenceKind};
 use serde::Serialize;
 
 use crate::words::{attack_technique, count, counted, full_stop, list, plain, share, span};
@@ -187,10 +187,10 @@ const VECTORS: [(&str, &[EvidenceKind]); 3] = [
         "a flood of requests",
         &[
             EvidenceKind::RepeatedRequests,
-            EvidenceKind::InhumanPace,
-            EvidenceKind::ForeignShape,
+            EvidenceKind::ExcessivePageRate,
+            EvidenceKind::UnusualHeaderOrder,
             EvidenceKind::UnansweredChallenges,
-            EvidenceKind::PagesWithoutParts,
+            EvidenceKind::PagesWithoutAssets,
         ],
     ),
     ("cache-busting", &[EvidenceKind::CacheBusting]),
@@ -199,7 +199,7 @@ const VECTORS: [(&str, &[EvidenceKind]); 3] = [
 
 /// The vectors that what was cut in a wave speaks of, as far as they stand out from the quiet time
 /// before on its platform.
-fn significant_cuts(incident: &Incident, wave: &WaveRecord) -> Vec<CutVector> {
+fn significant_cuts(incident: &Incident, wave: &WaveRecord) -> Vec<AttackTechnique> {
     let before = incident.platform(&wave.platform).map(|record| &record.before.cuts);
     before.map_or_else(Vec::new, |before| wave.cuts.significant_techniques(before))
 }
@@ -279,12 +279,12 @@ fn adaptation(incident: &Incident) -> RubricFeature {
 }
 
 fn costly_targets(incident: &Incident) -> RubricFeature {
-    let kinds = [EvidenceKind::CostlyTargets, EvidenceKind::CacheBusting];
+    let kinds = [EvidenceKind::ExpensivePaths, EvidenceKind::CacheBusting];
     let leaves = evidence_leaves(incident, &kinds);
     let measured = |kind: EvidenceKind| {
         let seen = incident.waves.iter().flat_map(|w| &w.evidence);
         let seen = seen.filter(move |s| s.evidence.kind == kind);
-        seen.map(|s| plain(s.evidence.says.trim_end_matches('.'))).next()
+        seen.map(|s| plain(s.evidence.summary.trim_end_matches('.'))).next()
     };
     let described: Vec<String> = kinds.into_iter().filter_map(measured).collect();
     RubricFeature {
@@ -336,7 +336,7 @@ fn protocol(incident: &Incident) -> RubricFeature {
     let figures = incident.waves.iter().filter_map(|wave| wave.ended.as_ref());
     let stalled = figures.map(|end| end.figures.peak_stalled_headers).max();
     let slow_headers = leaves.count > 0;
-    let cut: Vec<CutVector> = CutVector::ALL
+    let cut: Vec<AttackTechnique> = AttackTechnique::ALL
         .into_iter()
         .filter(|vector| {
             incident.waves.iter().any(|w| significant_cuts(incident, w).contains(vector))
@@ -348,7 +348,7 @@ fn protocol(incident: &Incident) -> RubricFeature {
         .into_iter()
         .collect();
     if cuts.watched() {
-        figures.extend(CutVector::ALL.into_iter().filter_map(|vector| {
+        figures.extend(AttackTechnique::ALL.into_iter().filter_map(|vector| {
             let n = cuts.count_by_technique(vector);
             let name = format!("cut for {}", attack_technique(vector));
             let leaves = || cuts.attack_leaves.clone();
@@ -371,7 +371,7 @@ fn protocol(incident: &Incident) -> RubricFeature {
 }
 
 /// What the cuts say of attacks on the protocol, in a sentence or two.
-fn describe_cuts(cuts: &CutTotals, before: &CutTotals, stand_out: &[CutVector]) -> String {
+fn describe_cuts(cuts: &CutTotals, before: &CutTotals, stand_out: &[AttackTechnique]) -> String {
     if !cuts.watched() {
         return "Slow readers and attacks within HTTP/2 were not looked for.".to_owned();
     }
@@ -426,7 +426,7 @@ fn known_tool(incident: &Incident) -> RubricFeature {
             continue;
         }
         looked = true;
-        let summary = procedure.facts.says.to_lowercase();
+        let summary = procedure.facts.summary.to_lowercase();
         for tool in TOOLS.iter().filter(|tool| summary.contains(*tool)) {
             leaves.add(procedure.engaged.leaf);
             if !found.contains(tool) {
@@ -479,7 +479,7 @@ mod tests {
         assert!(describe_cuts(&none, &quiet, &[]).contains("were not looked for"));
         assert!(describe_cuts(&watched(3), &none, &[]).contains("no quiet time on record"));
         assert!(describe_cuts(&watched(3), &quiet, &[]).contains("did not stand out"));
-        let described = describe_cuts(&watched(3), &quiet, &[CutVector::SlowReading]);
+        let described = describe_cuts(&watched(3), &quiet, &[AttackTechnique::SlowReading]);
         assert!(
             described.contains("at least 10 times as often as before for slow reading"),
             "{described}"

@@ -176,12 +176,12 @@ pub fn tally(platform: &str, from: u64, to: u64, load: Load) -> Tally {
         to: WallTime(to),
         peak_offered_per_second: rate(offered) * 11 / 10,
         peak_forwarded_per_second: rate(forwarded) * 11 / 10,
-        sources: SourceCount::of(offered / 20),
+        sources: SourceCount::from_count(offered / 20),
         challenges_passed: passed,
         latency,
         origin_busy_ms: forwarded * 12,
         bytes_out: forwarded * 18_000,
-        unseen: load.unseen,
+        records_lost: load.unseen,
         activities,
         reasons,
         outcomes,
@@ -191,7 +191,7 @@ pub fn tally(platform: &str, from: u64, to: u64, load: Load) -> Tally {
 }
 
 pub fn evidence(kind: EvidenceKind, measured: u64, threshold: u64, says: &str) -> Evidence {
-    Evidence { kind, measured, threshold, says: says.to_owned() }
+    Evidence { kind, measured, threshold, summary: says.to_owned() }
 }
 
 pub fn procedure(
@@ -206,7 +206,7 @@ pub fn procedure(
         platform: MAIN.into(),
         activity: activity.map(str::to_owned),
         measure: measure.to_owned(),
-        says: says.to_owned(),
+        summary: says.to_owned(),
         reason: "traffic far over the baseline still presses on the origin".into(),
         expires: WallTime(expires),
         collateral_per_million: (measure == "refuse-signature").then_some(310),
@@ -270,9 +270,9 @@ pub fn first_wave(day: &mut Day) {
     // The quiet tally is closed with the first second and a half of the attack in it.
     day.at = time("2026-11-23T10:02:12.750Z").millis();
     day.tally(MAIN, Load { through: 60, failed_per_thousand: 10, p95: 110, ..QUIET });
-    day.tell(Event::OriginStrained {
+    day.tell(Event::OriginDegraded {
         platform: MAIN.into(),
-        says: "18 requests wait for a free connection".into(),
+        summary: "18 requests wait for a free connection".into(),
     });
     day.tell(Event::AttackBegan {
         wave: 1,
@@ -288,7 +288,7 @@ pub fn first_wave(day: &mut Day) {
                  least 3 times in those 2 s",
             ),
             evidence(
-                EvidenceKind::InhumanPace,
+                EvidenceKind::ExcessivePageRate,
                 64,
                 40,
                 "each visitor sent 64 requests in 2 s on average",
@@ -349,7 +349,7 @@ pub fn first_wave(day: &mut Day) {
                 "88% of requests in 2 s came from sources that changed their user agent",
             ),
         ],
-        after_procedure_ms: Some(46_250),
+        since_procedure_change_ms: Some(46_250),
     });
     day.tell(Event::MitigationLost { wave: 1, platform: MAIN.into() });
     day.until(
@@ -360,7 +360,7 @@ pub fn first_wave(day: &mut Day) {
     day.tell(Event::ProcedureEngaged(procedure(
         3,
         None,
-        "challenge-echo",
+        "challenge-redirect",
         "visitors without a token are sent once round by a redirect",
         expires + 50_000,
     )));
@@ -430,15 +430,15 @@ pub fn way_down(day: &mut Day) {
     day.tell(Event::FullSpeed {
         platform: MAIN.into(),
         since: time("2026-11-23T10:08:00Z"),
-        held_ms: 60_000,
+        duration_ms: 60_000,
     });
     day.tell(posture(Posture::Watchful, Posture::Open, "all is as usual"));
     day.until("2026-11-23T14:05:00Z", 60_000, QUIET);
-    day.tell(Event::Notified(Receipt {
+    day.tell(Event::ReceiptRecorded(Receipt {
         recipient: "NCSC".into(),
         channel: "web form".into(),
         reference: "INC-48213".into(),
-        told_at: time("2026-11-23T13:58:00Z"),
+        notified_at: time("2026-11-23T13:58:00Z"),
         document: Some("ab".repeat(32)),
     }));
 }
@@ -497,7 +497,7 @@ pub fn second_wave(day: &mut Day) {
     day.tell(Event::FullSpeed {
         platform: MAIN.into(),
         since: time("2026-11-24T09:42:30Z"),
-        held_ms: 60_000,
+        duration_ms: 60_000,
     });
     day.tell(posture(Posture::Watchful, Posture::Open, "all is as usual"));
     day.until("2026-11-24T11:00:00Z", 60_000, QUIET);

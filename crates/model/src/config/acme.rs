@@ -5,8 +5,8 @@ use core::time::Duration;
 use std::path::{Path, PathBuf};
 
 use super::host::parse_host;
-use super::keys::{Absent, Key, Kind, Section};
-use super::problem::{Flaw, Report, quoted};
+use super::keys::{DefaultValue, KeySpec, TableSpec, ValueType};
+use super::problem::{Flaw, ProblemCollector, quoted};
 use super::table::{Placed, Table};
 use super::value::Value;
 use super::{Listener, PlatformConfig, TlsFiles};
@@ -41,7 +41,7 @@ pub enum AcmeChallenge {
 
 impl AcmeChallenge {
     /// As it is written.
-    pub const fn word(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Http01 => "http-01",
             Self::TlsAlpn01 => "tls-alpn-01",
@@ -66,11 +66,11 @@ impl AcmeConfig {
 
     /// What visitors are shown as long as there is nothing better: a certificate that names no
     /// host. Whoever reads the configuration makes it when it is not there; one file has both.
-    pub fn stand_in(&self) -> TlsFiles {
+    pub fn placeholder_certificate(&self) -> TlsFiles {
         stand_in(&self.folder)
     }
 
-    pub(super) fn root_at(&mut self, folder: &Path) {
+    pub(super) fn resolve_paths(&mut self, folder: &Path) {
         self.folder = folder.join(&self.folder);
         if let Some(root) = &mut self.root {
             *root = folder.join(&*root);
@@ -92,7 +92,7 @@ pub(super) struct PlacedAcme {
     named: bool,
 }
 
-pub(super) fn acme(report: &mut Report, root: &Table) -> Option<PlacedAcme> {
+pub(super) fn acme(report: &mut ProblemCollector, root: &Table) -> Option<PlacedAcme> {
     if !root.has("acme") {
         return None;
     }
@@ -139,7 +139,7 @@ pub(super) fn acme(report: &mut Report, root: &Table) -> Option<PlacedAcme> {
     let hosts = table.list(report, "hosts", name_for_certificate);
     let root_file: Option<Placed<String>> = table.find(report, "root");
     let retry: Placed<Duration> = table.get(report, "retry");
-    let kind = if challenge.value == AcmeChallenge::TlsAlpn01.word() {
+    let kind = if challenge.value == AcmeChallenge::TlsAlpn01.as_str() {
         AcmeChallenge::TlsAlpn01
     } else {
         AcmeChallenge::Http01
@@ -164,13 +164,13 @@ pub(super) fn acme(report: &mut Report, root: &Table) -> Option<PlacedAcme> {
 impl PlacedAcme {
     /// What listeners without a certificate of their own show.
     pub(super) fn stand_in(&self) -> TlsFiles {
-        self.config.stand_in()
+        self.config.placeholder_certificate()
     }
 
     /// What has to agree with the rest of the file.
     pub(super) fn resolve(
         mut self,
-        report: &mut Report,
+        report: &mut ProblemCollector,
         listeners: &[Listener],
         platforms: &[PlatformConfig],
     ) -> AcmeConfig {
@@ -256,69 +256,72 @@ fn name_for_certificate(text: &str) -> Result<String, Flaw> {
     Ok(host)
 }
 
-pub(super) static ACME: Section = Section {
+pub(super) static ACME: TableSpec = TableSpec {
     heading: "[acme]",
     about: "Certificates from an authority that speaks ACME (RFC 8555), such as Let's Encrypt: one \
             for each host, got when it is missing and renewed at two thirds of its life. Every \
             listener with `tls = true` shows them. See [acme.md](acme.md).",
     keys: &[
-        Key {
+        KeySpec {
             name: "terms_accepted",
-            kind: Kind::Flag,
-            absent: Absent::Required("terms_accepted = true, once you have read its terms"),
+            kind: ValueType::Flag,
+            absent: DefaultValue::Required("terms_accepted = true, once you have read its terms"),
             about: "Whether you accept the authority's terms of service; only `true` is of use.",
             why: "",
         },
-        Key {
+        KeySpec {
             name: "contact",
-            kind: Kind::Text,
-            absent: Absent::Means("the authority cannot write to you"),
+            kind: ValueType::Text,
+            absent: DefaultValue::Described("the authority cannot write to you"),
             about: "Your address of e-mail. The authority learns it, nobody else.",
             why: "",
         },
-        Key {
+        KeySpec {
             name: "directory",
-            kind: Kind::Text,
-            absent: Absent::Is(|_| Value::Text(AcmeConfig::LETS_ENCRYPT.into())),
+            kind: ValueType::Text,
+            absent: DefaultValue::Value(|_| Value::Text(AcmeConfig::LETS_ENCRYPT.into())),
             about: "The address of the authority's directory. `\"staging\"` is the trial of Let's \
                     Encrypt: its certificates are refused by browsers, and its limits are wide, so \
                     that you can try whether all is well.",
             why: "",
         },
-        Key {
+        KeySpec {
             name: "hosts",
-            kind: Kind::List(1, HOSTS),
-            absent: Absent::Means("every host that a platform names"),
+            kind: ValueType::List(1, HOSTS),
+            absent: DefaultValue::Described("every host that a platform names"),
             about: "What certificates are for.",
             why: "a certificate for no host is none; Let's Encrypt issues 50 a week for one domain",
         },
-        Key {
+        KeySpec {
             name: "challenge",
-            kind: Kind::Word(&[AcmeChallenge::Http01.word(), AcmeChallenge::TlsAlpn01.word()]),
-            absent: Absent::Is(|_| Value::Text(AcmeChallenge::Http01.word().into())),
+            kind: ValueType::Word(&[
+                AcmeChallenge::Http01.as_str(),
+                AcmeChallenge::TlsAlpn01.as_str(),
+            ]),
+            absent: DefaultValue::Value(|_| Value::Text(AcmeChallenge::Http01.as_str().into())),
             about: "How the authority sees that a host is yours: `http-01` asks for a page on port \
                     80, `tls-alpn-01` looks at a certificate on port 443.",
             why: "",
         },
-        Key {
+        KeySpec {
             name: "folder",
-            kind: Kind::Text,
-            absent: Absent::Is(|_| Value::Text(AcmeConfig::FOLDER.into())),
+            kind: ValueType::Text,
+            absent: DefaultValue::Value(|_| Value::Text(AcmeConfig::FOLDER.into())),
             about: "The folder in which the account and the certificates are kept. It holds private \
                     keys: nobody but the gate needs to read it.",
             why: "",
         },
-        Key {
+        KeySpec {
             name: "root",
-            kind: Kind::Text,
-            absent: Absent::Means("the roots that browsers know"),
+            kind: ValueType::Text,
+            absent: DefaultValue::Described("the roots that browsers know"),
             about: "File with more root certificates (PEM), to recognise a private authority by.",
             why: "",
         },
-        Key {
+        KeySpec {
             name: "retry",
-            kind: Kind::Time(Duration::from_secs(1), Duration::from_secs(86_400)),
-            absent: Absent::Is(|_| Value::Time(AcmeConfig::RETRY)),
+            kind: ValueType::Time(Duration::from_secs(1), Duration::from_secs(86_400)),
+            absent: DefaultValue::Value(|_| Value::Time(AcmeConfig::RETRY)),
             about: "How long to wait after a failure before the next attempt for the same host. It \
                     doubles with each failure in a row, up to a day, and is spread by a quarter \
                     each way.",

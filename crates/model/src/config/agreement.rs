@@ -9,11 +9,11 @@ use std::collections::BTreeMap;
 use crate::{RequestPattern, Tier};
 
 use super::ActivityTimeouts;
-use super::pattern::{covers, show_pattern};
-use super::problem::{Flaw, Report, quoted};
+use super::pattern::{covers, format_pattern};
+use super::problem::{Flaw, ProblemCollector, quoted};
 use super::table::Placed;
 use super::tables::ALL_ACTIVITIES;
-use super::value::{show_bytes, show_count, show_time};
+use super::value::{format_bytes, format_count, format_time};
 use super::{ActivityConfig, OriginConfig};
 
 /// Memory that the headers of all connections together may come to. A small server has this
@@ -32,7 +32,7 @@ pub(super) struct PlacedActivity {
 
 /// The operators' pages ask nobody for a password.
 pub(super) fn admin_is_private(
-    report: &mut Report,
+    report: &mut ProblemCollector,
     admin: &Placed<SocketAddr>,
     open: &Placed<bool>,
 ) {
@@ -59,7 +59,7 @@ fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
 
 /// Each address once, and the operators' own.
 pub(super) fn listeners_apart(
-    report: &mut Report,
+    report: &mut ProblemCollector,
     listeners: &[&Placed<SocketAddr>],
     admin: &Placed<SocketAddr>,
 ) {
@@ -87,7 +87,7 @@ pub(super) fn listeners_apart(
 
 /// A PROXY header is only believed from trusted proxies, and here there are none.
 pub(super) fn proxies_named<'p>(
-    report: &mut Report,
+    report: &mut ProblemCollector,
     expected: impl Iterator<Item = &'p Placed<bool>>,
 ) {
     for flag in expected.filter(|flag| flag.value) {
@@ -102,7 +102,7 @@ pub(super) fn proxies_named<'p>(
 
 /// HTTP/3 is always encrypted, and its packets have no place for a PROXY header.
 pub(super) fn http_3_possible(
-    report: &mut Report,
+    report: &mut ProblemCollector,
     http_3: &Placed<bool>,
     secure: bool,
     proxy_protocol: &Placed<bool>,
@@ -126,7 +126,7 @@ pub(super) fn http_3_possible(
 
 /// Connections and what each may hold, multiplied.
 pub(super) fn headers_fit_memory(
-    report: &mut Report,
+    report: &mut ProblemCollector,
     connections: &Placed<u32>,
     header_bytes: &Placed<u32>,
 ) {
@@ -137,13 +137,13 @@ pub(super) fn headers_fit_memory(
     let flaw = Flaw::new(
         format!(
             "{} connections may hold {} of headers each, about {} in all",
-            show_count(u64::from(connections.value)),
-            show_bytes(u64::from(header_bytes.value)),
-            show_bytes((all >> 30) << 30),
+            format_count(u64::from(connections.value)),
+            format_bytes(u64::from(header_bytes.value)),
+            format_bytes((all >> 30) << 30),
         ),
         format!(
             "limits.max_connections × limits.max_header_bytes of at most {}",
-            show_bytes(ALL_HEADERS)
+            format_bytes(ALL_HEADERS)
         ),
     );
     let place = connections.place.as_ref().or(header_bytes.place.as_ref());
@@ -151,17 +151,21 @@ pub(super) fn headers_fit_memory(
 }
 
 /// `inner` is no more than `outer`.
-pub(super) fn no_more(report: &mut Report, inner: &Placed<u32>, outer: &Placed<u32>) {
-    bounded(report, inner, outer, |n| show_count(u64::from(*n)));
+pub(super) fn no_more(report: &mut ProblemCollector, inner: &Placed<u32>, outer: &Placed<u32>) {
+    bounded(report, inner, outer, |n| format_count(u64::from(*n)));
 }
 
 /// `inner` is no longer than `outer`.
-pub(super) fn no_longer(report: &mut Report, inner: &Placed<Duration>, outer: &Placed<Duration>) {
-    bounded(report, inner, outer, |time| show_time(*time));
+pub(super) fn no_longer(
+    report: &mut ProblemCollector,
+    inner: &Placed<Duration>,
+    outer: &Placed<Duration>,
+) {
+    bounded(report, inner, outer, |time| format_time(*time));
 }
 
 fn bounded<T: PartialOrd>(
-    report: &mut Report,
+    report: &mut ProblemCollector,
     inner: &Placed<T>,
     outer: &Placed<T>,
     show: impl Fn(&T) -> String,
@@ -194,7 +198,7 @@ fn bounded<T: PartialOrd>(
 }
 
 /// No two of `names` are the same, whatever their case: people could not tell them apart.
-pub(super) fn names_differ(report: &mut Report, names: &[&Placed<String>], what: &str) {
+pub(super) fn names_differ(report: &mut ProblemCollector, names: &[&Placed<String>], what: &str) {
     let mut first: BTreeMap<String, &str> = BTreeMap::new();
     for name in names {
         if let Some(earlier) = first.get(&name.value.to_lowercase()) {
@@ -206,7 +210,7 @@ pub(super) fn names_differ(report: &mut Report, names: &[&Placed<String>], what:
 }
 
 /// The name of the catch-all is ours.
-pub(super) fn name_not_reserved(report: &mut Report, names: &[&Placed<String>]) {
+pub(super) fn name_not_reserved(report: &mut ProblemCollector, names: &[&Placed<String>]) {
     let ours = ActivityConfig::everything_else().name;
     for name in names.iter().filter(|n| n.value.to_lowercase() == ours) {
         let flaw = Flaw::new(
@@ -220,7 +224,7 @@ pub(super) fn name_not_reserved(report: &mut Report, names: &[&Placed<String>]) 
 
 /// Each host once over all platforms; `*` alone, once, and last: the first platform that takes
 /// a host serves it.
-pub(super) fn hosts_apart(report: &mut Report, platforms: &[&[Placed<String>]]) {
+pub(super) fn hosts_apart(report: &mut ProblemCollector, platforms: &[&[Placed<String>]]) {
     let mut first: BTreeMap<&str, &str> = BTreeMap::new();
     for (at, hosts) in platforms.iter().enumerate() {
         for host in *hosts {
@@ -254,7 +258,7 @@ pub(super) fn hosts_apart(report: &mut Report, platforms: &[&[Placed<String>]]) 
 }
 
 fn taken<T: Display>(
-    report: &mut Report,
+    report: &mut ProblemCollector,
     later: &Placed<T>,
     earlier: &str,
     expected: impl Into<String>,
@@ -266,7 +270,7 @@ fn taken<T: Display>(
 /// A gate that forwards to itself would answer nobody. Only addresses can be compared: names
 /// are not looked up here.
 pub(super) fn no_loop<'p>(
-    report: &mut Report,
+    report: &mut ProblemCollector,
     origins: impl Iterator<Item = &'p Placed<OriginConfig>>,
     listeners: &[&Placed<SocketAddr>],
     admin: &Placed<SocketAddr>,
@@ -302,7 +306,7 @@ pub(super) fn no_loop<'p>(
 
 /// Every pattern can be reached: none lies wholly behind one of an earlier activity, none is
 /// written twice.
-pub(super) fn nothing_shadowed(report: &mut Report, activities: &[PlacedActivity]) {
+pub(super) fn nothing_shadowed(report: &mut ProblemCollector, activities: &[PlacedActivity]) {
     let mut earlier: Vec<(&Placed<RequestPattern>, usize)> = Vec::new();
     for (at, activity) in activities.iter().enumerate() {
         for pattern in &activity.patterns {
@@ -326,7 +330,7 @@ fn shadowed(
     pattern: &Placed<RequestPattern>,
 ) -> Flaw {
     let owner = owner.map_or_else(|| "an earlier activity".into(), |name| quoted(&name.value));
-    let (shown, taken) = (show_pattern(&pattern.value), show_pattern(before));
+    let (shown, taken) = (format_pattern(&pattern.value), format_pattern(before));
     let found = format!("{} is never reached", quoted(&shown));
     if shown == taken {
         Flaw::new(found, "each path once").hint(format!("{owner} already has it: leave it out"))
@@ -338,7 +342,7 @@ fn shadowed(
 
 /// Memory grows with activities.
 pub(super) fn activities_bounded<'p>(
-    report: &mut Report,
+    report: &mut ProblemCollector,
     platforms: impl Iterator<Item = &'p Vec<PlacedActivity>>,
 ) {
     let mut count = 0;

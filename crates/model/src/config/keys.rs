@@ -6,23 +6,23 @@
 use core::time::Duration;
 
 use super::Config;
-use super::value::{Value, show_bytes, show_count, show_tenths, show_time};
+use super::value::{Value, format_bytes, format_count, format_tenths, format_time};
 
 /// A table of the file and its keys.
-pub(super) struct Section {
+pub(super) struct TableSpec {
     /// As it is written: `[limits]`, `[[platforms]]`; empty for the top of the file.
     pub heading: &'static str,
     /// What it is for.
     pub about: &'static str,
     /// Its keys, in the order in which they are documented.
-    pub keys: &'static [Key],
+    pub keys: &'static [KeySpec],
 }
 
 /// One key.
-pub(super) struct Key {
+pub(super) struct KeySpec {
     pub name: &'static str,
-    pub kind: Kind,
-    pub absent: Absent,
+    pub kind: ValueType,
+    pub absent: DefaultValue,
     /// What it means.
     pub about: &'static str,
     /// Why its range is what it is; part of the message when a value lies outside. May be empty
@@ -31,7 +31,7 @@ pub(super) struct Key {
 }
 
 /// What kind of value a key takes. Both ends of a range belong to it.
-pub(super) enum Kind {
+pub(super) enum ValueType {
     Flag,
     /// A name or a file.
     Text,
@@ -47,31 +47,35 @@ pub(super) enum Kind {
     /// Texts; how many at least and at most.
     List(usize, usize),
     /// The address of an origin, or a table that has it as `url`.
-    Origin(&'static Section),
-    Table(&'static Section),
+    Origin(&'static TableSpec),
+    Table(&'static TableSpec),
     /// Tables; how many at most. Where the key is required, at least one.
-    Tables(&'static Section, usize),
+    Tables(&'static TableSpec, usize),
 }
 
 /// What the absence of a key means.
-pub(super) enum Absent {
+pub(super) enum DefaultValue {
     /// A problem. The text is an example of what to write.
     Required(&'static str),
     /// Something that no value says.
-    Means(&'static str),
+    Described(&'static str),
     /// The same as this value, of a configuration that is all defaults.
-    Is(fn(&Config) -> Value),
+    Value(fn(&Config) -> Value),
 }
 
-impl Kind {
+impl ValueType {
     /// The range in words; empty if it has none.
     pub(super) fn range(&self) -> String {
         match self {
-            Self::Time(least, most) => format!("{} to {}", show_time(*least), show_time(*most)),
-            Self::Count(least, most) => format!("{} to {}", show_count(*least), show_count(*most)),
-            Self::Bytes(least, most) => format!("{} to {}", show_bytes(*least), show_bytes(*most)),
+            Self::Time(least, most) => format!("{} to {}", format_time(*least), format_time(*most)),
+            Self::Count(least, most) => {
+                format!("{} to {}", format_count(*least), format_count(*most))
+            }
+            Self::Bytes(least, most) => {
+                format!("{} to {}", format_bytes(*least), format_bytes(*most))
+            }
             Self::Times(least, most) => {
-                format!("{} to {}", show_tenths(*least), show_tenths(*most))
+                format!("{} to {}", format_tenths(*least), format_tenths(*most))
             }
             Self::List(0, most) => format!("at most {most} entries"),
             Self::List(least, most) => format!("{least} to {most} entries"),
@@ -86,7 +90,7 @@ impl Kind {
     }
 
     /// The table or tables under this key.
-    pub(super) fn section(&self) -> Option<&'static Section> {
+    pub(super) fn section(&self) -> Option<&'static TableSpec> {
         match self {
             Self::Origin(section) | Self::Table(section) | Self::Tables(section, _) => {
                 Some(section)
@@ -104,14 +108,14 @@ impl Kind {
     }
 }
 
-impl Section {
+impl TableSpec {
     /// This table and every one below it, in the order of the documentation.
     pub(super) fn all(&'static self) -> Vec<&'static Self> {
         let below = self.keys.iter().filter_map(|key| key.kind.section());
         core::iter::once(self).chain(below.flat_map(Self::all)).collect()
     }
 
-    pub(super) fn key(&'static self, name: &str) -> Option<&'static Key> {
+    pub(super) fn key(&'static self, name: &str) -> Option<&'static KeySpec> {
         self.keys.iter().find(|key| key.name == name)
     }
 }

@@ -91,7 +91,7 @@ pub(super) fn parse_pattern(text: &str) -> Result<RequestPattern, Flaw> {
 }
 
 /// As it is written in the file.
-pub(super) fn show_pattern(pattern: &RequestPattern) -> String {
+pub(super) fn format_pattern(pattern: &RequestPattern) -> String {
     let method = pattern.method.as_ref().map(|method| format!("{method} "));
     let method = method.unwrap_or_default();
     match &pattern.path {
@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn a_pattern_is_a_path_perhaps_with_a_method() {
         for text in ["/", "/donate", "/donate/*", "POST /donate", "GET /*"] {
-            assert_eq!(show_pattern(&parse_pattern(text).expect(text)), text);
+            assert_eq!(format_pattern(&parse_pattern(text).expect(text)), text);
         }
     }
 

@@ -124,13 +124,13 @@ impl Flaw {
 }
 
 /// Collects problems while a file is read.
-pub(super) struct Report<'t> {
+pub(super) struct ProblemCollector<'t> {
     text: &'t str,
     found: Vec<Problem>,
     more: usize,
 }
 
-impl<'t> Report<'t> {
+impl<'t> ProblemCollector<'t> {
     pub(super) fn new(text: &'t str) -> Self {
         Self { text, found: Vec::new(), more: 0 }
     }
@@ -228,7 +228,7 @@ mod tests {
     use super::*;
 
     fn shown(text: &str, place: Range<usize>) -> String {
-        let mut report = Report::new(text);
+        let mut report = ProblemCollector::new(text);
         report.add(Some(&place), "a.b", Flaw::new("found", "something else"));
         report.finish("f.toml").to_string()
     }

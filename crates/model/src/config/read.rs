@@ -6,14 +6,14 @@ use std::path::Path;
 
 use toml::de::DeTable;
 
-use crate::{Network, SourceLimits, Tier};
+use crate::{IpNet, SourceLimits, Tier};
 
 use super::acme::{PlacedAcme, acme};
 use super::agreement::{self, PlacedActivity};
 use super::host::parse_host;
 use super::origin::origin;
 use super::pattern::parse_pattern;
-use super::problem::{Flaw, Problems, Report, quoted};
+use super::problem::{Flaw, ProblemCollector, Problems, quoted};
 use super::syntax;
 use super::table::{Placed, Table};
 use super::{
@@ -36,7 +36,7 @@ impl Config {
     /// except that a file which is not TOML is not looked at further. Paths are kept as they are
     /// written: see [`Config::rooted_at`].
     pub fn read(text: &str, file: &str) -> Result<Self, Problems> {
-        let mut report = Report::new(text);
+        let mut report = ProblemCollector::new(text);
         if text.len() > LARGEST_FILE {
             let flaw = Flaw::new("this file is too large", "at most 256 KiB");
             report.add(None, "", flaw);
@@ -56,7 +56,7 @@ impl Config {
     /// The same configuration with every relative path (ledger, certificates, keys) joined to
     /// `folder`: the folder of the file that it was read from.
     #[must_use]
-    pub fn rooted_at(mut self, folder: &Path) -> Self {
+    pub fn resolve_paths(mut self, folder: &Path) -> Self {
         // `join` keeps an absolute path as it is.
         self.ledger = folder.join(&self.ledger);
         let of_listeners = self.listeners.iter_mut().filter_map(|l| l.tls.as_mut());
@@ -65,7 +65,7 @@ impl Config {
             tls.key = folder.join(&tls.key);
         }
         if let Some(acme) = &mut self.acme {
-            acme.root_at(folder);
+            acme.resolve_paths(folder);
         }
         self
     }
@@ -76,7 +76,7 @@ impl Config {
     }
 }
 
-fn read_root(report: &mut Report, root: &Table) -> Config {
+fn read_root(report: &mut ProblemCollector, root: &Table) -> Config {
     let ledger = root.get::<String>(report, "ledger");
     let table = root.table(report, "admin");
     let admin = table.get(report, "listen");
@@ -141,7 +141,7 @@ fn read_root(report: &mut Report, root: &Table) -> Config {
 
 /// A range of trusted proxies. Whoever lies in it can claim any visitor's address, so a range
 /// of everybody is refused.
-fn parse_network(text: &str) -> Result<Network, Flaw> {
+fn parse_network(text: &str) -> Result<IpNet, Flaw> {
     const EXPECTED: &str = "an address or a range such as 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32";
     let flaw = || Flaw::new(format!("{} is not an address range", quoted(text)), EXPECTED);
     let (address, prefix) = text.split_once('/').map_or((text, None), |(a, p)| (a, Some(p)));
@@ -150,7 +150,7 @@ fn parse_network(text: &str) -> Result<Network, Flaw> {
     if mapped {
         return Err(flaw().hint("write IPv4 addresses in their own form, such as 10.0.0.0/8"));
     }
-    let network: Network = text.parse().map_err(|_| flaw())?;
+    let network: IpNet = text.parse().map_err(|_| flaw())?;
     if prefix.is_some_and(|prefix| prefix.parse() == Ok(0)) {
         return Err(Flaw::new(
             format!("{} trusts everybody", quoted(text)),
@@ -180,7 +180,7 @@ impl PlacedListener {
 }
 
 /// One of `[[certificates]]`; certificate and key are required.
-fn pair(report: &mut Report, table: &Table) -> Option<TlsFiles> {
+fn pair(report: &mut ProblemCollector, table: &Table) -> Option<TlsFiles> {
     let certificate = table.find::<String>(report, "certificate");
     let key = table.find::<String>(report, "key");
     let (certificate, key) = certificate.zip(key)?;
@@ -188,7 +188,7 @@ fn pair(report: &mut Report, table: &Table) -> Option<TlsFiles> {
 }
 
 fn listener(
-    report: &mut Report,
+    report: &mut ProblemCollector,
     table: &Table,
     certificates: bool,
     first: Option<&TlsFiles>,
@@ -251,7 +251,7 @@ pub(super) struct Bounds {
     pub header_deadline: Placed<Duration>,
 }
 
-fn limits(report: &mut Report, table: &Table) -> (Limits, Bounds) {
+fn limits(report: &mut ProblemCollector, table: &Table) -> (Limits, Bounds) {
     let header_deadline = table.get(report, "header_timeout");
     let header_bytes = table.get(report, "max_header_bytes");
     let connections = table.get(report, "max_connections");
@@ -304,7 +304,7 @@ fn limits(report: &mut Report, table: &Table) -> (Limits, Bounds) {
     (limits, bounds)
 }
 
-fn tunnels(report: &mut Report, limits: &Table) -> TunnelLimits {
+fn tunnels(report: &mut ProblemCollector, limits: &Table) -> TunnelLimits {
     let table = limits.table(report, "tunnels");
     let all = table.get(report, "max_total");
     let source = table.get(report, "max_per_source");
@@ -312,7 +312,7 @@ fn tunnels(report: &mut Report, limits: &Table) -> TunnelLimits {
     TunnelLimits { max_total: all.value, max_per_source: source.value }
 }
 
-fn http_2(report: &mut Report, limits: &Table) -> Http2Limits {
+fn http_2(report: &mut ProblemCollector, limits: &Table) -> Http2Limits {
     let table = limits.table(report, "http_2");
     Http2Limits {
         resets: RateLimit {
@@ -342,7 +342,7 @@ fn http_2(report: &mut Report, limits: &Table) -> Http2Limits {
     }
 }
 
-fn handshakes(report: &mut Report, limits: &Table) -> HandshakeLimits {
+fn handshakes(report: &mut ProblemCollector, limits: &Table) -> HandshakeLimits {
     let table = limits.table(report, "handshakes");
     let per_second = table.get(report, "per_second");
     let burst = table.get(report, "burst");
@@ -357,7 +357,7 @@ fn handshakes(report: &mut Report, limits: &Table) -> HandshakeLimits {
     }
 }
 
-fn watch(report: &mut Report, table: &Table) -> WatchSettings {
+fn watch(report: &mut ProblemCollector, table: &Table) -> WatchSettings {
     WatchSettings {
         surge_factor_tenths: table.get(report, "surge_factor").value,
         surge_min_rate: table.get(report, "surge_min_rate").value,
@@ -365,7 +365,7 @@ fn watch(report: &mut Report, table: &Table) -> WatchSettings {
     }
 }
 
-fn posture(report: &mut Report, table: &Table, ordinary: &Bounds) -> PostureSettings {
+fn posture(report: &mut ProblemCollector, table: &Table, ordinary: &Bounds) -> PostureSettings {
     let tightened = table.table(report, "tightened");
     let requests_per_second = tightened.get(report, "requests_per_second");
     let burst = tightened.get(report, "burst");
@@ -423,7 +423,7 @@ impl Platform {
     }
 }
 
-fn platform(report: &mut Report, table: &Table) -> Platform {
+fn platform(report: &mut ProblemCollector, table: &Table) -> Platform {
     let name = name(report, table);
     let hosts = table.list(report, "hosts", parse_host);
     let origin = platform_origin(report, table);
@@ -440,7 +440,7 @@ fn platform(report: &mut Report, table: &Table) -> Platform {
     Platform { name, hosts, origin, activities }
 }
 
-fn name(report: &mut Report, table: &Table) -> Option<Placed<String>> {
+fn name(report: &mut ProblemCollector, table: &Table) -> Option<Placed<String>> {
     let name = table.find::<String>(report, "name")?;
     let length = name.value.chars().count();
     if length > LONGEST_NAME || name.value.trim() != name.value {
@@ -455,7 +455,7 @@ fn name(report: &mut Report, table: &Table) -> Option<Placed<String>> {
 }
 
 /// `origin` is either the address alone or a table that has it as `url`.
-fn platform_origin(report: &mut Report, table: &Table) -> Option<Placed<OriginConfig>> {
+fn platform_origin(report: &mut ProblemCollector, table: &Table) -> Option<Placed<OriginConfig>> {
     if !table.is_table("origin") {
         let url = table.find(report, "origin")?;
         return read_origin(report, url);
@@ -477,7 +477,7 @@ fn platform_origin(report: &mut Report, table: &Table) -> Option<Placed<OriginCo
     }))
 }
 
-fn read_origin(report: &mut Report, url: Placed<String>) -> Option<Placed<OriginConfig>> {
+fn read_origin(report: &mut ProblemCollector, url: Placed<String>) -> Option<Placed<OriginConfig>> {
     match origin(&url.value) {
         Ok(origin) => Some(url.map(|_| origin)),
         Err(flaw) => {
@@ -487,14 +487,14 @@ fn read_origin(report: &mut Report, url: Placed<String>) -> Option<Placed<Origin
     }
 }
 
-fn activity(report: &mut Report, table: &Table) -> PlacedActivity {
+fn activity(report: &mut ProblemCollector, table: &Table) -> PlacedActivity {
     let tier = table.get::<String>(report, "tier").value;
     PlacedActivity {
         name: name(report, table),
         place: table.place().cloned(),
         tier: [Tier::Essential, Tier::Optional]
             .into_iter()
-            .find(|known| known.word() == tier)
+            .find(|known| known.as_str() == tier)
             .unwrap_or(Tier::Important),
         patterns: table.list(report, "paths", parse_pattern),
         challenge: table.get(report, "challenge").value,

@@ -3,7 +3,7 @@
 use core::fmt::Write;
 
 use super::Config;
-use super::keys::{Absent, Key, Kind, Section};
+use super::keys::{DefaultValue, KeySpec, TableSpec, ValueType};
 use super::tables::ROOT;
 
 impl Config {
@@ -19,7 +19,7 @@ impl Config {
     }
 }
 
-fn write_section(page: &mut String, section: &'static Section, defaults: &Config) {
+fn write_section(page: &mut String, section: &'static TableSpec, defaults: &Config) {
     let heading = match section.heading {
         "" => "Top of the file".to_owned(),
         heading => format!("`{heading}`"),
@@ -27,7 +27,8 @@ fn write_section(page: &mut String, section: &'static Section, defaults: &Config
     let _ = writeln!(page, "### {heading}\n\n{}\n", section.about);
     page.push_str("| key | default | range | meaning |\n|---|---|---|---|\n");
     // A table has a heading of its own; an origin may also be a text.
-    let own_heading = |key: &&Key| matches!(key.kind, Kind::Table(_) | Kind::Tables(..));
+    let own_heading =
+        |key: &&KeySpec| matches!(key.kind, ValueType::Table(_) | ValueType::Tables(..));
     for key in section.keys.iter().filter(|key| !own_heading(key)) {
         let _ = writeln!(page, "{}", row(key, defaults));
     }
@@ -38,7 +39,7 @@ fn write_section(page: &mut String, section: &'static Section, defaults: &Config
         .filter_map(|key| Some((key, key.kind.section()?)))
         .map(|(key, section)| {
             let most = match key.kind {
-                Kind::Tables(_, most) => format!(" (at most {most}: {})", key.why),
+                ValueType::Tables(_, most) => format!(" (at most {most}: {})", key.why),
                 _ => String::new(),
             };
             format!("`{}`{most}", section.heading)
@@ -50,11 +51,11 @@ fn write_section(page: &mut String, section: &'static Section, defaults: &Config
     page.push('\n');
 }
 
-fn row(key: &Key, defaults: &Config) -> String {
+fn row(key: &KeySpec, defaults: &Config) -> String {
     let default = match key.absent {
-        Absent::Required(_) => "required".to_owned(),
-        Absent::Means(means) => means.to_owned(),
-        Absent::Is(default) => format!("`{}`", default(defaults)),
+        DefaultValue::Required(_) => "required".to_owned(),
+        DefaultValue::Described(means) => means.to_owned(),
+        DefaultValue::Value(default) => format!("`{}`", default(defaults)),
     };
     let range = key.kind.range();
     let why = match key.why {

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use toml::de::DeValue;
 
-use super::keys::{Key, Kind};
+use super::keys::{KeySpec, ValueType};
 use super::nearest::nearest;
 use super::problem::{Flaw, invisible, quoted};
 use super::tables::LONGEST_TEXT;
@@ -17,24 +17,28 @@ pub(super) trait Scalar: Sized {
 }
 
 /// Reads a value that stands alone.
-pub(super) fn scalar(key: &Key, written: &DeValue) -> Result<Value, Flaw> {
+pub(super) fn scalar(key: &KeySpec, written: &DeValue) -> Result<Value, Flaw> {
     let wrong = |expected: &str| {
         let found = format!("this is {}, not {}", kind_of(written), kind_name(&key.kind));
         Err(Flaw::new(found, expected))
     };
     let value = match (&key.kind, written) {
-        (Kind::Flag, DeValue::Boolean(flag)) => Value::Flag(*flag),
-        (Kind::Flag, DeValue::String(text)) if matches!(&**text, "true" | "false") => {
+        (ValueType::Flag, DeValue::Boolean(flag)) => Value::Flag(*flag),
+        (ValueType::Flag, DeValue::String(text)) if matches!(&**text, "true" | "false") => {
             let flaw = Flaw::new(format!("{} is a text", quoted(text)), "true or false");
             return Err(flaw.hint("leave out the quotation marks"));
         }
-        (Kind::Flag, _) => return wrong("true or false, without quotation marks"),
+        (ValueType::Flag, _) => return wrong("true or false, without quotation marks"),
 
         // An origin that is no table is the text of its address.
-        (Kind::Text | Kind::Origin(_), DeValue::String(text)) => Value::Text(plain_text(text)?),
-        (Kind::Text | Kind::Origin(_), _) => return wrong("a text between quotation marks"),
+        (ValueType::Text | ValueType::Origin(_), DeValue::String(text)) => {
+            Value::Text(plain_text(text)?)
+        }
+        (ValueType::Text | ValueType::Origin(_), _) => {
+            return wrong("a text between quotation marks");
+        }
 
-        (Kind::Word(words), DeValue::String(text)) => {
+        (ValueType::Word(words), DeValue::String(text)) => {
             if !words.contains(&text.as_ref()) {
                 let known = format!("one of {}", key.kind.range());
                 let flaw = Flaw::new(format!("{} is not known here", quoted(text)), known);
@@ -45,13 +49,13 @@ pub(super) fn scalar(key: &Key, written: &DeValue) -> Result<Value, Flaw> {
             }
             Value::Text(text.to_string())
         }
-        (Kind::Word(_), _) => return wrong(&format!("one of {}", key.kind.range())),
+        (ValueType::Word(_), _) => return wrong(&format!("one of {}", key.kind.range())),
 
-        (Kind::Address, DeValue::String(text)) => Value::Address(parse_address(text)?),
-        (Kind::Address, _) => return wrong("something like \"0.0.0.0:443\""),
+        (ValueType::Address, DeValue::String(text)) => Value::Address(parse_address(text)?),
+        (ValueType::Address, _) => return wrong("something like \"0.0.0.0:443\""),
 
-        (Kind::Time(..), DeValue::String(text)) => Value::Time(parse_time(text)?),
-        (Kind::Time(..), DeValue::Integer(number)) => {
+        (ValueType::Time(..), DeValue::String(text)) => Value::Time(parse_time(text)?),
+        (ValueType::Time(..), DeValue::Integer(number)) => {
             let flaw = Flaw::new(
                 format!("the number {} has no unit", quoted(&number.to_string())),
                 "a time with its unit, such as \"500ms\", \"10s\" or \"2m\"",
@@ -61,26 +65,30 @@ pub(super) fn scalar(key: &Key, written: &DeValue) -> Result<Value, Flaw> {
                 quoted(&number.to_string()).trim_matches('`')
             )));
         }
-        (Kind::Time(..), _) => return wrong("a text such as \"500ms\", \"10s\" or \"2m\""),
+        (ValueType::Time(..), _) => return wrong("a text such as \"500ms\", \"10s\" or \"2m\""),
 
-        (Kind::Count(..), DeValue::Integer(_)) => Value::Count(integer(key, written)?),
-        (Kind::Count(..), DeValue::String(text)) if text.parse::<u64>().is_ok() => {
+        (ValueType::Count(..), DeValue::Integer(_)) => Value::Count(integer(key, written)?),
+        (ValueType::Count(..), DeValue::String(text)) if text.parse::<u64>().is_ok() => {
             let flaw = Flaw::new(format!("{} is a text", quoted(text)), "a whole number");
             return Err(flaw.hint("leave out the quotation marks"));
         }
-        (Kind::Count(..), _) => return wrong("a whole number"),
+        (ValueType::Count(..), _) => return wrong("a whole number"),
 
-        (Kind::Bytes(..), DeValue::Integer(_)) => Value::Bytes(integer(key, written)?),
-        (Kind::Bytes(..), DeValue::String(text)) => Value::Bytes(parse_bytes(text)?),
-        (Kind::Bytes(..), _) => return wrong("bytes, or a text such as \"32 KiB\" or \"64 MiB\""),
+        (ValueType::Bytes(..), DeValue::Integer(_)) => Value::Bytes(integer(key, written)?),
+        (ValueType::Bytes(..), DeValue::String(text)) => Value::Bytes(parse_bytes(text)?),
+        (ValueType::Bytes(..), _) => {
+            return wrong("bytes, or a text such as \"32 KiB\" or \"64 MiB\"");
+        }
 
-        (Kind::Times(..), DeValue::Integer(number)) if number.radix() == 10 => {
+        (ValueType::Times(..), DeValue::Integer(number)) if number.radix() == 10 => {
             Value::Times(parse_tenths(number.as_str())?)
         }
-        (Kind::Times(..), DeValue::Float(number)) => Value::Times(parse_tenths(number.as_str())?),
-        (Kind::Times(..), _) => return wrong("a number such as 4 or 2.5"),
+        (ValueType::Times(..), DeValue::Float(number)) => {
+            Value::Times(parse_tenths(number.as_str())?)
+        }
+        (ValueType::Times(..), _) => return wrong("a number such as 4 or 2.5"),
 
-        (Kind::List(..) | Kind::Table(_) | Kind::Tables(..), _) => {
+        (ValueType::List(..) | ValueType::Table(_) | ValueType::Tables(..), _) => {
             unreachable!("lists and tables are not scalars")
         }
     };
@@ -88,7 +96,7 @@ pub(super) fn scalar(key: &Key, written: &DeValue) -> Result<Value, Flaw> {
 }
 
 /// A whole number; negative and too great ones lie outside of every range.
-fn integer(key: &Key, written: &DeValue) -> Result<u64, Flaw> {
+fn integer(key: &KeySpec, written: &DeValue) -> Result<u64, Flaw> {
     let number = written.as_integer();
     let read = number.and_then(|n| u64::from_str_radix(n.as_str(), n.radix()).ok());
     read.ok_or_else(|| {
@@ -98,12 +106,12 @@ fn integer(key: &Key, written: &DeValue) -> Result<u64, Flaw> {
     })
 }
 
-fn within(key: &Key, value: Value) -> Result<Value, Flaw> {
+fn within(key: &KeySpec, value: Value) -> Result<Value, Flaw> {
     let (least, most) = match (&key.kind, &value) {
-        (Kind::Time(least, most), Value::Time(time)) => (time < least, time > most),
-        (Kind::Count(least, most), Value::Count(n))
-        | (Kind::Bytes(least, most), Value::Bytes(n)) => (n < least, n > most),
-        (Kind::Times(least, most), Value::Times(n)) => (n < least, n > most),
+        (ValueType::Time(least, most), Value::Time(time)) => (time < least, time > most),
+        (ValueType::Count(least, most), Value::Count(n))
+        | (ValueType::Bytes(least, most), Value::Bytes(n)) => (n < least, n > most),
+        (ValueType::Times(least, most), Value::Times(n)) => (n < least, n > most),
         _ => (false, false),
     };
     let shown = || quoted(value.to_string().trim_matches('"'));
@@ -114,10 +122,10 @@ fn within(key: &Key, value: Value) -> Result<Value, Flaw> {
     }
 }
 
-fn outside(key: &Key, shown: &str, side: &str) -> Flaw {
+fn outside(key: &KeySpec, shown: &str, side: &str) -> Flaw {
     let side = match (&key.kind, side) {
-        (Kind::Time(..), "little") => "short",
-        (Kind::Time(..), _) => "long",
+        (ValueType::Time(..), "little") => "short",
+        (ValueType::Time(..), _) => "long",
         (_, "little") => "small",
         (_, _) => "large",
     };
@@ -155,18 +163,18 @@ pub(super) fn kind_of(value: &DeValue) -> &'static str {
     }
 }
 
-fn kind_name(kind: &Kind) -> &'static str {
+fn kind_name(kind: &ValueType) -> &'static str {
     match kind {
-        Kind::Flag => "true or false",
-        Kind::Text | Kind::Word(_) => "a text",
-        Kind::Address => "an address",
-        Kind::Time(..) => "a time",
-        Kind::Count(..) => "a whole number",
-        Kind::Bytes(..) => "a size",
-        Kind::Times(..) => "a multiple",
-        Kind::List(..) | Kind::Tables(..) => "a list",
-        Kind::Origin(_) => "an origin",
-        Kind::Table(_) => "a table",
+        ValueType::Flag => "true or false",
+        ValueType::Text | ValueType::Word(_) => "a text",
+        ValueType::Address => "an address",
+        ValueType::Time(..) => "a time",
+        ValueType::Count(..) => "a whole number",
+        ValueType::Bytes(..) => "a size",
+        ValueType::Times(..) => "a multiple",
+        ValueType::List(..) | ValueType::Tables(..) => "a list",
+        ValueType::Origin(_) => "an origin",
+        ValueType::Table(_) => "a table",
     }
 }
 

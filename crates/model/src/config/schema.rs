@@ -3,7 +3,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::Config;
-use super::keys::{Absent, Key, Kind, Section};
+use super::keys::{DefaultValue, KeySpec, TableSpec, ValueType};
 use super::tables::{LONGEST_TEXT, ROOT};
 use super::value::Value;
 
@@ -22,7 +22,7 @@ impl Config {
     }
 }
 
-fn object(section: &'static Section, defaults: &Config) -> Map<String, Json> {
+fn object(section: &'static TableSpec, defaults: &Config) -> Map<String, Json> {
     let properties: Map<_, _> = section
         .keys
         .iter()
@@ -31,7 +31,7 @@ fn object(section: &'static Section, defaults: &Config) -> Map<String, Json> {
     let required: Vec<_> = section
         .keys
         .iter()
-        .filter(|key| matches!(key.absent, Absent::Required(_)))
+        .filter(|key| matches!(key.absent, DefaultValue::Required(_)))
         .map(|key| key.name)
         .collect();
     let mut schema = Map::new();
@@ -45,10 +45,10 @@ fn object(section: &'static Section, defaults: &Config) -> Map<String, Json> {
     schema
 }
 
-fn property(key: &Key, defaults: &Config) -> Map<String, Json> {
+fn property(key: &KeySpec, defaults: &Config) -> Map<String, Json> {
     let mut schema = kind(key, defaults);
     let range = match key.kind {
-        Kind::Word(_) => String::new(),
+        ValueType::Word(_) => String::new(),
         _ => key.kind.range(),
     };
     let range = match (range.as_str(), key.why) {
@@ -57,46 +57,46 @@ fn property(key: &Key, defaults: &Config) -> Map<String, Json> {
         (range, why) => format!(" Range: {range} ({why})."),
     };
     let without = match key.absent {
-        Absent::Means(means) => format!(" Without it: {means}."),
-        Absent::Required(_) | Absent::Is(_) => String::new(),
+        DefaultValue::Described(means) => format!(" Without it: {means}."),
+        DefaultValue::Required(_) | DefaultValue::Value(_) => String::new(),
     };
     let description = format!("{}{range}{without}", key.about);
     schema.insert("description".into(), description.into());
-    if let Absent::Is(default) = key.absent {
+    if let DefaultValue::Value(default) = key.absent {
         schema.insert("default".into(), default_of(&default(defaults)));
     }
     schema
 }
 
-fn kind(key: &Key, defaults: &Config) -> Map<String, Json> {
+fn kind(key: &KeySpec, defaults: &Config) -> Map<String, Json> {
     let schema = match &key.kind {
-        Kind::Flag => json!({ "type": "boolean" }),
-        Kind::Text => json!({ "type": "string", "minLength": 1, "maxLength": LONGEST_TEXT }),
-        Kind::Word(words) => json!({ "type": "string", "enum": words }),
-        Kind::Address => json!({ "type": "string", "minLength": 1 }),
-        Kind::Time(..) => json!({ "type": "string", "minLength": 1, "pattern": TIME }),
-        Kind::Count(least, most) => {
+        ValueType::Flag => json!({ "type": "boolean" }),
+        ValueType::Text => json!({ "type": "string", "minLength": 1, "maxLength": LONGEST_TEXT }),
+        ValueType::Word(words) => json!({ "type": "string", "enum": words }),
+        ValueType::Address => json!({ "type": "string", "minLength": 1 }),
+        ValueType::Time(..) => json!({ "type": "string", "minLength": 1, "pattern": TIME }),
+        ValueType::Count(least, most) => {
             json!({ "type": "integer", "minimum": least, "maximum": most })
         }
-        Kind::Bytes(least, most) => json!({ "anyOf": [
+        ValueType::Bytes(least, most) => json!({ "anyOf": [
             { "type": "integer", "minimum": least, "maximum": most },
             { "type": "string", "pattern": BYTES },
         ] }),
-        Kind::Times(least, most) => json!({
+        ValueType::Times(least, most) => json!({
             "type": "number",
             "minimum": f64::from(*least) / 10.0,
             "maximum": f64::from(*most) / 10.0,
         }),
-        Kind::List(least, most) => json!({
+        ValueType::List(least, most) => json!({
             "type": "array", "items": { "type": "string" }, "minItems": least, "maxItems": most,
         }),
-        Kind::Origin(section) => json!({ "anyOf": [
+        ValueType::Origin(section) => json!({ "anyOf": [
             { "type": "string", "pattern": ORIGIN },
             object(section, defaults),
         ] }),
-        Kind::Table(section) => Json::Object(object(section, defaults)),
-        Kind::Tables(section, most) => {
-            let least = usize::from(matches!(key.absent, Absent::Required(_)));
+        ValueType::Table(section) => Json::Object(object(section, defaults)),
+        ValueType::Tables(section, most) => {
+            let least = usize::from(matches!(key.absent, DefaultValue::Required(_)));
             let items = object(section, defaults);
             json!({ "type": "array", "items": items, "minItems": least, "maxItems": most })
         }

@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use toml::de::Error;
 
-use super::problem::{Flaw, Report, quoted};
+use super::problem::{Flaw, ProblemCollector, quoted};
 
 /// Lines that are reported. A bracket that is never closed makes every line after it wrong, and
 /// nobody is helped by all of them.
@@ -12,7 +12,7 @@ const LINES: usize = 5;
 
 /// Reports what makes the file no TOML, the first slip of each line: the parser recovers within
 /// a line and then complains of what follows from it.
-pub(super) fn report(report: &mut Report, text: &str, errors: &[Error]) {
+pub(super) fn report(report: &mut ProblemCollector, text: &str, errors: &[Error]) {
     let mut errors: Vec<(Range<usize>, &str)> =
         errors.iter().map(|error| (error.span().unwrap_or(0..0), error.message())).collect();
     errors.sort_by_key(|(place, _)| place.start);

@@ -7,12 +7,12 @@ use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
 use super::Config;
-use super::keys::{Absent, Key, Kind, Section};
+use super::keys::{DefaultValue, KeySpec, TableSpec, ValueType};
 use super::nearest::nearest;
-use super::problem::{Flaw, Report, quoted};
+use super::problem::{Flaw, ProblemCollector, quoted};
 use super::scalar::{Scalar, kind_of, scalar};
 use super::tables::ROOT;
-use super::value::show_count;
+use super::value::format_count;
 
 /// A value with where it stands, for checks that compare several.
 #[derive(Clone, Debug)]
@@ -35,7 +35,7 @@ impl<T> Placed<T> {
 
 /// One table that was opened.
 pub(super) struct Table<'t> {
-    section: &'static Section,
+    section: &'static TableSpec,
     /// Its key path; empty for the top of the file.
     path: String,
     place: Option<Range<usize>>,
@@ -47,7 +47,7 @@ pub(super) struct Table<'t> {
 impl<'t> Table<'t> {
     /// The whole file.
     pub(super) fn root(
-        report: &mut Report,
+        report: &mut ProblemCollector,
         entries: &'t DeTable<'t>,
         defaults: &'t Config,
     ) -> Self {
@@ -57,8 +57,8 @@ impl<'t> Table<'t> {
 
     /// Opens a table and reports keys that nobody knows.
     fn open(
-        report: &mut Report,
-        section: &'static Section,
+        report: &mut ProblemCollector,
+        section: &'static TableSpec,
         path: String,
         place: Option<Range<usize>>,
         entries: Option<&'t DeTable<'t>>,
@@ -94,16 +94,16 @@ impl<'t> Table<'t> {
         self.entries?.get(name)
     }
 
-    fn key(&self, name: &str) -> &'static Key {
+    fn key(&self, name: &str) -> &'static KeySpec {
         self.section.key(name).expect("the reader asks only for keys of the section")
     }
 
     /// A key that has a default.
-    pub(super) fn get<T: Scalar>(&self, report: &mut Report, name: &str) -> Placed<T> {
+    pub(super) fn get<T: Scalar>(&self, report: &mut ProblemCollector, name: &str) -> Placed<T> {
         if let Some(placed) = self.find(report, name) {
             return placed;
         }
-        let Absent::Is(default) = self.key(name).absent else {
+        let DefaultValue::Value(default) = self.key(name).absent else {
             unreachable!("`get` is for keys with a default, `find` for others");
         };
         Placed {
@@ -115,7 +115,11 @@ impl<'t> Table<'t> {
     }
 
     /// A key as it is written; `None` if it is absent or was reported.
-    pub(super) fn find<T: Scalar>(&self, report: &mut Report, name: &str) -> Option<Placed<T>> {
+    pub(super) fn find<T: Scalar>(
+        &self,
+        report: &mut ProblemCollector,
+        name: &str,
+    ) -> Option<Placed<T>> {
         let key = self.key(name);
         let path = self.path_of(name);
         let Some(written) = self.written(name) else {
@@ -137,14 +141,14 @@ impl<'t> Table<'t> {
     }
 
     /// Reports a required key that is absent, unless an unknown key was told to be it.
-    fn demand(&self, report: &mut Report, key: &Key) {
+    fn demand(&self, report: &mut ProblemCollector, key: &KeySpec) {
         let mut written = self.entries.into_iter().flat_map(|entries| entries.keys());
         if written.any(|name| meant(self.section, name.get_ref()) == Some(key.name)) {
             return;
         }
-        if let Absent::Required(example) = key.absent {
+        if let DefaultValue::Required(example) = key.absent {
             let found = match key.kind {
-                Kind::Tables(..) => "none is given",
+                ValueType::Tables(..) => "none is given",
                 _ => "this key is missing",
             };
             let flaw = Flaw::new(found, format!("something like {example}"));
@@ -155,7 +159,7 @@ impl<'t> Table<'t> {
     /// A list of texts, each read by `parse`. What could not be read is left out, and reported.
     pub(super) fn list<T>(
         &self,
-        report: &mut Report,
+        report: &mut ProblemCollector,
         name: &str,
         parse: impl Fn(&str) -> Result<T, Flaw>,
     ) -> Vec<Placed<T>> {
@@ -165,7 +169,7 @@ impl<'t> Table<'t> {
             self.demand(report, key);
             return Vec::new();
         };
-        let Kind::List(least, most) = key.kind else {
+        let ValueType::List(least, most) = key.kind else {
             unreachable!("`list` is for lists");
         };
         let Some(items) = written.get_ref().as_array() else {
@@ -183,7 +187,7 @@ impl<'t> Table<'t> {
         if !(least..=most).contains(&items.len()) {
             let found = match items.len() {
                 0 => "this list is empty".to_owned(),
-                count => format!("this list has {} entries", show_count(count as u64)),
+                count => format!("this list has {} entries", format_count(count as u64)),
             };
             let flaw = Flaw::new(found, format!("{}: {}", key.kind.range(), key.why));
             report.add(Some(&written.span()), &path, flaw);
@@ -209,7 +213,7 @@ impl<'t> Table<'t> {
     }
 
     /// The table under a key. One that is absent is empty; so is, once reported, what is none.
-    pub(super) fn table(&self, report: &mut Report, name: &str) -> Table<'t> {
+    pub(super) fn table(&self, report: &mut ProblemCollector, name: &str) -> Table<'t> {
         let key = self.key(name);
         let path = self.path_of(name);
         let section = key.kind.section().expect("`table` is for tables");
@@ -232,10 +236,10 @@ impl<'t> Table<'t> {
     }
 
     /// The tables under a key.
-    pub(super) fn tables(&self, report: &mut Report, name: &str) -> Vec<Table<'t>> {
+    pub(super) fn tables(&self, report: &mut ProblemCollector, name: &str) -> Vec<Table<'t>> {
         let key = self.key(name);
         let path = self.path_of(name);
-        let Kind::Tables(section, most) = key.kind else {
+        let ValueType::Tables(section, most) = key.kind else {
             unreachable!("`tables` is for lists of tables");
         };
         let Some(written) = self.written(name) else {
@@ -276,18 +280,24 @@ impl<'t> Table<'t> {
         read
     }
 
-    fn count_tables(&self, report: &mut Report, key: &Key, place: &Range<usize>, items: &DeArray) {
-        let Kind::Tables(_, most) = key.kind else {
+    fn count_tables(
+        &self,
+        report: &mut ProblemCollector,
+        key: &KeySpec,
+        place: &Range<usize>,
+        items: &DeArray,
+    ) {
+        let ValueType::Tables(_, most) = key.kind else {
             return;
         };
         if items.is_empty() {
-            if let Absent::Required(example) = key.absent {
+            if let DefaultValue::Required(example) = key.absent {
                 let flaw = Flaw::new("this list is empty", format!("something like {example}"));
                 report.add(Some(place), &self.path_of(key.name), flaw);
             }
         } else if items.len() > most {
             let flaw = Flaw::new(
-                format!("there are {} of these", show_count(items.len() as u64)),
+                format!("there are {} of these", format_count(items.len() as u64)),
                 format!("at most {most}: {}", key.why),
             );
             report.add(Some(place), &self.path_of(key.name), flaw);
@@ -307,14 +317,14 @@ impl<'t> Table<'t> {
 
 /// The key of `section` that an unknown `name` is probably meant to be, if no other table has a
 /// key of exactly that name.
-fn meant(section: &'static Section, name: &str) -> Option<&'static str> {
+fn meant(section: &'static TableSpec, name: &str) -> Option<&'static str> {
     if ROOT.all().iter().any(|home| home.key(name).is_some()) {
         return None;
     }
     nearest(name, section.keys.iter().map(|key| key.name))
 }
 
-fn unknown(section: &'static Section, name: &str) -> Flaw {
+fn unknown(section: &'static TableSpec, name: &str) -> Flaw {
     let known: Vec<_> = section.keys.iter().map(|key| key.name).collect();
     let flaw = Flaw::new(
         format!("{} is not known here", quoted(name)),

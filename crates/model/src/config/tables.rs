@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::acme::ACME;
-use super::keys::{Absent, Key, Kind, Section};
+use super::keys::{DefaultValue, KeySpec, TableSpec, ValueType};
 use super::value::Value;
 
 mod protocols;
@@ -32,87 +32,87 @@ const HOUR: Duration = secs(3_600);
 const DAY: Duration = secs(86_400);
 const KIB: u64 = 1 << 10;
 
-pub(super) static ROOT: Section = Section {
+pub(super) static ROOT: TableSpec = TableSpec {
     heading: "",
     about: "Keys that stand before the first table.",
     keys: &[
-        Key {
+        KeySpec {
             name: "ledger",
-            kind: Kind::Text,
-            absent: Absent::Is(|c| Value::Text(c.ledger.display().to_string())),
+            kind: ValueType::Text,
+            absent: DefaultValue::Value(|c| Value::Text(c.ledger.display().to_string())),
             about: "The folder of the ledger.",
             why: "",
         },
-        Key {
+        KeySpec {
             name: "workers",
-            kind: Kind::Count(1, 256),
-            absent: Absent::Means("one per core"),
+            kind: ValueType::Count(1, 256),
+            absent: DefaultValue::Described("one per core"),
             about: "Workers, each with its own listeners, connections and counters.",
             why: "without one nothing is served; more than cores only compete for them",
         },
-        Key {
+        KeySpec {
             name: "trusted_proxies",
-            kind: Kind::List(0, 1_024),
-            absent: Absent::Means("nobody"),
+            kind: ValueType::List(0, 1_024),
+            absent: DefaultValue::Described("nobody"),
             about: "Addresses and ranges of your own load balancer or CDN. From them alone a \
                     visitor's address is believed (`X-Forwarded-For`, `Forwarded`, PROXY \
                     protocol).",
             why: "every connection is compared with each",
         },
-        Key {
+        KeySpec {
             name: "admin",
-            kind: Kind::Table(&ADMIN),
-            absent: Absent::Means("every default"),
+            kind: ValueType::Table(&ADMIN),
+            absent: DefaultValue::Described("every default"),
             about: "The listener for operators and monitoring.",
             why: "",
         },
-        Key {
+        KeySpec {
             name: "listeners",
-            kind: Kind::Tables(&LISTEN, 16),
-            absent: Absent::Required("[[listeners]] with address = \"0.0.0.0:80\""),
+            kind: ValueType::Tables(&LISTEN, 16),
+            absent: DefaultValue::Required("[[listeners]] with address = \"0.0.0.0:80\""),
             about: "Where visitors connect.",
             why: "every worker opens each of them",
         },
-        Key {
+        KeySpec {
             name: "certificates",
-            kind: Kind::Tables(&CERTIFICATE, 256),
-            absent: Absent::Means("those of the listeners alone"),
+            kind: ValueType::Tables(&CERTIFICATE, 256),
+            absent: DefaultValue::Described("those of the listeners alone"),
             about: "Certificates for every listener that speaks TLS, chosen by the name that is \
                     asked for.",
             why: "each is read into memory, a few KiB",
         },
-        Key {
+        KeySpec {
             name: "acme",
-            kind: Kind::Table(&ACME),
-            absent: Absent::Means("certificates from files alone"),
+            kind: ValueType::Table(&ACME),
+            absent: DefaultValue::Described("certificates from files alone"),
             about: "Certificates that the gate gets by itself and renews.",
             why: "",
         },
-        Key {
+        KeySpec {
             name: "limits",
-            kind: Kind::Table(&LIMITS),
-            absent: Absent::Means("every default"),
+            kind: ValueType::Table(&LIMITS),
+            absent: DefaultValue::Described("every default"),
             about: "Bounds on what visitors may take.",
             why: "",
         },
-        Key {
+        KeySpec {
             name: "watch",
-            kind: Kind::Table(&WATCH),
-            absent: Absent::Means("every default"),
+            kind: ValueType::Table(&WATCH),
+            absent: DefaultValue::Described("every default"),
             about: "When a surge is a surge.",
             why: "",
         },
-        Key {
+        KeySpec {
             name: "posture",
-            kind: Kind::Table(&POSTURE),
-            absent: Absent::Means("every default"),
+            kind: ValueType::Table(&POSTURE),
+            absent: DefaultValue::Described("every default"),
             about: "How fast the gate is lowered and raised.",
             why: "",
         },
-        Key {
+        KeySpec {
             name: "platforms",
-            kind: Kind::Tables(&PLATFORM, PLATFORMS),
-            absent: Absent::Required(
+            kind: ValueType::Tables(&PLATFORM, PLATFORMS),
+            absent: DefaultValue::Required(
                 "[[platforms]] with name = \"site\", hosts = [\"*\"] and origin = \
                  \"http://127.0.0.1:3000\"",
             ),
@@ -122,22 +122,22 @@ pub(super) static ROOT: Section = Section {
     ],
 };
 
-static ADMIN: Section = Section {
+static ADMIN: TableSpec = TableSpec {
     heading: "[admin]",
     about: "The listener for operators and monitoring: `/healthz`, `/metrics` and `/status.json`. It \
             asks for no password.",
     keys: &[
-        Key {
+        KeySpec {
             name: "listen",
-            kind: Kind::Address,
-            absent: Absent::Is(|c| Value::Address(c.admin)),
+            kind: ValueType::Address,
+            absent: DefaultValue::Value(|c| Value::Address(c.admin)),
             about: "Address and port of the admin listener.",
             why: "",
         },
-        Key {
+        KeySpec {
             name: "allow_remote",
-            kind: Kind::Flag,
-            absent: Absent::Is(|_| Value::Flag(false)),
+            kind: ValueType::Flag,
+            absent: DefaultValue::Value(|_| Value::Flag(false)),
             about: "Allows `listen` to be an address that other machines can reach. Set it to `true` \
                     only where a firewall restricts access.",
             why: "",
@@ -145,53 +145,53 @@ static ADMIN: Section = Section {
     ],
 };
 
-static LISTEN: Section = Section {
+static LISTEN: TableSpec = TableSpec {
     heading: "[[listeners]]",
     about: "An address that visitors connect to. At least one. Over TLS, HTTP/2 and HTTP/1.1, \
             and HTTP/3 where `http_3` says so; without, HTTP/1.1.",
     keys: &[
-        Key {
+        KeySpec {
             name: "address",
-            kind: Kind::Address,
-            absent: Absent::Required("address = \"0.0.0.0:443\""),
+            kind: ValueType::Address,
+            absent: DefaultValue::Required("address = \"0.0.0.0:443\""),
             about: "Address and port. `0.0.0.0:443` is every IPv4 address of this machine, \
                     `[::]:443` every IPv6 address.",
             why: "",
         },
-        Key {
+        KeySpec {
             name: "tls",
-            kind: Kind::Flag,
-            absent: Absent::Means("TLS where `certificate` and `key` stand"),
+            kind: ValueType::Flag,
+            absent: DefaultValue::Described("TLS where `certificate` and `key` stand"),
             about: "Speaks TLS with the `[[certificates]]`. Visitors who ask for a name that none \
                     is for get the first, or the one that stands here.",
             why: "",
         },
-        Key {
+        KeySpec {
             name: "certificate",
-            kind: Kind::Text,
-            absent: Absent::Means("no TLS, unless `tls` says so"),
+            kind: ValueType::Text,
+            absent: DefaultValue::Described("no TLS, unless `tls` says so"),
             about: "File of the certificate chain (PEM), leaf first. Together with `key`.",
             why: "",
         },
-        Key {
+        KeySpec {
             name: "key",
-            kind: Kind::Text,
-            absent: Absent::Means("no TLS, unless `tls` says so"),
+            kind: ValueType::Text,
+            absent: DefaultValue::Described("no TLS, unless `tls` says so"),
             about: "File of the private key (PEM).",
             why: "",
         },
-        Key {
+        KeySpec {
             name: "proxy_protocol",
-            kind: Kind::Flag,
-            absent: Absent::Is(|_| Value::Flag(false)),
+            kind: ValueType::Flag,
+            absent: DefaultValue::Value(|_| Value::Flag(false)),
             about: "Every connection from a trusted proxy begins with a PROXY protocol header \
                     (v1 or v2).",
             why: "",
         },
-        Key {
+        KeySpec {
             name: "http_3",
-            kind: Kind::Flag,
-            absent: Absent::Is(|_| Value::Flag(false)),
+            kind: ValueType::Flag,
+            absent: DefaultValue::Value(|_| Value::Flag(false)),
             about: "Speaks HTTP/3 too, on the UDP port of the same number, and says so in answers \
                     over TLS (`Alt-Svc`). Open that port in the firewall: see docs/http-3.md.",
             why: "",
@@ -199,22 +199,22 @@ static LISTEN: Section = Section {
     ],
 };
 
-static CERTIFICATE: Section = Section {
+static CERTIFICATE: TableSpec = TableSpec {
     heading: "[[certificates]]",
     about: "A certificate and its key. The names it is for are read from the certificate; \
             `*.example.org` is for one label more.",
     keys: &[
-        Key {
+        KeySpec {
             name: "certificate",
-            kind: Kind::Text,
-            absent: Absent::Required("certificate = \"site.pem\""),
+            kind: ValueType::Text,
+            absent: DefaultValue::Required("certificate = \"site.pem\""),
             about: "File of the certificate chain (PEM), leaf first.",
             why: "",
         },
-        Key {
+        KeySpec {
             name: "key",
-            kind: Kind::Text,
-            absent: Absent::Required("key = \"site.key\""),
+            kind: ValueType::Text,
+            absent: DefaultValue::Required("key = \"site.key\""),
             about: "File of the private key (PEM).",
             why: "",
         },
@@ -222,154 +222,156 @@ static CERTIFICATE: Section = Section {
 };
 
 /// The range of the least rates of bodies.
-const LEAST_RATE: Kind = Kind::Bytes(64, 64 * KIB);
+const LEAST_RATE: ValueType = ValueType::Bytes(64, 64 * KIB);
 const LEAST_RATE_WHY: &str = "a phone whose plan is used up has 4 kB a second, and less for each of its connections; below \
      64 bytes a second there is no limit to speak of, and above 64 KiB people on ordinary mobile \
      networks would be cut";
 
-static LIMITS: Section = Section {
+static LIMITS: TableSpec = TableSpec {
     heading: "[limits]",
     about: "Bounds on what visitors may take, at any time. The defaults suit a site of any size \
             on a small server.",
     keys: &[
-        Key {
+        KeySpec {
             name: "header_timeout",
-            kind: Kind::Time(secs(1), MINUTE),
-            absent: Absent::Is(|c| Value::Time(c.limits.header_timeout)),
+            kind: ValueType::Time(secs(1), MINUTE),
+            absent: DefaultValue::Value(|c| Value::Time(c.limits.header_timeout)),
             about: "From the first byte of a request to the end of its headers.",
             why: "a phone on a poor network needs a few seconds for its kilobyte; whoever needs a \
                   minute is holding a place",
         },
-        Key {
+        KeySpec {
             name: "handshake_timeout",
-            kind: Kind::Time(secs(1), MINUTE),
-            absent: Absent::Is(|c| Value::Time(c.limits.handshake_timeout)),
+            kind: ValueType::Time(secs(1), MINUTE),
+            absent: DefaultValue::Value(|c| Value::Time(c.limits.handshake_timeout)),
             about: "The TLS handshake, from accept.",
             why: "a handshake is two round trips; whoever needs a minute is holding a place",
         },
-        Key {
+        KeySpec {
             name: "body_idle_timeout",
-            kind: Kind::Time(secs(1), secs(600)),
-            absent: Absent::Is(|c| Value::Time(c.limits.body_idle_timeout)),
+            kind: ValueType::Time(secs(1), secs(600)),
+            absent: DefaultValue::Value(|c| Value::Time(c.limits.body_idle_timeout)),
             about: "Longest silence within the body of a request; and how far a \
                     visitor may fall behind `min_upload_rate` and `min_download_rate`, which every byte \
                     makes up for.",
             why: "a train in a tunnel is silent for seconds; ten minutes of silence is not a \
                   transfer",
         },
-        Key {
+        KeySpec {
             name: "min_upload_rate",
             kind: LEAST_RATE,
-            absent: Absent::Is(|c| Value::Bytes(u64::from(c.limits.min_upload_rate))),
+            absent: DefaultValue::Value(|c| Value::Bytes(u64::from(c.limits.min_upload_rate))),
             about: "Bytes per second at which a visitor must at least send a body, while it is \
                     waited for. Whoever falls behind by more than `body_idle_timeout` is answered with \
                     408. A body of N bytes takes at most `body_idle_timeout` and N / `min_upload_rate`: at \
                     500 bytes a second, 64 MiB may take 37 hours.",
             why: LEAST_RATE_WHY,
         },
-        Key {
+        KeySpec {
             name: "min_download_rate",
             kind: LEAST_RATE,
-            absent: Absent::Is(|c| Value::Bytes(u64::from(c.limits.min_download_rate))),
+            absent: DefaultValue::Value(|c| Value::Bytes(u64::from(c.limits.min_download_rate))),
             about: "Bytes per second at which a visitor must at least take what waits to be sent \
                     on its connection. Whoever falls behind by more than `body_idle_timeout` is cut. An \
                     answer that has nothing to send for a while is not concerned.",
             why: LEAST_RATE_WHY,
         },
-        Key {
+        KeySpec {
             name: "idle_timeout",
-            kind: Kind::Time(secs(1), HOUR),
-            absent: Absent::Is(|c| Value::Time(c.limits.idle_timeout)),
+            kind: ValueType::Time(secs(1), HOUR),
+            absent: DefaultValue::Value(|c| Value::Time(c.limits.idle_timeout)),
             about: "Longest silence between two requests of a connection.",
             why: "an idle connection holds a place that somebody else may need",
         },
-        Key {
+        KeySpec {
             name: "response_idle_timeout",
-            kind: Kind::Time(secs(1), DAY),
-            absent: Absent::Is(|c| Value::Time(c.limits.response_idle_timeout)),
+            kind: ValueType::Time(secs(1), DAY),
+            absent: DefaultValue::Value(|c| Value::Time(c.limits.response_idle_timeout)),
             about: "Longest silence of the origin within an answer. An activity may have its own: \
                     a stream of events without a sign of life in between may need hours.",
             why: RESPONSE_IDLE_WHY,
         },
-        Key {
+        KeySpec {
             name: "tunnel_idle_timeout",
-            kind: Kind::Time(secs(1), DAY),
-            absent: Absent::Is(|c| Value::Time(c.limits.tunnel_idle_timeout)),
+            kind: ValueType::Time(secs(1), DAY),
+            absent: DefaultValue::Value(|c| Value::Time(c.limits.tunnel_idle_timeout)),
             about: "Longest silence on a WebSocket, after which it is cut (`tunnel-idle`). An \
                     activity may have its own.",
             why: TUNNEL_IDLE_WHY,
         },
-        Key {
+        KeySpec {
             name: "max_tunnel_age",
-            kind: Kind::Time(secs(1), TUNNEL_AGE),
-            absent: Absent::Is(|c| Value::Time(c.limits.max_tunnel_age)),
+            kind: ValueType::Time(secs(1), TUNNEL_AGE),
+            absent: DefaultValue::Value(|c| Value::Time(c.limits.max_tunnel_age)),
             about: "How long a WebSocket may last before it is cut (`tunnel-age`). An activity may \
                     have its own.",
             why: TUNNEL_AGE_WHY,
         },
-        Key {
+        KeySpec {
             name: "max_connection_age",
-            kind: Kind::Time(secs(10), DAY),
-            absent: Absent::Is(|c| Value::Time(c.limits.max_connection_age)),
+            kind: ValueType::Time(secs(10), DAY),
+            absent: DefaultValue::Value(|c| Value::Time(c.limits.max_connection_age)),
             about: "How old a connection may become. Then it is asked to end: HTTP/1.1 by \
                     `Connection: close` on the next answer, HTTP/2 and HTTP/3 by GOAWAY. What is under way \
                     has as long again before it is cut (`max-age`). A WebSocket is not concerned.",
             why: "whoever comes back pays a handshake, which below ten seconds costs more than it \
                   frees; a connection that lives for days keeps rules that were changed since",
         },
-        Key {
+        KeySpec {
             name: "max_requests_per_connection",
-            kind: Kind::Count(10, 100_000_000),
-            absent: Absent::Is(|c| Value::Count(u64::from(c.limits.max_requests_per_connection))),
+            kind: ValueType::Count(10, 100_000_000),
+            absent: DefaultValue::Value(|c| {
+                Value::Count(u64::from(c.limits.max_requests_per_connection))
+            }),
             about: "Requests on one connection, after which it is asked to end as above. A visitor \
                     over HTTP/2 or HTTP/3 who goes on all the same is cut (`max-age`).",
             why: "a page asks for some dozens; a hundred million is no limit",
         },
-        Key {
+        KeySpec {
             name: "max_header_bytes",
-            kind: Kind::Bytes(8 * KIB, 256 * KIB),
-            absent: Absent::Is(|c| Value::Bytes(u64::from(c.limits.max_header_bytes))),
+            kind: ValueType::Bytes(8 * KIB, 256 * KIB),
+            absent: DefaultValue::Value(|c| Value::Bytes(u64::from(c.limits.max_header_bytes))),
             about: "Request line and header fields of one request.",
             why: "cookies of an ordinary site come to a few KiB; each connection may hold this \
                   much memory",
         },
-        Key {
+        KeySpec {
             name: "max_header_fields",
-            kind: Kind::Count(32, 1_000),
-            absent: Absent::Is(|c| Value::Count(u64::from(c.limits.max_header_fields))),
+            kind: ValueType::Count(32, 1_000),
+            absent: DefaultValue::Value(|c| Value::Count(u64::from(c.limits.max_header_fields))),
             about: "Header fields of one request. Over HTTP/2, where browsers may send a cookie \
                     in crumbs, each crumb counts.",
             why: "browsers and proxies together send about thirty",
         },
-        Key {
+        KeySpec {
             name: "max_target_bytes",
-            kind: Kind::Bytes(KIB, 60 * KIB),
-            absent: Absent::Is(|c| Value::Bytes(u64::from(c.limits.max_target_bytes))),
+            kind: ValueType::Bytes(KIB, 60 * KIB),
+            absent: DefaultValue::Value(|c| Value::Bytes(u64::from(c.limits.max_target_bytes))),
             about: "The target of one request: its path and query. Longer ones are answered with \
                     414.",
             why: "forms that search send a few hundred bytes; origins accept 8 KiB as a rule, and \
                   no more than 64 KiB can be read",
         },
-        Key {
+        KeySpec {
             name: "max_ranges",
-            kind: Kind::Count(1, 200),
-            absent: Absent::Is(|c| Value::Count(u64::from(c.limits.max_ranges))),
+            kind: ValueType::Count(1, 200),
+            absent: DefaultValue::Value(|c| Value::Count(u64::from(c.limits.max_ranges))),
             about: "Parts of a document that one request may ask for (`Range`). More of them, or \
                     overlapping ones, are answered with 416.",
             why: "browsers, players and downloads ask for one part and readers of documents for a \
                   few; each part costs the origin, and none of them saves anything beyond 200",
         },
-        Key {
+        KeySpec {
             name: "max_body_bytes",
-            kind: Kind::Bytes(KIB, 1 << 40),
-            absent: Absent::Is(|c| Value::Bytes(c.limits.max_body_bytes)),
+            kind: ValueType::Bytes(KIB, 1 << 40),
+            absent: DefaultValue::Value(|c| Value::Bytes(c.limits.max_body_bytes)),
             about: "The body of one request. It is passed on as it comes, not held in memory.",
             why: "a form needs a KiB; the origin has to take whatever is allowed here",
         },
-        Key {
+        KeySpec {
             name: "max_connections",
-            kind: Kind::Count(16, 1 << 20),
-            absent: Absent::Is(|c| Value::Count(u64::from(c.limits.max_connections))),
+            kind: ValueType::Count(16, 1 << 20),
+            absent: DefaultValue::Value(|c| Value::Count(u64::from(c.limits.max_connections))),
             about: "Connections of visitors at the same time, over all workers. Above three \
                     quarters of it idle ones are granted less than `idle_timeout`, down to 5 seconds; at \
                     the bound the one that has been idle for longest (for a second at least) ends \
@@ -378,66 +380,68 @@ static LIMITS: Section = Section {
             why: "one browser opens six; each connection costs a file descriptor and up to \
                   `max_header_bytes` of memory",
         },
-        Key {
+        KeySpec {
             name: "max_streams_per_connection",
-            kind: Kind::Count(1, 1_000),
-            absent: Absent::Is(|c| Value::Count(u64::from(c.limits.max_streams_per_connection))),
+            kind: ValueType::Count(1, 1_000),
+            absent: DefaultValue::Value(|c| {
+                Value::Count(u64::from(c.limits.max_streams_per_connection))
+            }),
             about: "Requests at the same time on one HTTP/2 or HTTP/3 connection.",
             why: "a page asks for some dozens; each stream costs memory",
         },
-        Key {
+        KeySpec {
             name: "source_table_size",
-            kind: Kind::Count(1_024, 1 << 24),
-            absent: Absent::Is(|c| Value::Count(u64::from(c.limits.source_table_size))),
+            kind: ValueType::Count(1_024, 1 << 24),
+            absent: DefaultValue::Value(|c| Value::Count(u64::from(c.limits.source_table_size))),
             about: "Sources that are remembered at the same time.",
             why: "the table is of fixed size, some dozens of bytes for each",
         },
-        Key {
+        KeySpec {
             name: "shutdown_grace",
-            kind: Kind::Time(Duration::ZERO, secs(600)),
-            absent: Absent::Is(|c| Value::Time(c.limits.shutdown_grace)),
+            kind: ValueType::Time(Duration::ZERO, secs(600)),
+            absent: DefaultValue::Value(|c| Value::Time(c.limits.shutdown_grace)),
             about: "How long requests under way may take to finish after SIGTERM.",
             why: "a machine that is to be restarted should not wait for longer",
         },
-        Key {
+        KeySpec {
             name: "source",
-            kind: Kind::Table(&SOURCE),
-            absent: Absent::Means("every default"),
+            kind: ValueType::Table(&SOURCE),
+            absent: DefaultValue::Described("every default"),
             about: "Limits on each source on an ordinary day.",
             why: "",
         },
-        Key {
+        KeySpec {
             name: "network",
-            kind: Kind::Table(&NETWORK),
-            absent: Absent::Means("every default"),
+            kind: ValueType::Table(&NETWORK),
+            absent: DefaultValue::Described("every default"),
             about: "Limits on each network.",
             why: "",
         },
-        Key {
+        KeySpec {
             name: "tunnels",
-            kind: Kind::Table(&TUNNELS),
-            absent: Absent::Means("every default"),
+            kind: ValueType::Table(&TUNNELS),
+            absent: DefaultValue::Described("every default"),
             about: "How many WebSockets may be open.",
             why: "",
         },
-        Key {
+        KeySpec {
             name: "http_2",
-            kind: Kind::Table(&HTTP_2),
-            absent: Absent::Means("every default"),
+            kind: ValueType::Table(&HTTP_2),
+            absent: DefaultValue::Described("every default"),
             about: "What one HTTP/2 connection may do besides asking.",
             why: "",
         },
-        Key {
+        KeySpec {
             name: "handshakes",
-            kind: Kind::Table(&HANDSHAKES),
-            absent: Absent::Means("every default"),
+            kind: ValueType::Table(&HANDSHAKES),
+            absent: DefaultValue::Described("every default"),
             about: "How many TLS handshakes may be begun.",
             why: "",
         },
-        Key {
+        KeySpec {
             name: "http_3",
-            kind: Kind::Table(&HTTP_3),
-            absent: Absent::Means("every default"),
+            kind: ValueType::Table(&HTTP_3),
+            absent: DefaultValue::Described("every default"),
             about: "HTTP/3 connections that are not yet established.",
             why: "",
         },
@@ -445,65 +449,67 @@ static LIMITS: Section = Section {
 };
 
 /// The range of every rate and burst: zero would refuse everybody.
-const RATE: Kind = Kind::Count(1, 1_000_000);
+const RATE: ValueType = ValueType::Count(1, 1_000_000);
 const RATE_WHY: &str = "zero would refuse everybody; a million is no limit";
 /// The range of connections of one source.
-const CONNECTIONS_OF_SOURCE: Kind = Kind::Count(1, 65_535);
+const CONNECTIONS_OF_SOURCE: ValueType = ValueType::Count(1, 65_535);
 const CONNECTIONS_OF_SOURCE_WHY: &str =
     "zero would refuse everybody; one address has no more ports than 65535";
 
-static SOURCE: Section = Section {
+static SOURCE: TableSpec = TableSpec {
     heading: "[limits.source]",
     about: "Limits on each source (an IPv4 address, or an IPv6 /64) on an ordinary day. A mobile \
             carrier or an office may hide hundreds of people behind one address: leave room.",
     keys: &[
-        Key {
+        KeySpec {
             name: "requests_per_second",
             kind: RATE,
-            absent: Absent::Is(|c| Value::Count(u64::from(c.limits.source.requests_per_second))),
+            absent: DefaultValue::Value(|c| {
+                Value::Count(u64::from(c.limits.source.requests_per_second))
+            }),
             about: "Requests per second in the long run.",
             why: RATE_WHY,
         },
-        Key {
+        KeySpec {
             name: "burst",
             kind: RATE,
-            absent: Absent::Is(|c| Value::Count(u64::from(c.limits.source.burst))),
+            absent: DefaultValue::Value(|c| Value::Count(u64::from(c.limits.source.burst))),
             about: "Requests that may come at once before the rate counts.",
             why: RATE_WHY,
         },
-        Key {
+        KeySpec {
             name: "max_connections",
             kind: CONNECTIONS_OF_SOURCE,
-            absent: Absent::Is(|c| Value::Count(u64::from(c.limits.source.connections))),
+            absent: DefaultValue::Value(|c| Value::Count(u64::from(c.limits.source.connections))),
             about: "Connections at the same time. No more than `limits.max_connections`.",
             why: CONNECTIONS_OF_SOURCE_WHY,
         },
     ],
 };
 
-static WATCH: Section = Section {
+static WATCH: TableSpec = TableSpec {
     heading: "[watch]",
     about: "When a surge is a surge. A surge alone is never called an attack.",
     keys: &[
-        Key {
+        KeySpec {
             name: "surge_factor",
-            kind: Kind::Times(15, 1_000),
-            absent: Absent::Is(|c| Value::Times(c.watch.surge_factor_tenths)),
+            kind: ValueType::Times(15, 1_000),
+            absent: DefaultValue::Value(|c| Value::Times(c.watch.surge_factor_tenths)),
             about: "How many times its baseline an activity must have.",
             why: "ordinary days differ by half; at a hundred times nothing would be noticed in \
                   time",
         },
-        Key {
+        KeySpec {
             name: "surge_min_rate",
-            kind: Kind::Count(1, 1_000_000),
-            absent: Absent::Is(|c| Value::Count(u64::from(c.watch.surge_min_rate))),
+            kind: ValueType::Count(1, 1_000_000),
+            absent: DefaultValue::Value(|c| Value::Count(u64::from(c.watch.surge_min_rate))),
             about: "Requests per second of one activity under which nothing is called a surge.",
             why: "with zero, two visitors at night would be a surge",
         },
-        Key {
+        KeySpec {
             name: "warm_up",
-            kind: Kind::Time(secs(1), DAY),
-            absent: Absent::Is(|c| Value::Time(c.watch.warm_up)),
+            kind: ValueType::Time(secs(1), DAY),
+            absent: DefaultValue::Value(|c| Value::Time(c.watch.warm_up)),
             about: "How long the watch learns before it calls anything a surge. Evidence of \
                     hostility counts from the first second.",
             why: "a baseline needs some traffic; a day shows every hour once",
@@ -511,170 +517,176 @@ static WATCH: Section = Section {
     ],
 };
 
-static POSTURE: Section = Section {
+static POSTURE: TableSpec = TableSpec {
     heading: "[posture]",
     about: "How fast the gate is lowered and raised.",
     keys: &[
-        Key {
+        KeySpec {
             name: "quiet_period",
-            kind: Kind::Time(secs(1), HOUR),
-            absent: Absent::Is(|c| Value::Time(c.posture.quiet_period)),
+            kind: ValueType::Time(secs(1), HOUR),
+            absent: DefaultValue::Value(|c| Value::Time(c.posture.quiet_period)),
             about: "No hostile traffic for this long ends a wave.",
             why: "attackers pause for seconds; after an hour it is another wave",
         },
-        Key {
+        KeySpec {
             name: "step_down_interval",
-            kind: Kind::Time(Duration::from_millis(250), HOUR),
-            absent: Absent::Is(|c| Value::Time(c.posture.step_down_interval)),
+            kind: ValueType::Time(Duration::from_millis(250), HOUR),
+            absent: DefaultValue::Value(|c| Value::Time(c.posture.step_down_interval)),
             about: "After a wave ended, procedures are released one by one, this far apart.",
             why: "the watch looks every 250 ms, and sees the effect of each release before the next; people should not \
                   wait longer than an hour",
         },
-        Key {
+        KeySpec {
             name: "full_speed_after",
-            kind: Kind::Time(secs(1), DAY),
-            absent: Absent::Is(|c| Value::Time(c.posture.full_speed_after)),
+            kind: ValueType::Time(secs(1), DAY),
+            absent: DefaultValue::Value(|c| Value::Time(c.posture.full_speed_after)),
             about: "Full speed is recorded once it has held for this long.",
             why: "it is a claim about a stretch of time, not about a moment",
         },
-        Key {
+        KeySpec {
             name: "procedure_ttl",
-            kind: Kind::Time(secs(10), DAY),
-            absent: Absent::Is(|c| Value::Time(c.posture.procedure_ttl)),
+            kind: ValueType::Time(secs(10), DAY),
+            absent: DefaultValue::Value(|c| Value::Time(c.posture.procedure_ttl)),
             about: "A procedure that nobody renews ends after this.",
             why: "shorter ones would end between two renewals; no procedure outlives a day unseen",
         },
-        Key {
+        KeySpec {
             name: "collateral_per_million",
-            kind: Kind::Count(1, 100_000),
-            absent: Absent::Is(|c| Value::Count(u64::from(c.posture.collateral_per_million))),
+            kind: ValueType::Count(1, 100_000),
+            absent: DefaultValue::Value(|c| {
+                Value::Count(u64::from(c.posture.collateral_per_million))
+            }),
             about: "How many in a million ordinary requests a signature may hit, by an upper \
                     estimate.",
             why: "an estimate is never zero; one in ten is no longer narrow",
         },
-        Key {
+        KeySpec {
             name: "wait_challenge_delay",
-            kind: Kind::Time(secs(1), secs(30)),
-            absent: Absent::Is(|c| Value::Time(c.posture.wait_challenge_delay)),
+            kind: ValueType::Time(secs(1), secs(30)),
+            absent: DefaultValue::Value(|c| Value::Time(c.posture.wait_challenge_delay)),
             about: "How long the page of a wait challenge waits.",
             why: "people leave a page that makes them wait for half a minute",
         },
-        Key {
+        KeySpec {
             name: "tightened",
-            kind: Kind::Table(&TIGHTENED),
-            absent: Absent::Means("every default"),
+            kind: ValueType::Table(&TIGHTENED),
+            absent: DefaultValue::Described("every default"),
             about: "Limits on each source while they are tightened.",
             why: "",
         },
-        Key {
+        KeySpec {
             name: "token",
-            kind: Kind::Table(&TOKEN),
-            absent: Absent::Means("every default"),
+            kind: ValueType::Table(&TOKEN),
+            absent: DefaultValue::Described("every default"),
             about: "What passing a challenge buys.",
             why: "",
         },
     ],
 };
 
-static TIGHTENED: Section = Section {
+static TIGHTENED: TableSpec = TableSpec {
     heading: "[posture.tightened]",
     about: "Limits on each source while they are tightened. Visitors who hold a token are bound \
             by its budget instead of their address's rate. None may be looser than its namesake \
             in `[limits]` and `[limits.source]`.",
     keys: &[
-        Key {
+        KeySpec {
             name: "requests_per_second",
             kind: RATE,
-            absent: Absent::Is(|c| {
+            absent: DefaultValue::Value(|c| {
                 Value::Count(u64::from(c.posture.tightened.requests_per_second))
             }),
             about: "Requests per second in the long run.",
             why: RATE_WHY,
         },
-        Key {
+        KeySpec {
             name: "burst",
             kind: RATE,
-            absent: Absent::Is(|c| Value::Count(u64::from(c.posture.tightened.burst))),
+            absent: DefaultValue::Value(|c| Value::Count(u64::from(c.posture.tightened.burst))),
             about: "Requests that may come at once before the rate counts.",
             why: RATE_WHY,
         },
-        Key {
+        KeySpec {
             name: "max_connections",
             kind: CONNECTIONS_OF_SOURCE,
-            absent: Absent::Is(|c| Value::Count(u64::from(c.posture.tightened.connections))),
+            absent: DefaultValue::Value(|c| {
+                Value::Count(u64::from(c.posture.tightened.connections))
+            }),
             about: "Connections at the same time.",
             why: CONNECTIONS_OF_SOURCE_WHY,
         },
-        Key {
+        KeySpec {
             name: "header_timeout",
-            kind: Kind::Time(Duration::from_millis(500), MINUTE),
-            absent: Absent::Is(|c| Value::Time(c.posture.tightened_header_timeout)),
+            kind: ValueType::Time(Duration::from_millis(500), MINUTE),
+            absent: DefaultValue::Value(|c| Value::Time(c.posture.tightened_header_timeout)),
             about: "From the first byte of a request to the end of its headers.",
             why: "half a second is one slow round trip; less would refuse people",
         },
     ],
 };
 
-static TOKEN: Section = Section {
+static TOKEN: TableSpec = TableSpec {
     heading: "[posture.token]",
     about: "What passing a challenge buys: a budget of requests, not a pass. A part of a page (a \
             picture, a script) counts for a quarter. While visitors are asked to wait, half of the \
             rate and three quarters of the burst.",
     keys: &[
-        Key {
+        KeySpec {
             name: "requests_per_second",
             kind: RATE,
-            absent: Absent::Is(|c| Value::Count(u64::from(c.posture.token.requests_per_second))),
+            absent: DefaultValue::Value(|c| {
+                Value::Count(u64::from(c.posture.token.requests_per_second))
+            }),
             about: "Requests per second in the long run.",
             why: RATE_WHY,
         },
-        Key {
+        KeySpec {
             name: "burst",
             kind: RATE,
-            absent: Absent::Is(|c| Value::Count(u64::from(c.posture.token.burst))),
+            absent: DefaultValue::Value(|c| Value::Count(u64::from(c.posture.token.burst))),
             about: "Requests that may come at once: a page with all its parts, a few times over.",
             why: RATE_WHY,
         },
-        Key {
+        KeySpec {
             name: "lifetime",
-            kind: Kind::Time(MINUTE, DAY),
-            absent: Absent::Is(|c| Value::Time(c.posture.token.lifetime)),
+            kind: ValueType::Time(MINUTE, DAY),
+            absent: DefaultValue::Value(|c| Value::Time(c.posture.token.lifetime)),
             about: "How long a token is good for.",
             why: "nobody should be asked twice on one page; a token is not for keeping",
         },
     ],
 };
 
-static PLATFORM: Section = Section {
+static PLATFORM: TableSpec = TableSpec {
     heading: "[[platforms]]",
     about: "A site that is protected. At least one.",
     keys: &[
-        Key {
+        KeySpec {
             name: "name",
-            kind: Kind::Text,
-            absent: Absent::Required("name = \"campaign\""),
+            kind: ValueType::Text,
+            absent: DefaultValue::Required("name = \"campaign\""),
             about: "Its name in reports and in the ledger; no other platform has it.",
             why: "",
         },
-        Key {
+        KeySpec {
             name: "hosts",
-            kind: Kind::List(1, 256),
-            absent: Absent::Required("hosts = [\"example.org\", \"www.example.org\"]"),
+            kind: ValueType::List(1, 256),
+            absent: DefaultValue::Required("hosts = [\"example.org\", \"www.example.org\"]"),
             about: "Its host names, without port. `[\"*\"]` takes every host that no other platform \
                     names; that platform comes last.",
             why: "a platform without hosts would never be reached",
         },
-        Key {
+        KeySpec {
             name: "origin",
-            kind: Kind::Origin(&ORIGIN),
-            absent: Absent::Required("origin = \"http://127.0.0.1:3000\""),
+            kind: ValueType::Origin(&ORIGIN),
+            absent: DefaultValue::Required("origin = \"http://127.0.0.1:3000\""),
             about: "The server that requests are forwarded to: its address, or a table.",
             why: "",
         },
-        Key {
+        KeySpec {
             name: "activities",
-            kind: Kind::Tables(&ACTIVITY, ACTIVITIES),
-            absent: Absent::Means("everything is one activity"),
+            kind: ValueType::Tables(&ACTIVITY, ACTIVITIES),
+            absent: DefaultValue::Described("everything is one activity"),
             about: "What people do on it, first match first. Whatever matches none belongs to an \
                     activity called `everything else`.",
             why: "counters and baselines are kept for each; fewer are easier to explain",
@@ -682,108 +694,108 @@ static PLATFORM: Section = Section {
     ],
 };
 
-static ORIGIN: Section = Section {
+static ORIGIN: TableSpec = TableSpec {
     heading: "[platforms.origin]",
     about: "The server that a platform's requests are forwarded to. \
             `origin = \"http://127.0.0.1:3000\"` is short for a table with `url` alone.",
     keys: &[
-        Key {
+        KeySpec {
             name: "url",
-            kind: Kind::Text,
-            absent: Absent::Required("url = \"http://127.0.0.1:3000\""),
+            kind: ValueType::Text,
+            absent: DefaultValue::Required("url = \"http://127.0.0.1:3000\""),
             about: "Its address: `http://`, a host name or address, and a port (80 if left out). \
                     No path. `https` is not spoken to the origin yet.",
             why: "",
         },
-        Key {
+        KeySpec {
             name: "max_connections",
-            kind: Kind::Count(1, 65_535),
-            absent: Absent::Is(|c| Value::Count(u64::from(defaults(c).max_connections))),
+            kind: ValueType::Count(1, 65_535),
+            absent: DefaultValue::Value(|c| Value::Count(u64::from(defaults(c).max_connections))),
             about: "Connections to it at the same time, over all workers: how many requests the \
                     origin can work on at once.",
             why: "zero would forward nothing; one address has no more ports than 65535",
         },
-        Key {
+        KeySpec {
             name: "connect_timeout",
-            kind: Kind::Time(Duration::from_millis(100), MINUTE),
-            absent: Absent::Is(|c| Value::Time(defaults(c).connect_timeout)),
+            kind: ValueType::Time(Duration::from_millis(100), MINUTE),
+            absent: DefaultValue::Value(|c| Value::Time(defaults(c).connect_timeout)),
             about: "How long a connection may take to open.",
             why: "a request that waits a minute for a connection has lost its visitor",
         },
-        Key {
+        KeySpec {
             name: "response_timeout",
-            kind: Kind::Time(Duration::from_millis(100), HOUR),
-            absent: Absent::Is(|c| Value::Time(defaults(c).response_timeout)),
+            kind: ValueType::Time(Duration::from_millis(100), HOUR),
+            absent: DefaultValue::Value(|c| Value::Time(defaults(c).response_timeout)),
             about: "How long a response may take to begin.",
             why: "reports may take minutes; an hour is a lost connection",
         },
-        Key {
+        KeySpec {
             name: "queue_timeout",
-            kind: Kind::Time(Duration::ZERO, secs(300)),
-            absent: Absent::Is(|c| Value::Time(defaults(c).queue_timeout)),
+            kind: ValueType::Time(Duration::ZERO, secs(300)),
+            absent: DefaultValue::Value(|c| Value::Time(defaults(c).queue_timeout)),
             about: "How long a request may wait for a free connection.",
             why: "waiting requests hold memory, and people do not wait for five minutes",
         },
     ],
 };
 
-static ACTIVITY: Section = Section {
+static ACTIVITY: TableSpec = TableSpec {
     heading: "[[platforms.activities]]",
     about: "Something people do on a platform, matched by method and path.",
     keys: &[
-        Key {
+        KeySpec {
             name: "name",
-            kind: Kind::Text,
-            absent: Absent::Required("name = \"donate\""),
+            kind: ValueType::Text,
+            absent: DefaultValue::Required("name = \"donate\""),
             about: "Its name in reports and in the ledger; no other activity of the platform has \
                     it. `everything else` is taken.",
             why: "",
         },
-        Key {
+        KeySpec {
             name: "tier",
-            kind: Kind::Word(&["essential", "important", "optional"]),
-            absent: Absent::Is(|c| {
-                Value::Text(c.platforms[0].activities[0].tier.word().to_owned())
+            kind: ValueType::Word(&["essential", "important", "optional"]),
+            absent: DefaultValue::Value(|c| {
+                Value::Text(c.platforms[0].activities[0].tier.as_str().to_owned())
             }),
             about: "Who is served first when not all can be. Essential activities are never shed; \
                     optional ones are shed first.",
             why: "",
         },
-        Key {
+        KeySpec {
             name: "paths",
-            kind: Kind::List(1, 64),
-            absent: Absent::Required("paths = [\"/donate\", \"/donate/*\"]"),
+            kind: ValueType::List(1, 64),
+            absent: DefaultValue::Required("paths = [\"/donate\", \"/donate/*\"]"),
             about: "Paths, without query. A `*` at the end stands for whatever follows; a method \
                     and a space may come before: `POST /donate/*`.",
             why: "an activity without paths would never be reached",
         },
-        Key {
+        KeySpec {
             name: "challenge",
-            kind: Kind::Flag,
-            absent: Absent::Is(|c| Value::Flag(c.platforms[0].activities[0].challenge)),
+            kind: ValueType::Flag,
+            absent: DefaultValue::Value(|c| Value::Flag(c.platforms[0].activities[0].challenge)),
             about: "Whether visitors may be challenged here. Say `false` for payment webhooks, \
                     feeds and other programs that cannot follow a redirect.",
             why: "",
         },
-        Key {
+        KeySpec {
             name: "response_idle_timeout",
-            kind: Kind::Time(secs(1), DAY),
-            absent: Absent::Means("`limits.response_idle_timeout`"),
+            kind: ValueType::Time(secs(1), DAY),
+            absent: DefaultValue::Described("`limits.response_idle_timeout`"),
             about: "Longest silence of the origin within an answer. A stream of events may need \
                     hours.",
             why: RESPONSE_IDLE_WHY,
         },
-        Key {
+        KeySpec {
             name: "tunnel_idle_timeout",
-            kind: Kind::Time(secs(1), DAY),
-            absent: Absent::Means("`limits.tunnel_idle_timeout`"),
+            kind: ValueType::Time(secs(1), DAY),
+            absent: DefaultValue::Described("`limits.tunnel_idle_timeout`"),
             about: "Longest silence on a WebSocket.",
             why: TUNNEL_IDLE_WHY,
         },
-        Key {
+        KeySpec {
             name: "max_tunnel_age",
-            kind: Kind::Time(secs(1), TUNNEL_AGE),
-            absent: Absent::Means("`limits.max_tunnel_age`"),
+            kind: ValueType::Time(secs(1), TUNNEL_AGE),
+            absent: DefaultValue::Described("`limits.max_tunnel_age`"),
             about: "How long a WebSocket may last. A chat may need hours.",
             why: TUNNEL_AGE_WHY,
         },

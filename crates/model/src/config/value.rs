@@ -26,10 +26,10 @@ impl fmt::Display for Value {
             Self::Flag(flag) => write!(f, "{flag}"),
             Self::Text(text) => write!(f, "\"{text}\""),
             Self::Address(address) => write!(f, "\"{address}\""),
-            Self::Time(time) => write!(f, "\"{}\"", show_time(*time)),
-            Self::Count(count) => f.write_str(&show_count(*count)),
-            Self::Bytes(bytes) => write!(f, "\"{}\"", show_bytes(*bytes)),
-            Self::Times(tenths) => f.write_str(&show_tenths(*tenths)),
+            Self::Time(time) => write!(f, "\"{}\"", format_time(*time)),
+            Self::Count(count) => f.write_str(&format_count(*count)),
+            Self::Bytes(bytes) => write!(f, "\"{}\"", format_bytes(*bytes)),
+            Self::Times(tenths) => f.write_str(&format_tenths(*tenths)),
         }
     }
 }
@@ -167,7 +167,7 @@ fn split_digits(text: &str) -> (&str, &str) {
 }
 
 /// `1m 30s`.
-pub(super) fn show_time(time: Duration) -> String {
+pub(super) fn format_time(time: Duration) -> String {
     let mut rest = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     let mut parts = Vec::new();
     for (name, millis) in TIME_UNITS {
@@ -183,7 +183,7 @@ pub(super) fn show_time(time: Duration) -> String {
 }
 
 /// `64 MiB`, in the largest unit that needs no fraction.
-pub(super) fn show_bytes(bytes: u64) -> String {
+pub(super) fn format_bytes(bytes: u64) -> String {
     let fits = |(_, size): &&(&str, u64)| bytes > 0 && bytes.is_multiple_of(*size);
     match SIZE_UNITS.iter().find(fits) {
         Some((name, size)) => format!("{} {name}", bytes / size),
@@ -192,7 +192,7 @@ pub(super) fn show_bytes(bytes: u64) -> String {
 }
 
 /// `262_144`, as TOML allows it.
-pub(super) fn show_count(count: u64) -> String {
+pub(super) fn format_count(count: u64) -> String {
     let digits = count.to_string();
     if digits.len() < 5 {
         return digits;
@@ -208,7 +208,7 @@ pub(super) fn show_count(count: u64) -> String {
 }
 
 /// `4.0`.
-pub(super) fn show_tenths(tenths: u32) -> String {
+pub(super) fn format_tenths(tenths: u32) -> String {
     format!("{}.{}", tenths / 10, tenths % 10)
 }
 
@@ -266,9 +266,9 @@ mod tests {
         #[test]
         fn what_is_shown_reads_back(millis in 0..=u64::MAX / 2, tenths in 0..=u32::MAX / 2) {
             let time = Duration::from_millis(millis);
-            prop_assert_eq!(parse_time(&show_time(time)), Ok(time));
-            prop_assert_eq!(parse_bytes(&show_bytes(millis)), Ok(millis));
-            prop_assert_eq!(parse_tenths(&show_tenths(tenths)), Ok(tenths));
+            prop_assert_eq!(parse_time(&format_time(time)), Ok(time));
+            prop_assert_eq!(parse_bytes(&format_bytes(millis)), Ok(millis));
+            prop_assert_eq!(parse_tenths(&format_tenths(tenths)), Ok(tenths));
         }
 
         #[test]

@@ -55,7 +55,7 @@ fn line_ends_of_other_systems_and_inline_tables_are_read() {
 
 #[test]
 fn relative_paths_are_rooted_where_the_file_lies_and_absolute_ones_stay() {
-    let config = good("tls.toml").rooted_at(Path::new("/etc/portcullis"));
+    let config = good("tls.toml").resolve_paths(Path::new("/etc/portcullis"));
     assert_eq!(config.ledger, PathBuf::from("/var/lib/portcullis/ledger"));
     let tls = config.listeners[0].tls.as_ref().expect("TLS");
     assert_eq!(tls.certificate, PathBuf::from("/etc/portcullis/tls/site.pem"));
@@ -64,13 +64,13 @@ fn relative_paths_are_rooted_where_the_file_lies_and_absolute_ones_stay() {
 
 #[test]
 fn certificates_are_got_for_every_name_of_a_platform_and_kept_where_the_file_lies() {
-    let config = good("acme.toml").rooted_at(Path::new("/etc/portcullis"));
+    let config = good("acme.toml").resolve_paths(Path::new("/etc/portcullis"));
     let acme = config.acme.as_ref().expect("ACME");
     assert_eq!(acme.hosts, ["example.org", "www.example.org"]);
     assert_eq!(acme.directory, portcullis_model::AcmeConfig::STAGING);
     assert_eq!(acme.folder, PathBuf::from("/etc/portcullis/acme"));
     assert_eq!(acme.root, Some(PathBuf::from("/etc/portcullis/authority.pem")));
-    assert_eq!(config.listeners[0].tls, Some(acme.stand_in()));
+    assert_eq!(config.listeners[0].tls, Some(acme.placeholder_certificate()));
     assert!(config.tls_files().is_empty(), "what no operator has named is not theirs to mend");
 }
 

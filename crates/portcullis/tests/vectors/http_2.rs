@@ -86,7 +86,11 @@ fn connections_without_streams_are_ended() {
 fn streams_that_give_no_room_are_reset() {
     for vector in ["zero-window", "window-drip"] {
         let done = Case::new(vector).over_http_2().sized(3, 7).with_path(LARGE).run();
-        done.counted("flow-control-stall or slow-read", done.cut("flow-control-stall") + done.cut("slow-read"), 12);
+        done.counted(
+            "flow-control-stall or slow-read",
+            done.cut("flow-control-stall") + done.cut("slow-read"),
+            12,
+        );
     }
 }
 

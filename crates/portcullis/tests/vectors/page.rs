@@ -87,9 +87,9 @@ fn every_key_on_the_page_exists_and_has_the_default_that_is_said() {
 fn every_word_that_is_counted_is_a_reason_a_cut_or_an_outcome() {
     let known: BTreeSet<&str> = Reason::ALL
         .iter()
-        .map(|reason| reason.word())
-        .chain(Cut::ALL.iter().map(|cut| cut.word()))
-        .chain(Outcome::ALL.iter().map(|outcome| outcome.word()))
+        .map(|reason| reason.as_str())
+        .chain(Cut::ALL.iter().map(|cut| cut.as_str()))
+        .chain(Outcome::ALL.iter().map(|outcome| outcome.as_str()))
         .collect();
     for row in rows() {
         for word in named(&row[4]) {
@@ -143,7 +143,7 @@ fn lists(heading: &str, words: &[&str]) {
 
 #[test]
 fn every_reason_is_explained_with_its_verdict() {
-    lists("### Reasons", &Reason::ALL.iter().map(|reason| reason.word()).collect::<Vec<_>>());
+    lists("### Reasons", &Reason::ALL.iter().map(|reason| reason.as_str()).collect::<Vec<_>>());
     for (row, reason) in table_under("### Reasons").iter().zip(Reason::ALL) {
         let verdict = match reason.verdict() {
             Verdict::Forward => "forward",
@@ -157,13 +157,13 @@ fn every_reason_is_explained_with_its_verdict() {
 
 #[test]
 fn every_cause_of_a_cut_is_explained_and_called_ordinary_where_the_grading_takes_it_so() {
-    lists("### Causes of cuts", &Cut::ALL.iter().map(|cut| cut.word()).collect::<Vec<_>>());
+    lists("### Causes of cuts", &Cut::ALL.iter().map(|cut| cut.as_str()).collect::<Vec<_>>());
     for (row, cut) in table_under("### Causes of cuts").iter().zip(Cut::ALL) {
-        assert_eq!(row[1].ends_with("Ordinary."), cut.vector().is_none(), "{row:?}");
+        assert_eq!(row[1].ends_with("Ordinary."), cut.technique().is_none(), "{row:?}");
     }
 }
 
 #[test]
 fn every_outcome_is_explained() {
-    lists("### Outcomes", &Outcome::ALL.iter().map(|outcome| outcome.word()).collect::<Vec<_>>());
+    lists("### Outcomes", &Outcome::ALL.iter().map(|outcome| outcome.as_str()).collect::<Vec<_>>());
 }

@@ -214,7 +214,7 @@ fn an_origin_that_answers_with_errors_is_not_helped_by_turning_people_away() {
     let began = phase(&mut world, &mut people, 60, |_| {});
     let visitors = world.fate(Who::Visitor);
     assert_eq!((visitors.refused, visitors.challenged), (0, 0), "{}", told(&world, began));
-    let strained = world.since(began).any(|(_, e)| matches!(e, Event::OriginStrained { .. }));
+    let strained = world.since(began).any(|(_, e)| matches!(e, Event::OriginDegraded { .. }));
     assert!(strained, "the trouble is told");
 }
 
@@ -267,9 +267,9 @@ fn what_cannot_be_told_apart_is_challenged_and_visitors_get_through() {
         let (mut world, mut people) = warmed_up(seed);
         let began = phase(&mut world, &mut people, 20, |world| flood(world, 200));
         phase(&mut world, &mut people, 60, |world| imitation(world, 250));
-        let challenged = world
-            .since(began)
-            .any(|(_, e)| matches!(e, Event::ProcedureEngaged(f) if f.measure == "challenge-echo"));
+        let challenged = world.since(began).any(
+            |(_, e)| matches!(e, Event::ProcedureEngaged(f) if f.measure == "challenge-redirect"),
+        );
         assert!(challenged, "seed {seed}: {:#?}", world.since(began).collect::<Vec<_>>());
         let visitors = world.fate(Who::Visitor);
         assert!(served(visitors) >= 970, "seed {seed}: {visitors:?} {}", told(&world, began));

@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use portcullis_gate::{Answer, Lexicon, Policy, Request, Secret, Tables, decide};
+use portcullis_gate::{Disposition, FeatureNameCache, Policy, Request, Secret, Tables, decide};
 use portcullis_model::{
     ActivityConfig, Config, Event, Meter, OriginConfig, Outcome, PathPattern, PlatformConfig,
     Reason, RequestPattern, Snapshot, SourceKey, TICK, Tier, Time, Verdict, WallTime,
@@ -58,7 +58,7 @@ pub struct World {
     tables: Tables,
     control: Control,
     meter: Meter,
-    lexicon: Lexicon,
+    lexicon: FeatureNameCache,
     fates: BTreeMap<Who, Fate>,
     work: u32,
     pub digest: u64,
@@ -106,7 +106,7 @@ impl World {
             control: Control::new(config, wall, &Resume::default()),
             meter: Meter::new(policy.activities()),
             policy,
-            lexicon: Lexicon::new(),
+            lexicon: FeatureNameCache::new(),
             fates: BTreeMap::new(),
             work: 0,
             digest: 0,
@@ -157,7 +157,7 @@ impl World {
         let mut query = query.map(str::to_owned);
         for _ in 0..4 {
             match self.attempt(client, path, query.as_deref(), fields) {
-                Answer::Redirect { location, cookie } if client.follows => {
+                Disposition::Redirect { location, cookie } if client.follows => {
                     if let Some(cookie) = cookie {
                         client.cookie = cookie.split(';').next().map(str::to_owned);
                     }
@@ -174,7 +174,7 @@ impl World {
         path: &str,
         query: Option<&str>,
         fields: &[(String, String)],
-    ) -> Answer {
+    ) -> Disposition {
         let mut fields: Vec<(&str, &str)> =
             fields.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
         if let Some(cookie) = &client.cookie {
@@ -194,7 +194,7 @@ impl World {
         };
         let decision = decide(&self.policy, &self.tables, &request, self.now, self.wall);
         let record = decision.record;
-        self.meter.decided(record.activity, record.reason);
+        self.meter.record_verdict(record.activity, record.reason);
         self.lexicon.sight(&request, &record, &mut |s| self.control.sight(&s));
         self.control.observe(&record);
         self.digest = self
@@ -210,17 +210,29 @@ impl World {
                 let latency = Duration::from_millis(u64::from(8 * cost));
                 if self.broken {
                     fate.failed += 1;
-                    self.meter.finished(record.activity, Outcome::OriginError, latency, latency);
+                    self.meter.record_outcome(
+                        record.activity,
+                        Outcome::OriginError,
+                        latency,
+                        latency,
+                    );
                 } else if served {
                     fate.served += 1;
-                    self.meter.finished(record.activity, Outcome::Served, latency, latency);
+                    self.meter.record_outcome(record.activity, Outcome::Served, latency, latency);
                 } else {
                     fate.failed += 1;
                     let waited = Duration::from_secs(3);
-                    self.meter.finished(record.activity, Outcome::OriginBusy, waited, latency);
+                    self.meter.record_outcome(
+                        record.activity,
+                        Outcome::OriginBusy,
+                        waited,
+                        latency,
+                    );
                 }
             }
-            Verdict::Challenge => fate.challenged += u64::from(record.reason == Reason::ChallengeIssued),
+            Verdict::Challenge => {
+                fate.challenged += u64::from(record.reason == Reason::ChallengeIssued)
+            }
             Verdict::Refuse | Verdict::Drop => fate.refused += 1,
         }
         decision.answer

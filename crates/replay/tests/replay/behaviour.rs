@@ -42,10 +42,10 @@ fn a_scripted_flood_is_found_and_refused_and_people_are_not() {
         assert!(attack.detected.seconds() - began <= 2, "{}", told(&found));
         assert!(attack.to.is_some() && attack.full_speed.is_some(), "{}", told(&found));
         assert!(attack.peak_per_second >= 200);
-        let strong = [EvidenceKind::InhumanPace, EvidenceKind::RepeatedRequests];
+        let strong = [EvidenceKind::ExcessivePageRate, EvidenceKind::RepeatedRequests];
         assert!(attack.evidence.iter().any(|e| strong.contains(&e.kind)), "{}", told(&found));
         let signature = found.procedures.iter().find(|p| p.facts.measure == "refuse-signature");
-        let says = &signature.unwrap_or_else(|| panic!("{}", told(&found))).facts.says;
+        let says = &signature.unwrap_or_else(|| panic!("{}", told(&found))).facts.summary;
         assert!(says.contains("fetcher/1.0"), "{says}");
         // Forty machines sent 12,000 requests; the first seconds got through.
         let affected = &found.impact;

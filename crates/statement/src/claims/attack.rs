@@ -66,7 +66,7 @@ pub(super) fn attack(incident: &Incident) -> Claim {
 fn evidence_figures(wave: &WaveRecord) -> impl Iterator<Item = Figure> + '_ {
     wave.evidence.iter().map(move |seen| {
         let e = &seen.evidence;
-        let summary = e.says.trim_end_matches('.');
+        let summary = e.summary.trim_end_matches('.');
         let name = format!(
             "{}: {summary}; evidence from {} on, measured",
             wave.name(),

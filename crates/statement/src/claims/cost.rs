@@ -303,7 +303,7 @@ pub(super) fn reported(incident: &Incident) -> Claim {
                 "{} by {} on {}, reference {}",
                 r.recipient,
                 r.channel,
-                words::moment(r.told_at),
+                words::moment(r.notified_at),
                 r.reference
             ))
         })
@@ -315,7 +315,7 @@ pub(super) fn reported(incident: &Incident) -> Claim {
                 words::plain(&format!(
                     "We reported the matter to the NCSC by {} on {} (reference {}).",
                     r.channel,
-                    words::moment(r.told_at),
+                    words::moment(r.notified_at),
                     r.reference
                 )),
             )

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::super::keys::{Absent, Key, Kind, Section};
+use super::super::keys::{DefaultValue, KeySpec, TableSpec, ValueType};
 use super::super::value::Value;
 use super::{RATE, RATE_WHY, secs};
 
@@ -14,188 +14,210 @@ pub(super) const TUNNEL_AGE: Duration = secs(7 * 86_400);
 pub(super) const TUNNEL_AGE_WHY: &str = "whatever speaks over a WebSocket connects again by itself; one that lasts for a week outlives \
      every rule";
 
-pub(super) static NETWORK: Section = Section {
+pub(super) static NETWORK: TableSpec = TableSpec {
     heading: "[limits.network]",
     about: "Limits on each network (an IPv4 /24, or an IPv6 /48), beside those on each source in \
             it: whoever rents a whole network has hundreds of addresses, or thousands of /64. \
             Visitors behind a trusted proxy are not concerned.",
-    keys: &[Key {
+    keys: &[KeySpec {
         name: "max_connections",
-        kind: Kind::Count(1, 1 << 20),
-        absent: Absent::Is(|c| Value::Count(u64::from(c.limits.max_network_connections))),
+        kind: ValueType::Count(1, 1 << 20),
+        absent: DefaultValue::Value(|c| Value::Count(u64::from(c.limits.max_network_connections))),
         about: "Connections at the same time; more are closed (`network-connections`).",
         why: "a mobile carrier hides hundreds of people behind one /24; more than \
               `limits.max_connections` is no limit",
     }],
 };
 
-pub(super) static TUNNELS: Section = Section {
+pub(super) static TUNNELS: TableSpec = TableSpec {
     heading: "[limits.tunnels]",
     about: "How many WebSockets may be open, from the question for one to its end. More are \
             answered with 503 (`tunnel-limit`). On each platform they may hold three quarters of \
             the origin's connections; the rest is for pages.",
     keys: &[
-        Key {
+        KeySpec {
             name: "max_total",
-            kind: Kind::Count(1, 1 << 20),
-            absent: Absent::Is(|c| Value::Count(u64::from(c.limits.tunnels.max_total))),
+            kind: ValueType::Count(1, 1 << 20),
+            absent: DefaultValue::Value(|c| Value::Count(u64::from(c.limits.tunnels.max_total))),
             about: "Of all visitors together, over all workers.",
             why: "each holds a connection to the visitor and one to the origin",
         },
-        Key {
+        KeySpec {
             name: "max_per_source",
-            kind: Kind::Count(1, 1 << 20),
-            absent: Absent::Is(|c| Value::Count(u64::from(c.limits.tunnels.max_per_source))),
+            kind: ValueType::Count(1, 1 << 20),
+            absent: DefaultValue::Value(|c| {
+                Value::Count(u64::from(c.limits.tunnels.max_per_source))
+            }),
             about: "Of each source (an IPv4 address, or an IPv6 /64). No more than `max_total`.",
             why: "an office may have as many tabs open behind one address",
         },
     ],
 };
 
-pub(super) static HTTP_2: Section = Section {
+pub(super) static HTTP_2: TableSpec = TableSpec {
     heading: "[limits.http_2]",
     about: "What one HTTP/2 connection may do besides asking. Whoever goes beyond is told to calm \
             down (GOAWAY), and the connection is closed; each kind is counted by itself in \
             `portcullis_cuts_total`.",
     keys: &[
-        Key {
+        KeySpec {
             name: "resets_per_second",
             kind: RATE,
-            absent: Absent::Is(|c| Value::Count(u64::from(c.limits.http_2.resets.per_second))),
+            absent: DefaultValue::Value(|c| {
+                Value::Count(u64::from(c.limits.http_2.resets.per_second))
+            }),
             about: "Streams that the visitor resets: each second in the long run.",
             why: "a search field that asks at every key cancels ten a second; a million is no limit",
         },
-        Key {
+        KeySpec {
             name: "resets_burst",
             kind: RATE,
-            absent: Absent::Is(|c| Value::Count(u64::from(c.limits.http_2.resets.burst))),
+            absent: DefaultValue::Value(|c| Value::Count(u64::from(c.limits.http_2.resets.burst))),
             about: "Streams that the visitor resets: at once.",
             why: "who leaves a page cancels up to a hundred streams at once; a million is no limit",
         },
-        Key {
+        KeySpec {
             name: "refused_streams_per_second",
             kind: RATE,
-            absent: Absent::Is(|c| {
+            absent: DefaultValue::Value(|c| {
                 Value::Count(u64::from(c.limits.http_2.refused_streams.per_second))
             }),
             about: "Streams that the gate has to reset because of what the visitor did: each second in the long run.",
             why: "honest clients make few mistakes; a million is no limit",
         },
-        Key {
+        KeySpec {
             name: "refused_streams_burst",
             kind: RATE,
-            absent: Absent::Is(|c| Value::Count(u64::from(c.limits.http_2.refused_streams.burst))),
+            absent: DefaultValue::Value(|c| {
+                Value::Count(u64::from(c.limits.http_2.refused_streams.burst))
+            }),
             about: "Streams that the gate has to reset because of what the visitor did: at once.",
             why: "an upload that was answered early may have dozens of frames under way; a million is no limit",
         },
-        Key {
+        KeySpec {
             name: "control_frames_per_second",
             kind: RATE,
-            absent: Absent::Is(|c| {
+            absent: DefaultValue::Value(|c| {
                 Value::Count(u64::from(c.limits.http_2.control_frames.per_second))
             }),
             about: "Pings, settings, priorities and frames of unknown kinds; so many of each: each second in the long run.",
             why: "browsers tell a priority or two for each part of a page; a million is no limit",
         },
-        Key {
+        KeySpec {
             name: "control_frames_burst",
             kind: RATE,
-            absent: Absent::Is(|c| Value::Count(u64::from(c.limits.http_2.control_frames.burst))),
+            absent: DefaultValue::Value(|c| {
+                Value::Count(u64::from(c.limits.http_2.control_frames.burst))
+            }),
             about: "Pings, settings, priorities and frames of unknown kinds; so many of each: at once.",
             why: "browsers tell a priority or two for each part of a page; a million is no limit",
         },
-        Key {
+        KeySpec {
             name: "window_updates_per_second",
             kind: RATE,
-            absent: Absent::Is(|c| {
+            absent: DefaultValue::Value(|c| {
                 Value::Count(u64::from(c.limits.http_2.window_updates.per_second))
             }),
             about: "Window updates beyond those that answer what was sent: each second in the long run.",
             why: "downloads earn theirs by what they take; a million is no limit",
         },
-        Key {
+        KeySpec {
             name: "window_updates_burst",
             kind: RATE,
-            absent: Absent::Is(|c| Value::Count(u64::from(c.limits.http_2.window_updates.burst))),
+            absent: DefaultValue::Value(|c| {
+                Value::Count(u64::from(c.limits.http_2.window_updates.burst))
+            }),
             about: "Window updates beyond those that answer what was sent: at once.",
             why: "a hundred streams may each begin with one; a million is no limit",
         },
-        Key {
+        KeySpec {
             name: "small_data_frames_per_second",
             kind: RATE,
-            absent: Absent::Is(|c| {
+            absent: DefaultValue::Value(|c| {
                 Value::Count(u64::from(c.limits.http_2.small_data_frames.per_second))
             }),
             about: "Pieces of a body without content, and such under 64 bytes; so many of each: each second in the long run.",
             why: "small messages come some dozens a second; a million is no limit",
         },
-        Key {
+        KeySpec {
             name: "small_data_frames_burst",
             kind: RATE,
-            absent: Absent::Is(|c| {
+            absent: DefaultValue::Value(|c| {
                 Value::Count(u64::from(c.limits.http_2.small_data_frames.burst))
             }),
             about: "Pieces of a body without content, and such under 64 bytes; so many of each: at once.",
             why: "small messages come in crowds; a million is no limit",
         },
-        Key {
+        KeySpec {
             name: "continuations_per_second",
             kind: RATE,
-            absent: Absent::Is(|c| {
+            absent: DefaultValue::Value(|c| {
                 Value::Count(u64::from(c.limits.http_2.continuations.per_second))
             }),
             about: "Pieces of headers beyond the first: each second in the long run.",
             why: "headers above 16 KiB come in two pieces; a million is no limit",
         },
-        Key {
+        KeySpec {
             name: "continuations_burst",
             kind: RATE,
-            absent: Absent::Is(|c| Value::Count(u64::from(c.limits.http_2.continuations.burst))),
+            absent: DefaultValue::Value(|c| {
+                Value::Count(u64::from(c.limits.http_2.continuations.burst))
+            }),
             about: "Pieces of headers beyond the first: at once.",
             why: "headers above 16 KiB come in two pieces; a million is no limit",
         },
     ],
 };
 
-pub(super) static HANDSHAKES: Section = Section {
+pub(super) static HANDSHAKES: TableSpec = TableSpec {
     heading: "[limits.handshakes]",
     about: "How many TLS handshakes may be begun: they are what costs the gate most. Beyond that \
             the connection is closed before any cryptography. A handshake that resumes a session \
             counts for a quarter. Connections of trusted proxies are bound by the common limits \
             alone.",
     keys: &[
-        Key {
+        KeySpec {
             name: "per_second",
             kind: RATE,
-            absent: Absent::Is(|c| Value::Count(u64::from(c.limits.handshakes.total.per_second))),
+            absent: DefaultValue::Value(|c| {
+                Value::Count(u64::from(c.limits.handshakes.total.per_second))
+            }),
             about: "By all visitors together: each second in the long run.",
             why: RATE_WHY,
         },
-        Key {
+        KeySpec {
             name: "burst",
             kind: RATE,
-            absent: Absent::Is(|c| Value::Count(u64::from(c.limits.handshakes.total.burst))),
+            absent: DefaultValue::Value(|c| {
+                Value::Count(u64::from(c.limits.handshakes.total.burst))
+            }),
             about: "By all visitors together: at once.",
             why: RATE_WHY,
         },
-        Key {
+        KeySpec {
             name: "source_per_second",
             kind: RATE,
-            absent: Absent::Is(|c| Value::Count(u64::from(c.limits.handshakes.source.per_second))),
+            absent: DefaultValue::Value(|c| {
+                Value::Count(u64::from(c.limits.handshakes.source.per_second))
+            }),
             about: "By each source: each second in the long run. No more than `per_second`.",
             why: RATE_WHY,
         },
-        Key {
+        KeySpec {
             name: "source_burst",
             kind: RATE,
-            absent: Absent::Is(|c| Value::Count(u64::from(c.limits.handshakes.source.burst))),
+            absent: DefaultValue::Value(|c| {
+                Value::Count(u64::from(c.limits.handshakes.source.burst))
+            }),
             about: "By each source: at once. No more than `burst`.",
             why: RATE_WHY,
         },
-        Key {
+        KeySpec {
             name: "max_concurrent",
-            kind: Kind::Count(16, 1 << 20),
-            absent: Absent::Is(|c| Value::Count(u64::from(c.limits.handshakes.max_concurrent))),
+            kind: ValueType::Count(16, 1 << 20),
+            absent: DefaultValue::Value(|c| {
+                Value::Count(u64::from(c.limits.handshakes.max_concurrent))
+            }),
             about: "Under way at the same time, over all workers. When it is full, whoever has \
                     been at it for longest has to go, if that is over a second.",
             why: "a handshake takes a round trip or two; each costs about 20 KiB of memory",
@@ -203,16 +225,16 @@ pub(super) static HANDSHAKES: Section = Section {
     ],
 };
 
-pub(super) static HTTP_3: Section = Section {
+pub(super) static HTTP_3: TableSpec = TableSpec {
     heading: "[limits.http_3]",
     about: "HTTP/3 connections that are not yet established: anybody can begin one in the name of \
             any address. They count towards `[limits.handshakes]` like others; once established, \
             the budgets of `[limits.http_2]` for resets, refused streams, control frames and small \
             data hold for them too.",
-    keys: &[Key {
+    keys: &[KeySpec {
         name: "retry_threshold",
-        kind: Kind::Count(0, 65_535),
-        absent: Absent::Is(|c| Value::Count(u64::from(c.limits.http_3.retry_threshold))),
+        kind: ValueType::Count(0, 65_535),
+        absent: DefaultValue::Value(|c| Value::Count(u64::from(c.limits.http_3.retry_threshold))),
         about: "Such handshakes under way, over all workers, from which on an address has to prove \
                 itself first (Retry), which costs it a round trip. While any procedure is engaged, \
                 every address has to.",
