@@ -31,7 +31,6 @@ fn site() -> Site {
     let files = TlsFiles {
         certificate: folder.path().join("site.crt"),
         key: folder.path().join("site.key"),
-        ocsp: None,
     };
     std::fs::write(&files.certificate, made.cert.pem()).unwrap();
     std::fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
@@ -370,59 +369,4 @@ fn only_tls_1_2_and_1_3_are_spoken() {
         assert_eq!(said.contains("BEGIN CERTIFICATE"), spoken, "{version}: {said}");
     }
     eventually("both are counted", || gate.reason(Reason::Handshake) == 2);
-}
-
-/// An answer of an authority that signs for itself about its own certificate.
-fn ocsp_answer(folder: &std::path::Path) {
-    let openssl = |arguments: &[&str]| {
-        let run = Command::new("openssl").args(arguments).current_dir(folder).output().unwrap();
-        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
-        String::from_utf8(run.stdout).unwrap()
-    };
-    let serial = openssl(&["x509", "-in", "site.crt", "-noout", "-serial"]);
-    let serial = serial.trim().trim_start_matches("serial=");
-    let index = format!("V\t391231235959Z\t\t{serial}\tunknown\t/CN=site\n");
-    std::fs::write(folder.join("index"), index).unwrap();
-    let about = ["ocsp", "-issuer", "site.crt", "-cert", "site.crt", "-no_nonce"];
-    openssl(&[&about[..], &["-reqout", "ask"]].concat());
-    openssl(&[
-        "ocsp",
-        "-index",
-        "index",
-        "-CA",
-        "site.crt",
-        "-rsigner",
-        "site.crt",
-        "-rkey",
-        "site.key",
-        "-reqin",
-        "ask",
-        "-respout",
-        "site.ocsp",
-        "-ndays",
-        "7",
-    ]);
-}
-
-#[test]
-fn an_ocsp_response_is_shown_to_whoever_asks_for_it() {
-    if !peer("openssl") {
-        return;
-    }
-    let mut site = site();
-    ocsp_answer(site.folder.path());
-    let files = site.config.listeners[0].tls.as_mut().unwrap();
-    files.ocsp = Some(site.folder.path().join("site.ocsp"));
-    let facts = portcullis_edge::inspect(files).unwrap();
-    assert!(facts.staple_until.is_some());
-    let gate = Gate::start(site.config.clone());
-    let address = format!("127.0.0.1:{}", gate.address.port());
-    let asked = Command::new("openssl")
-        .args(["s_client", "-status", "-servername", "example.org", "-connect", &address])
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&asked.stdout);
-    assert!(said.contains("OCSP Response Status: successful"), "{said}");
-    assert!(said.contains("Cert Status: good"), "{said}");
 }

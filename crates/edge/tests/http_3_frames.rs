@@ -59,7 +59,6 @@ impl Scene {
         let files = TlsFiles {
             certificate: folder.path().join("site.crt"),
             key: folder.path().join("site.key"),
-            ocsp: None,
         };
         std::fs::write(&files.certificate, made.cert.pem()).unwrap();
         std::fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();

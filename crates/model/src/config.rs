@@ -79,8 +79,6 @@ pub struct TlsFiles {
     pub certificate: PathBuf,
     /// The private key (PEM).
     pub key: PathBuf,
-    /// The authority's word that it has not been revoked (DER), shown with it.
-    pub ocsp: Option<PathBuf>,
 }
 
 /// Bounds on what visitors may take.

@@ -32,8 +32,6 @@ pub struct Certificates {
     pub tls: Arc<ArcSwap<TlsConfigs>>,
     pub in_use: Arc<ArcSwap<InUse>>,
     files: Files,
-    /// When the first of the OCSP responses that are shown ends.
-    staple_ends: Option<WallTime>,
 }
 
 impl Certificates {
@@ -48,7 +46,6 @@ impl Certificates {
         let tls = portcullis_edge::load_all(config, &keep)?;
         report(&facts, now);
         Ok(Self {
-            staple_ends: first_end(&facts, now),
             keep,
             tls: Arc::new(ArcSwap::from_pointee(tls)),
             in_use: Arc::new(ArcSwap::from_pointee(InUse { facts, ..InUse::default() })),
@@ -70,7 +67,6 @@ impl Certificates {
             Ok((facts, tls)) => {
                 report(&facts, now);
                 self.files = files;
-                self.staple_ends = first_end(&facts, now);
                 self.tls.store(Arc::new(tls));
                 let refused = before.refused;
                 self.in_use.store(Arc::new(InUse { facts, refused, problem: None }));
@@ -88,15 +84,13 @@ impl Certificates {
 
     /// Looks whether files have changed, and reads them again if so.
     pub fn look(&mut self, config: &Config, now: WallTime) {
-        let ended = self.staple_ends.is_some_and(|end| end <= now);
-        if !self.files.have_changed(Files::stamps(config)) && !ended {
+        if !self.files.have_changed(Files::stamps(config)) {
             return;
         }
         match self.reload(config, now) {
             Ok(()) => info!("the certificates' files were read again"),
             Err(problem) => {
                 // Not again before they change again.
-                self.staple_ends = None;
                 self.files.read.clone_from(&self.files.seen);
                 warn!("the new certificates are refused, the old ones stay: {problem:#}");
             }
@@ -104,18 +98,11 @@ impl Certificates {
     }
 }
 
-fn first_end(facts: &[CertificateFacts], now: WallTime) -> Option<WallTime> {
-    facts.iter().filter_map(|facts| facts.staple_until).filter(|end| *end > now).min()
-}
-
 /// Says what will need a hand soon.
 fn report(facts: &[CertificateFacts], now: WallTime) {
     for certificate in facts {
         let file = certificate.file.display();
         let days = certificate.days_left(now);
-        if certificate.staple_ended(now) {
-            warn!(%file, "its OCSP response is too old and is not shown");
-        }
         match certificate.standing(now) {
             Standing::Valid => {}
             Standing::EndsSoon => warn!(%file, days, "a certificate ends soon"),
@@ -148,11 +135,7 @@ impl Files {
 
     fn stamps(config: &Config) -> Vec<Stamp> {
         let files = config.tls_files().into_iter();
-        let each = |files: &TlsFiles| {
-            let ocsp = files.ocsp.as_deref().map(stamp);
-            [Some(stamp(&files.certificate)), Some(stamp(&files.key)), ocsp]
-        };
-        files.flat_map(each).flatten().collect()
+        files.flat_map(|files: &TlsFiles| [stamp(&files.certificate), stamp(&files.key)]).collect()
     }
 
     /// Whether they are others than those that were read, and the same as at the last look: who

@@ -63,7 +63,6 @@ impl Config {
         for tls in of_listeners.chain(&mut self.certificates) {
             tls.certificate = folder.join(&tls.certificate);
             tls.key = folder.join(&tls.key);
-            tls.ocsp = tls.ocsp.take().map(|ocsp| folder.join(ocsp));
         }
         if let Some(acme) = &mut self.acme {
             acme.root_at(folder);
@@ -183,13 +182,8 @@ impl PlacedListener {
 fn pair(report: &mut Report, table: &Table) -> Option<TlsFiles> {
     let certificate = table.find::<String>(report, "certificate");
     let key = table.find::<String>(report, "key");
-    let ocsp = table.find::<String>(report, "ocsp");
     let (certificate, key) = certificate.zip(key)?;
-    Some(TlsFiles {
-        certificate: certificate.value.into(),
-        key: key.value.into(),
-        ocsp: ocsp.map(|ocsp| ocsp.value.into()),
-    })
+    Some(TlsFiles { certificate: certificate.value.into(), key: key.value.into() })
 }
 
 fn listener(
@@ -214,7 +208,6 @@ fn listener(
     let own = certificate.zip(key).map(|(certificate, key)| TlsFiles {
         certificate: certificate.value.into(),
         key: key.value.into(),
-        ocsp: None,
     });
     let wanted = table.find::<bool>(report, "tls");
     if let Some(wanted) = &wanted {

@@ -204,15 +204,6 @@ static CERTIFICATE: Section = Section {
             about: "File of the private key (PEM).",
             why: "",
         },
-        Key {
-            name: "ocsp",
-            kind: Kind::Text,
-            absent: Absent::Means("nothing is stapled"),
-            about: "File of an OCSP response (DER), shown to visitors with the certificate. \
-                    Something of yours has to fetch it anew before it ends; few authorities \
-                    still answer.",
-            why: "",
-        },
     ],
 };
 
