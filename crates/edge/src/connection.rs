@@ -20,12 +20,12 @@ use portcullis_model::{ActivityId, Cut, Reason};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::TcpStream;
 
-use crate::accept::Rules;
 use crate::body::VisitorBody;
 use crate::certificates::ACME_TLS;
 use crate::cork::Cork;
 use crate::handshake::shake_hands;
 use crate::http_1;
+use crate::listener::ListenerOptions;
 use crate::proxy_protocol::{self, Parsed};
 use crate::serve::serve;
 use crate::transport::{Socket, Transport, VisitorIo};
@@ -63,11 +63,11 @@ pub(crate) async fn attend(
     presence: Presence,
     stream: TcpStream,
     peer: IpAddr,
-    rules: Rules,
+    options: ListenerOptions,
 ) {
     let mut conversation = pin!(async {
-        let arrived = if rules.proxy_protocol || rules.tls {
-            Box::pin(arrive(&visit, &presence, stream, peer, rules)).await
+        let arrived = if options.proxy_protocol || options.tls {
+            Box::pin(arrive(&visit, &presence, stream, peer, options)).await
         } else {
             Some((Transport::Plain(Socket::new(stream, Bytes::new(), visit.clone())), false))
         };
@@ -118,12 +118,12 @@ async fn arrive(
     presence: &Presence,
     mut stream: TcpStream,
     peer: IpAddr,
-    rules: Rules,
+    options: ListenerOptions,
 ) -> Option<(Transport, bool)> {
     let house = &visit.house;
     let drop_for = |reason| house.meter.decided(ActivityId(0), reason);
     let mut ahead = Bytes::new();
-    if rules.proxy_protocol {
+    if options.proxy_protocol {
         let Some((address, rest)) = proxy_header(&mut stream).await else {
             drop_for(Reason::ProxyHeader);
             return None;
@@ -137,12 +137,12 @@ async fn arrive(
             return None;
         }
     }
-    if !rules.tls {
+    if !options.tls {
         return Some((Transport::Plain(Socket::new(stream, ahead, visit.clone())), false));
     }
     house.read_clock();
     visit.enter(Phase::Handshake);
-    let stream = match shake_hands(visit, stream, ahead, rules.index).await {
+    let stream = match shake_hands(visit, stream, ahead, options.index).await {
         Ok(stream) => stream,
         Err(reason) => {
             drop_for(reason);
@@ -155,7 +155,7 @@ async fn arrive(
         return None;
     }
     let http_2 = protocol == Some(b"h2");
-    if let Some(alternative) = house.alternatives.get(rules.index).cloned().flatten() {
+    if let Some(alternative) = house.alternatives.get(options.index).cloned().flatten() {
         let _ = visit.alternative.set(alternative);
     }
     Some((Transport::Tls(stream), http_2))

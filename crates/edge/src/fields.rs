@@ -4,8 +4,8 @@ use http::{HeaderMap, Version};
 use portcullis_gate::COOKIE as GATE_COOKIE;
 use portcullis_model::Reason;
 
-use crate::answer::{Lines, put_line};
 use crate::head::{Field, Head, items};
+use crate::header_block::{HeaderBlock, put_field};
 use crate::http_1::AnswerHead;
 
 /// Fields of a trailer section that could be taken for a part of the head (RFC 9110, section 6.5.1).
@@ -51,7 +51,7 @@ pub(crate) fn for_origin(head: &Head<'_>, present: Present, upgrade: bool, out: 
             Some(_) => false,
         };
         if passes && (listed.is_empty() || !is_listed(&listed, field.name)) {
-            put_line(out, field.name, field.value);
+            put_field(out, field.name, field.value);
         }
     }
     if ours {
@@ -74,12 +74,12 @@ pub(crate) fn for_origin(head: &Head<'_>, present: Present, upgrade: bool, out: 
 
 /// An origin's fields, fit for the visitor, without what frames the message; and whether it is
 /// dated.
-pub(crate) fn for_visitor(head: &AnswerHead<'_>, upgraded: bool) -> (Lines, bool) {
+pub(crate) fn for_visitor(head: &AnswerHead<'_>, upgraded: bool) -> (HeaderBlock, bool) {
     let listed = listed(head.fields);
     let bytes: usize =
         head.fields.iter().map(|field| field.name.len() + field.value.len() + 4).sum();
     // Room for a cookie of the gate's.
-    let mut lines = Lines::with_capacity(bytes + 256);
+    let mut lines = HeaderBlock::with_capacity(bytes + 256);
     let mut dated = false;
     for field in head.fields {
         let passes = match field.name {
@@ -105,7 +105,7 @@ pub(crate) fn may_stand_behind(name: &str) -> bool {
 /// Writes the trailer fields that may be passed on.
 pub(crate) fn put_trailers(out: &mut Vec<u8>, trailers: &HeaderMap) {
     for (name, value) in trailers.iter().filter(|(name, _)| may_stand_behind(name.as_str())) {
-        put_line(out, name.as_str(), value.as_bytes());
+        put_field(out, name.as_str(), value.as_bytes());
     }
 }
 
@@ -223,7 +223,7 @@ fn put_cookies(head: &Head<'_>, out: &mut Vec<u8>) {
         joined.extend_from_slice(pair);
     }
     if !joined.is_empty() {
-        put_line(out, "cookie", &joined);
+        put_field(out, "cookie", &joined);
     }
 }
 

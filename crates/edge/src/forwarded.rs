@@ -11,8 +11,8 @@ use core::net::{IpAddr, SocketAddr};
 
 use portcullis_model::{Network, SourceKey};
 
-use crate::answer::put_line;
 use crate::head::Head;
+use crate::header_block::put_field;
 
 /// Hops that are looked at, from the right; no honest chain is longer.
 const MOST_HOPS: usize = 16;
@@ -116,10 +116,10 @@ fn put(out: &mut Vec<u8>, chain: &[IpAddr], secure: bool, host: &str) {
         }
     }
     let scheme: &[u8] = if secure { b"https" } else { b"http" };
-    put_line(out, "x-forwarded-for", all.as_bytes());
-    put_line(out, "x-forwarded-proto", scheme);
-    put_line(out, "x-forwarded-host", host.as_bytes());
-    put_line(out, "forwarded", forwarded.as_bytes());
+    put_field(out, "x-forwarded-for", all.as_bytes());
+    put_field(out, "x-forwarded-proto", scheme);
+    put_field(out, "x-forwarded-host", host.as_bytes());
+    put_field(out, "forwarded", forwarded.as_bytes());
 }
 
 fn element(out: &mut String, hop: IpAddr) {

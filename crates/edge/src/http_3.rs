@@ -19,5 +19,5 @@ mod hello;
 mod link;
 
 pub(crate) use body::QuicBody;
-pub(crate) use endpoint::{BoundQuic, accept, bind};
+pub(crate) use endpoint::accept;
 pub(crate) use guard::Guard;

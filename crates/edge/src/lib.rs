@@ -29,11 +29,13 @@ mod frames;
 mod guard;
 mod handshake;
 mod head;
+mod header_block;
 #[doc(hidden)]
 pub mod http_1;
 mod http_3;
 #[doc(hidden)]
 pub mod ja4;
+mod listener;
 pub mod operator;
 mod origin;
 mod pace;
@@ -51,13 +53,13 @@ mod visit;
 mod windows;
 mod worker;
 
-pub use accept::{BoundListener, bind};
 pub use certificates::NamedCertificates;
 pub use challenge::ChallengeAnswers;
 pub use clock::Clock;
 pub use error::EdgeError;
 #[doc(hidden)]
 pub use guard::reads_alike;
+pub use listener::{BoundListener, bind};
 pub use tls::{TlsConfigs, TlsKeep, for_quic, load_all, read_pair};
 pub use validity::{CertificateFacts, SOON, Standing, inspect, inspect_all};
 pub use worker::{Faults, Worker};

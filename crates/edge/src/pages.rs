@@ -8,9 +8,10 @@ use bytes::Bytes;
 use http::StatusCode;
 use portcullis_model::{Reason, Verdict};
 
-use crate::answer::{Answer, Lines};
+use crate::answer::Answer;
 use crate::body::ResponseBody;
 use crate::head::Head;
+use crate::header_block::HeaderBlock;
 use crate::visit::Turn;
 
 /// What the visitor can make use of.
@@ -274,7 +275,13 @@ const HTML: &[u8] = b"text/html; charset=utf-8";
 /// Bytes that the fields of a page take, and those that come with them sometimes.
 const FIELDS: usize = 192;
 
-fn page(mut fields: Lines, status: StatusCode, text: &Text, wants: Wants, turn: Turn) -> Answer {
+fn page(
+    mut fields: HeaderBlock,
+    status: StatusCode,
+    text: &Text,
+    wants: Wants,
+    turn: Turn,
+) -> Answer {
     let (kind, body) = match wants {
         Wants::Page => (HTML, text.html),
         Wants::Json => (&b"application/json"[..], text.json),
@@ -285,7 +292,7 @@ fn page(mut fields: Lines, status: StatusCode, text: &Text, wants: Wants, turn: 
     answer(fields, status, Bytes::from_static(body.as_bytes()), turn)
 }
 
-const fn answer(fields: Lines, status: StatusCode, body: Bytes, turn: Turn) -> Answer {
+const fn answer(fields: HeaderBlock, status: StatusCode, body: Bytes, turn: Turn) -> Answer {
     let body = ResponseBody::whole(body, turn);
     Answer { status, fields, length: None, dated: false, last: false, body }
 }
@@ -299,7 +306,7 @@ pub(crate) fn refusal(
     turn: Turn,
 ) -> Answer {
     debug_assert!(matches!(reason.verdict(), Verdict::Refuse));
-    let mut fields = Lines::with_capacity(FIELDS);
+    let mut fields = HeaderBlock::with_capacity(FIELDS);
     put_retry_after(&mut fields, retry_after);
     let (mut status, text) = refused(reason);
     // A transfer coding that is not known is 501, a method 405 (RFC 9110, sections 15.6.2 and 15.5.6).
@@ -313,7 +320,7 @@ pub(crate) fn refusal(
     answer
 }
 
-fn put_retry_after(fields: &mut Lines, seconds: Option<u32>) {
+fn put_retry_after(fields: &mut HeaderBlock, seconds: Option<u32>) {
     if let Some(seconds) = seconds {
         fields.put("retry-after", seconds.to_string().as_bytes());
     }
@@ -321,7 +328,7 @@ fn put_retry_after(fields: &mut Lines, seconds: Option<u32>) {
 
 /// What a certificate authority asked for (RFC 8555 section 8.3).
 pub(crate) fn challenge(proof: &str, turn: Turn) -> Answer {
-    let mut fields = Lines::with_capacity(FIELDS);
+    let mut fields = HeaderBlock::with_capacity(FIELDS);
     fields.put("content-type", b"application/octet-stream");
     fields.put("cache-control", NO_STORE);
     answer(fields, StatusCode::OK, Bytes::copy_from_slice(proof.as_bytes()), turn)
@@ -330,7 +337,7 @@ pub(crate) fn challenge(proof: &str, turn: Turn) -> Answer {
 /// The answer when the origin gave none.
 pub(crate) fn trouble(trouble: Trouble, wants: Wants, turn: Turn) -> Answer {
     let (status, text, retry_after) = troubled(trouble);
-    let mut fields = Lines::with_capacity(FIELDS);
+    let mut fields = HeaderBlock::with_capacity(FIELDS);
     put_retry_after(&mut fields, retry_after);
     let mut answer = page(fields, status, &text, wants, turn);
     answer.last =
@@ -341,7 +348,7 @@ pub(crate) fn trouble(trouble: Trouble, wants: Wants, turn: Turn) -> Answer {
 /// A redirect on the same host that keeps method and body. `location` is made of what has been read
 /// as a target, and so fits on a line.
 pub(crate) fn redirect(location: &str, cookie: Option<&str>, turn: Turn) -> Answer {
-    let mut fields = Lines::with_capacity(FIELDS + location.len());
+    let mut fields = HeaderBlock::with_capacity(FIELDS + location.len());
     fields.put("location", location.as_bytes());
     fields.put("cache-control", NO_STORE);
     if let Some(cookie) = cookie {
@@ -352,7 +359,7 @@ pub(crate) fn redirect(location: &str, cookie: Option<&str>, turn: Turn) -> Answ
 
 /// The page that continues by itself.
 pub(crate) fn wait(seconds: u32, continue_to: &str, turn: Turn) -> Answer {
-    let mut fields = Lines::with_capacity(FIELDS + continue_to.len());
+    let mut fields = HeaderBlock::with_capacity(FIELDS + continue_to.len());
     fields.put("refresh", format!("{seconds}; url={continue_to}").as_bytes());
     put_retry_after(&mut fields, Some(seconds));
     fields.put("cache-control", NO_STORE);

@@ -59,7 +59,7 @@ impl Drop for Socket {
 /// How much is given to the system at once.
 ///
 /// The system takes what it is given at once whole, and tells how a slow visitor gets on with it
-/// only once little is left: it has room again when less than half of [`UNSENT`] is unsent. So
+/// only once little is left: it has room again when less than half of [`UNSENT`](crate::listener::UNSENT) is unsent. So
 /// pieces are small until a visitor has shown that it takes more than that in no time, and smaller
 /// where it does not: a visitor who takes 500 bytes a second then moves a piece each 25 seconds
 /// (8 KiB until there is room, and a piece of 4 KiB), within the half minute that it may be silent.
@@ -77,9 +77,6 @@ enum Stridden {
     Slow,
 }
 
-/// Bytes that wait in the system before it has no room (`TCP_NOTSENT_LOWAT`). What is under way
-/// to the visitor is beside that, so that it costs no speed.
-pub(crate) const UNSENT: u32 = 16 * 1024;
 /// A visitor who takes so much in no time is quick.
 const PROOF: usize = 64 * 1024;
 const UNTRIED_PIECE: usize = 16 * 1024;

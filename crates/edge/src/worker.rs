@@ -17,7 +17,7 @@ use portcullis_model::{
 use tokio::sync::watch;
 use tokio::task::LocalSet;
 
-use crate::accept::{BoundListener, accept};
+use crate::accept::accept;
 use crate::challenge::ChallengeAnswers;
 use crate::clock::Clock;
 use crate::deadline::Deadlines;
@@ -25,6 +25,7 @@ use crate::error::EdgeError;
 use crate::handshake::Handshakes;
 use crate::http_1::Buffers;
 use crate::http_3;
+use crate::listener::BoundListener;
 use crate::origin::Pool;
 use crate::pace::PRESSED;
 use crate::pressure::granted;
@@ -107,10 +108,10 @@ impl Worker {
 
     async fn serve(self) -> Result<(), EdgeError> {
         let mut drain = self.drain;
-        let most = self.listeners.iter().map(|listener| listener.rules.index + 1).max();
+        let most = self.listeners.iter().map(|listener| listener.options.index + 1).max();
         let mut alternatives = vec![None; most.unwrap_or(0)];
         for listener in &self.listeners {
-            alternatives[listener.rules.index] = listener.alternative();
+            alternatives[listener.options.index] = listener.alternative();
         }
         let house = Rc::new(House {
             policy: self.policy,
@@ -142,9 +143,9 @@ impl Worker {
         let mut accepting = Vec::new();
         let mut endpoints = Vec::new();
         for mut listener in self.listeners {
-            let rules = listener.rules;
+            let options = listener.options;
             if let Some(quic) = listener.quic.take() {
-                let task = http_3::accept(house.clone(), quic, rules, drain.clone());
+                let task = http_3::accept(house.clone(), quic, options, drain.clone());
                 endpoints.push(tokio::task::spawn_local(async move {
                     if let Err(error) = task.await {
                         tracing::error!(%error, "HTTP/3 is not spoken");
@@ -152,7 +153,7 @@ impl Worker {
                 }));
             }
             let listener = listener.into_tokio().map_err(EdgeError::Worker)?;
-            let task = accept(house.clone(), listener, rules);
+            let task = accept(house.clone(), listener, options);
             accepting.push(tokio::task::spawn_local(task));
         }
         let watching = tokio::task::spawn_local(watch_over(house.clone()));

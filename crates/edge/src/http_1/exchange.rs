@@ -15,9 +15,9 @@ use super::buffers::Reader;
 use super::decoder::{Decoder, Malformed, Step};
 use super::head::{self, AnswerBody, AnswerHead, Scan, Span};
 use super::outgoing::Outgoing;
-use crate::answer::Lines;
 use crate::body::RequestBody;
 use crate::fields;
+use crate::header_block::HeaderBlock;
 
 /// Bytes of the head of an answer. What origins send takes a tenth of it.
 const HEAD_BYTES: usize = 64 * 1024;
@@ -164,7 +164,7 @@ pub(super) fn trailers(section: &[u8]) -> Result<Option<HeaderMap>, Malformed> {
 /// The head of an answer, fit for the visitor.
 pub(crate) struct Answered {
     pub(crate) status: StatusCode,
-    pub(crate) fields: Lines,
+    pub(crate) fields: HeaderBlock,
     pub(crate) dated: bool,
     /// Announced by the origin.
     pub(crate) length: Option<u64>,

@@ -20,10 +20,11 @@ use super::decoder::{Decoder, Step};
 use super::exchange::trailers;
 use super::head::{self, Body, Scan, Span};
 use super::outgoing::Outgoing;
-use crate::answer::{Answer, put_line};
+use crate::answer::Answer;
 use crate::body::{BrokenOff, ResponseBody, VisitorBody};
 use crate::forward::forward;
 use crate::head::{Head, items};
+use crate::header_block::put_field;
 use crate::pages::{self, Wants};
 use crate::serve::{Announced, Judged, judge};
 use crate::transport::VisitorIo;
@@ -609,10 +610,10 @@ impl Ends {
         };
         page.extend_from_slice(connection);
         if let Some(alternative) = visit.alternative.get().filter(|_| !last) {
-            put_line(page, "alt-svc", alternative.as_bytes());
+            put_field(page, "alt-svc", alternative.as_bytes());
         }
         if !answer.dated {
-            put_line(page, "date", &visit.house.date());
+            put_field(page, "date", &visit.house.date());
         }
         page.extend_from_slice(b"\r\n");
         let mut ended = coding == Coding::Bodiless;

@@ -7,11 +7,8 @@
 
 use core::cell::Cell;
 use core::future::poll_fn;
-use core::net::SocketAddr;
 use core::pin::pin;
 use core::time::Duration;
-use std::io;
-use std::net::UdpSocket;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -22,20 +19,17 @@ use quinn::{
     VarInt,
 };
 use rustls::ServerConfig;
-use socket2::{Domain, Protocol, Socket, Type};
 
 use super::converse::converse;
 use super::hello::Listening;
-use crate::accept::Rules;
 use crate::connection;
 use crate::error::EdgeError;
 use crate::handshake::Place;
+use crate::listener::{ListenerOptions, QuicSocket};
 use crate::tls::for_quic;
 use crate::visit::{Phase, Presence, Visit};
 use crate::worker::House;
 
-/// Bytes of packets that the kernel keeps while we are busy; it may keep fewer (`net.core.rmem_max`).
-const SOCKET_BUFFER: usize = 2 * 1024 * 1024;
 /// First packets that wait until they are looked at, which is within the same turn of the loop;
 /// each with so many bytes behind it (a hello that needs several packets), and in all.
 const MOST_INCOMING: usize = 1_024;
@@ -56,35 +50,6 @@ const ONE_WAY_STREAMS: u32 = 8;
 const SILENCE: Duration = Duration::from_secs(30);
 /// How often a silent connection is asked whether it is still there.
 const PING_EVERY: Duration = Duration::from_secs(15);
-
-/// One worker's own UDP socket for one configured address.
-#[derive(Debug)]
-pub(crate) struct BoundQuic {
-    socket: UdpSocket,
-    /// Those of all workers.
-    kept: Arc<Vec<UdpSocket>>,
-}
-
-/// A socket on `address` for each of `workers`.
-pub(crate) fn bind(address: SocketAddr, workers: usize) -> io::Result<Vec<BoundQuic>> {
-    let sockets: Vec<_> = (0..workers).map(|_| open(address)).collect::<Result<_, _>>()?;
-    let kept: Vec<_> = sockets.iter().map(UdpSocket::try_clone).collect::<Result<_, _>>()?;
-    let kept = Arc::new(kept);
-    Ok(sockets.into_iter().map(|socket| BoundQuic { socket, kept: kept.clone() }).collect())
-}
-
-fn open(address: SocketAddr) -> io::Result<UdpSocket> {
-    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
-    if address.is_ipv6() {
-        socket.set_only_v6(false)?;
-    }
-    socket.set_reuse_port(true)?;
-    socket.set_nonblocking(true)?;
-    // As much as the system allows.
-    let _ = socket.set_recv_buffer_size(SOCKET_BUFFER);
-    socket.bind(&address.into())?;
-    Ok(socket.into())
-}
 
 /// What new connections get: made anew when the certificates or the limits change.
 struct Settings {
@@ -108,8 +73,8 @@ impl Settings {
     }
 
     /// Keeps up with reloads; what cannot be used is left as it was. The keys of Retry stay.
-    fn refresh(&mut self, house: &House, rules: Rules) {
-        let current = house.tls.load().get(rules.index).cloned().flatten();
+    fn refresh(&mut self, house: &House, options: ListenerOptions) {
+        let current = house.tls.load().get(options.index).cloned().flatten();
         let policy = house.policy.load();
         let limits = &policy.config().limits;
         if let Some(current) = current
@@ -151,12 +116,12 @@ fn transport(limits: &Limits) -> TransportConfig {
 /// Accepts for as long as it is polled, and a moment longer.
 pub(crate) async fn accept(
     house: Rc<House>,
-    bound: BoundQuic,
-    rules: Rules,
+    bound: QuicSocket,
+    options: ListenerOptions,
     mut drain: tokio::sync::watch::Receiver<bool>,
 ) -> Result<(), EdgeError> {
-    let BoundQuic { socket, kept } = bound;
-    let certificates = house.tls.load().get(rules.index).cloned().flatten();
+    let QuicSocket { socket, kept } = bound;
+    let certificates = house.tls.load().get(options.index).cloned().flatten();
     let Some(certificates) = certificates else { return Ok(()) };
     let limits = house.policy.load().config().limits.clone();
     let mut settings = Settings::new(certificates, &limits)?;
@@ -170,7 +135,7 @@ pub(crate) async fn accept(
             _ = drain.wait_for(|drain| *drain) => None,
         };
         let Some(incoming) = incoming else { break };
-        settings.refresh(&house, rules);
+        settings.refresh(&house, options);
         receive(&house, incoming, &settings);
     }
     // Nobody new; those who are here are served to their end.
