@@ -5,6 +5,7 @@ use http::{HeaderValue, Response, StatusCode};
 
 use crate::body::ResponseBody;
 use crate::header_block::HeaderBlock;
+use crate::upgrade::Tunnel;
 
 /// An answer of the gate's own or of an origin.
 pub(crate) struct Answer {
@@ -18,6 +19,8 @@ pub(crate) struct Answer {
     /// Nothing can follow it on the same HTTP/1.1 connection.
     pub(crate) last: bool,
     pub(crate) body: ResponseBody,
+    /// The origin's end of a connection that leaves HTTP behind this answer.
+    pub(crate) upgrade: Option<Box<Tunnel>>,
 }
 
 impl Answer {

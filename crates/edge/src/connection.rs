@@ -1,6 +1,5 @@
 //! One visitor connection from its first byte to its last.
 
-use core::cell::Cell;
 use core::future::poll_fn;
 use core::net::IpAddr;
 use core::pin::{Pin, pin};
@@ -29,7 +28,7 @@ use crate::listener::ListenerOptions;
 use crate::proxy_protocol::{self, Parsed};
 use crate::serve::serve;
 use crate::transport::{Socket, Transport, VisitorIo};
-use crate::visit::{Phase, Presence, Visit};
+use crate::visit::{Phase, Presence, StreamAbort, Visit};
 use crate::worker::{Faults, House};
 
 /// Bytes of an answer that may wait in the library on one HTTP/2 stream before more is drawn from
@@ -82,8 +81,6 @@ pub(crate) async fn attend(
         }
     });
     poll_fn(|cx| watch(&visit, conversation.as_mut(), cx)).await;
-    // It knows its visit, which must not keep it for ever.
-    drop(visit.leftover.take());
 }
 
 /// A connection's conversation: ends when the worker says so, and keeps a panic to itself.
@@ -224,8 +221,7 @@ async fn speak_http_2(visit: &Rc<Visit>, io: VisitorIo) {
     });
     // Whatever went wrong, it was the visitor's connection and is over.
     ended.await;
-    let leftover = visit.leftover.take();
-    if let Some(leftover) = leftover {
+    if let Some(leftover) = cork.take_leftover() {
         linger(leftover).await;
     }
 }
@@ -265,17 +261,17 @@ where
 
 /// Runs one stream of an HTTP/2 or HTTP/3 connection as a task that can be cut by itself.
 pub(crate) fn as_stream(visit: &Rc<Visit>, stream: impl Future<Output = ()> + 'static) {
+    let abort = StreamAbort::new(visit);
     let visit = visit.clone();
-    let cut = Rc::new(Cell::new(false));
     // Boxed, because the runtime moves a task several times before it runs.
     let mut stream = Box::pin(stream);
     tokio::task::spawn_local(poll_fn(move |cx| {
-        if cut.get() {
+        if abort.is_aborted() {
             visit.count(Cut::Stall);
             // Dropping the stream resets it.
             return Poll::Ready(());
         }
-        visit.runs(Some(&cut));
+        visit.runs(Some(&abort));
         let polled = poll_keeping_panics(stream.as_mut(), cx, &visit.house.faults);
         visit.runs(None);
         polled

@@ -13,7 +13,7 @@ use std::rc::Rc;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::transport::VisitorIo;
+use crate::transport::{Transport, VisitorIo};
 use crate::worker::House;
 
 /// The most that is kept: what fits into one TLS record (RFC 8446, section 5.1).
@@ -60,6 +60,11 @@ impl Cork {
             bottle.unflushed = false;
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// The visitor's bytes, where the visitor was sent a farewell and may still be sending.
+    pub(crate) fn take_leftover(&self) -> Option<Transport> {
+        self.0.borrow_mut().io.take_leftover()
     }
 }
 

@@ -12,12 +12,16 @@ use std::rc::Rc;
 
 use portcullis_model::Time;
 
-use crate::visit::{Cuttable, Visit};
-
 /// How long a task may take to notice that its deadline has passed.
 const GRACE: Duration = Duration::from_secs(1);
 /// The same where others wait.
 const PRESSED_GRACE: Duration = Duration::from_millis(250);
+
+/// What a task that does not notice its deadline loses: a stream, or its connection.
+pub(crate) trait Abort {
+    /// Ends it, unless it is waited for; `task` is the task that did not run.
+    fn abort(&self, task: Option<&Waker>);
+}
 
 /// Every deadline of one worker.
 #[derive(Default)]
@@ -37,7 +41,7 @@ struct Slot {
     was_hurried: Cell<bool>,
     passed: Cell<bool>,
     waker: RefCell<Option<Waker>>,
-    stands_still: RefCell<Option<Cuttable>>,
+    stalled: RefCell<Option<Rc<dyn Abort>>>,
 }
 
 /// One deadline; dropping it forgets it.
@@ -48,8 +52,8 @@ pub(crate) struct Deadline {
 }
 
 impl Deadlines {
-    /// A deadline for something that `visit` waits for.
-    pub(crate) fn new_for(self: &Rc<Self>, visit: &Rc<Visit>, due: Time) -> Deadline {
+    /// A deadline for something that `stalled` waits for.
+    pub(crate) fn new_for(self: &Rc<Self>, stalled: Rc<dyn Abort>, due: Time) -> Deadline {
         let mut slots = self.slots.borrow_mut();
         let place = self.free.borrow_mut().pop().unwrap_or_else(|| {
             slots.push(Rc::default());
@@ -60,7 +64,7 @@ impl Deadlines {
         slot.hurried.set(None);
         slot.was_hurried.set(false);
         slot.passed.set(false);
-        *slot.stands_still.borrow_mut() = Some(visit.running());
+        *slot.stalled.borrow_mut() = Some(stalled);
         Deadline { list: self.clone(), slot, place }
     }
 
@@ -81,9 +85,9 @@ impl Deadlines {
                     waker.wake_by_ref();
                 }
             } else if now >= due + grace
-                && let Some(cuttable) = &*slot.stands_still.borrow()
+                && let Some(stalled) = &*slot.stalled.borrow()
             {
-                cuttable.cut(waker.as_ref());
+                stalled.abort(waker.as_ref());
             }
         }
     }
@@ -121,7 +125,7 @@ impl Deadline {
 impl Drop for Deadline {
     fn drop(&mut self) {
         self.slot.due.set(None);
-        *self.slot.stands_still.borrow_mut() = None;
+        *self.slot.stalled.borrow_mut() = None;
         self.list.free.borrow_mut().push(self.place);
     }
 }

@@ -6,7 +6,6 @@ use portcullis_model::Reason;
 
 use crate::head::{Field, Head, items};
 use crate::header_block::{HeaderBlock, put_field};
-use crate::http_1::AnswerHead;
 
 /// Fields of a trailer section that could be taken for a part of the head (RFC 9110, section 6.5.1).
 const NOT_BEHIND: [&str; 12] = [
@@ -74,14 +73,13 @@ pub(crate) fn for_origin(head: &Head<'_>, present: Present, upgrade: bool, out: 
 
 /// An origin's fields, fit for the visitor, without what frames the message; and whether it is
 /// dated.
-pub(crate) fn for_visitor(head: &AnswerHead<'_>, upgraded: bool) -> (HeaderBlock, bool) {
-    let listed = listed(head.fields);
-    let bytes: usize =
-        head.fields.iter().map(|field| field.name.len() + field.value.len() + 4).sum();
+pub(crate) fn for_visitor(fields: &[Field<'_>], upgraded: bool) -> (HeaderBlock, bool) {
+    let listed = listed(fields);
+    let bytes: usize = fields.iter().map(|field| field.name.len() + field.value.len() + 4).sum();
     // Room for a cookie of the gate's.
     let mut lines = HeaderBlock::with_capacity(bytes + 256);
     let mut dated = false;
-    for field in head.fields {
+    for field in fields {
         let passes = match field.name {
             // The last of them would lead around the gate.
             "connection" | "keep-alive" | "proxy-connection" | "transfer-encoding"
@@ -340,8 +338,7 @@ mod tests {
             ("alt-svc", "h3=\":8443\""),
             ("date", "now"),
         ]);
-        let head = AnswerHead { status: 200, version: Version::HTTP_11, fields: &fields };
-        let (lines, dated) = for_visitor(&head, false);
+        let (lines, dated) = for_visitor(&fields, false);
         assert_eq!((lines.as_bytes(), dated), (&b"date: now\r\n"[..], true));
     }
 

@@ -73,7 +73,7 @@ async fn carry(
 ) -> Answer {
     let house = &visit.house;
     let may_wait = errand.pool.config.queue_deadline;
-    let deadline = house.deadlines.new_for(&visit, errand.started + may_wait);
+    let deadline = house.deadlines.new_for(visit.abort_target(), errand.started + may_wait);
     let (mut question, deadline) = question(&mut errand, body, house, deadline);
     // A body that never begins keeps no place at the origin.
     if matches!(deadline, RelayDeadline::Shared(_)) {
@@ -98,10 +98,12 @@ async fn carry(
     if let Some(cookie) = &errand.cookie {
         fields.put("set-cookie", cookie.as_bytes());
     }
+    let mut upgrade = None;
     let body = if status == StatusCode::SWITCHING_PROTOCOLS {
         lease.answered(false);
         let passage = errand.upgrade.take();
-        if !hand_over(&visit, lease, passage, errand.activity) {
+        upgrade = tunnel(lease, passage, errand.activity);
+        if upgrade.is_none() {
             account.settle(Outcome::OriginUnreachable);
             return pages::trouble(Trouble::Unreachable, errand.wants, turn);
         }
@@ -116,7 +118,7 @@ async fn carry(
         lease.answered(true);
         relay(lease, &errand, deadline, house, turn)
     };
-    Answer { status, fields, length, dated, last: false, body }
+    Answer { status, fields, length, dated, last: false, body, upgrade }
 }
 
 /// What the origin is asked, with a body that counts, limits and reports what passes.
@@ -238,18 +240,12 @@ async fn exchange(
     }
 }
 
-/// Leaves the origin's end of an upgraded connection for when the visitor's end has left HTTP.
-fn hand_over(
-    visit: &Visit,
-    mut lease: Lease,
-    passage: Option<Passage>,
-    activity: ActivityId,
-) -> bool {
-    // Unless nobody asked for it.
-    let Some(passage) = passage else { return false };
-    let Some((stream, ahead)) = lease.take_upgraded() else { return false };
-    visit.tunnel.replace(Some(Tunnel { stream, ahead, lease, activity, passage }));
-    true
+/// The origin's end of an upgraded connection, for when the visitor's end has left HTTP; `None`
+/// where the request asked for no upgrade.
+fn tunnel(mut lease: Lease, passage: Option<Passage>, activity: ActivityId) -> Option<Box<Tunnel>> {
+    let passage = passage?;
+    let (stream, ahead) = lease.take_upgraded()?;
+    Some(Box::new(Tunnel { stream, ahead, lease, activity, passage }))
 }
 
 /// The answer's body, drawn from the origin as the visitor takes it.

@@ -20,5 +20,4 @@ mod visitor;
 
 pub(crate) use buffers::Buffers;
 pub(crate) use exchange::{Answered, Broken, Question, Wire};
-pub(crate) use head::AnswerHead;
 pub(crate) use visitor::{Inbound, speak};

@@ -294,7 +294,7 @@ fn page(
 
 const fn answer(fields: HeaderBlock, status: StatusCode, body: Bytes, turn: Turn) -> Answer {
     let body = ResponseBody::whole(body, turn);
-    Answer { status, fields, length: None, dated: false, last: false, body }
+    Answer { status, fields, length: None, dated: false, last: false, body, upgrade: None }
 }
 
 /// The answer to a refused request. `coded`: it came with a transfer coding.

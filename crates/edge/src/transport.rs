@@ -198,11 +198,12 @@ enum Reader {
     Frames,
     /// Nobody any more.
     Nothing,
+    /// Nobody any more: the visitor was sent a farewell, and HTTP has no connection left.
+    Farewell,
 }
 
 /// A visitor's bytes, watched.
 pub(crate) struct VisitorIo {
-    /// Gone when the visitor was told to go away, and the rest of its bytes is for nobody.
     transport: Option<Transport>,
     visit: Rc<Visit>,
     reader: Reader,
@@ -219,6 +220,16 @@ impl VisitorIo {
             Reader::Requests
         };
         Self { transport: Some(transport), visit, reader }
+    }
+
+    /// What is left of a connection whose visitor was told to go away.
+    pub(crate) fn take_leftover(&mut self) -> Option<Transport> {
+        if self.reader == Reader::Farewell { self.transport.take() } else { None }
+    }
+
+    /// The connection, as far as HTTP has it.
+    fn open(&mut self) -> Option<&mut Transport> {
+        self.transport.as_mut().filter(|_| self.reader != Reader::Farewell)
     }
 
     /// Whether it is not encrypted.
@@ -251,7 +262,7 @@ impl VisitorIo {
                     _ => {}
                 }
             }
-            Reader::Nothing => {}
+            Reader::Nothing | Reader::Farewell => {}
         }
         Ok(())
     }
@@ -302,32 +313,16 @@ impl VisitorIo {
         self.reader = Reader::Nothing;
         self.visit.count(why);
         let farewell = self.visit.guard.get().and_then(|guard| guard.borrow().farewell());
-        if let (Some(farewell), Some(mut transport)) = (farewell, self.transport.take()) {
+        if let (Some(farewell), Some(transport)) = (farewell, &mut self.transport) {
             let _ = transport.poll_write(cx, &farewell);
             let _ = transport.poll_shutdown(cx);
-            let rest = Self {
-                transport: Some(transport),
-                visit: self.visit.clone(),
-                reader: Reader::Nothing,
-            };
-            self.visit.leftover.replace(Some(Box::new(rest)));
+            self.reader = Reader::Farewell;
         }
         io::ErrorKind::ConnectionAborted.into()
     }
 }
 
 impl Transport {
-    fn poll_read(
-        &mut self,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match self {
-            Self::Plain(socket) => Pin::new(socket).poll_read(cx, buffer),
-            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
-        }
-    }
-
     fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self {
             Self::Plain(socket) => Pin::new(socket).poll_write(cx, bytes),
@@ -368,6 +363,19 @@ impl Transport {
     }
 }
 
+impl AsyncRead for Transport {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(socket) => Pin::new(socket).poll_read(cx, buffer),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
+        }
+    }
+}
+
 fn gone<T>() -> Poll<io::Result<T>> {
     Poll::Ready(Err(io::ErrorKind::NotConnected.into()))
 }
@@ -379,10 +387,10 @@ impl AsyncRead for VisitorIo {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        let Some(transport) = &mut self.transport else {
+        let Some(transport) = self.open() else {
             return gone();
         };
-        let result = transport.poll_read(cx, buffer);
+        let result = Pin::new(transport).poll_read(cx, buffer);
         if let Poll::Ready(Ok(())) = result {
             let bytes = &buffer.filled()[before..];
             if !bytes.is_empty()
@@ -401,7 +409,7 @@ impl AsyncWrite for VisitorIo {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let Some(transport) = &mut self.transport else {
+        let Some(transport) = self.open() else {
             return gone();
         };
         let result = transport.poll_write(cx, bytes);
@@ -413,7 +421,7 @@ impl AsyncWrite for VisitorIo {
         cx: &mut Context<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let Some(transport) = &mut self.transport else {
+        let Some(transport) = self.open() else {
             return gone();
         };
         let result = transport.poll_write_vectored(cx, parts);
@@ -425,14 +433,14 @@ impl AsyncWrite for VisitorIo {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Some(transport) = &mut self.transport else {
+        let Some(transport) = self.open() else {
             return gone();
         };
         transport.poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.transport {
+        match self.open() {
             Some(transport) => transport.poll_shutdown(cx),
             None => Poll::Ready(Ok(())),
         }

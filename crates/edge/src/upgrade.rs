@@ -6,7 +6,6 @@
 
 use core::pin::Pin;
 use core::task::{Context, Poll};
-use core::time::Duration;
 use std::io;
 use std::rc::Rc;
 
@@ -17,7 +16,7 @@ use tokio::net::TcpStream;
 
 use crate::origin::{Lease, Pool};
 use crate::transport::VisitorIo;
-use crate::visit::Visit;
+use crate::visit::{TunnelTerms, Visit};
 use crate::worker::House;
 
 /// Bytes held for each direction.
@@ -40,13 +39,6 @@ pub(crate) struct Passage {
     pool: Rc<Pool>,
     source: SourceKey,
     terms: TunnelTerms,
-}
-
-/// How long an upgraded connection may be silent, and how long it may last.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct TunnelTerms {
-    pub(crate) idle: Duration,
-    pub(crate) age: Duration,
 }
 
 impl Passage {

@@ -10,14 +10,13 @@ use std::sync::atomic::Ordering::Relaxed;
 use http::HeaderValue;
 use portcullis_model::{ActivityId, Cut, Limits, Reason, SourceKey, Time};
 
+use crate::deadline::Abort;
 use crate::forwarded::Identity;
 use crate::guard::Guard;
 use crate::http_3;
 use crate::ja4::Ja4;
 use crate::pace::Pace;
 use crate::pressure::{IdleLine, LEAST_REST};
-use crate::transport::VisitorIo;
-use crate::upgrade::{Tunnel, TunnelTerms};
 use crate::worker::House;
 
 /// From here on a connection that owes a request header counts as stalled.
@@ -43,6 +42,13 @@ pub(crate) enum Phase {
     Idle,
     /// Upgraded: bytes pass both ways.
     Tunnel,
+}
+
+/// How long an upgraded connection may be silent, and how long it may last.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TunnelTerms {
+    pub(crate) idle: Duration,
+    pub(crate) age: Duration,
 }
 
 /// One visitor connection.
@@ -73,8 +79,6 @@ pub(crate) struct Visit {
     pub(crate) spoilt_body: Cell<bool>,
     /// A part of the first request's header has come.
     pub(crate) begun: Cell<bool>,
-    /// Left here by the request that was upgraded, for when HTTP is over.
-    pub(crate) tunnel: RefCell<Option<Tunnel>>,
     /// Since when it is one, and what it must keep to.
     terms: OnceCell<Box<(Time, TunnelTerms)>>,
     /// Who the visitor is, once known.
@@ -82,37 +86,48 @@ pub(crate) struct Visit {
     /// Which TLS library it uses, once its first message has come.
     tls_client: OnceCell<Ja4>,
     /// The HTTP/2 stream whose task is running.
-    running: RefCell<Option<Rc<Cell<bool>>>>,
+    running: RefCell<Option<Rc<StreamAbort>>>,
     /// Watches over the frames of an HTTP/2 connection.
     pub(crate) guard: OnceCell<Box<RefCell<Guard>>>,
     /// Watches over an HTTP/3 connection.
     pub(crate) http_3: OnceCell<Box<RefCell<http_3::Guard>>>,
     /// Where the same is served by HTTP/3, as answers say it (RFC 7838).
     pub(crate) alternative: OnceCell<HeaderValue>,
-    /// The connection of a visitor who was told to go away.
-    pub(crate) leftover: RefCell<Option<Box<VisitorIo>>>,
 }
 
-/// What is cut when a request stands still: its HTTP/2 stream, or the connection.
-pub(crate) enum Cuttable {
-    Stream(Rc<Visit>, Rc<Cell<bool>>),
-    Connection(Rc<Visit>),
+/// One stream of an HTTP/2 or HTTP/3 connection, as far as it can be aborted alone.
+pub(crate) struct StreamAbort {
+    visit: Rc<Visit>,
+    aborted: Cell<bool>,
 }
 
-impl Cuttable {
-    pub(crate) fn cut(&self, task: Option<&Waker>) {
-        match self {
-            // One of many that share a slow line is waited for.
-            Self::Stream(visit, _) if !visit.has_stalled_stream() => {}
-            Self::Stream(_, cut) => {
-                cut.set(true);
-                if let Some(task) = task {
-                    task.wake_by_ref();
-                }
+impl StreamAbort {
+    pub(crate) fn new(visit: &Rc<Visit>) -> Rc<Self> {
+        Rc::new(Self { visit: visit.clone(), aborted: Cell::new(false) })
+    }
+
+    pub(crate) fn is_aborted(&self) -> bool {
+        self.aborted.get()
+    }
+}
+
+impl Abort for StreamAbort {
+    /// A stream is not aborted while the shared connection, not the stream, is the bottleneck.
+    fn abort(&self, task: Option<&Waker>) {
+        if self.visit.has_stalled_stream() {
+            self.aborted.set(true);
+            if let Some(task) = task {
+                task.wake_by_ref();
             }
-            // A visitor who is slow is waited for, and cut by the worker if it is too slow.
-            Self::Connection(visit) if visit.is_backed_up() => {}
-            Self::Connection(visit) => visit.cut_for(Cut::SlowRead),
+        }
+    }
+}
+
+impl Abort for Visit {
+    /// A visitor who is slow is waited for, and cut by the worker if it is too slow.
+    fn abort(&self, _: Option<&Waker>) {
+        if !self.is_backed_up() {
+            self.cut_for(Cut::SlowRead);
         }
     }
 }
@@ -138,7 +153,6 @@ impl Visit {
             waker: OnceCell::new(),
             spoilt_body: Cell::new(false),
             begun: Cell::new(false),
-            tunnel: RefCell::new(None),
             terms: OnceCell::new(),
             identity: OnceCell::new(),
             tls_client: OnceCell::new(),
@@ -146,20 +160,19 @@ impl Visit {
             guard: OnceCell::new(),
             http_3: OnceCell::new(),
             alternative: OnceCell::new(),
-            leftover: RefCell::new(None),
         }
     }
 
     /// Says which HTTP/2 stream runs now, or that none does any more.
-    pub(crate) fn runs(&self, stream: Option<&Rc<Cell<bool>>>) {
+    pub(crate) fn runs(&self, stream: Option<&Rc<StreamAbort>>) {
         *self.running.borrow_mut() = stream.cloned();
     }
 
     /// What is to be cut if the request that is running now stands still.
-    pub(crate) fn running(self: &Rc<Self>) -> Cuttable {
+    pub(crate) fn abort_target(self: &Rc<Self>) -> Rc<dyn Abort> {
         match &*self.running.borrow() {
-            Some(stream) => Cuttable::Stream(self.clone(), stream.clone()),
-            None => Cuttable::Connection(self.clone()),
+            Some(stream) => stream.clone(),
+            None => self.clone(),
         }
     }
 

@@ -327,7 +327,7 @@ impl Wire {
             }
         };
         self.keeps_alive &= head.keeps_alive();
-        let (fields, dated) = fields::for_visitor(&head, upgraded);
+        let (fields, dated) = fields::for_visitor(head.fields, upgraded);
         self.receiving = receiving;
         Ok(Some(Answered { status, fields, dated, length }))
     }

@@ -28,7 +28,7 @@ use crate::header_block::put_field;
 use crate::pages::{self, Wants};
 use crate::serve::{Announced, Judged, judge};
 use crate::transport::VisitorIo;
-use crate::upgrade;
+use crate::upgrade::{self, Tunnel};
 use crate::visit::{Phase, Visit};
 
 /// Fields of a head that are read without an allocation: what the configuration allows by itself.
@@ -148,14 +148,14 @@ pub(crate) async fn speak(visit: &Rc<Visit>, io: VisitorIo) {
                 break true;
             }
         };
-        let answer = match line.follow(visit, judged) {
+        let mut answer = match line.follow(visit, judged) {
             Ok(answer) => answer,
             Err(awaited) => match line.wait_for(awaited).await {
                 Some(answer) => answer,
                 None => return,
             },
         };
-        let upgraded = answer.status == StatusCode::SWITCHING_PROTOCOLS;
+        let upgrade = answer.upgrade.take();
         let mut sending = line.begin(visit, asked, answer);
         if !sending.ended {
             let sent = poll_fn(|cx| line.poll_send(&mut sending, cx)).await;
@@ -166,8 +166,8 @@ pub(crate) async fn speak(visit: &Rc<Visit>, io: VisitorIo) {
         let last = sending.last;
         // The request is over; the connection is idle, unless more of them have come.
         drop(sending);
-        if upgraded {
-            return Box::pin(become_tunnel(visit, line)).await;
+        if let Some(tunnel) = upgrade {
+            return Box::pin(become_tunnel(visit, line, *tunnel)).await;
         }
         // The rest of a body that nobody waited for is no request.
         if last || !line.ends.borrow_mut().is_read() {
@@ -178,10 +178,9 @@ pub(crate) async fn speak(visit: &Rc<Visit>, io: VisitorIo) {
 }
 
 /// After an answer that promises it, bytes pass both ways.
-async fn become_tunnel(visit: &Rc<Visit>, line: Rc<Line>) {
+async fn become_tunnel(visit: &Rc<Visit>, line: Rc<Line>, tunnel: Tunnel) {
     let flushed = poll_fn(|cx| line.ends.borrow_mut().poll_flush(cx)).await;
-    let tunnel = visit.tunnel.take();
-    if let (Ok(()), Some(tunnel), Some(line)) = (flushed, tunnel, Rc::into_inner(line)) {
+    if let (Ok(()), Some(line)) = (flushed, Rc::into_inner(line)) {
         let ends = line.ends.into_inner();
         let _ = upgrade::pass(visit, tunnel, ends.io, ends.buffer.freeze()).await;
     }

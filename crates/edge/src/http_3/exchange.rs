@@ -94,7 +94,7 @@ pub(crate) async fn exchange(visit: &Rc<Visit>, whole: Whole, side: &Rc<Side>) {
         let limits = &policy.config().limits;
         (limits.body_idle, limits.download_rate)
     };
-    let deadline = house.deadlines.new_for(visit, house.now() + idle);
+    let deadline = house.deadlines.new_for(visit.abort_target(), house.now() + idle);
     let told = Cell::new(0);
     let sender = Sender { visit, side, deadline, pace: Cell::default(), told, rate, idle };
     let Some(_busy) = sender.send(&mut answer, response, head).await else { return };
