@@ -11,10 +11,10 @@ use std::rc::Rc;
 use portcullis_model::{ActivityId, Reason};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::conn::{Connection, Phase};
 use crate::connection;
 use crate::listener::ListenerOptions;
-use crate::visit::{Phase, Visit};
-use crate::worker::House;
+use crate::worker::WorkerContext;
 
 /// A pause when the system is out of file descriptors or memory: accepting again at once would
 /// fail again at once.
@@ -23,16 +23,20 @@ const PAUSE: Duration = Duration::from_millis(100);
 const MOMENT: Duration = Duration::from_millis(2);
 
 /// Accepts for as long as it is polled.
-pub(crate) async fn accept(house: Rc<House>, listener: TcpListener, options: ListenerOptions) {
+pub(crate) async fn accept(
+    context: Rc<WorkerContext>,
+    listener: TcpListener,
+    options: ListenerOptions,
+) {
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => receive(&house, stream, peer, options),
+            Ok((stream, peer)) => receive(&context, stream, peer, options),
             Err(error) if concerns_one_connection(&error) => {}
             Err(error) => {
-                house.faults.accept_error();
+                context.internal_errors.accept_error();
                 tracing::debug!(%error, "cannot accept");
                 // Whoever makes room needs a moment to end.
-                let room = house.visits.make_room(house.read_clock());
+                let room = context.conns.make_room(context.read_clock());
                 tokio::time::sleep(if room { MOMENT } else { PAUSE }).await;
             }
         }
@@ -49,18 +53,23 @@ fn concerns_one_connection(error: &io::Error) -> bool {
     )
 }
 
-fn receive(house: &Rc<House>, stream: TcpStream, peer: SocketAddr, options: ListenerOptions) {
-    let drop_for = |reason| house.meter.decided(ActivityId(0), reason);
+fn receive(
+    context: &Rc<WorkerContext>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    options: ListenerOptions,
+) {
+    let drop_for = |reason| context.meter.decided(ActivityId(0), reason);
     let address = peer.ip().to_canonical();
-    let policy = house.policy.load();
+    let policy = context.policy.load();
     let config = policy.config();
     let trusted = config.trusted_proxies.iter();
     let trusted = trusted.into_iter().any(|network| network.contains(address));
     if options.proxy_protocol && !trusted {
         return drop_for(Reason::ProxyHeader);
     }
-    house.read_clock();
-    if !house.admit(config.limits.connections) {
+    context.read_clock();
+    if !context.admit(config.limits.connections) {
         return drop_for(Reason::Connections);
     }
     let phase = match options {
@@ -68,15 +77,15 @@ fn receive(house: &Rc<House>, stream: TcpStream, peer: SocketAddr, options: List
         ListenerOptions { tls: true, .. } => Phase::Handshake,
         ListenerOptions { .. } => Phase::Arriving,
     };
-    let visit = Rc::new(Visit::new(house.clone(), options.tls, phase));
-    let presence = house.visits.enter(&visit);
+    let conn = Rc::new(Connection::new(context.clone(), options.tls, phase));
+    let presence = context.conns.enter(&conn);
     if !options.proxy_protocol {
-        visit.identify(address, trusted);
+        conn.identify(address, trusted);
         // A trusted proxy's connections carry many visitors, who are limited by request.
-        if !trusted && let Err(reason) = presence.count_under(visit.identity().source) {
+        if !trusted && let Err(reason) = presence.count_under(conn.identity().source) {
             return drop_for(reason);
         }
     }
-    let task = connection::attend(visit, presence, stream, address, options);
+    let task = connection::attend(conn, presence, stream, address, options);
     tokio::task::spawn_local(task);
 }

@@ -12,13 +12,13 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use portcullis_model::{ActivityId, Cut, Time};
 
+use crate::conn::RequestGuard;
 use crate::deadline::Deadline;
 use crate::http_1::Inbound;
 use crate::http_3::QuicBody;
-use crate::origin::Lease;
+use crate::origin::PooledConn;
 use crate::pace::{PRESSED, Pace};
-use crate::visit::Turn;
-use crate::worker::House;
+use crate::worker::WorkerContext;
 
 /// How the upload of one request stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,13 +57,13 @@ pub(crate) struct Upload {
     terms: Terms,
     answer: Duration,
     activity: ActivityId,
-    house: Rc<House>,
+    context: Rc<WorkerContext>,
 }
 
 impl Upload {
     /// An upload on these terms, which must be answered within `answer` after its end.
     pub(crate) fn new(
-        house: &Rc<House>,
+        context: &Rc<WorkerContext>,
         activity: ActivityId,
         deadline: Deadline,
         terms: Terms,
@@ -78,14 +78,14 @@ impl Upload {
             terms,
             answer,
             activity,
-            house: house.clone(),
+            context: context.clone(),
         })
     }
 
     /// Something came, or the end of it.
     fn progress(&self, state: UploadState, bytes: u64) {
         self.state.set(state);
-        let now = self.house.now();
+        let now = self.context.now();
         let mut pace = self.pace.get();
         pace.moved(bytes, self.terms.rate, now);
         pace.rest(now);
@@ -98,7 +98,7 @@ impl Upload {
     fn awaited(&self) {
         if self.state.replace(UploadState::Awaited) != UploadState::Awaited {
             let mut pace = self.pace.get();
-            pace.wait(self.house.now());
+            pace.wait(self.context.now());
             self.pace.set(pace);
             if let Some(due) = pace.due(self.terms.idle) {
                 self.deadline.set(due);
@@ -114,7 +114,7 @@ impl Upload {
 
     /// Whether the visitor is too far behind with it.
     pub(crate) fn is_late(&self) -> bool {
-        let behind = self.pace.get().behind(self.house.now());
+        let behind = self.pace.get().behind(self.context.now());
         let limit = if self.deadline.was_hurried() { PRESSED } else { self.terms.idle };
         self.state.get() == UploadState::Awaited && behind >= limit
     }
@@ -263,7 +263,7 @@ impl Streamed {
                 if let Some(data) = frame.data_ref() {
                     length = data.len() as u64;
                     upload.received.set(upload.received.get() + length);
-                    upload.house.meter.transferred(upload.activity, length, 0);
+                    upload.context.meter.transferred(upload.activity, length, 0);
                     if upload.received.get() > upload.terms.bytes {
                         upload.state.set(UploadState::TooLarge);
                         return Poll::Ready(Some(Err(broken("the request body is too large"))));
@@ -292,7 +292,7 @@ impl Streamed {
 pub(crate) struct ResponseBody {
     content: Content,
     /// The connection is busy until this is dropped.
-    _turn: Turn,
+    _turn: RequestGuard,
 }
 
 enum Content {
@@ -302,15 +302,15 @@ enum Content {
 }
 
 impl ResponseBody {
-    pub(crate) const fn empty(turn: Turn) -> Self {
+    pub(crate) const fn empty(turn: RequestGuard) -> Self {
         Self { content: Content::Empty, _turn: turn }
     }
 
-    pub(crate) const fn whole(bytes: Bytes, turn: Turn) -> Self {
+    pub(crate) const fn whole(bytes: Bytes, turn: RequestGuard) -> Self {
         Self { content: Content::Whole(bytes), _turn: turn }
     }
 
-    pub(crate) const fn relay(relay: Relay, turn: Turn) -> Self {
+    pub(crate) const fn relay(relay: Relay, turn: RequestGuard) -> Self {
         Self { content: Content::Relay(relay), _turn: turn }
     }
 
@@ -378,7 +378,7 @@ pub(crate) enum RelayError {
 /// An origin's answer, on its way to the visitor. The origin's connection is driven from here, so
 /// that an origin is never read faster than its visitor reads.
 pub(crate) struct Relay {
-    pub(crate) lease: Lease,
+    pub(crate) lease: PooledConn,
     pub(crate) deadline: RelayDeadline,
     pub(crate) idle: Duration,
     /// How long the visitor may leave a piece untaken.
@@ -388,7 +388,7 @@ pub(crate) struct Relay {
     /// The origin owes the next piece.
     pub(crate) awaited: bool,
     pub(crate) activity: ActivityId,
-    pub(crate) house: Rc<House>,
+    pub(crate) context: Rc<WorkerContext>,
 }
 
 /// A relay shares its deadline with the rest of its upload, if there is any.
@@ -440,13 +440,13 @@ impl Relay {
             Poll::Pending => {
                 // However long the visitor took for the last piece is not the origin's doing.
                 if !core::mem::replace(&mut self.awaited, true) {
-                    self.deadline.extend(self.house.now(), self.idle, false);
+                    self.deadline.extend(self.context.now(), self.idle, false);
                 }
                 if !self.deadline.deadline().passed(cx) {
                     return Poll::Pending;
                 }
                 Poll::Ready(Some(Err(if self.deadline.is_visitors_fault() {
-                    self.house.meter.cut(self.activity, Cut::SlowBody);
+                    self.context.meter.cut(self.activity, Cut::SlowBody);
                     RelayError::SlowBody
                 } else {
                     RelayError::Idle
@@ -455,10 +455,10 @@ impl Relay {
             Poll::Ready(Some(Ok(frame))) => {
                 if let Some(data) = frame.data_ref() {
                     let length = data.len() as u64;
-                    self.house.meter.transferred(self.activity, 0, length);
+                    self.context.meter.transferred(self.activity, 0, length);
                 }
                 self.awaited = false;
-                self.deadline.extend(self.house.now(), self.untaken, true);
+                self.deadline.extend(self.context.now(), self.untaken, true);
                 // Armed even now: a visitor who reads no more keeps us from being polled again.
                 let _ = self.deadline.deadline().passed(cx);
                 if self.lease.is_over() {

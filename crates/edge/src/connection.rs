@@ -21,6 +21,7 @@ use tokio::net::TcpStream;
 
 use crate::body::VisitorBody;
 use crate::certificates::ACME_TLS;
+use crate::conn::{ConnGuard, Connection, Phase, StreamAbort};
 use crate::cork::Cork;
 use crate::handshake::shake_hands;
 use crate::http_1;
@@ -28,8 +29,7 @@ use crate::listener::ListenerOptions;
 use crate::proxy_protocol::{self, Parsed};
 use crate::serve::serve;
 use crate::transport::{Socket, Transport, VisitorIo};
-use crate::visit::{Phase, Presence, StreamAbort, Visit};
-use crate::worker::{Faults, House};
+use crate::worker::{InternalErrors, WorkerContext};
 
 /// Bytes of an answer that may wait in the library on one HTTP/2 stream before more is drawn from
 /// the origin. What is drawn then is at most 64 KiB at once, so that a stream whose visitor gives
@@ -58,52 +58,52 @@ const PING_EVERY: Duration = Duration::from_secs(20);
 /// The task of one TCP connection. There are tens of thousands, most of them idle: what most never
 /// need, or only for a moment, is boxed.
 pub(crate) async fn attend(
-    visit: Rc<Visit>,
-    presence: Presence,
+    conn: Rc<Connection>,
+    presence: ConnGuard,
     stream: TcpStream,
     peer: IpAddr,
     options: ListenerOptions,
 ) {
     let mut conversation = pin!(async {
         let arrived = if options.proxy_protocol || options.tls {
-            Box::pin(arrive(&visit, &presence, stream, peer, options)).await
+            Box::pin(arrive(&conn, &presence, stream, peer, options)).await
         } else {
-            Some((Transport::Plain(Socket::new(stream, Bytes::new(), visit.clone())), false))
+            Some((Transport::Plain(Socket::new(stream, Bytes::new(), conn.clone())), false))
         };
         let Some((transport, http_2)) = arrived else { return };
-        visit.house.read_clock();
-        visit.enter(Phase::Arriving);
-        let io = VisitorIo::new(transport, visit.clone(), http_2);
+        conn.context.read_clock();
+        conn.enter(Phase::Arriving);
+        let io = VisitorIo::new(transport, conn.clone(), http_2);
         if http_2 {
-            Box::pin(speak_http_2(&visit, io)).await;
+            Box::pin(speak_http_2(&conn, io)).await;
         } else {
-            http_1::speak(&visit, io).await;
+            http_1::speak(&conn, io).await;
         }
     });
-    poll_fn(|cx| watch(&visit, conversation.as_mut(), cx)).await;
+    poll_fn(|cx| watch(&conn, conversation.as_mut(), cx)).await;
 }
 
 /// A connection's conversation: ends when the worker says so, and keeps a panic to itself.
 pub(crate) fn watch(
-    visit: &Visit,
+    conn: &Connection,
     conversation: Pin<&mut impl Future<Output = ()>>,
     cx: &mut Context<'_>,
 ) -> Poll<()> {
-    visit.remember(cx.waker());
-    if visit.is_cut() {
+    conn.remember(cx.waker());
+    if conn.is_cut() {
         return Poll::Ready(());
     }
-    poll_keeping_panics(conversation, cx, &visit.house.faults)
+    poll_keeping_panics(conversation, cx, &conn.context.internal_errors)
 }
 
 /// Ends quietly, and counts, where `future` panics.
 fn poll_keeping_panics(
     future: Pin<&mut impl Future<Output = ()>>,
     cx: &mut Context<'_>,
-    faults: &Faults,
+    internal_errors: &InternalErrors,
 ) -> Poll<()> {
     catch_unwind(AssertUnwindSafe(|| future.poll(cx))).unwrap_or_else(|_| {
-        faults.panicked();
+        internal_errors.panicked();
         Poll::Ready(())
     })
 }
@@ -111,14 +111,14 @@ fn poll_keeping_panics(
 /// What comes before HTTP: who connects, as a proxy tells it, and encryption. Also says whether
 /// HTTP/2 is spoken. `None`: the connection is not let in, which is counted.
 async fn arrive(
-    visit: &Rc<Visit>,
-    presence: &Presence,
+    conn: &Rc<Connection>,
+    presence: &ConnGuard,
     mut stream: TcpStream,
     peer: IpAddr,
     options: ListenerOptions,
 ) -> Option<(Transport, bool)> {
-    let house = &visit.house;
-    let drop_for = |reason| house.meter.decided(ActivityId(0), reason);
+    let context = &conn.context;
+    let drop_for = |reason| context.meter.decided(ActivityId(0), reason);
     let mut ahead = Bytes::new();
     if options.proxy_protocol {
         let Some((address, rest)) = proxy_header(&mut stream).await else {
@@ -127,19 +127,19 @@ async fn arrive(
         };
         ahead = rest;
         let address = address.unwrap_or(peer);
-        let trusted = is_trusted(house, address);
-        visit.identify(address, trusted);
-        if !trusted && let Err(reason) = presence.count_under(visit.identity().source) {
+        let trusted = is_trusted(context, address);
+        conn.identify(address, trusted);
+        if !trusted && let Err(reason) = presence.count_under(conn.identity().source) {
             drop_for(reason);
             return None;
         }
     }
     if !options.tls {
-        return Some((Transport::Plain(Socket::new(stream, ahead, visit.clone())), false));
+        return Some((Transport::Plain(Socket::new(stream, ahead, conn.clone())), false));
     }
-    house.read_clock();
-    visit.enter(Phase::Handshake);
-    let stream = match shake_hands(visit, stream, ahead, options.index).await {
+    context.read_clock();
+    conn.enter(Phase::Handshake);
+    let stream = match shake_hands(conn, stream, ahead, options.index).await {
         Ok(stream) => stream,
         Err(reason) => {
             drop_for(reason);
@@ -152,14 +152,14 @@ async fn arrive(
         return None;
     }
     let http_2 = protocol == Some(b"h2");
-    if let Some(alternative) = house.alternatives.get(options.index).cloned().flatten() {
-        let _ = visit.alternative.set(alternative);
+    if let Some(alternative) = context.alternatives.get(options.index).cloned().flatten() {
+        let _ = conn.alternative.set(alternative);
     }
     Some((Transport::Tls(stream), http_2))
 }
 
-fn is_trusted(house: &House, address: IpAddr) -> bool {
-    let policy = house.policy.load();
+fn is_trusted(context: &WorkerContext, address: IpAddr) -> bool {
+    let policy = context.policy.load();
     let mut trusted = policy.config().trusted_proxies.iter();
     trusted.any(|network| network.contains(address))
 }
@@ -199,16 +199,16 @@ async fn linger(mut io: impl AsyncRead + Unpin) {
     let _ = tokio::time::timeout(LINGER, discard).await;
 }
 
-async fn speak_http_2(visit: &Rc<Visit>, io: VisitorIo) {
+async fn speak_http_2(conn: &Rc<Connection>, io: VisitorIo) {
     let service =
-        service_fn(|request: Request<Incoming>| serve(visit, request.map(VisitorBody::Hyper)));
-    let streams = Streams(visit.clone());
-    let rules = http_2_rules(&visit.house, streams);
-    let cork = Cork::new(io, visit.house.clone());
+        service_fn(|request: Request<Incoming>| serve(conn, request.map(VisitorBody::Hyper)));
+    let streams = Streams(conn.clone());
+    let rules = http_2_rules(&conn.context, streams);
+    let cork = Cork::new(io, conn.context.clone());
     let mut connection = pin!(rules.serve_connection(TokioIo::new(cork.clone()), service));
     let mut told = false;
     let ended = poll_fn(|cx: &mut Context<'_>| {
-        if visit.is_draining() && !told {
+        if conn.is_draining() && !told {
             told = true;
             connection.as_mut().graceful_shutdown();
         }
@@ -226,8 +226,8 @@ async fn speak_http_2(visit: &Rc<Visit>, io: VisitorIo) {
     }
 }
 
-fn http_2_rules(house: &House, streams: Streams) -> http2::Builder<Streams> {
-    let policy = house.policy.load();
+fn http_2_rules(context: &WorkerContext, streams: Streams) -> http2::Builder<Streams> {
+    let policy = context.policy.load();
     let limits = &policy.config().limits;
     let mut rules = http2::Builder::new(streams);
     rules
@@ -248,7 +248,7 @@ fn http_2_rules(house: &House, streams: Streams) -> http2::Builder<Streams> {
 
 /// Runs the requests of an HTTP/2 connection as tasks of their own.
 #[derive(Clone)]
-struct Streams(Rc<Visit>);
+struct Streams(Rc<Connection>);
 
 impl<F> Executor<F> for Streams
 where
@@ -260,20 +260,20 @@ where
 }
 
 /// Runs one stream of an HTTP/2 or HTTP/3 connection as a task that can be cut by itself.
-pub(crate) fn as_stream(visit: &Rc<Visit>, stream: impl Future<Output = ()> + 'static) {
-    let abort = StreamAbort::new(visit);
-    let visit = visit.clone();
+pub(crate) fn as_stream(conn: &Rc<Connection>, stream: impl Future<Output = ()> + 'static) {
+    let abort = StreamAbort::new(conn);
+    let conn = conn.clone();
     // Boxed, because the runtime moves a task several times before it runs.
     let mut stream = Box::pin(stream);
     tokio::task::spawn_local(poll_fn(move |cx| {
         if abort.is_aborted() {
-            visit.count(Cut::Stall);
+            conn.count(Cut::Stall);
             // Dropping the stream resets it.
             return Poll::Ready(());
         }
-        visit.runs(Some(&abort));
-        let polled = poll_keeping_panics(stream.as_mut(), cx, &visit.house.faults);
-        visit.runs(None);
+        conn.runs(Some(&abort));
+        let polled = poll_keeping_panics(stream.as_mut(), cx, &conn.context.internal_errors);
+        conn.runs(None);
         polled
     }));
 }
@@ -286,11 +286,11 @@ mod tests {
 
     #[test]
     fn a_panic_stays_in_its_connection_and_is_counted() {
-        let faults = Faults::default();
+        let internal_errors = InternalErrors::default();
         let mut cx = Context::from_waker(Waker::noop());
         let panics = pin!(async { panic!("on purpose") });
-        assert!(poll_keeping_panics(panics, &mut cx, &faults).is_ready());
-        assert!(poll_keeping_panics(pin!(async {}), &mut cx, &faults).is_ready());
-        assert_eq!(faults.panics(), 1);
+        assert!(poll_keeping_panics(panics, &mut cx, &internal_errors).is_ready());
+        assert!(poll_keeping_panics(pin!(async {}), &mut cx, &internal_errors).is_ready());
+        assert_eq!(internal_errors.panics(), 1);
     }
 }

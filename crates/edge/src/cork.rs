@@ -14,7 +14,7 @@ use std::rc::Rc;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::transport::{Transport, VisitorIo};
-use crate::worker::House;
+use crate::worker::WorkerContext;
 
 /// The most that is kept: what fits into one TLS record (RFC 8446, section 5.1).
 const KEPT: usize = 16 * 1024;
@@ -27,7 +27,7 @@ pub(crate) struct Cork(Rc<RefCell<Bottle>>);
 
 struct Bottle {
     io: VisitorIo,
-    house: Rc<House>,
+    context: Rc<WorkerContext>,
     /// Not written yet. Its buffer is the worker's, borrowed until it is empty again.
     kept: Vec<u8>,
     /// How much of `kept` has been written.
@@ -37,10 +37,10 @@ struct Bottle {
 }
 
 impl Cork {
-    pub(crate) fn new(io: VisitorIo, house: Rc<House>) -> Self {
+    pub(crate) fn new(io: VisitorIo, context: Rc<WorkerContext>) -> Self {
         Self(Rc::new(RefCell::new(Bottle {
             io,
-            house,
+            context,
             kept: Vec::new(),
             gone: 0,
             unflushed: false,
@@ -82,7 +82,7 @@ impl Bottle {
         self.gone = 0;
         if self.kept.capacity() > 0 {
             self.kept.clear();
-            self.house.return_page(core::mem::take(&mut self.kept));
+            self.context.return_page(core::mem::take(&mut self.kept));
         }
         Poll::Ready(Ok(()))
     }
@@ -93,7 +93,7 @@ impl Bottle {
             ready!(self.pour(cx))?;
         }
         if length < LARGE && self.kept.capacity() == 0 {
-            self.kept = self.house.borrow_page(KEPT);
+            self.kept = self.context.borrow_page(KEPT);
         }
         Poll::Ready(Ok(length < LARGE))
     }

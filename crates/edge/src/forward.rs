@@ -13,20 +13,20 @@ use crate::answer::Answer;
 use crate::body::{
     Relay, RelayDeadline, RequestBody, ResponseBody, Terms, Upload, UploadState, VisitorBody,
 };
+use crate::conn::{Connection, RequestGuard};
 use crate::deadline::Deadline;
 use crate::http_1::{Answered, Question};
-use crate::origin::{Lease, Pool};
+use crate::origin::{Pool, PooledConn};
 use crate::pages::{self, Trouble, Wants};
-use crate::upgrade::{Passage, Tunnel};
-use crate::visit::{Turn, Visit};
-use crate::worker::House;
+use crate::upgrade::{Tunnel, TunnelPermit};
+use crate::worker::WorkerContext;
 
 /// Bytes of an answer that are given to one of several streams at once: what fits into one frame of
 /// theirs. How each of them is taken is judged by piece, and slow lines are shared.
 const STREAM_PIECE: usize = 16 * 1024;
 
 /// What has to be known to forward one request, taken from the policy before the first wait.
-pub(crate) struct Errand {
+pub(crate) struct ForwardJob {
     /// The head that the origin gets.
     pub(crate) head: Vec<u8>,
     /// How long the body is, if it is not chunked.
@@ -46,7 +46,7 @@ pub(crate) struct Errand {
     pub(crate) cookie: Option<String>,
     pub(crate) wants: Wants,
     /// The request asks for an upgrade, and may have it.
-    pub(crate) upgrade: Option<Passage>,
+    pub(crate) upgrade: Option<TunnelPermit>,
     pub(crate) body: Terms,
     /// Longest silence of the origin within its answer.
     pub(crate) response_idle: Duration,
@@ -55,57 +55,57 @@ pub(crate) struct Errand {
 /// Forwards a request whose head is already fit for the origin. From here on it has an outcome,
 /// even if nobody polls it.
 pub(crate) fn forward(
-    visit: Rc<Visit>,
-    errand: Errand,
+    conn: Rc<Connection>,
+    job: ForwardJob,
     body: Option<VisitorBody>,
-    turn: Turn,
+    turn: RequestGuard,
 ) -> impl Future<Output = Answer> {
-    let account = Account::open(&visit.house, &errand);
-    carry(visit, errand, body, turn, account)
+    let account = Account::open(&conn.context, &job);
+    carry(conn, job, body, turn, account)
 }
 
 async fn carry(
-    visit: Rc<Visit>,
-    mut errand: Errand,
+    conn: Rc<Connection>,
+    mut job: ForwardJob,
     body: Option<VisitorBody>,
-    turn: Turn,
+    turn: RequestGuard,
     mut account: Account,
 ) -> Answer {
-    let house = &visit.house;
-    let may_wait = errand.pool.config.queue_deadline;
-    let deadline = house.deadlines.new_for(visit.abort_target(), errand.started + may_wait);
-    let (mut question, deadline) = question(&mut errand, body, house, deadline);
+    let context = &conn.context;
+    let may_wait = job.pool.config.queue_deadline;
+    let deadline = context.deadlines.new_for(conn.abort_target(), job.started + may_wait);
+    let (mut question, deadline) = question(&mut job, body, context, deadline);
     // A body that never begins keeps no place at the origin.
     if matches!(deadline, RelayDeadline::Shared(_)) {
         if let Err(failure) = first_piece(question.body(), &deadline).await {
-            return give_up(&failure, &visit, &errand, &deadline, account, turn);
+            return give_up(&failure, &conn, &job, &deadline, account, turn);
         }
-        deadline.deadline().set(house.now() + may_wait);
+        deadline.deadline().set(context.now() + may_wait);
     }
-    let place = errand.pool.enter(house, errand.tier, errand.load, deadline.deadline()).await;
+    let place = job.pool.enter(context, job.tier, job.load, deadline.deadline()).await;
     let Ok(mut lease) = place else {
-        return give_up(&Failure::Busy, &visit, &errand, &deadline, account, turn);
+        return give_up(&Failure::Busy, &conn, &job, &deadline, account, turn);
     };
     deadline.holds_place();
-    let answered = match exchange(&mut lease, question, &errand, &deadline, &mut account).await {
+    let answered = match exchange(&mut lease, question, &job, &deadline, &mut account).await {
         Ok(answered) => answered,
         Err(failure) => {
             drop(lease);
-            return give_up(&failure, &visit, &errand, &deadline, account, turn);
+            return give_up(&failure, &conn, &job, &deadline, account, turn);
         }
     };
     let Answered { status, mut fields, dated, length } = answered;
-    if let Some(cookie) = &errand.cookie {
+    if let Some(cookie) = &job.cookie {
         fields.put("set-cookie", cookie.as_bytes());
     }
     let mut upgrade = None;
     let body = if status == StatusCode::SWITCHING_PROTOCOLS {
         lease.answered(false);
-        let passage = errand.upgrade.take();
-        upgrade = tunnel(lease, passage, errand.activity);
+        let permit = job.upgrade.take();
+        upgrade = tunnel(lease, permit, job.activity);
         if upgrade.is_none() {
             account.settle(Outcome::OriginUnreachable);
-            return pages::trouble(Trouble::Unreachable, errand.wants, turn);
+            return pages::trouble(Trouble::Unreachable, job.wants, turn);
         }
         account.settle(Outcome::Served);
         ResponseBody::empty(turn)
@@ -116,28 +116,28 @@ async fn carry(
             Outcome::Served
         });
         lease.answered(true);
-        relay(lease, &errand, deadline, house, turn)
+        relay(lease, &job, deadline, context, turn)
     };
     Answer { status, fields, length, dated, last: false, body, upgrade }
 }
 
 /// What the origin is asked, with a body that counts, limits and reports what passes.
 fn question(
-    errand: &mut Errand,
+    job: &mut ForwardJob,
     body: Option<VisitorBody>,
-    house: &Rc<House>,
+    context: &Rc<WorkerContext>,
     deadline: Deadline,
 ) -> (Question, RelayDeadline) {
-    let head = mem::take(&mut errand.head);
+    let head = mem::take(&mut job.head);
     let (body, deadline) = match body {
         None => (RequestBody::Empty, RelayDeadline::Own(deadline)),
         Some(body) => {
-            let answer = errand.pool.config.response_deadline;
-            let upload = Upload::new(house, errand.activity, deadline, errand.body, answer);
+            let answer = job.pool.config.response_deadline;
+            let upload = Upload::new(context, job.activity, deadline, job.body, answer);
             (RequestBody::stream(body, upload.clone()), RelayDeadline::Shared(upload))
         }
     };
-    (Question::new(head, body, errand.length, errand.for_head, errand.harmless), deadline)
+    (Question::new(head, body, job.length, job.for_head, job.harmless), deadline)
 }
 
 /// Waits for the first bytes of a body, or its end.
@@ -152,18 +152,18 @@ async fn first_piece(body: &mut RequestBody, deadline: &RelayDeadline) -> Result
 /// The answer to a request that has none from its origin.
 fn give_up(
     failure: &Failure,
-    visit: &Visit,
-    errand: &Errand,
+    conn: &Connection,
+    job: &ForwardJob,
     deadline: &RelayDeadline,
     mut account: Account,
-    turn: Turn,
+    turn: RequestGuard,
 ) -> Answer {
-    let (outcome, trouble) = failure.blame(deadline, visit);
+    let (outcome, trouble) = failure.blame(deadline, conn);
     if trouble == Trouble::BodySlow && outcome == Outcome::BodyAborted {
-        visit.house.meter.cut(errand.activity, Cut::SlowBody);
+        conn.context.meter.cut(job.activity, Cut::SlowBody);
     }
     account.settle(outcome);
-    pages::trouble(trouble, errand.wants, turn)
+    pages::trouble(trouble, job.wants, turn)
 }
 
 /// Why there is no answer.
@@ -180,14 +180,14 @@ enum Failure {
 
 impl Failure {
     /// Whose doing it was.
-    fn blame(&self, deadline: &RelayDeadline, visit: &Visit) -> (Outcome, Trouble) {
+    fn blame(&self, deadline: &RelayDeadline, conn: &Connection) -> (Outcome, Trouble) {
         if let RelayDeadline::Shared(upload) = deadline {
             match (upload.state.get(), self) {
                 (_, Self::Busy) => {}
                 (UploadState::TooLarge, _) => {
                     return (Outcome::BodyAborted, Trouble::BodyTooLarge);
                 }
-                (UploadState::Broken, _) if visit.spoilt_body.get() => {
+                (UploadState::Broken, _) if conn.spoilt_body.get() => {
                     return (Outcome::BodyAborted, Trouble::BodyMalformed);
                 }
                 (UploadState::Broken, _) => return (Outcome::VisitorGone, Trouble::BodySlow),
@@ -208,21 +208,21 @@ impl Failure {
 /// Sends the request and waits for the head of the answer. An idle connection that turns out to
 /// be closed is replaced once by a fresh one, if the request was not sent or does no harm twice.
 async fn exchange(
-    lease: &mut Lease,
+    lease: &mut PooledConn,
     mut question: Question,
-    errand: &Errand,
+    job: &ForwardJob,
     deadline: &RelayDeadline,
     account: &mut Account,
 ) -> Result<Answered, Failure> {
     let mut fresh = false;
     loop {
-        let config = &errand.pool.config;
-        let due = account.house.now() + config.connect_deadline + config.response_deadline;
+        let config = &job.pool.config;
+        let due = account.context.now() + config.connect_deadline + config.response_deadline;
         deadline.deadline().set(due);
         let again = lease.open(fresh).await.map_err(|_| Failure::Unreachable)?;
-        account.sent = Some(account.house.now());
+        account.sent = Some(account.context.now());
         lease.ask(question);
-        deadline.deadline().set(account.house.now() + config.response_deadline);
+        deadline.deadline().set(account.context.now() + config.response_deadline);
         let answered = poll_fn(|cx| match lease.poll_answer(cx) {
             Poll::Ready(answered) => Poll::Ready(Some(answered)),
             Poll::Pending if deadline.deadline().passed(cx) => Poll::Ready(None),
@@ -242,42 +242,46 @@ async fn exchange(
 
 /// The origin's end of an upgraded connection, for when the visitor's end has left HTTP; `None`
 /// where the request asked for no upgrade.
-fn tunnel(mut lease: Lease, passage: Option<Passage>, activity: ActivityId) -> Option<Box<Tunnel>> {
-    let passage = passage?;
+fn tunnel(
+    mut lease: PooledConn,
+    permit: Option<TunnelPermit>,
+    activity: ActivityId,
+) -> Option<Box<Tunnel>> {
+    let permit = permit?;
     let (stream, ahead) = lease.take_upgraded()?;
-    Some(Box::new(Tunnel { stream, ahead, lease, activity, passage }))
+    Some(Box::new(Tunnel { stream, ahead, lease, activity, permit }))
 }
 
 /// The answer's body, drawn from the origin as the visitor takes it.
 fn relay(
-    mut lease: Lease,
-    errand: &Errand,
+    mut lease: PooledConn,
+    job: &ForwardJob,
     deadline: RelayDeadline,
-    house: &Rc<House>,
-    turn: Turn,
+    context: &Rc<WorkerContext>,
+    turn: RequestGuard,
 ) -> ResponseBody {
     if lease.is_over() {
         lease.finish();
         return ResponseBody::empty(turn);
     }
     // The visitor's turn: the origin is waited for when somebody asks for more.
-    deadline.extend(house.now(), errand.body.idle, false);
+    deadline.extend(context.now(), job.body.idle, false);
     let relay = Relay {
         lease,
         deadline,
-        idle: errand.response_idle,
-        untaken: errand.body.idle,
+        idle: job.response_idle,
+        untaken: job.body.idle,
         piece: if turn.is_multiplexed() { STREAM_PIECE } else { usize::MAX },
         awaited: false,
-        activity: errand.activity,
-        house: house.clone(),
+        activity: job.activity,
+        context: context.clone(),
     };
     ResponseBody::relay(relay, turn)
 }
 
 /// Sees to it that every forwarded request ends in exactly one outcome, whatever happens to it.
 struct Account {
-    house: Rc<House>,
+    context: Rc<WorkerContext>,
     activity: ActivityId,
     started: Time,
     sent: Option<Time>,
@@ -285,11 +289,11 @@ struct Account {
 }
 
 impl Account {
-    fn open(house: &Rc<House>, errand: &Errand) -> Self {
+    fn open(context: &Rc<WorkerContext>, job: &ForwardJob) -> Self {
         Self {
-            house: house.clone(),
-            activity: errand.activity,
-            started: errand.started,
+            context: context.clone(),
+            activity: job.activity,
+            started: job.started,
             sent: None,
             settled: false,
         }
@@ -297,10 +301,10 @@ impl Account {
 
     fn settle(&mut self, outcome: Outcome) {
         self.settled = true;
-        let now = self.house.read_clock();
+        let now = self.context.read_clock();
         let latency = now.since(self.started);
         let busy = self.sent.map_or(Duration::ZERO, |sent| now.since(sent));
-        self.house.meter.finished(self.activity, outcome, latency, busy);
+        self.context.meter.finished(self.activity, outcome, latency, busy);
     }
 }
 

@@ -19,9 +19,9 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::client_hello::{self, Flaw};
+use crate::conn::Connection;
 use crate::ja4::Ja4;
 use crate::transport::Socket;
-use crate::visit::Visit;
 
 /// Room for the first message of a browser.
 const ROOM: usize = 2 * 1024;
@@ -31,32 +31,32 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Shakes hands with a visitor, from whom `ahead` has come already; or says why not.
 pub(crate) async fn shake_hands(
-    visit: &Rc<Visit>,
+    conn: &Rc<Connection>,
     mut stream: TcpStream,
     ahead: Bytes,
     listener: usize,
 ) -> Result<Box<TlsStream<Socket>>, Reason> {
-    let house = &visit.house;
+    let context = &conn.context;
     let first = first_message(&mut stream, ahead).await?;
-    let now = house.read_clock();
-    let limits = house.policy.load().config().limits.handshakes;
-    let identity = visit.identity();
+    let now = context.read_clock();
+    let limits = context.policy.load().config().limits.handshakes;
+    let identity = conn.identity();
     // A trusted proxy's connections are those of many visitors.
     let source = (!identity.trusted).then_some(identity.source);
-    if !house.tables.take_handshake(source, &limits, now) {
+    if !context.tables.take_handshake(source, &limits, now) {
         return Err(Reason::HandshakeRate);
     }
-    let most = limits.at_once.div_ceil(u32::from(house.workers)) as usize;
-    let place = house.handshakes.begin(visit, most, now).ok_or(Reason::Handshakes)?;
+    let most = limits.at_once.div_ceil(u32::from(context.workers)) as usize;
+    let place = context.handshakes.begin(conn, most, now).ok_or(Reason::Handshakes)?;
     if let Some(client) = Ja4::of_records(&first) {
-        visit.know_tls_client(client);
+        conn.know_tls_client(client);
     }
-    let config = house.tls.load().get(listener).cloned().flatten().ok_or(Reason::Handshake)?;
-    let accepting = TlsAcceptor::from(config).accept(Socket::new(stream, first, visit.clone()));
+    let config = context.tls.load().get(listener).cloned().flatten().ok_or(Reason::Handshake)?;
+    let accepting = TlsAcceptor::from(config).accept(Socket::new(stream, first, conn.clone()));
     let stream = accepting.await.map_err(|_| Reason::Handshake)?;
     drop(place);
     if stream.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed) {
-        house.tables.handshake_resumed(source, &limits);
+        context.tables.handshake_resumed(source, &limits);
     }
     Ok(Box::new(stream))
 }
@@ -85,14 +85,14 @@ async fn first_message(stream: &mut TcpStream, ahead: Bytes) -> Result<Bytes, Re
 #[derive(Default)]
 pub(crate) struct Handshakes {
     /// In the order in which they began; no more than [`begin`](Self::begin) lets in.
-    under_way: RefCell<BTreeMap<u64, (Time, Rc<Visit>)>>,
+    under_way: RefCell<BTreeMap<u64, (Time, Rc<Connection>)>>,
     next: Cell<u64>,
 }
 
 impl Handshakes {
     /// Gives a handshake its place. When there is none, whoever has had theirs for longest makes
     /// room; `None` if even that is not long.
-    pub(crate) fn begin(&self, visit: &Rc<Visit>, most: usize, now: Time) -> Option<Place> {
+    pub(crate) fn begin(&self, conn: &Rc<Connection>, most: usize, now: Time) -> Option<Place> {
         let mut under_way = self.under_way.borrow_mut();
         if under_way.len() >= most
             && let Some(oldest) = under_way.first_entry()
@@ -104,19 +104,19 @@ impl Handshakes {
             slow.turn_away(Reason::Handshakes);
         }
         let number = self.next.replace(self.next.get() + 1);
-        under_way.insert(number, (now, visit.clone()));
-        Some(Place { visit: visit.clone(), number })
+        under_way.insert(number, (now, conn.clone()));
+        Some(Place { conn: conn.clone(), number })
     }
 }
 
 /// A handshake's place, until it is dropped.
 pub(crate) struct Place {
-    visit: Rc<Visit>,
+    conn: Rc<Connection>,
     number: u64,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.visit.house.handshakes.under_way.borrow_mut().remove(&self.number);
+        self.conn.context.handshakes.under_way.borrow_mut().remove(&self.number);
     }
 }

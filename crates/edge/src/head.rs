@@ -73,9 +73,9 @@ impl<'a> Head<'a> {
 }
 
 impl Fields for Head<'_> {
-    fn each(&self, visit: &mut dyn FnMut(&str, &[u8])) {
+    fn each(&self, field_of: &mut dyn FnMut(&str, &[u8])) {
         for field in self.fields {
-            visit(field.name, field.value);
+            field_of(field.name, field.value);
         }
     }
 }

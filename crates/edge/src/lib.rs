@@ -17,6 +17,7 @@ mod challenge;
 #[doc(hidden)]
 pub mod client_hello;
 mod clock;
+mod conn;
 mod connection;
 mod cork;
 mod deadline;
@@ -49,7 +50,6 @@ mod tls;
 mod transport;
 mod upgrade;
 mod validity;
-mod visit;
 mod windows;
 mod worker;
 
@@ -62,4 +62,4 @@ pub use guard::reads_alike;
 pub use listener::{BoundListener, bind};
 pub use tls::{TlsConfigs, TlsKeep, for_quic, load_all, read_pair};
 pub use validity::{CertificateFacts, SOON, Standing, inspect, inspect_all};
-pub use worker::{Faults, Worker};
+pub use worker::{InternalErrors, Worker};

@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 
 use crate::deadline::Deadline;
 use crate::http_1::{Answered, Broken, Question, Wire};
-use crate::worker::House;
+use crate::worker::WorkerContext;
 
 /// Requests that may wait for one origin, in each worker.
 const LONGEST_QUEUE: usize = 1024;
@@ -35,7 +35,7 @@ const IDLE: Duration = Duration::from_secs(4);
 const LONGEST_REST: Duration = Duration::from_secs(2);
 
 /// One connection to an origin. Nobody polls it but the request that holds it.
-pub(crate) struct Connection {
+pub(crate) struct OriginConn {
     wire: Wire,
     /// It has answered a request before.
     reused: bool,
@@ -43,7 +43,7 @@ pub(crate) struct Connection {
 
 struct IdleConnection {
     since: Time,
-    connection: Box<Connection>,
+    connection: Box<OriginConn>,
 }
 
 /// All connections of one worker to one origin.
@@ -143,26 +143,26 @@ impl Pool {
     /// Waits for the right to use one connection, until `deadline` passes.
     pub(crate) async fn enter(
         self: &Rc<Self>,
-        house: &Rc<House>,
+        context: &Rc<WorkerContext>,
         tier: Tier,
         load: Duration,
         deadline: &Deadline,
-    ) -> Result<Lease, Busy> {
+    ) -> Result<PooledConn, Busy> {
         if self.in_use.get() < self.limit {
             self.in_use.set(self.in_use.get() + 1);
         } else {
             let (place, ticket) = self.line_up(tier, load)?;
-            let wait = Wait { pool: self, house, ticket, place };
-            house.add_waiting(1);
+            let wait = Wait { pool: self, context, ticket, place };
+            context.add_waiting(1);
             core::future::poll_fn(|cx| wait.poll(cx, deadline)).await?;
-            house.read_clock();
+            context.read_clock();
             // The grant is ours now; the guard must not pass it on.
             wait.ticket.state.set(TicketState::Displaced);
         }
-        house.add_in_flight(1);
-        Ok(Lease {
+        context.add_in_flight(1);
+        Ok(PooledConn {
             pool: self.clone(),
-            house: house.clone(),
+            context: context.clone(),
             connection: None,
             working: true,
             held: true,
@@ -195,7 +195,7 @@ impl Pool {
     }
 
     /// The most recently used connection that is still open.
-    fn take_idle(&self) -> Option<Box<Connection>> {
+    fn take_idle(&self) -> Option<Box<OriginConn>> {
         loop {
             let connection = self.idle.borrow_mut().pop()?.connection;
             if connection.wire.is_open() {
@@ -223,7 +223,7 @@ impl Pool {
             .retain(|idle| idle.connection.wire.is_open() && now.since(idle.since) < IDLE);
     }
 
-    async fn connect(&self) -> io::Result<Box<Connection>> {
+    async fn connect(&self) -> io::Result<Box<OriginConn>> {
         let open = async {
             let OriginConfig { host, port, .. } = &self.config;
             if let Ok(address) = host.parse::<IpAddr>() {
@@ -236,14 +236,14 @@ impl Pool {
             .await
             .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
         stream.set_nodelay(true)?;
-        Ok(Box::new(Connection { wire: Wire::new(stream), reused: false }))
+        Ok(Box::new(OriginConn { wire: Wire::new(stream), reused: false }))
     }
 }
 
 /// A request in the queue; leaves it when dropped.
 struct Wait<'a> {
     pool: &'a Rc<Pool>,
-    house: &'a Rc<House>,
+    context: &'a Rc<WorkerContext>,
     ticket: Rc<Ticket>,
     place: Place,
 }
@@ -264,7 +264,7 @@ impl Wait<'_> {
 
 impl Drop for Wait<'_> {
     fn drop(&mut self) {
-        self.house.add_waiting(-1);
+        self.context.add_waiting(-1);
         match self.ticket.state.get() {
             TicketState::Waiting => {
                 self.pool.queue.borrow_mut().remove(&self.place);
@@ -276,10 +276,10 @@ impl Drop for Wait<'_> {
 }
 
 /// The right to use one connection, and the connection. Given back when dropped.
-pub(crate) struct Lease {
+pub(crate) struct PooledConn {
     pool: Rc<Pool>,
-    house: Rc<House>,
-    connection: Option<Box<Connection>>,
+    context: Rc<WorkerContext>,
+    connection: Option<Box<OriginConn>>,
     /// It counts as a request that the origin works on.
     working: bool,
     /// It counts against the pool's limit.
@@ -288,7 +288,7 @@ pub(crate) struct Lease {
     asked: Option<Time>,
 }
 
-impl Lease {
+impl PooledConn {
     /// Takes an idle connection, or opens one if there is none (or `fresh` demands it). Returns
     /// whether it has been used before, so that the origin may just be closing it.
     pub(crate) async fn open(&mut self, fresh: bool) -> io::Result<bool> {
@@ -298,7 +298,7 @@ impl Lease {
             connection
         } else {
             let connection = self.pool.connect().await?;
-            self.house.read_clock();
+            self.context.read_clock();
             connection
         };
         Ok(self.connection.insert(connection).reused)
@@ -306,7 +306,7 @@ impl Lease {
 
     /// Asks the origin.
     pub(crate) fn ask(&mut self, question: Question) {
-        self.asked = Some(self.house.now());
+        self.asked = Some(self.context.now());
         if let Some(connection) = &mut self.connection {
             connection.wire.ask(question);
         }
@@ -317,14 +317,14 @@ impl Lease {
         if let Some(asked) = self.asked.take()
             && answered
         {
-            self.pool.learn(self.house.now().since(asked));
+            self.pool.learn(self.context.now().since(asked));
         }
     }
 
     /// Waits for the head of the answer.
     pub(crate) fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Result<Answered, Broken>> {
         match &mut self.connection {
-            Some(connection) => connection.wire.poll_answer(&self.house.buffers, cx),
+            Some(connection) => connection.wire.poll_answer(&self.context.buffers, cx),
             None => Poll::Ready(Err(Broken)),
         }
     }
@@ -342,7 +342,7 @@ impl Lease {
         cx: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         match &mut self.connection {
-            Some(connection) => connection.wire.poll_frame(most, &self.house.buffers, cx),
+            Some(connection) => connection.wire.poll_frame(most, &self.context.buffers, cx),
             None => Poll::Ready(None),
         }
     }
@@ -361,10 +361,10 @@ impl Lease {
     /// The exchange is over: the connection is kept if it can serve another.
     pub(crate) fn finish(&mut self) {
         if let Some(mut connection) = self.connection.take()
-            && connection.wire.rest(&self.house.buffers)
+            && connection.wire.rest(&self.context.buffers)
         {
             connection.reused = true;
-            let since = self.house.now();
+            let since = self.context.now();
             self.pool.idle.borrow_mut().push(IdleConnection { since, connection });
         }
         self.give_back();
@@ -380,7 +380,7 @@ impl Lease {
 
     fn stop_working(&mut self) {
         if core::mem::take(&mut self.working) {
-            self.house.add_in_flight(-1);
+            self.context.add_in_flight(-1);
         }
     }
 
@@ -391,7 +391,7 @@ impl Lease {
         }
         let usual = self.pool.usual.get().min(LONGEST_REST);
         match self.asked {
-            Some(asked) if asked + usual > self.house.now() => {
+            Some(asked) if asked + usual > self.context.now() => {
                 self.pool.resting.borrow_mut().push(asked + usual);
             }
             _ => self.pool.leave(),
@@ -399,7 +399,7 @@ impl Lease {
     }
 }
 
-impl Drop for Lease {
+impl Drop for PooledConn {
     fn drop(&mut self) {
         // Closed before the place is given away, so that the origin never sees one too many.
         self.connection = None;

@@ -10,9 +10,9 @@ use portcullis_model::{Reason, Verdict};
 
 use crate::answer::Answer;
 use crate::body::ResponseBody;
+use crate::conn::RequestGuard;
 use crate::head::Head;
 use crate::header_block::HeaderBlock;
-use crate::visit::Turn;
 
 /// What the visitor can make use of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -280,7 +280,7 @@ fn page(
     status: StatusCode,
     text: &Text,
     wants: Wants,
-    turn: Turn,
+    turn: RequestGuard,
 ) -> Answer {
     let (kind, body) = match wants {
         Wants::Page => (HTML, text.html),
@@ -292,7 +292,12 @@ fn page(
     answer(fields, status, Bytes::from_static(body.as_bytes()), turn)
 }
 
-const fn answer(fields: HeaderBlock, status: StatusCode, body: Bytes, turn: Turn) -> Answer {
+const fn answer(
+    fields: HeaderBlock,
+    status: StatusCode,
+    body: Bytes,
+    turn: RequestGuard,
+) -> Answer {
     let body = ResponseBody::whole(body, turn);
     Answer { status, fields, length: None, dated: false, last: false, body, upgrade: None }
 }
@@ -303,7 +308,7 @@ pub(crate) fn refusal(
     wants: Wants,
     retry_after: Option<u32>,
     coded: bool,
-    turn: Turn,
+    turn: RequestGuard,
 ) -> Answer {
     debug_assert!(matches!(reason.verdict(), Verdict::Refuse));
     let mut fields = HeaderBlock::with_capacity(FIELDS);
@@ -327,7 +332,7 @@ fn put_retry_after(fields: &mut HeaderBlock, seconds: Option<u32>) {
 }
 
 /// What a certificate authority asked for (RFC 8555 section 8.3).
-pub(crate) fn challenge(proof: &str, turn: Turn) -> Answer {
+pub(crate) fn challenge(proof: &str, turn: RequestGuard) -> Answer {
     let mut fields = HeaderBlock::with_capacity(FIELDS);
     fields.put("content-type", b"application/octet-stream");
     fields.put("cache-control", NO_STORE);
@@ -335,7 +340,7 @@ pub(crate) fn challenge(proof: &str, turn: Turn) -> Answer {
 }
 
 /// The answer when the origin gave none.
-pub(crate) fn trouble(trouble: Trouble, wants: Wants, turn: Turn) -> Answer {
+pub(crate) fn trouble(trouble: Trouble, wants: Wants, turn: RequestGuard) -> Answer {
     let (status, text, retry_after) = troubled(trouble);
     let mut fields = HeaderBlock::with_capacity(FIELDS);
     put_retry_after(&mut fields, retry_after);
@@ -347,7 +352,7 @@ pub(crate) fn trouble(trouble: Trouble, wants: Wants, turn: Turn) -> Answer {
 
 /// A redirect on the same host that keeps method and body. `location` is made of what has been read
 /// as a target, and so fits on a line.
-pub(crate) fn redirect(location: &str, cookie: Option<&str>, turn: Turn) -> Answer {
+pub(crate) fn redirect(location: &str, cookie: Option<&str>, turn: RequestGuard) -> Answer {
     let mut fields = HeaderBlock::with_capacity(FIELDS + location.len());
     fields.put("location", location.as_bytes());
     fields.put("cache-control", NO_STORE);
@@ -358,7 +363,7 @@ pub(crate) fn redirect(location: &str, cookie: Option<&str>, turn: Turn) -> Answ
 }
 
 /// The page that continues by itself.
-pub(crate) fn wait(seconds: u32, continue_to: &str, turn: Turn) -> Answer {
+pub(crate) fn wait(seconds: u32, continue_to: &str, turn: RequestGuard) -> Answer {
     let mut fields = HeaderBlock::with_capacity(FIELDS + continue_to.len());
     fields.put("refresh", format!("{seconds}; url={continue_to}").as_bytes());
     put_retry_after(&mut fields, Some(seconds));

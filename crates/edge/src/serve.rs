@@ -13,15 +13,15 @@ use portcullis_model::{Reason, Verdict};
 
 use crate::answer::Answer;
 use crate::body::{ResponseBody, Terms, VisitorBody};
+use crate::conn::{Connection, RequestGuard};
 use crate::fields::{self, Kind, Present};
-use crate::forward::{Errand, forward};
+use crate::forward::{ForwardJob, forward};
 use crate::forwarded::{self, Sender};
 use crate::head::{Head, fields_of};
 use crate::pages::{self, Wants};
 use crate::ranges;
 use crate::strict::{self, Host};
-use crate::upgrade::Passage;
-use crate::visit::{Turn, Visit};
+use crate::upgrade::TunnelPermit;
 
 /// After so many seconds a place for one more tunnel may be free.
 const TUNNEL_AGAIN: u32 = 10;
@@ -35,30 +35,30 @@ pub(crate) struct Announced {
     pub(crate) is_none: bool,
 }
 
-/// Answers one request of `visit` by HTTP/2 or HTTP/3. Never fails: every request gets an answer
+/// Answers one request of `conn` by HTTP/2 or HTTP/3. Never fails: every request gets an answer
 /// and a reason. The judgement is made here and now; only what goes to the origin waits for
 /// anything.
-pub(crate) fn serve(visit: &Rc<Visit>, request: Request<VisitorBody>) -> Serving {
-    let turn = visit.request_begins();
+pub(crate) fn serve(conn: &Rc<Connection>, request: Request<VisitorBody>) -> Serving {
+    let turn = conn.request_begins();
     let (parts, body) = request.into_parts();
     let for_head = parts.method == Method::HEAD;
     let announced = Announced { least: body.size_hint().lower(), is_none: body.is_end_stream() };
     let fields = fields_of(&parts.headers);
-    match judge(visit, &Head::of(&parts, &fields), announced, turn) {
-        Judged::Answered(answer) => Serving::Answered(Some(respond(visit, answer, for_head))),
-        Judged::Forwarded(errand, turn) => {
-            let visit = visit.clone();
+    match judge(conn, &Head::of(&parts, &fields), announced, turn) {
+        Judged::Answered(answer) => Serving::Answered(Some(respond(conn, answer, for_head))),
+        Judged::Forwarded(job, turn) => {
+            let conn = conn.clone();
             let body = Some(body).filter(|_| !announced.is_none);
-            let answer = forward(visit.clone(), errand, body, turn);
-            Serving::Forwarded(Box::pin(async move { respond(&visit, answer.await, for_head) }))
+            let answer = forward(conn.clone(), job, body, turn);
+            Serving::Forwarded(Box::pin(async move { respond(&conn, answer.await, for_head) }))
         }
     }
 }
 
 /// Says where the same is served by HTTP/3. Whoever is about to stop invites nobody.
-fn respond(visit: &Visit, answer: Answer, for_head: bool) -> Response<ResponseBody> {
+fn respond(conn: &Connection, answer: Answer, for_head: bool) -> Response<ResponseBody> {
     let mut response = answer.into_response(for_head);
-    if let Some(alternative) = visit.alternative.get().filter(|_| !visit.is_draining()) {
+    if let Some(alternative) = conn.alternative.get().filter(|_| !conn.is_draining()) {
         response.headers_mut().insert(ALT_SVC, HeaderValue::clone(alternative));
     }
     response
@@ -92,34 +92,39 @@ fn ready(response: Response<ResponseBody>) -> Poll<Result<Response<ResponseBody>
 #[allow(clippy::large_enum_variant)] // There is one for each request, on its way.
 pub(crate) enum Judged {
     Answered(Answer),
-    Forwarded(Errand, Turn),
+    Forwarded(ForwardJob, RequestGuard),
 }
 
 /// Everything that needs no waiting.
-pub(crate) fn judge(visit: &Rc<Visit>, head: &Head<'_>, body: Announced, turn: Turn) -> Judged {
-    let house = &visit.house;
-    let policy = house.policy.load();
+pub(crate) fn judge(
+    conn: &Rc<Connection>,
+    head: &Head<'_>,
+    body: Announced,
+    turn: RequestGuard,
+) -> Judged {
+    let context = &conn.context;
+    let policy = context.policy.load();
     let config = policy.config();
-    let sender = forwarded::sender(visit.identity(), visit.secure, &config.trusted_proxies, head);
+    let sender = forwarded::sender(conn.identity(), conn.secure, &config.trusted_proxies, head);
 
     let present = Present::among(head.fields);
     let coded = present.has(Kind::TransferEncoding);
     let host = match strict::check(head, present, &config.limits) {
         Ok(host) => host,
         Err(reason) => {
-            house.write_unread(sender.source, reason);
+            context.write_unread(sender.source, reason);
             let wants = Wants::of(false, head);
             return Judged::Answered(pages::refusal(reason, wants, None, coded, turn));
         }
     };
 
-    if let Some(answer) = house.answers.to(head) {
+    if let Some(answer) = context.answers.to(head) {
         // Before any limit: under attack, too, certificates are renewed.
-        house.write_unread(sender.source, Reason::Acme);
+        context.write_unread(sender.source, Reason::Acme);
         return Judged::Answered(pages::challenge(&answer, turn));
     }
 
-    let mut decision = decide(visit, &policy, head, host, &sender);
+    let mut decision = decide(conn, &policy, head, host, &sender);
     let limits = &config.limits;
     let too_much = if body.least > limits.body_bytes {
         Some(Reason::BodyTooLarge)
@@ -140,18 +145,18 @@ pub(crate) fn judge(visit: &Rc<Visit>, head: &Head<'_>, body: Announced, turn: T
         && head.method == "GET"
         && body.is_none
         && fields::asks_for_websocket(head, present);
-    let mut passage = None;
+    let mut permit = None;
     if asks_for_upgrade && matches!(decision.answer, gate::Answer::Forward { .. }) {
-        let pool = house.pool(decision.record.platform, &platform.origin);
-        passage = Passage::open(house, &pool, sender.source, limits, patience);
-        if passage.is_none() {
+        let pool = context.pool(decision.record.platform, &platform.origin);
+        permit = TunnelPermit::open(context, &pool, sender.source, limits, patience);
+        if permit.is_none() {
             decision.record.reason = Reason::Tunnels;
             decision.answer = gate::Answer::Refuse { retry_after: Some(TUNNEL_AGAIN) };
         }
     }
     let Decision { record, answer } = decision;
-    house.write(&record);
-    visit.asks_for(record.activity);
+    context.write(&record);
+    conn.asks_for(record.activity);
 
     let wants = Wants::of(record.page, head);
     Judged::Answered(match answer {
@@ -166,11 +171,11 @@ pub(crate) fn judge(visit: &Rc<Visit>, head: &Head<'_>, body: Announced, turn: T
             let mut out = Vec::with_capacity(HEAD_BYTES);
             put_request_line(&mut out, head, strip_pass);
             put_host(&mut out, host);
-            fields::for_origin(head, present, passage.is_some(), &mut out);
-            forwarded::tell(&mut out, visit.identity(), &sender, host.field);
+            fields::for_origin(head, present, permit.is_some(), &mut out);
+            forwarded::tell(&mut out, conn.identity(), &sender, host.field);
             let length = put_framing(&mut out, head, body, coded);
             out.extend_from_slice(b"\r\n");
-            let errand = Errand {
+            let job = ForwardJob {
                 head: out,
                 length,
                 for_head: head.method == "HEAD",
@@ -178,11 +183,11 @@ pub(crate) fn judge(visit: &Rc<Visit>, head: &Head<'_>, body: Announced, turn: T
                 activity: record.activity,
                 tier: policy.activity(record.activity).1.tier,
                 load,
-                pool: house.pool(record.platform, &platform.origin),
+                pool: context.pool(record.platform, &platform.origin),
                 started: record.at,
                 cookie,
                 wants,
-                upgrade: passage,
+                upgrade: permit,
                 response_idle: patience.response_idle.unwrap_or(limits.response_idle),
                 body: Terms {
                     bytes: limits.body_bytes,
@@ -190,7 +195,7 @@ pub(crate) fn judge(visit: &Rc<Visit>, head: &Head<'_>, body: Announced, turn: T
                     idle: limits.body_idle,
                 },
             };
-            return Judged::Forwarded(errand, turn);
+            return Judged::Forwarded(job, turn);
         }
     })
 }
@@ -200,13 +205,13 @@ const HEAD_BYTES: usize = 1024;
 
 /// Asks the gate, and tells the watch the words behind what it hashed.
 fn decide(
-    visit: &Visit,
+    conn: &Connection,
     policy: &Policy,
     head: &Head<'_>,
     host: Host<'_>,
     sender: &Sender,
 ) -> Decision {
-    let house = &visit.house;
+    let context = &conn.context;
     let request = gate::Request {
         source: sender.source,
         host: host.name,
@@ -214,12 +219,12 @@ fn decide(
         path: head.target.path,
         query: head.target.query,
         secure: sender.secure,
-        tls_client: visit.tls_client(),
+        tls_client: conn.tls_client(),
         fields: head,
     };
-    let now = house.read_clock();
-    let decision = gate::decide(policy, &house.tables, &request, now, house.wall(now));
-    house.sight(&request, &decision.record);
+    let now = context.read_clock();
+    let decision = gate::decide(policy, &context.tables, &request, now, context.wall(now));
+    context.sight(&request, &decision.record);
     decision
 }
 

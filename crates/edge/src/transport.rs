@@ -14,8 +14,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
+use crate::conn::{Connection, Phase};
 use crate::guard::{Guard, Told};
-use crate::visit::{Phase, Visit};
 
 /// Answers up to this many bytes are written in one piece.
 const SMALL: usize = 2048;
@@ -24,20 +24,20 @@ const SMALL: usize = 2048;
 pub(crate) struct Socket {
     stream: TcpStream,
     ahead: Bytes,
-    visit: Rc<Visit>,
+    conn: Rc<Connection>,
     stride: Stride,
 }
 
 impl Socket {
-    pub(crate) const fn new(stream: TcpStream, ahead: Bytes, visit: Rc<Visit>) -> Self {
-        Self { stream, ahead, visit, stride: Stride::new() }
+    pub(crate) const fn new(stream: TcpStream, ahead: Bytes, conn: Rc<Connection>) -> Self {
+        Self { stream, ahead, conn, stride: Stride::new() }
     }
 
     /// Takes note of what the system took.
     fn wrote(&mut self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match result {
-            Poll::Pending => self.visit.has_no_room(),
-            Poll::Ready(Ok(bytes)) => self.stride.goes_on(bytes, self.visit.took(bytes)),
+            Poll::Pending => self.conn.has_no_room(),
+            Poll::Ready(Ok(bytes)) => self.stride.goes_on(bytes, self.conn.took(bytes)),
             Poll::Ready(Err(_)) => {}
         }
         result
@@ -49,7 +49,7 @@ impl Socket {
 /// must not look as if it had ended: the connection is reset.
 impl Drop for Socket {
     fn drop(&mut self) {
-        if self.visit.is_backed_up() || self.visit.is_broken_off() {
+        if self.conn.is_backed_up() || self.conn.is_broken_off() {
             // What is left of the connection either way is the system's.
             let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
         }
@@ -205,21 +205,21 @@ enum Reader {
 /// A visitor's bytes, watched.
 pub(crate) struct VisitorIo {
     transport: Option<Transport>,
-    visit: Rc<Visit>,
+    conn: Rc<Connection>,
     reader: Reader,
 }
 
 impl VisitorIo {
-    pub(crate) fn new(transport: Transport, visit: Rc<Visit>, http_2: bool) -> Self {
+    pub(crate) fn new(transport: Transport, conn: Rc<Connection>, http_2: bool) -> Self {
         let reader = if http_2 {
-            let policy = visit.house.policy.load();
-            let guard = Guard::new(&policy.config().limits, visit.house.now());
-            let _ = visit.guard.set(Box::new(RefCell::new(guard)));
+            let policy = conn.context.policy.load();
+            let guard = Guard::new(&policy.config().limits, conn.context.now());
+            let _ = conn.guard.set(Box::new(RefCell::new(guard)));
             Reader::Frames
         } else {
             Reader::Requests
         };
-        Self { transport: Some(transport), visit, reader }
+        Self { transport: Some(transport), conn, reader }
     }
 
     /// What is left of a connection whose visitor was told to go away.
@@ -239,26 +239,26 @@ impl VisitorIo {
 
     /// Looks at what came.
     fn arrived(&self, bytes: &[u8]) -> Result<(), Cut> {
-        let visit = &self.visit;
+        let conn = &self.conn;
         match self.reader {
-            Reader::Requests => match visit.phase() {
-                Phase::Idle => visit.enter(Phase::Header),
-                Phase::Arriving | Phase::Header => visit.begun.set(true),
+            Reader::Requests => match conn.phase() {
+                Phase::Idle => conn.enter(Phase::Header),
+                Phase::Arriving | Phase::Header => conn.begun.set(true),
                 // A part of the body, or the next request ahead of its turn.
                 Phase::Busy | Phase::Proxy | Phase::Handshake => {}
-                Phase::Tunnel => visit.moved(),
+                Phase::Tunnel => conn.moved(),
             },
             Reader::Frames => {
-                let Some(guard) = visit.guard.get() else {
+                let Some(guard) = conn.guard.get() else {
                     return Ok(());
                 };
                 let mut guard = guard.borrow_mut();
-                guard.received(bytes, visit.house.now())?;
+                guard.received(bytes, conn.context.now())?;
                 let block_open = guard.block_open_since().is_some();
-                match visit.phase() {
-                    Phase::Arriving if guard.settled() && !block_open => visit.enter(Phase::Idle),
-                    Phase::Idle if block_open => visit.enter(Phase::Header),
-                    Phase::Header if !block_open => visit.enter(Phase::Idle),
+                match conn.phase() {
+                    Phase::Arriving if guard.settled() && !block_open => conn.enter(Phase::Idle),
+                    Phase::Idle if block_open => conn.enter(Phase::Header),
+                    Phase::Header if !block_open => conn.enter(Phase::Idle),
                     _ => {}
                 }
             }
@@ -280,27 +280,27 @@ impl VisitorIo {
         {
             return Poll::Ready(Err(self.part(cx, why)));
         }
-        if self.visit.phase() == Phase::Tunnel && result.is_ready() {
-            self.visit.moved();
+        if self.conn.phase() == Phase::Tunnel && result.is_ready() {
+            self.conn.moved();
         }
         result
     }
 
     /// Reads the frames that went out.
     fn left(&self, parts: &[IoSlice<'_>], length: usize) -> Result<(), Cut> {
-        let Some(guard) = self.visit.guard.get() else {
+        let Some(guard) = self.conn.guard.get() else {
             return Ok(());
         };
-        let house = &self.visit.house;
+        let context = &self.conn.context;
         let mut left = length;
         let mut guard = guard.borrow_mut();
         for part in parts {
             let bytes = &part[..left.min(part.len())];
             left -= bytes.len();
-            guard.sent(bytes, house.now(), |told| match told {
-                Told::Ends(why) => self.visit.count(why),
+            guard.sent(bytes, context.now(), |told| match told {
+                Told::Ends(why) => self.conn.count(why),
                 Told::TooLarge => {
-                    house.write_unread(self.visit.identity().source, Reason::HeaderTooLarge);
+                    context.write_unread(self.conn.identity().source, Reason::HeaderTooLarge);
                 }
             })?;
         }
@@ -311,8 +311,8 @@ impl VisitorIo {
     /// library is told that the connection broke, so that all its requests end here.
     fn part(&mut self, cx: &mut Context<'_>, why: Cut) -> io::Error {
         self.reader = Reader::Nothing;
-        self.visit.count(why);
-        let farewell = self.visit.guard.get().and_then(|guard| guard.borrow().farewell());
+        self.conn.count(why);
+        let farewell = self.conn.guard.get().and_then(|guard| guard.borrow().farewell());
         if let (Some(farewell), Some(transport)) = (farewell, &mut self.transport) {
             let _ = transport.poll_write(cx, &farewell);
             let _ = transport.poll_shutdown(cx);

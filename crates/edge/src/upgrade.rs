@@ -14,10 +14,10 @@ use portcullis_model::{ActivityId, Limits, Patience, SourceKey};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::origin::{Lease, Pool};
+use crate::conn::{Connection, TunnelLimits};
+use crate::origin::{Pool, PooledConn};
 use crate::transport::VisitorIo;
-use crate::visit::{TunnelTerms, Visit};
-use crate::worker::House;
+use crate::worker::WorkerContext;
 
 /// Bytes held for each direction.
 const BUFFER: usize = 8 * 1024;
@@ -28,23 +28,23 @@ pub(crate) struct Tunnel {
     /// What the origin sent right behind its agreement.
     pub(crate) ahead: Bytes,
     /// Counts against the origin's connections while the tunnel lasts.
-    pub(crate) lease: Lease,
+    pub(crate) lease: PooledConn,
     pub(crate) activity: ActivityId,
-    pub(crate) passage: Passage,
+    pub(crate) permit: TunnelPermit,
 }
 
 /// The right to one upgraded connection, from the question for it to its end.
-pub(crate) struct Passage {
-    house: Rc<House>,
+pub(crate) struct TunnelPermit {
+    context: Rc<WorkerContext>,
     pool: Rc<Pool>,
     source: SourceKey,
-    terms: TunnelTerms,
+    terms: TunnelLimits,
 }
 
-impl Passage {
+impl TunnelPermit {
     /// `None` if there are as many already as there may be.
     pub(crate) fn open(
-        house: &Rc<House>,
+        context: &Rc<WorkerContext>,
         pool: &Rc<Pool>,
         source: SourceKey,
         limits: &Limits,
@@ -53,39 +53,39 @@ impl Passage {
         if !pool.open_tunnel() {
             return None;
         }
-        if !house.tables.open_tunnel(source, &limits.tunnels) {
+        if !context.tables.open_tunnel(source, &limits.tunnels) {
             pool.close_tunnel();
             return None;
         }
-        let terms = TunnelTerms {
+        let terms = TunnelLimits {
             idle: patience.tunnel_idle.unwrap_or(limits.tunnel_idle),
             age: patience.tunnel_age.unwrap_or(limits.tunnel_age),
         };
-        Some(Self { house: house.clone(), pool: pool.clone(), source, terms })
+        Some(Self { context: context.clone(), pool: pool.clone(), source, terms })
     }
 }
 
-impl Drop for Passage {
+impl Drop for TunnelPermit {
     fn drop(&mut self) {
         self.pool.close_tunnel();
-        self.house.tables.close_tunnel(self.source);
+        self.context.tables.close_tunnel(self.source);
     }
 }
 
 /// Passes bytes until it is over. `ahead` is what the visitor sent behind its request.
 pub(crate) async fn pass(
-    visit: &Rc<Visit>,
+    conn: &Rc<Connection>,
     tunnel: Tunnel,
     mut visitor: VisitorIo,
     ahead: Bytes,
 ) -> io::Result<()> {
-    visit.enter_tunnel(tunnel.passage.terms);
-    let _held = (tunnel.lease, tunnel.passage);
+    conn.enter_tunnel(tunnel.permit.terms);
+    let _held = (tunnel.lease, tunnel.permit);
     let mut origin =
-        Counted { stream: tunnel.stream, activity: tunnel.activity, house: visit.house.clone() };
+        Counted { stream: tunnel.stream, activity: tunnel.activity, context: conn.context.clone() };
     origin.write_all(&ahead).await?;
-    let (house, sent) = (&visit.house, tunnel.ahead.len() as u64);
-    house.meter.transferred(tunnel.activity, 0, sent);
+    let (context, sent) = (&conn.context, tunnel.ahead.len() as u64);
+    context.meter.transferred(tunnel.activity, 0, sent);
     visitor.write_all(&tunnel.ahead).await?;
     tokio::io::copy_bidirectional_with_sizes(&mut visitor, &mut origin, BUFFER, BUFFER).await?;
     Ok(())
@@ -95,7 +95,7 @@ pub(crate) async fn pass(
 struct Counted {
     stream: TcpStream,
     activity: ActivityId,
-    house: Rc<House>,
+    context: Rc<WorkerContext>,
 }
 
 impl AsyncRead for Counted {
@@ -107,7 +107,7 @@ impl AsyncRead for Counted {
         let before = buffer.filled().len();
         let result = Pin::new(&mut self.stream).poll_read(cx, buffer);
         let sent = (buffer.filled().len() - before) as u64;
-        self.house.meter.transferred(self.activity, 0, sent);
+        self.context.meter.transferred(self.activity, 0, sent);
         result
     }
 }
@@ -121,7 +121,7 @@ impl AsyncWrite for Counted {
         let result = Pin::new(&mut self.stream).poll_write(cx, bytes);
         if let Poll::Ready(Ok(received)) = result {
             let received = received as u64;
-            self.house.meter.transferred(self.activity, received, 0);
+            self.context.meter.transferred(self.activity, received, 0);
         }
         result
     }

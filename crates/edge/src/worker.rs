@@ -20,6 +20,7 @@ use tokio::task::LocalSet;
 use crate::accept::accept;
 use crate::challenge::ChallengeAnswers;
 use crate::clock::Clock;
+use crate::conn::ConnRegistry;
 use crate::deadline::Deadlines;
 use crate::error::EdgeError;
 use crate::handshake::Handshakes;
@@ -30,7 +31,6 @@ use crate::origin::Pool;
 use crate::pace::PRESSED;
 use crate::pressure::granted;
 use crate::tls::TlsConfigs;
-use crate::visit::Visits;
 
 /// How long HTTP/3 connections that were closed may take to hear of it.
 const LAST_WORDS: Duration = Duration::from_millis(500);
@@ -60,7 +60,7 @@ pub struct Worker {
     /// Visitor connections of all workers together: one counter for all.
     pub open: Arc<AtomicU64>,
     /// What went wrong inside: one for all workers.
-    pub faults: Arc<Faults>,
+    pub internal_errors: Arc<InternalErrors>,
     /// The process's clock.
     pub clock: Clock,
     /// Turns true when the worker is to finish what it is doing and end.
@@ -69,12 +69,12 @@ pub struct Worker {
 
 /// What went wrong inside, for metrics. None of it stops a worker.
 #[derive(Debug, Default)]
-pub struct Faults {
+pub struct InternalErrors {
     accept_errors: AtomicU64,
     panics: AtomicU64,
 }
 
-impl Faults {
+impl InternalErrors {
     /// How often the system could not give us a connection (out of file descriptors or memory).
     pub fn accept_errors(&self) -> u64 {
         self.accept_errors.load(Relaxed)
@@ -113,15 +113,15 @@ impl Worker {
         for listener in &self.listeners {
             alternatives[listener.options.index] = listener.alternative();
         }
-        let house = Rc::new(House {
+        let context = Rc::new(WorkerContext {
             policy: self.policy,
             tables: self.tables,
             tls: self.tls,
             answers: self.answers,
             meter: self.meter,
             open: self.open,
-            faults: self.faults,
-            visits: Visits::default(),
+            internal_errors: self.internal_errors,
+            conns: ConnRegistry::default(),
             handshakes: Handshakes::default(),
             deadlines: Rc::default(),
             workers: self.workers,
@@ -145,7 +145,7 @@ impl Worker {
         for mut listener in self.listeners {
             let options = listener.options;
             if let Some(quic) = listener.quic.take() {
-                let task = http_3::accept(house.clone(), quic, options, drain.clone());
+                let task = http_3::accept(context.clone(), quic, options, drain.clone());
                 endpoints.push(tokio::task::spawn_local(async move {
                     if let Err(error) = task.await {
                         tracing::error!(%error, "HTTP/3 is not spoken");
@@ -153,24 +153,24 @@ impl Worker {
                 }));
             }
             let listener = listener.into_tokio().map_err(EdgeError::Worker)?;
-            let task = accept(house.clone(), listener, options);
+            let task = accept(context.clone(), listener, options);
             accepting.push(tokio::task::spawn_local(task));
         }
-        let watching = tokio::task::spawn_local(watch_over(house.clone()));
+        let watching = tokio::task::spawn_local(watch_over(context.clone()));
 
         // An error means that whoever could tell us to drain is gone.
         let _ = drain.wait_for(|drain| *drain).await;
         for task in accepting {
             task.abort();
         }
-        tracing::debug!(worker = self.id.0, open = house.visits.open(), "draining");
-        house.visits.drain();
-        let begun = house.read_clock();
-        let allowed = house.policy.load().config().limits.drain;
-        while house.visits.open() > 0 && house.read_clock().since(begun) < allowed {
+        tracing::debug!(worker = self.id.0, open = context.conns.open(), "draining");
+        context.conns.drain();
+        let begun = context.read_clock();
+        let allowed = context.policy.load().config().limits.drain;
+        while context.conns.open() > 0 && context.read_clock().since(begun) < allowed {
             tokio::time::sleep(TICK / 10).await;
             // A connection accepted just before may have arrived just after.
-            house.visits.drain();
+            context.conns.drain();
         }
         watching.abort();
         // Those who are sent away are told so.
@@ -182,18 +182,18 @@ impl Worker {
 }
 
 /// Four times a second: deadlines, gauges, idle connections.
-async fn watch_over(house: Rc<House>) {
+async fn watch_over(context: Rc<WorkerContext>) {
     loop {
-        let now = house.read_clock();
-        house.calendar.set((now, house.clock.wall()));
-        let policy = house.policy.load_full();
+        let now = context.read_clock();
+        context.calendar.set((now, context.clock.wall()));
+        let policy = context.policy.load_full();
         let limits = &policy.config().limits;
         let header_deadline = policy.header_deadline(now);
-        let idle = granted(limits.idle, house.open.load(Relaxed), limits.connections);
-        let stalled = house.visits.check(limits, idle, header_deadline, now);
-        house.meter.set_stalled_headers(stalled);
-        house.deadlines.check(now, house.is_pressed());
-        for pool in house.pools.borrow().iter().flatten() {
+        let idle = granted(limits.idle, context.open.load(Relaxed), limits.connections);
+        let stalled = context.conns.check(limits, idle, header_deadline, now);
+        context.meter.set_stalled_headers(stalled);
+        context.deadlines.check(now, context.is_pressed());
+        for pool in context.pools.borrow().iter().flatten() {
             pool.tidy(now);
         }
         tokio::time::sleep(TICK).await;
@@ -201,15 +201,15 @@ async fn watch_over(house: Rc<House>) {
 }
 
 /// What all connections of one worker share. One thread; nothing here is locked.
-pub(crate) struct House {
+pub(crate) struct WorkerContext {
     pub(crate) policy: Arc<ArcSwap<Policy>>,
     pub(crate) tables: Arc<Tables>,
     pub(crate) tls: Arc<ArcSwap<TlsConfigs>>,
     pub(crate) answers: Arc<ChallengeAnswers>,
     pub(crate) meter: Arc<Meter>,
     pub(crate) open: Arc<AtomicU64>,
-    pub(crate) faults: Arc<Faults>,
-    pub(crate) visits: Visits,
+    pub(crate) internal_errors: Arc<InternalErrors>,
+    pub(crate) conns: ConnRegistry,
     pub(crate) handshakes: Handshakes,
     /// Those of them that are HTTP/3's.
     pub(crate) quic_handshakes: Rc<Cell<u32>>,
@@ -239,7 +239,7 @@ pub(crate) struct House {
 /// Bytes of a date (RFC 9110, section 5.6.7).
 pub(crate) const DATE_BYTES: usize = 29;
 
-impl House {
+impl WorkerContext {
     /// The time when the clock was last read: at most a [`TICK`] ago, good enough for deadlines.
     pub(crate) fn now(&self) -> Time {
         self.now.get()
@@ -273,7 +273,7 @@ impl House {
     /// Counts one more connection in; where all places are taken, one that is idle ends for it.
     pub(crate) fn admit(&self, most: u32) -> bool {
         let admitted =
-            self.open.fetch_add(1, Relaxed) < u64::from(most) || self.visits.make_room(self.now());
+            self.open.fetch_add(1, Relaxed) < u64::from(most) || self.conns.make_room(self.now());
         if !admitted {
             self.open.fetch_sub(1, Relaxed);
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use portcullis_acme::Standing;
 use portcullis_edge::operator::Pages;
-use portcullis_edge::{Clock, Faults};
+use portcullis_edge::{Clock, InternalErrors};
 use portcullis_gate::Policy;
 use portcullis_model::{ActivityId, Cut, Latencies, Meter, Outcome, Posture, Reason, Snapshot};
 
@@ -25,7 +25,7 @@ pub struct OperatorPages {
     pub policy: Arc<ArcSwap<Policy>>,
     pub meters: Vec<Arc<Meter>>,
     pub status: Arc<ArcSwap<Status>>,
-    pub faults: Arc<Faults>,
+    pub faults: Arc<InternalErrors>,
     pub certificates: Arc<ArcSwap<InUse>>,
     pub acme: Arc<ArcSwap<Standing>>,
     pub clock: Clock,
@@ -226,7 +226,7 @@ fn cuts(total: &Snapshot, out: &mut String) {
     }
 }
 
-fn faults(faults: &Faults, out: &mut String) {
+fn faults(faults: &InternalErrors, out: &mut String) {
     for (name, help, value) in [
         (
             "accept_errors_total",

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use arc_swap::ArcSwap;
-use portcullis_edge::{Clock, Faults, Worker, operator};
+use portcullis_edge::{Clock, InternalErrors, Worker, operator};
 use portcullis_gate::{Policy, Secret, Tables};
 use portcullis_model::{Config, Event, Meter, Record, Sighting, WorkerId};
 use portcullis_posture::{Control, Resume};
@@ -134,7 +134,7 @@ impl Gate {
         announce(&mut recorder, &control, &resume, digest, workers, started, arguments.rehearsal);
 
         let open = Arc::new(AtomicU64::new(0));
-        let faults = Arc::new(Faults::default());
+        let faults = Arc::new(InternalErrors::default());
         let mut handles = Vec::new();
         let mut from_workers = Vec::new();
         let mut meters = Vec::new();
@@ -154,7 +154,7 @@ impl Gate {
                 records,
                 sightings,
                 open: Arc::clone(&open),
-                faults: Arc::clone(&faults),
+                internal_errors: Arc::clone(&faults),
                 clock,
                 drain: draining.clone(),
             };

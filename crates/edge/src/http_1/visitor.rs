@@ -22,6 +22,7 @@ use super::head::{self, Body, Scan, Span};
 use super::outgoing::Outgoing;
 use crate::answer::Answer;
 use crate::body::{BrokenOff, ResponseBody, VisitorBody};
+use crate::conn::{Connection, Phase};
 use crate::forward::forward;
 use crate::head::{Head, items};
 use crate::header_block::put_field;
@@ -29,7 +30,6 @@ use crate::pages::{self, Wants};
 use crate::serve::{Announced, Judged, judge};
 use crate::transport::VisitorIo;
 use crate::upgrade::{self, Tunnel};
-use crate::visit::{Phase, Visit};
 
 /// Fields of a head that are read without an allocation: what the configuration allows by itself.
 const FIELDS: usize = 100;
@@ -57,7 +57,7 @@ pub(crate) struct Line {
 /// Both directions of it.
 struct Ends {
     io: VisitorIo,
-    visit: Rc<Visit>,
+    conn: Rc<Connection>,
     buffer: BytesMut,
     scan: Scan,
     /// The body of the request that is being answered.
@@ -116,11 +116,11 @@ enum Coding {
 }
 
 /// Answers a visitor's requests until either has enough.
-pub(crate) async fn speak(visit: &Rc<Visit>, io: VisitorIo) {
+pub(crate) async fn speak(conn: &Rc<Connection>, io: VisitorIo) {
     let line = Rc::new(Line {
         ends: RefCell::new(Ends {
             io,
-            visit: visit.clone(),
+            conn: conn.clone(),
             buffer: BytesMut::new(),
             scan: Scan::default(),
             decoder: Decoder::Length(0),
@@ -141,14 +141,14 @@ pub(crate) async fn speak(visit: &Rc<Visit>, io: VisitorIo) {
             }
             Next::Over => break false,
         };
-        let (asked, judged) = match line.read(visit, span) {
+        let (asked, judged) = match line.read(conn, span) {
             Ok(read) => read,
             Err(reason) => {
                 line.ends.borrow_mut().refuse(reason);
                 break true;
             }
         };
-        let mut answer = match line.follow(visit, judged) {
+        let mut answer = match line.follow(conn, judged) {
             Ok(answer) => answer,
             Err(awaited) => match line.wait_for(awaited).await {
                 Some(answer) => answer,
@@ -156,7 +156,7 @@ pub(crate) async fn speak(visit: &Rc<Visit>, io: VisitorIo) {
             },
         };
         let upgrade = answer.upgrade.take();
-        let mut sending = line.begin(visit, asked, answer);
+        let mut sending = line.begin(conn, asked, answer);
         if !sending.ended {
             let sent = poll_fn(|cx| line.poll_send(&mut sending, cx)).await;
             if sent.is_err() {
@@ -167,7 +167,7 @@ pub(crate) async fn speak(visit: &Rc<Visit>, io: VisitorIo) {
         // The request is over; the connection is idle, unless more of them have come.
         drop(sending);
         if let Some(tunnel) = upgrade {
-            return Box::pin(become_tunnel(visit, line, *tunnel)).await;
+            return Box::pin(become_tunnel(conn, line, *tunnel)).await;
         }
         // The rest of a body that nobody waited for is no request.
         if last || !line.ends.borrow_mut().is_read() {
@@ -178,11 +178,11 @@ pub(crate) async fn speak(visit: &Rc<Visit>, io: VisitorIo) {
 }
 
 /// After an answer that promises it, bytes pass both ways.
-async fn become_tunnel(visit: &Rc<Visit>, line: Rc<Line>, tunnel: Tunnel) {
+async fn become_tunnel(conn: &Rc<Connection>, line: Rc<Line>, tunnel: Tunnel) {
     let flushed = poll_fn(|cx| line.ends.borrow_mut().poll_flush(cx)).await;
     if let (Ok(()), Some(line)) = (flushed, Rc::into_inner(line)) {
         let ends = line.ends.into_inner();
-        let _ = upgrade::pass(visit, tunnel, ends.io, ends.buffer.freeze()).await;
+        let _ = upgrade::pass(conn, tunnel, ends.io, ends.buffer.freeze()).await;
     }
 }
 
@@ -220,9 +220,9 @@ struct Sending {
 
 impl Line {
     /// Reads and judges the head that has come.
-    fn read(&self, visit: &Rc<Visit>, span: Span) -> Result<(Asked, Judged), Reason> {
+    fn read(&self, conn: &Rc<Connection>, span: Span) -> Result<(Asked, Judged), Reason> {
         let ends = &mut *self.ends.borrow_mut();
-        let most = usize::from(visit.house.policy.load().config().limits.header_fields);
+        let most = usize::from(conn.context.policy.load().config().limits.header_fields);
         let mut few = [MaybeUninit::uninit(); FIELDS];
         let mut many = Vec::new();
         let fields = if most <= FIELDS {
@@ -242,7 +242,7 @@ impl Line {
             && head
                 .first("expect")
                 .is_some_and(|value| value.eq_ignore_ascii_case(b"100-continue"));
-        let judged = judge(visit, &head, announced, visit.request_begins());
+        let judged = judge(conn, &head, announced, conn.request_begins());
         ends.decoder = match body {
             Body::Length(length) => Decoder::Length(length),
             Body::Chunked => Decoder::Size,
@@ -255,11 +255,11 @@ impl Line {
     }
 
     /// The answer, or what it has to be awaited from.
-    fn follow(self: &Rc<Self>, visit: &Rc<Visit>, judged: Judged) -> Result<Answer, Awaited> {
+    fn follow(self: &Rc<Self>, conn: &Rc<Connection>, judged: Judged) -> Result<Answer, Awaited> {
         match judged {
             Judged::Answered(answer) => Ok(answer),
-            Judged::Forwarded(errand, turn) => {
-                Err(Box::pin(forward(visit.clone(), errand, self.lend(), turn)))
+            Judged::Forwarded(job, turn) => {
+                Err(Box::pin(forward(conn.clone(), job, self.lend(), turn)))
             }
         }
     }
@@ -285,12 +285,12 @@ impl Line {
     }
 
     /// Begins to send an answer: its head, and all of a short body.
-    fn begin(&self, visit: &Visit, asked: Asked, answer: Answer) -> Sending {
+    fn begin(&self, conn: &Connection, asked: Asked, answer: Answer) -> Sending {
         let ends = &mut *self.ends.borrow_mut();
         // From here on it would stand in the middle of the answer.
         ends.expects = false;
         let unread = !self.lent.get() && !ends.is_read();
-        let last = answer.last || unread || !asked.keeps_alive || visit.is_draining();
+        let last = answer.last || unread || !asked.keeps_alive || conn.is_draining();
         ends.put(asked, answer, last)
     }
 
@@ -314,7 +314,7 @@ impl Line {
                     let _ = ends.poll_flush(cx);
                     if sending.coding == Coding::UntilClose {
                         // Where nothing else tells the end from a whole answer's.
-                        ends.visit.breaks_off();
+                        ends.conn.breaks_off();
                     }
                     return Poll::Ready(Err(Gone));
                 }
@@ -414,7 +414,7 @@ impl Ends {
                 return Poll::Ready(Next::Over);
             }
             if !self.buffer.is_empty() {
-                let most = self.visit.house.policy.load().config().limits.header_bytes as usize;
+                let most = self.conn.context.policy.load().config().limits.header_bytes as usize;
                 if self.in_a_row >= IN_A_ROW {
                     // Others have their turn first.
                     self.in_a_row = 0;
@@ -435,13 +435,13 @@ impl Ends {
                 return Poll::Ready(Next::Over);
             }
             // Nobody's time runs while they are not listened to.
-            if !self.buffer.is_empty() && self.visit.phase() == Phase::Idle {
-                self.visit.enter(Phase::Header);
+            if !self.buffer.is_empty() && self.conn.phase() == Phase::Idle {
+                self.conn.enter(Phase::Header);
             }
             match self.poll_fill(cx) {
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Next::Over),
                 Poll::Ready(Ok(_)) => {}
-                Poll::Pending if self.visit.is_draining() && self.buffer.is_empty() => {
+                Poll::Pending if self.conn.is_draining() && self.buffer.is_empty() => {
                     return Poll::Ready(Next::Over);
                 }
                 Poll::Pending => {
@@ -453,14 +453,14 @@ impl Ends {
     }
 
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let buffers = &self.visit.house.buffers;
+        let buffers = &self.conn.context.buffers;
         buffers.poll_fill(Reader::Visitor, &mut self.buffer, Pin::new(&mut self.io), cx)
     }
 
     /// Takes bytes from the front, and gives the buffer back behind the last.
     fn take_away(&mut self, bytes: usize) {
         self.buffer.advance(bytes);
-        self.visit.house.buffers.take_back(Reader::Visitor, &mut self.buffer);
+        self.conn.context.buffers.take_back(Reader::Visitor, &mut self.buffer);
     }
 
     /// Writes what has been gathered.
@@ -469,7 +469,7 @@ impl Ends {
             self.unflushed = true;
             ready!(self.out.poll_write(Pin::new(&mut self.io), cx))?;
             if let Some(page) = self.out.take_page() {
-                self.visit.house.return_page(page);
+                self.conn.context.return_page(page);
             }
         }
         // What has been written may still be kept by TLS.
@@ -483,7 +483,7 @@ impl Ends {
     /// Where answers are gathered; its memory is the worker's, borrowed until they have left.
     fn gather(&mut self) -> &mut Outgoing {
         if self.out.needs_page() {
-            self.out.give_page(self.visit.house.borrow_page(PAGE));
+            self.out.give_page(self.conn.context.borrow_page(PAGE));
         }
         &mut self.out
     }
@@ -551,8 +551,8 @@ impl Ends {
 
     /// The body could be read in two ways: nothing behind it is believed.
     fn spoil(&mut self) {
-        self.visit.spoilt_body.set(true);
-        self.visit.count(Cut::MalformedBody);
+        self.conn.spoilt_body.set(true);
+        self.conn.count(Cut::MalformedBody);
         self.decoder = Decoder::UntilClose;
     }
 
@@ -574,10 +574,10 @@ impl Ends {
 
     /// Answers what is no request. Nothing behind it is read.
     fn refuse(&mut self, reason: Reason) {
-        let visit = self.visit.clone();
-        visit.house.write_unread(visit.identity().source, reason);
+        let conn = self.conn.clone();
+        conn.context.write_unread(conn.identity().source, reason);
         self.decoder = Decoder::UntilClose;
-        let answer = pages::refusal(reason, Wants::Text, None, false, visit.request_begins());
+        let answer = pages::refusal(reason, Wants::Text, None, false, conn.request_begins());
         self.put(Asked::UNKNOWN, answer, true);
     }
 
@@ -585,7 +585,7 @@ impl Ends {
     fn put(&mut self, asked: Asked, mut answer: Answer, last: bool) -> Sending {
         let (coding, length) = asked.coding(&answer);
         let last = last || coding == Coding::UntilClose;
-        let visit = self.visit.clone();
+        let conn = self.conn.clone();
         let out = self.gather();
         let page = out.gather();
         put_status(page, asked.version, answer.status);
@@ -608,11 +608,11 @@ impl Ends {
             b""
         };
         page.extend_from_slice(connection);
-        if let Some(alternative) = visit.alternative.get().filter(|_| !last) {
+        if let Some(alternative) = conn.alternative.get().filter(|_| !last) {
             put_field(page, "alt-svc", alternative.as_bytes());
         }
         if !answer.dated {
-            put_field(page, "date", &visit.house.date());
+            put_field(page, "date", &conn.context.date());
         }
         page.extend_from_slice(b"\r\n");
         let mut ended = coding == Coding::Bodiless;

@@ -11,14 +11,14 @@ use http_body::{Body, Frame, SizeHint};
 use super::Guard;
 use super::link::{Receiving, Side, judge};
 use crate::body::BrokenOff;
-use crate::visit::Visit;
+use crate::conn::Connection;
 
 /// Announced lengths are held to (RFC 9114, section 4.1.2), which the library leaves to us: what
 /// the origin gets behind a wrong length would be another request.
 pub(crate) struct QuicBody {
     stream: RequestStream<Receiving, Bytes>,
     side: Rc<Side>,
-    visit: Rc<Visit>,
+    conn: Rc<Connection>,
     /// Of the announced length.
     left: Option<u64>,
     /// Read, to see whether there is a body.
@@ -31,10 +31,10 @@ impl QuicBody {
     pub(crate) const fn new(
         stream: RequestStream<Receiving, Bytes>,
         side: Rc<Side>,
-        visit: Rc<Visit>,
+        conn: Rc<Connection>,
         length: Option<u64>,
     ) -> Self {
-        Self { stream, side, visit, left: length, ahead: None, ended: false, broken: false }
+        Self { stream, side, conn, left: length, ahead: None, ended: false, broken: false }
     }
 
     /// Reads ahead until it is known whether there is a body.
@@ -103,7 +103,7 @@ impl QuicBody {
 
     /// The body is not as long as it was said to be.
     fn lied(&mut self) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
-        judge(&self.visit, Guard::refused);
+        judge(&self.conn, Guard::refused);
         self.breaks_off()
     }
 

@@ -22,13 +22,13 @@ use rustls::ServerConfig;
 
 use super::converse::converse;
 use super::hello::Listening;
+use crate::conn::{ConnGuard, Connection, Phase};
 use crate::connection;
 use crate::error::EdgeError;
 use crate::handshake::Place;
 use crate::listener::{ListenerOptions, QuicSocket};
 use crate::tls::for_quic;
-use crate::visit::{Phase, Presence, Visit};
-use crate::worker::House;
+use crate::worker::WorkerContext;
 
 /// First packets that wait until they are looked at, which is within the same turn of the loop;
 /// each with so many bytes behind it (a hello that needs several packets), and in all.
@@ -73,9 +73,9 @@ impl Settings {
     }
 
     /// Keeps up with reloads; what cannot be used is left as it was. The keys of Retry stay.
-    fn refresh(&mut self, house: &House, options: ListenerOptions) {
-        let current = house.tls.load().get(options.index).cloned().flatten();
-        let policy = house.policy.load();
+    fn refresh(&mut self, context: &WorkerContext, options: ListenerOptions) {
+        let current = context.tls.load().get(options.index).cloned().flatten();
+        let policy = context.policy.load();
         let limits = &policy.config().limits;
         if let Some(current) = current
             && !Arc::ptr_eq(&current, &self.certificates)
@@ -115,15 +115,15 @@ fn transport(limits: &Limits) -> TransportConfig {
 
 /// Accepts for as long as it is polled, and a moment longer.
 pub(crate) async fn accept(
-    house: Rc<House>,
+    context: Rc<WorkerContext>,
     bound: QuicSocket,
     options: ListenerOptions,
     mut drain: tokio::sync::watch::Receiver<bool>,
 ) -> Result<(), EdgeError> {
     let QuicSocket { socket, kept } = bound;
-    let certificates = house.tls.load().get(options.index).cloned().flatten();
+    let certificates = context.tls.load().get(options.index).cloned().flatten();
     let Some(certificates) = certificates else { return Ok(()) };
-    let limits = house.policy.load().config().limits.clone();
+    let limits = context.policy.load().config().limits.clone();
     let mut settings = Settings::new(certificates, &limits)?;
     let server = quinn::ServerConfig::clone(&settings.server);
     let runtime = Arc::new(TokioRuntime);
@@ -135,8 +135,8 @@ pub(crate) async fn accept(
             _ = drain.wait_for(|drain| *drain) => None,
         };
         let Some(incoming) = incoming else { break };
-        settings.refresh(&house, options);
-        receive(&house, incoming, &settings);
+        settings.refresh(&context, options);
+        receive(&context, incoming, &settings);
     }
     // Nobody new; those who are here are served to their end.
     endpoint.set_server_config(None);
@@ -170,52 +170,52 @@ fn must_prove(limits: Http3Limits, workers: u16, underway: u32, under_attack: bo
     under_attack || underway >= limits.retry_above.div_ceil(u32::from(workers.max(1)))
 }
 
-fn receive(house: &Rc<House>, incoming: Incoming, settings: &Settings) {
-    let now = house.read_clock();
-    let policy = house.policy.load();
+fn receive(context: &Rc<WorkerContext>, incoming: Incoming, settings: &Settings) {
+    let now = context.read_clock();
+    let policy = context.policy.load();
     let config = policy.config();
     let limits = &config.limits;
     let proven = incoming.remote_address_validated();
-    let underway = house.quic_handshakes.get();
-    if !proven && must_prove(limits.http_3, house.workers, underway, policy.is_engaged(now)) {
-        house.meter.retried();
+    let underway = context.quic_handshakes.get();
+    if !proven && must_prove(limits.http_3, context.workers, underway, policy.is_engaged(now)) {
+        context.meter.retried();
         // Only whoever brought a token cannot be asked for it.
         let _ = incoming.retry();
         return;
     }
     let address = incoming.remote_address().ip().to_canonical();
     let trusted = config.trusted_proxies.iter().any(|network| network.contains(address));
-    if !house.admit(limits.connections) {
-        return turn_away(house, incoming, proven, Reason::Connections);
+    if !context.admit(limits.connections) {
+        return turn_away(context, incoming, proven, Reason::Connections);
     }
-    let visit = Rc::new(Visit::new(house.clone(), true, Phase::Handshake));
-    let presence = house.visits.enter(&visit);
-    visit.identify(address, trusted);
-    let source = visit.identity().source;
+    let conn = Rc::new(Connection::new(context.clone(), true, Phase::Handshake));
+    let presence = context.conns.enter(&conn);
+    conn.identify(address, trusted);
+    let source = conn.identity().source;
     if !trusted && let Err(reason) = presence.count_under(source) {
-        return turn_away(house, incoming, proven, reason);
+        return turn_away(context, incoming, proven, reason);
     }
     let budgets = limits.handshakes;
-    if !house.tables.take_handshake((!trusted).then_some(source), &budgets, now) {
-        return turn_away(house, incoming, proven, Reason::HandshakeRate);
+    if !context.tables.take_handshake((!trusted).then_some(source), &budgets, now) {
+        return turn_away(context, incoming, proven, Reason::HandshakeRate);
     }
-    let most = budgets.at_once.div_ceil(u32::from(house.workers)) as usize;
-    let Some(place) = house.handshakes.begin(&visit, most, now) else {
-        return turn_away(house, incoming, proven, Reason::Handshakes);
+    let most = budgets.at_once.div_ceil(u32::from(context.workers)) as usize;
+    let Some(place) = context.handshakes.begin(&conn, most, now) else {
+        return turn_away(context, incoming, proven, Reason::Handshakes);
     };
     match incoming.accept_with(settings.server.clone()) {
         Ok(connecting) => {
-            let handshaking = Handshaking::begin(&house.quic_handshakes, place);
-            let task = attend(visit, presence, connecting, handshaking);
+            let handshaking = Handshaking::begin(&context.quic_handshakes, place);
+            let task = attend(conn, presence, connecting, handshaking);
             tokio::task::spawn_local(task);
         }
-        Err(_) => house.meter.decided(ActivityId(0), Reason::Handshake),
+        Err(_) => context.meter.decided(ActivityId(0), Reason::Handshake),
     }
 }
 
 /// A browser that is told turns to HTTP/2 at once; an address that may be forged is told nothing.
-fn turn_away(house: &House, incoming: Incoming, proven: bool, reason: Reason) {
-    house.meter.decided(ActivityId(0), reason);
+fn turn_away(context: &WorkerContext, incoming: Incoming, proven: bool, reason: Reason) {
+    context.meter.decided(ActivityId(0), reason);
     if proven {
         incoming.refuse();
     } else {
@@ -224,13 +224,13 @@ fn turn_away(house: &House, incoming: Incoming, proven: bool, reason: Reason) {
 }
 
 async fn attend(
-    visit: Rc<Visit>,
-    presence: Presence,
+    conn: Rc<Connection>,
+    presence: ConnGuard,
     connecting: Connecting,
     handshaking: Handshaking,
 ) {
-    let mut conversation = pin!(converse(&visit, connecting, handshaking));
-    poll_fn(|cx| connection::watch(&visit, conversation.as_mut(), cx)).await;
+    let mut conversation = pin!(converse(&conn, connecting, handshaking));
+    poll_fn(|cx| connection::watch(&conn, conversation.as_mut(), cx)).await;
     drop(presence);
 }
 

@@ -20,11 +20,11 @@ use super::Guard;
 use super::body::QuicBody;
 use super::link::{self, Receiving, Sending, Side};
 use crate::body::{ResponseBody, VisitorBody};
+use crate::conn::Connection;
 use crate::deadline::Deadline;
 use crate::fields;
 use crate::pace::Pace;
 use crate::serve::serve;
-use crate::visit::Visit;
 
 static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
@@ -47,7 +47,7 @@ pub(crate) struct Whole {
 /// Waits until it is known whether the request has a body, where none is to be expected: a head
 /// alone does not say so.
 pub(crate) async fn complete(
-    visit: &Rc<Visit>,
+    conn: &Rc<Connection>,
     request: Request<()>,
     stream: Stream,
     side: &Rc<Side>,
@@ -56,7 +56,7 @@ pub(crate) async fn complete(
     let (mut answer, receiving): (_, RequestStream<Receiving, Bytes>) = stream.split();
     let lengths = request.headers().get_all(CONTENT_LENGTH).iter().map(HeaderValue::as_bytes);
     let length = fields::announced_length(lengths).ok().flatten();
-    let mut body = QuicBody::new(receiving, side.clone(), visit.clone(), length);
+    let mut body = QuicBody::new(receiving, side.clone(), conn.clone(), length);
     let bodiless = !matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH);
     let mut begun = false;
     if !(bodiless && length.is_none()) {
@@ -83,20 +83,20 @@ fn expects_continue(headers: &HeaderMap) -> bool {
 }
 
 /// Serves a request and sends the answer, for as long as the visitor wants it.
-pub(crate) async fn exchange(visit: &Rc<Visit>, whole: Whole, side: &Rc<Side>) {
+pub(crate) async fn exchange(conn: &Rc<Connection>, whole: Whole, side: &Rc<Side>) {
     let Whole { request, mut answer } = whole;
     let head = *request.method() == Method::HEAD;
-    let served = unless_stopped(visit, side, serve(visit, request)).await;
+    let served = unless_stopped(conn, side, serve(conn, request)).await;
     let Some(Ok(response)) = served else { return };
-    let house = &visit.house;
+    let context = &conn.context;
     let (idle, rate) = {
-        let policy = house.policy.load();
+        let policy = context.policy.load();
         let limits = &policy.config().limits;
         (limits.body_idle, limits.download_rate)
     };
-    let deadline = house.deadlines.new_for(visit.abort_target(), house.now() + idle);
+    let deadline = context.deadlines.new_for(conn.abort_target(), context.now() + idle);
     let told = Cell::new(0);
-    let sender = Sender { visit, side, deadline, pace: Cell::default(), told, rate, idle };
+    let sender = Sender { conn, side, deadline, pace: Cell::default(), told, rate, idle };
     let Some(_busy) = sender.send(&mut answer, response, head).await else { return };
     if !sender.until_acknowledged().await {
         // The transport need not keep what is left of it.
@@ -105,9 +105,13 @@ pub(crate) async fn exchange(visit: &Rc<Visit>, whole: Whole, side: &Rc<Side>) {
 }
 
 /// Works until it is done, or the visitor wants no answer any more.
-async fn unless_stopped<T>(visit: &Visit, side: &Side, work: impl Future<Output = T>) -> Option<T> {
+async fn unless_stopped<T>(
+    conn: &Connection,
+    side: &Side,
+    work: impl Future<Output = T>,
+) -> Option<T> {
     let mut work = pin!(work);
-    poll_fn(|cx| match side.poll_stopped(visit, cx) {
+    poll_fn(|cx| match side.poll_stopped(conn, cx) {
         Poll::Ready(_) => Poll::Ready(None),
         Poll::Pending => work.as_mut().poll(cx).map(Some),
     })
@@ -116,7 +120,7 @@ async fn unless_stopped<T>(visit: &Visit, side: &Side, work: impl Future<Output 
 
 /// Sends one answer.
 struct Sender<'a> {
-    visit: &'a Rc<Visit>,
+    conn: &'a Rc<Connection>,
     side: &'a Side,
     deadline: Deadline,
     /// How this answer is taken.
@@ -157,7 +161,7 @@ impl Sender<'_> {
     ) -> Option<()> {
         loop {
             let next = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx));
-            let Some(frame) = unless_stopped(self.visit, self.side, next).await? else {
+            let Some(frame) = unless_stopped(self.conn, self.side, next).await? else {
                 return Some(());
             };
             match frame.ok()?.into_data() {
@@ -175,15 +179,15 @@ impl Sender<'_> {
     /// of many that share a slow line has time in proportion, because each waits for its turn.
     async fn step<T, E>(&self, work: impl Future<Output = Result<T, E>>) -> Option<T> {
         let mut work = pin!(work);
-        let house = &self.visit.house;
+        let context = &self.conn.context;
         let mut before = self.side.sent.get();
         let done = poll_fn(|cx| {
             if let Poll::Ready(done) = work.as_mut().poll(cx) {
                 return Poll::Ready(done.ok());
             }
-            let now = house.now();
+            let now = context.now();
             let sent = self.side.sent.get();
-            let others = self.visit.requests().max(1);
+            let others = self.conn.requests().max(1);
             let mut pace = self.pace.get();
             pace.wait(now);
             pace.moved(sent - before, (self.rate / others).max(1), now);
@@ -192,17 +196,17 @@ impl Sender<'_> {
             if let Some(due) = pace.due(self.idle * others.div_ceil(SHARE)) {
                 self.deadline.set(due);
                 if now >= due {
-                    self.visit.count(Cut::Stall);
+                    self.conn.count(Cut::Stall);
                     return Poll::Ready(None);
                 }
             }
             // Wakes this task when it is due.
             let _ = self.deadline.passed(cx);
-            self.side.poll_stopped(self.visit, cx).map(|_| None)
+            self.side.poll_stopped(self.conn, cx).map(|_| None)
         })
         .await;
         let mut pace = self.pace.get();
-        pace.rest(house.now());
+        pace.rest(context.now());
         self.pace.set(pace);
         let sent = self.side.sent.get();
         let more = sent - self.told.replace(sent);
@@ -211,7 +215,7 @@ impl Sender<'_> {
     }
 
     fn guarded<T>(&self, ask: impl FnOnce(&mut Guard) -> T) -> Option<T> {
-        self.visit.http_3.get().map(|guard| ask(&mut guard.borrow_mut()))
+        self.conn.http_3.get().map(|guard| ask(&mut guard.borrow_mut()))
     }
 
     /// Bytes that were handed over are lost with the connection until they are acknowledged. The
@@ -219,17 +223,17 @@ impl Sender<'_> {
     /// take their turns with this one.
     /// Whether it came in time.
     async fn until_acknowledged(&self) -> bool {
-        let house = &self.visit.house;
-        let since = house.now();
+        let context = &self.conn.context;
+        let since = context.now();
         let mut most = 0;
         poll_fn(|cx| {
-            if self.side.poll_stopped(self.visit, cx).is_ready() {
+            if self.side.poll_stopped(self.conn, cx).is_ready() {
                 return Poll::Ready(true);
             }
             most = self.guarded(|guard| guard.unacknowledged()).unwrap_or(0).max(most);
             let due = since + self.idle + tail(most, self.rate);
-            if house.now() >= due {
-                self.visit.count(Cut::Stall);
+            if context.now() >= due {
+                self.conn.count(Cut::Stall);
                 return Poll::Ready(false);
             }
             self.deadline.set(due);
@@ -245,8 +249,8 @@ impl Sender<'_> {
         if headers.contains_key(DATE) {
             return;
         }
-        let house = &self.visit.house;
-        let now = UNIX_EPOCH + Span::from_millis(house.wall(house.now()).0);
+        let context = &self.conn.context;
+        let now = UNIX_EPOCH + Span::from_millis(context.wall(context.now()).0);
         if let Ok(date) = HeaderValue::from_str(&httpdate::fmt_http_date(now)) {
             headers.insert(DATE, date);
         }

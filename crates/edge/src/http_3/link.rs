@@ -14,7 +14,7 @@ use quinn::{ConnectionError, ReadError, StoppedError, VarInt, WriteError};
 
 use super::Guard;
 use super::frames::{DATA, FrameReader, HEADERS, Number, Seen};
-use crate::visit::Visit;
+use crate::conn::Connection;
 
 /// Most that is read at once.
 const PIECE: usize = 16 * 1024;
@@ -64,11 +64,11 @@ impl Side {
 
     /// `Ready(false)` when the visitor wants no answer any more, `Ready(true)` when it has all of
     /// it. Not to be asked again afterwards.
-    pub(crate) fn poll_stopped(&self, visit: &Visit, cx: &mut Context<'_>) -> Poll<bool> {
+    pub(crate) fn poll_stopped(&self, conn: &Connection, cx: &mut Context<'_>) -> Poll<bool> {
         self.stopped.borrow_mut().as_mut().poll(cx).map(|ended| match ended {
             Ok(None) => true,
             Ok(Some(_)) => {
-                self.give_up(visit);
+                self.give_up(conn);
                 false
             }
             Err(_) => false,
@@ -76,21 +76,24 @@ impl Side {
     }
 
     /// The visitor gave this request up. Counted once, whichever way it was said first.
-    fn give_up(&self, visit: &Visit) {
+    fn give_up(&self, conn: &Connection) {
         if !self.given_up.replace(true) {
-            judge(visit, Guard::reset);
+            judge(conn, Guard::reset);
         }
     }
 }
 
 /// Asks the guard; ends the connection if it says so.
-pub(crate) fn judge(visit: &Visit, ask: impl FnOnce(&mut Guard, Time) -> Result<(), Cut>) -> bool {
-    let Some(guard) = visit.http_3.get() else { return true };
+pub(crate) fn judge(
+    conn: &Connection,
+    ask: impl FnOnce(&mut Guard, Time) -> Result<(), Cut>,
+) -> bool {
+    let Some(guard) = conn.http_3.get() else { return true };
     let mut guard = guard.borrow_mut();
-    let judged = ask(&mut guard, visit.house.now());
+    let judged = ask(&mut guard, conn.context.now());
     if let Err(why) = judged {
         guard.ends(why);
-        visit.cut_for(why);
+        conn.cut_for(why);
     }
     judged.is_ok()
 }
@@ -98,7 +101,7 @@ pub(crate) fn judge(visit: &Visit, ask: impl FnOnce(&mut Guard, Time) -> Result<
 /// A visitor's QUIC connection.
 pub(crate) struct Link {
     connection: quinn::Connection,
-    visit: Rc<Visit>,
+    conn: Rc<Connection>,
     requests: Later<Result<Opened, ConnectionError>>,
     one_way: Later<Result<quinn::RecvStream, ConnectionError>>,
     opening: Option<Later<Result<quinn::SendStream, ConnectionError>>>,
@@ -110,7 +113,7 @@ impl Link {
     /// Each request that the library accepts leaves its side in `fresh`.
     pub(crate) fn new(
         connection: quinn::Connection,
-        visit: Rc<Visit>,
+        conn: Rc<Connection>,
         fresh: Rc<RefCell<Option<Rc<Side>>>>,
     ) -> Self {
         Self {
@@ -118,7 +121,7 @@ impl Link {
             one_way: next_one_way(&connection),
             opening: None,
             connection,
-            visit,
+            conn,
             fresh,
         }
     }
@@ -169,11 +172,11 @@ impl quic::Connection<Bytes> for Link {
         let Poll::Ready(opened) = self.one_way.as_mut().poll(cx) else { return Poll::Pending };
         let stream = opened.map_err(lost)?;
         self.one_way = next_one_way(&self.connection);
-        if !judge(&self.visit, Guard::one_way_stream) {
+        if !judge(&self.conn, Guard::one_way_stream) {
             return Poll::Ready(Err(ended()));
         }
         let reader = Reader::OneWay(Number::default());
-        Poll::Ready(Ok(Receiving { stream, visit: self.visit.clone(), side: None, reader }))
+        Poll::Ready(Ok(Receiving { stream, conn: self.conn.clone(), side: None, reader }))
     }
 
     fn poll_accept_bidi(
@@ -187,12 +190,12 @@ impl quic::Connection<Bytes> for Link {
         self.fresh.replace(Some(side.clone()));
         let receiving = Receiving {
             stream: receiving,
-            visit: self.visit.clone(),
+            conn: self.conn.clone(),
             side: Some(side.clone()),
             reader: Reader::Request(FrameReader::new()),
         };
         Poll::Ready(Ok(Request {
-            sending: Sending::new(sending, Some(side), self.visit.clone()),
+            sending: Sending::new(sending, Some(side), self.conn.clone()),
             receiving,
         }))
     }
@@ -224,9 +227,7 @@ impl quic::OpenStreams<Bytes> for Link {
         let Poll::Ready(opened) = opening.as_mut().poll(cx) else { return Poll::Pending };
         self.opening = None;
         Poll::Ready(
-            opened
-                .map(|stream| Sending::new(stream, None, self.visit.clone()))
-                .map_err(stream_lost),
+            opened.map(|stream| Sending::new(stream, None, self.conn.clone())).map_err(stream_lost),
         )
     }
 
@@ -286,7 +287,7 @@ enum Reader {
 /// The visitor's half of a stream.
 pub(crate) struct Receiving {
     stream: quinn::RecvStream,
-    visit: Rc<Visit>,
+    conn: Rc<Connection>,
     /// Of a request.
     side: Option<Rc<Side>>,
     reader: Reader,
@@ -308,14 +309,14 @@ impl Receiving {
                 }
             }
         }
-        let visit = &self.visit;
+        let conn = &self.conn;
         match (&mut self.reader, &self.side) {
             (Reader::Request(reader), Some(side)) => {
                 while let Some(seen) = reader.next(&mut bytes) {
                     match seen {
                         Seen::Head(frame) => {
                             let headers = side.headers.get();
-                            if !judge(visit, |guard, now| guard.on_request(frame, headers, now)) {
+                            if !judge(conn, |guard, now| guard.on_request(frame, headers, now)) {
                                 return false;
                             }
                             match frame.kind {
@@ -334,7 +335,7 @@ impl Receiving {
             (Reader::Control(reader), _) => {
                 while let Some(seen) = reader.next(&mut bytes) {
                     if let Seen::Head(frame) = seen
-                        && !judge(visit, |guard, now| guard.on_control(frame, now))
+                        && !judge(conn, |guard, now| guard.on_control(frame, now))
                     {
                         return false;
                     }
@@ -354,7 +355,7 @@ impl Receiving {
             _ => true,
         };
         // The library would take a body that breaks off within a frame for a whole one.
-        whole || judge(&self.visit, |_, _| Err(Cut::ProtocolError))
+        whole || judge(&self.conn, |_, _| Err(Cut::ProtocolError))
     }
 }
 
@@ -393,7 +394,7 @@ impl quic::RecvStream for Receiving {
             }
             Poll::Ready(Err(ReadError::Reset(code))) => {
                 if let Some(side) = &self.side {
-                    side.give_up(&self.visit);
+                    side.give_up(&self.conn);
                 }
                 let error_code = code.into_inner();
                 Poll::Ready(Err(StreamErrorIncoming::StreamTerminated { error_code }))
@@ -433,7 +434,7 @@ pub(crate) struct Sending {
     stream: quinn::SendStream,
     /// Of a request.
     side: Option<Rc<Side>>,
-    visit: Rc<Visit>,
+    conn: Rc<Connection>,
     writing: Option<WriteBuf<Bytes>>,
     /// The visitor gives no room for what is to be written.
     blocked: bool,
@@ -441,8 +442,8 @@ pub(crate) struct Sending {
 }
 
 impl Sending {
-    fn new(stream: quinn::SendStream, side: Option<Rc<Side>>, visit: Rc<Visit>) -> Self {
-        Self { stream, side, visit, writing: None, blocked: false, finished: false }
+    fn new(stream: quinn::SendStream, side: Option<Rc<Side>>, conn: Rc<Connection>) -> Self {
+        Self { stream, side, conn, writing: None, blocked: false, finished: false }
     }
 }
 
@@ -456,7 +457,7 @@ impl quic::SendStream<Bytes> for Sending {
             let polled = Pin::new(&mut self.stream).poll_write(cx, data.chunk());
             let Poll::Ready(written) = polled else {
                 self.blocked = true;
-                self.visit.has_no_room();
+                self.conn.has_no_room();
                 return Poll::Pending;
             };
             let written = written.map_err(|error| match error {
@@ -468,7 +469,7 @@ impl quic::SendStream<Bytes> for Sending {
             })?;
             data.advance(written);
             self.blocked = false;
-            self.visit.took(written);
+            self.conn.took(written);
             if let Some(side) = &self.side {
                 side.sent.set(side.sent.get() + written as u64);
             }
@@ -501,7 +502,7 @@ impl Drop for Sending {
     fn drop(&mut self) {
         if self.blocked {
             // Nothing waits for this one any more.
-            self.visit.took(0);
+            self.conn.took(0);
         }
         // The transport finishes what is dropped, and half an answer would look whole.
         let broken = !self.finished && self.side.as_ref().is_some_and(|side| side.break_off.get());

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use portcullis_edge::{
-    ChallengeAnswers, Clock, Faults, TlsConfigs, TlsKeep, Worker, bind, load_all,
+    ChallengeAnswers, Clock, InternalErrors, TlsConfigs, TlsKeep, Worker, bind, load_all,
 };
 use portcullis_gate::{Policy, Secret, Tables};
 use portcullis_model::{
@@ -26,7 +26,7 @@ pub struct Gate {
     pub address: SocketAddr,
     pub policy: Arc<ArcSwap<Policy>>,
     pub clock: Clock,
-    pub faults: Arc<Faults>,
+    pub internal_errors: Arc<InternalErrors>,
     pub open: Arc<AtomicU64>,
     tls: Arc<ArcSwap<TlsConfigs>>,
     pub tls_keep: TlsKeep,
@@ -59,7 +59,7 @@ impl Gate {
             address,
             policy: policy.clone(),
             clock: Clock::new(),
-            faults: Arc::default(),
+            internal_errors: Arc::default(),
             open: Arc::default(),
             tls: tls.clone(),
             tls_keep,
@@ -89,7 +89,7 @@ impl Gate {
                 records: record_in,
                 sightings: sighting_in,
                 open: gate.open.clone(),
-                faults: gate.faults.clone(),
+                internal_errors: gate.internal_errors.clone(),
                 clock: gate.clock,
                 drain: draining.clone(),
             };

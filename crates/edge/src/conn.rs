@@ -17,7 +17,7 @@ use crate::http_3;
 use crate::ja4::Ja4;
 use crate::pace::Pace;
 use crate::pressure::{IdleLine, LEAST_REST};
-use crate::worker::House;
+use crate::worker::WorkerContext;
 
 /// From here on a connection that owes a request header counts as stalled.
 const STALLED: Duration = Duration::from_secs(1);
@@ -46,14 +46,14 @@ pub(crate) enum Phase {
 
 /// How long an upgraded connection may be silent, and how long it may last.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct TunnelTerms {
+pub(crate) struct TunnelLimits {
     pub(crate) idle: Duration,
     pub(crate) age: Duration,
 }
 
 /// One visitor connection.
-pub(crate) struct Visit {
-    pub(crate) house: Rc<House>,
+pub(crate) struct Connection {
+    pub(crate) context: Rc<WorkerContext>,
     /// Whether the connection is encrypted.
     pub(crate) secure: bool,
     phase: Cell<Phase>,
@@ -80,7 +80,7 @@ pub(crate) struct Visit {
     /// A part of the first request's header has come.
     pub(crate) begun: Cell<bool>,
     /// Since when it is one, and what it must keep to.
-    terms: OnceCell<Box<(Time, TunnelTerms)>>,
+    terms: OnceCell<Box<(Time, TunnelLimits)>>,
     /// Who the visitor is, once known.
     identity: OnceCell<Identity>,
     /// Which TLS library it uses, once its first message has come.
@@ -97,13 +97,13 @@ pub(crate) struct Visit {
 
 /// One stream of an HTTP/2 or HTTP/3 connection, as far as it can be aborted alone.
 pub(crate) struct StreamAbort {
-    visit: Rc<Visit>,
+    conn: Rc<Connection>,
     aborted: Cell<bool>,
 }
 
 impl StreamAbort {
-    pub(crate) fn new(visit: &Rc<Visit>) -> Rc<Self> {
-        Rc::new(Self { visit: visit.clone(), aborted: Cell::new(false) })
+    pub(crate) fn new(conn: &Rc<Connection>) -> Rc<Self> {
+        Rc::new(Self { conn: conn.clone(), aborted: Cell::new(false) })
     }
 
     pub(crate) fn is_aborted(&self) -> bool {
@@ -114,7 +114,7 @@ impl StreamAbort {
 impl Abort for StreamAbort {
     /// A stream is not aborted while the shared connection, not the stream, is the bottleneck.
     fn abort(&self, task: Option<&Waker>) {
-        if self.visit.has_stalled_stream() {
+        if self.conn.has_stalled_stream() {
             self.aborted.set(true);
             if let Some(task) = task {
                 task.wake_by_ref();
@@ -123,7 +123,7 @@ impl Abort for StreamAbort {
     }
 }
 
-impl Abort for Visit {
+impl Abort for Connection {
     /// A visitor who is slow is waited for, and cut by the worker if it is too slow.
     fn abort(&self, _: Option<&Waker>) {
         if !self.is_backed_up() {
@@ -132,12 +132,12 @@ impl Abort for Visit {
     }
 }
 
-impl Visit {
-    pub(crate) fn new(house: Rc<House>, secure: bool, phase: Phase) -> Self {
-        let born = house.now();
+impl Connection {
+    pub(crate) fn new(context: Rc<WorkerContext>, secure: bool, phase: Phase) -> Self {
+        let born = context.now();
         let since = Cell::new(born);
         Self {
-            house,
+            context,
             secure,
             phase: Cell::new(phase),
             place: OnceCell::new(),
@@ -204,7 +204,7 @@ impl Visit {
     fn set_phase(&self, phase: Phase) {
         let before = self.phase.replace(phase);
         let Some(place) = self.place.get() else { return };
-        let line = &self.house.visits.idle;
+        let line = &self.context.conns.idle;
         match (before, phase) {
             (_, Phase::Idle) => line.borrow_mut().join(*place),
             (Phase::Idle, _) => line.borrow_mut().leave(*place),
@@ -223,26 +223,26 @@ impl Visit {
     /// Enters a phase, now.
     pub(crate) fn enter(&self, phase: Phase) {
         self.set_phase(phase);
-        self.since.set(self.house.now());
+        self.since.set(self.context.now());
     }
 
     /// HTTP is over; from now on bytes pass both ways.
-    pub(crate) fn enter_tunnel(&self, terms: TunnelTerms) {
-        let _ = self.terms.set(Box::new((self.house.now(), terms)));
+    pub(crate) fn enter_tunnel(&self, terms: TunnelLimits) {
+        let _ = self.terms.set(Box::new((self.context.now(), terms)));
         self.enter(Phase::Tunnel);
     }
 
     /// Bytes moved in a tunnel.
     pub(crate) fn moved(&self) {
-        self.since.set(self.house.now());
+        self.since.set(self.context.now());
     }
 
     /// A request's header is complete.
-    pub(crate) fn request_begins(self: &Rc<Self>) -> Turn {
+    pub(crate) fn request_begins(self: &Rc<Self>) -> RequestGuard {
         self.requests.set(self.requests.get() + 1);
         self.grows_old();
         self.set_phase(Phase::Busy);
-        Turn { visit: self.clone() }
+        RequestGuard { conn: self.clone() }
     }
 
     /// Requests that are being answered.
@@ -273,9 +273,9 @@ impl Visit {
     fn grows_old(&self) {
         let so_far = self.begun_requests.get().saturating_add(1);
         self.begun_requests.set(so_far);
-        let policy = self.house.policy.load();
+        let policy = self.context.policy.load();
         let limits = &policy.config().limits;
-        let age = self.house.now().since(self.born);
+        let age = self.context.now().since(self.born);
         if so_far >= limits.requests_per_connection || age >= limits.connection_age {
             self.drain();
         }
@@ -293,9 +293,9 @@ impl Visit {
         if taking.is_even() {
             return Duration::ZERO;
         }
-        let now = self.house.now();
+        let now = self.context.now();
         let waited = taking.waited(now);
-        let rate = self.house.policy.load().config().limits.download_rate;
+        let rate = self.context.policy.load().config().limits.download_rate;
         taking.moved(bytes as u64, rate, now);
         taking.rest(now);
         self.taking.set(taking);
@@ -310,7 +310,7 @@ impl Visit {
     pub(crate) fn has_no_room(&self) {
         let mut taking = self.taking.get();
         if !taking.waits() {
-            taking.wait(self.house.now());
+            taking.wait(self.context.now());
             self.taking.set(taking);
         }
     }
@@ -322,8 +322,8 @@ impl Visit {
 
     /// Whether the visitor gives no room for an answer by a window of its own.
     fn has_stalled_stream(&self) -> bool {
-        let limit = self.house.patience(self.house.policy.load().config().limits.body_idle);
-        let now = self.house.now();
+        let limit = self.context.patience(self.context.policy.load().config().limits.body_idle);
+        let now = self.context.now();
         let guard = self.guard.get();
         guard.is_some_and(|guard| guard.borrow().windows().has_stalled_stream(limit, now))
     }
@@ -343,7 +343,7 @@ impl Visit {
     /// Ends a connection that has not been let in, and counts why.
     pub(crate) fn turn_away(&self, reason: Reason) {
         if !self.is_cut() {
-            self.house.meter.decided(ActivityId(0), reason);
+            self.context.meter.decided(ActivityId(0), reason);
             self.cut();
         }
     }
@@ -355,7 +355,7 @@ impl Visit {
 
     /// Counts that the connection, or a stream of it, is ended, under what it asked for last.
     pub(crate) fn count(&self, why: Cut) {
-        self.house.meter.cut(self.activity.get(), why);
+        self.context.meter.cut(self.activity.get(), why);
     }
 
     /// Ends the connection without another byte, and counts why.
@@ -437,7 +437,7 @@ impl Visit {
             return false;
         }
         let patience = match self.phase() {
-            Phase::Busy => self.house.patience(limits.body_idle),
+            Phase::Busy => self.context.patience(limits.body_idle),
             _ => limits.body_idle,
         };
         if self.taking.get().behind(now) >= patience
@@ -508,7 +508,7 @@ impl Visit {
                 let block = self.guard.get().and_then(|guard| guard.borrow().block_open_since());
                 let open = block.or(head);
                 if open.is_some_and(|since| now.since(since) >= header_deadline) {
-                    self.house.meter.decided(ActivityId(0), Reason::HeaderDeadline);
+                    self.context.meter.decided(ActivityId(0), Reason::HeaderDeadline);
                     self.cut();
                 }
                 return false;
@@ -524,32 +524,32 @@ impl Visit {
 }
 
 /// A request being answered; dropped when the last byte of the answer has been handed over.
-pub(crate) struct Turn {
-    visit: Rc<Visit>,
+pub(crate) struct RequestGuard {
+    conn: Rc<Connection>,
 }
 
-impl Turn {
+impl RequestGuard {
     /// Whether others may be answered at the same time on the same connection.
     pub(crate) fn is_multiplexed(&self) -> bool {
-        self.visit.is_multiplexed()
+        self.conn.is_multiplexed()
     }
 }
 
-impl Drop for Turn {
+impl Drop for RequestGuard {
     fn drop(&mut self) {
-        let left = self.visit.requests.get().saturating_sub(1);
-        self.visit.requests.set(left);
-        if left == 0 && self.visit.phase() == Phase::Busy {
-            self.visit.enter(Phase::Idle);
-            self.visit.awaits_head();
+        let left = self.conn.requests.get().saturating_sub(1);
+        self.conn.requests.set(left);
+        if left == 0 && self.conn.phase() == Phase::Busy {
+            self.conn.enter(Phase::Idle);
+            self.conn.awaits_head();
         }
     }
 }
 
 /// Every open visitor connection of one worker.
 #[derive(Default)]
-pub(crate) struct Visits {
-    slots: RefCell<Vec<Option<Rc<Visit>>>>,
+pub(crate) struct ConnRegistry {
+    slots: RefCell<Vec<Option<Rc<Connection>>>>,
     free: RefCell<Vec<usize>>,
     open: Cell<u64>,
     idle: RefCell<IdleLine>,
@@ -558,21 +558,21 @@ pub(crate) struct Visits {
 /// How many idle connections are looked at to find one that can give way.
 const CANDIDATES: usize = 8;
 
-impl Visits {
+impl ConnRegistry {
     /// Adds a connection; it is counted until the guard is dropped.
-    pub(crate) fn enter(&self, visit: &Rc<Visit>) -> Presence {
+    pub(crate) fn enter(&self, conn: &Rc<Connection>) -> ConnGuard {
         let mut slots = self.slots.borrow_mut();
         let place = if let Some(place) = self.free.borrow_mut().pop() {
-            slots[place] = Some(visit.clone());
+            slots[place] = Some(conn.clone());
             place
         } else {
-            slots.push(Some(visit.clone()));
+            slots.push(Some(conn.clone()));
             slots.len() - 1
         };
         // Fewer than 2^21.
-        let _ = visit.place.set(place as u32);
-        self.set_open(&visit.house, self.open.get() + 1);
-        Presence { house: visit.house.clone(), place, source: Cell::new(None) }
+        let _ = conn.place.set(place as u32);
+        self.set_open(&conn.context, self.open.get() + 1);
+        ConnGuard { context: conn.context.clone(), place, source: Cell::new(None) }
     }
 
     pub(crate) fn open(&self) -> u64 {
@@ -587,27 +587,27 @@ impl Visits {
         for _ in 0..CANDIDATES {
             let Some(place) = line.first() else { return false };
             line.leave(place);
-            let Some(visit) = slots.get(place as usize).and_then(Option::as_ref) else { continue };
-            if visit.can_give_way(now) {
-                visit.cut_for(Cut::Pressure);
+            let Some(conn) = slots.get(place as usize).and_then(Option::as_ref) else { continue };
+            if conn.can_give_way(now) {
+                conn.cut_for(Cut::Pressure);
                 return true;
             }
-            if !visit.is_cut() {
+            if !conn.is_cut() {
                 line.join(place);
             }
         }
         false
     }
 
-    fn set_open(&self, house: &House, open: u64) {
+    fn set_open(&self, context: &WorkerContext, open: u64) {
         self.open.set(open);
-        house.meter.set_connections(open);
+        context.meter.set_connections(open);
     }
 
     /// Asks every connection to end after what it is answering.
     pub(crate) fn drain(&self) {
-        for visit in self.slots.borrow().iter().flatten() {
-            visit.drain();
+        for conn in self.slots.borrow().iter().flatten() {
+            conn.drain();
         }
     }
 
@@ -621,26 +621,26 @@ impl Visits {
     ) -> u64 {
         let slots = self.slots.borrow();
         let stalled =
-            slots.iter().flatten().filter(|visit| visit.check(limits, idle, header_deadline, now));
+            slots.iter().flatten().filter(|conn| conn.check(limits, idle, header_deadline, now));
         stalled.count() as u64
     }
 }
 
 /// One connection's place among all.
-pub(crate) struct Presence {
-    house: Rc<House>,
+pub(crate) struct ConnGuard {
+    context: Rc<WorkerContext>,
     place: usize,
     /// The source it is counted under, if it is.
     source: Cell<Option<SourceKey>>,
 }
 
-impl Presence {
+impl ConnGuard {
     /// Counts the connection under its source and its network; an error if one of them holds too
     /// many.
     pub(crate) fn count_under(&self, source: SourceKey) -> Result<(), Reason> {
-        let now = self.house.now();
-        let policy = self.house.policy.load();
-        let tables = &self.house.tables;
+        let now = self.context.now();
+        let policy = self.context.policy.load();
+        let tables = &self.context.tables;
         if !tables.open_connection(source, policy.source_connections(now)) {
             return Err(Reason::SourceConnections);
         }
@@ -653,17 +653,17 @@ impl Presence {
     }
 }
 
-impl Drop for Presence {
+impl Drop for ConnGuard {
     fn drop(&mut self) {
-        let visits = &self.house.visits;
-        visits.idle.borrow_mut().leave(self.place as u32);
-        visits.slots.borrow_mut()[self.place] = None;
-        visits.free.borrow_mut().push(self.place);
-        visits.set_open(&self.house, visits.open.get() - 1);
-        self.house.open.fetch_sub(1, Relaxed);
+        let conns = &self.context.conns;
+        conns.idle.borrow_mut().leave(self.place as u32);
+        conns.slots.borrow_mut()[self.place] = None;
+        conns.free.borrow_mut().push(self.place);
+        conns.set_open(&self.context, conns.open.get() - 1);
+        self.context.open.fetch_sub(1, Relaxed);
         if let Some(source) = self.source.get() {
-            self.house.tables.close_connection(source);
-            self.house.tables.close_in_network(source);
+            self.context.tables.close_connection(source);
+            self.context.tables.close_in_network(source);
         }
     }
 }
