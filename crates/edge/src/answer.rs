@@ -3,8 +3,8 @@
 use http::header::CONTENT_LENGTH;
 use http::{HeaderValue, Response, StatusCode};
 
-use crate::body::ResponseBody;
 use crate::header_block::HeaderBlock;
+use crate::response_body::ResponseBody;
 use crate::upgrade::Tunnel;
 
 /// An answer of the gate's own or of an origin.

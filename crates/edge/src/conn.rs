@@ -5,11 +5,11 @@ use core::net::IpAddr;
 use core::task::Waker;
 use core::time::Duration;
 use std::rc::Rc;
-use std::sync::atomic::Ordering::Relaxed;
 
 use http::HeaderValue;
-use portcullis_model::{ActivityId, Cut, Limits, Reason, SourceKey, Time};
+use portcullis_model::{ActivityId, Cut, Reason, Time};
 
+use crate::context::WorkerContext;
 use crate::deadline::Abort;
 use crate::forwarded::Identity;
 use crate::guard::Guard;
@@ -17,13 +17,6 @@ use crate::http_3;
 use crate::ja4::Ja4;
 use crate::pace::Pace;
 use crate::pressure::{IdleLine, LEAST_REST};
-use crate::worker::WorkerContext;
-
-/// From here on a connection that owes a request header counts as stalled.
-const STALLED: Duration = Duration::from_secs(1);
-
-/// An idle connection that was asked to end politely is given this long.
-const POLITE: Duration = Duration::from_secs(2);
 
 /// What a connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,23 +44,29 @@ pub(crate) struct TunnelLimits {
     pub(crate) age: Duration,
 }
 
+/// A connection's slot in the registry, and the idle connections that it may join.
+pub(crate) struct Slot {
+    pub(crate) index: u32,
+    pub(crate) idle: Rc<RefCell<IdleLine>>,
+}
+
 /// One visitor connection.
 pub(crate) struct Connection {
     pub(crate) context: Rc<WorkerContext>,
     /// Whether the connection is encrypted.
     pub(crate) secure: bool,
     phase: Cell<Phase>,
-    /// Its place among the connections of its worker, once it has one.
-    place: OnceCell<u32>,
+    /// Its slot among the connections of its worker, once it has one.
+    slot: OnceCell<Slot>,
     /// When the phase began (in a tunnel: when bytes last moved).
-    since: Cell<Time>,
-    born: Time,
+    pub(crate) since: Cell<Time>,
+    pub(crate) born: Time,
     /// Requests that are being answered.
     requests: Cell<u32>,
     /// Requests so far.
     begun_requests: Cell<u32>,
     /// How the visitor takes what the system has room for.
-    taking: Cell<Pace>,
+    pub(crate) taking: Cell<Pace>,
     /// What it asked for last. Before its first request the first of all, under which connections
     /// that were not let in are counted too.
     activity: Cell<ActivityId>,
@@ -80,7 +79,7 @@ pub(crate) struct Connection {
     /// A part of the first request's header has come.
     pub(crate) begun: Cell<bool>,
     /// Since when it is one, and what it must keep to.
-    terms: OnceCell<Box<(Time, TunnelLimits)>>,
+    pub(crate) terms: OnceCell<Box<(Time, TunnelLimits)>>,
     /// Who the visitor is, once known.
     identity: OnceCell<Identity>,
     /// Which TLS library it uses, once its first message has come.
@@ -140,7 +139,7 @@ impl Connection {
             context,
             secure,
             phase: Cell::new(phase),
-            place: OnceCell::new(),
+            slot: OnceCell::new(),
             since,
             born,
             requests: Cell::new(0),
@@ -161,6 +160,11 @@ impl Connection {
             http_3: OnceCell::new(),
             alternative: OnceCell::new(),
         }
+    }
+
+    /// Gives the connection its slot in the registry.
+    pub(crate) fn set_slot(&self, slot: Slot) {
+        let _ = self.slot.set(slot);
     }
 
     /// Says which HTTP/2 stream runs now, or that none does any more.
@@ -203,18 +207,17 @@ impl Connection {
     /// Keeps the line of those who are idle.
     fn set_phase(&self, phase: Phase) {
         let before = self.phase.replace(phase);
-        let Some(place) = self.place.get() else { return };
-        let line = &self.context.conns.idle;
+        let Some(slot) = self.slot.get() else { return };
         match (before, phase) {
-            (_, Phase::Idle) => line.borrow_mut().join(*place),
-            (Phase::Idle, _) => line.borrow_mut().leave(*place),
+            (_, Phase::Idle) => slot.idle.borrow_mut().join(slot.index),
+            (Phase::Idle, _) => slot.idle.borrow_mut().leave(slot.index),
             _ => {}
         }
     }
 
     /// Whether it can be ended for somebody else's sake: idle for a while, and with nothing left to
     /// take.
-    fn can_give_way(&self, now: Time) -> bool {
+    pub(crate) fn can_give_way(&self, now: Time) -> bool {
         let owed = self.guard.get().is_some_and(|guard| guard.borrow().windows().is_blocked());
         let rested = now.since(self.since.get()) >= LEAST_REST;
         self.phase() == Phase::Idle && rested && !owed && !self.is_backed_up() && !self.is_cut()
@@ -251,12 +254,12 @@ impl Connection {
     }
 
     /// Whether it is over HTTP/2 or HTTP/3.
-    fn is_multiplexed(&self) -> bool {
+    pub(crate) fn is_multiplexed(&self) -> bool {
         self.guard.get().is_some() || self.http_3.get().is_some()
     }
 
     /// Since when the head of an HTTP/3 request is awaited.
-    fn head_open_since(&self) -> Option<Time> {
+    pub(crate) fn head_open_since(&self) -> Option<Time> {
         self.http_3.get().and_then(|guard| guard.borrow().head_open_since())
     }
 
@@ -343,7 +346,7 @@ impl Connection {
     /// Ends a connection that has not been let in, and counts why.
     pub(crate) fn turn_away(&self, reason: Reason) {
         if !self.is_cut() {
-            self.context.meter.decided(ActivityId(0), reason);
+            self.context.count_refused_connection(reason);
             self.cut();
         }
     }
@@ -388,7 +391,7 @@ impl Connection {
     }
 
     /// Ends the connection after what is being answered, and counts why.
-    fn end_politely(&self, why: Cut) {
+    pub(crate) fn end_politely(&self, why: Cut) {
         if !self.is_draining() {
             self.count(why);
             self.drain();
@@ -403,123 +406,6 @@ impl Connection {
         if let Some(waker) = self.waker.get() {
             waker.wake_by_ref();
         }
-    }
-
-    /// Asks a connection that is too old to end, where that can be said without a request; and cuts
-    /// it when what was under way has had its time. Returns whether it was cut.
-    fn check_age(&self, limits: &Limits, now: Time) -> bool {
-        let age = now.since(self.born);
-        if age < limits.connection_age || !matches!(self.phase(), Phase::Busy | Phase::Idle) {
-            return false;
-        }
-        // Over HTTP/1.1 only an answer can say so: closed while it is idle, the connection may meet
-        // the visitor's next request half way.
-        if self.is_multiplexed() || self.phase() == Phase::Busy {
-            self.drain();
-        }
-        let over = age >= limits.connection_age * 2;
-        if over {
-            self.cut_for(Cut::Age);
-        }
-        over
-    }
-
-    /// Cuts the connection if it is over a deadline. Returns whether it owes a request header for
-    /// longer than it should. `idle` is what is granted now.
-    pub(crate) fn check(
-        &self,
-        limits: &Limits,
-        idle: Duration,
-        header_deadline: Duration,
-        now: Time,
-    ) -> bool {
-        if self.is_cut() {
-            return false;
-        }
-        let patience = match self.phase() {
-            Phase::Busy => self.context.patience(limits.body_idle),
-            _ => limits.body_idle,
-        };
-        if self.taking.get().behind(now) >= patience
-            && matches!(self.phase(), Phase::Busy | Phase::Idle | Phase::Header)
-        {
-            self.cut_for(Cut::SlowRead);
-            return false;
-        }
-        if self.check_age(limits, now) {
-            return false;
-        }
-        let mut age = now.since(self.since.get());
-        if let Some(guard) = self.guard.get() {
-            let guard = guard.borrow();
-            let windows = guard.windows();
-            if windows.is_stalled(patience, now) {
-                self.cut_for(Cut::Stall);
-                return false;
-            }
-            if self.phase() == Phase::Idle {
-                // The library may still have answers to send.
-                if windows.is_blocked() {
-                    return false;
-                }
-                age = age.min(now.since(windows.last_sent()));
-            }
-        }
-        let head = self.head_open_since();
-        if let Some(since) = head.filter(|_| self.phase() == Phase::Header) {
-            age = now.since(since);
-        }
-        if self.phase() == Phase::Arriving && self.is_multiplexed() {
-            if age >= header_deadline {
-                self.cut_for(Cut::Preface);
-            }
-            return false;
-        }
-        let overdue = match self.phase() {
-            Phase::Proxy => (age >= header_deadline).then_some(Reason::ProxyHeader),
-            Phase::Handshake => (age >= limits.handshake_deadline).then_some(Reason::Handshake),
-            Phase::Arriving | Phase::Header => {
-                (age >= header_deadline).then_some(Reason::HeaderDeadline)
-            }
-            // Whoever still takes the last answer is not silent.
-            Phase::Idle if self.is_backed_up() => return false,
-            Phase::Idle => {
-                if age >= idle {
-                    let late = age >= limits.idle;
-                    self.end_politely(if late { Cut::Idle } else { Cut::Pressure });
-                }
-                if age >= idle + POLITE {
-                    self.cut();
-                }
-                return false;
-            }
-            Phase::Tunnel => {
-                if let Some((began, terms)) = self.terms.get().map(|terms| &**terms) {
-                    if age >= terms.idle {
-                        self.cut_for(Cut::TunnelIdle);
-                    } else if now.since(*began) >= terms.age {
-                        self.cut_for(Cut::TunnelAge);
-                    }
-                }
-                return false;
-            }
-            Phase::Busy => {
-                // Nothing else can come on an HTTP/2 connection before the block has ended.
-                let block = self.guard.get().and_then(|guard| guard.borrow().block_open_since());
-                let open = block.or(head);
-                if open.is_some_and(|since| now.since(since) >= header_deadline) {
-                    self.context.meter.decided(ActivityId(0), Reason::HeaderDeadline);
-                    self.cut();
-                }
-                return false;
-            }
-        };
-        if let Some(reason) = overdue {
-            self.turn_away(reason);
-            return false;
-        }
-        // Browsers open connections ahead of need: only one that has begun a header stalls in it.
-        age >= STALLED && (self.phase() == Phase::Header || self.begun.get())
     }
 }
 
@@ -542,128 +428,6 @@ impl Drop for RequestGuard {
         if left == 0 && self.conn.phase() == Phase::Busy {
             self.conn.enter(Phase::Idle);
             self.conn.awaits_head();
-        }
-    }
-}
-
-/// Every open visitor connection of one worker.
-#[derive(Default)]
-pub(crate) struct ConnRegistry {
-    slots: RefCell<Vec<Option<Rc<Connection>>>>,
-    free: RefCell<Vec<usize>>,
-    open: Cell<u64>,
-    idle: RefCell<IdleLine>,
-}
-
-/// How many idle connections are looked at to find one that can give way.
-const CANDIDATES: usize = 8;
-
-impl ConnRegistry {
-    /// Adds a connection; it is counted until the guard is dropped.
-    pub(crate) fn enter(&self, conn: &Rc<Connection>) -> ConnGuard {
-        let mut slots = self.slots.borrow_mut();
-        let place = if let Some(place) = self.free.borrow_mut().pop() {
-            slots[place] = Some(conn.clone());
-            place
-        } else {
-            slots.push(Some(conn.clone()));
-            slots.len() - 1
-        };
-        // Fewer than 2^21.
-        let _ = conn.place.set(place as u32);
-        self.set_open(&conn.context, self.open.get() + 1);
-        ConnGuard { context: conn.context.clone(), place, source: Cell::new(None) }
-    }
-
-    pub(crate) fn open(&self) -> u64 {
-        self.open.get()
-    }
-
-    /// Ends the connection that has been idle for longest; `false` if there is none that can be
-    /// ended. Looks at a few at most.
-    pub(crate) fn make_room(&self, now: Time) -> bool {
-        let slots = self.slots.borrow();
-        let mut line = self.idle.borrow_mut();
-        for _ in 0..CANDIDATES {
-            let Some(place) = line.first() else { return false };
-            line.leave(place);
-            let Some(conn) = slots.get(place as usize).and_then(Option::as_ref) else { continue };
-            if conn.can_give_way(now) {
-                conn.cut_for(Cut::Pressure);
-                return true;
-            }
-            if !conn.is_cut() {
-                line.join(place);
-            }
-        }
-        false
-    }
-
-    fn set_open(&self, context: &WorkerContext, open: u64) {
-        self.open.set(open);
-        context.meter.set_connections(open);
-    }
-
-    /// Asks every connection to end after what it is answering.
-    pub(crate) fn drain(&self) {
-        for conn in self.slots.borrow().iter().flatten() {
-            conn.drain();
-        }
-    }
-
-    /// Cuts what is over a deadline; returns how many connections are stalled in a header.
-    pub(crate) fn check(
-        &self,
-        limits: &Limits,
-        idle: Duration,
-        header_deadline: Duration,
-        now: Time,
-    ) -> u64 {
-        let slots = self.slots.borrow();
-        let stalled =
-            slots.iter().flatten().filter(|conn| conn.check(limits, idle, header_deadline, now));
-        stalled.count() as u64
-    }
-}
-
-/// One connection's place among all.
-pub(crate) struct ConnGuard {
-    context: Rc<WorkerContext>,
-    place: usize,
-    /// The source it is counted under, if it is.
-    source: Cell<Option<SourceKey>>,
-}
-
-impl ConnGuard {
-    /// Counts the connection under its source and its network; an error if one of them holds too
-    /// many.
-    pub(crate) fn count_under(&self, source: SourceKey) -> Result<(), Reason> {
-        let now = self.context.now();
-        let policy = self.context.policy.load();
-        let tables = &self.context.tables;
-        if !tables.open_connection(source, policy.source_connections(now)) {
-            return Err(Reason::SourceConnections);
-        }
-        if !tables.open_in_network(source, policy.config().limits.network_connections) {
-            tables.close_connection(source);
-            return Err(Reason::NetworkConnections);
-        }
-        self.source.set(Some(source));
-        Ok(())
-    }
-}
-
-impl Drop for ConnGuard {
-    fn drop(&mut self) {
-        let conns = &self.context.conns;
-        conns.idle.borrow_mut().leave(self.place as u32);
-        conns.slots.borrow_mut()[self.place] = None;
-        conns.free.borrow_mut().push(self.place);
-        conns.set_open(&self.context, conns.open.get() - 1);
-        self.context.open.fetch_sub(1, Relaxed);
-        if let Some(source) = self.source.get() {
-            self.context.tables.close_connection(source);
-            self.context.tables.close_in_network(source);
         }
     }
 }

@@ -13,8 +13,8 @@ use std::rc::Rc;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::context::WorkerContext;
 use crate::transport::{Transport, VisitorIo};
-use crate::worker::WorkerContext;
 
 /// The most that is kept: what fits into one TLS record (RFC 8446, section 5.1).
 const KEPT: usize = 16 * 1024;

@@ -10,16 +10,15 @@ use http::StatusCode;
 use portcullis_model::{ActivityId, Cut, Outcome, Tier, Time};
 
 use crate::answer::Answer;
-use crate::body::{
-    Relay, RelayDeadline, RequestBody, ResponseBody, Terms, Upload, UploadState, VisitorBody,
-};
 use crate::conn::{Connection, RequestGuard};
+use crate::context::WorkerContext;
 use crate::deadline::Deadline;
 use crate::http_1::{Answered, Question};
 use crate::origin::{Pool, PooledConn};
 use crate::pages::{self, Trouble, Wants};
+use crate::response_body::{Relay, RelayDeadline, ResponseBody};
 use crate::upgrade::{Tunnel, TunnelPermit};
-use crate::worker::WorkerContext;
+use crate::upload::{RequestBody, Terms, Upload, UploadState, VisitorBody};
 
 /// Bytes of an answer that are given to one of several streams at once: what fits into one frame of
 /// theirs. How each of them is taken is judged by piece, and slow lines are shared.

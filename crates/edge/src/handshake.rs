@@ -5,70 +5,58 @@
 //! of them, and a place is held only from the first whole message on: who connects and says
 //! nothing holds a connection, but keeps nobody from a handshake.
 
-use core::cell::{Cell, RefCell};
-use core::time::Duration;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
-use portcullis_model::{Reason, Time};
+use portcullis_model::Reason;
 use rustls::HandshakeKind;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use crate::admission::ConnError;
 use crate::client_hello::{self, Flaw};
 use crate::conn::Connection;
 use crate::ja4::Ja4;
+use crate::server_state::ServerState;
 use crate::transport::Socket;
 
 /// Room for the first message of a browser.
 const ROOM: usize = 2 * 1024;
-/// Whoever has been at it for longer than this goes when there is no place left. On a network
-/// where two round trips take a second, little else works either.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Shakes hands with a visitor, from whom `ahead` has come already; or says why not.
 pub(crate) async fn shake_hands(
+    server: &ServerState,
     conn: &Rc<Connection>,
     mut stream: TcpStream,
     ahead: Bytes,
     listener: usize,
 ) -> Result<Box<TlsStream<Socket>>, Reason> {
-    let context = &conn.context;
     let first = first_message(&mut stream, ahead).await?;
-    let now = context.read_clock();
-    let limits = context.policy.load().config().limits.handshakes;
-    let identity = conn.identity();
-    // A trusted proxy's connections are those of many visitors.
-    let source = (!identity.trusted).then_some(identity.source);
-    if !context.tables.take_handshake(source, &limits, now) {
-        return Err(Reason::HandshakeRate);
-    }
-    let most = limits.at_once.div_ceil(u32::from(context.workers)) as usize;
-    let place = context.handshakes.begin(conn, most, now).ok_or(Reason::Handshakes)?;
+    let permit = server.admission.handshake(conn)?;
     if let Some(client) = Ja4::of_records(&first) {
         conn.know_tls_client(client);
     }
-    let config = context.tls.load().get(listener).cloned().flatten().ok_or(Reason::Handshake)?;
+    let config = server.tls.load().get(listener).cloned().flatten();
+    let config = config.ok_or(ConnError::Handshake)?;
     let accepting = TlsAcceptor::from(config).accept(Socket::new(stream, first, conn.clone()));
-    let stream = accepting.await.map_err(|_| Reason::Handshake)?;
-    drop(place);
+    let stream = accepting.await.map_err(|_| ConnError::Handshake)?;
+    drop(permit);
     if stream.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed) {
-        context.tables.handshake_resumed(source, &limits);
+        server.admission.handshake_resumed(conn);
     }
     Ok(Box::new(stream))
 }
 
 /// Reads until the first message is whole. What is no such message is returned as it is: the
 /// library knows how to answer it.
-async fn first_message(stream: &mut TcpStream, ahead: Bytes) -> Result<Bytes, Reason> {
+async fn first_message(stream: &mut TcpStream, ahead: Bytes) -> Result<Bytes, ConnError> {
     let mut buffer = BytesMut::from(ahead);
     loop {
         match client_hello::message(&buffer) {
             Ok(Some(_)) | Err(Flaw::Malformed) => return Ok(buffer.freeze()),
-            Err(Flaw::TooLong) => return Err(Reason::ClientHello),
+            Err(Flaw::TooLong) => return Err(ConnError::ClientHelloTooLong),
             Ok(None) => {}
         }
         if buffer.len() == buffer.capacity() {
@@ -76,47 +64,7 @@ async fn first_message(stream: &mut TcpStream, ahead: Bytes) -> Result<Bytes, Re
             buffer.reserve(buffer.len().max(ROOM));
         }
         if stream.read_buf(&mut buffer).await.unwrap_or(0) == 0 {
-            return Err(Reason::Handshake);
+            return Err(ConnError::Handshake);
         }
-    }
-}
-
-/// The handshakes that one worker is in.
-#[derive(Default)]
-pub(crate) struct Handshakes {
-    /// In the order in which they began; no more than [`begin`](Self::begin) lets in.
-    under_way: RefCell<BTreeMap<u64, (Time, Rc<Connection>)>>,
-    next: Cell<u64>,
-}
-
-impl Handshakes {
-    /// Gives a handshake its place. When there is none, whoever has had theirs for longest makes
-    /// room; `None` if even that is not long.
-    pub(crate) fn begin(&self, conn: &Rc<Connection>, most: usize, now: Time) -> Option<Place> {
-        let mut under_way = self.under_way.borrow_mut();
-        if under_way.len() >= most
-            && let Some(oldest) = under_way.first_entry()
-        {
-            if now.since(oldest.get().0) < PATIENCE {
-                return None;
-            }
-            let (_, slow) = oldest.remove();
-            slow.turn_away(Reason::Handshakes);
-        }
-        let number = self.next.replace(self.next.get() + 1);
-        under_way.insert(number, (now, conn.clone()));
-        Some(Place { conn: conn.clone(), number })
-    }
-}
-
-/// A handshake's place, until it is dropped.
-pub(crate) struct Place {
-    conn: Rc<Connection>,
-    number: u64,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.conn.context.handshakes.under_way.borrow_mut().remove(&self.number);
     }
 }

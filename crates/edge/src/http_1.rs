@@ -10,14 +10,15 @@
 //! refusal never needs, and connections by the ten thousand must cost little while they are idle.
 //! The letters themselves are read by `httparse`.
 
-mod buffers;
+mod connection;
 mod decoder;
 mod exchange;
 mod head;
 mod outgoing;
 pub mod reading;
+mod trailers;
 mod visitor;
 
-pub(crate) use buffers::Buffers;
+pub(crate) use connection::Inbound;
 pub(crate) use exchange::{Answered, Broken, Question, Wire};
-pub(crate) use visitor::{Inbound, speak};
+pub(crate) use visitor::speak;

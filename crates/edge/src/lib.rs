@@ -10,8 +10,9 @@
 //! without a deadline.
 
 mod accept;
+mod admission;
 mod answer;
-mod body;
+mod buffers;
 mod certificates;
 mod challenge;
 #[doc(hidden)]
@@ -19,6 +20,7 @@ pub mod client_hello;
 mod clock;
 mod conn;
 mod connection;
+mod context;
 mod cork;
 mod deadline;
 mod der;
@@ -33,6 +35,7 @@ mod head;
 mod header_block;
 #[doc(hidden)]
 pub mod http_1;
+mod http_2;
 mod http_3;
 #[doc(hidden)]
 pub mod ja4;
@@ -44,11 +47,18 @@ mod pages;
 mod pressure;
 pub mod proxy_protocol;
 mod ranges;
+mod registry;
+mod request_body;
+mod response_body;
 mod serve;
+mod server_state;
 mod strict;
+mod task;
+mod timeouts;
 mod tls;
 mod transport;
 mod upgrade;
+mod upload;
 mod validity;
 mod windows;
 mod worker;
@@ -56,10 +66,11 @@ mod worker;
 pub use certificates::NamedCertificates;
 pub use challenge::ChallengeAnswers;
 pub use clock::Clock;
+pub use context::InternalErrors;
 pub use error::EdgeError;
 #[doc(hidden)]
 pub use guard::reads_alike;
 pub use listener::{BoundListener, bind};
 pub use tls::{TlsConfigs, TlsKeep, for_quic, load_all, read_pair};
 pub use validity::{CertificateFacts, SOON, Standing, inspect, inspect_all};
-pub use worker::{InternalErrors, Worker};
+pub use worker::Worker;

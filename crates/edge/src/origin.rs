@@ -14,12 +14,12 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
-use portcullis_model::{OriginConfig, Tier, Time};
+use portcullis_model::{OriginConfig, PlatformId, Tier, Time};
 use tokio::net::TcpStream;
 
+use crate::context::WorkerContext;
 use crate::deadline::Deadline;
 use crate::http_1::{Answered, Broken, Question, Wire};
-use crate::worker::WorkerContext;
 
 /// Requests that may wait for one origin, in each worker.
 const LONGEST_QUEUE: usize = 1024;
@@ -237,6 +237,44 @@ impl Pool {
             .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
         stream.set_nodelay(true)?;
         Ok(Box::new(OriginConn { wire: Wire::new(stream), reused: false }))
+    }
+}
+
+/// The pools of one worker, by platform.
+pub(crate) struct OriginPools {
+    workers: u16,
+    by_platform: RefCell<Vec<Option<Rc<Pool>>>>,
+}
+
+impl OriginPools {
+    /// `workers` share the configured connections.
+    pub(crate) fn new(workers: u16) -> Self {
+        Self { workers, by_platform: RefCell::default() }
+    }
+
+    /// The connections to a platform's origin. A reload that changes the origin gets new ones;
+    /// the old ones end with the requests that use them.
+    pub(crate) fn get(&self, platform: PlatformId, origin: &OriginConfig) -> Rc<Pool> {
+        let mut pools = self.by_platform.borrow_mut();
+        let place = usize::from(platform.0);
+        if pools.len() <= place {
+            pools.resize_with(place + 1, || None);
+        }
+        match &pools[place] {
+            Some(pool) if pool.config == *origin => pool.clone(),
+            _ => {
+                let pool = Rc::new(Pool::new(origin.clone(), self.workers));
+                pools[place] = Some(pool.clone());
+                pool
+            }
+        }
+    }
+
+    /// Gives up what no request needs any more; see [`Pool::tidy`].
+    pub(crate) fn tidy(&self, now: Time) {
+        for pool in self.by_platform.borrow().iter().flatten() {
+            pool.tidy(now);
+        }
     }
 }
 

@@ -9,10 +9,10 @@ use http::StatusCode;
 use portcullis_model::{Reason, Verdict};
 
 use crate::answer::Answer;
-use crate::body::ResponseBody;
 use crate::conn::RequestGuard;
 use crate::head::Head;
 use crate::header_block::HeaderBlock;
+use crate::response_body::ResponseBody;
 
 /// What the visitor can make use of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,6 +4,7 @@ use core::convert::Infallible;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use http::header::{ALT_SVC, HeaderValue};
 use http::{Method, Request, Response, Version};
@@ -12,39 +13,51 @@ use portcullis_gate::{self as gate, Decision, Policy};
 use portcullis_model::{Reason, Verdict};
 
 use crate::answer::Answer;
-use crate::body::{ResponseBody, Terms, VisitorBody};
+use crate::challenge::ChallengeAnswers;
 use crate::conn::{Connection, RequestGuard};
 use crate::fields::{self, Kind, Present};
 use crate::forward::{ForwardJob, forward};
 use crate::forwarded::{self, Sender};
 use crate::head::{Head, fields_of};
+use crate::origin::OriginPools;
 use crate::pages::{self, Wants};
 use crate::ranges;
+use crate::request_body::Announced;
+use crate::response_body::ResponseBody;
 use crate::strict::{self, Host};
 use crate::upgrade::TunnelPermit;
+use crate::upload::{Terms, VisitorBody};
 
 /// After so many seconds a place for one more tunnel may be free.
 const TUNNEL_AGAIN: u32 = 10;
 
-/// What a head says of the body behind it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Announced {
-    /// It has at least so many bytes.
-    pub(crate) least: u64,
-    /// There is none.
-    pub(crate) is_none: bool,
+/// What requests are served with, besides their connection.
+pub(crate) struct Service {
+    pub(crate) pools: OriginPools,
+    /// What certificate authorities are answered.
+    challenges: Arc<ChallengeAnswers>,
+}
+
+impl Service {
+    pub(crate) fn new(workers: u16, challenges: Arc<ChallengeAnswers>) -> Self {
+        Self { pools: OriginPools::new(workers), challenges }
+    }
 }
 
 /// Answers one request of `conn` by HTTP/2 or HTTP/3. Never fails: every request gets an answer
 /// and a reason. The judgement is made here and now; only what goes to the origin waits for
 /// anything.
-pub(crate) fn serve(conn: &Rc<Connection>, request: Request<VisitorBody>) -> Serving {
+pub(crate) fn serve(
+    service: &Service,
+    conn: &Rc<Connection>,
+    request: Request<VisitorBody>,
+) -> Serving {
     let turn = conn.request_begins();
     let (parts, body) = request.into_parts();
     let for_head = parts.method == Method::HEAD;
     let announced = Announced { least: body.size_hint().lower(), is_none: body.is_end_stream() };
     let fields = fields_of(&parts.headers);
-    match judge(conn, &Head::of(&parts, &fields), announced, turn) {
+    match judge(service, conn, &Head::of(&parts, &fields), announced, turn) {
         Judged::Answered(answer) => Serving::Answered(Some(respond(conn, answer, for_head))),
         Judged::Forwarded(job, turn) => {
             let conn = conn.clone();
@@ -97,6 +110,7 @@ pub(crate) enum Judged {
 
 /// Everything that needs no waiting.
 pub(crate) fn judge(
+    service: &Service,
     conn: &Rc<Connection>,
     head: &Head<'_>,
     body: Announced,
@@ -118,7 +132,7 @@ pub(crate) fn judge(
         }
     };
 
-    if let Some(answer) = context.answers.to(head) {
+    if let Some(answer) = service.challenges.to(head) {
         // Before any limit: under attack, too, certificates are renewed.
         context.write_unread(sender.source, Reason::Acme);
         return Judged::Answered(pages::challenge(&answer, turn));
@@ -147,7 +161,7 @@ pub(crate) fn judge(
         && fields::asks_for_websocket(head, present);
     let mut permit = None;
     if asks_for_upgrade && matches!(decision.answer, gate::Answer::Forward { .. }) {
-        let pool = context.pool(decision.record.platform, &platform.origin);
+        let pool = service.pools.get(decision.record.platform, &platform.origin);
         permit = TunnelPermit::open(context, &pool, sender.source, limits, patience);
         if permit.is_none() {
             decision.record.reason = Reason::Tunnels;
@@ -183,7 +197,7 @@ pub(crate) fn judge(
                 activity: record.activity,
                 tier: policy.activity(record.activity).1.tier,
                 load,
-                pool: context.pool(record.platform, &platform.origin),
+                pool: service.pools.get(record.platform, &platform.origin),
                 started: record.at,
                 cookie,
                 wants,

@@ -15,9 +15,9 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::conn::{Connection, TunnelLimits};
+use crate::context::WorkerContext;
 use crate::origin::{Pool, PooledConn};
 use crate::transport::VisitorIo;
-use crate::worker::WorkerContext;
 
 /// Bytes held for each direction.
 const BUFFER: usize = 8 * 1024;

@@ -6,25 +6,23 @@ use core::task::{Context, Poll, Waker, ready};
 use std::io;
 
 use bytes::{Buf, Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use tokio::net::TcpStream;
 
-use super::Buffers;
-use super::buffers::Reader;
-use super::decoder::{Decoder, Malformed, Step};
+use super::decoder::{Decoder, Step};
 use super::head::{self, AnswerBody, AnswerHead, Scan, Span};
 use super::outgoing::Outgoing;
-use crate::body::RequestBody;
+use super::trailers::trailers;
+use crate::buffers::{Buffers, Reader};
 use crate::fields;
 use crate::header_block::HeaderBlock;
+use crate::upload::RequestBody;
 
 /// Bytes of the head of an answer. What origins send takes a tenth of it.
 const HEAD_BYTES: usize = 64 * 1024;
 /// Fields of an answer.
 const FIELDS: usize = 128;
-/// Fields behind a body. Checksums and timings are a few.
-const TRAILERS: usize = 32;
 /// Interim answers before the answer; no origin sends more than two.
 const INTERIM: u32 = 16;
 
@@ -136,29 +134,6 @@ impl Question {
             }
         }
     }
-}
-
-/// Reads the trailer section with its empty line. What may not stand behind a body is dropped, as
-/// all of it may be (RFC 9110, section 6.5.1).
-pub(super) fn trailers(section: &[u8]) -> Result<Option<HeaderMap>, Malformed> {
-    let mut lines = [httparse::EMPTY_HEADER; TRAILERS];
-    let Ok(httparse::Status::Complete((length, lines))) =
-        httparse::parse_headers(section, &mut lines)
-    else {
-        return if section.is_empty() { Ok(None) } else { Err(Malformed) };
-    };
-    if length != section.len() {
-        return Err(Malformed);
-    }
-    let mut trailers = HeaderMap::with_capacity(lines.len());
-    for field in lines {
-        let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| Malformed)?;
-        let value = HeaderValue::from_bytes(field.value).map_err(|_| Malformed)?;
-        if fields::may_stand_behind(name.as_str()) {
-            trailers.append(name, value);
-        }
-    }
-    Ok((!trailers.is_empty()).then_some(trailers))
 }
 
 /// The head of an answer, fit for the visitor.

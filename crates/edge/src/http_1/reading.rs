@@ -3,8 +3,8 @@
 use core::mem::MaybeUninit;
 
 use super::decoder::{Decoder, Step};
-use super::exchange::trailers;
 use super::head::{self, Body, Scan};
+use super::trailers::trailers;
 
 /// Reads requests one after the other, as they arrive in pieces.
 #[derive(Debug)]

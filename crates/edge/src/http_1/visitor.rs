@@ -1,85 +1,42 @@
 //! A visitor's connection that speaks HTTP/1.1: one request after the other, each answered in turn.
 
-use core::cell::{Cell, RefCell};
 use core::future::poll_fn;
 use core::mem::MaybeUninit;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 use core::time::Duration;
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::rc::Rc;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, StatusCode, Version};
-use http_body::{Body as _, Frame, SizeHint};
-use portcullis_model::{Cut, Reason};
+use http_body::{Body as _, Frame};
+use portcullis_model::Reason;
 use tokio::io::AsyncWrite;
 
-use super::buffers::Reader;
-use super::decoder::{Decoder, Step};
-use super::exchange::trailers;
+use super::connection::{Ends, Gone, Inbound, Line, Next};
+use super::decoder::Decoder;
 use super::head::{self, Body, Scan, Span};
 use super::outgoing::Outgoing;
 use crate::answer::Answer;
-use crate::body::{BrokenOff, ResponseBody, VisitorBody};
-use crate::conn::{Connection, Phase};
+use crate::conn::Connection;
 use crate::forward::forward;
 use crate::head::{Head, items};
 use crate::header_block::put_field;
 use crate::pages::{self, Wants};
-use crate::serve::{Announced, Judged, judge};
+use crate::request_body::Announced;
+use crate::response_body::ResponseBody;
+use crate::serve::{Judged, Service, judge};
 use crate::transport::VisitorIo;
 use crate::upgrade::{self, Tunnel};
+use crate::upload::VisitorBody;
 
 /// Fields of a head that are read without an allocation: what the configuration allows by itself.
 const FIELDS: usize = 100;
-/// What is read ahead of its turn while a request is being answered.
-const AHEAD: usize = 16 * 1024;
-/// Requests of one visitor that are answered before others have their turn: a read may bring three
-/// hundred, and a flood of them is a millisecond.
-const IN_A_ROW: u32 = 16;
-/// Bytes for one answer of the usual size.
-const PAGE: usize = 4 * 1024;
 /// After an answer that came before the end of the request, this much more is read and thrown
 /// away, for this long.
 const LINGER_BYTES: usize = 256 * 1024;
 const LINGER: Duration = Duration::from_secs(1);
-
-const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
-
-/// A connection, shared with the body of the request that is under way.
-pub(crate) struct Line {
-    ends: RefCell<Ends>,
-    /// The body of the request is being read by whoever forwards it.
-    lent: Cell<bool>,
-}
-
-/// Both directions of it.
-struct Ends {
-    io: VisitorIo,
-    conn: Rc<Connection>,
-    buffer: BytesMut,
-    scan: Scan,
-    /// The body of the request that is being answered.
-    decoder: Decoder,
-    /// The visitor waits to be told that it may send the body.
-    expects: bool,
-    /// Requests that were answered without waiting for the visitor.
-    in_a_row: u32,
-    out: Outgoing,
-    /// Something was written since the last flush.
-    unflushed: bool,
-}
-
-/// What comes next.
-enum Next {
-    /// A head.
-    Head(Span),
-    /// What is no head, and why.
-    Unfit(Reason),
-    /// The visitor has left, or is to leave.
-    Over,
-}
 
 /// What a request says of how it is to be answered.
 #[derive(Clone, Copy, Debug)]
@@ -103,9 +60,6 @@ impl Asked {
 /// An answer that an origin is asked for. Boxed: most connections are not waiting for one.
 type Awaited = Pin<Box<dyn Future<Output = Answer>>>;
 
-/// The visitor has gone.
-struct Gone;
-
 /// How the end of an answer's body is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Coding {
@@ -116,21 +70,8 @@ enum Coding {
 }
 
 /// Answers a visitor's requests until either has enough.
-pub(crate) async fn speak(conn: &Rc<Connection>, io: VisitorIo) {
-    let line = Rc::new(Line {
-        ends: RefCell::new(Ends {
-            io,
-            conn: conn.clone(),
-            buffer: BytesMut::new(),
-            scan: Scan::default(),
-            decoder: Decoder::Length(0),
-            expects: false,
-            in_a_row: 0,
-            out: Outgoing::default(),
-            unflushed: false,
-        }),
-        lent: Cell::new(false),
-    });
+pub(crate) async fn speak(service: &Service, conn: &Rc<Connection>, io: VisitorIo) {
+    let line = Line::new(conn, io);
     // Whether the visitor may be sending still, not knowing that it ends here.
     let unawares = loop {
         let span = match poll_fn(|cx| line.ends.borrow_mut().poll_next(cx)).await {
@@ -141,7 +82,7 @@ pub(crate) async fn speak(conn: &Rc<Connection>, io: VisitorIo) {
             }
             Next::Over => break false,
         };
-        let (asked, judged) = match line.read(conn, span) {
+        let (asked, judged) = match line.read(service, conn, span) {
             Ok(read) => read,
             Err(reason) => {
                 line.ends.borrow_mut().refuse(reason);
@@ -220,7 +161,12 @@ struct Sending {
 
 impl Line {
     /// Reads and judges the head that has come.
-    fn read(&self, conn: &Rc<Connection>, span: Span) -> Result<(Asked, Judged), Reason> {
+    fn read(
+        &self,
+        service: &Service,
+        conn: &Rc<Connection>,
+        span: Span,
+    ) -> Result<(Asked, Judged), Reason> {
         let ends = &mut *self.ends.borrow_mut();
         let most = usize::from(conn.context.policy.load().config().limits.header_fields);
         let mut few = [MaybeUninit::uninit(); FIELDS];
@@ -242,7 +188,7 @@ impl Line {
             && head
                 .first("expect")
                 .is_some_and(|value| value.eq_ignore_ascii_case(b"100-continue"));
-        let judged = judge(conn, &head, announced, conn.request_begins());
+        let judged = judge(service, conn, &head, announced, conn.request_begins());
         ends.decoder = match body {
             Body::Length(length) => Decoder::Length(length),
             Body::Chunked => Decoder::Size,
@@ -269,8 +215,7 @@ impl Line {
         if self.ends.borrow().decoder.is_over() {
             return None;
         }
-        self.lent.set(true);
-        Some(VisitorBody::Line(Inbound { line: self.clone() }))
+        Some(VisitorBody::Line(Inbound::new(self)))
     }
 
     /// Waits for an answer, for as long as the visitor does.
@@ -406,172 +351,6 @@ impl Asked {
 }
 
 impl Ends {
-    /// Waits for the next head. What has been gathered leaves before more is read.
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
-        loop {
-            // However many requests came together: no more is answered than is taken.
-            if self.out.is_full() && ready!(self.poll_flush(cx)).is_err() {
-                return Poll::Ready(Next::Over);
-            }
-            if !self.buffer.is_empty() {
-                let most = self.conn.context.policy.load().config().limits.header_bytes as usize;
-                if self.in_a_row >= IN_A_ROW {
-                    // Others have their turn first.
-                    self.in_a_row = 0;
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
-                match self.scan.request(&mut self.buffer) {
-                    Err(_) => return Poll::Ready(Next::Unfit(Reason::Malformed)),
-                    Ok(Some(span)) if span.end <= most => {
-                        self.in_a_row += 1;
-                        return Poll::Ready(Next::Head(span));
-                    }
-                    Ok(None) if self.buffer.len() <= most => {}
-                    Ok(_) => return Poll::Ready(Next::Unfit(Reason::HeaderTooLarge)),
-                }
-            }
-            if ready!(self.poll_flush(cx)).is_err() {
-                return Poll::Ready(Next::Over);
-            }
-            // Nobody's time runs while they are not listened to.
-            if !self.buffer.is_empty() && self.conn.phase() == Phase::Idle {
-                self.conn.enter(Phase::Header);
-            }
-            match self.poll_fill(cx) {
-                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Next::Over),
-                Poll::Ready(Ok(_)) => {}
-                Poll::Pending if self.conn.is_draining() && self.buffer.is_empty() => {
-                    return Poll::Ready(Next::Over);
-                }
-                Poll::Pending => {
-                    self.in_a_row = 0;
-                    return Poll::Pending;
-                }
-            }
-        }
-    }
-
-    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let buffers = &self.conn.context.buffers;
-        buffers.poll_fill(Reader::Visitor, &mut self.buffer, Pin::new(&mut self.io), cx)
-    }
-
-    /// Takes bytes from the front, and gives the buffer back behind the last.
-    fn take_away(&mut self, bytes: usize) {
-        self.buffer.advance(bytes);
-        self.conn.context.buffers.take_back(Reader::Visitor, &mut self.buffer);
-    }
-
-    /// Writes what has been gathered.
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.out.is_empty() {
-            self.unflushed = true;
-            ready!(self.out.poll_write(Pin::new(&mut self.io), cx))?;
-            if let Some(page) = self.out.take_page() {
-                self.conn.context.return_page(page);
-            }
-        }
-        // What has been written may still be kept by TLS.
-        if self.unflushed {
-            ready!(Pin::new(&mut self.io).poll_flush(cx))?;
-            self.unflushed = false;
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    /// Where answers are gathered; its memory is the worker's, borrowed until they have left.
-    fn gather(&mut self) -> &mut Outgoing {
-        if self.out.needs_page() {
-            self.out.give_page(self.conn.context.borrow_page(PAGE));
-        }
-        &mut self.out
-    }
-
-    /// Ready when the visitor has left. What it sends ahead is kept, up to a bound.
-    fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<Gone> {
-        if let Poll::Ready(Err(_)) = self.poll_flush(cx) {
-            return Poll::Ready(Gone);
-        }
-        // Whoever reads the body sees for itself.
-        while self.decoder.is_over() && self.buffer.len() < AHEAD {
-            match ready!(self.poll_fill(cx)) {
-                Ok(0) | Err(_) => return Poll::Ready(Gone),
-                Ok(_) => {}
-            }
-        }
-        Poll::Pending
-    }
-
-    /// Draws the next piece of the request's body.
-    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
-        if self.decoder == Decoder::UntilClose {
-            // It was spoilt before.
-            return Poll::Ready(Some(Err(BrokenOff)));
-        }
-        loop {
-            match self.decoder.step(&self.buffer, false) {
-                Err(_) => {
-                    self.spoil();
-                    return Poll::Ready(Some(Err(BrokenOff)));
-                }
-                Ok(Step::Skip(length)) => self.take_away(length),
-                Ok(Step::Data(length)) => {
-                    // Whoever sends it did not wait to be told.
-                    self.expects = false;
-                    let piece = self.buffer.split_to(length).freeze();
-                    if self.buffer.is_empty() {
-                        self.buffer = BytesMut::new();
-                    }
-                    return Poll::Ready(Some(Ok(Frame::data(piece))));
-                }
-                Ok(Step::End(length)) => {
-                    let Ok(trailers) = trailers(&self.buffer[..length]) else {
-                        self.spoil();
-                        return Poll::Ready(Some(Err(BrokenOff)));
-                    };
-                    self.take_away(length);
-                    return Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers))));
-                }
-                Ok(Step::More) => {
-                    if core::mem::take(&mut self.expects) && self.buffer.is_empty() {
-                        self.gather().gather().extend_from_slice(CONTINUE);
-                    }
-                    if let Poll::Ready(Err(_)) = self.poll_flush(cx) {
-                        return Poll::Ready(Some(Err(BrokenOff)));
-                    }
-                    match ready!(self.poll_fill(cx)) {
-                        Ok(0) | Err(_) => return Poll::Ready(Some(Err(BrokenOff))),
-                        Ok(_) => {}
-                    }
-                }
-            }
-        }
-    }
-
-    /// The body could be read in two ways: nothing behind it is believed.
-    fn spoil(&mut self) {
-        self.conn.spoilt_body.set(true);
-        self.conn.count(Cut::MalformedBody);
-        self.decoder = Decoder::UntilClose;
-    }
-
-    /// Whether all of the request has been read, after what has come of a body that nobody reads has
-    /// been thrown away.
-    fn is_read(&mut self) -> bool {
-        while !self.decoder.is_over() && self.decoder != Decoder::UntilClose {
-            match self.decoder.step(&self.buffer, false) {
-                Ok(Step::More) => return false,
-                Ok(Step::End(length)) if trailers(&self.buffer[..length]).is_err() => self.spoil(),
-                Ok(Step::Skip(length) | Step::Data(length) | Step::End(length)) => {
-                    self.take_away(length);
-                }
-                Err(_) => self.spoil(),
-            }
-        }
-        self.decoder.is_over()
-    }
-
     /// Answers what is no request. Nothing behind it is read.
     fn refuse(&mut self, reason: Reason) {
         let conn = self.conn.clone();
@@ -622,25 +401,6 @@ impl Ends {
         }
         Sending { body: answer.body, coding, takes_trailers: asked.takes_trailers, ended, last }
     }
-
-    /// Whether the visitor may still be sending what nobody reads.
-    fn has_more(&self) -> bool {
-        !self.decoder.is_over() || !self.buffer.is_empty()
-    }
-
-    /// Reads on and throws away; ready when that is enough.
-    fn poll_discard(&mut self, left: &mut usize, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            let length = self.buffer.len();
-            self.take_away(length);
-            *left = left.saturating_sub(length);
-            match ready!(self.poll_fill(cx)) {
-                Ok(0) | Err(_) => return Poll::Ready(()),
-                Ok(_) if *left == 0 => return Poll::Ready(()),
-                Ok(_) => {}
-            }
-        }
-    }
 }
 
 fn put_status(out: &mut Vec<u8>, version: Version, status: StatusCode) {
@@ -650,35 +410,4 @@ fn put_status(out: &mut Vec<u8>, version: Version, status: StatusCode) {
     out.push(b' ');
     out.extend_from_slice(status.canonical_reason().unwrap_or("Unknown").as_bytes());
     out.extend_from_slice(b"\r\n");
-}
-
-/// The body of a request, read from its connection as somebody asks for it.
-pub(crate) struct Inbound {
-    line: Rc<Line>,
-}
-
-impl Inbound {
-    pub(crate) fn poll_frame(
-        &self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
-        self.line.ends.borrow_mut().poll_body(cx)
-    }
-
-    pub(crate) fn is_end_stream(&self) -> bool {
-        self.line.ends.borrow().decoder.is_over()
-    }
-
-    pub(crate) fn size_hint(&self) -> SizeHint {
-        match self.line.ends.borrow().decoder {
-            Decoder::Length(left) => SizeHint::with_exact(left),
-            _ => SizeHint::new(),
-        }
-    }
-}
-
-impl Drop for Inbound {
-    fn drop(&mut self) {
-        self.line.lent.set(false);
-    }
 }

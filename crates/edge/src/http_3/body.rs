@@ -10,8 +10,8 @@ use http_body::{Body, Frame, SizeHint};
 
 use super::Guard;
 use super::link::{Receiving, Side, judge};
-use crate::body::BrokenOff;
 use crate::conn::Connection;
+use crate::request_body::BrokenOff;
 
 /// Announced lengths are held to (RFC 9114, section 4.1.2), which the library leaves to us: what
 /// the origin gets behind a wrong length would be another request.

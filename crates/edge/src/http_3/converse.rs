@@ -10,16 +10,18 @@ use std::rc::Rc;
 use bytes::Bytes;
 use h3::error::{Code, ConnectionError, LocalError, StreamError};
 use h3::server::RequestResolver;
-use portcullis_model::{ActivityId, Cut, Reason};
+use portcullis_model::{Cut, Reason};
 use quinn::Connecting;
 
 use super::Guard;
-use super::endpoint::Handshaking;
 use super::exchange::{complete, exchange};
 use super::hello::Heard;
 use super::link::{self, Link, Side, judge};
+use crate::admission::{ConnError, QuicHandshakePermit};
 use crate::conn::{Connection, Phase};
-use crate::connection::as_stream;
+use crate::serve::Service;
+use crate::server_state::ServerState;
+use crate::task::as_stream;
 
 /// After the farewell, requests that crossed it are told for so long that nothing was done for
 /// them, so that they are sent again elsewhere: two round trips, and no more than this.
@@ -27,17 +29,18 @@ const LONGEST_FAREWELL: Duration = Duration::from_millis(500);
 
 /// Speaks with a visitor until either has enough.
 pub(crate) async fn converse(
+    server: &ServerState,
     conn: &Rc<Connection>,
     connecting: Connecting,
-    handshaking: Handshaking,
+    permit: QuicHandshakePermit,
 ) {
     let context = &conn.context;
     let shaken = connecting.await;
-    drop(handshaking);
+    drop(permit);
     let Ok(connection) = shaken else {
-        return context.meter.decided(ActivityId(0), Reason::Handshake);
+        return server.admission.refuse(ConnError::Handshake.into());
     };
-    heard(conn, &connection);
+    heard(server, conn, &connection);
     let now = context.read_clock();
     let header_bytes = {
         let policy = context.policy.load();
@@ -47,23 +50,19 @@ pub(crate) async fn converse(
     };
     conn.enter(Phase::Arriving);
     // Boxed, so that handshakes do not take the room for it.
-    Box::pin(speak(conn, connection, header_bytes)).await;
+    Box::pin(speak(&server.service, conn, connection, header_bytes)).await;
 }
 
 /// Notes which TLS library the visitor uses, and gives back most of what a handshake costs if it was
 /// hardly one.
-fn heard(conn: &Connection, connection: &quinn::Connection) {
+fn heard(server: &ServerState, conn: &Connection, connection: &quinn::Connection) {
     let data = connection.handshake_data().and_then(|data| data.downcast::<Heard>().ok());
     let Some(heard) = data else { return };
     if let Some(client) = heard.client {
         conn.know_tls_client(client);
     }
     if heard.resumed {
-        let context = &conn.context;
-        let identity = conn.identity();
-        let source = (!identity.trusted).then_some(identity.source);
-        let limits = context.policy.load().config().limits.handshakes;
-        context.tables.handshake_resumed(source, &limits);
+        server.admission.handshake_resumed(conn);
     }
 }
 
@@ -88,7 +87,12 @@ impl Drop for Farewell<'_> {
     }
 }
 
-async fn speak(conn: &Rc<Connection>, connection: quinn::Connection, header_bytes: u64) {
+async fn speak(
+    service: &Rc<Service>,
+    conn: &Rc<Connection>,
+    connection: quinn::Connection,
+    header_bytes: u64,
+) {
     let fresh = Rc::new(RefCell::new(None));
     let link = Link::new(connection.clone(), conn.clone(), fresh.clone());
     let mut builder = h3::server::builder();
@@ -116,7 +120,8 @@ async fn speak(conn: &Rc<Connection>, connection: quinn::Connection, header_byte
                 let Some(side) = fresh.take() else { continue };
                 serial += 1;
                 requests.set(requests.get() + 1);
-                let task = attend(conn.clone(), resolver, side, serial, requests.clone());
+                let task =
+                    attend(service.clone(), conn.clone(), resolver, side, serial, requests.clone());
                 as_stream(conn, task);
             }
             None if told => break,
@@ -150,6 +155,7 @@ async fn speak(conn: &Rc<Connection>, connection: quinn::Connection, header_byte
 
 /// Awaits the head of one request, and answers it.
 async fn attend(
+    service: Rc<Service>,
     conn: Rc<Connection>,
     resolver: RequestResolver<Link, Bytes>,
     side: Rc<Side>,
@@ -164,7 +170,7 @@ async fn attend(
         Err(error) => return lost(&conn, &error),
     };
     drop(waiting);
-    exchange(&conn, whole, &side).await;
+    exchange(&service, &conn, whole, &side).await;
 }
 
 /// A request that nobody has seen.

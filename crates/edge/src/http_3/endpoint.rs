@@ -5,14 +5,13 @@
 //! address stays as it is and the sockets are the same ones. Hence no migration, and each worker
 //! keeps the sockets of all open to the end.
 
-use core::cell::Cell;
 use core::future::poll_fn;
 use core::pin::pin;
 use core::time::Duration;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use portcullis_model::{ActivityId, Http3Limits, Limits, Reason};
+use portcullis_model::Limits;
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{
     Connecting, Endpoint, EndpointConfig, IdleTimeout, Incoming, TokioRuntime, TransportConfig,
@@ -21,14 +20,14 @@ use quinn::{
 use rustls::ServerConfig;
 
 use super::converse::converse;
+use super::guard::SEND_WINDOW;
 use super::hello::Listening;
-use crate::conn::{ConnGuard, Connection, Phase};
-use crate::connection;
+use crate::admission::{AdmittedQuic, ConnError};
 use crate::error::EdgeError;
-use crate::handshake::Place;
 use crate::listener::{ListenerOptions, QuicSocket};
+use crate::server_state::ServerState;
+use crate::task::watch;
 use crate::tls::for_quic;
-use crate::worker::WorkerContext;
 
 /// First packets that wait until they are looked at, which is within the same turn of the loop;
 /// each with so many bytes behind it (a hello that needs several packets), and in all.
@@ -40,10 +39,6 @@ const RETRY_LIFETIME: Duration = Duration::from_secs(10);
 /// Bytes of request bodies that may be under way on a connection, and on one stream of it.
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
 const STREAM_WINDOW: u32 = 256 * 1024;
-/// Bytes of answers that were sent and not acknowledged, over all streams of a connection: 80 Mbit/s
-/// at a tenth of a second. With what waits of requests (see `link`), less than 20 MiB of a
-/// connection that does its worst.
-pub(crate) const SEND_WINDOW: u64 = 1024 * 1024;
 /// Streams beside requests: control, two for the field table, and some of made-up kinds.
 const ONE_WAY_STREAMS: u32 = 8;
 /// A visitor that does not even acknowledge is gone.
@@ -73,9 +68,9 @@ impl Settings {
     }
 
     /// Keeps up with reloads; what cannot be used is left as it was. The keys of Retry stay.
-    fn refresh(&mut self, context: &WorkerContext, options: ListenerOptions) {
-        let current = context.tls.load().get(options.index).cloned().flatten();
-        let policy = context.policy.load();
+    fn refresh(&mut self, server: &ServerState, options: ListenerOptions) {
+        let current = server.tls.load().get(options.index).cloned().flatten();
+        let policy = server.context.policy.load();
         let limits = &policy.config().limits;
         if let Some(current) = current
             && !Arc::ptr_eq(&current, &self.certificates)
@@ -115,19 +110,19 @@ fn transport(limits: &Limits) -> TransportConfig {
 
 /// Accepts for as long as it is polled, and a moment longer.
 pub(crate) async fn accept(
-    context: Rc<WorkerContext>,
+    server: Rc<ServerState>,
     bound: QuicSocket,
     options: ListenerOptions,
     mut drain: tokio::sync::watch::Receiver<bool>,
 ) -> Result<(), EdgeError> {
     let QuicSocket { socket, kept } = bound;
-    let certificates = context.tls.load().get(options.index).cloned().flatten();
+    let certificates = server.tls.load().get(options.index).cloned().flatten();
     let Some(certificates) = certificates else { return Ok(()) };
-    let limits = context.policy.load().config().limits.clone();
+    let limits = server.context.policy.load().config().limits.clone();
     let mut settings = Settings::new(certificates, &limits)?;
-    let server = quinn::ServerConfig::clone(&settings.server);
+    let config = quinn::ServerConfig::clone(&settings.server);
     let runtime = Arc::new(TokioRuntime);
-    let endpoint = Endpoint::new(EndpointConfig::default(), Some(server), socket, runtime)
+    let endpoint = Endpoint::new(EndpointConfig::default(), Some(config), socket, runtime)
         .map_err(EdgeError::Worker)?;
     loop {
         let incoming = tokio::select! {
@@ -135,8 +130,8 @@ pub(crate) async fn accept(
             _ = drain.wait_for(|drain| *drain) => None,
         };
         let Some(incoming) = incoming else { break };
-        settings.refresh(&context, options);
-        receive(&context, incoming, &settings);
+        settings.refresh(&server, options);
+        receive(&server, incoming, &settings);
     }
     // Nobody new; those who are here are served to their end.
     endpoint.set_server_config(None);
@@ -145,105 +140,38 @@ pub(crate) async fn accept(
     Ok(())
 }
 
-/// One handshake under way, with its place among all; counted until it is dropped.
-pub(crate) struct Handshaking {
-    all: Rc<Cell<u32>>,
-    _place: Place,
-}
-
-impl Handshaking {
-    fn begin(all: &Rc<Cell<u32>>, place: Place) -> Self {
-        all.set(all.get() + 1);
-        Self { all: all.clone(), _place: place }
-    }
-}
-
-impl Drop for Handshaking {
-    fn drop(&mut self) {
-        self.all.set(self.all.get().saturating_sub(1));
-    }
-}
-
-/// Whether an address has to show first that it is where it says it is. `underway`: handshakes of
-/// this worker, one of `workers`.
-fn must_prove(limits: Http3Limits, workers: u16, underway: u32, under_attack: bool) -> bool {
-    under_attack || underway >= limits.retry_above.div_ceil(u32::from(workers.max(1)))
-}
-
-fn receive(context: &Rc<WorkerContext>, incoming: Incoming, settings: &Settings) {
-    let now = context.read_clock();
-    let policy = context.policy.load();
-    let config = policy.config();
-    let limits = &config.limits;
+fn receive(server: &Rc<ServerState>, incoming: Incoming, settings: &Settings) {
+    let admission = &server.admission;
     let proven = incoming.remote_address_validated();
-    let underway = context.quic_handshakes.get();
-    if !proven && must_prove(limits.http_3, context.workers, underway, policy.is_engaged(now)) {
-        context.meter.retried();
+    if !proven && admission.quic_must_retry() {
         // Only whoever brought a token cannot be asked for it.
         let _ = incoming.retry();
         return;
     }
     let address = incoming.remote_address().ip().to_canonical();
-    let trusted = config.trusted_proxies.iter().any(|network| network.contains(address));
-    if !context.admit(limits.connections) {
-        return turn_away(context, incoming, proven, Reason::Connections);
-    }
-    let conn = Rc::new(Connection::new(context.clone(), true, Phase::Handshake));
-    let presence = context.conns.enter(&conn);
-    conn.identify(address, trusted);
-    let source = conn.identity().source;
-    if !trusted && let Err(reason) = presence.count_under(source) {
-        return turn_away(context, incoming, proven, reason);
-    }
-    let budgets = limits.handshakes;
-    if !context.tables.take_handshake((!trusted).then_some(source), &budgets, now) {
-        return turn_away(context, incoming, proven, Reason::HandshakeRate);
-    }
-    let most = budgets.at_once.div_ceil(u32::from(context.workers)) as usize;
-    let Some(place) = context.handshakes.begin(&conn, most, now) else {
-        return turn_away(context, incoming, proven, Reason::Handshakes);
-    };
-    match incoming.accept_with(settings.server.clone()) {
-        Ok(connecting) => {
-            let handshaking = Handshaking::begin(&context.quic_handshakes, place);
-            let task = attend(conn, presence, connecting, handshaking);
-            tokio::task::spawn_local(task);
+    match admission.quic(address) {
+        Ok(admitted) => match incoming.accept_with(settings.server.clone()) {
+            Ok(connecting) => {
+                tokio::task::spawn_local(attend(server.clone(), admitted, connecting));
+            }
+            Err(_) => admission.refuse(ConnError::Handshake.into()),
+        },
+        Err(reason) => {
+            admission.refuse(reason);
+            // A browser that is told turns to HTTP/2 at once; an address that may be forged is
+            // told nothing.
+            if proven {
+                incoming.refuse();
+            } else {
+                incoming.ignore();
+            }
         }
-        Err(_) => context.meter.decided(ActivityId(0), Reason::Handshake),
     }
 }
 
-/// A browser that is told turns to HTTP/2 at once; an address that may be forged is told nothing.
-fn turn_away(context: &WorkerContext, incoming: Incoming, proven: bool, reason: Reason) {
-    context.meter.decided(ActivityId(0), reason);
-    if proven {
-        incoming.refuse();
-    } else {
-        incoming.ignore();
-    }
-}
-
-async fn attend(
-    conn: Rc<Connection>,
-    presence: ConnGuard,
-    connecting: Connecting,
-    handshaking: Handshaking,
-) {
-    let mut conversation = pin!(converse(&conn, connecting, handshaking));
-    poll_fn(|cx| connection::watch(&conn, conversation.as_mut(), cx)).await;
-    drop(presence);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_are_asked_to_prove_themselves_once_many_are_at_the_door_or_under_attack() {
-        let limits = Http3Limits { retry_above: 4 };
-        assert!(!must_prove(limits, 2, 1, false));
-        assert!(must_prove(limits, 2, 2, false));
-        assert!(must_prove(limits, 2, 0, true));
-        assert!(must_prove(Http3Limits { retry_above: 0 }, 2, 0, false));
-    }
+async fn attend(server: Rc<ServerState>, admitted: AdmittedQuic, connecting: Connecting) {
+    let AdmittedQuic { conn, guard, permit } = admitted;
+    let mut conversation = pin!(converse(&server, &conn, connecting, permit));
+    poll_fn(|cx| watch(&conn, conversation.as_mut(), cx)).await;
+    drop(guard);
 }

@@ -19,12 +19,13 @@ use portcullis_model::Cut;
 use super::Guard;
 use super::body::QuicBody;
 use super::link::{self, Receiving, Sending, Side};
-use crate::body::{ResponseBody, VisitorBody};
 use crate::conn::Connection;
 use crate::deadline::Deadline;
 use crate::fields;
 use crate::pace::Pace;
-use crate::serve::serve;
+use crate::response_body::ResponseBody;
+use crate::serve::{Service, serve};
+use crate::upload::VisitorBody;
 
 static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
@@ -83,10 +84,15 @@ fn expects_continue(headers: &HeaderMap) -> bool {
 }
 
 /// Serves a request and sends the answer, for as long as the visitor wants it.
-pub(crate) async fn exchange(conn: &Rc<Connection>, whole: Whole, side: &Rc<Side>) {
+pub(crate) async fn exchange(
+    service: &Rc<Service>,
+    conn: &Rc<Connection>,
+    whole: Whole,
+    side: &Rc<Side>,
+) {
     let Whole { request, mut answer } = whole;
     let head = *request.method() == Method::HEAD;
-    let served = unless_stopped(conn, side, serve(conn, request)).await;
+    let served = unless_stopped(conn, side, serve(service, conn, request)).await;
     let Some(Ok(response)) = served else { return };
     let context = &conn.context;
     let (idle, rate) = {
