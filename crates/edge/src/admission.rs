@@ -13,10 +13,10 @@ use std::rc::Rc;
 
 use portcullis_model::{Config, Http3Limits, Reason, SourceKey, Time};
 
-use crate::conn::{Connection, Phase};
+use crate::conn::connection::{Connection, Phase};
+use crate::conn::registry::{ConnGuard, ConnRegistry};
 use crate::context::WorkerContext;
-use crate::listener::ListenerOptions;
-use crate::registry::{ConnGuard, ConnRegistry};
+use crate::net::listener::ListenerOptions;
 
 /// A handshake that has been in progress for longer than this is ended when another needs its
 /// place. On a network where two round trips take a second, little else works either.

@@ -17,7 +17,7 @@ use portcullis_model::{
 use crate::buffers::Buffers;
 use crate::clock::Clock;
 use crate::deadline::Deadlines;
-use crate::pace::PRESSED;
+use crate::transfer_rate::PRESSED;
 
 /// What all connections of one worker share. One thread; nothing here is locked.
 pub(crate) struct WorkerContext {

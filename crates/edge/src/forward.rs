@@ -9,16 +9,16 @@ use std::rc::Rc;
 use http::StatusCode;
 use portcullis_model::{ActivityId, Cut, Outcome, Tier, Time};
 
-use crate::answer::Answer;
-use crate::conn::{Connection, RequestGuard};
+use crate::conn::connection::{Connection, RequestGuard};
 use crate::context::WorkerContext;
 use crate::deadline::Deadline;
-use crate::http_1::{Answered, Question};
-use crate::origin::{Pool, PooledConn};
-use crate::pages::{self, Trouble, Wants};
-use crate::response_body::{Relay, RelayDeadline, ResponseBody};
-use crate::upgrade::{Tunnel, TunnelPermit};
-use crate::upload::{RequestBody, Terms, Upload, UploadState, VisitorBody};
+use crate::origin::client::{Answered, Question};
+use crate::origin::pool::{Pool, PooledConn};
+use crate::origin::tunnel::{Tunnel, TunnelPermit};
+use crate::origin::upload::{RequestBody, Terms, Upload, UploadState, VisitorBody};
+use crate::response::body::{Relay, RelayDeadline, ResponseBody};
+use crate::response::gate_response::Answer;
+use crate::response::pages::{self, Trouble, Wants};
 
 /// Bytes of an answer that are given to one of several streams at once: what fits into one frame of
 /// theirs. How each of them is taken is judged by piece, and slow lines are shared.

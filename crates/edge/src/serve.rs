@@ -12,21 +12,21 @@ use http_body::Body;
 use portcullis_gate::{self as gate, Decision, Policy};
 use portcullis_model::{Reason, Verdict};
 
-use crate::answer::Answer;
-use crate::challenge::ChallengeAnswers;
-use crate::conn::{Connection, RequestGuard};
-use crate::fields::{self, Kind, Present};
+use crate::conn::connection::{Connection, RequestGuard};
 use crate::forward::{ForwardJob, forward};
-use crate::forwarded::{self, Sender};
-use crate::head::{Head, fields_of};
-use crate::origin::OriginPools;
-use crate::pages::{self, Wants};
-use crate::ranges;
-use crate::request_body::Announced;
-use crate::response_body::ResponseBody;
-use crate::strict::{self, Host};
-use crate::upgrade::TunnelPermit;
-use crate::upload::{Terms, VisitorBody};
+use crate::origin::pool::OriginPools;
+use crate::origin::tunnel::TunnelPermit;
+use crate::origin::upload::{Terms, VisitorBody};
+use crate::request::acme_challenge::ChallengeAnswers;
+use crate::request::body::Announced;
+use crate::request::fields::{self, Kind, Present};
+use crate::request::forwarded::{self, Sender};
+use crate::request::head::{Head, fields_of};
+use crate::request::ranges;
+use crate::request::validate::{self, Host};
+use crate::response::body::ResponseBody;
+use crate::response::gate_response::Answer;
+use crate::response::pages::{self, Wants};
 
 /// After so many seconds a place for one more tunnel may be free.
 const TUNNEL_AGAIN: u32 = 10;
@@ -123,7 +123,7 @@ pub(crate) fn judge(
 
     let present = Present::among(head.fields);
     let coded = present.has(Kind::TransferEncoding);
-    let host = match strict::check(head, present, &config.limits) {
+    let host = match validate::check(head, present, &config.limits) {
         Ok(host) => host,
         Err(reason) => {
             context.write_unread(sender.source, reason);

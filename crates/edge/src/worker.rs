@@ -11,19 +11,19 @@ use portcullis_model::{Meter, Record, Sighting, TICK, WorkerId};
 use tokio::sync::watch;
 use tokio::task::LocalSet;
 
-use crate::accept::accept;
 use crate::admission::Admission;
-use crate::challenge::ChallengeAnswers;
 use crate::clock::Clock;
+use crate::conn::idle_eviction::granted;
+use crate::conn::registry::ConnRegistry;
 use crate::context::{ContextParts, InternalErrors, WorkerContext};
 use crate::error::EdgeError;
-use crate::http_3;
-use crate::listener::BoundListener;
-use crate::pressure::granted;
-use crate::registry::ConnRegistry;
+use crate::net::listener::BoundListener;
+use crate::request::acme_challenge::ChallengeAnswers;
 use crate::serve::Service;
-use crate::server_state::ServerState;
-use crate::tls::TlsConfigs;
+use crate::server::accept::accept;
+use crate::server::quic_endpoint;
+use crate::server::state::ServerState;
+use crate::tls::config::TlsConfigs;
 
 /// How long HTTP/3 connections that were closed may take to hear of it.
 const LAST_WORDS: Duration = Duration::from_millis(500);
@@ -103,7 +103,7 @@ impl Worker {
         for mut listener in self.listeners {
             let options = listener.options;
             if let Some(quic) = listener.quic.take() {
-                let task = http_3::accept(server.clone(), quic, options, drain.clone());
+                let task = quic_endpoint::accept(server.clone(), quic, options, drain.clone());
                 endpoints.push(tokio::task::spawn_local(async move {
                     if let Err(error) = task.await {
                         tracing::error!(%error, "HTTP/3 is not spoken");

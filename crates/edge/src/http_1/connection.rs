@@ -13,12 +13,12 @@ use tokio::io::AsyncWrite;
 
 use super::decoder::{Decoder, Step};
 use super::head::{Scan, Span};
-use super::outgoing::Outgoing;
 use super::trailers::trailers;
+use super::write_buffer::Outgoing;
 use crate::buffers::Reader;
-use crate::conn::{Connection, Phase};
-use crate::request_body::BrokenOff;
-use crate::transport::VisitorIo;
+use crate::conn::connection::{Connection, Phase};
+use crate::request::body::BrokenOff;
+use crate::transport::visitor_io::VisitorIo;
 
 /// What is read ahead of its turn while a request is being answered.
 const AHEAD: usize = 16 * 1024;

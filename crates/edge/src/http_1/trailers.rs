@@ -3,14 +3,14 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::decoder::Malformed;
-use crate::fields;
+use crate::request::fields;
 
 /// Fields behind a body. Checksums and timings are a few.
 const TRAILERS: usize = 32;
 
 /// Reads the trailer section with its empty line. What may not stand behind a body is dropped, as
 /// all of it may be (RFC 9110, section 6.5.1).
-pub(super) fn trailers(section: &[u8]) -> Result<Option<HeaderMap>, Malformed> {
+pub(crate) fn trailers(section: &[u8]) -> Result<Option<HeaderMap>, Malformed> {
     let mut lines = [httparse::EMPTY_HEADER; TRAILERS];
     let Ok(httparse::Status::Complete((length, lines))) =
         httparse::parse_headers(section, &mut lines)

@@ -8,10 +8,10 @@ use bytes::{Buf, Bytes};
 use h3::server::RequestStream;
 use http_body::{Body, Frame, SizeHint};
 
-use super::Guard;
-use super::link::{Receiving, Side, judge};
-use crate::conn::Connection;
-use crate::request_body::BrokenOff;
+use super::transport::{Receiving, Side, judge};
+use crate::conn::connection::Connection;
+use crate::guard::http_3::Guard;
+use crate::request::body::BrokenOff;
 
 /// Announced lengths are held to (RFC 9114, section 4.1.2), which the library leaves to us: what
 /// the origin gets behind a wrong length would be another request.
