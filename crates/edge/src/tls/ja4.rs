@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn the_published_fingerprints_are_found() {
-        let vectors = include_str!("../tests/ja4.txt");
+        let vectors = include_str!("../../tests/ja4.txt");
         let mut seen = 0;
         for line in vectors.lines().filter(|line| !line.starts_with('#')) {
             let (expected, raw) = line.split_once(' ').expect("two columns");
