@@ -20,7 +20,7 @@ use crate::net::listener::ListenerOptions;
 
 /// A handshake that has been in progress for longer than this is ended when another needs its
 /// place. On a network where two round trips take a second, little else works either.
-const PATIENCE: Duration = Duration::from_secs(1);
+const SLOW_HANDSHAKE: Duration = Duration::from_secs(1);
 
 /// What one worker accepts connections by.
 pub(crate) struct Admission {
@@ -64,7 +64,7 @@ impl Admission {
 
     /// Ends an idle connection, if there is one, where the system has no descriptor left.
     pub(crate) fn evict_idle(&self) -> bool {
-        self.conns.make_room(self.context.read_clock())
+        self.conns.evict_idle(self.context.read_clock())
     }
 
     /// A TCP connection from `peer`.
@@ -83,7 +83,7 @@ impl Admission {
         let phase = match options {
             ListenerOptions { proxy_protocol: true, .. } => Phase::Proxy,
             ListenerOptions { tls: true, .. } => Phase::Handshake,
-            ListenerOptions { .. } => Phase::Arriving,
+            ListenerOptions { .. } => Phase::AwaitingFirstRequest,
         };
         let (conn, guard) = self.open(config, options.tls, phase)?;
         if !options.proxy_protocol {
@@ -170,11 +170,11 @@ impl Admission {
         address: IpAddr,
         trusted: bool,
     ) -> Result<(), Reason> {
-        conn.identify(address, trusted);
+        conn.set_remote(address, trusted);
         if trusted {
             return Ok(());
         }
-        let source = conn.identity().source;
+        let source = conn.remote().source;
         let policy = self.context.policy.load();
         let tables = &self.context.tables;
         if !tables.open_connection(source, policy.source_connections(self.context.now())) {
@@ -184,7 +184,7 @@ impl Admission {
             tables.close_connection(source);
             return Err(Reason::NetworkConnections);
         }
-        guard.counted_under(source);
+        guard.set_source(source);
         Ok(())
     }
 }
@@ -195,7 +195,7 @@ fn is_trusted(config: &Config, address: IpAddr) -> bool {
 
 /// Who a handshake is charged to. A trusted proxy's connections are those of many visitors.
 fn source_of(conn: &Connection) -> Option<SourceKey> {
-    let identity = conn.identity();
+    let identity = conn.remote();
     (!identity.trusted).then_some(identity.source)
 }
 
@@ -226,11 +226,11 @@ impl HandshakeSlots {
         if in_progress.len() >= most
             && let Some(oldest) = in_progress.first_entry()
         {
-            if now.since(oldest.get().0) < PATIENCE {
+            if now.since(oldest.get().0) < SLOW_HANDSHAKE {
                 return None;
             }
             let (_, slow) = oldest.remove();
-            slow.turn_away(Reason::Handshakes);
+            slow.reject(Reason::Handshakes);
         }
         let number = self.next.replace(self.next.get() + 1);
         in_progress.insert(number, (now, conn.clone()));

@@ -23,14 +23,14 @@ pub(crate) struct Buffers {
 
 /// Who reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reader {
+pub(crate) enum ReadSide {
     /// From a visitor: heads, and pieces of uploads.
     Visitor,
     /// From an origin: most bytes are pieces of answers.
     Origin,
 }
 
-impl Reader {
+impl ReadSide {
     /// Bytes that are read at once.
     const fn size(self) -> usize {
         match self {
@@ -41,10 +41,10 @@ impl Reader {
 }
 
 impl Buffers {
-    const fn of(&self, reader: Reader) -> &RefCell<Vec<BytesMut>> {
+    const fn of(&self, reader: ReadSide) -> &RefCell<Vec<BytesMut>> {
         match reader {
-            Reader::Visitor => &self.visitors,
-            Reader::Origin => &self.origins,
+            ReadSide::Visitor => &self.visitors,
+            ReadSide::Origin => &self.origins,
         }
     }
 
@@ -52,7 +52,7 @@ impl Buffers {
     /// empty afterwards. Zero bytes are the end.
     pub(crate) fn poll_fill(
         &self,
-        reader: Reader,
+        reader: ReadSide,
         buffer: &mut BytesMut,
         io: Pin<&mut impl AsyncRead>,
         cx: &mut Context<'_>,
@@ -70,7 +70,7 @@ impl Buffers {
     }
 
     /// Takes the buffer back if nothing is in it.
-    pub(crate) fn take_back(&self, reader: Reader, buffer: &mut BytesMut) {
+    pub(crate) fn take_back(&self, reader: ReadSide, buffer: &mut BytesMut) {
         if !buffer.is_empty() || buffer.capacity() == 0 {
             return;
         }

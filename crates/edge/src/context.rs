@@ -17,7 +17,7 @@ use portcullis_model::{
 use crate::buffers::Buffers;
 use crate::clock::Clock;
 use crate::deadline::Deadlines;
-use crate::transfer_rate::PRESSED;
+use crate::transfer_rate::CONTENDED_TIMEOUT;
 
 /// What all connections of one worker share. One thread; nothing here is locked.
 pub(crate) struct WorkerContext {
@@ -31,7 +31,7 @@ pub(crate) struct WorkerContext {
     /// Read buffers that no connection uses now.
     pub(crate) buffers: Buffers,
     /// A buffer that connections lend each other, while no connection has it.
-    page: Cell<Vec<u8>>,
+    scratch: Cell<Vec<u8>>,
     clock: Clock,
     now: Cell<Time>,
     /// A moment on both clocks.
@@ -40,7 +40,7 @@ pub(crate) struct WorkerContext {
     date: Cell<(u64, [u8; DATE_BYTES])>,
     records: RefCell<rtrb::Producer<Record>>,
     sightings: RefCell<rtrb::Producer<Sighting>>,
-    lexicon: RefCell<Lexicon>,
+    feature_names: RefCell<Lexicon>,
     in_flight: Cell<u64>,
     waiting: Cell<u64>,
 }
@@ -71,14 +71,14 @@ impl WorkerContext {
             internal_errors: parts.internal_errors,
             deadlines: Rc::default(),
             buffers: Buffers::default(),
-            page: Cell::default(),
+            scratch: Cell::default(),
             now: Cell::new(now),
             calendar: Cell::new((now, parts.clock.wall())),
             date: Cell::new((u64::MAX, [0; DATE_BYTES])),
             clock: parts.clock,
             records: RefCell::new(parts.records),
             sightings: RefCell::new(parts.sightings),
-            lexicon: RefCell::new(Lexicon::new()),
+            feature_names: RefCell::new(Lexicon::new()),
             in_flight: Cell::new(0),
             waiting: Cell::new(0),
         }
@@ -127,7 +127,7 @@ impl WorkerContext {
     }
 
     /// Counts a verdict and writes it down.
-    pub(crate) fn write(&self, record: &Record) {
+    pub(crate) fn record(&self, record: &Record) {
         self.meter.decided(record.activity, record.reason);
         if self.records.borrow_mut().push(*record).is_err() {
             self.meter.record_lost();
@@ -135,8 +135,8 @@ impl WorkerContext {
     }
 
     /// Counts and writes down a request that the gate was not asked about.
-    pub(crate) fn write_unread(&self, source: SourceKey, reason: Reason) {
-        self.write(&Record {
+    pub(crate) fn record_unrouted(&self, source: SourceKey, reason: Reason) {
+        self.record(&Record {
             at: self.read_clock(),
             source,
             features: Features::default(),
@@ -152,23 +152,23 @@ impl WorkerContext {
     }
 
     /// Tells readable names of the request's features, if they have not been told lately.
-    pub(crate) fn sight(&self, request: &gate::Request<'_>, record: &Record) {
+    pub(crate) fn record_names(&self, request: &gate::Request<'_>, record: &Record) {
         let mut sightings = self.sightings.borrow_mut();
-        self.lexicon.borrow_mut().sight(request, record, &mut |sighting| {
+        self.feature_names.borrow_mut().sight(request, record, &mut |sighting| {
             let _ = sightings.push(sighting);
         });
     }
 
     /// An empty buffer for `size` bytes. Nearly always there is one: it is used within one turn.
-    pub(crate) fn borrow_page(&self, size: usize) -> Vec<u8> {
-        let mut page = self.page.take();
+    pub(crate) fn borrow_scratch(&self, size: usize) -> Vec<u8> {
+        let mut page = self.scratch.take();
         page.reserve(size);
         page
     }
 
     /// Gives an empty buffer back.
-    pub(crate) fn return_page(&self, page: Vec<u8>) {
-        self.page.set(page);
+    pub(crate) fn return_scratch(&self, page: Vec<u8>) {
+        self.scratch.set(page);
     }
 
     pub(crate) fn add_in_flight(&self, change: i64) {
@@ -178,14 +178,14 @@ impl WorkerContext {
     }
 
     /// Whether somebody waits for a place at an origin.
-    pub(crate) fn is_pressed(&self) -> bool {
+    pub(crate) fn is_origin_queued(&self) -> bool {
         self.waiting.get() > 0
     }
 
     /// For how long whoever may hold a place at an origin is waited for, `idle` where there are
     /// enough.
-    pub(crate) fn patience(&self, idle: Duration) -> Duration {
-        if self.is_pressed() { idle.min(PRESSED) } else { idle }
+    pub(crate) fn stall_timeout(&self, idle: Duration) -> Duration {
+        if self.is_origin_queued() { idle.min(CONTENDED_TIMEOUT) } else { idle }
     }
 
     pub(crate) fn add_waiting(&self, change: i64) {

@@ -27,16 +27,16 @@ pub(crate) trait Abort {
 #[derive(Default)]
 pub(crate) struct Deadlines {
     /// A place that nobody uses has no due time.
-    slots: RefCell<Vec<Rc<Slot>>>,
+    slots: RefCell<Vec<Rc<DeadlineSlot>>>,
     free: RefCell<Vec<usize>>,
 }
 
 /// Kept and used again, so that a request costs no allocation.
 #[derive(Default)]
-struct Slot {
+struct DeadlineSlot {
     due: Cell<Option<Time>>,
     /// An earlier one, where others wait for the place that is held meanwhile.
-    hurried: Cell<Option<Time>>,
+    tightened: Cell<Option<Time>>,
     /// The earlier one has passed.
     was_hurried: Cell<bool>,
     passed: Cell<bool>,
@@ -47,13 +47,13 @@ struct Slot {
 /// One deadline; dropping it forgets it.
 pub(crate) struct Deadline {
     list: Rc<Deadlines>,
-    slot: Rc<Slot>,
+    slot: Rc<DeadlineSlot>,
     place: usize,
 }
 
 impl Deadlines {
     /// A deadline for something that `stalled` waits for.
-    pub(crate) fn new_for(self: &Rc<Self>, stalled: Rc<dyn Abort>, due: Time) -> Deadline {
+    pub(crate) fn start(self: &Rc<Self>, stalled: Rc<dyn Abort>, due: Time) -> Deadline {
         let mut slots = self.slots.borrow_mut();
         let place = self.free.borrow_mut().pop().unwrap_or_else(|| {
             slots.push(Rc::default());
@@ -61,7 +61,7 @@ impl Deadlines {
         });
         let slot = slots[place].clone();
         slot.due.set(Some(due));
-        slot.hurried.set(None);
+        slot.tightened.set(None);
         slot.was_hurried.set(false);
         slot.passed.set(false);
         *slot.stalled.borrow_mut() = Some(stalled);
@@ -72,7 +72,7 @@ impl Deadlines {
     /// woken and did not run. `pressed`: somebody waits for a place at an origin.
     pub(crate) fn check(&self, now: Time, pressed: bool) {
         for slot in self.slots.borrow().iter() {
-            let hurried = slot.hurried.get().filter(|_| pressed || slot.was_hurried.get());
+            let hurried = slot.tightened.get().filter(|_| pressed || slot.was_hurried.get());
             let due = slot.due.get().map(|due| hurried.map_or(due, |hurried| due.min(hurried)));
             let Some(due) = due.filter(|due| now >= *due) else {
                 continue;
@@ -97,18 +97,18 @@ impl Deadline {
     /// Moves it.
     pub(crate) fn set(&self, due: Time) {
         self.slot.due.set(Some(due));
-        self.slot.hurried.set(None);
+        self.slot.tightened.set(None);
         self.slot.was_hurried.set(false);
         self.slot.passed.set(false);
     }
 
     /// Has it pass earlier while others wait for the place that is held.
-    pub(crate) fn hurry(&self, due: Option<Time>) {
-        self.slot.hurried.set(due);
+    pub(crate) fn tighten(&self, due: Option<Time>) {
+        self.slot.tightened.set(due);
     }
 
     /// Whether it passed because others waited.
-    pub(crate) fn was_hurried(&self) -> bool {
+    pub(crate) fn was_tightened(&self) -> bool {
         self.slot.was_hurried.get()
     }
 

@@ -12,13 +12,13 @@ use portcullis_model::{ActivityId, Cut, Outcome, Tier, Time};
 use crate::conn::connection::{Connection, RequestGuard};
 use crate::context::WorkerContext;
 use crate::deadline::Deadline;
-use crate::origin::client::{Answered, Question};
+use crate::origin::client::{OriginRequestWriter, OriginResponseHead};
 use crate::origin::pool::{Pool, PooledConn};
 use crate::origin::tunnel::{Tunnel, TunnelPermit};
-use crate::origin::upload::{RequestBody, Terms, Upload, UploadState, VisitorBody};
+use crate::origin::upload::{BodyLimits, RequestBody, Upload, UploadState, VisitorBody};
 use crate::response::body::{Relay, RelayDeadline, ResponseBody};
-use crate::response::gate_response::Answer;
-use crate::response::pages::{self, Trouble, Wants};
+use crate::response::gate_response::GateResponse;
+use crate::response::pages::{self, ForwardFailure, ResponseFormat};
 
 /// Bytes of an answer that are given to one of several streams at once: what fits into one frame of
 /// theirs. How each of them is taken is judged by piece, and slow lines are shared.
@@ -33,7 +33,7 @@ pub(crate) struct ForwardJob {
     /// The answer has no body.
     pub(crate) for_head: bool,
     /// Asked twice, it does no more than once.
-    pub(crate) harmless: bool,
+    pub(crate) retryable: bool,
     pub(crate) activity: ActivityId,
     pub(crate) tier: Tier,
     /// How much the visitor has asked for lately.
@@ -43,10 +43,10 @@ pub(crate) struct ForwardJob {
     pub(crate) started: Time,
     /// A `Set-Cookie` of the gate's.
     pub(crate) cookie: Option<String>,
-    pub(crate) wants: Wants,
+    pub(crate) format: ResponseFormat,
     /// The request asks for an upgrade, and may have it.
     pub(crate) upgrade: Option<TunnelPermit>,
-    pub(crate) body: Terms,
+    pub(crate) body: BodyLimits,
     /// Longest silence of the origin within its answer.
     pub(crate) response_idle: Duration,
 }
@@ -58,75 +58,83 @@ pub(crate) fn forward(
     job: ForwardJob,
     body: Option<VisitorBody>,
     turn: RequestGuard,
-) -> impl Future<Output = Answer> {
-    let account = Account::open(&conn.context, &job);
-    carry(conn, job, body, turn, account)
+) -> impl Future<Output = GateResponse> {
+    let account = OutcomeGuard::open(&conn.context, &job);
+    proxy_request(conn, job, body, turn, account)
 }
 
-async fn carry(
+async fn proxy_request(
     conn: Rc<Connection>,
     mut job: ForwardJob,
     body: Option<VisitorBody>,
     turn: RequestGuard,
-    mut account: Account,
-) -> Answer {
+    mut account: OutcomeGuard,
+) -> GateResponse {
     let context = &conn.context;
     let may_wait = job.pool.config.queue_deadline;
-    let deadline = context.deadlines.new_for(conn.abort_target(), job.started + may_wait);
-    let (mut question, deadline) = question(&mut job, body, context, deadline);
+    let deadline = context.deadlines.start(conn.abort_target(), job.started + may_wait);
+    let (mut question, deadline) = origin_request(&mut job, body, context, deadline);
     // A body that never begins keeps no place at the origin.
     if matches!(deadline, RelayDeadline::Shared(_)) {
-        if let Err(failure) = first_piece(question.body(), &deadline).await {
-            return give_up(&failure, &conn, &job, &deadline, account, turn);
+        if let Err(failure) = await_first_chunk(question.body(), &deadline).await {
+            return error_response(&failure, &conn, &job, &deadline, account, turn);
         }
         deadline.deadline().set(context.now() + may_wait);
     }
-    let place = job.pool.enter(context, job.tier, job.load, deadline.deadline()).await;
+    let place = job.pool.acquire(context, job.tier, job.load, deadline.deadline()).await;
     let Ok(mut lease) = place else {
-        return give_up(&Failure::Busy, &conn, &job, &deadline, account, turn);
+        return error_response(
+            &OriginFailure::PoolExhausted,
+            &conn,
+            &job,
+            &deadline,
+            account,
+            turn,
+        );
     };
-    deadline.holds_place();
-    let answered = match exchange(&mut lease, question, &job, &deadline, &mut account).await {
-        Ok(answered) => answered,
-        Err(failure) => {
-            drop(lease);
-            return give_up(&failure, &conn, &job, &deadline, account, turn);
-        }
-    };
-    let Answered { status, mut fields, dated, length } = answered;
+    deadline.holds_slot();
+    let answered =
+        match send_and_await_head(&mut lease, question, &job, &deadline, &mut account).await {
+            Ok(answered) => answered,
+            Err(failure) => {
+                drop(lease);
+                return error_response(&failure, &conn, &job, &deadline, account, turn);
+            }
+        };
+    let OriginResponseHead { status, mut fields, dated, length } = answered;
     if let Some(cookie) = &job.cookie {
         fields.put("set-cookie", cookie.as_bytes());
     }
     let mut upgrade = None;
     let body = if status == StatusCode::SWITCHING_PROTOCOLS {
-        lease.answered(false);
+        lease.response_ended(false);
         let permit = job.upgrade.take();
         upgrade = tunnel(lease, permit, job.activity);
         if upgrade.is_none() {
-            account.settle(Outcome::OriginUnreachable);
-            return pages::trouble(Trouble::Unreachable, job.wants, turn);
+            account.record(Outcome::OriginUnreachable);
+            return pages::failure(ForwardFailure::Unreachable, job.format, turn);
         }
-        account.settle(Outcome::Served);
+        account.record(Outcome::Served);
         ResponseBody::empty(turn)
     } else {
-        account.settle(if status.is_server_error() {
+        account.record(if status.is_server_error() {
             Outcome::OriginError
         } else {
             Outcome::Served
         });
-        lease.answered(true);
-        relay(lease, &job, deadline, context, turn)
+        lease.response_ended(true);
+        stream_response(lease, &job, deadline, context, turn)
     };
-    Answer { status, fields, length, dated, last: false, body, upgrade }
+    GateResponse { status, fields, length, dated, last: false, body, upgrade }
 }
 
 /// What the origin is asked, with a body that counts, limits and reports what passes.
-fn question(
+fn origin_request(
     job: &mut ForwardJob,
     body: Option<VisitorBody>,
     context: &Rc<WorkerContext>,
     deadline: Deadline,
-) -> (Question, RelayDeadline) {
+) -> (OriginRequestWriter, RelayDeadline) {
     let head = mem::take(&mut job.head);
     let (body, deadline) = match body {
         None => (RequestBody::Empty, RelayDeadline::Own(deadline)),
@@ -136,103 +144,111 @@ fn question(
             (RequestBody::stream(body, upload.clone()), RelayDeadline::Shared(upload))
         }
     };
-    (Question::new(head, body, job.length, job.for_head, job.harmless), deadline)
+    (OriginRequestWriter::new(head, body, job.length, job.for_head, job.retryable), deadline)
 }
 
 /// Waits for the first bytes of a body, or its end.
-async fn first_piece(body: &mut RequestBody, deadline: &RelayDeadline) -> Result<(), Failure> {
-    poll_fn(|cx| match body.poll_first(cx) {
-        Poll::Pending if deadline.deadline().passed(cx) => Poll::Ready(Err(Failure::Silent)),
-        drawn => drawn.map_err(|_| Failure::Broken),
+async fn await_first_chunk(
+    body: &mut RequestBody,
+    deadline: &RelayDeadline,
+) -> Result<(), OriginFailure> {
+    poll_fn(|cx| match body.poll_first_chunk(cx) {
+        Poll::Pending if deadline.deadline().passed(cx) => Poll::Ready(Err(OriginFailure::Timeout)),
+        drawn => drawn.map_err(|_| OriginFailure::ConnectionLost),
     })
     .await
 }
 
 /// The answer to a request that has none from its origin.
-fn give_up(
-    failure: &Failure,
+fn error_response(
+    failure: &OriginFailure,
     conn: &Connection,
     job: &ForwardJob,
     deadline: &RelayDeadline,
-    mut account: Account,
+    mut account: OutcomeGuard,
     turn: RequestGuard,
-) -> Answer {
-    let (outcome, trouble) = failure.blame(deadline, conn);
-    if trouble == Trouble::BodySlow && outcome == Outcome::BodyAborted {
+) -> GateResponse {
+    let (outcome, trouble) = failure.classify(deadline, conn);
+    if trouble == ForwardFailure::BodySlow && outcome == Outcome::BodyAborted {
         conn.context.meter.cut(job.activity, Cut::SlowBody);
     }
-    account.settle(outcome);
-    pages::trouble(trouble, job.wants, turn)
+    account.record(outcome);
+    pages::failure(trouble, job.format, turn)
 }
 
 /// Why there is no answer.
-enum Failure {
+enum OriginFailure {
     /// No connection became free in time.
-    Busy,
+    PoolExhausted,
     /// No connection could be opened.
     Unreachable,
     /// The connection broke, or what came is not HTTP.
-    Broken,
+    ConnectionLost,
     /// Nothing came in time.
-    Silent,
+    Timeout,
 }
 
-impl Failure {
+impl OriginFailure {
     /// Whose doing it was.
-    fn blame(&self, deadline: &RelayDeadline, conn: &Connection) -> (Outcome, Trouble) {
+    fn classify(&self, deadline: &RelayDeadline, conn: &Connection) -> (Outcome, ForwardFailure) {
         if let RelayDeadline::Shared(upload) = deadline {
             match (upload.state.get(), self) {
-                (_, Self::Busy) => {}
+                (_, Self::PoolExhausted) => {}
                 (UploadState::TooLarge, _) => {
-                    return (Outcome::BodyAborted, Trouble::BodyTooLarge);
+                    return (Outcome::BodyAborted, ForwardFailure::BodyTooLarge);
                 }
-                (UploadState::Broken, _) if conn.spoilt_body.get() => {
-                    return (Outcome::BodyAborted, Trouble::BodyMalformed);
+                (UploadState::Aborted, _) if conn.malformed_body.get() => {
+                    return (Outcome::BodyAborted, ForwardFailure::BodyMalformed);
                 }
-                (UploadState::Broken, _) => return (Outcome::VisitorGone, Trouble::BodySlow),
-                (UploadState::Awaited, Self::Silent) => {
-                    return (Outcome::BodyAborted, Trouble::BodySlow);
+                (UploadState::Aborted, _) => {
+                    return (Outcome::VisitorGone, ForwardFailure::BodySlow);
+                }
+                (UploadState::AwaitingData, Self::Timeout) => {
+                    return (Outcome::BodyAborted, ForwardFailure::BodySlow);
                 }
                 _ => {}
             }
         }
         match self {
-            Self::Unreachable | Self::Broken => (Outcome::OriginUnreachable, Trouble::Unreachable),
-            Self::Silent => (Outcome::OriginTimeout, Trouble::Timeout),
-            Self::Busy => (Outcome::OriginBusy, Trouble::Busy),
+            Self::Unreachable | Self::ConnectionLost => {
+                (Outcome::OriginUnreachable, ForwardFailure::Unreachable)
+            }
+            Self::Timeout => (Outcome::OriginTimeout, ForwardFailure::Timeout),
+            Self::PoolExhausted => (Outcome::OriginBusy, ForwardFailure::Busy),
         }
     }
 }
 
 /// Sends the request and waits for the head of the answer. An idle connection that turns out to
 /// be closed is replaced once by a fresh one, if the request was not sent or does no harm twice.
-async fn exchange(
+async fn send_and_await_head(
     lease: &mut PooledConn,
-    mut question: Question,
+    mut question: OriginRequestWriter,
     job: &ForwardJob,
     deadline: &RelayDeadline,
-    account: &mut Account,
-) -> Result<Answered, Failure> {
+    account: &mut OutcomeGuard,
+) -> Result<OriginResponseHead, OriginFailure> {
     let mut fresh = false;
     loop {
         let config = &job.pool.config;
         let due = account.context.now() + config.connect_deadline + config.response_deadline;
         deadline.deadline().set(due);
-        let again = lease.open(fresh).await.map_err(|_| Failure::Unreachable)?;
+        let again = lease.open(fresh).await.map_err(|_| OriginFailure::Unreachable)?;
         account.sent = Some(account.context.now());
-        lease.ask(question);
+        lease.send_request(question);
         deadline.deadline().set(account.context.now() + config.response_deadline);
-        let answered = poll_fn(|cx| match lease.poll_answer(cx) {
+        let answered = poll_fn(|cx| match lease.poll_response_head(cx) {
             Poll::Ready(answered) => Poll::Ready(Some(answered)),
             Poll::Pending if deadline.deadline().passed(cx) => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
         });
         match answered.await {
             Some(Ok(answered)) => return Ok(answered),
-            None => return Err(Failure::Silent),
+            None => return Err(OriginFailure::Timeout),
             Some(Err(_)) => {
-                lease.answered(false);
-                question = lease.take_question().filter(|_| again).ok_or(Failure::Broken)?;
+                lease.response_ended(false);
+                question =
+                    lease.take_request().filter(|_| again).ok_or(OriginFailure::ConnectionLost)?;
                 fresh = true;
             }
         }
@@ -252,7 +268,7 @@ fn tunnel(
 }
 
 /// The answer's body, drawn from the origin as the visitor takes it.
-fn relay(
+fn stream_response(
     mut lease: PooledConn,
     job: &ForwardJob,
     deadline: RelayDeadline,
@@ -269,8 +285,8 @@ fn relay(
         lease,
         deadline,
         idle: job.response_idle,
-        untaken: job.body.idle,
-        piece: if turn.is_multiplexed() { STREAM_PIECE } else { usize::MAX },
+        untaken_timeout: job.body.idle,
+        max_chunk: if turn.is_multiplexed() { STREAM_PIECE } else { usize::MAX },
         awaited: false,
         activity: job.activity,
         context: context.clone(),
@@ -279,7 +295,7 @@ fn relay(
 }
 
 /// Sees to it that every forwarded request ends in exactly one outcome, whatever happens to it.
-struct Account {
+struct OutcomeGuard {
     context: Rc<WorkerContext>,
     activity: ActivityId,
     started: Time,
@@ -287,7 +303,7 @@ struct Account {
     settled: bool,
 }
 
-impl Account {
+impl OutcomeGuard {
     fn open(context: &Rc<WorkerContext>, job: &ForwardJob) -> Self {
         Self {
             context: context.clone(),
@@ -298,7 +314,7 @@ impl Account {
         }
     }
 
-    fn settle(&mut self, outcome: Outcome) {
+    fn record(&mut self, outcome: Outcome) {
         self.settled = true;
         let now = self.context.read_clock();
         let latency = now.since(self.started);
@@ -307,10 +323,10 @@ impl Account {
     }
 }
 
-impl Drop for Account {
+impl Drop for OutcomeGuard {
     fn drop(&mut self) {
         if !self.settled {
-            self.settle(Outcome::VisitorGone);
+            self.record(Outcome::VisitorGone);
         }
     }
 }

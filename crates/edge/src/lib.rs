@@ -58,9 +58,9 @@ pub use net::listener::{BoundListener, bind};
 #[doc(hidden)]
 pub use net::proxy_protocol;
 pub use request::acme_challenge::ChallengeAnswers;
-pub use tls::cert_status::{CertificateFacts, SOON, Standing, inspect, inspect_all};
+pub use tls::cert_status::{CertStatus, CertificateFacts, SOON, inspect, inspect_all};
 pub use tls::certificates::NamedCertificates;
-pub use tls::config::{TlsConfigs, TlsKeep, for_quic, load_all, read_pair};
+pub use tls::config::{TlsConfigs, TlsShared, load_all, load_pair, quic_config};
 #[doc(hidden)]
 pub use tls::{client_hello, ja4};
 pub use worker::Worker;

@@ -16,29 +16,29 @@ use crate::conn::connection::{Connection, RequestGuard};
 use crate::forward::{ForwardJob, forward};
 use crate::origin::pool::OriginPools;
 use crate::origin::tunnel::TunnelPermit;
-use crate::origin::upload::{Terms, VisitorBody};
+use crate::origin::upload::{BodyLimits, VisitorBody};
 use crate::request::acme_challenge::ChallengeAnswers;
-use crate::request::body::Announced;
-use crate::request::fields::{self, Kind, Present};
-use crate::request::forwarded::{self, Sender};
+use crate::request::body::BodyInfo;
+use crate::request::fields::{self, HeaderKind, HeaderPresence};
+use crate::request::forwarded::{self, VisitorAddr};
 use crate::request::head::{Head, fields_of};
 use crate::request::ranges;
 use crate::request::validate::{self, Host};
 use crate::response::body::ResponseBody;
-use crate::response::gate_response::Answer;
-use crate::response::pages::{self, Wants};
+use crate::response::gate_response::GateResponse;
+use crate::response::pages::{self, ResponseFormat};
 
 /// After so many seconds a place for one more tunnel may be free.
 const TUNNEL_AGAIN: u32 = 10;
 
 /// What requests are served with, besides their connection.
-pub(crate) struct Service {
+pub(crate) struct RequestService {
     pub(crate) pools: OriginPools,
     /// What certificate authorities are answered.
     challenges: Arc<ChallengeAnswers>,
 }
 
-impl Service {
+impl RequestService {
     pub(crate) fn new(workers: u16, challenges: Arc<ChallengeAnswers>) -> Self {
         Self { pools: OriginPools::new(workers), challenges }
     }
@@ -48,30 +48,34 @@ impl Service {
 /// and a reason. The judgement is made here and now; only what goes to the origin waits for
 /// anything.
 pub(crate) fn serve(
-    service: &Service,
+    service: &RequestService,
     conn: &Rc<Connection>,
     request: Request<VisitorBody>,
-) -> Serving {
+) -> ResponseFuture {
     let turn = conn.request_begins();
     let (parts, body) = request.into_parts();
     let for_head = parts.method == Method::HEAD;
-    let announced = Announced { least: body.size_hint().lower(), is_none: body.is_end_stream() };
+    let announced = BodyInfo { min_bytes: body.size_hint().lower(), is_none: body.is_end_stream() };
     let fields = fields_of(&parts.headers);
-    match judge(service, conn, &Head::of(&parts, &fields), announced, turn) {
-        Judged::Answered(answer) => Serving::Answered(Some(respond(conn, answer, for_head))),
-        Judged::Forwarded(job, turn) => {
+    match route_request(service, conn, &Head::from_parts(&parts, &fields), announced, turn) {
+        Routed::Answered(answer) => {
+            ResponseFuture::Answered(Some(into_http(conn, answer, for_head)))
+        }
+        Routed::Forwarded(job, turn) => {
             let conn = conn.clone();
             let body = Some(body).filter(|_| !announced.is_none);
             let answer = forward(conn.clone(), job, body, turn);
-            Serving::Forwarded(Box::pin(async move { respond(&conn, answer.await, for_head) }))
+            ResponseFuture::Forwarded(Box::pin(
+                async move { into_http(&conn, answer.await, for_head) },
+            ))
         }
     }
 }
 
 /// Says where the same is served by HTTP/3. Whoever is about to stop invites nobody.
-fn respond(conn: &Connection, answer: Answer, for_head: bool) -> Response<ResponseBody> {
+fn into_http(conn: &Connection, answer: GateResponse, for_head: bool) -> Response<ResponseBody> {
     let mut response = answer.into_response(for_head);
-    if let Some(alternative) = conn.alternative.get().filter(|_| !conn.is_draining()) {
+    if let Some(alternative) = conn.alt_svc.get().filter(|_| !conn.is_draining()) {
         response.headers_mut().insert(ALT_SVC, HeaderValue::clone(alternative));
     }
     response
@@ -80,12 +84,12 @@ fn respond(conn: &Connection, answer: Answer, for_head: bool) -> Response<Respon
 /// A request being served. What the way to the origin needs is a kilobyte, boxed: a refused
 /// request does not pay for it, nor does a task of HTTP/2 when it is moved.
 #[allow(clippy::large_enum_variant)] // There is one for each request, on its way.
-pub(crate) enum Serving {
+pub(crate) enum ResponseFuture {
     Answered(Option<Response<ResponseBody>>),
     Forwarded(Pin<Box<dyn Future<Output = Response<ResponseBody>>>>),
 }
 
-impl Future for Serving {
+impl Future for ResponseFuture {
     type Output = Result<Response<ResponseBody>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -103,46 +107,48 @@ fn ready(response: Response<ResponseBody>) -> Poll<Result<Response<ResponseBody>
 
 /// What becomes of a request.
 #[allow(clippy::large_enum_variant)] // There is one for each request, on its way.
-pub(crate) enum Judged {
-    Answered(Answer),
+pub(crate) enum Routed {
+    Answered(GateResponse),
     Forwarded(ForwardJob, RequestGuard),
 }
 
 /// Everything that needs no waiting.
-pub(crate) fn judge(
-    service: &Service,
+pub(crate) fn route_request(
+    service: &RequestService,
     conn: &Rc<Connection>,
     head: &Head<'_>,
-    body: Announced,
+    body: BodyInfo,
     turn: RequestGuard,
-) -> Judged {
+) -> Routed {
     let context = &conn.context;
     let policy = context.policy.load();
     let config = policy.config();
-    let sender = forwarded::sender(conn.identity(), conn.secure, &config.trusted_proxies, head);
+    let sender = forwarded::visitor_of(conn.remote(), conn.secure, &config.trusted_proxies, head);
 
-    let present = Present::among(head.fields);
-    let coded = present.has(Kind::TransferEncoding);
+    let present = HeaderPresence::from_fields(head.fields);
+    let coded = present.has(HeaderKind::TransferEncoding);
     let host = match validate::check(head, present, &config.limits) {
         Ok(host) => host,
         Err(reason) => {
-            context.write_unread(sender.source, reason);
-            let wants = Wants::of(false, head);
-            return Judged::Answered(pages::refusal(reason, wants, None, coded, turn));
+            context.record_unrouted(sender.source, reason);
+            let wants = ResponseFormat::from_head(false, head);
+            return Routed::Answered(pages::refusal(reason, wants, None, coded, turn));
         }
     };
 
     if let Some(answer) = service.challenges.to(head) {
         // Before any limit: under attack, too, certificates are renewed.
-        context.write_unread(sender.source, Reason::Acme);
-        return Judged::Answered(pages::challenge(&answer, turn));
+        context.record_unrouted(sender.source, Reason::Acme);
+        return Routed::Answered(pages::challenge(&answer, turn));
     }
 
-    let mut decision = decide(conn, &policy, head, host, &sender);
+    let mut decision = ask_gate(conn, &policy, head, host, &sender);
     let limits = &config.limits;
-    let too_much = if body.least > limits.body_bytes {
+    let too_much = if body.min_bytes > limits.body_bytes {
         Some(Reason::BodyTooLarge)
-    } else if present.has(Kind::Range) && !ranges::bearable(head, usize::from(limits.ranges)) {
+    } else if present.has(HeaderKind::Range)
+        && !ranges::within_limit(head, usize::from(limits.ranges))
+    {
         Some(Reason::Ranges)
     } else {
         None
@@ -158,7 +164,7 @@ pub(crate) fn judge(
     let asks_for_upgrade = head.version == Version::HTTP_11
         && head.method == "GET"
         && body.is_none
-        && fields::asks_for_websocket(head, present);
+        && fields::is_websocket_upgrade(head, present);
     let mut permit = None;
     if asks_for_upgrade && matches!(decision.answer, gate::Answer::Forward { .. }) {
         let pool = service.pools.get(decision.record.platform, &platform.origin);
@@ -169,11 +175,11 @@ pub(crate) fn judge(
         }
     }
     let Decision { record, answer } = decision;
-    context.write(&record);
-    conn.asks_for(record.activity);
+    context.record(&record);
+    conn.set_activity(record.activity);
 
-    let wants = Wants::of(record.page, head);
-    Judged::Answered(match answer {
+    let wants = ResponseFormat::from_head(record.page, head);
+    Routed::Answered(match answer {
         gate::Answer::Redirect { location, cookie } => {
             pages::redirect(&location, cookie.as_deref(), turn)
         }
@@ -186,30 +192,30 @@ pub(crate) fn judge(
             put_request_line(&mut out, head, strip_pass);
             put_host(&mut out, host);
             fields::for_origin(head, present, permit.is_some(), &mut out);
-            forwarded::tell(&mut out, conn.identity(), &sender, host.field);
+            forwarded::write_forwarding_headers(&mut out, conn.remote(), &sender, host.field);
             let length = put_framing(&mut out, head, body, coded);
             out.extend_from_slice(b"\r\n");
             let job = ForwardJob {
                 head: out,
                 length,
                 for_head: head.method == "HEAD",
-                harmless: matches!(head.method, "GET" | "HEAD" | "OPTIONS"),
+                retryable: matches!(head.method, "GET" | "HEAD" | "OPTIONS"),
                 activity: record.activity,
                 tier: policy.activity(record.activity).1.tier,
                 load,
                 pool: service.pools.get(record.platform, &platform.origin),
                 started: record.at,
                 cookie,
-                wants,
+                format: wants,
                 upgrade: permit,
                 response_idle: patience.response_idle.unwrap_or(limits.response_idle),
-                body: Terms {
+                body: BodyLimits {
                     bytes: limits.body_bytes,
                     rate: limits.upload_rate,
                     idle: limits.body_idle,
                 },
             };
-            return Judged::Forwarded(job, turn);
+            return Routed::Forwarded(job, turn);
         }
     })
 }
@@ -218,12 +224,12 @@ pub(crate) fn judge(
 const HEAD_BYTES: usize = 1024;
 
 /// Asks the gate, and tells the watch the words behind what it hashed.
-fn decide(
+fn ask_gate(
     conn: &Connection,
     policy: &Policy,
     head: &Head<'_>,
     host: Host<'_>,
-    sender: &Sender,
+    sender: &VisitorAddr,
 ) -> Decision {
     let context = &conn.context;
     let request = gate::Request {
@@ -238,7 +244,7 @@ fn decide(
     };
     let now = context.read_clock();
     let decision = gate::decide(policy, &context.tables, &request, now, context.wall(now));
-    context.sight(&request, &decision.record);
+    context.record_names(&request, &decision.record);
     decision
 }
 
@@ -271,7 +277,7 @@ fn put_host(out: &mut Vec<u8>, host: Host<'_>) {
 }
 
 /// Says how the body ends: by the length that was announced, or else in chunks. Returns the length.
-fn put_framing(out: &mut Vec<u8>, head: &Head<'_>, body: Announced, coded: bool) -> Option<u64> {
+fn put_framing(out: &mut Vec<u8>, head: &Head<'_>, body: BodyInfo, coded: bool) -> Option<u64> {
     // What has been checked says one length at most, in digits, and none beside a coding.
     let announced = head.first("content-length").filter(|_| !coded);
     if let Some(digits) = announced {

@@ -13,30 +13,30 @@ use portcullis_model::Time;
 /// one. Without it a few dozen connections that drip, or do not read, would keep everybody out for
 /// half a minute at a time. Requests wait for three seconds by default: half of that, and what it takes
 /// to notice, leave a second in which the place can be used. A round trip on a poor network takes less.
-pub(crate) const PRESSED: Duration = Duration::from_millis(1_500);
+pub(crate) const CONTENDED_TIMEOUT: Duration = Duration::from_millis(1_500);
 
 /// One transfer's, or one connection's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Pace {
+pub(crate) struct TransferLag {
     /// What was waited and not made up for.
     behind: Duration,
     /// Waiting since then, beyond that.
     waiting: Option<Time>,
 }
 
-impl Pace {
+impl TransferLag {
     /// Even.
     pub(crate) const fn new() -> Self {
         Self { behind: Duration::ZERO, waiting: None }
     }
 
     /// The visitor keeps us waiting, from now on.
-    pub(crate) fn wait(&mut self, now: Time) {
+    pub(crate) fn start_waiting(&mut self, now: Time) {
         self.waiting = self.waiting.or(Some(now));
     }
 
     /// The visitor does not keep us waiting any more.
-    pub(crate) fn rest(&mut self, now: Time) {
+    pub(crate) fn stop_waiting(&mut self, now: Time) {
         self.behind = self.behind(now);
         self.waiting = None;
     }
@@ -53,12 +53,12 @@ impl Pace {
     }
 
     /// Whether the visitor keeps us waiting.
-    pub(crate) const fn waits(&self) -> bool {
+    pub(crate) const fn is_waiting(&self) -> bool {
         self.waiting.is_some()
     }
 
     /// Whether there is nothing to make up for and nothing is waited for.
-    pub(crate) const fn is_even(&self) -> bool {
+    pub(crate) const fn is_settled(&self) -> bool {
         self.waiting.is_none() && self.behind.is_zero()
     }
 
@@ -88,8 +88,8 @@ mod tests {
 
     /// When a visitor who moves `bytes` each `gap` is `LIMIT` behind, within an hour.
     fn late(bytes: u64, gap: Duration, rate: u32) -> Option<Time> {
-        let (mut pace, mut now) = (Pace::default(), Time(0));
-        pace.wait(now);
+        let (mut pace, mut now) = (TransferLag::default(), Time(0));
+        pace.start_waiting(now);
         while now < Time::from_secs(3_600) {
             if pace.due(LIMIT)? <= now + gap {
                 return pace.due(LIMIT);
@@ -112,9 +112,9 @@ mod tests {
 
     #[test]
     fn a_silence_is_made_up_for_and_speed_is_not_saved() {
-        let mut pace = Pace::default();
+        let mut pace = TransferLag::default();
         pace.moved(1 << 30, 500, Time(0));
-        pace.wait(Time(0));
+        pace.start_waiting(Time(0));
         assert_eq!(pace.due(LIMIT), Some(Time::from_secs(30)));
         pace.moved(14_500, 500, Time::from_secs(29));
         assert_eq!(pace.behind(Time::from_secs(29)), Duration::ZERO);
@@ -123,12 +123,12 @@ mod tests {
 
     #[test]
     fn whoever_is_not_waited_for_is_not_late() {
-        let mut pace = Pace::default();
-        pace.wait(Time::from_secs(1));
-        pace.rest(Time::from_secs(11));
+        let mut pace = TransferLag::default();
+        pace.start_waiting(Time::from_secs(1));
+        pace.stop_waiting(Time::from_secs(11));
         assert_eq!(pace.due(LIMIT), None);
         assert_eq!(pace.behind(Time::from_secs(1_000)), Duration::from_secs(10));
-        pace.wait(Time::from_secs(1_000));
+        pace.start_waiting(Time::from_secs(1_000));
         assert_eq!(pace.due(LIMIT), Some(Time::from_secs(1_020)));
     }
 

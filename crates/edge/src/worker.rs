@@ -13,20 +13,20 @@ use tokio::task::LocalSet;
 
 use crate::admission::Admission;
 use crate::clock::Clock;
-use crate::conn::idle_eviction::granted;
+use crate::conn::idle_eviction::idle_timeout_under_load;
 use crate::conn::registry::ConnRegistry;
 use crate::context::{ContextParts, InternalErrors, WorkerContext};
 use crate::error::EdgeError;
 use crate::net::listener::BoundListener;
 use crate::request::acme_challenge::ChallengeAnswers;
-use crate::serve::Service;
+use crate::serve::RequestService;
 use crate::server::accept::accept;
 use crate::server::quic_endpoint;
 use crate::server::state::ServerState;
 use crate::tls::config::TlsConfigs;
 
 /// How long HTTP/3 connections that were closed may take to hear of it.
-const LAST_WORDS: Duration = Duration::from_millis(500);
+const QUIC_CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Everything that a worker is given. [`Worker::run`] does the rest, on the calling thread.
 pub struct Worker {
@@ -90,7 +90,7 @@ impl Worker {
             sightings: self.sightings,
         }));
         let conns = Rc::new(ConnRegistry::new(self.open));
-        let service = Rc::new(Service::new(self.workers, self.answers));
+        let service = Rc::new(RequestService::new(self.workers, self.answers));
         let server = Rc::new(ServerState {
             admission: Admission::new(context.clone(), conns.clone()),
             service: service.clone(),
@@ -114,8 +114,7 @@ impl Worker {
             let task = accept(server.clone(), listener, options);
             accepting.push(tokio::task::spawn_local(task));
         }
-        let watching =
-            tokio::task::spawn_local(watch_over(context.clone(), conns.clone(), service));
+        let watching = tokio::task::spawn_local(run_ticks(context.clone(), conns.clone(), service));
 
         // An error means that whoever could tell us to drain is gone.
         let _ = drain.wait_for(|drain| *drain).await;
@@ -134,23 +133,27 @@ impl Worker {
         watching.abort();
         // Those who are sent away are told so.
         for endpoint in endpoints {
-            let _ = tokio::time::timeout(LAST_WORDS, endpoint).await;
+            let _ = tokio::time::timeout(QUIC_CLOSE_TIMEOUT, endpoint).await;
         }
         Ok(())
     }
 }
 
 /// Four times a second: deadlines, gauges, idle connections.
-async fn watch_over(context: Rc<WorkerContext>, conns: Rc<ConnRegistry>, service: Rc<Service>) {
+async fn run_ticks(
+    context: Rc<WorkerContext>,
+    conns: Rc<ConnRegistry>,
+    service: Rc<RequestService>,
+) {
     loop {
         let now = context.read_calendar();
         let policy = context.policy.load_full();
         let limits = &policy.config().limits;
         let header_deadline = policy.header_deadline(now);
-        let idle = granted(limits.idle, conns.open_in_all(), limits.connections);
+        let idle = idle_timeout_under_load(limits.idle, conns.open_in_all(), limits.connections);
         let stalled = conns.check(limits, idle, header_deadline, now);
         context.meter.set_stalled_headers(stalled);
-        context.deadlines.check(now, context.is_pressed());
+        context.deadlines.check(now, context.is_origin_queued());
         service.pools.tidy(now);
         tokio::time::sleep(TICK).await;
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use arc_swap::ArcSwap;
 use portcullis_acme::Standing as Issued;
-use portcullis_edge::{CertificateFacts, Standing, TlsConfigs, TlsKeep};
+use portcullis_edge::{CertStatus, CertificateFacts, TlsConfigs, TlsShared};
 use portcullis_model::{Config, TlsFiles, WallTime};
 use serde::Serialize;
 use tracing::{error, info, warn};
@@ -28,7 +28,7 @@ pub struct InUse {
 
 /// The certificates with all that is needed to replace them.
 pub struct Certificates {
-    pub keep: TlsKeep,
+    pub keep: TlsShared,
     pub tls: Arc<ArcSwap<TlsConfigs>>,
     pub in_use: Arc<ArcSwap<InUse>>,
     files: Files,
@@ -40,7 +40,7 @@ impl Certificates {
         if let Some(acme) = &config.acme {
             portcullis_acme::prepare(acme)?;
         }
-        let keep = TlsKeep::new()?;
+        let keep = TlsShared::new()?;
         let files = Files::of(config);
         let facts = portcullis_edge::inspect_all(config)?;
         let tls = portcullis_edge::load_all(config, &keep)?;
@@ -103,11 +103,11 @@ fn report(facts: &[CertificateFacts], now: WallTime) {
     for certificate in facts {
         let file = certificate.file.display();
         let days = certificate.days_left(now);
-        match certificate.standing(now) {
-            Standing::Valid => {}
-            Standing::EndsSoon => warn!(%file, days, "a certificate ends soon"),
-            Standing::Expired => error!(%file, "a certificate has expired: browsers refuse it"),
-            Standing::NotYet => {
+        match certificate.status(now) {
+            CertStatus::Valid => {}
+            CertStatus::EndsSoon => warn!(%file, days, "a certificate ends soon"),
+            CertStatus::Expired => error!(%file, "a certificate has expired: browsers refuse it"),
+            CertStatus::NotYet => {
                 error!(%file, "a certificate is not valid yet: browsers refuse it");
             }
         }

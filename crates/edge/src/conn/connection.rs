@@ -9,14 +9,14 @@ use std::rc::Rc;
 use http::HeaderValue;
 use portcullis_model::{ActivityId, Cut, Reason, Time};
 
-use super::idle_eviction::{IdleLine, LEAST_REST};
+use super::idle_eviction::{IdleLru, LEAST_REST};
 use crate::context::WorkerContext;
 use crate::deadline::Abort;
-use crate::guard::http_2::Guard;
+use crate::guard::http_2::Http2Guard;
 use crate::guard::http_3;
-use crate::request::forwarded::Identity;
+use crate::request::forwarded::RemoteAddr;
 use crate::tls::ja4::Ja4;
-use crate::transfer_rate::Pace;
+use crate::transfer_rate::TransferLag;
 
 /// What a connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub(crate) enum Phase {
     /// In its TLS handshake.
     Handshake,
     /// Ready for its first request, which has not come yet.
-    Arriving,
+    AwaitingFirstRequest,
     /// Has sent a part of a request header.
     Header,
     /// At least one request is being answered.
@@ -39,15 +39,15 @@ pub(crate) enum Phase {
 
 /// How long an upgraded connection may be silent, and how long it may last.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct TunnelLimits {
+pub(crate) struct TunnelTimeouts {
     pub(crate) idle: Duration,
     pub(crate) age: Duration,
 }
 
 /// A connection's slot in the registry, and the idle connections that it may join.
-pub(crate) struct Slot {
+pub(crate) struct ConnSlot {
     pub(crate) index: u32,
-    pub(crate) idle: Rc<RefCell<IdleLine>>,
+    pub(crate) idle: Rc<RefCell<IdleLru>>,
 }
 
 /// One visitor connection.
@@ -57,41 +57,41 @@ pub(crate) struct Connection {
     pub(crate) secure: bool,
     phase: Cell<Phase>,
     /// Its slot among the connections of its worker, once it has one.
-    slot: OnceCell<Slot>,
+    slot: OnceCell<ConnSlot>,
     /// When the phase began (in a tunnel: when bytes last moved).
     pub(crate) since: Cell<Time>,
     pub(crate) born: Time,
     /// Requests that are being answered.
     requests: Cell<u32>,
     /// Requests so far.
-    begun_requests: Cell<u32>,
+    requests_so_far: Cell<u32>,
     /// How the visitor takes what the system has room for.
-    pub(crate) taking: Cell<Pace>,
+    pub(crate) write_lag: Cell<TransferLag>,
     /// What it asked for last. Before its first request the first of all, under which connections
     /// that were not let in are counted too.
     activity: Cell<ActivityId>,
     cut: Cell<bool>,
-    broken_off: Cell<bool>,
+    truncated: Cell<bool>,
     draining: Cell<bool>,
     waker: OnceCell<Waker>,
     /// The body of the request that is being answered could be read in two ways.
-    pub(crate) spoilt_body: Cell<bool>,
+    pub(crate) malformed_body: Cell<bool>,
     /// A part of the first request's header has come.
-    pub(crate) begun: Cell<bool>,
+    pub(crate) header_begun: Cell<bool>,
     /// Since when it is one, and what it must keep to.
-    pub(crate) terms: OnceCell<Box<(Time, TunnelLimits)>>,
+    pub(crate) tunnel_timeouts: OnceCell<Box<(Time, TunnelTimeouts)>>,
     /// Who the visitor is, once known.
-    identity: OnceCell<Identity>,
+    identity: OnceCell<RemoteAddr>,
     /// Which TLS library it uses, once its first message has come.
     tls_client: OnceCell<Ja4>,
     /// The HTTP/2 stream whose task is running.
-    running: RefCell<Option<Rc<StreamAbort>>>,
+    active_stream: RefCell<Option<Rc<StreamAbort>>>,
     /// Watches over the frames of an HTTP/2 connection.
-    pub(crate) guard: OnceCell<Box<RefCell<Guard>>>,
+    pub(crate) http_2_guard: OnceCell<Box<RefCell<Http2Guard>>>,
     /// Watches over an HTTP/3 connection.
-    pub(crate) http_3: OnceCell<Box<RefCell<http_3::Guard>>>,
+    pub(crate) http_3_guard: OnceCell<Box<RefCell<http_3::Http3Guard>>>,
     /// Where the same is served by HTTP/3, as answers say it (RFC 7838).
-    pub(crate) alternative: OnceCell<HeaderValue>,
+    pub(crate) alt_svc: OnceCell<HeaderValue>,
 }
 
 /// One stream of an HTTP/2 or HTTP/3 connection, as far as it can be aborted alone.
@@ -126,7 +126,7 @@ impl Abort for Connection {
     /// A visitor who is slow is waited for, and cut by the worker if it is too slow.
     fn abort(&self, _: Option<&Waker>) {
         if !self.is_backed_up() {
-            self.cut_for(Cut::SlowRead);
+            self.abort_with(Cut::SlowRead);
         }
     }
 }
@@ -143,61 +143,61 @@ impl Connection {
             since,
             born,
             requests: Cell::new(0),
-            begun_requests: Cell::new(0),
-            taking: Cell::default(),
+            requests_so_far: Cell::new(0),
+            write_lag: Cell::default(),
             activity: Cell::new(ActivityId(0)),
             cut: Cell::new(false),
-            broken_off: Cell::new(false),
+            truncated: Cell::new(false),
             draining: Cell::new(false),
             waker: OnceCell::new(),
-            spoilt_body: Cell::new(false),
-            begun: Cell::new(false),
-            terms: OnceCell::new(),
+            malformed_body: Cell::new(false),
+            header_begun: Cell::new(false),
+            tunnel_timeouts: OnceCell::new(),
             identity: OnceCell::new(),
             tls_client: OnceCell::new(),
-            running: RefCell::new(None),
-            guard: OnceCell::new(),
-            http_3: OnceCell::new(),
-            alternative: OnceCell::new(),
+            active_stream: RefCell::new(None),
+            http_2_guard: OnceCell::new(),
+            http_3_guard: OnceCell::new(),
+            alt_svc: OnceCell::new(),
         }
     }
 
     /// Gives the connection its slot in the registry.
-    pub(crate) fn set_slot(&self, slot: Slot) {
+    pub(crate) fn set_slot(&self, slot: ConnSlot) {
         let _ = self.slot.set(slot);
     }
 
     /// Says which HTTP/2 stream runs now, or that none does any more.
-    pub(crate) fn runs(&self, stream: Option<&Rc<StreamAbort>>) {
-        *self.running.borrow_mut() = stream.cloned();
+    pub(crate) fn set_active_stream(&self, stream: Option<&Rc<StreamAbort>>) {
+        *self.active_stream.borrow_mut() = stream.cloned();
     }
 
     /// What is to be cut if the request that is running now stands still.
     pub(crate) fn abort_target(self: &Rc<Self>) -> Rc<dyn Abort> {
-        match &*self.running.borrow() {
+        match &*self.active_stream.borrow() {
             Some(stream) => stream.clone(),
             None => self.clone(),
         }
     }
 
     /// Says whose connection this is: `address` connected, or the trusted proxy there said so.
-    pub(crate) fn identify(&self, address: IpAddr, trusted: bool) {
-        let _ = self.identity.set(Identity::new(address, trusted));
+    pub(crate) fn set_remote(&self, address: IpAddr, trusted: bool) {
+        let _ = self.identity.set(RemoteAddr::new(address, trusted));
     }
 
     /// Whose connection this is. Before a PROXY header was read, nobody's.
-    pub(crate) fn identity(&self) -> &Identity {
-        self.identity.get_or_init(|| Identity::new(IpAddr::from([0, 0, 0, 0]), false))
+    pub(crate) fn remote(&self) -> &RemoteAddr {
+        self.identity.get_or_init(|| RemoteAddr::new(IpAddr::from([0, 0, 0, 0]), false))
     }
 
-    pub(crate) fn know_tls_client(&self, client: Ja4) {
+    pub(crate) fn set_tls_client(&self, client: Ja4) {
         let _ = self.tls_client.set(client);
     }
 
     /// The fingerprint of the visitor's TLS library; a trusted proxy's own says nothing of its
     /// visitors.
     pub(crate) fn tls_client(&self) -> Option<&str> {
-        if self.identity().trusted { None } else { self.tls_client.get().map(Ja4::as_str) }
+        if self.remote().trusted { None } else { self.tls_client.get().map(Ja4::as_str) }
     }
 
     pub(crate) fn phase(&self) -> Phase {
@@ -209,16 +209,17 @@ impl Connection {
         let before = self.phase.replace(phase);
         let Some(slot) = self.slot.get() else { return };
         match (before, phase) {
-            (_, Phase::Idle) => slot.idle.borrow_mut().join(slot.index),
-            (Phase::Idle, _) => slot.idle.borrow_mut().leave(slot.index),
+            (_, Phase::Idle) => slot.idle.borrow_mut().push(slot.index),
+            (Phase::Idle, _) => slot.idle.borrow_mut().remove(slot.index),
             _ => {}
         }
     }
 
     /// Whether it can be ended for somebody else's sake: idle for a while, and with nothing left to
     /// take.
-    pub(crate) fn can_give_way(&self, now: Time) -> bool {
-        let owed = self.guard.get().is_some_and(|guard| guard.borrow().windows().is_blocked());
+    pub(crate) fn is_evictable(&self, now: Time) -> bool {
+        let owed =
+            self.http_2_guard.get().is_some_and(|guard| guard.borrow().windows().is_blocked());
         let rested = now.since(self.since.get()) >= LEAST_REST;
         self.phase() == Phase::Idle && rested && !owed && !self.is_backed_up() && !self.is_cut()
     }
@@ -230,20 +231,20 @@ impl Connection {
     }
 
     /// HTTP is over; from now on bytes pass both ways.
-    pub(crate) fn enter_tunnel(&self, terms: TunnelLimits) {
-        let _ = self.terms.set(Box::new((self.context.now(), terms)));
+    pub(crate) fn enter_tunnel(&self, terms: TunnelTimeouts) {
+        let _ = self.tunnel_timeouts.set(Box::new((self.context.now(), terms)));
         self.enter(Phase::Tunnel);
     }
 
     /// Bytes moved in a tunnel.
-    pub(crate) fn moved(&self) {
+    pub(crate) fn on_tunnel_bytes(&self) {
         self.since.set(self.context.now());
     }
 
     /// A request's header is complete.
     pub(crate) fn request_begins(self: &Rc<Self>) -> RequestGuard {
         self.requests.set(self.requests.get() + 1);
-        self.grows_old();
+        self.check_request_limits();
         self.set_phase(Phase::Busy);
         RequestGuard { conn: self.clone() }
     }
@@ -255,16 +256,16 @@ impl Connection {
 
     /// Whether it is over HTTP/2 or HTTP/3.
     pub(crate) fn is_multiplexed(&self) -> bool {
-        self.guard.get().is_some() || self.http_3.get().is_some()
+        self.http_2_guard.get().is_some() || self.http_3_guard.get().is_some()
     }
 
     /// Since when the head of an HTTP/3 request is awaited.
     pub(crate) fn head_open_since(&self) -> Option<Time> {
-        self.http_3.get().and_then(|guard| guard.borrow().head_open_since())
+        self.http_3_guard.get().and_then(|guard| guard.borrow().head_open_since())
     }
 
     /// The heads of HTTP/3 requests that are awaited have become more or fewer.
-    pub(crate) fn awaits_head(&self) {
+    pub(crate) fn update_head_phase(&self) {
         match (self.phase(), self.head_open_since()) {
             (Phase::Idle, Some(_)) => self.enter(Phase::Header),
             (Phase::Header, None) => self.enter(Phase::Idle),
@@ -273,9 +274,9 @@ impl Connection {
     }
 
     /// One more request: the last, or one that should not have come any more?
-    fn grows_old(&self) {
-        let so_far = self.begun_requests.get().saturating_add(1);
-        self.begun_requests.set(so_far);
+    fn check_request_limits(&self) {
+        let so_far = self.requests_so_far.get().saturating_add(1);
+        self.requests_so_far.set(so_far);
         let policy = self.context.policy.load();
         let limits = &policy.config().limits;
         let age = self.context.now().since(self.born);
@@ -286,22 +287,22 @@ impl Connection {
         // sends until it has come there and back: some hundreds. Twice the limit is beyond both.
         let beyond = limits.requests_per_connection.max(limits.streams_per_connection * 10);
         if so_far > limits.requests_per_connection.saturating_add(beyond) {
-            self.cut_for(Cut::Age);
+            self.abort_with(Cut::Age);
         }
     }
 
     /// The system took so many bytes for the visitor. Returns how long it had no room before.
-    pub(crate) fn took(&self, bytes: usize) -> Duration {
-        let mut taking = self.taking.get();
-        if taking.is_even() {
+    pub(crate) fn on_write(&self, bytes: usize) -> Duration {
+        let mut taking = self.write_lag.get();
+        if taking.is_settled() {
             return Duration::ZERO;
         }
         let now = self.context.now();
         let waited = taking.waited(now);
         let rate = self.context.policy.load().config().limits.download_rate;
         taking.moved(bytes as u64, rate, now);
-        taking.rest(now);
-        self.taking.set(taking);
+        taking.stop_waiting(now);
+        self.write_lag.set(taking);
         if self.phase() == Phase::Idle {
             // The rest of an answer: the silence begins after it.
             self.since.set(now);
@@ -310,29 +311,30 @@ impl Connection {
     }
 
     /// There are bytes for the visitor, and the system has no room for them.
-    pub(crate) fn has_no_room(&self) {
-        let mut taking = self.taking.get();
-        if !taking.waits() {
-            taking.wait(self.context.now());
-            self.taking.set(taking);
+    pub(crate) fn on_write_blocked(&self) {
+        let mut taking = self.write_lag.get();
+        if !taking.is_waiting() {
+            taking.start_waiting(self.context.now());
+            self.write_lag.set(taking);
         }
     }
 
     /// Whether the system has no room for what is to be sent.
     pub(crate) fn is_backed_up(&self) -> bool {
-        self.taking.get().waits()
+        self.write_lag.get().is_waiting()
     }
 
     /// Whether the visitor gives no room for an answer by a window of its own.
     fn has_stalled_stream(&self) -> bool {
-        let limit = self.context.patience(self.context.policy.load().config().limits.body_idle);
+        let limit =
+            self.context.stall_timeout(self.context.policy.load().config().limits.body_idle);
         let now = self.context.now();
-        let guard = self.guard.get();
+        let guard = self.http_2_guard.get();
         guard.is_some_and(|guard| guard.borrow().windows().has_stalled_stream(limit, now))
     }
 
     /// The task to wake when the worker wants something of this connection.
-    pub(crate) fn remember(&self, waker: &Waker) {
+    pub(crate) fn set_waker(&self, waker: &Waker) {
         self.waker.get_or_init(|| waker.clone());
     }
 
@@ -344,7 +346,7 @@ impl Connection {
     }
 
     /// Ends a connection that has not been let in, and counts why.
-    pub(crate) fn turn_away(&self, reason: Reason) {
+    pub(crate) fn reject(&self, reason: Reason) {
         if !self.is_cut() {
             self.context.count_refused_connection(reason);
             self.cut();
@@ -352,31 +354,31 @@ impl Connection {
     }
 
     /// A request was judged to be for `activity`.
-    pub(crate) fn asks_for(&self, activity: ActivityId) {
+    pub(crate) fn set_activity(&self, activity: ActivityId) {
         self.activity.set(activity);
     }
 
     /// Counts that the connection, or a stream of it, is ended, under what it asked for last.
-    pub(crate) fn count(&self, why: Cut) {
+    pub(crate) fn count_cut(&self, why: Cut) {
         self.context.meter.cut(self.activity.get(), why);
     }
 
     /// Ends the connection without another byte, and counts why.
-    pub(crate) fn cut_for(&self, why: Cut) {
+    pub(crate) fn abort_with(&self, why: Cut) {
         if !self.is_cut() {
-            self.count(why);
+            self.count_cut(why);
             self.cut();
         }
     }
 
     /// The answer that is under way ends here, and must not look whole.
-    pub(crate) fn breaks_off(&self) {
-        self.broken_off.set(true);
+    pub(crate) fn mark_truncated(&self) {
+        self.truncated.set(true);
     }
 
     /// Whether the connection ends within an answer.
-    pub(crate) fn is_broken_off(&self) -> bool {
-        self.broken_off.get()
+    pub(crate) fn is_truncated(&self) -> bool {
+        self.truncated.get()
     }
 
     pub(crate) fn is_cut(&self) -> bool {
@@ -391,9 +393,9 @@ impl Connection {
     }
 
     /// Ends the connection after what is being answered, and counts why.
-    pub(crate) fn end_politely(&self, why: Cut) {
+    pub(crate) fn begin_graceful_close(&self, why: Cut) {
         if !self.is_draining() {
-            self.count(why);
+            self.count_cut(why);
             self.drain();
         }
     }
@@ -427,7 +429,7 @@ impl Drop for RequestGuard {
         self.conn.requests.set(left);
         if left == 0 && self.conn.phase() == Phase::Busy {
             self.conn.enter(Phase::Idle);
-            self.conn.awaits_head();
+            self.conn.update_head_phase();
         }
     }
 }

@@ -16,7 +16,7 @@ pub(crate) const LEAST_REST: Duration = Duration::from_secs(1);
 
 /// How long connections may be idle while `open` of `most` places are taken: `idle` up to three
 /// quarters, then linearly less, down to [`FLOOR`].
-pub(crate) fn granted(idle: Duration, open: u64, most: u32) -> Duration {
+pub(crate) fn idle_timeout_under_load(idle: Duration, open: u64, most: u32) -> Duration {
     let floor = FLOOR.min(idle);
     let most = u64::from(most);
     let relaxed = most - most / 4;
@@ -34,40 +34,40 @@ const NOWHERE: u32 = u32::MAX;
 /// The idle connections of one worker by their places, the one that has been idle for longest
 /// first. Every operation takes the same short time, however many there are.
 #[derive(Debug)]
-pub(crate) struct IdleLine {
+pub(crate) struct IdleLru {
     /// By place: who is before and behind, if it is in the line.
-    links: Vec<Option<Link>>,
+    links: Vec<Option<LruLink>>,
     first: u32,
     last: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Link {
+struct LruLink {
     before: u32,
     behind: u32,
 }
 
-impl Default for IdleLine {
+impl Default for IdleLru {
     fn default() -> Self {
         Self { links: Vec::new(), first: NOWHERE, last: NOWHERE }
     }
 }
 
-impl IdleLine {
+impl IdleLru {
     /// Goes to the end of the line, from wherever it was. There are at most 2^20 places.
-    pub(crate) fn join(&mut self, place: u32) {
-        self.leave(place);
+    pub(crate) fn push(&mut self, place: u32) {
+        self.remove(place);
         let at = place as usize;
         if self.links.len() <= at {
             self.links.resize(at + 1, None);
         }
-        self.links[at] = Some(Link { before: self.last, behind: NOWHERE });
+        self.links[at] = Some(LruLink { before: self.last, behind: NOWHERE });
         self.set_behind(self.last, place);
         self.last = place;
     }
 
     /// Leaves the line, if it is in it.
-    pub(crate) fn leave(&mut self, place: u32) {
+    pub(crate) fn remove(&mut self, place: u32) {
         let Some(link) = self.links.get_mut(place as usize).and_then(Option::take) else {
             return;
         };
@@ -79,7 +79,7 @@ impl IdleLine {
     }
 
     /// Who has been idle for longest.
-    pub(crate) fn first(&self) -> Option<u32> {
+    pub(crate) fn oldest(&self) -> Option<u32> {
         (self.first != NOWHERE).then_some(self.first)
     }
 
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn idle_connections_are_granted_less_as_places_become_scarce() {
-        let granted = |open| granted(MINUTE, open, 1_000);
+        let granted = |open| idle_timeout_under_load(MINUTE, open, 1_000);
         assert_eq!(granted(0), MINUTE);
         assert_eq!(granted(750), MINUTE);
         assert_eq!(granted(875), (FLOOR + MINUTE) / 2);
@@ -115,31 +115,31 @@ mod tests {
             idle in 1u64..3_600_000, open in 0u64..3_000_000, most in 16u32..=1 << 20,
         ) {
             let idle = Duration::from_millis(idle);
-            let now = granted(idle, open, most);
+            let now = idle_timeout_under_load(idle, open, most);
             prop_assert!(now <= idle && now >= FLOOR.min(idle));
-            prop_assert!(granted(idle, open + 1, most) <= now);
+            prop_assert!(idle_timeout_under_load(idle, open + 1, most) <= now);
         }
 
         #[test]
         fn the_line_is_in_the_order_of_joining(steps in prop::collection::vec((0u32..12, 0..3), 0..200)) {
-            let mut line = IdleLine::default();
+            let mut line = IdleLru::default();
             let mut exact: Vec<u32> = Vec::new();
             for (place, what) in steps {
                 if what < 2 {
                     exact.retain(|other| *other != place);
                     exact.push(place);
-                    line.join(place);
+                    line.push(place);
                 } else {
                     exact.retain(|other| *other != place);
-                    line.leave(place);
+                    line.remove(place);
                 }
-                prop_assert_eq!(line.first(), exact.first().copied());
+                prop_assert_eq!(line.oldest(), exact.first().copied());
             }
             for place in exact {
-                prop_assert_eq!(line.first(), Some(place));
-                line.leave(place);
+                prop_assert_eq!(line.oldest(), Some(place));
+                line.remove(place);
             }
-            prop_assert_eq!(line.first(), None);
+            prop_assert_eq!(line.oldest(), None);
         }
     }
 }

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use portcullis_model::{Cut, Limits, SourceKey, Time};
 
-use super::connection::{Connection, Slot};
-use super::idle_eviction::IdleLine;
+use super::connection::{ConnSlot, Connection};
+use super::idle_eviction::IdleLru;
 use crate::context::WorkerContext;
 
 /// Every open visitor connection of one worker.
@@ -19,7 +19,7 @@ pub(crate) struct ConnRegistry {
     open: Cell<u64>,
     /// Connections of all workers together.
     open_in_all: Arc<AtomicU64>,
-    idle: Rc<RefCell<IdleLine>>,
+    idle: Rc<RefCell<IdleLru>>,
 }
 
 /// How many idle connections are looked at to find one that can give way.
@@ -41,7 +41,7 @@ impl ConnRegistry {
     /// for it. `false`: there is no place.
     pub(crate) fn reserve(&self, most: u32, now: Time) -> bool {
         let reserved =
-            self.open_in_all.fetch_add(1, Relaxed) < u64::from(most) || self.make_room(now);
+            self.open_in_all.fetch_add(1, Relaxed) < u64::from(most) || self.evict_idle(now);
         if !reserved {
             self.open_in_all.fetch_sub(1, Relaxed);
         }
@@ -59,12 +59,12 @@ impl ConnRegistry {
             slots.len() - 1
         };
         // Fewer than 2^21.
-        conn.set_slot(Slot { index: place as u32, idle: self.idle.clone() });
+        conn.set_slot(ConnSlot { index: place as u32, idle: self.idle.clone() });
         self.set_open(&conn.context, self.open.get() + 1);
         ConnGuard {
             registry: self.clone(),
             context: conn.context.clone(),
-            place,
+            index: place,
             source: Cell::new(None),
         }
     }
@@ -81,19 +81,19 @@ impl ConnRegistry {
 
     /// Ends the connection that has been idle for longest; `false` if there is none that can be
     /// ended. Looks at a few at most.
-    pub(crate) fn make_room(&self, now: Time) -> bool {
+    pub(crate) fn evict_idle(&self, now: Time) -> bool {
         let slots = self.slots.borrow();
         let mut line = self.idle.borrow_mut();
         for _ in 0..CANDIDATES {
-            let Some(place) = line.first() else { return false };
-            line.leave(place);
+            let Some(place) = line.oldest() else { return false };
+            line.remove(place);
             let Some(conn) = slots.get(place as usize).and_then(Option::as_ref) else { continue };
-            if conn.can_give_way(now) {
-                conn.cut_for(Cut::Pressure);
+            if conn.is_evictable(now) {
+                conn.abort_with(Cut::Pressure);
                 return true;
             }
             if !conn.is_cut() {
-                line.join(place);
+                line.push(place);
             }
         }
         false
@@ -130,14 +130,14 @@ impl ConnRegistry {
 pub(crate) struct ConnGuard {
     registry: Rc<ConnRegistry>,
     context: Rc<WorkerContext>,
-    place: usize,
+    index: usize,
     /// The source it is counted under, if it is.
     source: Cell<Option<SourceKey>>,
 }
 
 impl ConnGuard {
     /// The connection is counted in the tables under this source and its network from now on.
-    pub(crate) fn counted_under(&self, source: SourceKey) {
+    pub(crate) fn set_source(&self, source: SourceKey) {
         self.source.set(Some(source));
     }
 }
@@ -145,9 +145,9 @@ impl ConnGuard {
 impl Drop for ConnGuard {
     fn drop(&mut self) {
         let registry = &self.registry;
-        registry.idle.borrow_mut().leave(self.place as u32);
-        registry.slots.borrow_mut()[self.place] = None;
-        registry.free.borrow_mut().push(self.place);
+        registry.idle.borrow_mut().remove(self.index as u32);
+        registry.slots.borrow_mut()[self.index] = None;
+        registry.free.borrow_mut().push(self.index);
         registry.set_open(&self.context, registry.open.get() - 1);
         registry.open_in_all.fetch_sub(1, Relaxed);
         if let Some(source) = self.source.get() {

@@ -12,20 +12,20 @@ use super::connection::{Connection, StreamAbort};
 use crate::context::InternalErrors;
 
 /// A connection's conversation: ends when the worker says so, and keeps a panic to itself.
-pub(crate) fn watch(
+pub(crate) fn drive(
     conn: &Connection,
     conversation: Pin<&mut impl Future<Output = ()>>,
     cx: &mut Context<'_>,
 ) -> Poll<()> {
-    conn.remember(cx.waker());
+    conn.set_waker(cx.waker());
     if conn.is_cut() {
         return Poll::Ready(());
     }
-    poll_keeping_panics(conversation, cx, &conn.context.internal_errors)
+    poll_catching_panics(conversation, cx, &conn.context.internal_errors)
 }
 
 /// Ends quietly, and counts, where `future` panics.
-fn poll_keeping_panics(
+fn poll_catching_panics(
     future: Pin<&mut impl Future<Output = ()>>,
     cx: &mut Context<'_>,
     internal_errors: &InternalErrors,
@@ -37,20 +37,20 @@ fn poll_keeping_panics(
 }
 
 /// Runs one stream of an HTTP/2 or HTTP/3 connection as a task that can be cut by itself.
-pub(crate) fn as_stream(conn: &Rc<Connection>, stream: impl Future<Output = ()> + 'static) {
+pub(crate) fn spawn_stream(conn: &Rc<Connection>, stream: impl Future<Output = ()> + 'static) {
     let abort = StreamAbort::new(conn);
     let conn = conn.clone();
     // Boxed, because the runtime moves a task several times before it runs.
     let mut stream = Box::pin(stream);
     tokio::task::spawn_local(poll_fn(move |cx| {
         if abort.is_aborted() {
-            conn.count(Cut::Stall);
+            conn.count_cut(Cut::Stall);
             // Dropping the stream resets it.
             return Poll::Ready(());
         }
-        conn.runs(Some(&abort));
-        let polled = poll_keeping_panics(stream.as_mut(), cx, &conn.context.internal_errors);
-        conn.runs(None);
+        conn.set_active_stream(Some(&abort));
+        let polled = poll_catching_panics(stream.as_mut(), cx, &conn.context.internal_errors);
+        conn.set_active_stream(None);
         polled
     }));
 }
@@ -67,8 +67,8 @@ mod tests {
         let internal_errors = InternalErrors::default();
         let mut cx = Context::from_waker(Waker::noop());
         let panics = pin!(async { panic!("on purpose") });
-        assert!(poll_keeping_panics(panics, &mut cx, &internal_errors).is_ready());
-        assert!(poll_keeping_panics(pin!(async {}), &mut cx, &internal_errors).is_ready());
+        assert!(poll_catching_panics(panics, &mut cx, &internal_errors).is_ready());
+        assert!(poll_catching_panics(pin!(async {}), &mut cx, &internal_errors).is_ready());
         assert_eq!(internal_errors.panics(), 1);
     }
 }

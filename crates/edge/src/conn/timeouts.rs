@@ -27,7 +27,7 @@ impl Connection {
         }
         let over = age >= limits.connection_age * 2;
         if over {
-            self.cut_for(Cut::Age);
+            self.abort_with(Cut::Age);
         }
         over
     }
@@ -45,24 +45,24 @@ impl Connection {
             return false;
         }
         let patience = match self.phase() {
-            Phase::Busy => self.context.patience(limits.body_idle),
+            Phase::Busy => self.context.stall_timeout(limits.body_idle),
             _ => limits.body_idle,
         };
-        if self.taking.get().behind(now) >= patience
+        if self.write_lag.get().behind(now) >= patience
             && matches!(self.phase(), Phase::Busy | Phase::Idle | Phase::Header)
         {
-            self.cut_for(Cut::SlowRead);
+            self.abort_with(Cut::SlowRead);
             return false;
         }
         if self.check_age(limits, now) {
             return false;
         }
         let mut age = now.since(self.since.get());
-        if let Some(guard) = self.guard.get() {
+        if let Some(guard) = self.http_2_guard.get() {
             let guard = guard.borrow();
             let windows = guard.windows();
             if windows.is_stalled(patience, now) {
-                self.cut_for(Cut::Stall);
+                self.abort_with(Cut::Stall);
                 return false;
             }
             if self.phase() == Phase::Idle {
@@ -77,16 +77,16 @@ impl Connection {
         if let Some(since) = head.filter(|_| self.phase() == Phase::Header) {
             age = now.since(since);
         }
-        if self.phase() == Phase::Arriving && self.is_multiplexed() {
+        if self.phase() == Phase::AwaitingFirstRequest && self.is_multiplexed() {
             if age >= header_deadline {
-                self.cut_for(Cut::Preface);
+                self.abort_with(Cut::Preface);
             }
             return false;
         }
         let overdue = match self.phase() {
             Phase::Proxy => (age >= header_deadline).then_some(Reason::ProxyHeader),
             Phase::Handshake => (age >= limits.handshake_deadline).then_some(Reason::Handshake),
-            Phase::Arriving | Phase::Header => {
+            Phase::AwaitingFirstRequest | Phase::Header => {
                 (age >= header_deadline).then_some(Reason::HeaderDeadline)
             }
             // Whoever still takes the last answer is not silent.
@@ -94,7 +94,7 @@ impl Connection {
             Phase::Idle => {
                 if age >= idle {
                     let late = age >= limits.idle;
-                    self.end_politely(if late { Cut::Idle } else { Cut::Pressure });
+                    self.begin_graceful_close(if late { Cut::Idle } else { Cut::Pressure });
                 }
                 if age >= idle + POLITE {
                     self.cut();
@@ -102,18 +102,19 @@ impl Connection {
                 return false;
             }
             Phase::Tunnel => {
-                if let Some((began, terms)) = self.terms.get().map(|terms| &**terms) {
+                if let Some((began, terms)) = self.tunnel_timeouts.get().map(|terms| &**terms) {
                     if age >= terms.idle {
-                        self.cut_for(Cut::TunnelIdle);
+                        self.abort_with(Cut::TunnelIdle);
                     } else if now.since(*began) >= terms.age {
-                        self.cut_for(Cut::TunnelAge);
+                        self.abort_with(Cut::TunnelAge);
                     }
                 }
                 return false;
             }
             Phase::Busy => {
                 // Nothing else can come on an HTTP/2 connection before the block has ended.
-                let block = self.guard.get().and_then(|guard| guard.borrow().block_open_since());
+                let block =
+                    self.http_2_guard.get().and_then(|guard| guard.borrow().block_open_since());
                 let open = block.or(head);
                 if open.is_some_and(|since| now.since(since) >= header_deadline) {
                     self.context.count_refused_connection(Reason::HeaderDeadline);
@@ -123,10 +124,10 @@ impl Connection {
             }
         };
         if let Some(reason) = overdue {
-            self.turn_away(reason);
+            self.reject(reason);
             return false;
         }
         // Browsers open connections ahead of need: only one that has begun a header stalls in it.
-        age >= STALLED && (self.phase() == Phase::Header || self.begun.get())
+        age >= STALLED && (self.phase() == Phase::Header || self.header_begun.get())
     }
 }

@@ -11,7 +11,7 @@ use core::time::Duration;
 
 use portcullis_model::Time;
 
-use crate::transfer_rate::Pace;
+use crate::transfer_rate::TransferLag;
 
 /// Unless the visitor says otherwise (RFC 9113, section 6.9.2).
 const INITIAL: i64 = 65_535;
@@ -28,7 +28,7 @@ struct Stream {
     /// The answer has begun.
     begun: bool,
     /// Behind with its own window.
-    pace: Pace,
+    pace: TransferLag,
 }
 
 impl Stream {
@@ -39,13 +39,13 @@ impl Stream {
 
 /// The visitor's windows.
 #[derive(Clone, Debug)]
-pub(crate) struct Windows {
+pub(crate) struct SendWindows {
     initial: i64,
     connection: i64,
     /// In the order of their numbers.
     streams: Vec<Stream>,
     /// Behind with any window.
-    pace: Pace,
+    pace: TransferLag,
     rate: u32,
     /// When a part of an answer was last sent.
     sent: Time,
@@ -53,14 +53,14 @@ pub(crate) struct Windows {
     changed: bool,
 }
 
-impl Windows {
+impl SendWindows {
     /// Whoever takes less than `rate` bytes per second is behind.
     pub(crate) const fn new(rate: u32, now: Time) -> Self {
         Self {
             initial: INITIAL,
             connection: INITIAL,
             streams: Vec::new(),
-            pace: Pace::new(),
+            pace: TransferLag::new(),
             rate,
             sent: now,
             changed: false,
@@ -75,7 +75,7 @@ impl Windows {
     /// are open.
     pub(crate) fn opened(&mut self, id: u32) -> usize {
         let window = self.initial;
-        self.streams.push(Stream { id, window, begun: false, pace: Pace::default() });
+        self.streams.push(Stream { id, window, begun: false, pace: TransferLag::default() });
         self.streams.len()
     }
 
@@ -122,7 +122,7 @@ impl Windows {
     pub(crate) fn sent(&mut self, id: u32, bytes: u32, now: Time) {
         self.sent = now;
         self.connection -= i64::from(bytes);
-        if !self.pace.is_even() {
+        if !self.pace.is_settled() {
             self.pace.moved(bytes.into(), self.rate, now);
         }
         self.changed |= self.connection <= 0;
@@ -130,7 +130,7 @@ impl Windows {
             let stream = &mut self.streams[at];
             stream.window -= i64::from(bytes);
             self.changed |= stream.window <= 0;
-            if !stream.pace.is_even() {
+            if !stream.pace.is_settled() {
                 stream.pace.moved(bytes.into(), self.rate, now);
             }
         }
@@ -144,19 +144,19 @@ impl Windows {
         let mut blocked = false;
         for stream in &mut self.streams {
             if stream.is_blocked() {
-                stream.pace.wait(now);
+                stream.pace.start_waiting(now);
                 blocked = true;
             } else {
-                stream.pace.rest(now);
+                stream.pace.stop_waiting(now);
                 blocked |= stream.begun && self.connection <= 0;
             }
         }
-        if blocked { self.pace.wait(now) } else { self.pace.rest(now) }
+        if blocked { self.pace.start_waiting(now) } else { self.pace.stop_waiting(now) }
     }
 
     /// Whether an answer waits for room.
     pub(crate) const fn is_blocked(&self) -> bool {
-        self.pace.waits()
+        self.pace.is_waiting()
     }
 
     /// When a part of an answer was last sent.
@@ -183,8 +183,8 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_secs(30);
 
-    fn begun(initial: u32) -> Windows {
-        let mut windows = Windows::new(500, Time(0));
+    fn begun(initial: u32) -> SendWindows {
+        let mut windows = SendWindows::new(500, Time(0));
         windows.set_initial(initial);
         windows.opened(1);
         windows.began(1);
@@ -193,7 +193,7 @@ mod tests {
     }
 
     /// When the visitor is found behind that opens `widen` more each second, within an hour.
-    fn stalled_at(mut windows: Windows, widen: u32) -> Option<u64> {
+    fn stalled_at(mut windows: SendWindows, widen: u32) -> Option<u64> {
         for second in 1..3_600 {
             let now = Time::from_secs(second);
             windows.widened(1, widen);
@@ -261,7 +261,7 @@ mod tests {
         fn what_is_blocked_is_what_a_plain_count_says(
             steps in prop::collection::vec((0u8..6, 1u32..5, 0u32..100_000), 1..200),
         ) {
-            let mut windows = Windows::new(500, Time(0));
+            let mut windows = SendWindows::new(500, Time(0));
             let (mut initial, mut connection) = (65_535i64, 65_535i64);
             let mut streams: Vec<(u32, i64, bool)> = Vec::new();
             let mut next = 1;

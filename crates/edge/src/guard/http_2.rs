@@ -10,10 +10,11 @@ use core::time::Duration;
 
 use portcullis_model::{Allowance, Cut, Http2Limits, Limits, Time};
 
-use super::flow_control::Windows;
+use super::flow_control::SendWindows;
 use super::http_2_frames::{
-    CONTINUATION, DATA, END_HEADERS, END_STREAM_OR_ACK, Frame, FrameReader, GOAWAY, HEADERS, PING,
-    PRIORITY, PRIORITY_UPDATE, PUSH_PROMISE, RST_STREAM, SETTINGS, START, WINDOW_UPDATE,
+    CONTINUATION, DATA, END_HEADERS, END_STREAM_OR_ACK, GOAWAY, HEADERS, Http2Frame,
+    Http2FrameReader, PING, PRIORITY, PRIORITY_UPDATE, PUSH_PROMISE, RST_STREAM, SETTINGS, START,
+    WINDOW_UPDATE,
 };
 
 /// A piece of a body below this is not worth its frame.
@@ -42,7 +43,7 @@ const LARGEST_WINDOW: u32 = 0x7fff_ffff;
 
 /// What has a budget of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum FloodKind {
     Reset,
     Refused,
     Ping,
@@ -57,7 +58,7 @@ enum Kind {
 
 const KINDS: usize = 10;
 
-impl Kind {
+impl FloodKind {
     const fn allowance(self, limits: &Http2Limits) -> Allowance {
         match self {
             Self::Reset => limits.resets,
@@ -122,7 +123,7 @@ impl Budget {
 
 /// What our own frames told about the visitor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Told {
+pub(crate) enum OutboundFrame {
     /// The library ends the connection.
     Ends(Cut),
     /// The library refused a request without asking us: its headers were too large.
@@ -131,12 +132,12 @@ pub(crate) enum Told {
 
 /// Watches over one HTTP/2 connection.
 #[derive(Debug)]
-pub(crate) struct Guard {
+pub(crate) struct Http2Guard {
     limits: Http2Limits,
     /// Bytes of a header block, as it comes, that end the connection.
     block_limit: u32,
-    from_visitor: FrameReader,
-    to_visitor: FrameReader,
+    from_visitor: Http2FrameReader,
+    to_visitor: Http2FrameReader,
     budgets: [Budget; KINDS],
     /// The visitor has sent its preface and settings.
     settled: bool,
@@ -152,7 +153,7 @@ pub(crate) struct Guard {
     /// The last stream that the visitor opened.
     last_stream: u32,
     /// Whether the visitor gives room for its answers.
-    windows: Windows,
+    windows: SendWindows,
     /// Streams that may be open.
     most_streams: usize,
     empty_data_last: bool,
@@ -161,15 +162,15 @@ pub(crate) struct Guard {
     code: u8,
 }
 
-impl Guard {
+impl Http2Guard {
     pub(crate) fn new(limits: &Limits, now: Time) -> Self {
         Self {
             limits: limits.http_2,
             // The library unpacks up to the limit and refuses what is above; one that is twice as
             // large before it is unpacked comes from nobody who means it.
             block_limit: limits.header_bytes.saturating_mul(2),
-            from_visitor: FrameReader::after_preface(),
-            to_visitor: FrameReader::new(),
+            from_visitor: Http2FrameReader::after_preface(),
+            to_visitor: Http2FrameReader::new(),
             budgets: [Budget::full(now); KINDS],
             settled: false,
             block: None,
@@ -178,7 +179,7 @@ impl Guard {
             credit: 0,
             sent: 0,
             last_stream: 0,
-            windows: Windows::new(limits.download_rate, now),
+            windows: SendWindows::new(limits.download_rate, now),
             most_streams: limits.streams_per_connection as usize + REFUSED_AT_ONCE,
             empty_data_last: false,
             over: false,
@@ -192,7 +193,7 @@ impl Guard {
     }
 
     /// The visitor's windows.
-    pub(crate) const fn windows(&self) -> &Windows {
+    pub(crate) const fn windows(&self) -> &SendWindows {
         &self.windows
     }
 
@@ -221,7 +222,7 @@ impl Guard {
         Ok(())
     }
 
-    fn visitors_frame(&mut self, frame: &Frame, now: Time) -> Result<(), Cut> {
+    fn visitors_frame(&mut self, frame: &Http2Frame, now: Time) -> Result<(), Cut> {
         match frame.kind {
             HEADERS => {
                 if frame.stream > self.last_stream {
@@ -234,7 +235,7 @@ impl Guard {
                 self.block_grows(frame, now)
             }
             CONTINUATION => {
-                self.spend(Kind::Continuation, now)?;
+                self.spend(FloodKind::Continuation, now)?;
                 self.block_grows(frame, now)
             }
             DATA => {
@@ -242,8 +243,8 @@ impl Guard {
                 match frame.length {
                     // The last piece: there is but one for each stream.
                     _ if frame.has(END_STREAM_OR_ACK) => Ok(()),
-                    0 => self.spend(Kind::EmptyData, now),
-                    1..TINY_DATA => self.spend(Kind::SmallData, now),
+                    0 => self.spend(FloodKind::EmptyData, now),
+                    1..TINY_DATA => self.spend(FloodKind::SmallData, now),
                     _ => Ok(()),
                 }
             }
@@ -261,17 +262,17 @@ impl Guard {
                 if let Some((_, initial)) = initial.last() {
                     self.windows.set_initial(initial);
                 }
-                self.spend(Kind::Settings, now)
+                self.spend(FloodKind::Settings, now)
             }
             PING if frame.has(END_STREAM_OR_ACK) && self.pongs > 0 => {
                 self.pongs -= 1;
                 Ok(())
             }
-            PING => self.spend(Kind::Ping, now),
-            PRIORITY | PRIORITY_UPDATE => self.spend(Kind::Priority, now),
+            PING => self.spend(FloodKind::Ping, now),
+            PRIORITY | PRIORITY_UPDATE => self.spend(FloodKind::Priority, now),
             RST_STREAM => {
                 self.windows.closed(frame.stream);
-                self.spend(Kind::Reset, now)
+                self.spend(FloodKind::Reset, now)
             }
             WINDOW_UPDATE => {
                 self.windows.widened(frame.stream, frame.number(0) & LARGEST_WINDOW);
@@ -279,13 +280,13 @@ impl Guard {
                     self.credit -= 1;
                     return Ok(());
                 }
-                self.spend(Kind::WindowUpdate, now)
+                self.spend(FloodKind::WindowUpdate, now)
             }
-            _ => self.spend(Kind::Stray, now),
+            _ => self.spend(FloodKind::Stray, now),
         }
     }
 
-    fn block_grows(&mut self, frame: &Frame, now: Time) -> Result<(), Cut> {
+    fn block_grows(&mut self, frame: &Http2Frame, now: Time) -> Result<(), Cut> {
         let (since, before) = self.block.unwrap_or((now, 0));
         let bytes = before.saturating_add(frame.length);
         self.block = (!frame.has(END_HEADERS)).then_some((since, bytes));
@@ -297,7 +298,7 @@ impl Guard {
         &mut self,
         mut bytes: &[u8],
         now: Time,
-        mut tell: impl FnMut(Told),
+        mut tell: impl FnMut(OutboundFrame),
     ) -> Result<(), Cut> {
         while let Some(frame) = self.to_visitor.next(&mut bytes) {
             match frame.kind {
@@ -314,19 +315,19 @@ impl Guard {
                     self.windows.closed(frame.stream);
                     // The visitor's doing; other resets are an origin's or our own.
                     if !matches!(frame.number(0), NO_ERROR | INTERNAL_ERROR | CANCEL) {
-                        self.spend(Kind::Refused, now)?;
+                        self.spend(FloodKind::Refused, now)?;
                     }
                 }
                 PING if !frame.has(END_STREAM_OR_ACK) => self.pongs += 1,
                 SETTINGS if !frame.has(END_STREAM_OR_ACK) => self.acknowledgements += 1,
                 GOAWAY if !self.over && frame.number(4) != NO_ERROR => {
                     self.over = true;
-                    tell(Told::Ends(self.why_the_library_ends_it(&frame)));
+                    tell(OutboundFrame::Ends(self.why_the_library_ends_it(&frame)));
                 }
                 HEADERS if frame.has(END_STREAM_OR_ACK) => {
                     self.windows.closed(frame.stream);
                     if is_status_alone(&frame) {
-                        tell(Told::TooLarge);
+                        tell(OutboundFrame::TooLarge);
                     }
                 }
                 HEADERS => self.windows.began(frame.stream),
@@ -338,7 +339,7 @@ impl Guard {
     }
 
     /// The library says in its farewell what was too much for it.
-    fn why_the_library_ends_it(&self, farewell: &Frame) -> Cut {
+    fn why_the_library_ends_it(&self, farewell: &Http2Frame) -> Cut {
         match farewell.start().get(8..).unwrap_or_default() {
             b"too_many_continuations" => Cut::ContinuationFlood,
             b"header_list_way_too_large" => Cut::HeaderList,
@@ -354,14 +355,14 @@ impl Guard {
         self.credit = self.credit.saturating_add(updates).min(MOST_CREDIT);
     }
 
-    fn spend(&mut self, kind: Kind, now: Time) -> Result<(), Cut> {
+    fn spend(&mut self, kind: FloodKind, now: Time) -> Result<(), Cut> {
         let allowance = kind.allowance(&self.limits);
         if self.budgets[kind as usize].take(allowance, now) { Ok(()) } else { Err(kind.cut()) }
     }
 }
 
 /// The names and values in a frame of settings (RFC 9113, section 6.5.1).
-fn settings(frame: &Frame) -> impl Iterator<Item = (u16, u32)> {
+fn settings(frame: &Http2Frame) -> impl Iterator<Item = (u16, u32)> {
     frame.start().chunks_exact(6).map(|setting| {
         let (name, value) = setting.split_at(2);
         let number = |bytes: &[u8]| bytes.iter().fold(0, |n: u32, b| n << 8 | u32::from(*b));
@@ -371,7 +372,7 @@ fn settings(frame: &Frame) -> impl Iterator<Item = (u16, u32)> {
 
 /// What a visitor's frame breaks by itself, where the library would call it by another name or let
 /// it pass.
-fn violation(frame: &Frame) -> Option<u8> {
+fn violation(frame: &Http2Frame) -> Option<u8> {
     let size_is_wrong = match frame.kind {
         RST_STREAM | WINDOW_UPDATE => frame.length != 4,
         PRIORITY => frame.length != 5,
@@ -394,7 +395,7 @@ fn violation(frame: &Frame) -> Option<u8> {
 
 /// Whether an answer's head is a status and nothing else (RFC 7541, section 6). Ours have a date;
 /// the library's own refusal of headers that are too large has not.
-fn is_status_alone(head: &Frame) -> bool {
+fn is_status_alone(head: &Http2Frame) -> bool {
     let mut block = head.start();
     // Changes of the table's size come first.
     while let [0x20..=0x3f, rest @ ..] = block {
@@ -428,7 +429,7 @@ pub fn reads_alike(limits: &Limits, frames: &[u8], lengths: &[usize]) -> bool {
     const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
     let now = Time(1);
     let watch = |lengths: &[usize]| {
-        let mut guard = Guard::new(limits, now);
+        let mut guard = Http2Guard::new(limits, now);
         let mut told = Vec::new();
         let mut outcome = (Ok(()), Ok(()));
         for (is_ours, bytes) in [(false, [PREFACE, frames].concat()), (true, frames.to_vec())] {
@@ -465,8 +466,8 @@ mod tests {
 
     const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-    fn settled() -> Guard {
-        let mut guard = Guard::new(&Limits::default(), Time(0));
+    fn settled() -> Http2Guard {
+        let mut guard = Http2Guard::new(&Limits::default(), Time(0));
         guard.received(PREFACE, Time(0)).expect("preface");
         assert!(!guard.settled());
         guard.received(&frame(SETTINGS, 0, 0, &[0; 12]), Time(0)).expect("settings");
@@ -474,7 +475,7 @@ mod tests {
         guard
     }
 
-    fn sent(guard: &mut Guard, bytes: &[u8]) -> Vec<Told> {
+    fn sent(guard: &mut Http2Guard, bytes: &[u8]) -> Vec<OutboundFrame> {
         let mut told = Vec::new();
         guard.sent(bytes, Time(1), |what| told.push(what)).expect("no flood");
         told
@@ -577,19 +578,22 @@ mod tests {
             frame(GOAWAY, 0, 0, &[&[0, 0, 0, 1, 0, 0, 0, code], data].concat())
         };
         assert_eq!(sent(&mut settled(), &farewell(0, b"")), []);
-        assert_eq!(sent(&mut settled(), &farewell(1, b"")), [Told::Ends(Cut::ProtocolError)]);
+        assert_eq!(
+            sent(&mut settled(), &farewell(1, b"")),
+            [OutboundFrame::Ends(Cut::ProtocolError)]
+        );
         let calm = farewell(11, b"header_list_way_too_large");
-        assert_eq!(sent(&mut settled(), &calm), [Told::Ends(Cut::HeaderList)]);
+        assert_eq!(sent(&mut settled(), &calm), [OutboundFrame::Ends(Cut::HeaderList)]);
         let twice = [farewell(11, b"too_many_resets"), farewell(1, b"")].concat();
-        assert_eq!(sent(&mut settled(), &twice), [Told::Ends(Cut::ResetFlood)]);
+        assert_eq!(sent(&mut settled(), &twice), [OutboundFrame::Ends(Cut::ResetFlood)]);
     }
 
     #[test]
     fn the_librarys_refusal_of_large_headers_is_told_from_our_answers() {
         let head = |block: &[u8]| sent(&mut settled(), &frame(HEADERS, 5, 1, block));
-        assert_eq!(head(&[0x48, 0x83, 1, 2, 3]), [Told::TooLarge]);
-        assert_eq!(head(&[0xbe]), [Told::TooLarge]);
-        assert_eq!(head(&[0x3f, 0xe1, 0x1f, 0xbe]), [Told::TooLarge]);
+        assert_eq!(head(&[0x48, 0x83, 1, 2, 3]), [OutboundFrame::TooLarge]);
+        assert_eq!(head(&[0xbe]), [OutboundFrame::TooLarge]);
+        assert_eq!(head(&[0x3f, 0xe1, 0x1f, 0xbe]), [OutboundFrame::TooLarge]);
         assert_eq!(head(&[0x48, 0x83, 1, 2, 3, 0xbf]), []);
         assert_eq!(head(&[0x88, 0xbe]), []);
     }
@@ -634,7 +638,7 @@ mod tests {
 
         #[test]
         fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..2000)) {
-            let mut guard = Guard::new(&Limits::default(), Time(0));
+            let mut guard = Http2Guard::new(&Limits::default(), Time(0));
             let _ = guard.received(&bytes, Time(1));
             let _ = guard.sent(&bytes, Time(2), |_| ());
         }

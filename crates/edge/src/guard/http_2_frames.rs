@@ -25,7 +25,7 @@ pub(crate) const END_HEADERS: u8 = 0x4;
 
 /// A frame whose first bytes have passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Frame {
+pub(crate) struct Http2Frame {
     /// Bytes of its payload.
     pub(crate) length: u32,
     pub(crate) kind: u8,
@@ -35,7 +35,7 @@ pub(crate) struct Frame {
     have: u8,
 }
 
-impl Frame {
+impl Http2Frame {
     /// The first bytes of its payload, as many as its kind is read for.
     pub(crate) fn start(&self) -> &[u8] {
         self.start.get(..usize::from(self.have)).unwrap_or_default()
@@ -65,16 +65,16 @@ impl Frame {
 
 /// Where in its stream of frames one direction of a connection is.
 #[derive(Clone, Debug)]
-pub(crate) struct FrameReader {
+pub(crate) struct Http2FrameReader {
     /// Bytes left to pass over: the preface, or a frame's payload.
     skip: usize,
     header: [u8; HEADER],
     have: u8,
     /// A frame whose first bytes are being read.
-    frame: Option<Frame>,
+    frame: Option<Http2Frame>,
 }
 
-impl FrameReader {
+impl Http2FrameReader {
     /// What a visitor sends.
     pub(crate) const fn after_preface() -> Self {
         Self { skip: PREFACE, ..Self::new() }
@@ -91,7 +91,7 @@ impl FrameReader {
     }
 
     /// Takes bytes until the next frame has begun far enough to be told.
-    pub(crate) fn next(&mut self, bytes: &mut &[u8]) -> Option<Frame> {
+    pub(crate) fn next(&mut self, bytes: &mut &[u8]) -> Option<Http2Frame> {
         loop {
             if let Some(frame) = &mut self.frame {
                 let wanted = frame.wanted();
@@ -116,7 +116,7 @@ impl FrameReader {
             if usize::from(self.have) == HEADER {
                 self.have = 0;
                 let [a, b, c, kind, flags, stream @ ..] = self.header;
-                self.frame = Some(Frame {
+                self.frame = Some(Http2Frame {
                     length: u32::from_be_bytes([0, a, b, c]),
                     kind,
                     flags,

@@ -8,10 +8,10 @@
 use portcullis_model::{Allowance, Cut, Http2Limits, Limits, Time};
 
 use super::http_2::Budget;
-use super::http_3_frames::{DATA, Frame, HEADERS, NOT_ON_REQUESTS, PRIORITY_UPDATE};
+use super::http_3_frames::{DATA, HEADERS, Http3Frame, NOT_ON_REQUESTS, PRIORITY_UPDATE};
 
 /// Bytes of answers that were sent and not acknowledged, over all streams of a connection: 80 Mbit/s
-/// at a tenth of a second. With what waits of requests (see `link`), less than 20 MiB of a
+/// at a tenth of a second. With what waits of requests (see `http_3::transport`), less than 20 MiB of a
 /// connection that does its worst.
 pub(crate) const SEND_WINDOW: u64 = 1024 * 1024;
 
@@ -26,7 +26,7 @@ const LOST_HEADS: u32 = 4_096;
 
 /// What has a budget of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum Http3FloodKind {
     Reset,
     Refused,
     Priority,
@@ -37,7 +37,7 @@ enum Kind {
 
 const KINDS: usize = 6;
 
-impl Kind {
+impl Http3FloodKind {
     const fn allowance(self, limits: &Http2Limits) -> Allowance {
         match self {
             Self::Reset => limits.resets,
@@ -61,7 +61,7 @@ impl Kind {
 
 /// Watches over one HTTP/3 connection.
 #[derive(Debug)]
-pub(crate) struct Guard {
+pub(crate) struct Http3Guard {
     limits: Http2Limits,
     /// Bytes of a header block, as it comes, that end the connection.
     block_limit: u64,
@@ -76,7 +76,7 @@ pub(crate) struct Guard {
     why: Option<Cut>,
 }
 
-impl Guard {
+impl Http3Guard {
     pub(crate) fn new(limits: &Limits, now: Time) -> Self {
         Self {
             limits: limits.http_2,
@@ -118,7 +118,7 @@ impl Guard {
         self.why
     }
 
-    fn spend(&mut self, kind: Kind, now: Time) -> Result<(), Cut> {
+    fn spend(&mut self, kind: Http3FloodKind, now: Time) -> Result<(), Cut> {
         let allowance = kind.allowance(&self.limits);
         if self.budgets[kind as usize].take(allowance, now) { Ok(()) } else { Err(kind.cut()) }
     }
@@ -145,7 +145,12 @@ impl Guard {
     }
 
     /// A frame begins on a request's stream; `headers` came before it.
-    pub(crate) fn on_request(&mut self, frame: Frame, headers: u8, now: Time) -> Result<(), Cut> {
+    pub(crate) fn on_request(
+        &mut self,
+        frame: Http3Frame,
+        headers: u8,
+        now: Time,
+    ) -> Result<(), Cut> {
         match frame.kind {
             // Trailers are the end.
             DATA | HEADERS if headers > 1 => Err(Cut::ProtocolError),
@@ -153,8 +158,8 @@ impl Guard {
             HEADERS => Ok(()),
             DATA if headers == 0 => Err(Cut::ProtocolError),
             DATA => match frame.length {
-                0 => self.spend(Kind::EmptyData, now),
-                1..TINY_DATA => self.spend(Kind::SmallData, now),
+                0 => self.spend(Http3FloodKind::EmptyData, now),
+                1..TINY_DATA => self.spend(Http3FloodKind::SmallData, now),
                 _ => Ok(()),
             },
             kind if NOT_ON_REQUESTS.contains(&kind) => Err(Cut::ProtocolError),
@@ -163,33 +168,33 @@ impl Guard {
     }
 
     /// A frame begins on the visitor's control stream.
-    pub(crate) fn on_control(&mut self, frame: Frame, now: Time) -> Result<(), Cut> {
+    pub(crate) fn on_control(&mut self, frame: Http3Frame, now: Time) -> Result<(), Cut> {
         if PRIORITY_UPDATE.contains(&frame.kind) && frame.length <= SMALL_FRAME {
-            return self.spend(Kind::Priority, now);
+            return self.spend(Http3FloodKind::Priority, now);
         }
         self.stray(frame, now)
     }
 
-    fn stray(&mut self, frame: Frame, now: Time) -> Result<(), Cut> {
+    fn stray(&mut self, frame: Http3Frame, now: Time) -> Result<(), Cut> {
         if frame.length > SMALL_FRAME {
             return Err(Cut::StrayFrameFlood);
         }
-        self.spend(Kind::Stray, now)
+        self.spend(Http3FloodKind::Stray, now)
     }
 
     /// The visitor opened a stream that is no request.
     pub(crate) fn one_way_stream(&mut self, now: Time) -> Result<(), Cut> {
-        self.spend(Kind::Stray, now)
+        self.spend(Http3FloodKind::Stray, now)
     }
 
     /// The visitor gave up a request, or wants no answer to it any more.
     pub(crate) fn reset(&mut self, now: Time) -> Result<(), Cut> {
-        self.spend(Kind::Reset, now)
+        self.spend(Http3FloodKind::Reset, now)
     }
 
     /// We had to give up a request because of what the visitor did.
     pub(crate) fn refused(&mut self, now: Time) -> Result<(), Cut> {
-        self.spend(Kind::Refused, now)
+        self.spend(Http3FloodKind::Refused, now)
     }
 }
 
@@ -199,12 +204,12 @@ mod tests {
 
     use super::*;
 
-    fn guard() -> Guard {
-        Guard::new(&Limits::default(), Time(0))
+    fn guard() -> Http3Guard {
+        Http3Guard::new(&Limits::default(), Time(0))
     }
 
-    fn frame(kind: u64, length: u64) -> Frame {
-        Frame { kind, length }
+    fn frame(kind: u64, length: u64) -> Http3Frame {
+        Http3Frame { kind, length }
     }
 
     #[test]

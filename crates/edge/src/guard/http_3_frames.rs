@@ -13,7 +13,7 @@ pub(crate) const PRIORITY_UPDATE: [u64; 2] = [0x0f_0700, 0x0f_0701];
 
 /// The head of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Frame {
+pub(crate) struct Http3Frame {
     pub(crate) kind: u64,
     /// Bytes of content that follow.
     pub(crate) length: u64,
@@ -21,13 +21,13 @@ pub(crate) struct Frame {
 
 /// A variable-length integer that comes byte by byte (RFC 9000, section 16).
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Number {
+pub(crate) struct VarIntReader {
     value: u64,
     /// Bytes to come; `None` before the first, which says how many there are.
     left: Option<u8>,
 }
 
-impl Number {
+impl VarIntReader {
     /// Takes the next byte; the value once it is whole.
     pub(crate) fn feed(&mut self, byte: u8) -> Option<u64> {
         let left = match self.left {
@@ -50,41 +50,41 @@ impl Number {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum State {
-    Kind(Number),
-    Length(u64, Number),
+enum FrameState {
+    Kind(VarIntReader),
+    Length(u64, VarIntReader),
     Content { kind: u64, left: u64 },
 }
 
 /// Follows one stream's frames.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct FrameReader(State);
+pub(crate) struct Http3FrameReader(FrameState);
 
 /// What is to be seen next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Seen {
+pub(crate) enum FrameEvent {
     /// A frame begins.
-    Head(Frame),
+    Head(Http3Frame),
     /// So many bytes of the content of a frame of this kind.
     Content(u64, u64),
 }
 
-impl FrameReader {
+impl Http3FrameReader {
     pub(crate) fn new() -> Self {
-        Self(State::Kind(Number::default()))
+        Self(FrameState::Kind(VarIntReader::default()))
     }
 
     /// Whether the last frame has ended and no other has begun.
     pub(crate) fn between_frames(&self) -> bool {
-        matches!(self.0, State::Kind(number) if !number.begun())
+        matches!(self.0, FrameState::Kind(number) if !number.begun())
     }
 
     /// Takes what `bytes` begins with off it; `None` when nothing more is to be seen in it.
-    pub(crate) fn next(&mut self, bytes: &mut &[u8]) -> Option<Seen> {
+    pub(crate) fn next(&mut self, bytes: &mut &[u8]) -> Option<FrameEvent> {
         loop {
-            if let State::Content { kind, left } = self.0 {
+            if let FrameState::Content { kind, left } = self.0 {
                 if left == 0 {
-                    self.0 = State::Kind(Number::default());
+                    self.0 = FrameState::Kind(VarIntReader::default());
                     continue;
                 }
                 let length = left.min(bytes.len() as u64);
@@ -94,32 +94,32 @@ impl FrameReader {
                 *bytes = &bytes[length as usize..];
                 let left = left - length;
                 self.0 = if left == 0 {
-                    State::Kind(Number::default())
+                    FrameState::Kind(VarIntReader::default())
                 } else {
-                    State::Content { kind, left }
+                    FrameState::Content { kind, left }
                 };
-                return Some(Seen::Content(kind, length));
+                return Some(FrameEvent::Content(kind, length));
             }
             let (byte, rest) = bytes.split_first()?;
             *bytes = rest;
             match &mut self.0 {
-                State::Kind(number) => {
+                FrameState::Kind(number) => {
                     if let Some(kind) = number.feed(*byte) {
-                        self.0 = State::Length(kind, Number::default());
+                        self.0 = FrameState::Length(kind, VarIntReader::default());
                     }
                 }
-                State::Length(kind, number) => {
+                FrameState::Length(kind, number) => {
                     let kind = *kind;
                     if let Some(length) = number.feed(*byte) {
                         self.0 = if length == 0 {
-                            State::Kind(Number::default())
+                            FrameState::Kind(VarIntReader::default())
                         } else {
-                            State::Content { kind, left: length }
+                            FrameState::Content { kind, left: length }
                         };
-                        return Some(Seen::Head(Frame { kind, length }));
+                        return Some(FrameEvent::Head(Http3Frame { kind, length }));
                     }
                 }
-                State::Content { .. } => {}
+                FrameState::Content { .. } => {}
             }
         }
     }
@@ -140,13 +140,13 @@ mod tests {
         }
     }
 
-    fn heads(reader: &mut FrameReader, mut bytes: &[u8]) -> (Vec<Frame>, u64) {
+    fn heads(reader: &mut Http3FrameReader, mut bytes: &[u8]) -> (Vec<Http3Frame>, u64) {
         let (mut frames, mut data) = (Vec::new(), 0);
         while let Some(seen) = reader.next(&mut bytes) {
             match seen {
-                Seen::Head(frame) => frames.push(frame),
-                Seen::Content(DATA, length) => data += length,
-                Seen::Content(..) => {}
+                FrameEvent::Head(frame) => frames.push(frame),
+                FrameEvent::Content(DATA, length) => data += length,
+                FrameEvent::Content(..) => {}
             }
         }
         assert!(bytes.is_empty());
@@ -167,7 +167,7 @@ mod tests {
                 bytes.extend(vec![7; *length]);
                 data += if *kind == DATA { *length as u64 } else { 0 };
             }
-            let mut reader = FrameReader::new();
+            let mut reader = Http3FrameReader::new();
             let (mut found, mut found_data, mut rest) = (Vec::new(), 0, bytes.as_slice());
             for cut in cuts.iter().cycle() {
                 let (piece, after) = rest.split_at((*cut).min(rest.len()));
@@ -180,7 +180,7 @@ mod tests {
                 }
             }
             let expected: Vec<_> =
-                frames.iter().map(|(kind, length)| Frame { kind: *kind, length: *length as u64 }).collect();
+                frames.iter().map(|(kind, length)| Http3Frame { kind: *kind, length: *length as u64 }).collect();
             prop_assert_eq!(found, expected);
             prop_assert_eq!(found_data, data);
             prop_assert!(reader.between_frames());
@@ -188,13 +188,13 @@ mod tests {
 
         #[test]
         fn any_bytes_are_read_to_their_end(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            heads(&mut FrameReader::new(), &bytes);
+            heads(&mut Http3FrameReader::new(), &bytes);
         }
     }
 
     #[test]
     fn within_a_frame_is_not_between_frames() {
-        let mut reader = FrameReader::new();
+        let mut reader = Http3FrameReader::new();
         heads(&mut reader, &[0x00, 0x02, 0xff]);
         assert!(!reader.between_frames());
         heads(&mut reader, &[0xff]);

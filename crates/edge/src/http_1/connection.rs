@@ -11,13 +11,13 @@ use http_body::{Frame, SizeHint};
 use portcullis_model::{Cut, Reason};
 use tokio::io::AsyncWrite;
 
-use super::decoder::{Decoder, Step};
-use super::head::{Scan, Span};
+use super::decoder::{DecodeStep, Decoder};
+use super::head::{HeadRange, HeadScanner};
 use super::trailers::trailers;
-use super::write_buffer::Outgoing;
-use crate::buffers::Reader;
+use super::write_buffer::WriteBuffer;
+use crate::buffers::ReadSide;
 use crate::conn::connection::{Connection, Phase};
-use crate::request::body::BrokenOff;
+use crate::request::body::BodyAborted;
 use crate::transport::visitor_io::VisitorIo;
 
 /// What is read ahead of its turn while a request is being answered.
@@ -31,68 +31,68 @@ const PAGE: usize = 4 * 1024;
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// A connection, shared with the body of the request that is under way.
-pub(crate) struct Line {
-    pub(crate) ends: RefCell<Ends>,
+pub(crate) struct Http1Conn {
+    pub(crate) inner: RefCell<ConnInner>,
     /// The body of the request is being read by whoever forwards it.
-    pub(crate) lent: Cell<bool>,
+    pub(crate) body_lent: Cell<bool>,
 }
 
 /// Both directions of it.
-pub(crate) struct Ends {
+pub(crate) struct ConnInner {
     pub(crate) io: VisitorIo,
     pub(crate) conn: Rc<Connection>,
     pub(crate) buffer: BytesMut,
-    pub(crate) scan: Scan,
+    pub(crate) scan: HeadScanner,
     /// The body of the request that is being answered.
     pub(crate) decoder: Decoder,
     /// The visitor waits to be told that it may send the body.
     pub(crate) expects: bool,
     /// Requests that were answered without waiting for the visitor.
     pub(crate) in_a_row: u32,
-    pub(crate) out: Outgoing,
+    pub(crate) out: WriteBuffer,
     /// Something was written since the last flush.
     pub(crate) unflushed: bool,
 }
 
 /// What comes next.
-pub(crate) enum Next {
+pub(crate) enum ReadEvent {
     /// A head.
-    Head(Span),
+    Head(HeadRange),
     /// What is no head, and why.
-    Unfit(Reason),
+    Invalid(Reason),
     /// The visitor has left, or is to leave.
     Over,
 }
 
 /// The visitor has gone.
-pub(crate) struct Gone;
+pub(crate) struct Disconnected;
 
-impl Line {
+impl Http1Conn {
     pub(crate) fn new(conn: &Rc<Connection>, io: VisitorIo) -> Rc<Self> {
         Rc::new(Self {
-            ends: RefCell::new(Ends {
+            inner: RefCell::new(ConnInner {
                 io,
                 conn: conn.clone(),
                 buffer: BytesMut::new(),
-                scan: Scan::default(),
+                scan: HeadScanner::default(),
                 decoder: Decoder::Length(0),
                 expects: false,
                 in_a_row: 0,
-                out: Outgoing::default(),
+                out: WriteBuffer::default(),
                 unflushed: false,
             }),
-            lent: Cell::new(false),
+            body_lent: Cell::new(false),
         })
     }
 }
 
-impl Ends {
+impl ConnInner {
     /// Waits for the next head. What has been gathered leaves before more is read.
-    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<ReadEvent> {
         loop {
             // However many requests came together: no more is answered than is taken.
             if self.out.is_full() && ready!(self.poll_flush(cx)).is_err() {
-                return Poll::Ready(Next::Over);
+                return Poll::Ready(ReadEvent::Over);
             }
             if !self.buffer.is_empty() {
                 let most = self.conn.context.policy.load().config().limits.header_bytes as usize;
@@ -103,27 +103,27 @@ impl Ends {
                     return Poll::Pending;
                 }
                 match self.scan.request(&mut self.buffer) {
-                    Err(_) => return Poll::Ready(Next::Unfit(Reason::Malformed)),
+                    Err(_) => return Poll::Ready(ReadEvent::Invalid(Reason::Malformed)),
                     Ok(Some(span)) if span.end <= most => {
                         self.in_a_row += 1;
-                        return Poll::Ready(Next::Head(span));
+                        return Poll::Ready(ReadEvent::Head(span));
                     }
                     Ok(None) if self.buffer.len() <= most => {}
-                    Ok(_) => return Poll::Ready(Next::Unfit(Reason::HeaderTooLarge)),
+                    Ok(_) => return Poll::Ready(ReadEvent::Invalid(Reason::HeaderTooLarge)),
                 }
             }
             if ready!(self.poll_flush(cx)).is_err() {
-                return Poll::Ready(Next::Over);
+                return Poll::Ready(ReadEvent::Over);
             }
             // Nobody's time runs while they are not listened to.
             if !self.buffer.is_empty() && self.conn.phase() == Phase::Idle {
                 self.conn.enter(Phase::Header);
             }
             match self.poll_fill(cx) {
-                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Next::Over),
+                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(ReadEvent::Over),
                 Poll::Ready(Ok(_)) => {}
                 Poll::Pending if self.conn.is_draining() && self.buffer.is_empty() => {
-                    return Poll::Ready(Next::Over);
+                    return Poll::Ready(ReadEvent::Over);
                 }
                 Poll::Pending => {
                     self.in_a_row = 0;
@@ -135,13 +135,13 @@ impl Ends {
 
     pub(crate) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let buffers = &self.conn.context.buffers;
-        buffers.poll_fill(Reader::Visitor, &mut self.buffer, Pin::new(&mut self.io), cx)
+        buffers.poll_fill(ReadSide::Visitor, &mut self.buffer, Pin::new(&mut self.io), cx)
     }
 
     /// Takes bytes from the front, and gives the buffer back behind the last.
-    pub(crate) fn take_away(&mut self, bytes: usize) {
+    pub(crate) fn consume(&mut self, bytes: usize) {
         self.buffer.advance(bytes);
-        self.conn.context.buffers.take_back(Reader::Visitor, &mut self.buffer);
+        self.conn.context.buffers.take_back(ReadSide::Visitor, &mut self.buffer);
     }
 
     /// Writes what has been gathered.
@@ -150,7 +150,7 @@ impl Ends {
             self.unflushed = true;
             ready!(self.out.poll_write(Pin::new(&mut self.io), cx))?;
             if let Some(page) = self.out.take_page() {
-                self.conn.context.return_page(page);
+                self.conn.context.return_scratch(page);
             }
         }
         // What has been written may still be kept by TLS.
@@ -162,22 +162,22 @@ impl Ends {
     }
 
     /// Where answers are gathered; its memory is the worker's, borrowed until they have left.
-    pub(crate) fn gather(&mut self) -> &mut Outgoing {
+    pub(crate) fn gather(&mut self) -> &mut WriteBuffer {
         if self.out.needs_page() {
-            self.out.give_page(self.conn.context.borrow_page(PAGE));
+            self.out.give_page(self.conn.context.borrow_scratch(PAGE));
         }
         &mut self.out
     }
 
     /// Ready when the visitor has left. What it sends ahead is kept, up to a bound.
-    pub(crate) fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<Gone> {
+    pub(crate) fn poll_disconnected(&mut self, cx: &mut Context<'_>) -> Poll<Disconnected> {
         if let Poll::Ready(Err(_)) = self.poll_flush(cx) {
-            return Poll::Ready(Gone);
+            return Poll::Ready(Disconnected);
         }
         // Whoever reads the body sees for itself.
         while self.decoder.is_over() && self.buffer.len() < AHEAD {
             match ready!(self.poll_fill(cx)) {
-                Ok(0) | Err(_) => return Poll::Ready(Gone),
+                Ok(0) | Err(_) => return Poll::Ready(Disconnected),
                 Ok(_) => {}
             }
         }
@@ -188,19 +188,19 @@ impl Ends {
     pub(crate) fn poll_body(
         &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyAborted>>> {
         if self.decoder == Decoder::UntilClose {
             // It was spoilt before.
-            return Poll::Ready(Some(Err(BrokenOff)));
+            return Poll::Ready(Some(Err(BodyAborted)));
         }
         loop {
             match self.decoder.step(&self.buffer, false) {
                 Err(_) => {
-                    self.spoil();
-                    return Poll::Ready(Some(Err(BrokenOff)));
+                    self.mark_malformed();
+                    return Poll::Ready(Some(Err(BodyAborted)));
                 }
-                Ok(Step::Skip(length)) => self.take_away(length),
-                Ok(Step::Data(length)) => {
+                Ok(DecodeStep::Skip(length)) => self.consume(length),
+                Ok(DecodeStep::Data(length)) => {
                     // Whoever sends it did not wait to be told.
                     self.expects = false;
                     let piece = self.buffer.split_to(length).freeze();
@@ -209,23 +209,23 @@ impl Ends {
                     }
                     return Poll::Ready(Some(Ok(Frame::data(piece))));
                 }
-                Ok(Step::End(length)) => {
+                Ok(DecodeStep::End(length)) => {
                     let Ok(trailers) = trailers(&self.buffer[..length]) else {
-                        self.spoil();
-                        return Poll::Ready(Some(Err(BrokenOff)));
+                        self.mark_malformed();
+                        return Poll::Ready(Some(Err(BodyAborted)));
                     };
-                    self.take_away(length);
+                    self.consume(length);
                     return Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers))));
                 }
-                Ok(Step::More) => {
+                Ok(DecodeStep::More) => {
                     if core::mem::take(&mut self.expects) && self.buffer.is_empty() {
                         self.gather().gather().extend_from_slice(CONTINUE);
                     }
                     if let Poll::Ready(Err(_)) = self.poll_flush(cx) {
-                        return Poll::Ready(Some(Err(BrokenOff)));
+                        return Poll::Ready(Some(Err(BodyAborted)));
                     }
                     match ready!(self.poll_fill(cx)) {
-                        Ok(0) | Err(_) => return Poll::Ready(Some(Err(BrokenOff))),
+                        Ok(0) | Err(_) => return Poll::Ready(Some(Err(BodyAborted))),
                         Ok(_) => {}
                     }
                 }
@@ -234,9 +234,9 @@ impl Ends {
     }
 
     /// The body could be read in two ways: nothing behind it is believed.
-    pub(crate) fn spoil(&mut self) {
-        self.conn.spoilt_body.set(true);
-        self.conn.count(Cut::MalformedBody);
+    pub(crate) fn mark_malformed(&mut self) {
+        self.conn.malformed_body.set(true);
+        self.conn.count_cut(Cut::MalformedBody);
         self.decoder = Decoder::UntilClose;
     }
 
@@ -245,12 +245,16 @@ impl Ends {
     pub(crate) fn is_read(&mut self) -> bool {
         while !self.decoder.is_over() && self.decoder != Decoder::UntilClose {
             match self.decoder.step(&self.buffer, false) {
-                Ok(Step::More) => return false,
-                Ok(Step::End(length)) if trailers(&self.buffer[..length]).is_err() => self.spoil(),
-                Ok(Step::Skip(length) | Step::Data(length) | Step::End(length)) => {
-                    self.take_away(length);
+                Ok(DecodeStep::More) => return false,
+                Ok(DecodeStep::End(length)) if trailers(&self.buffer[..length]).is_err() => {
+                    self.mark_malformed();
                 }
-                Err(_) => self.spoil(),
+                Ok(
+                    DecodeStep::Skip(length) | DecodeStep::Data(length) | DecodeStep::End(length),
+                ) => {
+                    self.consume(length);
+                }
+                Err(_) => self.mark_malformed(),
             }
         }
         self.decoder.is_over()
@@ -265,7 +269,7 @@ impl Ends {
     pub(crate) fn poll_discard(&mut self, left: &mut usize, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             let length = self.buffer.len();
-            self.take_away(length);
+            self.consume(length);
             *left = left.saturating_sub(length);
             match ready!(self.poll_fill(cx)) {
                 Ok(0) | Err(_) => return Poll::Ready(()),
@@ -277,38 +281,38 @@ impl Ends {
 }
 
 /// The body of a request, read from its connection as somebody asks for it.
-pub(crate) struct Inbound {
-    line: Rc<Line>,
+pub(crate) struct IncomingBody {
+    line: Rc<Http1Conn>,
 }
 
-impl Inbound {
+impl IncomingBody {
     /// The body of the request that has just been read from `line`.
-    pub(crate) fn new(line: &Rc<Line>) -> Self {
-        line.lent.set(true);
+    pub(crate) fn new(line: &Rc<Http1Conn>) -> Self {
+        line.body_lent.set(true);
         Self { line: line.clone() }
     }
 
     pub(crate) fn poll_frame(
         &self,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
-        self.line.ends.borrow_mut().poll_body(cx)
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyAborted>>> {
+        self.line.inner.borrow_mut().poll_body(cx)
     }
 
     pub(crate) fn is_end_stream(&self) -> bool {
-        self.line.ends.borrow().decoder.is_over()
+        self.line.inner.borrow().decoder.is_over()
     }
 
     pub(crate) fn size_hint(&self) -> SizeHint {
-        match self.line.ends.borrow().decoder {
+        match self.line.inner.borrow().decoder {
             Decoder::Length(left) => SizeHint::with_exact(left),
             _ => SizeHint::new(),
         }
     }
 }
 
-impl Drop for Inbound {
+impl Drop for IncomingBody {
     fn drop(&mut self) {
-        self.line.lent.set(false);
+        self.line.body_lent.set(false);
     }
 }

@@ -2,15 +2,15 @@
 
 use core::mem::MaybeUninit;
 
-use super::decoder::{Decoder, Step};
-use super::head::{self, Body, Scan};
+use super::decoder::{DecodeStep, Decoder};
+use super::head::{self, HeadScanner, RequestFraming};
 use super::trailers::trailers;
 
 /// Reads requests one after the other, as they arrive in pieces.
 #[derive(Debug)]
-pub struct Reading {
+pub struct RequestParser {
     kept: Vec<u8>,
-    scan: Scan,
+    scan: HeadScanner,
     body: Decoder,
     /// Heads that were read so far.
     pub heads: usize,
@@ -21,20 +21,20 @@ pub struct Reading {
 
 /// What comes from here on could be read in two ways.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lost;
+pub struct FramingError;
 
-impl Default for Reading {
+impl Default for RequestParser {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Reading {
+impl RequestParser {
     /// Before the first request of a connection.
     pub fn new() -> Self {
         Self {
             kept: Vec::new(),
-            scan: Scan::default(),
+            scan: HeadScanner::default(),
             body: Decoder::Length(0),
             heads: 0,
             content: Vec::new(),
@@ -52,36 +52,38 @@ impl Reading {
     /// # Errors
     ///
     /// Something could be read in two ways. Nothing behind it is read.
-    pub fn feed(&mut self, piece: &[u8]) -> Result<(), Lost> {
+    pub fn feed(&mut self, piece: &[u8]) -> Result<(), FramingError> {
         self.kept.extend_from_slice(piece);
-        let read = if self.lost { Err(Lost) } else { self.read() };
+        let read = if self.lost { Err(FramingError) } else { self.read() };
         self.lost |= read.is_err();
         read
     }
 
-    fn read(&mut self) -> Result<(), Lost> {
+    fn read(&mut self) -> Result<(), FramingError> {
         loop {
             if !self.body.is_over() {
-                match self.body.step(&self.kept, false).map_err(|_| Lost)? {
-                    Step::More => return Ok(()),
-                    Step::Skip(length) => drop(self.kept.drain(..length)),
-                    Step::End(length) => {
-                        trailers(&self.kept[..length]).map_err(|_| Lost)?;
+                match self.body.step(&self.kept, false).map_err(|_| FramingError)? {
+                    DecodeStep::More => return Ok(()),
+                    DecodeStep::Skip(length) => drop(self.kept.drain(..length)),
+                    DecodeStep::End(length) => {
+                        trailers(&self.kept[..length]).map_err(|_| FramingError)?;
                         self.kept.drain(..length);
                     }
-                    Step::Data(length) => self.content.extend(self.kept.drain(..length)),
+                    DecodeStep::Data(length) => self.content.extend(self.kept.drain(..length)),
                 }
-            } else if let Some(span) = self.scan.request(&mut self.kept).map_err(|_| Lost)? {
+            } else if let Some(span) =
+                self.scan.request(&mut self.kept).map_err(|_| FramingError)?
+            {
                 let mut fields = [MaybeUninit::uninit(); 100];
                 let (_, body) = head::request(&self.kept[span.start..span.end], &mut fields)
-                    .map_err(|_| Lost)?;
+                    .map_err(|_| FramingError)?;
                 self.body = match body {
-                    Body::Length(length) => Decoder::Length(length),
-                    Body::Chunked => Decoder::Size,
-                    Body::Unknown => return Err(Lost),
+                    RequestFraming::Length(length) => Decoder::Length(length),
+                    RequestFraming::Chunked => Decoder::Size,
+                    RequestFraming::Unknown => return Err(FramingError),
                 };
                 self.kept.drain(..span.end);
-                self.scan = Scan::default();
+                self.scan = HeadScanner::default();
                 self.heads += 1;
             } else {
                 return Ok(());
@@ -97,8 +99,8 @@ mod tests {
     use super::*;
     use crate::http_1::decoder::TRAILER_BYTES;
 
-    fn read(pieces: &[&[u8]]) -> Result<Reading, Lost> {
-        let mut reading = Reading::new();
+    fn read(pieces: &[&[u8]]) -> Result<RequestParser, FramingError> {
+        let mut reading = RequestParser::new();
         pieces.iter().try_for_each(|piece| reading.feed(piece)).map(|()| reading)
     }
 
@@ -190,7 +192,7 @@ mod tests {
 
     #[test]
     fn nothing_behind_a_line_that_was_not_believed_is_read() {
-        let mut reading = Reading::new();
+        let mut reading = RequestParser::new();
         assert!(reading.feed(b"GET / HTTP/1.1\n").is_err());
         assert!(reading.feed(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").is_err());
     }
@@ -236,7 +238,7 @@ mod tests {
             cuts.extend([0, bytes.len()]);
             cuts.sort_unstable();
             let pieces: Vec<_> = cuts.windows(2).map(|w| &bytes[w[0]..w[1]]).collect();
-            let facts = |reading: Reading| (reading.heads, reading.content, reading.body, reading.kept);
+            let facts = |reading: RequestParser| (reading.heads, reading.content, reading.body, reading.kept);
             prop_assert_eq!(read(&pieces).map(facts), read(&[&bytes]).map(facts));
         }
 

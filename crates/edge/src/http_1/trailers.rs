@@ -24,7 +24,7 @@ pub(crate) fn trailers(section: &[u8]) -> Result<Option<HeaderMap>, Malformed> {
     for field in lines {
         let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| Malformed)?;
         let value = HeaderValue::from_bytes(field.value).map_err(|_| Malformed)?;
-        if fields::may_stand_behind(name.as_str()) {
+        if fields::is_allowed_trailer(name.as_str()) {
             trailers.append(name, value);
         }
     }

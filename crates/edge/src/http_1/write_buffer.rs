@@ -19,28 +19,29 @@ const FULL: usize = 16 * 1024;
 /// What is to be written, in this order: what was gathered, a large piece, what was gathered behind
 /// it. Whoever adds more keeps an eye on how much there is; the order holds in any case.
 #[derive(Debug, Default)]
-pub(crate) struct Outgoing {
+pub(crate) struct WriteBuffer {
     gathered: Vec<u8>,
     /// How much of it has been written.
-    gone: usize,
+    written_bytes: usize,
     piece: Bytes,
     behind: Vec<u8>,
     /// Something has been written.
     begun: bool,
 }
 
-impl Outgoing {
+impl WriteBuffer {
     pub(crate) const fn new(gathered: Vec<u8>) -> Self {
-        Self { gathered, gone: 0, piece: Bytes::new(), behind: Vec::new(), begun: false }
+        Self { gathered, written_bytes: 0, piece: Bytes::new(), behind: Vec::new(), begun: false }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.gone == self.gathered.len() && self.piece.is_empty() && self.behind.is_empty()
+        self.written_bytes == self.gathered.len() && self.piece.is_empty() && self.behind.is_empty()
     }
 
     /// Whether it is wise to write before more is added.
     pub(crate) fn is_full(&self) -> bool {
-        !self.piece.is_empty() || self.gathered.len() - self.gone + self.behind.len() >= FULL
+        !self.piece.is_empty()
+            || self.gathered.len() - self.written_bytes + self.behind.len() >= FULL
     }
 
     /// Nothing has ever been written.
@@ -50,7 +51,7 @@ impl Outgoing {
 
     /// Everything gathered is to be written once more.
     pub(crate) const fn rewind(&mut self) {
-        self.gone = 0;
+        self.written_bytes = 0;
     }
 
     /// To write behind everything else.
@@ -98,7 +99,7 @@ impl Outgoing {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
         while !self.is_empty() {
-            let rest = &self.gathered[self.gone..];
+            let rest = &self.gathered[self.written_bytes..];
             let written = if self.piece.is_empty() && self.behind.is_empty() {
                 ready!(io.as_mut().poll_write(cx, rest))?
             } else {
@@ -116,26 +117,26 @@ impl Outgoing {
 
     fn written(&mut self, bytes: usize) {
         self.begun = true;
-        let of_gathered = bytes.min(self.gathered.len() - self.gone);
-        self.gone += of_gathered;
+        let of_gathered = bytes.min(self.gathered.len() - self.written_bytes);
+        self.written_bytes += of_gathered;
         let of_piece = (bytes - of_gathered).min(self.piece.len());
         self.piece.advance(of_piece);
         if self.piece.is_empty() {
             // Even an empty piece would keep the buffer that it was a part of.
             self.piece = Bytes::new();
-            if !self.behind.is_empty() && self.gone == self.gathered.len() {
+            if !self.behind.is_empty() && self.written_bytes == self.gathered.len() {
                 mem::swap(&mut self.gathered, &mut self.behind);
                 self.behind.clear();
-                self.gone = bytes - of_gathered - of_piece;
+                self.written_bytes = bytes - of_gathered - of_piece;
             }
         }
     }
 
     /// Forgets what was gathered and has gone, so that it cannot be written once more.
     pub(crate) fn forget(&mut self) {
-        if self.gone == self.gathered.len() {
+        if self.written_bytes == self.gathered.len() {
             self.gathered.clear();
-            self.gone = 0;
+            self.written_bytes = 0;
         }
     }
 
@@ -155,7 +156,7 @@ impl Outgoing {
         if !self.is_empty() {
             return None;
         }
-        self.gone = 0;
+        self.written_bytes = 0;
         self.behind = Vec::new();
         let mut page = mem::take(&mut self.gathered);
         page.clear();
@@ -211,7 +212,7 @@ mod tests {
         }
     }
 
-    fn write_all(out: &mut Outgoing, narrow: &mut Narrow) {
+    fn write_all(out: &mut WriteBuffer, narrow: &mut Narrow) {
         let mut cx = Context::from_waker(Waker::noop());
         while out.poll_write(Pin::new(narrow), &mut cx).is_pending() {}
     }
@@ -224,7 +225,7 @@ mod tests {
             writes in 0usize..7,
             chunked: bool,
         ) {
-            let mut out = Outgoing::new(b"head\r\n".to_vec());
+            let mut out = WriteBuffer::new(b"head\r\n".to_vec());
             let mut narrow = Narrow { taken: Vec::new(), steps: steps.into_iter() };
             let mut expected = b"head\r\n".to_vec();
             for (at, length) in pieces.into_iter().enumerate() {
@@ -254,7 +255,7 @@ mod tests {
 
     #[test]
     fn a_head_can_be_written_once_more_until_it_is_forgotten() {
-        let mut out = Outgoing::new(b"head".to_vec());
+        let mut out = WriteBuffer::new(b"head".to_vec());
         assert!(out.is_untouched());
         let mut narrow = Narrow { taken: Vec::new(), steps: vec![2].into_iter() };
         write_all(&mut out, &mut narrow);

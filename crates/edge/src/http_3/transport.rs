@@ -13,8 +13,8 @@ use portcullis_model::{Cut, Time};
 use quinn::{ConnectionError, ReadError, StoppedError, VarInt, WriteError};
 
 use crate::conn::connection::Connection;
-use crate::guard::http_3::Guard;
-use crate::guard::http_3_frames::{DATA, FrameReader, HEADERS, Number, Seen};
+use crate::guard::http_3::Http3Guard;
+use crate::guard::http_3_frames::{DATA, FrameEvent, HEADERS, Http3FrameReader, VarIntReader};
 
 /// Most that is read at once.
 const PIECE: usize = 16 * 1024;
@@ -25,11 +25,11 @@ const MOST_BACKLOG: u64 = 64 * 1024;
 /// The kind of a visitor's control stream (RFC 9114, section 6.2.1).
 const CONTROL: u64 = 0;
 
-type Later<T> = Pin<Box<dyn Future<Output = T>>>;
-type Opened = (quinn::SendStream, quinn::RecvStream);
+type BoxFuture<T> = Pin<Box<dyn Future<Output = T>>>;
+type PendingStream = (quinn::SendStream, quinn::RecvStream);
 
 /// What one request's task and its stream both look at.
-pub(crate) struct Side {
+pub(crate) struct StreamState {
     /// Bytes of the body that the library has and nobody has taken.
     pub(crate) backlog: Cell<u64>,
     /// Pieces of the body without content that the library has yet to tell of. It tells of each as
@@ -45,10 +45,10 @@ pub(crate) struct Side {
     pub(crate) break_off: Cell<bool>,
     /// The visitor gave this request up, which has been counted.
     given_up: Cell<bool>,
-    stopped: RefCell<Later<Result<Option<VarInt>, StoppedError>>>,
+    stopped: RefCell<BoxFuture<Result<Option<VarInt>, StoppedError>>>,
 }
 
-impl Side {
+impl StreamState {
     fn new(stream: &quinn::SendStream) -> Rc<Self> {
         Rc::new(Self {
             backlog: Cell::new(0),
@@ -78,43 +78,43 @@ impl Side {
     /// The visitor gave this request up. Counted once, whichever way it was said first.
     fn give_up(&self, conn: &Connection) {
         if !self.given_up.replace(true) {
-            judge(conn, Guard::reset);
+            check_guard(conn, Http3Guard::reset);
         }
     }
 }
 
 /// Asks the guard; ends the connection if it says so.
-pub(crate) fn judge(
+pub(crate) fn check_guard(
     conn: &Connection,
-    ask: impl FnOnce(&mut Guard, Time) -> Result<(), Cut>,
+    ask: impl FnOnce(&mut Http3Guard, Time) -> Result<(), Cut>,
 ) -> bool {
-    let Some(guard) = conn.http_3.get() else { return true };
+    let Some(guard) = conn.http_3_guard.get() else { return true };
     let mut guard = guard.borrow_mut();
     let judged = ask(&mut guard, conn.context.now());
     if let Err(why) = judged {
         guard.ends(why);
-        conn.cut_for(why);
+        conn.abort_with(why);
     }
     judged.is_ok()
 }
 
 /// A visitor's QUIC connection.
-pub(crate) struct Link {
+pub(crate) struct QuicTransport {
     connection: quinn::Connection,
     conn: Rc<Connection>,
-    requests: Later<Result<Opened, ConnectionError>>,
-    one_way: Later<Result<quinn::RecvStream, ConnectionError>>,
-    opening: Option<Later<Result<quinn::SendStream, ConnectionError>>>,
+    requests: BoxFuture<Result<PendingStream, ConnectionError>>,
+    one_way: BoxFuture<Result<quinn::RecvStream, ConnectionError>>,
+    opening: Option<BoxFuture<Result<quinn::SendStream, ConnectionError>>>,
     /// The side of the request that was opened last.
-    fresh: Rc<RefCell<Option<Rc<Side>>>>,
+    fresh: Rc<RefCell<Option<Rc<StreamState>>>>,
 }
 
-impl Link {
+impl QuicTransport {
     /// Each request that the library accepts leaves its side in `fresh`.
     pub(crate) fn new(
         connection: quinn::Connection,
         conn: Rc<Connection>,
-        fresh: Rc<RefCell<Option<Rc<Side>>>>,
+        fresh: Rc<RefCell<Option<Rc<StreamState>>>>,
     ) -> Self {
         Self {
             requests: next_request(&connection),
@@ -127,14 +127,16 @@ impl Link {
     }
 }
 
-fn next_request(connection: &quinn::Connection) -> Later<Result<Opened, ConnectionError>> {
+fn next_request(
+    connection: &quinn::Connection,
+) -> BoxFuture<Result<PendingStream, ConnectionError>> {
     let connection = connection.clone();
     Box::pin(async move { connection.accept_bi().await })
 }
 
 fn next_one_way(
     connection: &quinn::Connection,
-) -> Later<Result<quinn::RecvStream, ConnectionError>> {
+) -> BoxFuture<Result<quinn::RecvStream, ConnectionError>> {
     let connection = connection.clone();
     Box::pin(async move { connection.accept_uni().await })
 }
@@ -161,65 +163,65 @@ fn unknown(error: impl core::error::Error + Send + Sync + 'static) -> StreamErro
     StreamErrorIncoming::Unknown(Box::new(error))
 }
 
-impl quic::Connection<Bytes> for Link {
-    type RecvStream = Receiving;
-    type OpenStreams = Opener;
+impl quic::Connection<Bytes> for QuicTransport {
+    type RecvStream = QuicRecvStream;
+    type OpenStreams = StreamOpener;
 
     fn poll_accept_recv(
         &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Receiving, ConnectionErrorIncoming>> {
+    ) -> Poll<Result<QuicRecvStream, ConnectionErrorIncoming>> {
         let Poll::Ready(opened) = self.one_way.as_mut().poll(cx) else { return Poll::Pending };
         let stream = opened.map_err(lost)?;
         self.one_way = next_one_way(&self.connection);
-        if !judge(&self.conn, Guard::one_way_stream) {
+        if !check_guard(&self.conn, Http3Guard::one_way_stream) {
             return Poll::Ready(Err(ended()));
         }
-        let reader = Reader::OneWay(Number::default());
-        Poll::Ready(Ok(Receiving { stream, conn: self.conn.clone(), side: None, reader }))
+        let reader = Reader::OneWay(VarIntReader::default());
+        Poll::Ready(Ok(QuicRecvStream { stream, conn: self.conn.clone(), side: None, reader }))
     }
 
     fn poll_accept_bidi(
         &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Request, ConnectionErrorIncoming>> {
+    ) -> Poll<Result<QuicBidiStream, ConnectionErrorIncoming>> {
         let Poll::Ready(opened) = self.requests.as_mut().poll(cx) else { return Poll::Pending };
         let (sending, receiving) = opened.map_err(lost)?;
         self.requests = next_request(&self.connection);
-        let side = Side::new(&sending);
+        let side = StreamState::new(&sending);
         self.fresh.replace(Some(side.clone()));
-        let receiving = Receiving {
+        let receiving = QuicRecvStream {
             stream: receiving,
             conn: self.conn.clone(),
             side: Some(side.clone()),
-            reader: Reader::Request(FrameReader::new()),
+            reader: Reader::Request(Http3FrameReader::new()),
         };
-        Poll::Ready(Ok(Request {
-            sending: Sending::new(sending, Some(side), self.conn.clone()),
+        Poll::Ready(Ok(QuicBidiStream {
+            sending: QuicSendStream::new(sending, Some(side), self.conn.clone()),
             receiving,
         }))
     }
 
-    fn opener(&self) -> Opener {
-        Opener(self.connection.clone())
+    fn opener(&self) -> StreamOpener {
+        StreamOpener(self.connection.clone())
     }
 }
 
-impl quic::OpenStreams<Bytes> for Link {
-    type BidiStream = Request;
-    type SendStream = Sending;
+impl quic::OpenStreams<Bytes> for QuicTransport {
+    type BidiStream = QuicBidiStream;
+    type SendStream = QuicSendStream;
 
     fn poll_open_bidi(
         &mut self,
         _: &mut Context<'_>,
-    ) -> Poll<Result<Request, StreamErrorIncoming>> {
+    ) -> Poll<Result<QuicBidiStream, StreamErrorIncoming>> {
         Poll::Ready(Err(never()))
     }
 
     fn poll_open_send(
         &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Sending, StreamErrorIncoming>> {
+    ) -> Poll<Result<QuicSendStream, StreamErrorIncoming>> {
         let opening = self.opening.get_or_insert_with(|| {
             let connection = self.connection.clone();
             Box::pin(async move { connection.open_uni().await })
@@ -227,7 +229,9 @@ impl quic::OpenStreams<Bytes> for Link {
         let Poll::Ready(opened) = opening.as_mut().poll(cx) else { return Poll::Pending };
         self.opening = None;
         Poll::Ready(
-            opened.map(|stream| Sending::new(stream, None, self.conn.clone())).map_err(stream_lost),
+            opened
+                .map(|stream| QuicSendStream::new(stream, None, self.conn.clone()))
+                .map_err(stream_lost),
         )
     }
 
@@ -247,23 +251,23 @@ fn never() -> StreamErrorIncoming {
 }
 
 /// Asked for by the library, and used by clients and extensions alone.
-pub(crate) struct Opener(quinn::Connection);
+pub(crate) struct StreamOpener(quinn::Connection);
 
-impl quic::OpenStreams<Bytes> for Opener {
-    type BidiStream = Request;
-    type SendStream = Sending;
+impl quic::OpenStreams<Bytes> for StreamOpener {
+    type BidiStream = QuicBidiStream;
+    type SendStream = QuicSendStream;
 
     fn poll_open_bidi(
         &mut self,
         _: &mut Context<'_>,
-    ) -> Poll<Result<Request, StreamErrorIncoming>> {
+    ) -> Poll<Result<QuicBidiStream, StreamErrorIncoming>> {
         Poll::Ready(Err(never()))
     }
 
     fn poll_open_send(
         &mut self,
         _: &mut Context<'_>,
-    ) -> Poll<Result<Sending, StreamErrorIncoming>> {
+    ) -> Poll<Result<QuicSendStream, StreamErrorIncoming>> {
         Poll::Ready(Err(never()))
     }
 
@@ -275,25 +279,25 @@ impl quic::OpenStreams<Bytes> for Opener {
 /// What is read along.
 enum Reader {
     /// A request's frames.
-    Request(FrameReader),
+    Request(Http3FrameReader),
     /// The kind of a stream that is no request.
-    OneWay(Number),
+    OneWay(VarIntReader),
     /// The frames of the visitor's control stream.
-    Control(FrameReader),
+    Control(Http3FrameReader),
     /// Nothing: the library does not read these.
     Other,
 }
 
 /// The visitor's half of a stream.
-pub(crate) struct Receiving {
+pub(crate) struct QuicRecvStream {
     stream: quinn::RecvStream,
     conn: Rc<Connection>,
     /// Of a request.
-    side: Option<Rc<Side>>,
+    side: Option<Rc<StreamState>>,
     reader: Reader,
 }
 
-impl Receiving {
+impl QuicRecvStream {
     /// The visitor's next bytes.
     fn arrived(&mut self, mut bytes: &[u8]) -> bool {
         if let Reader::OneWay(number) = &mut self.reader {
@@ -301,7 +305,7 @@ impl Receiving {
                 bytes = rest;
                 if let Some(kind) = number.feed(*byte) {
                     self.reader = if kind == CONTROL {
-                        Reader::Control(FrameReader::new())
+                        Reader::Control(Http3FrameReader::new())
                     } else {
                         Reader::Other
                     };
@@ -314,9 +318,11 @@ impl Receiving {
             (Reader::Request(reader), Some(side)) => {
                 while let Some(seen) = reader.next(&mut bytes) {
                     match seen {
-                        Seen::Head(frame) => {
+                        FrameEvent::Head(frame) => {
                             let headers = side.headers.get();
-                            if !judge(conn, |guard, now| guard.on_request(frame, headers, now)) {
+                            if !check_guard(conn, |guard, now| {
+                                guard.on_request(frame, headers, now)
+                            }) {
                                 return false;
                             }
                             match frame.kind {
@@ -325,17 +331,17 @@ impl Receiving {
                                 _ => {}
                             }
                         }
-                        Seen::Content(DATA, length) => {
+                        FrameEvent::Content(DATA, length) => {
                             side.backlog.set(side.backlog.get() + length);
                         }
-                        Seen::Content(..) => {}
+                        FrameEvent::Content(..) => {}
                     }
                 }
             }
             (Reader::Control(reader), _) => {
                 while let Some(seen) = reader.next(&mut bytes) {
-                    if let Seen::Head(frame) = seen
-                        && !judge(conn, |guard, now| guard.on_control(frame, now))
+                    if let FrameEvent::Head(frame) = seen
+                        && !check_guard(conn, |guard, now| guard.on_control(frame, now))
                     {
                         return false;
                     }
@@ -355,11 +361,11 @@ impl Receiving {
             _ => true,
         };
         // The library would take a body that breaks off within a frame for a whole one.
-        whole || judge(&self.conn, |_, _| Err(Cut::ProtocolError))
+        whole || check_guard(&self.conn, |_, _| Err(Cut::ProtocolError))
     }
 }
 
-impl quic::RecvStream for Receiving {
+impl quic::RecvStream for QuicRecvStream {
     type Buf = Bytes;
 
     fn poll_data(
@@ -415,7 +421,7 @@ impl quic::RecvStream for Receiving {
     }
 }
 
-impl Drop for Receiving {
+impl Drop for QuicRecvStream {
     fn drop(&mut self) {
         // The rest of a request that was answered early is wanted by nobody.
         if self.side.as_ref().is_some_and(|side| !side.complete.get()) {
@@ -430,10 +436,10 @@ fn number(id: quinn::StreamId) -> StreamId {
 }
 
 /// Our half of a stream.
-pub(crate) struct Sending {
+pub(crate) struct QuicSendStream {
     stream: quinn::SendStream,
     /// Of a request.
-    side: Option<Rc<Side>>,
+    side: Option<Rc<StreamState>>,
     conn: Rc<Connection>,
     writing: Option<WriteBuf<Bytes>>,
     /// The visitor gives no room for what is to be written.
@@ -441,13 +447,13 @@ pub(crate) struct Sending {
     finished: bool,
 }
 
-impl Sending {
-    fn new(stream: quinn::SendStream, side: Option<Rc<Side>>, conn: Rc<Connection>) -> Self {
+impl QuicSendStream {
+    fn new(stream: quinn::SendStream, side: Option<Rc<StreamState>>, conn: Rc<Connection>) -> Self {
         Self { stream, side, conn, writing: None, blocked: false, finished: false }
     }
 }
 
-impl quic::SendStream<Bytes> for Sending {
+impl quic::SendStream<Bytes> for QuicSendStream {
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), StreamErrorIncoming>> {
         while let Some(data) = &mut self.writing {
             if !data.has_remaining() {
@@ -457,7 +463,7 @@ impl quic::SendStream<Bytes> for Sending {
             let polled = Pin::new(&mut self.stream).poll_write(cx, data.chunk());
             let Poll::Ready(written) = polled else {
                 self.blocked = true;
-                self.conn.has_no_room();
+                self.conn.on_write_blocked();
                 return Poll::Pending;
             };
             let written = written.map_err(|error| match error {
@@ -469,7 +475,7 @@ impl quic::SendStream<Bytes> for Sending {
             })?;
             data.advance(written);
             self.blocked = false;
-            self.conn.took(written);
+            self.conn.on_write(written);
             if let Some(side) = &self.side {
                 side.sent.set(side.sent.get() + written as u64);
             }
@@ -498,11 +504,11 @@ impl quic::SendStream<Bytes> for Sending {
     }
 }
 
-impl Drop for Sending {
+impl Drop for QuicSendStream {
     fn drop(&mut self) {
         if self.blocked {
             // Nothing waits for this one any more.
-            self.conn.took(0);
+            self.conn.on_write(0);
         }
         // The transport finishes what is dropped, and half an answer would look whole.
         let broken = !self.finished && self.side.as_ref().is_some_and(|side| side.break_off.get());
@@ -513,21 +519,21 @@ impl Drop for Sending {
 }
 
 /// A request's stream, both ways.
-pub(crate) struct Request {
-    sending: Sending,
-    receiving: Receiving,
+pub(crate) struct QuicBidiStream {
+    sending: QuicSendStream,
+    receiving: QuicRecvStream,
 }
 
-impl quic::BidiStream<Bytes> for Request {
-    type SendStream = Sending;
-    type RecvStream = Receiving;
+impl quic::BidiStream<Bytes> for QuicBidiStream {
+    type SendStream = QuicSendStream;
+    type RecvStream = QuicRecvStream;
 
-    fn split(self) -> (Sending, Receiving) {
+    fn split(self) -> (QuicSendStream, QuicRecvStream) {
         (self.sending, self.receiving)
     }
 }
 
-impl quic::SendStream<Bytes> for Request {
+impl quic::SendStream<Bytes> for QuicBidiStream {
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), StreamErrorIncoming>> {
         self.sending.poll_ready(cx)
     }
@@ -549,7 +555,7 @@ impl quic::SendStream<Bytes> for Request {
     }
 }
 
-impl quic::RecvStream for Request {
+impl quic::RecvStream for QuicBidiStream {
     type Buf = Bytes;
 
     fn poll_data(

@@ -22,7 +22,7 @@ const ALTERNATIVE_AGE: u32 = 3_600;
 const SOCKET_BUFFER: usize = 2 * 1024 * 1024;
 /// Bytes that wait in the system before it has no room (`TCP_NOTSENT_LOWAT`). What is under way
 /// to the visitor is beside that, so that it costs no speed.
-pub(crate) const UNSENT: u32 = 16 * 1024;
+pub(crate) const NOTSENT_LOWAT: u32 = 16 * 1024;
 
 /// One worker's own listening socket for one configured address.
 #[derive(Debug)]
@@ -101,7 +101,7 @@ fn listen(address: SocketAddr, options: ListenerOptions) -> io::Result<BoundList
     // Accepted connections inherit it, which saves a system call for each.
     socket.set_tcp_nodelay(true)?;
     #[cfg(target_os = "linux")]
-    socket.set_tcp_notsent_lowat(UNSENT)?;
+    socket.set_tcp_notsent_lowat(NOTSENT_LOWAT)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
@@ -115,7 +115,7 @@ fn listen(address: SocketAddr, options: ListenerOptions) -> io::Result<BoundList
 pub(crate) struct QuicSocket {
     pub(crate) socket: UdpSocket,
     /// Those of all workers.
-    pub(crate) kept: Arc<Vec<UdpSocket>>,
+    pub(crate) all: Arc<Vec<UdpSocket>>,
 }
 
 /// A socket on `address` for each of `workers`.
@@ -123,7 +123,7 @@ fn bind_quic(address: SocketAddr, workers: usize) -> io::Result<Vec<QuicSocket>>
     let sockets: Vec<_> = (0..workers).map(|_| open_quic(address)).collect::<Result<_, _>>()?;
     let kept: Vec<_> = sockets.iter().map(UdpSocket::try_clone).collect::<Result<_, _>>()?;
     let kept = Arc::new(kept);
-    Ok(sockets.into_iter().map(|socket| QuicSocket { socket, kept: kept.clone() }).collect())
+    Ok(sockets.into_iter().map(|socket| QuicSocket { socket, all: kept.clone() }).collect())
 }
 
 fn open_quic(address: SocketAddr) -> io::Result<UdpSocket> {

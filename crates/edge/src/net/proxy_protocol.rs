@@ -20,7 +20,7 @@ pub const LONGEST: usize = 4096;
 
 /// What the bytes so far amount to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Parsed {
+pub enum ParsedHeader {
     /// A whole header.
     Complete {
         /// Bytes that it took; the visitor's own bytes follow.
@@ -53,7 +53,7 @@ pub enum ProxyHeaderError {
 }
 
 /// Reads a PROXY protocol header at the beginning of `bytes`.
-pub fn parse(bytes: &[u8]) -> Result<Parsed, ProxyHeaderError> {
+pub fn parse(bytes: &[u8]) -> Result<ParsedHeader, ProxyHeaderError> {
     if begins_like(bytes, SIGNATURE) {
         version_2(bytes)
     } else if begins_like(bytes, b"PROXY ") {
@@ -69,13 +69,13 @@ fn begins_like(bytes: &[u8], start: &[u8]) -> bool {
     bytes[..common] == start[..common]
 }
 
-fn version_1(bytes: &[u8]) -> Result<Parsed, ProxyHeaderError> {
+fn version_1(bytes: &[u8]) -> Result<ParsedHeader, ProxyHeaderError> {
     let window = &bytes[..bytes.len().min(LONGEST_V1)];
     let Some(end) = window.windows(2).position(|pair| pair == b"\r\n") else {
         return if window.len() == LONGEST_V1 {
             Err(ProxyHeaderError::Line)
         } else {
-            Ok(Parsed::Incomplete)
+            Ok(ParsedHeader::Incomplete)
         };
     };
     let line = core::str::from_utf8(&window[..end]).map_err(|_| ProxyHeaderError::Line)?;
@@ -87,7 +87,7 @@ fn version_1(bytes: &[u8]) -> Result<Parsed, ProxyHeaderError> {
         Some("TCP6") => Some(line_source::<Ipv6Addr>(words)?),
         _ => return Err(ProxyHeaderError::Line),
     };
-    Ok(Parsed::Complete { length: end + 2, source })
+    Ok(ParsedHeader::Complete { length: end + 2, source })
 }
 
 /// `SOURCE DESTINATION SOURCE-PORT DESTINATION-PORT`, and nothing after.
@@ -114,9 +114,9 @@ fn port_number(word: &str) -> Option<u16> {
     word.bytes().all(|b| b.is_ascii_digit()).then(|| word.parse().ok()).flatten()
 }
 
-fn version_2(bytes: &[u8]) -> Result<Parsed, ProxyHeaderError> {
+fn version_2(bytes: &[u8]) -> Result<ParsedHeader, ProxyHeaderError> {
     let Some(head) = bytes.get(..16) else {
-        return Ok(Parsed::Incomplete);
+        return Ok(ParsedHeader::Incomplete);
     };
     let local = match head[12] {
         0x20 => true,
@@ -129,7 +129,7 @@ fn version_2(bytes: &[u8]) -> Result<Parsed, ProxyHeaderError> {
         return Err(ProxyHeaderError::Long);
     }
     let Some(block) = bytes.get(16..length) else {
-        return Ok(Parsed::Incomplete);
+        return Ok(ParsedHeader::Incomplete);
     };
     let source = match head[13] {
         _ if local => None,
@@ -139,7 +139,7 @@ fn version_2(bytes: &[u8]) -> Result<Parsed, ProxyHeaderError> {
         0x00 | 0x12 | 0x22 | 0x31 | 0x32 => None,
         _ => return Err(ProxyHeaderError::Command),
     };
-    Ok(Parsed::Complete { length, source })
+    Ok(ParsedHeader::Complete { length, source })
 }
 
 fn v4_source(block: &[u8]) -> Option<SocketAddr> {
@@ -164,7 +164,7 @@ mod tests {
 
     fn complete(bytes: &[u8]) -> (usize, Option<SocketAddr>) {
         match parse(bytes) {
-            Ok(Parsed::Complete { length, source }) => (length, source),
+            Ok(ParsedHeader::Complete { length, source }) => (length, source),
             other => panic!("{other:?}"),
         }
     }
@@ -256,7 +256,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_parsed_or_refused_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-            if let Ok(Parsed::Complete { length, .. }) = parse(&bytes) {
+            if let Ok(ParsedHeader::Complete { length, .. }) = parse(&bytes) {
                 prop_assert!(length <= bytes.len());
             }
         }
@@ -278,12 +278,12 @@ mod tests {
         ) {
             let header = if v2 { binary_of(source, &extensions) } else { line_of(source) };
             for cut in 0..header.len() {
-                prop_assert_eq!(parse(&header[..cut]), Ok(Parsed::Incomplete));
+                prop_assert_eq!(parse(&header[..cut]), Ok(ParsedHeader::Incomplete));
             }
             let whole = [header.as_slice(), &after].concat();
             prop_assert_eq!(
                 parse(&whole),
-                Ok(Parsed::Complete { length: header.len(), source: Some(source) })
+                Ok(ParsedHeader::Complete { length: header.len(), source: Some(source) })
             );
         }
     }

@@ -11,12 +11,12 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::net::TcpStream;
 
 use super::upload::RequestBody;
-use crate::buffers::{Buffers, Reader};
+use crate::buffers::{Buffers, ReadSide};
 use crate::header_block::HeaderBlock;
-use crate::http_1::decoder::{Decoder, Step};
-use crate::http_1::head::{self, AnswerBody, AnswerHead, Scan, Span};
+use crate::http_1::decoder::{DecodeStep, Decoder};
+use crate::http_1::head::{self, HeadRange, HeadScanner, ResponseFraming, ResponseHead};
 use crate::http_1::trailers::trailers;
-use crate::http_1::write_buffer::Outgoing;
+use crate::http_1::write_buffer::WriteBuffer;
 use crate::request::fields;
 
 /// Bytes of the head of an answer. What origins send takes a tenth of it.
@@ -27,8 +27,8 @@ const FIELDS: usize = 128;
 const INTERIM: u32 = 16;
 
 /// A request as the origin gets it, and how much of it has gone.
-pub(crate) struct Question {
-    out: Outgoing,
+pub(crate) struct OriginRequestWriter {
+    out: WriteBuffer,
     body: RequestBody,
     /// How much of the body is to come, if it is not chunked.
     left: Option<u64>,
@@ -37,18 +37,18 @@ pub(crate) struct Question {
     /// Its answer has no body.
     for_head: bool,
     /// It can be asked twice.
-    harmless: bool,
+    retryable: bool,
 }
 
 /// Why a question did not get to the origin.
-enum Stuck {
+enum SendError {
     /// The visitor broke off, or sent too much.
     Visitor,
     /// The origin takes no more.
     Origin,
 }
 
-impl Question {
+impl OriginRequestWriter {
     /// `head` is the whole head. A body is `length` bytes long, or chunked.
     pub(crate) fn new(
         head: Vec<u8>,
@@ -59,12 +59,12 @@ impl Question {
     ) -> Self {
         let ended = matches!(body, RequestBody::Empty);
         Self {
-            out: Outgoing::new(head),
+            out: WriteBuffer::new(head),
             body,
             left: length,
             ended,
             for_head,
-            harmless: harmless && ended,
+            retryable: harmless && ended,
         }
     }
 
@@ -74,7 +74,7 @@ impl Question {
 
     /// Whether it can be sent anew when its connection broke before anything was answered.
     const fn may_be_repeated(&self) -> bool {
-        self.harmless || self.out.is_untouched()
+        self.retryable || self.out.is_untouched()
     }
 
     /// Sends as much as goes; ready when all of it has gone.
@@ -82,7 +82,7 @@ impl Question {
         &mut self,
         stream: &mut TcpStream,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<(), Stuck>> {
+    ) -> Poll<Result<(), SendError>> {
         loop {
             // What the head is followed by at once leaves with it.
             let mut waits = false;
@@ -92,7 +92,7 @@ impl Question {
                     Poll::Pending => waits = true,
                 }
             }
-            ready!(self.out.poll_write(Pin::new(stream), cx)).map_err(|_| Stuck::Origin)?;
+            ready!(self.out.poll_write(Pin::new(stream), cx)).map_err(|_| SendError::Origin)?;
             if self.ended && self.out.is_empty() {
                 return Poll::Ready(Ok(()));
             }
@@ -103,15 +103,15 @@ impl Question {
         }
     }
 
-    fn gather(&mut self, next: Option<Result<Frame<Bytes>, io::Error>>) -> Result<(), Stuck> {
-        let Some(frame) = next.transpose().map_err(|_| Stuck::Visitor)? else {
+    fn gather(&mut self, next: Option<Result<Frame<Bytes>, io::Error>>) -> Result<(), SendError> {
+        let Some(frame) = next.transpose().map_err(|_| SendError::Visitor)? else {
             return self.end(None);
         };
         match frame.into_data() {
             Ok(data) => {
                 if let Some(left) = &mut self.left {
                     // Whoever counted has not: never more than was announced.
-                    *left = left.checked_sub(data.len() as u64).ok_or(Stuck::Visitor)?;
+                    *left = left.checked_sub(data.len() as u64).ok_or(SendError::Visitor)?;
                 }
                 self.out.put(data, self.left.is_none());
             }
@@ -123,11 +123,11 @@ impl Question {
         Ok(())
     }
 
-    fn end(&mut self, trailers: Option<&HeaderMap>) -> Result<(), Stuck> {
+    fn end(&mut self, trailers: Option<&HeaderMap>) -> Result<(), SendError> {
         self.ended = true;
         match self.left {
             Some(0) => Ok(()),
-            Some(_) => Err(Stuck::Visitor),
+            Some(_) => Err(SendError::Visitor),
             None => {
                 self.out.put_end(trailers);
                 Ok(())
@@ -137,7 +137,7 @@ impl Question {
 }
 
 /// The head of an answer, fit for the visitor.
-pub(crate) struct Answered {
+pub(crate) struct OriginResponseHead {
     pub(crate) status: StatusCode,
     pub(crate) fields: HeaderBlock,
     pub(crate) dated: bool,
@@ -147,13 +147,13 @@ pub(crate) struct Answered {
 
 /// What came is no answer, or the connection broke.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Broken;
+pub(crate) struct OriginConnError;
 
 /// Where the answer stands.
-enum Receiving {
+enum ReadState {
     /// Nobody has been asked.
     Nothing,
-    Head(Scan, u32),
+    Head(HeadScanner, u32),
     Body(Decoder),
     /// All of it has come.
     Over,
@@ -162,35 +162,35 @@ enum Receiving {
 }
 
 /// A connection to an origin.
-pub(crate) struct Wire {
+pub(crate) struct Http1ClientConn {
     stream: TcpStream,
     buffer: BytesMut,
-    question: Option<Question>,
-    receiving: Receiving,
+    question: Option<OriginRequestWriter>,
+    receiving: ReadState,
     keeps_alive: bool,
 }
 
-impl Wire {
+impl Http1ClientConn {
     pub(crate) fn new(stream: TcpStream) -> Self {
         Self {
             stream,
             buffer: BytesMut::new(),
             question: None,
-            receiving: Receiving::Nothing,
+            receiving: ReadState::Nothing,
             keeps_alive: true,
         }
     }
 
     /// Begins to ask.
-    pub(crate) fn ask(&mut self, question: Question) {
+    pub(crate) fn send_request(&mut self, question: OriginRequestWriter) {
         self.question = Some(question);
-        self.receiving = Receiving::Head(Scan::default(), 0);
+        self.receiving = ReadState::Head(HeadScanner::default(), 0);
     }
 
     /// Gives the question back, to be asked elsewhere: if nothing has been heard of it, and it does
     /// no harm to ask twice.
-    pub(crate) fn take_question(&mut self) -> Option<Question> {
-        let unheard = matches!(self.receiving, Receiving::Head(_, 0)) && self.buffer.is_empty();
+    pub(crate) fn take_request(&mut self) -> Option<OriginRequestWriter> {
+        let unheard = matches!(self.receiving, ReadState::Head(_, 0)) && self.buffer.is_empty();
         let mut question =
             self.question.take().filter(|question| unheard && question.may_be_repeated())?;
         question.out.rewind();
@@ -198,44 +198,44 @@ impl Wire {
     }
 
     /// Moves the question on. An origin that takes no more of it may have answered all the same.
-    fn send(&mut self, cx: &mut Context<'_>) -> Result<(), Broken> {
+    fn send(&mut self, cx: &mut Context<'_>) -> Result<(), OriginConnError> {
         let Some(question) = &mut self.question else { return Ok(()) };
         match question.poll_send(&mut self.stream, cx) {
             Poll::Pending | Poll::Ready(Ok(())) => Ok(()),
-            Poll::Ready(Err(Stuck::Origin)) => {
+            Poll::Ready(Err(SendError::Origin)) => {
                 self.keeps_alive = false;
                 Ok(())
             }
-            Poll::Ready(Err(Stuck::Visitor)) => {
+            Poll::Ready(Err(SendError::Visitor)) => {
                 // What it had to say is not to be said anywhere.
                 self.question = None;
-                Err(Broken)
+                Err(OriginConnError)
             }
         }
     }
 
     fn poll_fill(&mut self, buffers: &Buffers, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        buffers.poll_fill(Reader::Origin, &mut self.buffer, Pin::new(&mut self.stream), cx)
+        buffers.poll_fill(ReadSide::Origin, &mut self.buffer, Pin::new(&mut self.stream), cx)
     }
 
     /// Waits for the head of the answer.
-    pub(crate) fn poll_answer(
+    pub(crate) fn poll_response_head(
         &mut self,
         buffers: &Buffers,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Answered, Broken>> {
+    ) -> Poll<Result<OriginResponseHead, OriginConnError>> {
         self.send(cx)?;
         loop {
-            let Receiving::Head(scan, _) = &mut self.receiving else {
-                return Poll::Ready(Err(Broken));
+            let ReadState::Head(scan, _) = &mut self.receiving else {
+                return Poll::Ready(Err(OriginConnError));
             };
-            match scan.answer(&mut self.buffer) {
-                Err(_) => return Poll::Ready(Err(Broken)),
+            match scan.response(&mut self.buffer) {
+                Err(_) => return Poll::Ready(Err(OriginConnError)),
                 Ok(Some(span)) => {
-                    *scan = Scan::default();
+                    *scan = HeadScanner::default();
                     let answered = self.read_head(span);
                     self.buffer.advance(span.end);
-                    buffers.take_back(Reader::Origin, &mut self.buffer);
+                    buffers.take_back(ReadSide::Origin, &mut self.buffer);
                     if answered.is_err() {
                         // It has been heard, whatever it meant by that.
                         self.question = None;
@@ -243,14 +243,14 @@ impl Wire {
                     if let Some(answered) = answered? {
                         return Poll::Ready(Ok(answered));
                     }
-                    self.heard_interim()?;
+                    self.read_interim()?;
                 }
                 Ok(None) => {
                     if self.buffer.len() >= HEAD_BYTES {
-                        return Poll::Ready(Err(Broken));
+                        return Poll::Ready(Err(OriginConnError));
                     }
                     match ready!(self.poll_fill(buffers, cx)) {
-                        Ok(0) | Err(_) => return Poll::Ready(Err(Broken)),
+                        Ok(0) | Err(_) => return Poll::Ready(Err(OriginConnError)),
                         Ok(_) => {}
                     }
                 }
@@ -258,53 +258,56 @@ impl Wire {
         }
     }
 
-    fn heard_interim(&mut self) -> Result<(), Broken> {
+    fn read_interim(&mut self) -> Result<(), OriginConnError> {
         match &mut self.receiving {
-            Receiving::Head(_, heard) if *heard < INTERIM => {
+            ReadState::Head(_, heard) if *heard < INTERIM => {
                 *heard += 1;
                 Ok(())
             }
-            _ => Err(Broken),
+            _ => Err(OriginConnError),
         }
     }
 
     /// `None`: an interim answer, after which another comes (RFC 9110, section 15.2).
-    fn read_head(&mut self, span: Span) -> Result<Option<Answered>, Broken> {
+    fn read_head(
+        &mut self,
+        span: HeadRange,
+    ) -> Result<Option<OriginResponseHead>, OriginConnError> {
         let mut fields = [MaybeUninit::uninit(); FIELDS];
-        let head =
-            head::answer(&self.buffer[span.start..span.end], &mut fields).map_err(|_| Broken)?;
+        let head = head::answer(&self.buffer[span.start..span.end], &mut fields)
+            .map_err(|_| OriginConnError)?;
         let upgraded = head.status == 101;
         if upgraded && !head.upgrades_to("websocket") {
             // Nobody asked for anything else.
-            return Err(Broken);
+            return Err(OriginConnError);
         }
         if head.status < 200 && !upgraded {
             return Ok(None);
         }
-        let status = StatusCode::from_u16(head.status).map_err(|_| Broken)?;
+        let status = StatusCode::from_u16(head.status).map_err(|_| OriginConnError)?;
         let for_head = self.question.as_ref().is_some_and(|question| question.for_head);
         let bodiless = for_head || matches!(head.status, 204 | 304);
         let says_length = !is_chunked(&head) && head.status != 204;
-        let length = head.length().map_err(|_| Broken)?.filter(|_| says_length);
+        let length = head.length().map_err(|_| OriginConnError)?.filter(|_| says_length);
         let receiving = if upgraded {
-            Receiving::Upgraded
+            ReadState::Upgraded
         } else if bodiless {
-            Receiving::Over
+            ReadState::Over
         } else {
-            match head.body().map_err(|_| Broken)? {
-                AnswerBody::Length(0) => Receiving::Over,
-                AnswerBody::Length(length) => Receiving::Body(Decoder::Length(length)),
-                AnswerBody::Chunked => Receiving::Body(Decoder::Size),
-                AnswerBody::UntilClose => {
+            match head.body().map_err(|_| OriginConnError)? {
+                ResponseFraming::Length(0) => ReadState::Over,
+                ResponseFraming::Length(length) => ReadState::Body(Decoder::Length(length)),
+                ResponseFraming::Chunked => ReadState::Body(Decoder::Size),
+                ResponseFraming::UntilClose => {
                     self.keeps_alive = false;
-                    Receiving::Body(Decoder::UntilClose)
+                    ReadState::Body(Decoder::UntilClose)
                 }
             }
         };
         self.keeps_alive &= head.keeps_alive();
         let (fields, dated) = fields::for_visitor(head.fields, upgraded);
         self.receiving = receiving;
-        Ok(Some(Answered { status, fields, dated, length }))
+        Ok(Some(OriginResponseHead { status, fields, dated, length }))
     }
 
     /// Draws the next piece of the answer's body, of so many bytes at most.
@@ -318,32 +321,32 @@ impl Wire {
             return Poll::Ready(Some(Err(io::ErrorKind::ConnectionAborted.into())));
         }
         loop {
-            let Receiving::Body(decoder) = &mut self.receiving else {
+            let ReadState::Body(decoder) = &mut self.receiving else {
                 return Poll::Ready(None);
             };
             let window = &self.buffer[..self.buffer.len().min(most)];
             match decoder.step(window, true) {
                 Err(_) => return Poll::Ready(Some(Err(io::ErrorKind::InvalidData.into()))),
-                Ok(Step::Skip(length)) => self.buffer.advance(length),
-                Ok(Step::Data(length)) => {
+                Ok(DecodeStep::Skip(length)) => self.buffer.advance(length),
+                Ok(DecodeStep::Data(length)) => {
                     if decoder.is_over() {
-                        self.receiving = Receiving::Over;
+                        self.receiving = ReadState::Over;
                     }
                     let piece = self.buffer.split_to(length).freeze();
                     return Poll::Ready(Some(Ok(Frame::data(piece))));
                 }
-                Ok(Step::End(length)) => {
-                    self.receiving = Receiving::Over;
+                Ok(DecodeStep::End(length)) => {
+                    self.receiving = ReadState::Over;
                     // An origin's answer is whole without them.
                     let trailers = trailers(&self.buffer[..length]).ok().flatten();
                     self.buffer.advance(length);
-                    buffers.take_back(Reader::Origin, &mut self.buffer);
+                    buffers.take_back(ReadSide::Origin, &mut self.buffer);
                     return Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers))));
                 }
-                Ok(Step::More) => {
+                Ok(DecodeStep::More) => {
                     let until_close = matches!(decoder, Decoder::UntilClose);
                     match ready!(self.poll_fill(buffers, cx)) {
-                        Ok(0) if until_close => self.receiving = Receiving::Over,
+                        Ok(0) if until_close => self.receiving = ReadState::Over,
                         Ok(0) => {
                             return Poll::Ready(Some(Err(io::ErrorKind::UnexpectedEof.into())));
                         }
@@ -357,23 +360,23 @@ impl Wire {
 
     /// Whether all of the answer has been drawn.
     pub(crate) const fn is_over(&self) -> bool {
-        matches!(self.receiving, Receiving::Over)
+        matches!(self.receiving, ReadState::Over)
     }
 
     pub(crate) fn size_hint(&self) -> SizeHint {
         match self.receiving {
-            Receiving::Body(Decoder::Length(left)) => SizeHint::with_exact(left),
-            Receiving::Body(_) => SizeHint::new(),
+            ReadState::Body(Decoder::Length(left)) => SizeHint::with_exact(left),
+            ReadState::Body(_) => SizeHint::new(),
             _ => SizeHint::with_exact(0),
         }
     }
 
     /// Gives up what the last exchange held. Whether the connection can serve another.
-    pub(crate) fn rest(&mut self, buffers: &Buffers) -> bool {
+    pub(crate) fn finish(&mut self, buffers: &Buffers) -> bool {
         let asked =
             self.question.take().is_none_or(|question| question.ended && question.out.is_empty());
-        let over = matches!(self.receiving, Receiving::Over | Receiving::Nothing);
-        buffers.take_back(Reader::Origin, &mut self.buffer);
+        let over = matches!(self.receiving, ReadState::Over | ReadState::Nothing);
+        buffers.take_back(ReadSide::Origin, &mut self.buffer);
         asked && over && self.keeps_alive && self.is_open()
     }
 
@@ -396,11 +399,11 @@ impl Wire {
 
     /// The connection, after it left HTTP, and what has been read of it already.
     pub(crate) fn into_upgraded(self) -> Option<(TcpStream, Bytes)> {
-        let upgraded = matches!(self.receiving, Receiving::Upgraded);
+        let upgraded = matches!(self.receiving, ReadState::Upgraded);
         upgraded.then(|| (self.stream, self.buffer.freeze()))
     }
 }
 
-fn is_chunked(head: &AnswerHead<'_>) -> bool {
+fn is_chunked(head: &ResponseHead<'_>) -> bool {
     head.fields.iter().any(|field| field.name == "transfer-encoding")
 }

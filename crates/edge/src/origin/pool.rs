@@ -17,12 +17,12 @@ use http_body::{Frame, SizeHint};
 use portcullis_model::{OriginConfig, PlatformId, Tier, Time};
 use tokio::net::TcpStream;
 
-use super::client::{Answered, Broken, Question, Wire};
+use super::client::{Http1ClientConn, OriginConnError, OriginRequestWriter, OriginResponseHead};
 use crate::context::WorkerContext;
 use crate::deadline::Deadline;
 
 /// Requests that may wait for one origin, in each worker.
-const LONGEST_QUEUE: usize = 1024;
+const MAX_QUEUE: usize = 1024;
 
 /// Idle connections are given up before common servers give them up (Node.js and Apache after
 /// five seconds), so that a request seldom meets a connection that is just being closed.
@@ -32,16 +32,16 @@ const IDLE: Duration = Duration::from_secs(4);
 /// usually works on one, because most origins do not notice: whoever asks and hangs up a thousand
 /// times a second would otherwise have a thousand requests worked on at once (CVE-2023-44487). No
 /// longer than this, because an origin that is slow today may do notice.
-const LONGEST_REST: Duration = Duration::from_secs(2);
+const MAX_COOLDOWN: Duration = Duration::from_secs(2);
 
 /// One connection to an origin. Nobody polls it but the request that holds it.
 pub(crate) struct OriginConn {
-    wire: Wire,
+    wire: Http1ClientConn,
     /// It has answered a request before.
     reused: bool,
 }
 
-struct IdleConnection {
+struct IdleConn {
     since: Time,
     connection: Box<OriginConn>,
 }
@@ -53,14 +53,14 @@ pub(crate) struct Pool {
     in_use: Cell<usize>,
     /// How many of them are for upgraded connections, or for requests that ask for one.
     tunnels: Cell<usize>,
-    idle: RefCell<Vec<IdleConnection>>,
+    idle: RefCell<Vec<IdleConn>>,
     /// How long the origin usually takes to begin its answer.
-    usual: Cell<Duration>,
+    usual_latency: Cell<Duration>,
     /// Places of requests that were given up, and when each is free again. No more than there are
     /// places.
-    resting: RefCell<Vec<Time>>,
+    cooling_down: RefCell<Vec<Time>>,
     /// Who waits, first served first.
-    queue: RefCell<BTreeMap<Place, Rc<Ticket>>>,
+    queue: RefCell<BTreeMap<QueueKey, Rc<Waiter>>>,
     arrivals: Cell<u64>,
 }
 
@@ -68,28 +68,28 @@ pub(crate) struct Pool {
 /// for least lately, so that a flood waits behind the people it competes with; then who came
 /// first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Place {
+pub(crate) struct QueueKey {
     rank: u8,
     load: Duration,
     arrival: u64,
 }
 
 /// One waiting request.
-struct Ticket {
-    state: Cell<TicketState>,
+struct Waiter {
+    state: Cell<WaiterState>,
     waker: RefCell<Option<Waker>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum TicketState {
+enum WaiterState {
     Waiting,
     Granted,
     /// A more important request took the place in the queue.
     Displaced,
 }
 
-impl Ticket {
-    fn turn(&self, state: TicketState) {
+impl Waiter {
+    fn wake(&self, state: WaiterState) {
         self.state.set(state);
         if let Some(waker) = self.waker.borrow().as_ref() {
             waker.wake_by_ref();
@@ -107,7 +107,7 @@ const fn rank(tier: Tier) -> u8 {
 
 /// No connection became free in time, or too many requests wait already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Busy;
+pub(crate) struct PoolExhausted;
 
 impl Pool {
     /// `workers` share the configured connections; each has at least one.
@@ -119,8 +119,8 @@ impl Pool {
             in_use: Cell::new(0),
             tunnels: Cell::new(0),
             idle: RefCell::default(),
-            usual: Cell::default(),
-            resting: RefCell::default(),
+            usual_latency: Cell::default(),
+            cooling_down: RefCell::default(),
             queue: RefCell::default(),
             arrivals: Cell::new(0),
         }
@@ -141,23 +141,23 @@ impl Pool {
     }
 
     /// Waits for the right to use one connection, until `deadline` passes.
-    pub(crate) async fn enter(
+    pub(crate) async fn acquire(
         self: &Rc<Self>,
         context: &Rc<WorkerContext>,
         tier: Tier,
         load: Duration,
         deadline: &Deadline,
-    ) -> Result<PooledConn, Busy> {
+    ) -> Result<PooledConn, PoolExhausted> {
         if self.in_use.get() < self.limit {
             self.in_use.set(self.in_use.get() + 1);
         } else {
-            let (place, ticket) = self.line_up(tier, load)?;
-            let wait = Wait { pool: self, context, ticket, place };
+            let (place, ticket) = self.enqueue(tier, load)?;
+            let wait = QueueGuard { pool: self, context, ticket, place };
             context.add_waiting(1);
             core::future::poll_fn(|cx| wait.poll(cx, deadline)).await?;
             context.read_clock();
             // The grant is ours now; the guard must not pass it on.
-            wait.ticket.state.set(TicketState::Displaced);
+            wait.ticket.state.set(WaiterState::Displaced);
         }
         context.add_in_flight(1);
         Ok(PooledConn {
@@ -166,30 +166,31 @@ impl Pool {
             connection: None,
             working: true,
             held: true,
-            asked: None,
+            asked_at: None,
         })
     }
 
-    fn line_up(&self, tier: Tier, load: Duration) -> Result<(Place, Rc<Ticket>), Busy> {
+    fn enqueue(&self, tier: Tier, load: Duration) -> Result<(QueueKey, Rc<Waiter>), PoolExhausted> {
         let arrival = self.arrivals.get();
         self.arrivals.set(arrival + 1);
-        let place = Place { rank: rank(tier), load, arrival };
+        let place = QueueKey { rank: rank(tier), load, arrival };
         let mut queue = self.queue.borrow_mut();
-        if queue.len() >= LONGEST_QUEUE {
-            let last = queue.last_entry().filter(|last| *last.key() > place).ok_or(Busy)?;
-            last.remove().turn(TicketState::Displaced);
+        if queue.len() >= MAX_QUEUE {
+            let last =
+                queue.last_entry().filter(|last| *last.key() > place).ok_or(PoolExhausted)?;
+            last.remove().wake(WaiterState::Displaced);
         }
         let ticket =
-            Rc::new(Ticket { state: Cell::new(TicketState::Waiting), waker: RefCell::new(None) });
+            Rc::new(Waiter { state: Cell::new(WaiterState::Waiting), waker: RefCell::new(None) });
         queue.insert(place, ticket.clone());
         Ok((place, ticket))
     }
 
     /// A connection became free: the next in line has it, or nobody.
-    fn leave(&self) {
+    fn release(&self) {
         let next = self.queue.borrow_mut().pop_first();
         match next {
-            Some((_, ticket)) => ticket.turn(TicketState::Granted),
+            Some((_, ticket)) => ticket.wake(WaiterState::Granted),
             None => self.in_use.set(self.in_use.get() - 1),
         }
     }
@@ -205,18 +206,18 @@ impl Pool {
     }
 
     /// An answer began after `took`.
-    fn learn(&self, took: Duration) {
-        let usual = self.usual.get();
-        self.usual.set(if usual.is_zero() { took } else { (usual * 7 + took) / 8 });
+    fn observe_latency(&self, took: Duration) {
+        let usual = self.usual_latency.get();
+        self.usual_latency.set(if usual.is_zero() { took } else { (usual * 7 + took) / 8 });
     }
 
     /// Gives up connections that were idle for long or that the origin closed, and places that
     /// have rested.
-    pub(crate) fn tidy(&self, now: Time) {
-        let before = self.resting.borrow().len();
-        self.resting.borrow_mut().retain(|until| now < *until);
-        for _ in self.resting.borrow().len()..before {
-            self.leave();
+    pub(crate) fn prune(&self, now: Time) {
+        let before = self.cooling_down.borrow().len();
+        self.cooling_down.borrow_mut().retain(|until| now < *until);
+        for _ in self.cooling_down.borrow().len()..before {
+            self.release();
         }
         self.idle
             .borrow_mut()
@@ -236,7 +237,7 @@ impl Pool {
             .await
             .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
         stream.set_nodelay(true)?;
-        Ok(Box::new(OriginConn { wire: Wire::new(stream), reused: false }))
+        Ok(Box::new(OriginConn { wire: Http1ClientConn::new(stream), reused: false }))
     }
 }
 
@@ -270,29 +271,29 @@ impl OriginPools {
         }
     }
 
-    /// Gives up what no request needs any more; see [`Pool::tidy`].
+    /// Gives up what no request needs any more; see [`Pool::prune`].
     pub(crate) fn tidy(&self, now: Time) {
         for pool in self.by_platform.borrow().iter().flatten() {
-            pool.tidy(now);
+            pool.prune(now);
         }
     }
 }
 
 /// A request in the queue; leaves it when dropped.
-struct Wait<'a> {
+struct QueueGuard<'a> {
     pool: &'a Rc<Pool>,
     context: &'a Rc<WorkerContext>,
-    ticket: Rc<Ticket>,
-    place: Place,
+    ticket: Rc<Waiter>,
+    place: QueueKey,
 }
 
-impl Wait<'_> {
-    fn poll(&self, cx: &mut Context<'_>, deadline: &Deadline) -> Poll<Result<(), Busy>> {
+impl QueueGuard<'_> {
+    fn poll(&self, cx: &mut Context<'_>, deadline: &Deadline) -> Poll<Result<(), PoolExhausted>> {
         match self.ticket.state.get() {
-            TicketState::Granted => Poll::Ready(Ok(())),
-            TicketState::Displaced => Poll::Ready(Err(Busy)),
-            TicketState::Waiting if deadline.passed(cx) => Poll::Ready(Err(Busy)),
-            TicketState::Waiting => {
+            WaiterState::Granted => Poll::Ready(Ok(())),
+            WaiterState::Displaced => Poll::Ready(Err(PoolExhausted)),
+            WaiterState::Waiting if deadline.passed(cx) => Poll::Ready(Err(PoolExhausted)),
+            WaiterState::Waiting => {
                 *self.ticket.waker.borrow_mut() = Some(cx.waker().clone());
                 Poll::Pending
             }
@@ -300,15 +301,15 @@ impl Wait<'_> {
     }
 }
 
-impl Drop for Wait<'_> {
+impl Drop for QueueGuard<'_> {
     fn drop(&mut self) {
         self.context.add_waiting(-1);
         match self.ticket.state.get() {
-            TicketState::Waiting => {
+            WaiterState::Waiting => {
                 self.pool.queue.borrow_mut().remove(&self.place);
             }
-            TicketState::Granted => self.pool.leave(),
-            TicketState::Displaced => {}
+            WaiterState::Granted => self.pool.release(),
+            WaiterState::Displaced => {}
         }
     }
 }
@@ -323,7 +324,7 @@ pub(crate) struct PooledConn {
     /// It counts against the pool's limit.
     held: bool,
     /// The origin has been asked, then, and owes the beginning of its answer.
-    asked: Option<Time>,
+    asked_at: Option<Time>,
 }
 
 impl PooledConn {
@@ -343,33 +344,36 @@ impl PooledConn {
     }
 
     /// Asks the origin.
-    pub(crate) fn ask(&mut self, question: Question) {
-        self.asked = Some(self.context.now());
+    pub(crate) fn send_request(&mut self, question: OriginRequestWriter) {
+        self.asked_at = Some(self.context.now());
         if let Some(connection) = &mut self.connection {
-            connection.wire.ask(question);
+            connection.wire.send_request(question);
         }
     }
 
     /// The origin is done with the question: it answered, or broke off.
-    pub(crate) fn answered(&mut self, answered: bool) {
-        if let Some(asked) = self.asked.take()
+    pub(crate) fn response_ended(&mut self, answered: bool) {
+        if let Some(asked) = self.asked_at.take()
             && answered
         {
-            self.pool.learn(self.context.now().since(asked));
+            self.pool.observe_latency(self.context.now().since(asked));
         }
     }
 
     /// Waits for the head of the answer.
-    pub(crate) fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Result<Answered, Broken>> {
+    pub(crate) fn poll_response_head(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<OriginResponseHead, OriginConnError>> {
         match &mut self.connection {
-            Some(connection) => connection.wire.poll_answer(&self.context.buffers, cx),
-            None => Poll::Ready(Err(Broken)),
+            Some(connection) => connection.wire.poll_response_head(&self.context.buffers, cx),
+            None => Poll::Ready(Err(OriginConnError)),
         }
     }
 
-    /// The question, to be asked elsewhere; see [`Wire::take_question`].
-    pub(crate) fn take_question(&mut self) -> Option<Question> {
-        self.connection.as_mut()?.wire.take_question()
+    /// The question, to be asked elsewhere; see [`Http1ClientConn::take_request`].
+    pub(crate) fn take_request(&mut self) -> Option<OriginRequestWriter> {
+        self.connection.as_mut()?.wire.take_request()
     }
 
     /// Draws the next piece of the answer's body, of so many bytes at most. After its end there is
@@ -399,13 +403,13 @@ impl PooledConn {
     /// The exchange is over: the connection is kept if it can serve another.
     pub(crate) fn finish(&mut self) {
         if let Some(mut connection) = self.connection.take()
-            && connection.wire.rest(&self.context.buffers)
+            && connection.wire.finish(&self.context.buffers)
         {
             connection.reused = true;
             let since = self.context.now();
-            self.pool.idle.borrow_mut().push(IdleConnection { since, connection });
+            self.pool.idle.borrow_mut().push(IdleConn { since, connection });
         }
-        self.give_back();
+        self.release_slot();
     }
 
     /// The connection has left HTTP: its bytes, and what had already been read of them. The lease
@@ -422,17 +426,17 @@ impl PooledConn {
         }
     }
 
-    fn give_back(&mut self) {
+    fn release_slot(&mut self) {
         self.stop_working();
         if !core::mem::take(&mut self.held) {
             return;
         }
-        let usual = self.pool.usual.get().min(LONGEST_REST);
-        match self.asked {
+        let usual = self.pool.usual_latency.get().min(MAX_COOLDOWN);
+        match self.asked_at {
             Some(asked) if asked + usual > self.context.now() => {
-                self.pool.resting.borrow_mut().push(asked + usual);
+                self.pool.cooling_down.borrow_mut().push(asked + usual);
             }
-            _ => self.pool.leave(),
+            _ => self.pool.release(),
         }
     }
 }
@@ -441,6 +445,6 @@ impl Drop for PooledConn {
     fn drop(&mut self) {
         // Closed before the place is given away, so that the origin never sees one too many.
         self.connection = None;
-        self.give_back();
+        self.release_slot();
     }
 }

@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::pool::{Pool, PooledConn};
-use crate::conn::connection::{Connection, TunnelLimits};
+use crate::conn::connection::{Connection, TunnelTimeouts};
 use crate::context::WorkerContext;
 use crate::transport::visitor_io::VisitorIo;
 
@@ -38,7 +38,7 @@ pub(crate) struct TunnelPermit {
     context: Rc<WorkerContext>,
     pool: Rc<Pool>,
     source: SourceKey,
-    terms: TunnelLimits,
+    terms: TunnelTimeouts,
 }
 
 impl TunnelPermit {
@@ -57,7 +57,7 @@ impl TunnelPermit {
             pool.close_tunnel();
             return None;
         }
-        let terms = TunnelLimits {
+        let terms = TunnelTimeouts {
             idle: patience.tunnel_idle.unwrap_or(limits.tunnel_idle),
             age: patience.tunnel_age.unwrap_or(limits.tunnel_age),
         };
@@ -81,8 +81,11 @@ pub(crate) async fn pass(
 ) -> io::Result<()> {
     conn.enter_tunnel(tunnel.permit.terms);
     let _held = (tunnel.lease, tunnel.permit);
-    let mut origin =
-        Counted { stream: tunnel.stream, activity: tunnel.activity, context: conn.context.clone() };
+    let mut origin = CountingStream {
+        stream: tunnel.stream,
+        activity: tunnel.activity,
+        context: conn.context.clone(),
+    };
     origin.write_all(&ahead).await?;
     let (context, sent) = (&conn.context, tunnel.ahead.len() as u64);
     context.meter.transferred(tunnel.activity, 0, sent);
@@ -92,13 +95,13 @@ pub(crate) async fn pass(
 }
 
 /// The origin's bytes, counted as they pass.
-struct Counted {
+struct CountingStream {
     stream: TcpStream,
     activity: ActivityId,
     context: Rc<WorkerContext>,
 }
 
-impl AsyncRead for Counted {
+impl AsyncRead for CountingStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -112,7 +115,7 @@ impl AsyncRead for Counted {
     }
 }
 
-impl AsyncWrite for Counted {
+impl AsyncWrite for CountingStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

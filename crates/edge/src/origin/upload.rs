@@ -14,29 +14,29 @@ use portcullis_model::{ActivityId, Time};
 
 use crate::context::WorkerContext;
 use crate::deadline::Deadline;
-use crate::http_1::connection::Inbound;
+use crate::http_1::connection::IncomingBody;
 use crate::http_3::body::QuicBody;
-use crate::request::body::BrokenOff;
-use crate::transfer_rate::{PRESSED, Pace};
+use crate::request::body::BodyAborted;
+use crate::transfer_rate::{CONTENDED_TIMEOUT, TransferLag};
 
 /// How the upload of one request stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum UploadState {
     /// The origin has not asked for (more of) it.
-    Unasked,
+    NotRequested,
     /// The visitor owes the next part.
-    Awaited,
+    AwaitingData,
     /// All of it has been passed on.
     Done,
     /// The visitor broke off.
-    Broken,
+    Aborted,
     /// It grew beyond the limit.
     TooLarge,
 }
 
 /// What a visitor's body must keep to.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Terms {
+pub(crate) struct BodyLimits {
     /// Most bytes.
     pub(crate) bytes: u64,
     /// Least bytes per second.
@@ -50,11 +50,11 @@ pub(crate) struct Upload {
     pub(crate) state: Cell<UploadState>,
     pub(crate) deadline: Deadline,
     /// A place at the origin is held meanwhile.
-    pub(crate) holds_place: Cell<bool>,
+    pub(crate) holds_slot: Cell<bool>,
     received: Cell<u64>,
-    pace: Cell<Pace>,
-    terms: Terms,
-    answer: Duration,
+    lag: Cell<TransferLag>,
+    terms: BodyLimits,
+    response_timeout: Duration,
     activity: ActivityId,
     context: Rc<WorkerContext>,
 }
@@ -65,17 +65,17 @@ impl Upload {
         context: &Rc<WorkerContext>,
         activity: ActivityId,
         deadline: Deadline,
-        terms: Terms,
+        terms: BodyLimits,
         answer: Duration,
     ) -> Rc<Self> {
         Rc::new(Self {
-            state: Cell::new(UploadState::Unasked),
+            state: Cell::new(UploadState::NotRequested),
             deadline,
-            holds_place: Cell::new(false),
+            holds_slot: Cell::new(false),
             received: Cell::new(0),
-            pace: Cell::default(),
+            lag: Cell::default(),
             terms,
-            answer,
+            response_timeout: answer,
             activity,
             context: context.clone(),
         })
@@ -85,87 +85,87 @@ impl Upload {
     fn progress(&self, state: UploadState, bytes: u64) {
         self.state.set(state);
         let now = self.context.now();
-        let mut pace = self.pace.get();
+        let mut pace = self.lag.get();
         pace.moved(bytes, self.terms.rate, now);
-        pace.rest(now);
-        self.pace.set(pace);
+        pace.stop_waiting(now);
+        self.lag.set(pace);
         let done = state == UploadState::Done;
-        self.deadline.set(now + if done { self.answer } else { self.terms.idle });
+        self.deadline.set(now + if done { self.response_timeout } else { self.terms.idle });
     }
 
     /// The origin could take more than has come.
-    fn awaited(&self) {
-        if self.state.replace(UploadState::Awaited) != UploadState::Awaited {
-            let mut pace = self.pace.get();
-            pace.wait(self.context.now());
-            self.pace.set(pace);
+    fn on_awaiting(&self) {
+        if self.state.replace(UploadState::AwaitingData) != UploadState::AwaitingData {
+            let mut pace = self.lag.get();
+            pace.start_waiting(self.context.now());
+            self.lag.set(pace);
             if let Some(due) = self.due() {
                 self.deadline.set(due);
-                self.deadline.hurry(self.hurried());
+                self.deadline.tighten(self.tightened_due());
             }
         }
     }
 
     /// When the visitor has to have sent more if others wait for the place that it holds.
-    pub(crate) fn hurried(&self) -> Option<Time> {
-        self.pace.get().due(PRESSED).filter(|_| self.holds_place.get())
+    pub(crate) fn tightened_due(&self) -> Option<Time> {
+        self.lag.get().due(CONTENDED_TIMEOUT).filter(|_| self.holds_slot.get())
     }
 
     /// When the visitor has to have sent more.
     pub(crate) fn due(&self) -> Option<Time> {
-        self.pace.get().due(self.terms.idle)
+        self.lag.get().due(self.terms.idle)
     }
 
     /// Whether the visitor is too far behind with it.
     pub(crate) fn is_late(&self) -> bool {
-        let behind = self.pace.get().behind(self.context.now());
-        let limit = if self.deadline.was_hurried() { PRESSED } else { self.terms.idle };
-        self.state.get() == UploadState::Awaited && behind >= limit
+        let behind = self.lag.get().behind(self.context.now());
+        let limit = if self.deadline.was_tightened() { CONTENDED_TIMEOUT } else { self.terms.idle };
+        self.state.get() == UploadState::AwaitingData && behind >= limit
     }
 }
 
 /// A request's body, as it comes from the visitor.
 pub(crate) enum VisitorBody {
     /// By HTTP/1.1.
-    Line(Inbound),
+    Http1(IncomingBody),
     /// By HTTP/2.
-    Hyper(Incoming),
+    Http2(Incoming),
     /// By HTTP/3.
-    Quic(Box<QuicBody>),
+    Http3(Box<QuicBody>),
 }
 
 impl Body for VisitorBody {
     type Data = Bytes;
-    type Error = BrokenOff;
+    type Error = BodyAborted;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyAborted>>> {
         match self.get_mut() {
-            Self::Line(body) => body.poll_frame(cx),
-            Self::Hyper(body) => match Pin::new(&mut *body).poll_frame(cx) {
+            Self::Http1(body) => body.poll_frame(cx),
+            Self::Http2(body) => match Pin::new(&mut *body).poll_frame(cx) {
                 // Reset without an error: whatever the visitor means by it, that was not all.
-                Poll::Ready(None) if !body.is_end_stream() => Poll::Ready(Some(Err(BrokenOff))),
-                polled => polled.map_err(|_| BrokenOff),
+                Poll::Ready(None) if !body.is_end_stream() => Poll::Ready(Some(Err(BodyAborted))),
+                polled => polled.map_err(|_| BodyAborted),
             },
-            Self::Quic(body) => Pin::new(&mut **body).poll_frame(cx),
+            Self::Http3(body) => Pin::new(&mut **body).poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Line(body) => body.is_end_stream(),
-            Self::Hyper(body) => body.is_end_stream(),
-            Self::Quic(body) => body.is_end_stream(),
+            Self::Http1(body) => body.is_end_stream(),
+            Self::Http2(body) => body.is_end_stream(),
+            Self::Http3(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Line(body) => body.size_hint(),
-            Self::Hyper(body) => body.size_hint(),
-            Self::Quic(body) => body.size_hint(),
+            Self::Http1(body) => body.size_hint(),
+            Self::Http2(body) => body.size_hint(),
+            Self::Http3(body) => body.size_hint(),
         }
     }
 }
@@ -175,18 +175,18 @@ pub(crate) enum RequestBody {
     /// There is none.
     Empty,
     /// It streams.
-    Stream(Streamed),
+    Stream(StreamingBody),
 }
 
 /// A body that streams.
-pub(crate) struct Streamed {
+pub(crate) struct StreamingBody {
     pub(crate) body: VisitorBody,
     pub(crate) upload: Rc<Upload>,
     /// Its first piece, drawn before there was a connection to the origin.
     first: Option<Frame<Bytes>>,
 }
 
-fn broken(what: &'static str) -> io::Error {
+fn aborted(what: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::ConnectionAborted, what)
 }
 
@@ -202,7 +202,7 @@ impl Body for RequestBody {
             Self::Empty => Poll::Ready(None),
             Self::Stream(streamed) => match streamed.first.take() {
                 Some(first) => Poll::Ready(Some(Ok(first))),
-                None => streamed.draw(cx),
+                None => streamed.poll_chunk(cx),
             },
         }
     }
@@ -224,22 +224,22 @@ impl Body for RequestBody {
 
 impl RequestBody {
     pub(crate) const fn stream(body: VisitorBody, upload: Rc<Upload>) -> Self {
-        Self::Stream(Streamed { body, upload, first: None })
+        Self::Stream(StreamingBody { body, upload, first: None })
     }
 
     /// Draws the first piece. `Ok` too where the visitor has ended the body without one.
-    pub(crate) fn poll_first(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(crate) fn poll_first_chunk(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Self::Stream(streamed) = self else {
             return Poll::Ready(Ok(()));
         };
-        streamed.draw(cx).map(|piece| {
+        streamed.poll_chunk(cx).map(|piece| {
             streamed.first = piece.transpose()?;
             Ok(())
         })
     }
 }
 
-impl Streamed {
+impl StreamingBody {
     fn size_hint(&self) -> SizeHint {
         let first = self.first.as_ref().and_then(Frame::data_ref).map_or(0, Bytes::len) as u64;
         let rest = self.body.size_hint();
@@ -251,11 +251,14 @@ impl Streamed {
         hint
     }
 
-    fn draw(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+    fn poll_chunk(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         let Self { body, upload, .. } = self;
         match Pin::new(&mut *body).poll_frame(cx) {
             Poll::Pending => {
-                upload.awaited();
+                upload.on_awaiting();
                 Poll::Pending
             }
             Poll::Ready(Some(Ok(frame))) => {
@@ -266,17 +269,17 @@ impl Streamed {
                     upload.context.meter.transferred(upload.activity, length, 0);
                     if upload.received.get() > upload.terms.bytes {
                         upload.state.set(UploadState::TooLarge);
-                        return Poll::Ready(Some(Err(broken("the request body is too large"))));
+                        return Poll::Ready(Some(Err(aborted("the request body is too large"))));
                     }
                 }
                 let done = body.is_end_stream() || frame.is_trailers();
-                let state = if done { UploadState::Done } else { UploadState::Unasked };
+                let state = if done { UploadState::Done } else { UploadState::NotRequested };
                 upload.progress(state, length);
                 Poll::Ready(Some(Ok(frame)))
             }
-            Poll::Ready(Some(Err(BrokenOff))) => {
-                upload.state.set(UploadState::Broken);
-                Poll::Ready(Some(Err(broken("the visitor broke off"))))
+            Poll::Ready(Some(Err(BodyAborted))) => {
+                upload.state.set(UploadState::Aborted);
+                Poll::Ready(Some(Err(aborted("the visitor broke off"))))
             }
             Poll::Ready(None) => {
                 if upload.state.get() != UploadState::Done {

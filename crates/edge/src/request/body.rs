@@ -2,13 +2,13 @@
 
 /// What a head says of the body behind it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Announced {
+pub(crate) struct BodyInfo {
     /// It has at least so many bytes.
-    pub(crate) least: u64,
+    pub(crate) min_bytes: u64,
     /// There is none.
     pub(crate) is_none: bool,
 }
 
 /// The visitor broke off, or what it sent is no body.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct BrokenOff;
+pub(crate) struct BodyAborted;

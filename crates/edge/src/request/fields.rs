@@ -8,7 +8,7 @@ use super::head::{Field, Head, items};
 use crate::header_block::{HeaderBlock, put_field};
 
 /// Fields of a trailer section that could be taken for a part of the head (RFC 9110, section 6.5.1).
-const NOT_BEHIND: [&str; 12] = [
+const FORBIDDEN_TRAILERS: [&str; 12] = [
     "authorization",
     "cache-control",
     "content-encoding",
@@ -25,7 +25,7 @@ const NOT_BEHIND: [&str; 12] = [
 
 /// How long a body is said to be, by the values of its `Content-Length`. More than one, or what is
 /// none (or would be another to whoever reads it as octal), is malformed.
-pub(crate) fn announced_length<'a>(
+pub(crate) fn content_length<'a>(
     mut lengths: impl Iterator<Item = &'a [u8]>,
 ) -> Result<Option<u64>, Reason> {
     let (first, second) = (lengths.next(), lengths.next());
@@ -40,13 +40,18 @@ pub(crate) fn announced_length<'a>(
 
 /// Writes the fields that the origin gets of a visitor's, but for `Host`, for who asked, and for
 /// what frames the message.
-pub(crate) fn for_origin(head: &Head<'_>, present: Present, upgrade: bool, out: &mut Vec<u8>) {
-    let listed = if present.has(Kind::Connection) { listed(head.fields) } else { Vec::new() };
-    let ours = present.has(Kind::Cookie) && rewrites_cookies(head);
+pub(crate) fn for_origin(
+    head: &Head<'_>,
+    present: HeaderPresence,
+    upgrade: bool,
+    out: &mut Vec<u8>,
+) {
+    let listed = if present.has(HeaderKind::Connection) { listed(head.fields) } else { Vec::new() };
+    let ours = present.has(HeaderKind::Cookie) && rewrites_cookies(head);
     for field in head.fields {
-        let passes = match Kind::of(field.name) {
-            None | Some(Kind::Range) => true,
-            Some(Kind::Cookie) => !ours,
+        let passes = match HeaderKind::of(field.name) {
+            None | Some(HeaderKind::Range) => true,
+            Some(HeaderKind::Cookie) => !ours,
             Some(_) => false,
         };
         if passes && (listed.is_empty() || !is_listed(&listed, field.name)) {
@@ -59,7 +64,7 @@ pub(crate) fn for_origin(head: &Head<'_>, present: Present, upgrade: bool, out: 
     if upgrade {
         // In our own words: the visitor may have asked for more than that.
         out.extend_from_slice(b"connection: upgrade\r\nupgrade: websocket\r\n");
-    } else if present.has(Kind::Te) && head.lists("te", "trailers") {
+    } else if present.has(HeaderKind::Te) && head.lists("te", "trailers") {
         out.extend_from_slice(b"te: trailers\r\nconnection: te\r\n");
     }
     let via: &[u8] = match head.version {
@@ -96,45 +101,45 @@ pub(crate) fn for_visitor(fields: &[Field<'_>], upgraded: bool) -> (HeaderBlock,
 }
 
 /// Whether a field of this name may be passed on behind a body.
-pub(crate) fn may_stand_behind(name: &str) -> bool {
-    Kind::of(name).is_none() && !NOT_BEHIND.contains(&name)
+pub(crate) fn is_allowed_trailer(name: &str) -> bool {
+    HeaderKind::of(name).is_none() && !FORBIDDEN_TRAILERS.contains(&name)
 }
 
 /// Writes the trailer fields that may be passed on.
 pub(crate) fn put_trailers(out: &mut Vec<u8>, trailers: &HeaderMap) {
-    for (name, value) in trailers.iter().filter(|(name, _)| may_stand_behind(name.as_str())) {
+    for (name, value) in trailers.iter().filter(|(name, _)| is_allowed_trailer(name.as_str())) {
         put_field(out, name.as_str(), value.as_bytes());
     }
 }
 
 /// Whether the visitor asks for a WebSocket on this connection, which is all that is upgraded to.
-pub(crate) fn asks_for_websocket(head: &Head<'_>, present: Present) -> bool {
-    present.has(Kind::Upgrade)
+pub(crate) fn is_websocket_upgrade(head: &Head<'_>, present: HeaderPresence) -> bool {
+    present.has(HeaderKind::Upgrade)
         && head.lists("upgrade", "websocket")
         && head.lists("connection", "upgrade")
 }
 
 /// Which kinds of fields a request has that need work, found in one pass so that the common
-/// request costs no more. One bit for each [`Kind`].
+/// request costs no more. One bit for each [`HeaderKind`].
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Present(u16);
+pub(crate) struct HeaderPresence(u16);
 
 /// A kind of field that needs work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum HeaderKind {
     Host,
     Connection,
     HopByHop,
     ContentLength,
     TransferEncoding,
-    Claim,
+    Forwarding,
     Upgrade,
     Te,
     Cookie,
     Range,
 }
 
-impl Kind {
+impl HeaderKind {
     fn of(name: &str) -> Option<Self> {
         Some(match name {
             "host" => Self::Host,
@@ -152,28 +157,28 @@ impl Kind {
             "te" => Self::Te,
             "cookie" => Self::Cookie,
             "range" => Self::Range,
-            name if is_claim(name) => Self::Claim,
+            name if is_forwarding_field(name) => Self::Forwarding,
             _ => return None,
         })
     }
 }
 
-impl Present {
-    pub(crate) fn among(fields: &[Field<'_>]) -> Self {
+impl HeaderPresence {
+    pub(crate) fn from_fields(fields: &[Field<'_>]) -> Self {
         let mut present = Self::default();
-        for kind in fields.iter().filter_map(|field| Kind::of(field.name)) {
+        for kind in fields.iter().filter_map(|field| HeaderKind::of(field.name)) {
             present.0 |= 1 << kind as u16;
         }
         present
     }
 
-    pub(crate) const fn has(self, kind: Kind) -> bool {
+    pub(crate) const fn has(self, kind: HeaderKind) -> bool {
         self.0 & 1 << kind as u16 != 0
     }
 }
 
 /// Fields that say who asked. All are removed: those that are true are set anew.
-fn is_claim(name: &str) -> bool {
+fn is_forwarding_field(name: &str) -> bool {
     name.starts_with("x-forwarded-")
         || matches!(name, "x-real-ip" | "x-client-ip" | "true-client-ip" | "forwarded")
         || name.bytes().any(|byte| byte == b'_') && is_disguised(name)
@@ -184,7 +189,7 @@ fn is_claim(name: &str) -> bool {
 #[cold]
 fn is_disguised(name: &str) -> bool {
     let plain = name.replace('_', "-");
-    is_claim(&plain) || matches!(&*plain, "content-length" | "transfer-encoding")
+    is_forwarding_field(&plain) || matches!(&*plain, "content-length" | "transfer-encoding")
 }
 
 /// What `Connection` names. What frames or addresses the message cannot be named away.
@@ -207,13 +212,14 @@ fn is_listed(listed: &[&[u8]], name: &str) -> bool {
 fn rewrites_cookies(head: &Head<'_>) -> bool {
     let mut lines = head.all("cookie");
     let first = lines.next();
-    lines.next().is_some() || first.is_some_and(|line| pairs(line).any(is_ours))
+    lines.next().is_some() || first.is_some_and(|line| pairs(line).any(is_gate_cookie))
 }
 
 /// Joins the crumbs and leaves the gate's own cookie out.
 fn put_cookies(head: &Head<'_>, out: &mut Vec<u8>) {
     let mut joined = Vec::new();
-    for pair in head.all("cookie").flat_map(pairs).filter(|pair| !pair.is_empty() && !is_ours(pair))
+    for pair in
+        head.all("cookie").flat_map(pairs).filter(|pair| !pair.is_empty() && !is_gate_cookie(pair))
     {
         if !joined.is_empty() {
             joined.extend_from_slice(b"; ");
@@ -229,7 +235,7 @@ fn pairs(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     line.split(|b| *b == b';').map(<[u8]>::trim_ascii)
 }
 
-fn is_ours(pair: impl AsRef<[u8]>) -> bool {
+fn is_gate_cookie(pair: impl AsRef<[u8]>) -> bool {
     pair.as_ref()
         .strip_prefix(GATE_COOKIE.as_bytes())
         .is_some_and(|rest| rest.first() == Some(&b'='))
@@ -238,7 +244,7 @@ fn is_ours(pair: impl AsRef<[u8]>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::request::head::Target;
+    use crate::request::head::RequestTarget;
 
     type Pairs = [(&'static str, &'static str)];
 
@@ -248,10 +254,10 @@ mod tests {
 
     fn for_origin_of(pairs: &Pairs, version: Version, upgrade: bool) -> String {
         let fields = fields(pairs);
-        let target = Target::parse("GET", "/").expect("a target");
+        let target = RequestTarget::parse("GET", "/").expect("a target");
         let head = Head { version, method: "GET", target, fields: &fields };
         let mut out = Vec::new();
-        for_origin(&head, Present::among(&fields), upgrade, &mut out);
+        for_origin(&head, HeaderPresence::from_fields(&fields), upgrade, &mut out);
         String::from_utf8(out).expect("text")
     }
 
@@ -288,9 +294,9 @@ mod tests {
             ("sec-websocket-key", "abc"),
         ];
         let fields = fields(&pairs);
-        let target = Target::parse("GET", "/").expect("a target");
+        let target = RequestTarget::parse("GET", "/").expect("a target");
         let head = Head { version: Version::HTTP_11, method: "GET", target, fields: &fields };
-        assert!(asks_for_websocket(&head, Present::among(&fields)));
+        assert!(is_websocket_upgrade(&head, HeaderPresence::from_fields(&fields)));
         let sent = for_origin_of(&pairs, Version::HTTP_11, true);
         let expected = "sec-websocket-key: abc\r\nconnection: upgrade\r\nupgrade: websocket\r\nvia: 1.1 portcullis\r\n";
         assert_eq!(sent, expected);

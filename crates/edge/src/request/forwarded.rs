@@ -18,7 +18,7 @@ use crate::header_block::put_field;
 const MOST_HOPS: usize = 16;
 
 /// Whose connection it is.
-pub(crate) struct Identity {
+pub(crate) struct RemoteAddr {
     /// The address that connected, or that a PROXY header named.
     pub(crate) address: IpAddr,
     /// Its source.
@@ -26,33 +26,33 @@ pub(crate) struct Identity {
     /// It is a trusted proxy, so that its requests name their visitors themselves.
     pub(crate) trusted: bool,
     /// What the origin was told last, and the host that it was told for.
-    last: RefCell<Option<Box<Said>>>,
+    cached: RefCell<Option<Box<CachedFields>>>,
 }
 
 /// What was told of one host.
-struct Said {
+struct CachedFields {
     host: String,
     lines: Vec<u8>,
 }
 
-impl Identity {
+impl RemoteAddr {
     pub(crate) fn new(address: IpAddr, trusted: bool) -> Self {
         let address = address.to_canonical();
-        Self { address, source: SourceKey::of(address), trusted, last: RefCell::new(None) }
+        Self { address, source: SourceKey::of(address), trusted, cached: RefCell::new(None) }
     }
 }
 
 /// Who sent one request.
-pub(crate) struct Sender {
+pub(crate) struct VisitorAddr {
     /// Where it came from.
     pub(crate) source: SourceKey,
     /// Whether the visitor's own connection is encrypted.
     pub(crate) secure: bool,
     /// What trusted proxies told, if any did.
-    told: Option<Told>,
+    forwarded: Option<ForwardedChain>,
 }
 
-struct Told {
+struct ForwardedChain {
     /// The visitor, then the trusted proxies it came through.
     chain: Vec<IpAddr>,
     /// The host that the visitor named, if a proxy says so.
@@ -60,14 +60,14 @@ struct Told {
 }
 
 /// Finds out who sent a request.
-pub(crate) fn sender(
-    identity: &Identity,
+pub(crate) fn visitor_of(
+    identity: &RemoteAddr,
     secure: bool,
     trusted: &[Network],
     head: &Head<'_>,
-) -> Sender {
+) -> VisitorAddr {
     if !identity.trusted {
-        return Sender { source: identity.source, secure, told: None };
+        return VisitorAddr { source: identity.source, secure, forwarded: None };
     }
     let listed = head.first("x-forwarded-for").is_some();
     let lists = texts(head, if listed { "x-forwarded-for" } else { "forwarded" });
@@ -79,31 +79,40 @@ pub(crate) fn sender(
     };
     let host =
         head.single("x-forwarded-host").map(|host| String::from_utf8_lossy(host).into_owned());
-    Sender { source: SourceKey::of(chain[0]), secure, told: Some(Told { chain, host }) }
+    VisitorAddr {
+        source: SourceKey::of(chain[0]),
+        secure,
+        forwarded: Some(ForwardedChain { chain, host }),
+    }
 }
 
 /// Writes the fields that tell the origin who asked. Requests of one connection nearly always name
 /// the same host, so that what was told last is kept.
-pub(crate) fn tell(out: &mut Vec<u8>, identity: &Identity, sender: &Sender, host: &str) {
-    if let Some(told) = &sender.told {
+pub(crate) fn write_forwarding_headers(
+    out: &mut Vec<u8>,
+    identity: &RemoteAddr,
+    sender: &VisitorAddr,
+    host: &str,
+) {
+    if let Some(told) = &sender.forwarded {
         let mut chain = told.chain.clone();
         chain.push(identity.address);
-        return put(out, &chain, sender.secure, told.host.as_deref().unwrap_or(host));
+        return write_fields(out, &chain, sender.secure, told.host.as_deref().unwrap_or(host));
     }
-    let mut last = identity.last.borrow_mut();
+    let mut last = identity.cached.borrow_mut();
     let last = match &mut *last {
         Some(last) if last.host == host => last,
         other => {
             let mut lines = Vec::with_capacity(192);
-            put(&mut lines, &[identity.address], sender.secure, host);
-            other.insert(Box::new(Said { host: host.to_owned(), lines }))
+            write_fields(&mut lines, &[identity.address], sender.secure, host);
+            other.insert(Box::new(CachedFields { host: host.to_owned(), lines }))
         }
     };
     out.extend_from_slice(&last.lines);
 }
 
 /// `chain`: the visitor, then the proxies that it came through.
-fn put(out: &mut Vec<u8>, chain: &[IpAddr], secure: bool, host: &str) {
+fn write_fields(out: &mut Vec<u8>, chain: &[IpAddr], secure: bool, host: &str) {
     let mut all = String::new();
     let mut forwarded = String::with_capacity(96);
     for (at, hop) in chain.iter().enumerate() {
@@ -190,7 +199,7 @@ mod tests {
 
     use super::*;
     use crate::request::head::Field;
-    use crate::request::head::Target;
+    use crate::request::head::RequestTarget;
 
     fn networks() -> Vec<Network> {
         ["10.0.0.0/8", "2001:db8:ffff::/48"].map(|text| text.parse().expect("network")).to_vec()
@@ -199,7 +208,7 @@ mod tests {
     fn heard<T>(fields: &[(&'static str, &str)], hear: impl FnOnce(&Head<'_>) -> T) -> T {
         let mut all = vec![Field { name: "host", value: b"example.org" }];
         all.extend(fields.iter().map(|(name, text)| Field { name, value: text.as_bytes() }));
-        let target = Target::parse("GET", "/").expect("a target");
+        let target = RequestTarget::parse("GET", "/").expect("a target");
         hear(&Head { version: Version::HTTP_11, method: "GET", target, fields: &all })
     }
 
@@ -207,8 +216,8 @@ mod tests {
         let peer: IpAddr = peer.parse().expect("address");
         let networks = networks();
         let trusted = networks.iter().any(|network| network.contains(peer));
-        let identity = Identity::new(peer, trusted);
-        heard(fields, |head| sender(&identity, false, &networks, head).source)
+        let identity = RemoteAddr::new(peer, trusted);
+        heard(fields, |head| visitor_of(&identity, false, &networks, head).source)
     }
 
     fn source(text: &str) -> SourceKey {
@@ -260,14 +269,14 @@ mod tests {
         let peer: IpAddr = peer.parse().expect("address");
         let networks = networks();
         let trusted = networks.iter().any(|network| network.contains(peer));
-        let identity = Identity::new(peer, trusted);
-        let sender = heard(fields, |head| sender(&identity, false, &networks, head));
+        let identity = RemoteAddr::new(peer, trusted);
+        let sender = heard(fields, |head| visitor_of(&identity, false, &networks, head));
         let mut out = Vec::new();
-        tell(&mut out, &identity, &sender, "example.org");
+        write_forwarding_headers(&mut out, &identity, &sender, "example.org");
         let first = out.clone();
         out.clear();
         // What was told last is told once more.
-        tell(&mut out, &identity, &sender, "example.org");
+        write_forwarding_headers(&mut out, &identity, &sender, "example.org");
         assert_eq!(first, out);
         String::from_utf8(out).expect("text")
     }
@@ -331,18 +340,18 @@ mod tests {
 
         #[test]
         fn any_text_yields_some_visitor(list in "\\PC{0,120}") {
-            let identity = Identity::new(IpAddr::from([10, 0, 0, 1]), true);
-            heard(&[("x-forwarded-for", &list)], |head| sender(&identity, false, &networks(), head));
+            let identity = RemoteAddr::new(IpAddr::from([10, 0, 0, 1]), true);
+            heard(&[("x-forwarded-for", &list)], |head| visitor_of(&identity, false, &networks(), head));
         }
     }
 
     #[test]
     fn what_was_told_of_one_host_is_not_told_of_another() {
-        let identity = Identity::new(IpAddr::from([192, 0, 2, 1]), false);
-        let sender = heard(&[], |head| sender(&identity, true, &[], head));
+        let identity = RemoteAddr::new(IpAddr::from([192, 0, 2, 1]), false);
+        let sender = heard(&[], |head| visitor_of(&identity, true, &[], head));
         for host in ["a.org", "b.org", "b.org", "a.org"] {
             let mut out = Vec::new();
-            tell(&mut out, &identity, &sender, host);
+            write_forwarding_headers(&mut out, &identity, &sender, host);
             let told = String::from_utf8(out).expect("text");
             assert!(told.contains(&format!("x-forwarded-host: {host}\r\n")), "{told}");
             assert!(told.contains(&format!("host=\"{host}\";proto=https\r\n")), "{told}");

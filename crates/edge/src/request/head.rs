@@ -13,14 +13,14 @@ pub(crate) type Field<'a> = httparse::Header<'a>;
 pub(crate) struct Head<'a> {
     pub(crate) version: Version,
     pub(crate) method: &'a str,
-    pub(crate) target: Target<'a>,
+    pub(crate) target: RequestTarget<'a>,
     /// In the order in which they came.
     pub(crate) fields: &'a [Field<'a>],
 }
 
 /// What a request is for (RFC 9112, section 3.2; RFC 9113, section 8.3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Target<'a> {
+pub(crate) struct RequestTarget<'a> {
     pub(crate) scheme: Option<&'a str>,
     pub(crate) authority: Option<&'a str>,
     /// Begins with a slash, or is `*`, or (of `CONNECT`) empty.
@@ -31,12 +31,12 @@ pub(crate) struct Target<'a> {
 
 impl<'a> Head<'a> {
     /// A request by HTTP/2 or HTTP/3; `fields` are those of `parts`.
-    pub(crate) fn of(parts: &'a Parts, fields: &'a [Field<'a>]) -> Self {
+    pub(crate) fn from_parts(parts: &'a Parts, fields: &'a [Field<'a>]) -> Self {
         let uri = &parts.uri;
         Self {
             version: parts.version,
             method: parts.method.as_str(),
-            target: Target {
+            target: RequestTarget {
                 scheme: uri.scheme_str(),
                 authority: uri.authority().map(Authority::as_str),
                 path: uri.path(),
@@ -94,7 +94,7 @@ pub(crate) fn items(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     line.split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
 }
 
-impl<'a> Target<'a> {
+impl<'a> RequestTarget<'a> {
     /// Reads the target of an HTTP/1.1 request. `None` if it is none, or has letters that belong
     /// percent-encoded (a fragment's `#` among them: it is never sent).
     pub(crate) fn parse(method: &str, text: &'a str) -> Option<Self> {
@@ -163,25 +163,25 @@ static LETTERS: [u8; 256] = {
 mod tests {
     use super::*;
 
-    fn parsed(text: &str) -> Option<Target<'_>> {
-        Target::parse("GET", text)
+    fn parsed(text: &str) -> Option<RequestTarget<'_>> {
+        RequestTarget::parse("GET", text)
     }
 
     #[test]
     fn targets_come_in_four_forms() {
-        let path = |path, query| Some(Target { scheme: None, authority: None, path, query });
+        let path = |path, query| Some(RequestTarget { scheme: None, authority: None, path, query });
         assert_eq!(parsed("/"), path("/", None));
         assert_eq!(parsed("/a/b?c=d?e"), path("/a/b", Some("c=d?e")));
         assert_eq!(parsed("/?"), path("/", Some("")));
         assert_eq!(parsed("*"), path("*", None));
         let absolute = |path, query| {
             let (scheme, authority) = (Some("http"), Some("a.org:80"));
-            Some(Target { scheme, authority, path, query })
+            Some(RequestTarget { scheme, authority, path, query })
         };
         assert_eq!(parsed("http://a.org:80/x?y"), absolute("/x", Some("y")));
         assert_eq!(parsed("http://a.org:80"), absolute("/", None));
         assert_eq!(parsed("http://a.org:80?y"), absolute("/", Some("y")));
-        let tunnel = Target::parse("CONNECT", "a.org:443").expect("a target");
+        let tunnel = RequestTarget::parse("CONNECT", "a.org:443").expect("a target");
         assert_eq!((tunnel.authority, tunnel.path), (Some("a.org:443"), ""));
     }
 

@@ -6,26 +6,26 @@ use super::head::Head;
 /// Whether `Range` names at most `limit` parts, none of which overlap as far as can be told without
 /// the document. What is no range at all is for the origin to ignore, but its commas count: the
 /// origin may be kinder to it than we are.
-pub(crate) fn bearable(head: &Head<'_>, limit: usize) -> bool {
+pub(crate) fn within_limit(head: &Head<'_>, limit: usize) -> bool {
     let items = || head.all("range").flat_map(|line| line.split(|byte| *byte == b','));
     let several = items().nth(1).is_some();
     !several
         || items().nth(limit).is_none()
-            && !overlap(&items().filter_map(Part::of).map(Part::span).collect::<Vec<_>>())
+            && !overlap(&items().filter_map(ByteRange::of).map(ByteRange::span).collect::<Vec<_>>())
 }
 
 /// What one item asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Part {
+enum ByteRange {
     /// From the first to the last of these, both of them.
-    Between(u64, u64),
+    FromTo(u64, u64),
     /// From here to the end.
     From(u64),
     /// The last bytes.
-    Last,
+    Suffix,
 }
 
-impl Part {
+impl ByteRange {
     /// Its place, if it is one.
     fn of(item: &[u8]) -> Option<Self> {
         // The unit stands before the first.
@@ -33,18 +33,18 @@ impl Part {
         let dash = memchr::memchr(b'-', spec)?;
         let (first, last) = (spec[..dash].trim_ascii(), spec[dash + 1..].trim_ascii());
         match (first, last) {
-            (b"", last) => number(last).map(|_| Self::Last),
+            (b"", last) => number(last).map(|_| Self::Suffix),
             (first, b"") => Some(Self::From(number(first)?)),
-            (first, last) => Some(Self::Between(number(first)?, number(last)?)),
+            (first, last) => Some(Self::FromTo(number(first)?, number(last)?)),
         }
     }
 
     /// Where it begins and ends; the last bytes are taken to be beyond all others.
     const fn span(self) -> (u64, u64) {
         match self {
-            Self::Between(first, last) => (first, last),
+            Self::FromTo(first, last) => (first, last),
             Self::From(first) => (first, u64::MAX),
-            Self::Last => (u64::MAX, u64::MAX),
+            Self::Suffix => (u64::MAX, u64::MAX),
         }
     }
 }
@@ -73,13 +73,13 @@ mod tests {
 
     use super::*;
     use crate::request::head::Field;
-    use crate::request::head::Target;
+    use crate::request::head::RequestTarget;
 
     fn asked(lines: &[&str]) -> bool {
         let fields: Vec<_> =
             lines.iter().map(|line| Field { name: "range", value: line.as_bytes() }).collect();
-        let target = Target::parse("GET", "/").expect("a target");
-        bearable(&Head { version: Version::HTTP_11, method: "GET", target, fields: &fields }, 8)
+        let target = RequestTarget::parse("GET", "/").expect("a target");
+        within_limit(&Head { version: Version::HTTP_11, method: "GET", target, fields: &fields }, 8)
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use http::Version;
 use portcullis_model::{Limits, Reason};
 
-use super::fields::{self, Kind, Present};
+use super::fields::{self, HeaderKind, HeaderPresence};
 use super::head::Head;
 
 /// Whom a checked request addresses.
@@ -21,7 +21,7 @@ pub(crate) struct Host<'a> {
 /// Checks a request's head. Returns the one host that it names.
 pub(crate) fn check<'a>(
     head: &Head<'a>,
-    present: Present,
+    present: HeaderPresence,
     limits: &Limits,
 ) -> Result<Host<'a>, Reason> {
     if head.fields.len() > usize::from(limits.header_fields) {
@@ -36,7 +36,7 @@ pub(crate) fn check<'a>(
     }
     if head.version == Version::HTTP_3 {
         // What the library for HTTP/2 sees to itself.
-        if present.has(Kind::Connection) || present.has(Kind::Upgrade) {
+        if present.has(HeaderKind::Connection) || present.has(HeaderKind::Upgrade) {
             return Err(Reason::Malformed);
         }
     }
@@ -47,7 +47,7 @@ pub(crate) fn check<'a>(
         // `*`, the target of an OPTIONS request about the server itself.
         return Err(if head.target.path == "*" { Reason::NotSupported } else { Reason::Malformed });
     }
-    if present.has(Kind::TransferEncoding) {
+    if present.has(HeaderKind::TransferEncoding) {
         transfer_coding(head)?;
     }
     one_host(head)
@@ -66,7 +66,7 @@ fn target_fits(head: &Head<'_>, limit: usize) -> bool {
 /// bare, and one length at most is among them, in digits. (Over HTTP/1.1 itself the frame has been read.)
 fn is_fit_for_http_1(head: &Head<'_>) -> bool {
     head.fields.iter().all(|field| is_bare(field.value))
-        && fields::announced_length(head.all("content-length")).is_ok()
+        && fields::content_length(head.all("content-length")).is_ok()
 }
 
 /// Without the white space around it that only HTTP/1 knows (RFC 9113, section 8.2.1).
@@ -159,7 +159,11 @@ mod tests {
         let (parts, ()) = builder.body(()).expect("request").into_parts();
         let fields = fields_of(&parts.headers);
         let limits = Limits { header_fields: 5, target_bytes: 100, ..Limits::default() };
-        let host = check(&Head::of(&parts, &fields), Present::among(&fields), &limits);
+        let host = check(
+            &Head::from_parts(&parts, &fields),
+            HeaderPresence::from_fields(&fields),
+            &limits,
+        );
         host.map(|host| host.name.to_owned())
     }
 

@@ -15,16 +15,16 @@ use crate::context::WorkerContext;
 use crate::deadline::Deadline;
 use crate::origin::pool::PooledConn;
 use crate::origin::upload::Upload;
-use crate::transfer_rate::PRESSED;
+use crate::transfer_rate::CONTENDED_TIMEOUT;
 
 /// A response's body, as the visitor's connection sees it.
 pub(crate) struct ResponseBody {
-    content: Content,
+    content: BodyKind,
     /// The connection is busy until this is dropped.
     _turn: RequestGuard,
 }
 
-enum Content {
+enum BodyKind {
     Empty,
     Whole(Bytes),
     Relay(Relay),
@@ -32,23 +32,23 @@ enum Content {
 
 impl ResponseBody {
     pub(crate) const fn empty(turn: RequestGuard) -> Self {
-        Self { content: Content::Empty, _turn: turn }
+        Self { content: BodyKind::Empty, _turn: turn }
     }
 
     pub(crate) const fn whole(bytes: Bytes, turn: RequestGuard) -> Self {
-        Self { content: Content::Whole(bytes), _turn: turn }
+        Self { content: BodyKind::Whole(bytes), _turn: turn }
     }
 
     pub(crate) const fn relay(relay: Relay, turn: RequestGuard) -> Self {
-        Self { content: Content::Relay(relay), _turn: turn }
+        Self { content: BodyKind::Relay(relay), _turn: turn }
     }
 
     /// Takes all of a body that is there already. `None`: it is drawn from an origin.
     pub(crate) fn take_whole(&mut self) -> Option<Bytes> {
         match &mut self.content {
-            Content::Empty => Some(Bytes::new()),
-            Content::Whole(bytes) => Some(core::mem::take(bytes)),
-            Content::Relay(_) => None,
+            BodyKind::Empty => Some(Bytes::new()),
+            BodyKind::Whole(bytes) => Some(core::mem::take(bytes)),
+            BodyKind::Relay(_) => None,
         }
     }
 }
@@ -63,29 +63,29 @@ impl Body for ResponseBody {
     ) -> Poll<Option<Result<Frame<Bytes>, RelayError>>> {
         let this = self.get_mut();
         match &mut this.content {
-            Content::Empty => Poll::Ready(None),
-            Content::Whole(bytes) => {
+            BodyKind::Empty => Poll::Ready(None),
+            BodyKind::Whole(bytes) => {
                 let bytes = core::mem::take(bytes);
-                this.content = Content::Empty;
+                this.content = BodyKind::Empty;
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
-            Content::Relay(relay) => relay.poll_frame(cx),
+            BodyKind::Relay(relay) => relay.poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.content {
-            Content::Empty => true,
-            Content::Whole(bytes) => bytes.is_empty(),
-            Content::Relay(relay) => relay.lease.is_over(),
+            BodyKind::Empty => true,
+            BodyKind::Whole(bytes) => bytes.is_empty(),
+            BodyKind::Relay(relay) => relay.lease.is_over(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.content {
-            Content::Empty => SizeHint::with_exact(0),
-            Content::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Content::Relay(relay) => relay.lease.size_hint(),
+            BodyKind::Empty => SizeHint::with_exact(0),
+            BodyKind::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            BodyKind::Relay(relay) => relay.lease.size_hint(),
         }
     }
 }
@@ -111,9 +111,9 @@ pub(crate) struct Relay {
     pub(crate) deadline: RelayDeadline,
     pub(crate) idle: Duration,
     /// How long the visitor may leave a piece untaken.
-    pub(crate) untaken: Duration,
+    pub(crate) untaken_timeout: Duration,
     /// Most bytes of a piece.
-    pub(crate) piece: usize,
+    pub(crate) max_chunk: usize,
     /// The origin owes the next piece.
     pub(crate) awaited: bool,
     pub(crate) activity: ActivityId,
@@ -138,24 +138,24 @@ impl RelayDeadline {
     /// piece that was `given` to the visitor may keep it from being asked for the next.
     pub(crate) fn extend(&self, now: Time, idle: Duration, given: bool) {
         let (due, hurried) = match self {
-            Self::Shared(upload) => (upload.due(), upload.hurried()),
+            Self::Shared(upload) => (upload.due(), upload.tightened_due()),
             Self::Own(_) => (None, None),
         };
         let silent = now + idle;
         self.deadline().set(due.map_or(silent, |due| due.min(silent)));
-        let taken = given.then_some(now + PRESSED);
-        self.deadline().hurry([hurried, taken].into_iter().flatten().min());
+        let taken = given.then_some(now + CONTENDED_TIMEOUT);
+        self.deadline().tighten([hurried, taken].into_iter().flatten().min());
     }
 
     /// A place at the origin is held from now on.
-    pub(crate) fn holds_place(&self) {
+    pub(crate) fn holds_slot(&self) {
         if let Self::Shared(upload) = self {
-            upload.holds_place.set(true);
+            upload.holds_slot.set(true);
         }
     }
 
     /// Whether it is the visitor who is too slow.
-    fn is_visitors_fault(&self) -> bool {
+    fn is_visitor_late(&self) -> bool {
         matches!(self, Self::Shared(upload) if upload.is_late())
     }
 }
@@ -165,7 +165,7 @@ impl Relay {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, RelayError>>> {
-        match self.lease.poll_frame(self.piece, cx) {
+        match self.lease.poll_frame(self.max_chunk, cx) {
             Poll::Pending => {
                 // However long the visitor took for the last piece is not the origin's doing.
                 if !core::mem::replace(&mut self.awaited, true) {
@@ -174,7 +174,7 @@ impl Relay {
                 if !self.deadline.deadline().passed(cx) {
                     return Poll::Pending;
                 }
-                Poll::Ready(Some(Err(if self.deadline.is_visitors_fault() {
+                Poll::Ready(Some(Err(if self.deadline.is_visitor_late() {
                     self.context.meter.cut(self.activity, Cut::SlowBody);
                     RelayError::SlowBody
                 } else {
@@ -187,7 +187,7 @@ impl Relay {
                     self.context.meter.transferred(self.activity, 0, length);
                 }
                 self.awaited = false;
-                self.deadline.extend(self.context.now(), self.untaken, true);
+                self.deadline.extend(self.context.now(), self.untaken_timeout, true);
                 // Armed even now: a visitor who reads no more keeps us from being polled again.
                 let _ = self.deadline.deadline().passed(cx);
                 if self.lease.is_over() {

@@ -8,7 +8,7 @@ use crate::header_block::HeaderBlock;
 use crate::origin::tunnel::Tunnel;
 
 /// An answer of the gate's own or of an origin.
-pub(crate) struct Answer {
+pub(crate) struct GateResponse {
     pub(crate) status: StatusCode,
     /// Without what frames the message or is for one hop.
     pub(crate) fields: HeaderBlock,
@@ -23,7 +23,7 @@ pub(crate) struct Answer {
     pub(crate) upgrade: Option<Box<Tunnel>>,
 }
 
-impl Answer {
+impl GateResponse {
     /// For HTTP/2 and HTTP/3. An answer to `HEAD` leaves its body here.
     pub(crate) fn into_response(mut self, for_head: bool) -> Response<ResponseBody> {
         if for_head && let Some(whole) = self.body.take_whole().filter(|whole| !whole.is_empty()) {

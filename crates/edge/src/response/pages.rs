@@ -9,14 +9,14 @@ use http::StatusCode;
 use portcullis_model::{Reason, Verdict};
 
 use super::body::ResponseBody;
-use super::gate_response::Answer;
+use super::gate_response::GateResponse;
 use crate::conn::connection::RequestGuard;
 use crate::header_block::HeaderBlock;
 use crate::request::head::Head;
 
 /// What the visitor can make use of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wants {
+pub(crate) enum ResponseFormat {
     /// A person's browser, opening a page.
     Page,
     /// A program that speaks JSON.
@@ -25,9 +25,9 @@ pub(crate) enum Wants {
     Text,
 }
 
-impl Wants {
+impl ResponseFormat {
     /// `page` is the gate's own finding.
-    pub(crate) fn of(page: bool, head: &Head<'_>) -> Self {
+    pub(crate) fn from_head(page: bool, head: &Head<'_>) -> Self {
         let json = |value: &[u8]| memchr::memmem::find(value, b"json").is_some();
         if page {
             Self::Page
@@ -41,7 +41,7 @@ impl Wants {
 
 /// Why a forwarded request has no answer from the origin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Trouble {
+pub(crate) enum ForwardFailure {
     /// The origin cannot be reached, or broke off.
     Unreachable,
     /// The origin did not answer in time.
@@ -57,7 +57,7 @@ pub(crate) enum Trouble {
 }
 
 /// One page in three forms.
-struct Text {
+struct ErrorPage {
     html: &'static str,
     json: &'static str,
     plain: &'static str,
@@ -65,7 +65,7 @@ struct Text {
 
 macro_rules! text {
     ($code:literal, $title:literal, $body:literal) => {
-        Text {
+        ErrorPage {
             html: concat!(
                 "<!doctype html><html lang=\"en-GB\"><head><meta charset=\"utf-8\">",
                 "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">",
@@ -98,7 +98,7 @@ macro_rules! text {
 }
 
 /// How a reason is answered. Reasons that end a connection without an answer never come here.
-fn refused(reason: Reason) -> (StatusCode, Text) {
+fn refusal_page(reason: Reason) -> (StatusCode, ErrorPage) {
     match reason {
         Reason::TokenSpent | Reason::SourceRate => (
             StatusCode::TOO_MANY_REQUESTS,
@@ -217,9 +217,9 @@ fn refused(reason: Reason) -> (StatusCode, Text) {
     }
 }
 
-fn troubled(trouble: Trouble) -> (StatusCode, Text, Option<u32>) {
+fn failure_page(trouble: ForwardFailure) -> (StatusCode, ErrorPage, Option<u32>) {
     match trouble {
-        Trouble::Unreachable => (
+        ForwardFailure::Unreachable => (
             StatusCode::BAD_GATEWAY,
             text!(
                 "origin-unreachable",
@@ -229,7 +229,7 @@ fn troubled(trouble: Trouble) -> (StatusCode, Text, Option<u32>) {
             ),
             Some(60),
         ),
-        Trouble::Timeout => (
+        ForwardFailure::Timeout => (
             StatusCode::GATEWAY_TIMEOUT,
             text!(
                 "origin-timeout",
@@ -239,7 +239,7 @@ fn troubled(trouble: Trouble) -> (StatusCode, Text, Option<u32>) {
             ),
             Some(30),
         ),
-        Trouble::Busy => (
+        ForwardFailure::Busy => (
             StatusCode::SERVICE_UNAVAILABLE,
             text!(
                 "origin-busy",
@@ -249,7 +249,7 @@ fn troubled(trouble: Trouble) -> (StatusCode, Text, Option<u32>) {
             ),
             Some(5),
         ),
-        Trouble::BodySlow => (
+        ForwardFailure::BodySlow => (
             StatusCode::REQUEST_TIMEOUT,
             text!(
                 "body-aborted",
@@ -259,12 +259,12 @@ fn troubled(trouble: Trouble) -> (StatusCode, Text, Option<u32>) {
             ),
             None,
         ),
-        Trouble::BodyTooLarge => {
-            let (status, text) = refused(Reason::BodyTooLarge);
+        ForwardFailure::BodyTooLarge => {
+            let (status, text) = refusal_page(Reason::BodyTooLarge);
             (status, text, None)
         }
-        Trouble::BodyMalformed => {
-            let (status, text) = refused(Reason::Malformed);
+        ForwardFailure::BodyMalformed => {
+            let (status, text) = refusal_page(Reason::Malformed);
             (status, text, None)
         }
     }
@@ -278,14 +278,14 @@ const FIELDS: usize = 192;
 fn page(
     mut fields: HeaderBlock,
     status: StatusCode,
-    text: &Text,
-    wants: Wants,
+    text: &ErrorPage,
+    wants: ResponseFormat,
     turn: RequestGuard,
-) -> Answer {
+) -> GateResponse {
     let (kind, body) = match wants {
-        Wants::Page => (HTML, text.html),
-        Wants::Json => (&b"application/json"[..], text.json),
-        Wants::Text => (&b"text/plain; charset=utf-8"[..], text.plain),
+        ResponseFormat::Page => (HTML, text.html),
+        ResponseFormat::Json => (&b"application/json"[..], text.json),
+        ResponseFormat::Text => (&b"text/plain; charset=utf-8"[..], text.plain),
     };
     fields.put("content-type", kind);
     fields.put("cache-control", NO_STORE);
@@ -297,23 +297,23 @@ const fn answer(
     status: StatusCode,
     body: Bytes,
     turn: RequestGuard,
-) -> Answer {
+) -> GateResponse {
     let body = ResponseBody::whole(body, turn);
-    Answer { status, fields, length: None, dated: false, last: false, body, upgrade: None }
+    GateResponse { status, fields, length: None, dated: false, last: false, body, upgrade: None }
 }
 
 /// The answer to a refused request. `coded`: it came with a transfer coding.
 pub(crate) fn refusal(
     reason: Reason,
-    wants: Wants,
+    wants: ResponseFormat,
     retry_after: Option<u32>,
     coded: bool,
     turn: RequestGuard,
-) -> Answer {
+) -> GateResponse {
     debug_assert!(matches!(reason.verdict(), Verdict::Refuse));
     let mut fields = HeaderBlock::with_capacity(FIELDS);
     put_retry_after(&mut fields, retry_after);
-    let (mut status, text) = refused(reason);
+    let (mut status, text) = refusal_page(reason);
     // A transfer coding that is not known is 501, a method 405 (RFC 9110, sections 15.6.2 and 15.5.6).
     if reason == Reason::NotSupported && !coded {
         status = StatusCode::METHOD_NOT_ALLOWED;
@@ -332,7 +332,7 @@ fn put_retry_after(fields: &mut HeaderBlock, seconds: Option<u32>) {
 }
 
 /// What a certificate authority asked for (RFC 8555 section 8.3).
-pub(crate) fn challenge(proof: &str, turn: RequestGuard) -> Answer {
+pub(crate) fn challenge(proof: &str, turn: RequestGuard) -> GateResponse {
     let mut fields = HeaderBlock::with_capacity(FIELDS);
     fields.put("content-type", b"application/octet-stream");
     fields.put("cache-control", NO_STORE);
@@ -340,19 +340,25 @@ pub(crate) fn challenge(proof: &str, turn: RequestGuard) -> Answer {
 }
 
 /// The answer when the origin gave none.
-pub(crate) fn trouble(trouble: Trouble, wants: Wants, turn: RequestGuard) -> Answer {
-    let (status, text, retry_after) = troubled(trouble);
+pub(crate) fn failure(
+    trouble: ForwardFailure,
+    wants: ResponseFormat,
+    turn: RequestGuard,
+) -> GateResponse {
+    let (status, text, retry_after) = failure_page(trouble);
     let mut fields = HeaderBlock::with_capacity(FIELDS);
     put_retry_after(&mut fields, retry_after);
     let mut answer = page(fields, status, &text, wants, turn);
-    answer.last =
-        matches!(trouble, Trouble::BodySlow | Trouble::BodyTooLarge | Trouble::BodyMalformed);
+    answer.last = matches!(
+        trouble,
+        ForwardFailure::BodySlow | ForwardFailure::BodyTooLarge | ForwardFailure::BodyMalformed
+    );
     answer
 }
 
 /// A redirect on the same host that keeps method and body. `location` is made of what has been read
 /// as a target, and so fits on a line.
-pub(crate) fn redirect(location: &str, cookie: Option<&str>, turn: RequestGuard) -> Answer {
+pub(crate) fn redirect(location: &str, cookie: Option<&str>, turn: RequestGuard) -> GateResponse {
     let mut fields = HeaderBlock::with_capacity(FIELDS + location.len());
     fields.put("location", location.as_bytes());
     fields.put("cache-control", NO_STORE);
@@ -363,7 +369,7 @@ pub(crate) fn redirect(location: &str, cookie: Option<&str>, turn: RequestGuard)
 }
 
 /// The page that continues by itself.
-pub(crate) fn wait(seconds: u32, continue_to: &str, turn: RequestGuard) -> Answer {
+pub(crate) fn wait(seconds: u32, continue_to: &str, turn: RequestGuard) -> GateResponse {
     let mut fields = HeaderBlock::with_capacity(FIELDS + continue_to.len());
     fields.put("refresh", format!("{seconds}; url={continue_to}").as_bytes());
     put_retry_after(&mut fields, Some(seconds));
@@ -415,17 +421,17 @@ fn escaped(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn every_text() -> Vec<Text> {
+    fn every_text() -> Vec<ErrorPage> {
         let troubles = [
-            Trouble::Unreachable,
-            Trouble::Timeout,
-            Trouble::Busy,
-            Trouble::BodySlow,
-            Trouble::BodyTooLarge,
-            Trouble::BodyMalformed,
+            ForwardFailure::Unreachable,
+            ForwardFailure::Timeout,
+            ForwardFailure::Busy,
+            ForwardFailure::BodySlow,
+            ForwardFailure::BodyTooLarge,
+            ForwardFailure::BodyMalformed,
         ];
-        let refusals = Reason::ALL.iter().map(|reason| refused(*reason).1);
-        refusals.chain(troubles.map(|trouble| troubled(trouble).1)).collect()
+        let refusals = Reason::ALL.iter().map(|reason| refusal_page(*reason).1);
+        refusals.chain(troubles.map(|trouble| failure_page(trouble).1)).collect()
     }
 
     #[test]

@@ -16,9 +16,9 @@ use crate::net::listener::ListenerOptions;
 
 /// A pause when the system is out of file descriptors or memory: accepting again at once would
 /// fail again at once.
-const PAUSE: Duration = Duration::from_millis(100);
+const ERROR_PAUSE: Duration = Duration::from_millis(100);
 /// The same where an idle connection is ending to make room.
-const MOMENT: Duration = Duration::from_millis(2);
+const EVICTION_PAUSE: Duration = Duration::from_millis(2);
 
 /// Accepts for as long as it is polled.
 pub(crate) async fn accept(
@@ -28,14 +28,14 @@ pub(crate) async fn accept(
 ) {
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => receive(&server, stream, peer, options),
+            Ok((stream, peer)) => admit(&server, stream, peer, options),
             Err(error) if concerns_one_connection(&error) => {}
             Err(error) => {
                 server.context.internal_errors.accept_error();
                 tracing::debug!(%error, "cannot accept");
                 // Whoever makes room needs a moment to end.
                 let room = server.admission.evict_idle();
-                tokio::time::sleep(if room { MOMENT } else { PAUSE }).await;
+                tokio::time::sleep(if room { EVICTION_PAUSE } else { ERROR_PAUSE }).await;
             }
         }
     }
@@ -51,16 +51,12 @@ fn concerns_one_connection(error: &io::Error) -> bool {
     )
 }
 
-fn receive(
-    server: &Rc<ServerState>,
-    stream: TcpStream,
-    peer: SocketAddr,
-    options: ListenerOptions,
-) {
+fn admit(server: &Rc<ServerState>, stream: TcpStream, peer: SocketAddr, options: ListenerOptions) {
     let address = peer.ip().to_canonical();
     match server.admission.tcp(address, options) {
         Ok((conn, guard)) => {
-            let task = connection::attend(server.clone(), conn, guard, stream, address, options);
+            let task =
+                connection::serve_connection(server.clone(), conn, guard, stream, address, options);
             tokio::task::spawn_local(task);
         }
         Err(reason) => server.admission.refuse(reason),

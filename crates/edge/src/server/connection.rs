@@ -10,22 +10,22 @@ use portcullis_model::Reason;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
-use super::handshake::shake_hands;
+use super::handshake::tls_handshake;
 use super::state::ServerState;
 use super::{http_1, http_2};
 use crate::admission::ConnError;
 use crate::conn::connection::{Connection, Phase};
 use crate::conn::registry::ConnGuard;
-use crate::conn::task::watch;
+use crate::conn::task::drive;
 use crate::net::listener::ListenerOptions;
-use crate::net::proxy_protocol::{self, Parsed};
+use crate::net::proxy_protocol::{self, ParsedHeader};
 use crate::tls::certificates::ACME_TLS;
 use crate::transport::socket::Socket;
 use crate::transport::visitor_io::{Transport, VisitorIo};
 
 /// The task of one TCP connection. There are tens of thousands, most of them idle: what most never
 /// need, or only for a moment, is boxed.
-pub(crate) async fn attend(
+pub(crate) async fn serve_connection(
     server: Rc<ServerState>,
     conn: Rc<Connection>,
     guard: ConnGuard,
@@ -35,7 +35,7 @@ pub(crate) async fn attend(
 ) {
     let mut conversation = pin!(async {
         let arrived = if options.proxy_protocol || options.tls {
-            Box::pin(arrive(&server, &conn, &guard, stream, peer, options)).await
+            Box::pin(establish(&server, &conn, &guard, stream, peer, options)).await
         } else {
             let socket = Socket::new(stream, Bytes::new(), conn.clone());
             Ok(Some((Transport::Plain(socket), false)))
@@ -46,20 +46,20 @@ pub(crate) async fn attend(
             Err(reason) => return server.admission.refuse(reason),
         };
         conn.context.read_clock();
-        conn.enter(Phase::Arriving);
+        conn.enter(Phase::AwaitingFirstRequest);
         let io = VisitorIo::new(transport, conn.clone(), http_2);
         if http_2 {
-            Box::pin(http_2::speak(&server.service, &conn, io)).await;
+            Box::pin(http_2::serve_http2(&server.service, &conn, io)).await;
         } else {
-            http_1::speak(&server.service, &conn, io).await;
+            http_1::serve_http1(&server.service, &conn, io).await;
         }
     });
-    poll_fn(|cx| watch(&conn, conversation.as_mut(), cx)).await;
+    poll_fn(|cx| drive(&conn, conversation.as_mut(), cx)).await;
 }
 
 /// What comes before HTTP: who connects, as a proxy tells it, and encryption. Also says whether
 /// HTTP/2 is spoken. `Ok(None)`: the connection has no more to do; an error: it is not accepted.
-async fn arrive(
+async fn establish(
     server: &ServerState,
     conn: &Rc<Connection>,
     guard: &ConnGuard,
@@ -79,7 +79,7 @@ async fn arrive(
     }
     server.context.read_clock();
     conn.enter(Phase::Handshake);
-    let stream = shake_hands(server, conn, stream, ahead, options.index).await?;
+    let stream = tls_handshake(server, conn, stream, ahead, options.index).await?;
     let protocol = stream.get_ref().1.alpn_protocol();
     if protocol == Some(ACME_TLS) {
         // A certificate authority has seen what it came for (RFC 8737 section 3).
@@ -87,7 +87,7 @@ async fn arrive(
     }
     let http_2 = protocol == Some(b"h2");
     if let Some(alternative) = server.alternatives.get(options.index).cloned().flatten() {
-        let _ = conn.alternative.set(alternative);
+        let _ = conn.alt_svc.set(alternative);
     }
     Ok(Some((Transport::Tls(stream), http_2)))
 }
@@ -101,12 +101,12 @@ async fn proxy_header(stream: &mut TcpStream) -> Option<(Option<IpAddr>, Bytes)>
             return None;
         }
         match proxy_protocol::parse(&buffer).ok()? {
-            Parsed::Complete { length, source } => {
+            ParsedHeader::Complete { length, source } => {
                 let rest = buffer.split_off(length).freeze();
                 return Some((source.map(|source| source.ip()), rest));
             }
             // The parser refuses what would outgrow its bound.
-            Parsed::Incomplete => {}
+            ParsedHeader::Incomplete => {}
         }
     }
 }

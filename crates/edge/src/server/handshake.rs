@@ -18,7 +18,7 @@ use tokio_rustls::server::TlsStream;
 use super::state::ServerState;
 use crate::admission::ConnError;
 use crate::conn::connection::Connection;
-use crate::tls::client_hello::{self, Flaw};
+use crate::tls::client_hello::{self, ClientHelloError};
 use crate::tls::ja4::Ja4;
 use crate::transport::socket::Socket;
 
@@ -26,7 +26,7 @@ use crate::transport::socket::Socket;
 const ROOM: usize = 2 * 1024;
 
 /// Shakes hands with a visitor, from whom `ahead` has come already; or says why not.
-pub(crate) async fn shake_hands(
+pub(crate) async fn tls_handshake(
     server: &ServerState,
     conn: &Rc<Connection>,
     mut stream: TcpStream,
@@ -36,7 +36,7 @@ pub(crate) async fn shake_hands(
     let first = first_message(&mut stream, ahead).await?;
     let permit = server.admission.handshake(conn)?;
     if let Some(client) = Ja4::of_records(&first) {
-        conn.know_tls_client(client);
+        conn.set_tls_client(client);
     }
     let config = server.tls.load().get(listener).cloned().flatten();
     let config = config.ok_or(ConnError::Handshake)?;
@@ -55,8 +55,8 @@ async fn first_message(stream: &mut TcpStream, ahead: Bytes) -> Result<Bytes, Co
     let mut buffer = BytesMut::from(ahead);
     loop {
         match client_hello::message(&buffer) {
-            Ok(Some(_)) | Err(Flaw::Malformed) => return Ok(buffer.freeze()),
-            Err(Flaw::TooLong) => return Err(ConnError::ClientHelloTooLong),
+            Ok(Some(_)) | Err(ClientHelloError::Malformed) => return Ok(buffer.freeze()),
+            Err(ClientHelloError::TooLong) => return Err(ConnError::ClientHelloTooLong),
             Ok(None) => {}
         }
         if buffer.len() == buffer.capacity() {

@@ -17,18 +17,18 @@ use tokio::io::AsyncWrite;
 use crate::conn::connection::Connection;
 use crate::forward::forward;
 use crate::header_block::put_field;
-use crate::http_1::connection::{Ends, Gone, Inbound, Line, Next};
+use crate::http_1::connection::{ConnInner, Disconnected, Http1Conn, IncomingBody, ReadEvent};
 use crate::http_1::decoder::Decoder;
-use crate::http_1::head::{self, Body, Scan, Span};
-use crate::http_1::write_buffer::Outgoing;
+use crate::http_1::head::{self, HeadRange, HeadScanner, RequestFraming};
+use crate::http_1::write_buffer::WriteBuffer;
 use crate::origin::tunnel::{self, Tunnel};
 use crate::origin::upload::VisitorBody;
-use crate::request::body::Announced;
+use crate::request::body::BodyInfo;
 use crate::request::head::{Head, items};
 use crate::response::body::ResponseBody;
-use crate::response::gate_response::Answer;
-use crate::response::pages::{self, Wants};
-use crate::serve::{Judged, Service, judge};
+use crate::response::gate_response::GateResponse;
+use crate::response::pages::{self, ResponseFormat};
+use crate::serve::{RequestService, Routed, route_request};
 use crate::transport::visitor_io::VisitorIo;
 
 /// Fields of a head that are read without an allocation: what the configuration allows by itself.
@@ -40,14 +40,14 @@ const LINGER: Duration = Duration::from_secs(1);
 
 /// What a request says of how it is to be answered.
 #[derive(Clone, Copy, Debug)]
-struct Asked {
+struct ResponseParams {
     version: Version,
     for_head: bool,
     keeps_alive: bool,
     takes_trailers: bool,
 }
 
-impl Asked {
+impl ResponseParams {
     /// Of whoever sent what is no request.
     const UNKNOWN: Self = Self {
         version: Version::HTTP_11,
@@ -58,11 +58,11 @@ impl Asked {
 }
 
 /// An answer that an origin is asked for. Boxed: most connections are not waiting for one.
-type Awaited = Pin<Box<dyn Future<Output = Answer>>>;
+type PendingResponse = Pin<Box<dyn Future<Output = GateResponse>>>;
 
 /// How the end of an answer's body is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Coding {
+enum BodyFraming {
     Bodiless,
     Length(u64),
     Chunked,
@@ -70,26 +70,26 @@ enum Coding {
 }
 
 /// Answers a visitor's requests until either has enough.
-pub(crate) async fn speak(service: &Service, conn: &Rc<Connection>, io: VisitorIo) {
-    let line = Line::new(conn, io);
+pub(crate) async fn serve_http1(service: &RequestService, conn: &Rc<Connection>, io: VisitorIo) {
+    let line = Http1Conn::new(conn, io);
     // Whether the visitor may be sending still, not knowing that it ends here.
     let unawares = loop {
-        let span = match poll_fn(|cx| line.ends.borrow_mut().poll_next(cx)).await {
-            Next::Head(span) => span,
-            Next::Unfit(reason) => {
-                line.ends.borrow_mut().refuse(reason);
+        let span = match poll_fn(|cx| line.inner.borrow_mut().poll_next(cx)).await {
+            ReadEvent::Head(span) => span,
+            ReadEvent::Invalid(reason) => {
+                line.inner.borrow_mut().refuse_request(reason);
                 break true;
             }
-            Next::Over => break false,
+            ReadEvent::Over => break false,
         };
         let (asked, judged) = match line.read(service, conn, span) {
             Ok(read) => read,
             Err(reason) => {
-                line.ends.borrow_mut().refuse(reason);
+                line.inner.borrow_mut().refuse_request(reason);
                 break true;
             }
         };
-        let mut answer = match line.follow(conn, judged) {
+        let mut answer = match line.respond(conn, judged) {
             Ok(answer) => answer,
             Err(awaited) => match line.wait_for(awaited).await {
                 Some(answer) => answer,
@@ -97,7 +97,7 @@ pub(crate) async fn speak(service: &Service, conn: &Rc<Connection>, io: VisitorI
             },
         };
         let upgrade = answer.upgrade.take();
-        let mut sending = line.begin(conn, asked, answer);
+        let mut sending = line.begin_response(conn, asked, answer);
         if !sending.ended {
             let sent = poll_fn(|cx| line.poll_send(&mut sending, cx)).await;
             if sent.is_err() {
@@ -108,21 +108,21 @@ pub(crate) async fn speak(service: &Service, conn: &Rc<Connection>, io: VisitorI
         // The request is over; the connection is idle, unless more of them have come.
         drop(sending);
         if let Some(tunnel) = upgrade {
-            return Box::pin(become_tunnel(conn, line, *tunnel)).await;
+            return Box::pin(upgrade_to_tunnel(conn, line, *tunnel)).await;
         }
         // The rest of a body that nobody waited for is no request.
-        if last || !line.ends.borrow_mut().is_read() {
+        if last || !line.inner.borrow_mut().is_read() {
             break asked.keeps_alive;
         }
     };
-    Box::pin(part(&line, unawares)).await;
+    Box::pin(close_gracefully(&line, unawares)).await;
 }
 
 /// After an answer that promises it, bytes pass both ways.
-async fn become_tunnel(conn: &Rc<Connection>, line: Rc<Line>, tunnel: Tunnel) {
-    let flushed = poll_fn(|cx| line.ends.borrow_mut().poll_flush(cx)).await;
+async fn upgrade_to_tunnel(conn: &Rc<Connection>, line: Rc<Http1Conn>, tunnel: Tunnel) {
+    let flushed = poll_fn(|cx| line.inner.borrow_mut().poll_flush(cx)).await;
     if let (Ok(()), Some(line)) = (flushed, Rc::into_inner(line)) {
-        let ends = line.ends.into_inner();
+        let ends = line.inner.into_inner();
         let _ = tunnel::pass(conn, tunnel, ends.io, ends.buffer.freeze()).await;
     }
 }
@@ -130,28 +130,28 @@ async fn become_tunnel(conn: &Rc<Connection>, line: Rc<Line>, tunnel: Tunnel) {
 /// Says goodbye. Where bytes are under way, closing would make the visitor's system throw the last
 /// answer away unread, so that what still comes is read for a moment. A visitor who does not expect
 /// the end is told of it first.
-async fn part(line: &Line, unawares: bool) {
-    let flushed = poll_fn(|cx| line.ends.borrow_mut().poll_flush(cx)).await;
+async fn close_gracefully(line: &Http1Conn, unawares: bool) {
+    let flushed = poll_fn(|cx| line.inner.borrow_mut().poll_flush(cx)).await;
     let (more, plain) = {
-        let ends = line.ends.borrow();
+        let ends = line.inner.borrow();
         (ends.has_more(), ends.io.is_plain())
     };
     // Others, without encryption, are told by the connection's being dropped.
     if flushed.is_err() || plain && !more && !unawares {
         return;
     }
-    let shut = poll_fn(|cx| Pin::new(&mut line.ends.borrow_mut().io).poll_shutdown(cx)).await;
+    let shut = poll_fn(|cx| Pin::new(&mut line.inner.borrow_mut().io).poll_shutdown(cx)).await;
     if shut.is_ok() && more {
         let mut left = LINGER_BYTES;
-        let discard = poll_fn(|cx| line.ends.borrow_mut().poll_discard(&mut left, cx));
+        let discard = poll_fn(|cx| line.inner.borrow_mut().poll_discard(&mut left, cx));
         let _ = tokio::time::timeout(LINGER, discard).await;
     }
 }
 
 /// An answer that is being sent.
-struct Sending {
+struct ResponseWriter {
     body: ResponseBody,
-    coding: Coding,
+    coding: BodyFraming,
     takes_trailers: bool,
     /// Nothing of the body is left to be gathered.
     ended: bool,
@@ -159,15 +159,15 @@ struct Sending {
     last: bool,
 }
 
-impl Line {
+impl Http1Conn {
     /// Reads and judges the head that has come.
     fn read(
         &self,
-        service: &Service,
+        service: &RequestService,
         conn: &Rc<Connection>,
-        span: Span,
-    ) -> Result<(Asked, Judged), Reason> {
-        let ends = &mut *self.ends.borrow_mut();
+        span: HeadRange,
+    ) -> Result<(ResponseParams, Routed), Reason> {
+        let ends = &mut *self.inner.borrow_mut();
         let most = usize::from(conn.context.policy.load().config().limits.header_fields);
         let mut few = [MaybeUninit::uninit(); FIELDS];
         let mut many = Vec::new();
@@ -178,90 +178,105 @@ impl Line {
             &mut many[..]
         };
         let (head, body) = head::request(&ends.buffer[span.start..span.end], fields)?;
-        let asked = Asked::of(&head);
+        let asked = ResponseParams::of(&head);
         let announced = match body {
-            Body::Length(length) => Announced { least: length, is_none: length == 0 },
-            Body::Chunked | Body::Unknown => Announced { least: 0, is_none: false },
+            RequestFraming::Length(length) => BodyInfo { min_bytes: length, is_none: length == 0 },
+            RequestFraming::Chunked | RequestFraming::Unknown => {
+                BodyInfo { min_bytes: 0, is_none: false }
+            }
         };
         let expects = head.version == Version::HTTP_11
             && !announced.is_none
             && head
                 .first("expect")
                 .is_some_and(|value| value.eq_ignore_ascii_case(b"100-continue"));
-        let judged = judge(service, conn, &head, announced, conn.request_begins());
+        let judged = route_request(service, conn, &head, announced, conn.request_begins());
         ends.decoder = match body {
-            Body::Length(length) => Decoder::Length(length),
-            Body::Chunked => Decoder::Size,
-            Body::Unknown => Decoder::UntilClose,
+            RequestFraming::Length(length) => Decoder::Length(length),
+            RequestFraming::Chunked => Decoder::Size,
+            RequestFraming::Unknown => Decoder::UntilClose,
         };
         ends.expects = expects;
-        ends.take_away(span.end);
-        ends.scan = Scan::default();
+        ends.consume(span.end);
+        ends.scan = HeadScanner::default();
         Ok((asked, judged))
     }
 
     /// The answer, or what it has to be awaited from.
-    fn follow(self: &Rc<Self>, conn: &Rc<Connection>, judged: Judged) -> Result<Answer, Awaited> {
+    fn respond(
+        self: &Rc<Self>,
+        conn: &Rc<Connection>,
+        judged: Routed,
+    ) -> Result<GateResponse, PendingResponse> {
         match judged {
-            Judged::Answered(answer) => Ok(answer),
-            Judged::Forwarded(job, turn) => {
-                Err(Box::pin(forward(conn.clone(), job, self.lend(), turn)))
+            Routed::Answered(answer) => Ok(answer),
+            Routed::Forwarded(job, turn) => {
+                Err(Box::pin(forward(conn.clone(), job, self.lend_body(), turn)))
             }
         }
     }
 
     /// The body of the request that has just been read, if it has one.
-    fn lend(self: &Rc<Self>) -> Option<VisitorBody> {
-        if self.ends.borrow().decoder.is_over() {
+    fn lend_body(self: &Rc<Self>) -> Option<VisitorBody> {
+        if self.inner.borrow().decoder.is_over() {
             return None;
         }
-        Some(VisitorBody::Line(Inbound::new(self)))
+        Some(VisitorBody::Http1(IncomingBody::new(self)))
     }
 
     /// Waits for an answer, for as long as the visitor does.
-    async fn wait_for(&self, mut answer: Awaited) -> Option<Answer> {
+    async fn wait_for(&self, mut answer: PendingResponse) -> Option<GateResponse> {
         poll_fn(|cx| {
             if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
                 return Poll::Ready(Some(answer));
             }
-            self.ends.borrow_mut().poll_left(cx).map(|Gone| None)
+            self.inner.borrow_mut().poll_disconnected(cx).map(|Disconnected| None)
         })
         .await
     }
 
     /// Begins to send an answer: its head, and all of a short body.
-    fn begin(&self, conn: &Connection, asked: Asked, answer: Answer) -> Sending {
-        let ends = &mut *self.ends.borrow_mut();
+    fn begin_response(
+        &self,
+        conn: &Connection,
+        asked: ResponseParams,
+        answer: GateResponse,
+    ) -> ResponseWriter {
+        let ends = &mut *self.inner.borrow_mut();
         // From here on it would stand in the middle of the answer.
         ends.expects = false;
-        let unread = !self.lent.get() && !ends.is_read();
+        let unread = !self.body_lent.get() && !ends.is_read();
         let last = answer.last || unread || !asked.keeps_alive || conn.is_draining();
-        ends.put(asked, answer, last)
+        ends.write_head(asked, answer, last)
     }
 
     /// Sends the rest of an answer; ready when all of it has been handed over or gathered.
-    fn poll_send(&self, sending: &mut Sending, cx: &mut Context<'_>) -> Poll<Result<(), Gone>> {
+    fn poll_send(
+        &self,
+        sending: &mut ResponseWriter,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Disconnected>> {
         loop {
             {
-                let ends = &mut *self.ends.borrow_mut();
+                let ends = &mut *self.inner.borrow_mut();
                 if ends.out.is_full() {
-                    ready!(ends.poll_flush(cx)).map_err(|_| Gone)?;
+                    ready!(ends.poll_flush(cx)).map_err(|_| Disconnected)?;
                 }
             }
             // Nothing of the connection is held meanwhile: the answer may depend on the request's
             // body.
             let next = Pin::new(&mut sending.body).poll_frame(cx);
-            let ends = &mut *self.ends.borrow_mut();
+            let ends = &mut *self.inner.borrow_mut();
             match next {
                 Poll::Ready(Some(Ok(frame))) => sending.gather(ends.gather(), frame)?,
                 // Broken off on the way: so must the answer be. What there is of it is worth having.
                 Poll::Ready(Some(Err(_))) => {
                     let _ = ends.poll_flush(cx);
-                    if sending.coding == Coding::UntilClose {
+                    if sending.coding == BodyFraming::UntilClose {
                         // Where nothing else tells the end from a whole answer's.
-                        ends.conn.breaks_off();
+                        ends.conn.mark_truncated();
                     }
-                    return Poll::Ready(Err(Gone));
+                    return Poll::Ready(Err(Disconnected));
                 }
                 Poll::Ready(None) => {
                     if !sending.ended {
@@ -271,9 +286,9 @@ impl Line {
                 }
                 Poll::Pending => {
                     if let Poll::Ready(Err(_)) = ends.poll_flush(cx) {
-                        return Poll::Ready(Err(Gone));
+                        return Poll::Ready(Err(Disconnected));
                     }
-                    return ends.poll_left(cx).map(Err);
+                    return ends.poll_disconnected(cx).map(Err);
                 }
             }
             if sending.ended {
@@ -283,16 +298,16 @@ impl Line {
     }
 }
 
-impl Sending {
-    fn gather(&mut self, out: &mut Outgoing, frame: Frame<Bytes>) -> Result<(), Gone> {
+impl ResponseWriter {
+    fn gather(&mut self, out: &mut WriteBuffer, frame: Frame<Bytes>) -> Result<(), Disconnected> {
         match frame.into_data() {
             Ok(data) => {
-                if let Coding::Length(left) = &mut self.coding {
+                if let BodyFraming::Length(left) = &mut self.coding {
                     // Never more than was said: it would be read as the next answer.
-                    *left = left.checked_sub(data.len() as u64).ok_or(Gone)?;
+                    *left = left.checked_sub(data.len() as u64).ok_or(Disconnected)?;
                     self.ended = *left == 0;
                 }
-                out.put(data, self.coding == Coding::Chunked);
+                out.put(data, self.coding == BodyFraming::Chunked);
                 Ok(())
             }
             Err(frame) => {
@@ -302,11 +317,15 @@ impl Sending {
         }
     }
 
-    fn end(&mut self, out: &mut Outgoing, trailers: Option<&HeaderMap>) -> Result<(), Gone> {
+    fn end(
+        &mut self,
+        out: &mut WriteBuffer,
+        trailers: Option<&HeaderMap>,
+    ) -> Result<(), Disconnected> {
         self.ended = true;
         match self.coding {
-            Coding::Length(left) if left > 0 => Err(Gone),
-            Coding::Chunked => {
+            BodyFraming::Length(left) if left > 0 => Err(Disconnected),
+            BodyFraming::Chunked => {
                 out.put_end(trailers);
                 Ok(())
             }
@@ -315,7 +334,7 @@ impl Sending {
     }
 }
 
-impl Asked {
+impl ResponseParams {
     fn of(head: &Head<'_>) -> Self {
         let (mut close, mut keep) = (false, false);
         for item in head.all("connection").flat_map(items) {
@@ -332,38 +351,44 @@ impl Asked {
     }
 
     /// How an answer's body ends, and the length that its head names.
-    fn coding(self, answer: &Answer) -> (Coding, Option<u64>) {
+    fn coding(self, answer: &GateResponse) -> (BodyFraming, Option<u64>) {
         let exact = answer.body.size_hint().exact();
         match answer.status.as_u16() {
-            100..200 | 204 => (Coding::Bodiless, None),
-            304 => (Coding::Bodiless, answer.length),
+            100..200 | 204 => (BodyFraming::Bodiless, None),
+            304 => (BodyFraming::Bodiless, answer.length),
             // An origin's answer that says no length has none here; our own pages have theirs.
             _ if self.for_head => {
-                (Coding::Bodiless, answer.length.or(exact.filter(|length| *length > 0)))
+                (BodyFraming::Bodiless, answer.length.or(exact.filter(|length| *length > 0)))
             }
             _ => match exact {
-                Some(length) => (Coding::Length(length), Some(length)),
-                None if self.version == Version::HTTP_11 => (Coding::Chunked, None),
-                None => (Coding::UntilClose, None),
+                Some(length) => (BodyFraming::Length(length), Some(length)),
+                None if self.version == Version::HTTP_11 => (BodyFraming::Chunked, None),
+                None => (BodyFraming::UntilClose, None),
             },
         }
     }
 }
 
-impl Ends {
+impl ConnInner {
     /// Answers what is no request. Nothing behind it is read.
-    fn refuse(&mut self, reason: Reason) {
+    fn refuse_request(&mut self, reason: Reason) {
         let conn = self.conn.clone();
-        conn.context.write_unread(conn.identity().source, reason);
+        conn.context.record_unrouted(conn.remote().source, reason);
         self.decoder = Decoder::UntilClose;
-        let answer = pages::refusal(reason, Wants::Text, None, false, conn.request_begins());
-        self.put(Asked::UNKNOWN, answer, true);
+        let answer =
+            pages::refusal(reason, ResponseFormat::Text, None, false, conn.request_begins());
+        self.write_head(ResponseParams::UNKNOWN, answer, true);
     }
 
     /// Puts the head of an answer behind what is gathered, and a short body with it.
-    fn put(&mut self, asked: Asked, mut answer: Answer, last: bool) -> Sending {
+    fn write_head(
+        &mut self,
+        asked: ResponseParams,
+        mut answer: GateResponse,
+        last: bool,
+    ) -> ResponseWriter {
         let (coding, length) = asked.coding(&answer);
-        let last = last || coding == Coding::UntilClose;
+        let last = last || coding == BodyFraming::UntilClose;
         let conn = self.conn.clone();
         let out = self.gather();
         let page = out.gather();
@@ -373,7 +398,7 @@ impl Ends {
             let _ = write!(page, "content-length: {length}\r\n");
         }
         let framing: &[u8] = match coding {
-            Coding::Chunked => b"transfer-encoding: chunked\r\n",
+            BodyFraming::Chunked => b"transfer-encoding: chunked\r\n",
             _ => b"",
         };
         page.extend_from_slice(framing);
@@ -387,19 +412,25 @@ impl Ends {
             b""
         };
         page.extend_from_slice(connection);
-        if let Some(alternative) = conn.alternative.get().filter(|_| !last) {
+        if let Some(alternative) = conn.alt_svc.get().filter(|_| !last) {
             put_field(page, "alt-svc", alternative.as_bytes());
         }
         if !answer.dated {
             put_field(page, "date", &conn.context.date());
         }
         page.extend_from_slice(b"\r\n");
-        let mut ended = coding == Coding::Bodiless;
+        let mut ended = coding == BodyFraming::Bodiless;
         if !ended && let Some(whole) = answer.body.take_whole() {
             out.put(whole, false);
             ended = true;
         }
-        Sending { body: answer.body, coding, takes_trailers: asked.takes_trailers, ended, last }
+        ResponseWriter {
+            body: answer.body,
+            coding,
+            takes_trailers: asked.takes_trailers,
+            ended,
+            last,
+        }
     }
 }
 

@@ -15,11 +15,11 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::conn::connection::Connection;
-use crate::conn::task::as_stream;
+use crate::conn::task::spawn_stream;
 use crate::context::WorkerContext;
 use crate::origin::upload::VisitorBody;
-use crate::serve::{Service, serve};
-use crate::transport::coalesce::Cork;
+use crate::serve::{RequestService, serve};
+use crate::transport::coalesce::WriteCoalescer;
 use crate::transport::visitor_io::VisitorIo;
 
 /// Bytes of an answer that may wait in the library on one HTTP/2 stream before more is drawn from
@@ -62,11 +62,15 @@ async fn linger(mut io: impl AsyncRead + Unpin) {
     let _ = tokio::time::timeout(LINGER, discard).await;
 }
 
-pub(crate) async fn speak(service: &Rc<Service>, conn: &Rc<Connection>, io: VisitorIo) {
-    let serve = |request: Request<Incoming>| serve(service, conn, request.map(VisitorBody::Hyper));
-    let streams = Streams(conn.clone());
-    let settings = builder(&conn.context, streams);
-    let cork = Cork::new(io, conn.context.clone());
+pub(crate) async fn serve_http2(
+    service: &Rc<RequestService>,
+    conn: &Rc<Connection>,
+    io: VisitorIo,
+) {
+    let serve = |request: Request<Incoming>| serve(service, conn, request.map(VisitorBody::Http2));
+    let streams = StreamExecutor(conn.clone());
+    let settings = http2_builder(&conn.context, streams);
+    let cork = WriteCoalescer::new(io, conn.context.clone());
     let mut connection =
         pin!(settings.serve_connection(TokioIo::new(cork.clone()), service_fn(serve)));
     let mut told = false;
@@ -76,7 +80,7 @@ pub(crate) async fn speak(service: &Rc<Service>, conn: &Rc<Connection>, io: Visi
             connection.as_mut().graceful_shutdown();
         }
         let polled = connection.as_mut().poll(cx);
-        match cork.pull(cx) {
+        match cork.flush_pending(cx) {
             // What cannot be written ends the connection, whatever the library thinks of it.
             Poll::Ready(Err(_)) => Poll::Ready(()),
             _ => polled.map(drop),
@@ -89,7 +93,10 @@ pub(crate) async fn speak(service: &Rc<Service>, conn: &Rc<Connection>, io: Visi
     }
 }
 
-fn builder(context: &WorkerContext, streams: Streams) -> http2::Builder<Streams> {
+fn http2_builder(
+    context: &WorkerContext,
+    streams: StreamExecutor,
+) -> http2::Builder<StreamExecutor> {
     let policy = context.policy.load();
     let limits = &policy.config().limits;
     let mut settings = http2::Builder::new(streams);
@@ -111,13 +118,13 @@ fn builder(context: &WorkerContext, streams: Streams) -> http2::Builder<Streams>
 
 /// Runs the requests of an HTTP/2 connection as tasks of their own.
 #[derive(Clone)]
-struct Streams(Rc<Connection>);
+struct StreamExecutor(Rc<Connection>);
 
-impl<F> Executor<F> for Streams
+impl<F> Executor<F> for StreamExecutor
 where
     F: Future<Output = ()> + 'static,
 {
     fn execute(&self, stream: F) {
-        as_stream(&self.0, stream);
+        spawn_stream(&self.0, stream);
     }
 }

@@ -18,14 +18,14 @@ use portcullis_model::Cut;
 
 use crate::conn::connection::Connection;
 use crate::deadline::Deadline;
-use crate::guard::http_3::Guard;
+use crate::guard::http_3::Http3Guard;
 use crate::http_3::body::QuicBody;
-use crate::http_3::transport::{self, Receiving, Sending, Side};
+use crate::http_3::transport::{self, QuicRecvStream, QuicSendStream, StreamState};
 use crate::origin::upload::VisitorBody;
 use crate::request::fields;
 use crate::response::body::ResponseBody;
-use crate::serve::{Service, serve};
-use crate::transfer_rate::Pace;
+use crate::serve::{RequestService, serve};
+use crate::transfer_rate::TransferLag;
 
 static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
@@ -37,26 +37,26 @@ const TAIL_RATE: u32 = 2 * 1024;
 /// So many answers share a line without having to wait long for their turn.
 const SHARE: u32 = 16;
 
-type Stream = RequestStream<transport::Request, Bytes>;
+type Stream = RequestStream<transport::QuicBidiStream, Bytes>;
 
 /// A request whose head has come, and enough to know whether it has a body.
-pub(crate) struct Whole {
+pub(crate) struct BufferedHead {
     request: Request<VisitorBody>,
-    answer: RequestStream<Sending, Bytes>,
+    answer: RequestStream<QuicSendStream, Bytes>,
 }
 
 /// Waits until it is known whether the request has a body, where none is to be expected: a head
 /// alone does not say so.
-pub(crate) async fn complete(
+pub(crate) async fn buffer_head(
     conn: &Rc<Connection>,
     request: Request<()>,
     stream: Stream,
-    side: &Rc<Side>,
-) -> Whole {
+    side: &Rc<StreamState>,
+) -> BufferedHead {
     side.break_off.set(true);
-    let (mut answer, receiving): (_, RequestStream<Receiving, Bytes>) = stream.split();
+    let (mut answer, receiving): (_, RequestStream<QuicRecvStream, Bytes>) = stream.split();
     let lengths = request.headers().get_all(CONTENT_LENGTH).iter().map(HeaderValue::as_bytes);
-    let length = fields::announced_length(lengths).ok().flatten();
+    let length = fields::content_length(lengths).ok().flatten();
     let mut body = QuicBody::new(receiving, side.clone(), conn.clone(), length);
     let bodiless = !matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH);
     let mut begun = false;
@@ -75,7 +75,7 @@ pub(crate) async fn complete(
     } else if bodiless && length.is_none() {
         poll_fn(|cx| body.poll_begin(cx)).await;
     }
-    Whole { request: request.map(|()| VisitorBody::Quic(Box::new(body))), answer }
+    BufferedHead { request: request.map(|()| VisitorBody::Http3(Box::new(body))), answer }
 }
 
 fn expects_continue(headers: &HeaderMap) -> bool {
@@ -84,15 +84,15 @@ fn expects_continue(headers: &HeaderMap) -> bool {
 }
 
 /// Serves a request and sends the answer, for as long as the visitor wants it.
-pub(crate) async fn exchange(
-    service: &Rc<Service>,
+pub(crate) async fn serve_request(
+    service: &Rc<RequestService>,
     conn: &Rc<Connection>,
-    whole: Whole,
-    side: &Rc<Side>,
+    whole: BufferedHead,
+    side: &Rc<StreamState>,
 ) {
-    let Whole { request, mut answer } = whole;
+    let BufferedHead { request, mut answer } = whole;
     let head = *request.method() == Method::HEAD;
-    let served = unless_stopped(conn, side, serve(service, conn, request)).await;
+    let served = until_stopped(conn, side, serve(service, conn, request)).await;
     let Some(Ok(response)) = served else { return };
     let context = &conn.context;
     let (idle, rate) = {
@@ -100,9 +100,17 @@ pub(crate) async fn exchange(
         let limits = &policy.config().limits;
         (limits.body_idle, limits.download_rate)
     };
-    let deadline = context.deadlines.new_for(conn.abort_target(), context.now() + idle);
+    let deadline = context.deadlines.start(conn.abort_target(), context.now() + idle);
     let told = Cell::new(0);
-    let sender = Sender { conn, side, deadline, pace: Cell::default(), told, rate, idle };
+    let sender = ResponseSender {
+        conn,
+        side,
+        deadline,
+        lag: Cell::default(),
+        guarded_bytes: told,
+        rate,
+        idle,
+    };
     let Some(_busy) = sender.send(&mut answer, response, head).await else { return };
     if !sender.until_acknowledged().await {
         // The transport need not keep what is left of it.
@@ -111,9 +119,9 @@ pub(crate) async fn exchange(
 }
 
 /// Works until it is done, or the visitor wants no answer any more.
-async fn unless_stopped<T>(
+async fn until_stopped<T>(
     conn: &Connection,
-    side: &Side,
+    side: &StreamState,
     work: impl Future<Output = T>,
 ) -> Option<T> {
     let mut work = pin!(work);
@@ -125,23 +133,23 @@ async fn unless_stopped<T>(
 }
 
 /// Sends one answer.
-struct Sender<'a> {
+struct ResponseSender<'a> {
     conn: &'a Rc<Connection>,
-    side: &'a Side,
+    side: &'a StreamState,
     deadline: Deadline,
     /// How this answer is taken.
-    pace: Cell<Pace>,
+    lag: Cell<TransferLag>,
     /// Bytes that the guard was told of.
-    told: Cell<u64>,
+    guarded_bytes: Cell<u64>,
     rate: u32,
     idle: Duration,
 }
 
-impl Sender<'_> {
+impl ResponseSender<'_> {
     /// The whole answer; `None` if it could not be sent to its end.
     async fn send(
         &self,
-        answer: &mut RequestStream<Sending, Bytes>,
+        answer: &mut RequestStream<QuicSendStream, Bytes>,
         response: Response<ResponseBody>,
         head: bool,
     ) -> Option<ResponseBody> {
@@ -149,7 +157,7 @@ impl Sender<'_> {
         let status = parts.status;
         let bodiless =
             head || status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED;
-        make_fit(&mut parts.headers, body.size_hint().exact().filter(|_| !bodiless));
+        strip_http1_fields(&mut parts.headers, body.size_hint().exact().filter(|_| !bodiless));
         self.date(&mut parts.headers);
         self.step(answer.send_response(Response::from_parts(parts, ()))).await?;
         if !bodiless {
@@ -162,12 +170,12 @@ impl Sender<'_> {
 
     async fn send_body(
         &self,
-        answer: &mut RequestStream<Sending, Bytes>,
+        answer: &mut RequestStream<QuicSendStream, Bytes>,
         body: &mut ResponseBody,
     ) -> Option<()> {
         loop {
             let next = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx));
-            let Some(frame) = unless_stopped(self.conn, self.side, next).await? else {
+            let Some(frame) = until_stopped(self.conn, self.side, next).await? else {
                 return Some(());
             };
             match frame.ok()?.into_data() {
@@ -194,15 +202,15 @@ impl Sender<'_> {
             let now = context.now();
             let sent = self.side.sent.get();
             let others = self.conn.requests().max(1);
-            let mut pace = self.pace.get();
-            pace.wait(now);
+            let mut pace = self.lag.get();
+            pace.start_waiting(now);
             pace.moved(sent - before, (self.rate / others).max(1), now);
             before = sent;
-            self.pace.set(pace);
+            self.lag.set(pace);
             if let Some(due) = pace.due(self.idle * others.div_ceil(SHARE)) {
                 self.deadline.set(due);
                 if now >= due {
-                    self.conn.count(Cut::Stall);
+                    self.conn.count_cut(Cut::Stall);
                     return Poll::Ready(None);
                 }
             }
@@ -211,17 +219,17 @@ impl Sender<'_> {
             self.side.poll_stopped(self.conn, cx).map(|_| None)
         })
         .await;
-        let mut pace = self.pace.get();
-        pace.rest(context.now());
-        self.pace.set(pace);
+        let mut pace = self.lag.get();
+        pace.stop_waiting(context.now());
+        self.lag.set(pace);
         let sent = self.side.sent.get();
-        let more = sent - self.told.replace(sent);
+        let more = sent - self.guarded_bytes.replace(sent);
         self.guarded(|guard| guard.handed_over(more));
         done
     }
 
-    fn guarded<T>(&self, ask: impl FnOnce(&mut Guard) -> T) -> Option<T> {
-        self.conn.http_3.get().map(|guard| ask(&mut guard.borrow_mut()))
+    fn guarded<T>(&self, ask: impl FnOnce(&mut Http3Guard) -> T) -> Option<T> {
+        self.conn.http_3_guard.get().map(|guard| ask(&mut guard.borrow_mut()))
     }
 
     /// Bytes that were handed over are lost with the connection until they are acknowledged. The
@@ -239,7 +247,7 @@ impl Sender<'_> {
             most = self.guarded(|guard| guard.unacknowledged()).unwrap_or(0).max(most);
             let due = since + self.idle + tail(most, self.rate);
             if context.now() >= due {
-                self.conn.count(Cut::Stall);
+                self.conn.count_cut(Cut::Stall);
                 return Poll::Ready(false);
             }
             self.deadline.set(due);
@@ -263,9 +271,9 @@ impl Sender<'_> {
     }
 }
 
-impl Drop for Sender<'_> {
+impl Drop for ResponseSender<'_> {
     fn drop(&mut self) {
-        let told = self.told.get();
+        let told = self.guarded_bytes.get();
         self.guarded(|guard| guard.acknowledged(told));
     }
 }
@@ -276,7 +284,7 @@ fn tail(bytes: u64, rate: u32) -> Duration {
 }
 
 /// Takes out what HTTP/3 has no use for (RFC 9114, section 4.2), and says how long the body is.
-fn make_fit(headers: &mut HeaderMap, length: Option<u64>) {
+fn strip_http1_fields(headers: &mut HeaderMap, length: Option<u64>) {
     for name in [&CONNECTION, &KEEP_ALIVE, &TRANSFER_ENCODING, &UPGRADE] {
         headers.remove(name);
     }

@@ -19,15 +19,15 @@ use quinn::{
 };
 use rustls::ServerConfig;
 
-use super::http_3::converse;
+use super::http_3::serve_quic;
 use super::state::ServerState;
 use crate::admission::{AdmittedQuic, ConnError};
-use crate::conn::task::watch;
+use crate::conn::task::drive;
 use crate::error::EdgeError;
 use crate::guard::http_3::SEND_WINDOW;
 use crate::net::listener::{ListenerOptions, QuicSocket};
-use crate::tls::config::for_quic;
-use crate::tls::handshake_tap::Listening;
+use crate::tls::config::quic_config;
+use crate::tls::handshake_tap::TappedServerConfig;
 
 /// First packets that wait until they are looked at, which is within the same turn of the loop;
 /// each with so many bytes behind it (a hello that needs several packets), and in all.
@@ -47,13 +47,13 @@ const SILENCE: Duration = Duration::from_secs(30);
 const PING_EVERY: Duration = Duration::from_secs(15);
 
 /// What new connections get: made anew when the certificates or the limits change.
-struct Settings {
+struct QuicSettings {
     server: Arc<quinn::ServerConfig>,
     certificates: Arc<ServerConfig>,
     limits: Limits,
 }
 
-impl Settings {
+impl QuicSettings {
     fn new(certificates: Arc<ServerConfig>, limits: &Limits) -> Result<Self, EdgeError> {
         let crypto = crypto(&certificates)?;
         let mut server = quinn::ServerConfig::with_crypto(crypto);
@@ -86,10 +86,10 @@ impl Settings {
     }
 }
 
-fn crypto(certificates: &ServerConfig) -> Result<Arc<Listening>, EdgeError> {
-    let config = QuicServerConfig::try_from(for_quic(certificates)?);
+fn crypto(certificates: &ServerConfig) -> Result<Arc<TappedServerConfig>, EdgeError> {
+    let config = QuicServerConfig::try_from(quic_config(certificates)?);
     config
-        .map(|config| Arc::new(Listening(Arc::new(config))))
+        .map(|config| Arc::new(TappedServerConfig(Arc::new(config))))
         .map_err(|error| EdgeError::Tls(error.to_string()))
 }
 
@@ -115,11 +115,11 @@ pub(crate) async fn accept(
     options: ListenerOptions,
     mut drain: tokio::sync::watch::Receiver<bool>,
 ) -> Result<(), EdgeError> {
-    let QuicSocket { socket, kept } = bound;
+    let QuicSocket { socket, all: kept } = bound;
     let certificates = server.tls.load().get(options.index).cloned().flatten();
     let Some(certificates) = certificates else { return Ok(()) };
     let limits = server.context.policy.load().config().limits.clone();
-    let mut settings = Settings::new(certificates, &limits)?;
+    let mut settings = QuicSettings::new(certificates, &limits)?;
     let config = quinn::ServerConfig::clone(&settings.server);
     let runtime = Arc::new(TokioRuntime);
     let endpoint = Endpoint::new(EndpointConfig::default(), Some(config), socket, runtime)
@@ -131,7 +131,7 @@ pub(crate) async fn accept(
         };
         let Some(incoming) = incoming else { break };
         settings.refresh(&server, options);
-        receive(&server, incoming, &settings);
+        admit(&server, incoming, &settings);
     }
     // Nobody new; those who are here are served to their end.
     endpoint.set_server_config(None);
@@ -140,7 +140,7 @@ pub(crate) async fn accept(
     Ok(())
 }
 
-fn receive(server: &Rc<ServerState>, incoming: Incoming, settings: &Settings) {
+fn admit(server: &Rc<ServerState>, incoming: Incoming, settings: &QuicSettings) {
     let admission = &server.admission;
     let proven = incoming.remote_address_validated();
     if !proven && admission.quic_must_retry() {
@@ -152,7 +152,11 @@ fn receive(server: &Rc<ServerState>, incoming: Incoming, settings: &Settings) {
     match admission.quic(address) {
         Ok(admitted) => match incoming.accept_with(settings.server.clone()) {
             Ok(connecting) => {
-                tokio::task::spawn_local(attend(server.clone(), admitted, connecting));
+                tokio::task::spawn_local(serve_quic_connection(
+                    server.clone(),
+                    admitted,
+                    connecting,
+                ));
             }
             Err(_) => admission.refuse(ConnError::Handshake.into()),
         },
@@ -169,9 +173,13 @@ fn receive(server: &Rc<ServerState>, incoming: Incoming, settings: &Settings) {
     }
 }
 
-async fn attend(server: Rc<ServerState>, admitted: AdmittedQuic, connecting: Connecting) {
+async fn serve_quic_connection(
+    server: Rc<ServerState>,
+    admitted: AdmittedQuic,
+    connecting: Connecting,
+) {
     let AdmittedQuic { conn, guard, permit } = admitted;
-    let mut conversation = pin!(converse(&server, &conn, connecting, permit));
-    poll_fn(|cx| watch(&conn, conversation.as_mut(), cx)).await;
+    let mut conversation = pin!(serve_quic(&server, &conn, connecting, permit));
+    poll_fn(|cx| drive(&conn, conversation.as_mut(), cx)).await;
     drop(guard);
 }

@@ -7,7 +7,7 @@ use portcullis_model::{Config, TlsFiles, WallTime};
 use rustls::sign::CertifiedKey;
 
 use super::certificates;
-use super::config::read_pair;
+use super::config::load_pair;
 use super::der::{FIRST, INTEGER, SEQUENCE, moment, value};
 use crate::error::EdgeError;
 
@@ -31,7 +31,7 @@ pub struct CertificateFacts {
 
 /// How a certificate stands at some moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum CertStatus {
     /// Valid for long enough.
     Valid,
     /// Valid, with fewer days left than [`SOON`].
@@ -54,22 +54,22 @@ impl CertificateFacts {
     }
 
     /// How it stands.
-    pub fn standing(&self, now: WallTime) -> Standing {
+    pub fn status(&self, now: WallTime) -> CertStatus {
         if now < self.not_before {
-            Standing::NotYet
+            CertStatus::NotYet
         } else if now > self.not_after {
-            Standing::Expired
+            CertStatus::Expired
         } else if self.days_left(now) < SOON {
-            Standing::EndsSoon
+            CertStatus::EndsSoon
         } else {
-            Standing::Valid
+            CertStatus::Valid
         }
     }
 }
 
 /// Reads one pair as a listener would, and says what its certificate says.
 pub fn inspect(files: &TlsFiles) -> Result<CertificateFacts, EdgeError> {
-    facts(files, &read_pair(files)?)
+    facts(files, &load_pair(files)?)
 }
 
 /// Reads every pair of a configuration.
@@ -147,14 +147,14 @@ mod tests {
     fn days_are_counted_down_and_then_below_zero() {
         let facts = until("2026-11-25T12:00:00Z");
         for (now, days, standing) in [
-            ("2025-11-25T12:00:00Z", 365, Standing::NotYet),
-            ("2026-11-11T12:00:00Z", 14, Standing::Valid),
-            ("2026-11-11T12:00:01Z", 13, Standing::EndsSoon),
-            ("2026-11-25T12:00:00Z", 0, Standing::EndsSoon),
-            ("2026-11-25T12:00:01Z", -1, Standing::Expired),
-            ("2026-11-27T12:00:00Z", -3, Standing::Expired),
+            ("2025-11-25T12:00:00Z", 365, CertStatus::NotYet),
+            ("2026-11-11T12:00:00Z", 14, CertStatus::Valid),
+            ("2026-11-11T12:00:01Z", 13, CertStatus::EndsSoon),
+            ("2026-11-25T12:00:00Z", 0, CertStatus::EndsSoon),
+            ("2026-11-25T12:00:01Z", -1, CertStatus::Expired),
+            ("2026-11-27T12:00:00Z", -3, CertStatus::Expired),
         ] {
-            assert_eq!((facts.days_left(at(now)), facts.standing(at(now))), (days, standing));
+            assert_eq!((facts.days_left(at(now)), facts.status(at(now))), (days, standing));
         }
     }
 

@@ -25,7 +25,7 @@ const SUPPORTED_VERSIONS: u16 = 43;
 
 /// Why this is no first message of a TLS visitor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flaw {
+pub enum ClientHelloError {
     /// It breaks the protocol, or is another one.
     Malformed,
     /// It is, or announces to be, longer than [`LONGEST`], or comes in more than
@@ -34,13 +34,13 @@ pub enum Flaw {
 }
 
 /// The message in what has come so far, out of its records. `None`: there is more to come.
-pub fn message(bytes: &[u8]) -> Result<Option<Cow<'_, [u8]>>, Flaw> {
+pub fn message(bytes: &[u8]) -> Result<Option<Cow<'_, [u8]>>, ClientHelloError> {
     let mut rest = bytes;
     let mut message = Cow::Borrowed(&[][..]);
     for _ in 0..MOST_RECORDS {
         match rest.first() {
             Some(&HANDSHAKE_RECORD) => {}
-            Some(_) => return Err(Flaw::Malformed),
+            Some(_) => return Err(ClientHelloError::Malformed),
             None => return unfinished(bytes),
         }
         let Some((head, after)) = rest.split_first_chunk::<5>() else {
@@ -48,7 +48,7 @@ pub fn message(bytes: &[u8]) -> Result<Option<Cow<'_, [u8]>>, Flaw> {
         };
         let length = usize::from(u16::from_be_bytes([head[3], head[4]]));
         if head[1] != 3 || length == 0 || length > LONGEST_RECORD {
-            return Err(Flaw::Malformed);
+            return Err(ClientHelloError::Malformed);
         }
         let (content, after) = after.split_at(length.min(after.len()));
         if message.is_empty() {
@@ -57,16 +57,16 @@ pub fn message(bytes: &[u8]) -> Result<Option<Cow<'_, [u8]>>, Flaw> {
             message.to_mut().extend_from_slice(content);
         }
         if message.first().is_some_and(|kind| *kind != CLIENT_HELLO) {
-            return Err(Flaw::Malformed);
+            return Err(ClientHelloError::Malformed);
         }
         if let Some([_, a, b, c]) = message.first_chunk() {
             let whole = 4 + (usize::from(*a) << 16 | usize::from(*b) << 8 | usize::from(*c));
             if whole > LONGEST {
-                return Err(Flaw::TooLong);
+                return Err(ClientHelloError::TooLong);
             }
             if message.len() > whole {
                 // Nothing may follow until the server has answered.
-                return Err(Flaw::Malformed);
+                return Err(ClientHelloError::Malformed);
             }
             if message.len() == whole {
                 return Ok(Some(message));
@@ -77,11 +77,11 @@ pub fn message(bytes: &[u8]) -> Result<Option<Cow<'_, [u8]>>, Flaw> {
         }
         rest = after;
     }
-    Err(Flaw::TooLong)
+    Err(ClientHelloError::TooLong)
 }
 
-const fn unfinished<'a>(bytes: &[u8]) -> Result<Option<Cow<'a, [u8]>>, Flaw> {
-    if bytes.len() < LONGEST { Ok(None) } else { Err(Flaw::TooLong) }
+const fn unfinished<'a>(bytes: &[u8]) -> Result<Option<Cow<'a, [u8]>>, ClientHelloError> {
+    if bytes.len() < LONGEST { Ok(None) } else { Err(ClientHelloError::TooLong) }
 }
 
 /// What a visitor's TLS library says of itself.
@@ -105,8 +105,8 @@ pub struct ClientHello<'a> {
 
 impl<'a> ClientHello<'a> {
     /// Reads a whole message, as [`message`] gives it.
-    pub fn read(message: &'a [u8]) -> Result<Self, Flaw> {
-        read(message).ok_or(Flaw::Malformed)
+    pub fn read(message: &'a [u8]) -> Result<Self, ClientHelloError> {
+        read(message).ok_or(ClientHelloError::Malformed)
     }
 }
 
@@ -295,20 +295,20 @@ pub(crate) mod tests {
 
     #[test]
     fn another_protocol_is_told_apart_by_its_first_byte() {
-        assert_eq!(message(b"G"), Err(Flaw::Malformed));
-        assert_eq!(message(&[22, 3, 1, 0, 1, 2]), Err(Flaw::Malformed));
-        assert_eq!(message(&[22, 3, 1, 0, 0]), Err(Flaw::Malformed));
+        assert_eq!(message(b"G"), Err(ClientHelloError::Malformed));
+        assert_eq!(message(&[22, 3, 1, 0, 1, 2]), Err(ClientHelloError::Malformed));
+        assert_eq!(message(&[22, 3, 1, 0, 0]), Err(ClientHelloError::Malformed));
     }
 
     #[test]
     fn a_length_beyond_the_bound_is_refused_before_the_rest_is_waited_for() {
-        assert_eq!(message(&[22, 3, 1, 64, 0, 1, 0, 0x40, 0]), Err(Flaw::TooLong));
+        assert_eq!(message(&[22, 3, 1, 64, 0, 1, 0, 0x40, 0]), Err(ClientHelloError::TooLong));
         assert_eq!(message(&[22, 3, 1, 64, 0, 1, 0, 0x3f, 0]), Ok(None));
     }
 
     #[test]
     fn a_message_in_crumbs_is_too_long() {
         let hello = ClientHello { cipher_suites: vec![1; 100], ..ClientHello::default() };
-        assert_eq!(message(&records(&write(&hello), 2)), Err(Flaw::TooLong));
+        assert_eq!(message(&records(&write(&hello), 2)), Err(ClientHelloError::TooLong));
     }
 }

@@ -21,7 +21,7 @@ pub type TlsConfigs = Vec<Option<Arc<ServerConfig>>>;
 /// What outlives a reload, shared by all listeners and workers: the keys of session tickets, and
 /// certificates that did not come from files.
 #[derive(Clone, Debug)]
-pub struct TlsKeep {
+pub struct TlsShared {
     ticketer: Arc<dyn ProducesTickets>,
     /// Certificates obtained while the gate runs, by name.
     pub issued: Arc<NamedCertificates>,
@@ -30,7 +30,7 @@ pub struct TlsKeep {
     pub challenges: Arc<NamedCertificates>,
 }
 
-impl TlsKeep {
+impl TlsShared {
     /// With fresh ticket keys. They change every six hours by themselves.
     pub fn new() -> Result<Self, EdgeError> {
         let ticketer = ring::Ticketer::new().map_err(|error| EdgeError::Tls(error.to_string()))?;
@@ -39,8 +39,8 @@ impl TlsKeep {
 }
 
 /// Reads the certificates of every listener that has one.
-pub fn load_all(config: &Config, keep: &TlsKeep) -> Result<TlsConfigs, EdgeError> {
-    let pair = |files| read_pair(files).map(Arc::new);
+pub fn load_all(config: &Config, keep: &TlsShared) -> Result<TlsConfigs, EdgeError> {
+    let pair = |files| load_pair(files).map(Arc::new);
     let shared: Vec<_> = config.certificates.iter().map(pair).collect::<Result<_, _>>()?;
     let listeners = config.listeners.iter();
     listeners
@@ -57,7 +57,7 @@ pub fn load_all(config: &Config, keep: &TlsKeep) -> Result<TlsConfigs, EdgeError
 
 fn server(
     certificates: Arc<dyn ResolvesServerCert>,
-    keep: &TlsKeep,
+    keep: &TlsShared,
 ) -> Result<Arc<ServerConfig>, EdgeError> {
     let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
@@ -72,7 +72,7 @@ fn server(
 }
 
 /// The same certificates and ticket keys for HTTP/3: TLS 1.3 alone, without early data.
-pub fn for_quic(listener: &ServerConfig) -> Result<ServerConfig, EdgeError> {
+pub fn quic_config(listener: &ServerConfig) -> Result<ServerConfig, EdgeError> {
     let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(|error| EdgeError::Tls(error.to_string()))?
@@ -85,7 +85,7 @@ pub fn for_quic(listener: &ServerConfig) -> Result<ServerConfig, EdgeError> {
 }
 
 /// Reads one certificate chain and its key, and sees that they belong together.
-pub fn read_pair(files: &TlsFiles) -> Result<CertifiedKey, EdgeError> {
+pub fn load_pair(files: &TlsFiles) -> Result<CertifiedKey, EdgeError> {
     let chain = chain(&files.certificate)?;
     let key =
         PrivateKeyDer::from_pem_slice(&read(&files.key)?).map_err(|error| EdgeError::Pem {
@@ -142,13 +142,13 @@ mod tests {
     }
 
     fn complaint(files: &TlsFiles) -> String {
-        read_pair(files).expect_err("refused").to_string()
+        load_pair(files).expect_err("refused").to_string()
     }
 
     #[test]
     fn a_certificate_with_its_key_is_taken() {
         let folder = tempfile::tempdir().expect("folder");
-        read_pair(&pair(folder.path(), "a")).expect("loads");
+        load_pair(&pair(folder.path(), "a")).expect("loads");
     }
 
     #[test]

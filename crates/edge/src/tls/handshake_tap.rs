@@ -24,7 +24,7 @@ const PRE_SHARED_KEY: u16 = 41;
 
 /// What was heard, for [`quinn::Connection::handshake_data`].
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Heard {
+pub(crate) struct HandshakeInfo {
     /// The visitor's TLS library; `None` where its first message was absurdly long.
     pub(crate) client: Option<Ja4>,
     /// Whether it came back with a ticket that was accepted.
@@ -32,9 +32,9 @@ pub(crate) struct Heard {
 }
 
 /// The library's TLS, listened to.
-pub(crate) struct Listening(pub(crate) Arc<QuicServerConfig>);
+pub(crate) struct TappedServerConfig(pub(crate) Arc<QuicServerConfig>);
 
-impl ServerConfig for Listening {
+impl ServerConfig for TappedServerConfig {
     fn initial_keys(&self, version: u32, id: &ConnectionId) -> Result<Keys, UnsupportedVersion> {
         self.0.initial_keys(version, id)
     }
@@ -49,21 +49,21 @@ impl ServerConfig for Listening {
         parameters: &TransportParameters,
     ) -> Box<dyn Session> {
         let inner = Arc::clone(&self.0).start_session(version, parameters);
-        let heard = Heard { client: None, resumed: false };
-        Box::new(Listened { inner, first: Some(Vec::new()), heard })
+        let heard = HandshakeInfo { client: None, resumed: false };
+        Box::new(TappedSession { inner, first: Some(Vec::new()), heard })
     }
 }
 
-struct Listened {
+struct TappedSession {
     inner: Box<dyn Session>,
     /// The first message as far as it has come, of [`LONGEST`] bytes at most, which is also what the
     /// transport holds of it; `None` once it is whole, or too long.
     first: Option<Vec<u8>>,
-    heard: Heard,
+    heard: HandshakeInfo,
 }
 
-impl Listened {
-    fn hear(&mut self, bytes: &[u8]) {
+impl TappedSession {
+    fn tap(&mut self, bytes: &[u8]) {
         let Some(first) = &mut self.first else { return };
         if first.len() + bytes.len() > LONGEST {
             self.first = None;
@@ -81,7 +81,7 @@ impl Listened {
 
 /// Whether a first message of ours, a `ServerHello`, takes up an earlier session: there are no other
 /// shared keys here.
-fn takes_up(message: &[u8]) -> bool {
+fn resumes_session(message: &[u8]) -> bool {
     let look = || {
         let mut rest = message;
         let [SERVER_HELLO, _, _, _] = take(&mut rest, 4)? else { return None };
@@ -101,7 +101,7 @@ fn takes_up(message: &[u8]) -> bool {
     look().is_some()
 }
 
-impl Session for Listened {
+impl Session for TappedSession {
     fn initial_keys(&self, id: &ConnectionId, side: quinn::Side) -> Keys {
         self.inner.initial_keys(id, side)
     }
@@ -127,7 +127,7 @@ impl Session for Listened {
     }
 
     fn read_handshake(&mut self, bytes: &[u8]) -> Result<bool, TransportError> {
-        self.hear(bytes);
+        self.tap(bytes);
         self.inner.read_handshake(bytes)
     }
 
@@ -138,7 +138,7 @@ impl Session for Listened {
     fn write_handshake(&mut self, out: &mut Vec<u8>) -> Option<Keys> {
         let before = out.len();
         let keys = self.inner.write_handshake(out);
-        self.heard.resumed |= out.get(before..).is_some_and(takes_up);
+        self.heard.resumed |= out.get(before..).is_some_and(resumes_session);
         keys
     }
 
@@ -180,16 +180,16 @@ mod tests {
 
     #[test]
     fn an_answer_with_a_shared_key_takes_up_a_session_and_others_do_not() {
-        assert!(takes_up(&hello(&[51, 41, 43])));
-        assert!(!takes_up(&hello(&[51, 43])));
-        assert!(!takes_up(&[]));
+        assert!(resumes_session(&hello(&[51, 41, 43])));
+        assert!(!resumes_session(&hello(&[51, 43])));
+        assert!(!resumes_session(&[]));
     }
 
     proptest! {
         #[test]
         fn whatever_is_written_is_looked_at_without_a_panic(bytes: Vec<u8>) {
-            takes_up(&bytes);
-            takes_up(&[&[SERVER_HELLO][..], &bytes].concat());
+            resumes_session(&bytes);
+            resumes_session(&[&[SERVER_HELLO][..], &bytes].concat());
         }
     }
 }

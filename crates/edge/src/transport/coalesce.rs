@@ -3,7 +3,7 @@
 //! system for all, where the library would make them for each.
 //!
 //! The library flushes after every frame of data. Here that means nothing yet: whoever polls the
-//! connection calls [`Cork::pull`] afterwards, always.
+//! connection calls [`WriteCoalescer::flush_pending`] afterwards, always.
 
 use core::cell::RefCell;
 use core::pin::Pin;
@@ -23,36 +23,36 @@ const LARGE: usize = 4 * 1024;
 
 /// A visitor's bytes with a cork in. Both ends of an HTTP/2 connection's task have it.
 #[derive(Clone)]
-pub(crate) struct Cork(Rc<RefCell<Bottle>>);
+pub(crate) struct WriteCoalescer(Rc<RefCell<CoalescerInner>>);
 
-struct Bottle {
+struct CoalescerInner {
     io: VisitorIo,
     context: Rc<WorkerContext>,
     /// Not written yet. Its buffer is the worker's, borrowed until it is empty again.
-    kept: Vec<u8>,
-    /// How much of `kept` has been written.
-    gone: usize,
+    pending: Vec<u8>,
+    /// How much of `pending` has been written.
+    written: usize,
     /// Something was written since the last flush.
     unflushed: bool,
 }
 
-impl Cork {
+impl WriteCoalescer {
     pub(crate) fn new(io: VisitorIo, context: Rc<WorkerContext>) -> Self {
-        Self(Rc::new(RefCell::new(Bottle {
+        Self(Rc::new(RefCell::new(CoalescerInner {
             io,
             context,
-            kept: Vec::new(),
-            gone: 0,
+            pending: Vec::new(),
+            written: 0,
             unflushed: false,
         })))
     }
 
     /// Writes everything that is kept.
-    pub(crate) fn pull(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(crate) fn flush_pending(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let bottle = &mut *self.0.borrow_mut();
-        if !bottle.kept.is_empty() {
+        if !bottle.pending.is_empty() {
             bottle.unflushed = true;
-            ready!(bottle.pour(cx))?;
+            ready!(bottle.write_pending(cx))?;
         }
         // What has been written may still be kept by TLS.
         if bottle.unflushed {
@@ -68,38 +68,38 @@ impl Cork {
     }
 }
 
-impl Bottle {
+impl CoalescerInner {
     /// Hands on what is kept.
-    fn pour(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.gone < self.kept.len() {
-            let rest = &self.kept[self.gone..];
+    fn write_pending(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.written < self.pending.len() {
+            let rest = &self.pending[self.written..];
             let written = ready!(Pin::new(&mut self.io).poll_write(cx, rest))?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
-            self.gone += written;
+            self.written += written;
         }
-        self.gone = 0;
-        if self.kept.capacity() > 0 {
-            self.kept.clear();
-            self.context.return_page(core::mem::take(&mut self.kept));
+        self.written = 0;
+        if self.pending.capacity() > 0 {
+            self.pending.clear();
+            self.context.return_scratch(core::mem::take(&mut self.pending));
         }
         Poll::Ready(Ok(()))
     }
 
     /// Makes room for `length` bytes; `false` if they are too many to be kept.
-    fn make_room(&mut self, cx: &mut Context<'_>, length: usize) -> Poll<io::Result<bool>> {
-        if length >= LARGE || self.kept.len() + length > KEPT {
-            ready!(self.pour(cx))?;
+    fn prepare(&mut self, cx: &mut Context<'_>, length: usize) -> Poll<io::Result<bool>> {
+        if length >= LARGE || self.pending.len() + length > KEPT {
+            ready!(self.write_pending(cx))?;
         }
-        if length < LARGE && self.kept.capacity() == 0 {
-            self.kept = self.context.borrow_page(KEPT);
+        if length < LARGE && self.pending.capacity() == 0 {
+            self.pending = self.context.borrow_scratch(KEPT);
         }
         Poll::Ready(Ok(length < LARGE))
     }
 }
 
-impl AsyncRead for Cork {
+impl AsyncRead for WriteCoalescer {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -109,15 +109,15 @@ impl AsyncRead for Cork {
     }
 }
 
-impl AsyncWrite for Cork {
+impl AsyncWrite for WriteCoalescer {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let bottle = &mut *self.0.borrow_mut();
-        if ready!(bottle.make_room(cx, bytes.len()))? {
-            bottle.kept.extend_from_slice(bytes);
+        if ready!(bottle.prepare(cx, bytes.len()))? {
+            bottle.pending.extend_from_slice(bytes);
             return Poll::Ready(Ok(bytes.len()));
         }
         Pin::new(&mut bottle.io).poll_write(cx, bytes)
@@ -130,9 +130,9 @@ impl AsyncWrite for Cork {
     ) -> Poll<io::Result<usize>> {
         let bottle = &mut *self.0.borrow_mut();
         let length = parts.iter().map(|part| part.len()).sum();
-        if ready!(bottle.make_room(cx, length))? {
+        if ready!(bottle.prepare(cx, length))? {
             for part in parts {
-                bottle.kept.extend_from_slice(part);
+                bottle.pending.extend_from_slice(part);
             }
             return Poll::Ready(Ok(length));
         }
@@ -145,7 +145,7 @@ impl AsyncWrite for Cork {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let bottle = &mut *self.0.borrow_mut();
-        if bottle.kept.is_empty() {
+        if bottle.pending.is_empty() {
             return Pin::new(&mut bottle.io).poll_flush(cx);
         }
         // As soon as the connection has had its turn.
@@ -154,7 +154,7 @@ impl AsyncWrite for Cork {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let bottle = &mut *self.0.borrow_mut();
-        ready!(bottle.pour(cx))?;
+        ready!(bottle.write_pending(cx))?;
         Pin::new(&mut bottle.io).poll_shutdown(cx)
     }
 }

@@ -21,19 +21,19 @@ pub(crate) struct Socket {
     stream: TcpStream,
     ahead: Bytes,
     conn: Rc<Connection>,
-    stride: Stride,
+    chunking: WriteChunking,
 }
 
 impl Socket {
     pub(crate) const fn new(stream: TcpStream, ahead: Bytes, conn: Rc<Connection>) -> Self {
-        Self { stream, ahead, conn, stride: Stride::new() }
+        Self { stream, ahead, conn, chunking: WriteChunking::new() }
     }
 
     /// Takes note of what the system took.
     fn wrote(&mut self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match result {
-            Poll::Pending => self.conn.has_no_room(),
-            Poll::Ready(Ok(bytes)) => self.stride.goes_on(bytes, self.conn.took(bytes)),
+            Poll::Pending => self.conn.on_write_blocked(),
+            Poll::Ready(Ok(bytes)) => self.chunking.observe(bytes, self.conn.on_write(bytes)),
             Poll::Ready(Err(_)) => {}
         }
         result
@@ -45,7 +45,7 @@ impl Socket {
 /// must not look as if it had ended: the connection is reset.
 impl Drop for Socket {
     fn drop(&mut self) {
-        if self.conn.is_backed_up() || self.conn.is_broken_off() {
+        if self.conn.is_backed_up() || self.conn.is_truncated() {
             // What is left of the connection either way is the system's.
             let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
         }
@@ -55,53 +55,53 @@ impl Drop for Socket {
 /// How much is given to the system at once.
 ///
 /// The system takes what it is given at once whole, and tells how a slow visitor gets on with it
-/// only once little is left: it has room again when less than half of [`UNSENT`](crate::net::listener::UNSENT) is unsent. So
+/// only once little is left: it has room again when less than half of [`NOTSENT_LOWAT`](crate::net::listener::NOTSENT_LOWAT) is unsent. So
 /// pieces are small until a visitor has shown that it takes more than that in no time, and smaller
 /// where it does not: a visitor who takes 500 bytes a second then moves a piece each 25 seconds
 /// (8 KiB until there is room, and a piece of 4 KiB), within the half minute that it may be silent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stride {
-    pace: Stridden,
+struct WriteChunking {
+    speed: PeerSpeed,
     /// Bytes that were taken in no time.
-    quickly: usize,
+    fast_bytes: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stridden {
-    Untried,
-    Quick,
+enum PeerSpeed {
+    Unknown,
+    Fast,
     Slow,
 }
 
 /// A visitor who takes so much in no time is quick.
 const PROOF: usize = 64 * 1024;
-const UNTRIED_PIECE: usize = 16 * 1024;
-const SLOW_PIECE: usize = 4 * 1024;
+const UNKNOWN_CHUNK: usize = 16 * 1024;
+const SLOW_CHUNK: usize = 4 * 1024;
 /// Whoever makes us wait for longer before there is room is slow.
 const SLOW: Duration = Duration::from_secs(1);
 
-impl Stride {
+impl WriteChunking {
     const fn new() -> Self {
-        Self { pace: Stridden::Untried, quickly: 0 }
+        Self { speed: PeerSpeed::Unknown, fast_bytes: 0 }
     }
 
     /// Most bytes to give at once.
-    const fn piece(self) -> usize {
-        match self.pace {
-            Stridden::Untried => UNTRIED_PIECE,
-            Stridden::Quick => usize::MAX,
-            Stridden::Slow => SLOW_PIECE,
+    const fn max_chunk(self) -> usize {
+        match self.speed {
+            PeerSpeed::Unknown => UNKNOWN_CHUNK,
+            PeerSpeed::Fast => usize::MAX,
+            PeerSpeed::Slow => SLOW_CHUNK,
         }
     }
 
     /// So many bytes were taken, after there was no room for so long.
-    fn goes_on(&mut self, bytes: usize, waited: Duration) {
+    fn observe(&mut self, bytes: usize, waited: Duration) {
         if waited >= SLOW {
-            *self = Self { pace: Stridden::Slow, quickly: 0 };
-        } else if self.pace != Stridden::Quick {
-            self.quickly += bytes;
-            if self.quickly >= PROOF {
-                self.pace = Stridden::Quick;
+            *self = Self { speed: PeerSpeed::Slow, fast_bytes: 0 };
+        } else if self.speed != PeerSpeed::Fast {
+            self.fast_bytes += bytes;
+            if self.fast_bytes >= PROOF {
+                self.speed = PeerSpeed::Fast;
             }
         }
     }
@@ -132,7 +132,7 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let piece = &bytes[..bytes.len().min(self.stride.piece())];
+        let piece = &bytes[..bytes.len().min(self.chunking.max_chunk())];
         let result = Pin::new(&mut self.stream).poll_write(cx, piece);
         self.wrote(result)
     }
@@ -144,7 +144,7 @@ impl AsyncWrite for Socket {
     ) -> Poll<io::Result<usize>> {
         // For a small answer one plain write of a copy is cheaper than a vectored write.
         let length: usize = parts.iter().map(|part| part.len()).sum();
-        let piece = self.stride.piece();
+        let piece = self.chunking.max_chunk();
         if length > piece {
             // The first part alone, or as much of it as is wise.
             let first = parts.iter().find(|part| !part.is_empty());
@@ -185,17 +185,17 @@ mod tests {
 
     #[test]
     fn pieces_are_small_until_a_visitor_was_quick_and_whenever_it_is_slow() {
-        let mut stride = Stride::new();
+        let mut stride = WriteChunking::new();
         for _ in 0..4 {
-            assert_eq!(stride.piece(), 16 * 1024);
-            stride.goes_on(16 * 1024, Duration::ZERO);
+            assert_eq!(stride.max_chunk(), 16 * 1024);
+            stride.observe(16 * 1024, Duration::ZERO);
         }
-        assert_eq!(stride.piece(), usize::MAX);
-        stride.goes_on(100_000, Duration::from_secs(2));
-        assert_eq!(stride.piece(), 4 * 1024);
+        assert_eq!(stride.max_chunk(), usize::MAX);
+        stride.observe(100_000, Duration::from_secs(2));
+        assert_eq!(stride.max_chunk(), 4 * 1024);
         for _ in 0..16 {
-            stride.goes_on(4 * 1024, Duration::from_millis(250));
+            stride.observe(4 * 1024, Duration::from_millis(250));
         }
-        assert_eq!(stride.piece(), usize::MAX);
+        assert_eq!(stride.max_chunk(), usize::MAX);
     }
 }

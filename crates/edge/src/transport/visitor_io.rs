@@ -12,7 +12,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::socket::Socket;
 use crate::conn::connection::{Connection, Phase};
-use crate::guard::http_2::{Guard, Told};
+use crate::guard::http_2::{Http2Guard, OutboundFrame};
 
 /// With or without encryption.
 pub(crate) enum Transport {
@@ -22,13 +22,13 @@ pub(crate) enum Transport {
 
 /// What reads along.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reader {
+enum Inspector {
     /// Nobody: whoever speaks HTTP/1.1 reads strictly itself.
-    Requests,
+    None,
     /// The guard of HTTP/2 frames, which is the visit's.
-    Frames,
+    Http2Frames,
     /// Nobody any more.
-    Nothing,
+    Detached,
     /// Nobody any more: the visitor was sent a farewell, and HTTP has no connection left.
     Farewell,
 }
@@ -37,30 +37,30 @@ enum Reader {
 pub(crate) struct VisitorIo {
     transport: Option<Transport>,
     conn: Rc<Connection>,
-    reader: Reader,
+    inspector: Inspector,
 }
 
 impl VisitorIo {
     pub(crate) fn new(transport: Transport, conn: Rc<Connection>, http_2: bool) -> Self {
-        let reader = if http_2 {
+        let inspector = if http_2 {
             let policy = conn.context.policy.load();
-            let guard = Guard::new(&policy.config().limits, conn.context.now());
-            let _ = conn.guard.set(Box::new(RefCell::new(guard)));
-            Reader::Frames
+            let guard = Http2Guard::new(&policy.config().limits, conn.context.now());
+            let _ = conn.http_2_guard.set(Box::new(RefCell::new(guard)));
+            Inspector::Http2Frames
         } else {
-            Reader::Requests
+            Inspector::None
         };
-        Self { transport: Some(transport), conn, reader }
+        Self { transport: Some(transport), conn, inspector }
     }
 
     /// What is left of a connection whose visitor was told to go away.
     pub(crate) fn take_leftover(&mut self) -> Option<Transport> {
-        if self.reader == Reader::Farewell { self.transport.take() } else { None }
+        if self.inspector == Inspector::Farewell { self.transport.take() } else { None }
     }
 
     /// The connection, as far as HTTP has it.
     fn open(&mut self) -> Option<&mut Transport> {
-        self.transport.as_mut().filter(|_| self.reader != Reader::Farewell)
+        self.transport.as_mut().filter(|_| self.inspector != Inspector::Farewell)
     }
 
     /// Whether it is not encrypted.
@@ -69,57 +69,59 @@ impl VisitorIo {
     }
 
     /// Looks at what came.
-    fn arrived(&self, bytes: &[u8]) -> Result<(), Cut> {
+    fn inspect_read(&self, bytes: &[u8]) -> Result<(), Cut> {
         let conn = &self.conn;
-        match self.reader {
-            Reader::Requests => match conn.phase() {
+        match self.inspector {
+            Inspector::None => match conn.phase() {
                 Phase::Idle => conn.enter(Phase::Header),
-                Phase::Arriving | Phase::Header => conn.begun.set(true),
+                Phase::AwaitingFirstRequest | Phase::Header => conn.header_begun.set(true),
                 // A part of the body, or the next request ahead of its turn.
                 Phase::Busy | Phase::Proxy | Phase::Handshake => {}
-                Phase::Tunnel => conn.moved(),
+                Phase::Tunnel => conn.on_tunnel_bytes(),
             },
-            Reader::Frames => {
-                let Some(guard) = conn.guard.get() else {
+            Inspector::Http2Frames => {
+                let Some(guard) = conn.http_2_guard.get() else {
                     return Ok(());
                 };
                 let mut guard = guard.borrow_mut();
                 guard.received(bytes, conn.context.now())?;
                 let block_open = guard.block_open_since().is_some();
                 match conn.phase() {
-                    Phase::Arriving if guard.settled() && !block_open => conn.enter(Phase::Idle),
+                    Phase::AwaitingFirstRequest if guard.settled() && !block_open => {
+                        conn.enter(Phase::Idle);
+                    }
                     Phase::Idle if block_open => conn.enter(Phase::Header),
                     Phase::Header if !block_open => conn.enter(Phase::Idle),
                     _ => {}
                 }
             }
-            Reader::Nothing | Reader::Farewell => {}
+            Inspector::Detached | Inspector::Farewell => {}
         }
         Ok(())
     }
 
     /// Takes note of what went out: the first bytes of `parts`, as many as `result` says.
-    fn sent(
+    fn inspect_written(
         &mut self,
         cx: &mut Context<'_>,
         result: Poll<io::Result<usize>>,
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        if matches!(self.reader, Reader::Frames)
+        if matches!(self.inspector, Inspector::Http2Frames)
             && let Poll::Ready(Ok(length)) = result
-            && let Err(why) = self.left(parts, length)
+            && let Err(why) = self.inspect_frames(parts, length)
         {
-            return Poll::Ready(Err(self.part(cx, why)));
+            return Poll::Ready(Err(self.abort(cx, why)));
         }
         if self.conn.phase() == Phase::Tunnel && result.is_ready() {
-            self.conn.moved();
+            self.conn.on_tunnel_bytes();
         }
         result
     }
 
     /// Reads the frames that went out.
-    fn left(&self, parts: &[IoSlice<'_>], length: usize) -> Result<(), Cut> {
-        let Some(guard) = self.conn.guard.get() else {
+    fn inspect_frames(&self, parts: &[IoSlice<'_>], length: usize) -> Result<(), Cut> {
+        let Some(guard) = self.conn.http_2_guard.get() else {
             return Ok(());
         };
         let context = &self.conn.context;
@@ -129,9 +131,9 @@ impl VisitorIo {
             let bytes = &part[..left.min(part.len())];
             left -= bytes.len();
             guard.sent(bytes, context.now(), |told| match told {
-                Told::Ends(why) => self.conn.count(why),
-                Told::TooLarge => {
-                    context.write_unread(self.conn.identity().source, Reason::HeaderTooLarge);
+                OutboundFrame::Ends(why) => self.conn.count_cut(why),
+                OutboundFrame::TooLarge => {
+                    context.record_unrouted(self.conn.remote().source, Reason::HeaderTooLarge);
                 }
             })?;
         }
@@ -140,14 +142,14 @@ impl VisitorIo {
 
     /// Tells an HTTP/2 visitor to calm down, if that can be done at once, and counts why. The
     /// library is told that the connection broke, so that all its requests end here.
-    fn part(&mut self, cx: &mut Context<'_>, why: Cut) -> io::Error {
-        self.reader = Reader::Nothing;
-        self.conn.count(why);
-        let farewell = self.conn.guard.get().and_then(|guard| guard.borrow().farewell());
+    fn abort(&mut self, cx: &mut Context<'_>, why: Cut) -> io::Error {
+        self.inspector = Inspector::Detached;
+        self.conn.count_cut(why);
+        let farewell = self.conn.http_2_guard.get().and_then(|guard| guard.borrow().farewell());
         if let (Some(farewell), Some(transport)) = (farewell, &mut self.transport) {
             let _ = transport.poll_write(cx, &farewell);
             let _ = transport.poll_shutdown(cx);
-            self.reader = Reader::Farewell;
+            self.inspector = Inspector::Farewell;
         }
         io::ErrorKind::ConnectionAborted.into()
     }
@@ -225,9 +227,9 @@ impl AsyncRead for VisitorIo {
         if let Poll::Ready(Ok(())) = result {
             let bytes = &buffer.filled()[before..];
             if !bytes.is_empty()
-                && let Err(why) = self.arrived(bytes)
+                && let Err(why) = self.inspect_read(bytes)
             {
-                return Poll::Ready(Err(self.part(cx, why)));
+                return Poll::Ready(Err(self.abort(cx, why)));
             }
         }
         result
@@ -244,7 +246,7 @@ impl AsyncWrite for VisitorIo {
             return gone();
         };
         let result = transport.poll_write(cx, bytes);
-        self.sent(cx, result, &[IoSlice::new(bytes)])
+        self.inspect_written(cx, result, &[IoSlice::new(bytes)])
     }
 
     fn poll_write_vectored(
@@ -256,7 +258,7 @@ impl AsyncWrite for VisitorIo {
             return gone();
         };
         let result = transport.poll_write_vectored(cx, parts);
-        self.sent(cx, result, parts)
+        self.inspect_written(cx, result, parts)
     }
 
     fn is_write_vectored(&self) -> bool {
