@@ -3,12 +3,12 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use portcullis_edge::http_1::reading::Reading;
+use portcullis_edge::http_1::request_parser::RequestParser;
 
 fuzz_target!(|bytes: &[u8]| {
-    let mut whole = Reading::new();
+    let mut whole = RequestParser::new();
     let at_once = whole.feed(bytes);
-    let mut cut = Reading::new();
+    let mut cut = RequestParser::new();
     let piece = usize::from(bytes.first().copied().unwrap_or(1) % 7) + 1;
     let in_pieces = bytes.chunks(piece).try_for_each(|part| cut.feed(part));
     assert_eq!(at_once, in_pieces);

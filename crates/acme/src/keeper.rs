@@ -246,7 +246,7 @@ type Good = (WallTime, WallTime, Arc<rustls::sign::CertifiedKey>);
 fn check(files: &portcullis_model::TlsFiles, host: &str) -> Result<Good, AcmeError> {
     let wrong = |problem: String| AcmeError::Content { path: files.certificate.clone(), problem };
     let pair =
-        portcullis_edge::read_pair(files).map_err(|e| AcmeError::Strange(format!("sent: {e}")))?;
+        portcullis_edge::load_pair(files).map_err(|e| AcmeError::Strange(format!("sent: {e}")))?;
     let facts = portcullis_edge::inspect(files).map_err(|e| wrong(e.to_string()))?;
     if !facts.names.iter().any(|name| name == host) {
         return Err(wrong(format!("is for {}, not for {host}", facts.names.join(", "))));

@@ -12,44 +12,48 @@ use std::rc::Rc;
 
 use portcullis_model::Time;
 
-use crate::visit::{Cuttable, Visit};
-
 /// How long a task may take to notice that its deadline has passed.
 const GRACE: Duration = Duration::from_secs(1);
 /// The same where others wait.
 const PRESSED_GRACE: Duration = Duration::from_millis(250);
 
+/// What a task that does not notice its deadline loses: a stream, or its connection.
+pub(crate) trait Abort {
+    /// Ends it, unless it is waited for; `task` is the task that did not run.
+    fn abort(&self, task: Option<&Waker>);
+}
+
 /// Every deadline of one worker.
 #[derive(Default)]
 pub(crate) struct Deadlines {
     /// A place that nobody uses has no due time.
-    slots: RefCell<Vec<Rc<Slot>>>,
+    slots: RefCell<Vec<Rc<DeadlineSlot>>>,
     free: RefCell<Vec<usize>>,
 }
 
 /// Kept and used again, so that a request costs no allocation.
 #[derive(Default)]
-struct Slot {
+struct DeadlineSlot {
     due: Cell<Option<Time>>,
     /// An earlier one, where others wait for the place that is held meanwhile.
-    hurried: Cell<Option<Time>>,
+    tightened: Cell<Option<Time>>,
     /// The earlier one has passed.
     was_hurried: Cell<bool>,
     passed: Cell<bool>,
     waker: RefCell<Option<Waker>>,
-    stands_still: RefCell<Option<Cuttable>>,
+    stalled: RefCell<Option<Rc<dyn Abort>>>,
 }
 
 /// One deadline; dropping it forgets it.
 pub(crate) struct Deadline {
     list: Rc<Deadlines>,
-    slot: Rc<Slot>,
+    slot: Rc<DeadlineSlot>,
     place: usize,
 }
 
 impl Deadlines {
-    /// A deadline for something that `visit` waits for.
-    pub(crate) fn new_for(self: &Rc<Self>, visit: &Rc<Visit>, due: Time) -> Deadline {
+    /// A deadline for something that `stalled` waits for.
+    pub(crate) fn start(self: &Rc<Self>, stalled: Rc<dyn Abort>, due: Time) -> Deadline {
         let mut slots = self.slots.borrow_mut();
         let place = self.free.borrow_mut().pop().unwrap_or_else(|| {
             slots.push(Rc::default());
@@ -57,10 +61,10 @@ impl Deadlines {
         });
         let slot = slots[place].clone();
         slot.due.set(Some(due));
-        slot.hurried.set(None);
+        slot.tightened.set(None);
         slot.was_hurried.set(false);
         slot.passed.set(false);
-        *slot.stands_still.borrow_mut() = Some(visit.running());
+        *slot.stalled.borrow_mut() = Some(stalled);
         Deadline { list: self.clone(), slot, place }
     }
 
@@ -68,7 +72,7 @@ impl Deadlines {
     /// woken and did not run. `pressed`: somebody waits for a place at an origin.
     pub(crate) fn check(&self, now: Time, pressed: bool) {
         for slot in self.slots.borrow().iter() {
-            let hurried = slot.hurried.get().filter(|_| pressed || slot.was_hurried.get());
+            let hurried = slot.tightened.get().filter(|_| pressed || slot.was_hurried.get());
             let due = slot.due.get().map(|due| hurried.map_or(due, |hurried| due.min(hurried)));
             let Some(due) = due.filter(|due| now >= *due) else {
                 continue;
@@ -81,9 +85,9 @@ impl Deadlines {
                     waker.wake_by_ref();
                 }
             } else if now >= due + grace
-                && let Some(cuttable) = &*slot.stands_still.borrow()
+                && let Some(stalled) = &*slot.stalled.borrow()
             {
-                cuttable.cut(waker.as_ref());
+                stalled.abort(waker.as_ref());
             }
         }
     }
@@ -93,18 +97,18 @@ impl Deadline {
     /// Moves it.
     pub(crate) fn set(&self, due: Time) {
         self.slot.due.set(Some(due));
-        self.slot.hurried.set(None);
+        self.slot.tightened.set(None);
         self.slot.was_hurried.set(false);
         self.slot.passed.set(false);
     }
 
     /// Has it pass earlier while others wait for the place that is held.
-    pub(crate) fn hurry(&self, due: Option<Time>) {
-        self.slot.hurried.set(due);
+    pub(crate) fn tighten(&self, due: Option<Time>) {
+        self.slot.tightened.set(due);
     }
 
     /// Whether it passed because others waited.
-    pub(crate) fn was_hurried(&self) -> bool {
+    pub(crate) fn was_tightened(&self) -> bool {
         self.slot.was_hurried.get()
     }
 
@@ -121,7 +125,7 @@ impl Deadline {
 impl Drop for Deadline {
     fn drop(&mut self) {
         self.slot.due.set(None);
-        *self.slot.stands_still.borrow_mut() = None;
+        *self.slot.stalled.borrow_mut() = None;
         self.list.free.borrow_mut().push(self.place);
     }
 }

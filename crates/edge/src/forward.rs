@@ -9,24 +9,23 @@ use std::rc::Rc;
 use http::StatusCode;
 use portcullis_model::{ActivityId, Cut, Outcome, Tier, Time};
 
-use crate::answer::Answer;
-use crate::body::{
-    Relay, RelayDeadline, RequestBody, ResponseBody, Terms, Upload, UploadState, VisitorBody,
-};
+use crate::conn::connection::{Connection, RequestGuard};
+use crate::context::WorkerContext;
 use crate::deadline::Deadline;
-use crate::http_1::{Answered, Question};
-use crate::origin::{Lease, Pool};
-use crate::pages::{self, Trouble, Wants};
-use crate::upgrade::{Passage, Tunnel};
-use crate::visit::{Turn, Visit};
-use crate::worker::House;
+use crate::origin::client::{OriginRequestWriter, OriginResponseHead};
+use crate::origin::pool::{Pool, PooledConn};
+use crate::origin::tunnel::{Tunnel, TunnelPermit};
+use crate::origin::upload::{BodyLimits, RequestBody, Upload, UploadState, VisitorBody};
+use crate::response::body::{Relay, RelayDeadline, ResponseBody};
+use crate::response::gate_response::GateResponse;
+use crate::response::pages::{self, ForwardFailure, ResponseFormat};
 
 /// Bytes of an answer that are given to one of several streams at once: what fits into one frame of
 /// theirs. How each of them is taken is judged by piece, and slow lines are shared.
 const STREAM_PIECE: usize = 16 * 1024;
 
 /// What has to be known to forward one request, taken from the policy before the first wait.
-pub(crate) struct Errand {
+pub(crate) struct ForwardJob {
     /// The head that the origin gets.
     pub(crate) head: Vec<u8>,
     /// How long the body is, if it is not chunked.
@@ -34,7 +33,7 @@ pub(crate) struct Errand {
     /// The answer has no body.
     pub(crate) for_head: bool,
     /// Asked twice, it does no more than once.
-    pub(crate) harmless: bool,
+    pub(crate) retryable: bool,
     pub(crate) activity: ActivityId,
     pub(crate) tier: Tier,
     /// How much the visitor has asked for lately.
@@ -44,10 +43,10 @@ pub(crate) struct Errand {
     pub(crate) started: Time,
     /// A `Set-Cookie` of the gate's.
     pub(crate) cookie: Option<String>,
-    pub(crate) wants: Wants,
+    pub(crate) format: ResponseFormat,
     /// The request asks for an upgrade, and may have it.
-    pub(crate) upgrade: Option<Passage>,
-    pub(crate) body: Terms,
+    pub(crate) upgrade: Option<TunnelPermit>,
+    pub(crate) body: BodyLimits,
     /// Longest silence of the origin within its answer.
     pub(crate) response_idle: Duration,
 }
@@ -55,265 +54,279 @@ pub(crate) struct Errand {
 /// Forwards a request whose head is already fit for the origin. From here on it has an outcome,
 /// even if nobody polls it.
 pub(crate) fn forward(
-    visit: Rc<Visit>,
-    errand: Errand,
+    conn: Rc<Connection>,
+    job: ForwardJob,
     body: Option<VisitorBody>,
-    turn: Turn,
-) -> impl Future<Output = Answer> {
-    let account = Account::open(&visit.house, &errand);
-    carry(visit, errand, body, turn, account)
+    turn: RequestGuard,
+) -> impl Future<Output = GateResponse> {
+    let account = OutcomeGuard::open(&conn.context, &job);
+    proxy_request(conn, job, body, turn, account)
 }
 
-async fn carry(
-    visit: Rc<Visit>,
-    mut errand: Errand,
+async fn proxy_request(
+    conn: Rc<Connection>,
+    mut job: ForwardJob,
     body: Option<VisitorBody>,
-    turn: Turn,
-    mut account: Account,
-) -> Answer {
-    let house = &visit.house;
-    let may_wait = errand.pool.config.queue_timeout;
-    let deadline = house.deadlines.new_for(&visit, errand.started + may_wait);
-    let (mut question, deadline) = question(&mut errand, body, house, deadline);
+    turn: RequestGuard,
+    mut account: OutcomeGuard,
+) -> GateResponse {
+    let context = &conn.context;
+    let may_wait = job.pool.config.queue_timeout;
+    let deadline = context.deadlines.start(conn.abort_target(), job.started + may_wait);
+    let (mut question, deadline) = origin_request(&mut job, body, context, deadline);
     // A body that never begins keeps no place at the origin.
     if matches!(deadline, RelayDeadline::Shared(_)) {
-        if let Err(failure) = first_piece(question.body(), &deadline).await {
-            return give_up(&failure, &visit, &errand, &deadline, account, turn);
+        if let Err(failure) = await_first_chunk(question.body(), &deadline).await {
+            return error_response(&failure, &conn, &job, &deadline, account, turn);
         }
-        deadline.deadline().set(house.now() + may_wait);
+        deadline.deadline().set(context.now() + may_wait);
     }
-    let place = errand.pool.enter(house, errand.tier, errand.load, deadline.deadline()).await;
+    let place = job.pool.acquire(context, job.tier, job.load, deadline.deadline()).await;
     let Ok(mut lease) = place else {
-        return give_up(&Failure::Busy, &visit, &errand, &deadline, account, turn);
+        return error_response(
+            &OriginFailure::PoolExhausted,
+            &conn,
+            &job,
+            &deadline,
+            account,
+            turn,
+        );
     };
-    deadline.holds_place();
-    let answered = match exchange(&mut lease, question, &errand, &deadline, &mut account).await {
-        Ok(answered) => answered,
-        Err(failure) => {
-            drop(lease);
-            return give_up(&failure, &visit, &errand, &deadline, account, turn);
-        }
-    };
-    let Answered { status, mut fields, dated, length } = answered;
-    if let Some(cookie) = &errand.cookie {
+    deadline.holds_slot();
+    let answered =
+        match send_and_await_head(&mut lease, question, &job, &deadline, &mut account).await {
+            Ok(answered) => answered,
+            Err(failure) => {
+                drop(lease);
+                return error_response(&failure, &conn, &job, &deadline, account, turn);
+            }
+        };
+    let OriginResponseHead { status, mut fields, dated, length } = answered;
+    if let Some(cookie) = &job.cookie {
         fields.put("set-cookie", cookie.as_bytes());
     }
+    let mut upgrade = None;
     let body = if status == StatusCode::SWITCHING_PROTOCOLS {
-        lease.answered(false);
-        let passage = errand.upgrade.take();
-        if !hand_over(&visit, lease, passage, errand.activity) {
-            account.settle(Outcome::OriginUnreachable);
-            return pages::trouble(Trouble::Unreachable, errand.wants, turn);
+        lease.response_ended(false);
+        let permit = job.upgrade.take();
+        upgrade = tunnel(lease, permit, job.activity);
+        if upgrade.is_none() {
+            account.record(Outcome::OriginUnreachable);
+            return pages::failure(ForwardFailure::Unreachable, job.format, turn);
         }
-        account.settle(Outcome::Served);
+        account.record(Outcome::Served);
         ResponseBody::empty(turn)
     } else {
-        account.settle(if status.is_server_error() {
+        account.record(if status.is_server_error() {
             Outcome::OriginError
         } else {
             Outcome::Served
         });
-        lease.answered(true);
-        relay(lease, &errand, deadline, house, turn)
+        lease.response_ended(true);
+        stream_response(lease, &job, deadline, context, turn)
     };
-    Answer { status, fields, length, dated, last: false, body }
+    GateResponse { status, fields, length, dated, last: false, body, upgrade }
 }
 
 /// What the origin is asked, with a body that counts, limits and reports what passes.
-fn question(
-    errand: &mut Errand,
+fn origin_request(
+    job: &mut ForwardJob,
     body: Option<VisitorBody>,
-    house: &Rc<House>,
+    context: &Rc<WorkerContext>,
     deadline: Deadline,
-) -> (Question, RelayDeadline) {
-    let head = mem::take(&mut errand.head);
+) -> (OriginRequestWriter, RelayDeadline) {
+    let head = mem::take(&mut job.head);
     let (body, deadline) = match body {
         None => (RequestBody::Empty, RelayDeadline::Own(deadline)),
         Some(body) => {
-            let answer = errand.pool.config.response_timeout;
-            let upload = Upload::new(house, errand.activity, deadline, errand.body, answer);
+            let answer = job.pool.config.response_timeout;
+            let upload = Upload::new(context, job.activity, deadline, job.body, answer);
             (RequestBody::stream(body, upload.clone()), RelayDeadline::Shared(upload))
         }
     };
-    (Question::new(head, body, errand.length, errand.for_head, errand.harmless), deadline)
+    (OriginRequestWriter::new(head, body, job.length, job.for_head, job.retryable), deadline)
 }
 
 /// Waits for the first bytes of a body, or its end.
-async fn first_piece(body: &mut RequestBody, deadline: &RelayDeadline) -> Result<(), Failure> {
-    poll_fn(|cx| match body.poll_first(cx) {
-        Poll::Pending if deadline.deadline().passed(cx) => Poll::Ready(Err(Failure::Silent)),
-        drawn => drawn.map_err(|_| Failure::Broken),
+async fn await_first_chunk(
+    body: &mut RequestBody,
+    deadline: &RelayDeadline,
+) -> Result<(), OriginFailure> {
+    poll_fn(|cx| match body.poll_first_chunk(cx) {
+        Poll::Pending if deadline.deadline().passed(cx) => Poll::Ready(Err(OriginFailure::Timeout)),
+        drawn => drawn.map_err(|_| OriginFailure::ConnectionLost),
     })
     .await
 }
 
 /// The answer to a request that has none from its origin.
-fn give_up(
-    failure: &Failure,
-    visit: &Visit,
-    errand: &Errand,
+fn error_response(
+    failure: &OriginFailure,
+    conn: &Connection,
+    job: &ForwardJob,
     deadline: &RelayDeadline,
-    mut account: Account,
-    turn: Turn,
-) -> Answer {
-    let (outcome, trouble) = failure.blame(deadline, visit);
-    if trouble == Trouble::BodySlow && outcome == Outcome::BodyAborted {
-        visit.house.meter.cut(errand.activity, Cut::SlowBody);
+    mut account: OutcomeGuard,
+    turn: RequestGuard,
+) -> GateResponse {
+    let (outcome, trouble) = failure.classify(deadline, conn);
+    if trouble == ForwardFailure::BodySlow && outcome == Outcome::BodyAborted {
+        conn.context.meter.cut(job.activity, Cut::SlowBody);
     }
-    account.settle(outcome);
-    pages::trouble(trouble, errand.wants, turn)
+    account.record(outcome);
+    pages::failure(trouble, job.format, turn)
 }
 
 /// Why there is no answer.
-enum Failure {
+enum OriginFailure {
     /// No connection became free in time.
-    Busy,
+    PoolExhausted,
     /// No connection could be opened.
     Unreachable,
     /// The connection broke, or what came is not HTTP.
-    Broken,
+    ConnectionLost,
     /// Nothing came in time.
-    Silent,
+    Timeout,
 }
 
-impl Failure {
+impl OriginFailure {
     /// Whose doing it was.
-    fn blame(&self, deadline: &RelayDeadline, visit: &Visit) -> (Outcome, Trouble) {
+    fn classify(&self, deadline: &RelayDeadline, conn: &Connection) -> (Outcome, ForwardFailure) {
         if let RelayDeadline::Shared(upload) = deadline {
             match (upload.state.get(), self) {
-                (_, Self::Busy) => {}
+                (_, Self::PoolExhausted) => {}
                 (UploadState::TooLarge, _) => {
-                    return (Outcome::BodyAborted, Trouble::BodyTooLarge);
+                    return (Outcome::BodyAborted, ForwardFailure::BodyTooLarge);
                 }
-                (UploadState::Broken, _) if visit.spoilt_body.get() => {
-                    return (Outcome::BodyAborted, Trouble::BodyMalformed);
+                (UploadState::Aborted, _) if conn.malformed_body.get() => {
+                    return (Outcome::BodyAborted, ForwardFailure::BodyMalformed);
                 }
-                (UploadState::Broken, _) => {
-                    return (Outcome::VisitorDisconnected, Trouble::BodySlow);
+                (UploadState::Aborted, _) => {
+                    return (Outcome::VisitorDisconnected, ForwardFailure::BodySlow);
                 }
-                (UploadState::Awaited, Self::Silent) => {
-                    return (Outcome::BodyAborted, Trouble::BodySlow);
+                (UploadState::AwaitingData, Self::Timeout) => {
+                    return (Outcome::BodyAborted, ForwardFailure::BodySlow);
                 }
                 _ => {}
             }
         }
         match self {
-            Self::Unreachable | Self::Broken => (Outcome::OriginUnreachable, Trouble::Unreachable),
-            Self::Silent => (Outcome::OriginTimeout, Trouble::Timeout),
-            Self::Busy => (Outcome::OriginBusy, Trouble::Busy),
+            Self::Unreachable | Self::ConnectionLost => {
+                (Outcome::OriginUnreachable, ForwardFailure::Unreachable)
+            }
+            Self::Timeout => (Outcome::OriginTimeout, ForwardFailure::Timeout),
+            Self::PoolExhausted => (Outcome::OriginBusy, ForwardFailure::Busy),
         }
     }
 }
 
 /// Sends the request and waits for the head of the answer. An idle connection that turns out to
 /// be closed is replaced once by a fresh one, if the request was not sent or does no harm twice.
-async fn exchange(
-    lease: &mut Lease,
-    mut question: Question,
-    errand: &Errand,
+async fn send_and_await_head(
+    lease: &mut PooledConn,
+    mut question: OriginRequestWriter,
+    job: &ForwardJob,
     deadline: &RelayDeadline,
-    account: &mut Account,
-) -> Result<Answered, Failure> {
+    account: &mut OutcomeGuard,
+) -> Result<OriginResponseHead, OriginFailure> {
     let mut fresh = false;
     loop {
-        let config = &errand.pool.config;
-        let due = account.house.now() + config.connect_timeout + config.response_timeout;
+        let config = &job.pool.config;
+        let due = account.context.now() + config.connect_timeout + config.response_timeout;
         deadline.deadline().set(due);
-        let again = lease.open(fresh).await.map_err(|_| Failure::Unreachable)?;
-        account.sent = Some(account.house.now());
-        lease.ask(question);
-        deadline.deadline().set(account.house.now() + config.response_timeout);
-        let answered = poll_fn(|cx| match lease.poll_answer(cx) {
+        let again = lease.open(fresh).await.map_err(|_| OriginFailure::Unreachable)?;
+        account.sent = Some(account.context.now());
+        lease.send_request(question);
+        deadline.deadline().set(account.context.now() + config.response_timeout);
+        let answered = poll_fn(|cx| match lease.poll_response_head(cx) {
             Poll::Ready(answered) => Poll::Ready(Some(answered)),
             Poll::Pending if deadline.deadline().passed(cx) => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
         });
         match answered.await {
             Some(Ok(answered)) => return Ok(answered),
-            None => return Err(Failure::Silent),
+            None => return Err(OriginFailure::Timeout),
             Some(Err(_)) => {
-                lease.answered(false);
-                question = lease.take_question().filter(|_| again).ok_or(Failure::Broken)?;
+                lease.response_ended(false);
+                question =
+                    lease.take_request().filter(|_| again).ok_or(OriginFailure::ConnectionLost)?;
                 fresh = true;
             }
         }
     }
 }
 
-/// Leaves the origin's end of an upgraded connection for when the visitor's end has left HTTP.
-fn hand_over(
-    visit: &Visit,
-    mut lease: Lease,
-    passage: Option<Passage>,
+/// The origin's end of an upgraded connection, for when the visitor's end has left HTTP; `None`
+/// where the request asked for no upgrade.
+fn tunnel(
+    mut lease: PooledConn,
+    permit: Option<TunnelPermit>,
     activity: ActivityId,
-) -> bool {
-    // Unless nobody asked for it.
-    let Some(passage) = passage else { return false };
-    let Some((stream, ahead)) = lease.take_upgraded() else { return false };
-    visit.tunnel.replace(Some(Tunnel { stream, ahead, lease, activity, passage }));
-    true
+) -> Option<Box<Tunnel>> {
+    let permit = permit?;
+    let (stream, ahead) = lease.take_upgraded()?;
+    Some(Box::new(Tunnel { stream, ahead, lease, activity, permit }))
 }
 
 /// The answer's body, drawn from the origin as the visitor takes it.
-fn relay(
-    mut lease: Lease,
-    errand: &Errand,
+fn stream_response(
+    mut lease: PooledConn,
+    job: &ForwardJob,
     deadline: RelayDeadline,
-    house: &Rc<House>,
-    turn: Turn,
+    context: &Rc<WorkerContext>,
+    turn: RequestGuard,
 ) -> ResponseBody {
     if lease.is_over() {
         lease.finish();
         return ResponseBody::empty(turn);
     }
     // The visitor's turn: the origin is waited for when somebody asks for more.
-    deadline.extend(house.now(), errand.body.idle, false);
+    deadline.extend(context.now(), job.body.idle, false);
     let relay = Relay {
         lease,
         deadline,
-        idle: errand.response_idle,
-        untaken: errand.body.idle,
-        piece: if turn.is_multiplexed() { STREAM_PIECE } else { usize::MAX },
+        idle: job.response_idle,
+        untaken_timeout: job.body.idle,
+        max_chunk: if turn.is_multiplexed() { STREAM_PIECE } else { usize::MAX },
         awaited: false,
-        activity: errand.activity,
-        house: house.clone(),
+        activity: job.activity,
+        context: context.clone(),
     };
     ResponseBody::relay(relay, turn)
 }
 
 /// Sees to it that every forwarded request ends in exactly one outcome, whatever happens to it.
-struct Account {
-    house: Rc<House>,
+struct OutcomeGuard {
+    context: Rc<WorkerContext>,
     activity: ActivityId,
     started: Time,
     sent: Option<Time>,
     settled: bool,
 }
 
-impl Account {
-    fn open(house: &Rc<House>, errand: &Errand) -> Self {
+impl OutcomeGuard {
+    fn open(context: &Rc<WorkerContext>, job: &ForwardJob) -> Self {
         Self {
-            house: house.clone(),
-            activity: errand.activity,
-            started: errand.started,
+            context: context.clone(),
+            activity: job.activity,
+            started: job.started,
             sent: None,
             settled: false,
         }
     }
 
-    fn settle(&mut self, outcome: Outcome) {
+    fn record(&mut self, outcome: Outcome) {
         self.settled = true;
-        let now = self.house.read_clock();
+        let now = self.context.read_clock();
         let latency = now.since(self.started);
         let busy = self.sent.map_or(Duration::ZERO, |sent| now.since(sent));
-        self.house.meter.record_outcome(self.activity, outcome, latency, busy);
+        self.context.meter.record_outcome(self.activity, outcome, latency, busy);
     }
 }
 
-impl Drop for Account {
+impl Drop for OutcomeGuard {
     fn drop(&mut self) {
         if !self.settled {
-            self.settle(Outcome::VisitorDisconnected);
+            self.record(Outcome::VisitorDisconnected);
         }
     }
 }

@@ -1,24 +1,16 @@
-//! HTTP/1.1 (RFC 9112), on both sides of the gate.
+//! HTTP/1.1 messages (RFC 9112): the syntax for both sides, and a visitor's connection.
 //!
-//! What stands in the open reads strictly: `head` accepts only what every reader frames alike, and
-//! `decoder` the same of bodies. `visitor` speaks with visitors, `exchange` with origins.
-//! Nothing of a head is passed on as it came: it is read into a `Head`, judged, and
-//! what the origin gets is written anew from that.
+//! Parsing is strict: `head` accepts only what every reader frames alike, and `decoder` the same of
+//! bodies. Nothing of a head is passed on as it came: it is parsed into a `Head`, and what the
+//! origin gets is written anew from that.
 //!
-//! This is ours, and not a library's, because it is what the gate is for: where a request ends is
-//! the gate's to know, a general library reads more leniently and builds a table of fields that a
-//! refusal never needs, and connections by the ten thousand must cost little while they are idle.
-//! The letters themselves are read by `httparse`.
+//! This is not a library's, because where a request ends is the gate's to know: a general library
+//! parses more leniently and builds a table of fields that a refusal never needs, and connections by
+//! the ten thousand must cost little while they are idle. `httparse` does the tokenising.
 
-mod buffers;
-mod decoder;
-mod exchange;
-mod head;
-mod outgoing;
-pub mod reading;
-mod visitor;
-
-pub(crate) use buffers::Buffers;
-pub(crate) use exchange::{Answered, Broken, Question, Wire};
-pub(crate) use head::AnswerHead;
-pub(crate) use visitor::{Inbound, speak};
+pub(crate) mod connection;
+pub(crate) mod decoder;
+pub(crate) mod head;
+pub mod request_parser;
+pub(crate) mod trailers;
+pub(crate) mod write_buffer;

@@ -1,3 +1,18 @@
+// module order: clock error buffers header_block transfer_rate
+// module order: net request tls guard
+// module order: deadline
+// module order: context
+// module order: conn
+// module order: transport
+// module order: http_1 http_3
+// module order: origin
+// module order: response
+// module order: forward
+// module order: serve
+// module order: admission
+// module order: server
+// module order: worker operator
+
 //! Sockets: accept, TLS, HTTP, forwarding, and the operators' listener.
 //!
 //! [`Worker::run`] is the entry point: one per core, each with its own listeners, origin
@@ -9,55 +24,43 @@
 //! but a socket, keeps nothing about a visitor beyond the connection, and waits for nothing
 //! without a deadline.
 
-mod accept;
-mod answer;
-mod body;
-mod certificates;
-mod challenge;
-#[doc(hidden)]
-pub mod client_hello;
+mod admission;
+mod buffers;
 mod clock;
-mod connection;
-mod cork;
+mod conn;
+mod context;
 mod deadline;
-mod der;
 mod error;
-mod fields;
 mod forward;
-mod forwarded;
-mod frames;
 mod guard;
-mod handshake;
-mod head;
+mod header_block;
 #[doc(hidden)]
 pub mod http_1;
 mod http_3;
-#[doc(hidden)]
-pub mod ja4;
+mod net;
 pub mod operator;
 mod origin;
-mod pace;
-mod pages;
-mod pressure;
-pub mod proxy_protocol;
-mod ranges;
+mod request;
+mod response;
 mod serve;
-mod strict;
+mod server;
 mod tls;
+mod transfer_rate;
 mod transport;
-mod upgrade;
-mod validity;
-mod visit;
-mod windows;
 mod worker;
 
-pub use accept::{BoundListener, bind};
-pub use certificates::NamedCertificates;
-pub use challenge::ChallengeAnswers;
 pub use clock::Clock;
+pub use context::InternalErrors;
 pub use error::EdgeError;
 #[doc(hidden)]
-pub use guard::reads_alike;
-pub use tls::{TlsConfigs, TlsKeep, for_quic, load_all, read_pair};
-pub use validity::{CertificateFacts, SOON, Standing, inspect, inspect_all};
-pub use worker::{Faults, Worker};
+pub use guard::http_2::reads_alike;
+pub use net::listener::{BoundListener, bind};
+#[doc(hidden)]
+pub use net::proxy_protocol;
+pub use request::acme_challenge::ChallengeAnswers;
+pub use tls::cert_status::{CertStatus, CertificateFacts, SOON, inspect, inspect_all};
+pub use tls::certificates::NamedCertificates;
+pub use tls::config::{TlsConfigs, TlsShared, load_all, load_pair, quic_config};
+#[doc(hidden)]
+pub use tls::{client_hello, ja4};
+pub use worker::Worker;

@@ -4,6 +4,7 @@ use core::convert::Infallible;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use http::header::{ALT_SVC, HeaderValue};
 use http::{Method, Request, Response, Version};
@@ -11,54 +12,70 @@ use http_body::Body;
 use portcullis_gate::{self as gate, Decision, Policy};
 use portcullis_model::{Reason, Verdict};
 
-use crate::answer::Answer;
-use crate::body::{ResponseBody, Terms, VisitorBody};
-use crate::fields::{self, Kind, Present};
-use crate::forward::{Errand, forward};
-use crate::forwarded::{self, Sender};
-use crate::head::{Head, fields_of};
-use crate::pages::{self, Wants};
-use crate::ranges;
-use crate::strict::{self, Host};
-use crate::upgrade::Passage;
-use crate::visit::{Turn, Visit};
+use crate::conn::connection::{Connection, RequestGuard};
+use crate::forward::{ForwardJob, forward};
+use crate::origin::pool::OriginPools;
+use crate::origin::tunnel::TunnelPermit;
+use crate::origin::upload::{BodyLimits, VisitorBody};
+use crate::request::acme_challenge::ChallengeAnswers;
+use crate::request::body::BodyInfo;
+use crate::request::fields::{self, HeaderKind, HeaderPresence};
+use crate::request::forwarded::{self, VisitorAddr};
+use crate::request::head::{Head, fields_of};
+use crate::request::ranges;
+use crate::request::validate::{self, Host};
+use crate::response::body::ResponseBody;
+use crate::response::gate_response::GateResponse;
+use crate::response::pages::{self, ResponseFormat};
 
 /// After so many seconds a place for one more tunnel may be free.
 const TUNNEL_AGAIN: u32 = 10;
 
-/// What a head says of the body behind it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Announced {
-    /// It has at least so many bytes.
-    pub(crate) least: u64,
-    /// There is none.
-    pub(crate) is_none: bool,
+/// What requests are served with, besides their connection.
+pub(crate) struct RequestService {
+    pub(crate) pools: OriginPools,
+    /// What certificate authorities are answered.
+    challenges: Arc<ChallengeAnswers>,
 }
 
-/// Answers one request of `visit` by HTTP/2 or HTTP/3. Never fails: every request gets an answer
+impl RequestService {
+    pub(crate) fn new(workers: u16, challenges: Arc<ChallengeAnswers>) -> Self {
+        Self { pools: OriginPools::new(workers), challenges }
+    }
+}
+
+/// Answers one request of `conn` by HTTP/2 or HTTP/3. Never fails: every request gets an answer
 /// and a reason. The judgement is made here and now; only what goes to the origin waits for
 /// anything.
-pub(crate) fn serve(visit: &Rc<Visit>, request: Request<VisitorBody>) -> Serving {
-    let turn = visit.request_begins();
+pub(crate) fn serve(
+    service: &RequestService,
+    conn: &Rc<Connection>,
+    request: Request<VisitorBody>,
+) -> ResponseFuture {
+    let turn = conn.request_begins();
     let (parts, body) = request.into_parts();
     let for_head = parts.method == Method::HEAD;
-    let announced = Announced { least: body.size_hint().lower(), is_none: body.is_end_stream() };
+    let announced = BodyInfo { min_bytes: body.size_hint().lower(), is_none: body.is_end_stream() };
     let fields = fields_of(&parts.headers);
-    match judge(visit, &Head::of(&parts, &fields), announced, turn) {
-        Judged::Answered(answer) => Serving::Answered(Some(respond(visit, answer, for_head))),
-        Judged::Forwarded(errand, turn) => {
-            let visit = visit.clone();
+    match route_request(service, conn, &Head::from_parts(&parts, &fields), announced, turn) {
+        Routed::Answered(answer) => {
+            ResponseFuture::Answered(Some(into_http(conn, answer, for_head)))
+        }
+        Routed::Forwarded(job, turn) => {
+            let conn = conn.clone();
             let body = Some(body).filter(|_| !announced.is_none);
-            let answer = forward(visit.clone(), errand, body, turn);
-            Serving::Forwarded(Box::pin(async move { respond(&visit, answer.await, for_head) }))
+            let answer = forward(conn.clone(), job, body, turn);
+            ResponseFuture::Forwarded(Box::pin(
+                async move { into_http(&conn, answer.await, for_head) },
+            ))
         }
     }
 }
 
 /// Says where the same is served by HTTP/3. Whoever is about to stop invites nobody.
-fn respond(visit: &Visit, answer: Answer, for_head: bool) -> Response<ResponseBody> {
+fn into_http(conn: &Connection, answer: GateResponse, for_head: bool) -> Response<ResponseBody> {
     let mut response = answer.into_response(for_head);
-    if let Some(alternative) = visit.alternative.get().filter(|_| !visit.is_draining()) {
+    if let Some(alternative) = conn.alt_svc.get().filter(|_| !conn.is_draining()) {
         response.headers_mut().insert(ALT_SVC, HeaderValue::clone(alternative));
     }
     response
@@ -67,12 +84,12 @@ fn respond(visit: &Visit, answer: Answer, for_head: bool) -> Response<ResponseBo
 /// A request being served. What the way to the origin needs is a kilobyte, boxed: a refused
 /// request does not pay for it, nor does a task of HTTP/2 when it is moved.
 #[allow(clippy::large_enum_variant)] // There is one for each request, on its way.
-pub(crate) enum Serving {
+pub(crate) enum ResponseFuture {
     Answered(Option<Response<ResponseBody>>),
     Forwarded(Pin<Box<dyn Future<Output = Response<ResponseBody>>>>),
 }
 
-impl Future for Serving {
+impl Future for ResponseFuture {
     type Output = Result<Response<ResponseBody>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -90,40 +107,48 @@ fn ready(response: Response<ResponseBody>) -> Poll<Result<Response<ResponseBody>
 
 /// What becomes of a request.
 #[allow(clippy::large_enum_variant)] // There is one for each request, on its way.
-pub(crate) enum Judged {
-    Answered(Answer),
-    Forwarded(Errand, Turn),
+pub(crate) enum Routed {
+    Answered(GateResponse),
+    Forwarded(ForwardJob, RequestGuard),
 }
 
 /// Everything that needs no waiting.
-pub(crate) fn judge(visit: &Rc<Visit>, head: &Head<'_>, body: Announced, turn: Turn) -> Judged {
-    let house = &visit.house;
-    let policy = house.policy.load();
+pub(crate) fn route_request(
+    service: &RequestService,
+    conn: &Rc<Connection>,
+    head: &Head<'_>,
+    body: BodyInfo,
+    turn: RequestGuard,
+) -> Routed {
+    let context = &conn.context;
+    let policy = context.policy.load();
     let config = policy.config();
-    let sender = forwarded::sender(visit.identity(), visit.secure, &config.trusted_proxies, head);
+    let sender = forwarded::visitor_of(conn.remote(), conn.secure, &config.trusted_proxies, head);
 
-    let present = Present::among(head.fields);
-    let coded = present.has(Kind::TransferEncoding);
-    let host = match strict::check(head, present, &config.limits) {
+    let present = HeaderPresence::from_fields(head.fields);
+    let coded = present.has(HeaderKind::TransferEncoding);
+    let host = match validate::check(head, present, &config.limits) {
         Ok(host) => host,
         Err(reason) => {
-            house.write_unread(sender.source, reason);
-            let wants = Wants::of(false, head);
-            return Judged::Answered(pages::refusal(reason, wants, None, coded, turn));
+            context.record_unrouted(sender.source, reason);
+            let wants = ResponseFormat::from_head(false, head);
+            return Routed::Answered(pages::refusal(reason, wants, None, coded, turn));
         }
     };
 
-    if let Some(answer) = house.answers.to(head) {
+    if let Some(answer) = service.challenges.to(head) {
         // Before any limit: under attack, too, certificates are renewed.
-        house.write_unread(sender.source, Reason::Acme);
-        return Judged::Answered(pages::challenge(&answer, turn));
+        context.record_unrouted(sender.source, Reason::Acme);
+        return Routed::Answered(pages::challenge(&answer, turn));
     }
 
-    let mut decision = decide(visit, &policy, head, host, &sender);
+    let mut decision = ask_gate(conn, &policy, head, host, &sender);
     let limits = &config.limits;
-    let too_much = if body.least > limits.max_body_bytes {
+    let too_much = if body.min_bytes > limits.max_body_bytes {
         Some(Reason::BodyTooLarge)
-    } else if present.has(Kind::Range) && !ranges::bearable(head, usize::from(limits.max_ranges)) {
+    } else if present.has(HeaderKind::Range)
+        && !ranges::within_limit(head, usize::from(limits.max_ranges))
+    {
         Some(Reason::TooManyRanges)
     } else {
         None
@@ -139,22 +164,22 @@ pub(crate) fn judge(visit: &Rc<Visit>, head: &Head<'_>, body: Announced, turn: T
     let asks_for_upgrade = head.version == Version::HTTP_11
         && head.method == "GET"
         && body.is_none
-        && fields::asks_for_websocket(head, present);
-    let mut passage = None;
+        && fields::is_websocket_upgrade(head, present);
+    let mut permit = None;
     if asks_for_upgrade && matches!(decision.answer, gate::Disposition::Forward { .. }) {
-        let pool = house.pool(decision.record.platform, &platform.origin);
-        passage = Passage::open(house, &pool, sender.source, limits, patience);
-        if passage.is_none() {
+        let pool = service.pools.get(decision.record.platform, &platform.origin);
+        permit = TunnelPermit::open(context, &pool, sender.source, limits, patience);
+        if permit.is_none() {
             decision.record.reason = Reason::TunnelLimit;
             decision.answer = gate::Disposition::Refuse { retry_after: Some(TUNNEL_AGAIN) };
         }
     }
     let Decision { record, answer } = decision;
-    house.write(&record);
-    visit.asks_for(record.activity);
+    context.record(&record);
+    conn.set_activity(record.activity);
 
-    let wants = Wants::of(record.page, head);
-    Judged::Answered(match answer {
+    let wants = ResponseFormat::from_head(record.page, head);
+    Routed::Answered(match answer {
         gate::Disposition::Redirect { location, cookie } => {
             pages::redirect(&location, cookie.as_deref(), turn)
         }
@@ -168,33 +193,33 @@ pub(crate) fn judge(visit: &Rc<Visit>, head: &Head<'_>, body: Announced, turn: T
             let mut out = Vec::with_capacity(HEAD_BYTES);
             put_request_line(&mut out, head, strip_pass);
             put_host(&mut out, host);
-            fields::for_origin(head, present, passage.is_some(), &mut out);
-            forwarded::tell(&mut out, visit.identity(), &sender, host.field);
+            fields::for_origin(head, present, permit.is_some(), &mut out);
+            forwarded::write_forwarding_headers(&mut out, conn.remote(), &sender, host.field);
             let length = put_framing(&mut out, head, body, coded);
             out.extend_from_slice(b"\r\n");
-            let errand = Errand {
+            let job = ForwardJob {
                 head: out,
                 length,
                 for_head: head.method == "HEAD",
-                harmless: matches!(head.method, "GET" | "HEAD" | "OPTIONS"),
+                retryable: matches!(head.method, "GET" | "HEAD" | "OPTIONS"),
                 activity: record.activity,
                 tier: policy.activity(record.activity).1.tier,
                 load,
-                pool: house.pool(record.platform, &platform.origin),
+                pool: service.pools.get(record.platform, &platform.origin),
                 started: record.at,
                 cookie,
-                wants,
-                upgrade: passage,
+                format: wants,
+                upgrade: permit,
                 response_idle: patience
                     .response_idle_timeout
                     .unwrap_or(limits.response_idle_timeout),
-                body: Terms {
+                body: BodyLimits {
                     bytes: limits.max_body_bytes,
                     rate: limits.min_upload_rate,
                     idle: limits.body_idle_timeout,
                 },
             };
-            return Judged::Forwarded(errand, turn);
+            return Routed::Forwarded(job, turn);
         }
     })
 }
@@ -203,14 +228,14 @@ pub(crate) fn judge(visit: &Rc<Visit>, head: &Head<'_>, body: Announced, turn: T
 const HEAD_BYTES: usize = 1024;
 
 /// Asks the gate, and tells the watch the words behind what it hashed.
-fn decide(
-    visit: &Visit,
+fn ask_gate(
+    conn: &Connection,
     policy: &Policy,
     head: &Head<'_>,
     host: Host<'_>,
-    sender: &Sender,
+    sender: &VisitorAddr,
 ) -> Decision {
-    let house = &visit.house;
+    let context = &conn.context;
     let request = gate::Request {
         source: sender.source,
         host: host.name,
@@ -218,12 +243,12 @@ fn decide(
         path: head.target.path,
         query: head.target.query,
         secure: sender.secure,
-        tls_client: visit.tls_client(),
+        tls_client: conn.tls_client(),
         fields: head,
     };
-    let now = house.read_clock();
-    let decision = gate::decide(policy, &house.tables, &request, now, house.wall(now));
-    house.sight(&request, &decision.record);
+    let now = context.read_clock();
+    let decision = gate::decide(policy, &context.tables, &request, now, context.wall(now));
+    context.record_names(&request, &decision.record);
     decision
 }
 
@@ -256,7 +281,7 @@ fn put_host(out: &mut Vec<u8>, host: Host<'_>) {
 }
 
 /// Says how the body ends: by the length that was announced, or else in chunks. Returns the length.
-fn put_framing(out: &mut Vec<u8>, head: &Head<'_>, body: Announced, coded: bool) -> Option<u64> {
+fn put_framing(out: &mut Vec<u8>, head: &Head<'_>, body: BodyInfo, coded: bool) -> Option<u64> {
     // What has been checked says one length at most, in digits, and none beside a coding.
     let announced = head.first("content-length").filter(|_| !coded);
     if let Some(digits) = announced {

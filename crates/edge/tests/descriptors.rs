@@ -51,7 +51,7 @@ fn without_a_descriptor_left_idle_connections_make_room_for_new_ones_without_a_b
     }
     let took = begun.elapsed();
     setrlimit(Resource::Nofile, before).unwrap();
-    let errors = gate.faults.accept_errors();
+    let errors = gate.internal_errors.accept_errors();
     assert!(errors > 0);
     // It waits after each.
     assert!(u128::from(errors) <= took.as_millis() + 100, "{errors} in {took:?}");

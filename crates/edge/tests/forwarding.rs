@@ -553,7 +553,7 @@ fn nothing_is_leaked_whatever_visitors_and_the_origin_do() {
     let forwarded = gate.reason(Reason::Allowed);
     let finished: u64 = Outcome::ALL.iter().map(|outcome| gate.outcome(*outcome)).sum();
     assert_eq!(finished, forwarded);
-    assert_eq!(gate.faults.panics(), 0);
+    assert_eq!(gate.internal_errors.panics(), 0);
     // Every place at the origin is free again.
     for _ in 0..20 {
         assert_eq!(gate.connect().get("/5").text(), "ok");

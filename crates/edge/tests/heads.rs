@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use common::wire::{DATA, END_HEADERS, END_STREAM, HEADERS, Wire, frame, request, secure};
 use common::{Gate, Origin, config};
-use portcullis_edge::http_1::reading::Reading;
+use portcullis_edge::http_1::request_parser::RequestParser;
 use portcullis_model::Reason;
 
 /// Asks for `/` with these fields; the text of the answer.
@@ -31,7 +31,7 @@ fn worked() -> Duration {
 fn cost_of_drips(heads: usize, bytes: usize) -> Duration {
     let head = format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(bytes));
     let drip_once = || {
-        let mut reading = Reading::new();
+        let mut reading = RequestParser::new();
         for byte in head.as_bytes() {
             reading.feed(&[*byte]).unwrap();
         }

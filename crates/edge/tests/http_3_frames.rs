@@ -177,7 +177,7 @@ fn each_kind_of_flood_and_of_broken_framing_ends_the_connection_and_is_counted()
         // None of the bodies was whole.
         assert!(origin.received.lock().unwrap().is_empty());
         until("all are gone", || scene.gate.snapshot().gauges.connections == 0).await;
-        assert_eq!(scene.gate.faults.panics(), 0);
+        assert_eq!(scene.gate.internal_errors.panics(), 0);
     });
 }
 

@@ -618,7 +618,7 @@ fn the_sum_over_reasons_is_the_number_of_requests() {
     assert_eq!(count(502), gate.outcome(Outcome::OriginUnreachable));
     assert_eq!(gate.records().len(), 400);
     assert_eq!(gate.snapshot().records_lost, 0);
-    assert_eq!(gate.faults.panics(), 0);
+    assert_eq!(gate.internal_errors.panics(), 0);
 }
 
 #[test]

@@ -307,9 +307,9 @@ fn a_challenge_is_shown_to_certificate_authorities_alone_and_for_as_long_as_it_i
 fn certificates_for_http_3_are_those_of_the_listener() {
     let site = certified(&[]);
     let origin = Origin::hello();
-    let keep = portcullis_edge::TlsKeep::new().unwrap();
+    let keep = portcullis_edge::TlsShared::new().unwrap();
     let all = portcullis_edge::load_all(&secured(&origin, &site), &keep).unwrap();
-    let quic = portcullis_edge::for_quic(all[0].as_ref().unwrap()).unwrap();
+    let quic = portcullis_edge::quic_config(all[0].as_ref().unwrap()).unwrap();
     assert_eq!(quic.alpn_protocols, [b"h3".to_vec()]);
     assert!(Arc::ptr_eq(&quic.cert_resolver, &all[0].as_ref().unwrap().cert_resolver));
     assert_eq!(quic.max_early_data_size, 0);

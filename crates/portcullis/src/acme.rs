@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use arc_swap::ArcSwap;
 use portcullis_acme::{Doors, HostStanding, Standing};
-use portcullis_edge::{ChallengeAnswers, TlsKeep};
+use portcullis_edge::{ChallengeAnswers, TlsShared};
 use portcullis_model::{AcmeConfig, WallTime};
 use serde::Serialize;
 use tokio::sync::watch;
@@ -24,7 +24,7 @@ pub struct AcmeHandle {
 }
 
 impl AcmeHandle {
-    pub fn new(keep: &TlsKeep) -> Self {
+    pub fn new(keep: &TlsShared) -> Self {
         let sinks = Doors {
             issued: Arc::clone(&keep.issued),
             challenges: Arc::clone(&keep.challenges),

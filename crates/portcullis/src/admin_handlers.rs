@@ -7,7 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use portcullis_acme::Standing;
 use portcullis_edge::operator::Pages;
-use portcullis_edge::{Clock, Faults};
+use portcullis_edge::{Clock, InternalErrors};
 use portcullis_gate::Policy;
 use portcullis_model::{
     ActivityId, Cut, LatencyHistogram, Meter, Outcome, Posture, Reason, Snapshot,
@@ -27,7 +27,7 @@ pub struct AdminHandlers {
     pub policy: Arc<ArcSwap<Policy>>,
     pub meters: Vec<Arc<Meter>>,
     pub status: Arc<ArcSwap<GateStatus>>,
-    pub internal_errors: Arc<Faults>,
+    pub internal_errors: Arc<InternalErrors>,
     pub certificates: Arc<ArcSwap<CertInventory>>,
     pub acme: Arc<ArcSwap<Standing>>,
     pub clock: Clock,
@@ -254,7 +254,7 @@ fn write_cuts(total: &Snapshot, out: &mut String) {
     }
 }
 
-fn write_internal_errors(internal_errors: &Faults, out: &mut String) {
+fn write_internal_errors(internal_errors: &InternalErrors, out: &mut String) {
     for (name, help, value) in [
         (
             "accept_errors_total",

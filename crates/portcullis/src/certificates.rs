@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use arc_swap::ArcSwap;
-use portcullis_acme::Standing as Issued;
-use portcullis_edge::{CertificateFacts, Standing, TlsConfigs, TlsKeep};
+use portcullis_acme::Standing;
+use portcullis_edge::{CertStatus, CertificateFacts, TlsConfigs, TlsShared};
 use portcullis_model::{Config, TlsFiles, WallTime};
 use serde::Serialize;
 use tracing::{error, info, warn};
@@ -28,7 +28,7 @@ pub struct CertInventory {
 
 /// The certificates with all that is needed to replace them.
 pub struct CertReloader {
-    pub shared: TlsKeep,
+    pub shared: TlsShared,
     pub tls: Arc<ArcSwap<TlsConfigs>>,
     pub inventory: Arc<ArcSwap<CertInventory>>,
     files: WatchedFiles,
@@ -40,7 +40,7 @@ impl CertReloader {
         if let Some(acme) = &config.acme {
             portcullis_acme::prepare(acme)?;
         }
-        let keep = TlsKeep::new()?;
+        let keep = TlsShared::new()?;
         let files = WatchedFiles::new(config);
         let facts = portcullis_edge::inspect_all(config)?;
         let tls = portcullis_edge::load_all(config, &keep)?;
@@ -106,11 +106,11 @@ fn log_warnings(facts: &[CertificateFacts], now: WallTime) {
     for certificate in facts {
         let file = certificate.file.display();
         let days = certificate.days_left(now);
-        match certificate.standing(now) {
-            Standing::Valid => {}
-            Standing::EndsSoon => warn!(%file, days, "a certificate ends soon"),
-            Standing::Expired => error!(%file, "a certificate has expired: browsers refuse it"),
-            Standing::NotYet => {
+        match certificate.status(now) {
+            CertStatus::Valid => {}
+            CertStatus::EndsSoon => warn!(%file, days, "a certificate ends soon"),
+            CertStatus::Expired => error!(%file, "a certificate has expired: browsers refuse it"),
+            CertStatus::NotYet => {
                 error!(%file, "a certificate is not valid yet: browsers refuse it");
             }
         }
@@ -184,7 +184,7 @@ impl CertRow {
 
 impl CertInventory {
     /// For `/metrics`: these, and those that the gate got by itself.
-    pub fn write_metrics(&self, issued: &Issued, out: &mut String) {
+    pub fn write_metrics(&self, issued: &Standing, out: &mut String) {
         use crate::admin_handlers::{escape_label, write_metric_header};
         let ours = self.facts.iter().map(|facts| (&facts.file, facts.not_after));
         let issued = issued.hosts.iter().filter_map(|host| Some((host.file.as_ref()?, host.ends?)));

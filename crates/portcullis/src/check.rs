@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use portcullis_edge::{CertificateFacts, Clock, Standing};
+use portcullis_edge::{CertStatus, CertificateFacts, Clock};
 use portcullis_model::{Config, Problems, WallTime};
 use serde::Serialize;
 
@@ -141,23 +141,23 @@ fn check_acme(config: &Config) -> Option<CertCheck> {
 fn check_certificate(facts: &CertificateFacts, now: WallTime) -> CertCheck {
     let file = facts.file.display();
     let days = facts.days_left(now);
-    let problem = match facts.standing(now) {
-        Standing::Expired => Some(format!(
+    let problem = match facts.status(now) {
+        CertStatus::Expired => Some(format!(
             "{file} expired on {}. Visitors are shown a warning instead of the site: renew it.",
             format_date(facts.not_after)
         )),
-        Standing::NotYet => Some(format!(
+        CertStatus::NotYet => Some(format!(
             "{file} is valid from {} on only. Is this machine's clock right?",
             format_date(facts.not_before)
         )),
-        Standing::Valid | Standing::EndsSoon => None,
+        CertStatus::Valid | CertStatus::EndsSoon => None,
     };
     let warning = if facts.names.is_empty() {
         Some(format!(
             "{file} names no site (no DNS name among its subject alternative names): browsers \
              refuse it."
         ))
-    } else if facts.standing(now) == Standing::EndsSoon {
+    } else if facts.status(now) == CertStatus::EndsSoon {
         let ends = format_date(facts.not_after);
         Some(format!("{file} ends in {days} days, on {ends}. Is it being renewed?"))
     } else {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use arc_swap::ArcSwap;
-use portcullis_edge::{Clock, Faults, Worker, operator};
+use portcullis_edge::{Clock, InternalErrors, Worker, operator};
 use portcullis_gate::{Policy, Secret, Tables};
 use portcullis_model::{Config, Event, FeatureName, Meter, Record, WorkerId};
 use portcullis_posture::{Control, Resume};
@@ -142,7 +142,7 @@ impl GateRuntime {
         );
 
         let open = Arc::new(AtomicU64::new(0));
-        let faults = Arc::new(Faults::default());
+        let faults = Arc::new(InternalErrors::default());
         let mut handles = Vec::new();
         let mut worker_channels = Vec::new();
         let mut meters = Vec::new();
@@ -163,7 +163,7 @@ impl GateRuntime {
                 records,
                 sightings,
                 open: Arc::clone(&open),
-                faults: Arc::clone(&faults),
+                internal_errors: Arc::clone(&faults),
                 clock,
                 drain: draining.clone(),
             };

@@ -28,7 +28,7 @@ pub(crate) enum Decoder {
 
 /// What is next in the bytes given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum DecodeStep {
     /// More has to come first.
     More,
     /// So many bytes are to be thrown away.
@@ -55,29 +55,29 @@ impl Decoder {
     /// # Errors
     ///
     /// The frame of a chunk is not as RFC 9112, section 7.1, has it.
-    pub(crate) fn step(&mut self, bytes: &[u8], lenient: bool) -> Result<Step, Malformed> {
+    pub(crate) fn step(&mut self, bytes: &[u8], lenient: bool) -> Result<DecodeStep, Malformed> {
         if bytes.is_empty() {
-            return Ok(if self.is_over() { Step::End(0) } else { Step::More });
+            return Ok(if self.is_over() { DecodeStep::End(0) } else { DecodeStep::More });
         }
         match *self {
-            Self::Length(0) => Ok(Step::End(0)),
+            Self::Length(0) => Ok(DecodeStep::End(0)),
             Self::Length(left) => {
                 let taken = left.min(bytes.len() as u64);
                 *self = Self::Length(left - taken);
-                Ok(Step::Data(taken as usize))
+                Ok(DecodeStep::Data(taken as usize))
             }
-            Self::UntilClose => Ok(Step::Data(bytes.len())),
+            Self::UntilClose => Ok(DecodeStep::Data(bytes.len())),
             Self::Chunk(left) => {
                 let taken = left.min(bytes.len() as u64);
                 *self = if taken == left { Self::ChunkEnd } else { Self::Chunk(left - taken) };
-                Ok(Step::Data(taken as usize))
+                Ok(DecodeStep::Data(taken as usize))
             }
             Self::ChunkEnd => match bytes {
                 [b'\r', b'\n', ..] => {
                     *self = Self::Size;
-                    Ok(Step::Skip(2))
+                    Ok(DecodeStep::Skip(2))
                 }
-                [b'\r'] => Ok(Step::More),
+                [b'\r'] => Ok(DecodeStep::More),
                 _ => Err(Malformed),
             },
             Self::Size => self.size(bytes, lenient),
@@ -85,22 +85,22 @@ impl Decoder {
         }
     }
 
-    fn size(&mut self, bytes: &[u8], lenient: bool) -> Result<Step, Malformed> {
+    fn size(&mut self, bytes: &[u8], lenient: bool) -> Result<DecodeStep, Malformed> {
         // Up to the longest line with its end.
         let longest = if lenient { LONGEST_LENIENT } else { LONGEST_SIZE } + 2;
         let window = &bytes[..bytes.len().min(longest)];
         let Some(end) = memchr::memchr(b'\n', window) else {
-            return if window.len() < longest { Ok(Step::More) } else { Err(Malformed) };
+            return if window.len() < longest { Ok(DecodeStep::More) } else { Err(Malformed) };
         };
         let line = window[..end].strip_suffix(b"\r").ok_or(Malformed)?;
         let size =
             chunk_size(if lenient { line.trim_ascii_end() } else { line }).ok_or(Malformed)?;
         *self = if size == 0 { Self::Trailers(0) } else { Self::Chunk(size) };
-        Ok(Step::Skip(end + 1))
+        Ok(DecodeStep::Skip(end + 1))
     }
 
     /// Looks for the empty line; whole lines end with carriage return and line feed.
-    fn trailers(&mut self, bytes: &[u8], seen: usize) -> Result<Step, Malformed> {
+    fn trailers(&mut self, bytes: &[u8], seen: usize) -> Result<DecodeStep, Malformed> {
         let mut line = seen;
         while let Some(length) = memchr::memchr(b'\n', &bytes[line..]) {
             let end = line + length + 1;
@@ -109,7 +109,7 @@ impl Decoder {
             }
             if length == 1 {
                 *self = Self::Length(0);
-                return Ok(Step::End(end));
+                return Ok(DecodeStep::End(end));
             }
             line = end;
         }
@@ -117,7 +117,7 @@ impl Decoder {
             return Err(Malformed);
         }
         *self = Self::Trailers(line);
-        Ok(Step::More)
+        Ok(DecodeStep::More)
     }
 }
 

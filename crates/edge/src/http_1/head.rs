@@ -11,14 +11,14 @@ use core::mem::MaybeUninit;
 use http::Version;
 use portcullis_model::Reason;
 
-use crate::head::{Field, Head, Target, items};
+use crate::request::head::{Field, Head, RequestTarget, items};
 
 /// Digits of the longest `Content-Length`: under 10^18 bytes.
 const LENGTH_DIGITS: usize = 18;
 
 /// Where a head ends, looked for as it arrives. Lower-cases the names of its fields in passing.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Scan {
+pub(crate) struct HeadScanner {
     /// Where the line begins that has not ended yet.
     line: usize,
     /// No line feed is before here.
@@ -29,28 +29,31 @@ pub(crate) struct Scan {
 
 /// What could be read in two ways.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ambiguous;
+pub(crate) struct AmbiguousFraming;
 
 /// A whole head, from its first line to the empty one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Span {
+pub(crate) struct HeadRange {
     /// Where it begins: behind an empty line that is forgiven.
     pub(crate) start: usize,
     /// Where what comes behind it begins.
     pub(crate) end: usize,
 }
 
-impl Scan {
+impl HeadScanner {
     /// Looks at the head of a request in `bytes`, which begin where they began before. `None`: it
     /// has not ended yet.
     ///
     /// # Errors
     ///
     /// A line that does not end with carriage return and line feed.
-    pub(crate) fn request(&mut self, bytes: &mut [u8]) -> Result<Option<Span>, Ambiguous> {
+    pub(crate) fn request(
+        &mut self,
+        bytes: &mut [u8],
+    ) -> Result<Option<HeadRange>, AmbiguousFraming> {
         while let Some(end) = self.next_line(bytes) {
             let line = bytes[self.line..end].strip_suffix(b"\r").map(<[u8]>::len);
-            let length = line.ok_or(Ambiguous)?;
+            let length = line.ok_or(AmbiguousFraming)?;
             if let Some(span) = self.line(bytes, length, end)? {
                 return Ok(Some(span));
             }
@@ -63,7 +66,10 @@ impl Scan {
     /// # Errors
     ///
     /// Empty lines before it, beyond one.
-    pub(crate) fn answer(&mut self, bytes: &mut [u8]) -> Result<Option<Span>, Ambiguous> {
+    pub(crate) fn response(
+        &mut self,
+        bytes: &mut [u8],
+    ) -> Result<Option<HeadRange>, AmbiguousFraming> {
         while let Some(end) = self.next_line(bytes) {
             let line = &bytes[self.line..end];
             let length = line.strip_suffix(b"\r").unwrap_or(line).len();
@@ -87,13 +93,13 @@ impl Scan {
         bytes: &mut [u8],
         length: usize,
         end: usize,
-    ) -> Result<Option<Span>, Ambiguous> {
+    ) -> Result<Option<HeadRange>, AmbiguousFraming> {
         let begin = core::mem::replace(&mut self.line, end + 1);
         match self.start {
             // One empty line may come from a sloppy sender's last body (RFC 9112, section 2.2).
             None if length == 0 => {
                 if begin > 0 {
-                    Err(Ambiguous)
+                    Err(AmbiguousFraming)
                 } else {
                     Ok(None)
                 }
@@ -102,7 +108,7 @@ impl Scan {
                 self.start = Some(begin);
                 Ok(None)
             }
-            Some(start) if length == 0 => Ok(Some(Span { start, end: end + 1 })),
+            Some(start) if length == 0 => Ok(Some(HeadRange { start, end: end + 1 })),
             Some(_) => {
                 for byte in &mut bytes[begin..begin + length] {
                     let lower = LOWER[usize::from(*byte)];
@@ -131,7 +137,7 @@ static LOWER: [u8; 256] = {
 
 /// What comes behind a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Body {
+pub(crate) enum RequestFraming {
     /// So many bytes; none, if the head says nothing.
     Length(u64),
     /// Chunks (RFC 9112, section 7.1).
@@ -149,7 +155,7 @@ pub(crate) enum Body {
 pub(crate) fn request<'a>(
     bytes: &'a [u8],
     fields: &'a mut [MaybeUninit<Field<'a>>],
-) -> Result<(Head<'a>, Body), Reason> {
+) -> Result<(Head<'a>, RequestFraming), Reason> {
     let mut read = httparse::Request::new(&mut []);
     match read.parse_with_uninit_headers(bytes, fields) {
         Ok(httparse::Status::Complete(length)) if length == bytes.len() => {}
@@ -161,23 +167,25 @@ pub(crate) fn request<'a>(
     };
     let fields: &'a [Field<'a>] = read.headers;
     let body = request_body(fields).ok_or(Reason::Malformed)?;
-    let target = Target::parse(method, target).ok_or(Reason::Malformed)?;
+    let target = RequestTarget::parse(method, target).ok_or(Reason::Malformed)?;
     let version = if read.version == Some(0) { Version::HTTP_10 } else { Version::HTTP_11 };
     Ok((Head { version, method, target, fields }, body))
 }
 
 /// What frames a request may say it once, and not in two ways.
-fn request_body(fields: &[Field<'_>]) -> Option<Body> {
+fn request_body(fields: &[Field<'_>]) -> Option<RequestFraming> {
     let mut body = None;
     for field in fields {
         let said = match field.name {
-            "content-length" => Body::Length(content_length(field.value)?),
-            "transfer-encoding" if field.value.eq_ignore_ascii_case(b"chunked") => Body::Chunked,
+            "content-length" => RequestFraming::Length(content_length(field.value)?),
+            "transfer-encoding" if field.value.eq_ignore_ascii_case(b"chunked") => {
+                RequestFraming::Chunked
+            }
             "transfer-encoding" => {
                 // Without chunks at last there is no telling where it ends: 400 (section 6.3).
                 let last = items(field.value).last();
                 last.filter(|coding| coding.eq_ignore_ascii_case(b"chunked"))?;
-                Body::Unknown
+                RequestFraming::Unknown
             }
             _ => continue,
         };
@@ -185,7 +193,7 @@ fn request_body(fields: &[Field<'_>]) -> Option<Body> {
             return None;
         }
     }
-    Some(body.unwrap_or(Body::Length(0)))
+    Some(body.unwrap_or(RequestFraming::Length(0)))
 }
 
 /// Decimal digits alone, without a leading zero that some read as octal.
@@ -203,7 +211,7 @@ fn number(digits: &[u8]) -> Option<u64> {
 
 /// The head of an origin's answer.
 #[derive(Debug)]
-pub(crate) struct AnswerHead<'a> {
+pub(crate) struct ResponseHead<'a> {
     pub(crate) status: u16,
     pub(crate) version: Version,
     pub(crate) fields: &'a [Field<'a>],
@@ -211,46 +219,46 @@ pub(crate) struct AnswerHead<'a> {
 
 /// The head says something that nobody could act on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Unreadable;
+pub(crate) struct InvalidHead;
 
 /// Reads the whole head of an answer.
 pub(crate) fn answer<'a>(
     bytes: &'a [u8],
     fields: &'a mut [MaybeUninit<Field<'a>>],
-) -> Result<AnswerHead<'a>, Unreadable> {
+) -> Result<ResponseHead<'a>, InvalidHead> {
     let mut read = httparse::Response::new(&mut []);
     let parsed = httparse::ParserConfig::default()
         .parse_response_with_uninit_headers(&mut read, bytes, fields);
     match parsed {
         Ok(httparse::Status::Complete(length)) if length == bytes.len() => {}
-        _ => return Err(Unreadable),
+        _ => return Err(InvalidHead),
     }
-    let status = read.code.filter(|code| (100..1000).contains(code)).ok_or(Unreadable)?;
+    let status = read.code.filter(|code| (100..1000).contains(code)).ok_or(InvalidHead)?;
     let version = if read.version == Some(0) { Version::HTTP_10 } else { Version::HTTP_11 };
-    Ok(AnswerHead { status, version, fields: read.headers })
+    Ok(ResponseHead { status, version, fields: read.headers })
 }
 
 /// How the end of an answer's body is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum AnswerBody {
+pub(crate) enum ResponseFraming {
     Length(u64),
     Chunked,
     /// It ends with the connection.
     UntilClose,
 }
 
-impl AnswerHead<'_> {
+impl ResponseHead<'_> {
     fn all(&self, name: &'static str) -> impl Iterator<Item = &[u8]> {
         self.fields.iter().filter(move |field| field.name == name).map(|field| field.value)
     }
 
     /// The length that it announces; the same one may stand there several times.
-    pub(crate) fn length(&self) -> Result<Option<u64>, Unreadable> {
+    pub(crate) fn length(&self) -> Result<Option<u64>, InvalidHead> {
         let mut length = None;
         for item in self.all("content-length").flat_map(items) {
-            let said = number(item).ok_or(Unreadable)?;
+            let said = number(item).ok_or(InvalidHead)?;
             if length.replace(said).is_some_and(|before| before != said) {
-                return Err(Unreadable);
+                return Err(InvalidHead);
             }
         }
         Ok(length)
@@ -258,14 +266,14 @@ impl AnswerHead<'_> {
 
     /// How the body ends (RFC 9112, section 6.3), if the answer can have one. A transfer coding
     /// overrides a length.
-    pub(crate) fn body(&self) -> Result<AnswerBody, Unreadable> {
+    pub(crate) fn body(&self) -> Result<ResponseFraming, InvalidHead> {
         let mut codings = self.all("transfer-encoding");
         if let Some(coding) = codings.next() {
             let chunked = coding.eq_ignore_ascii_case(b"chunked") && codings.next().is_none();
             let known = chunked && self.version == Version::HTTP_11;
-            return if known { Ok(AnswerBody::Chunked) } else { Err(Unreadable) };
+            return if known { Ok(ResponseFraming::Chunked) } else { Err(InvalidHead) };
         }
-        Ok(self.length()?.map_or(AnswerBody::UntilClose, AnswerBody::Length))
+        Ok(self.length()?.map_or(ResponseFraming::UntilClose, ResponseFraming::Length))
     }
 
     /// Whether it agrees to an upgrade to this protocol, and to no other.
@@ -290,9 +298,10 @@ mod tests {
     use super::*;
 
     /// What an answer's head says: how its body ends, and whether the connection goes on.
-    fn said(text: &str) -> Result<(AnswerBody, bool), Unreadable> {
+    fn said(text: &str) -> Result<(ResponseFraming, bool), InvalidHead> {
         let mut bytes = text.as_bytes().to_vec();
-        let span = Scan::default().answer(&mut bytes).expect("lines").expect("a whole head");
+        let span =
+            HeadScanner::default().response(&mut bytes).expect("lines").expect("a whole head");
         let mut fields = [MaybeUninit::uninit(); 16];
         let head = answer(&bytes[span.start..span.end], &mut fields)?;
         Ok((head.body()?, head.keeps_alive()))
@@ -301,18 +310,18 @@ mod tests {
     #[test]
     fn the_body_of_an_answer_ends_as_its_head_says() {
         let with = |fields: &str| said(&format!("HTTP/1.1 200 OK\r\n{fields}\r\n"));
-        assert_eq!(with("Content-Length: 5\r\n"), Ok((AnswerBody::Length(5), true)));
-        assert_eq!(with("Content-Length: 05\r\n"), Ok((AnswerBody::Length(5), true)));
+        assert_eq!(with("Content-Length: 5\r\n"), Ok((ResponseFraming::Length(5), true)));
+        assert_eq!(with("Content-Length: 05\r\n"), Ok((ResponseFraming::Length(5), true)));
         assert_eq!(
             with("Content-Length: 5, 5\r\nContent-Length: 5\r\n"),
-            Ok((AnswerBody::Length(5), true))
+            Ok((ResponseFraming::Length(5), true))
         );
         assert_eq!(
             with("Transfer-Encoding: Chunked\r\nContent-Length: 5\r\n"),
-            Ok((AnswerBody::Chunked, true))
+            Ok((ResponseFraming::Chunked, true))
         );
-        assert_eq!(with(""), Ok((AnswerBody::UntilClose, true)));
-        assert_eq!(with("Connection: x, Close\r\n"), Ok((AnswerBody::UntilClose, false)));
+        assert_eq!(with(""), Ok((ResponseFraming::UntilClose, true)));
+        assert_eq!(with("Connection: x, Close\r\n"), Ok((ResponseFraming::UntilClose, false)));
         for bad in [
             "Content-Length: 5\r\nContent-Length: 6\r\n",
             "Content-Length: 5, 6\r\n",
@@ -322,7 +331,7 @@ mod tests {
             "Transfer-Encoding: gzip, chunked\r\n",
             "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
         ] {
-            assert_eq!(with(bad), Err(Unreadable), "{bad}");
+            assert_eq!(with(bad), Err(InvalidHead), "{bad}");
         }
     }
 
@@ -348,18 +357,18 @@ mod tests {
             "HTTP/1.1 200 OK\r\nA b\r\n\r\n",
             "HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n",
         ] {
-            assert_eq!(said(bad), Err(Unreadable), "{bad:?}");
+            assert_eq!(said(bad), Err(InvalidHead), "{bad:?}");
         }
     }
 
     #[test]
     fn names_are_read_in_lower_case_and_values_as_they_are() {
         let mut bytes = b"\r\nGET /A HTTP/1.1\r\nHOST: A.org\r\nX-Y:\t B \r\n\r\nrest".to_vec();
-        let span = Scan::default().request(&mut bytes).expect("strict").expect("whole");
+        let span = HeadScanner::default().request(&mut bytes).expect("strict").expect("whole");
         assert_eq!(&bytes[span.end..], b"rest");
         let mut fields = [MaybeUninit::uninit(); 4];
         let (head, body) = request(&bytes[span.start..span.end], &mut fields).expect("a request");
-        assert_eq!(body, Body::Length(0));
+        assert_eq!(body, RequestFraming::Length(0));
         assert_eq!(head.target.path, "/A");
         let read: Vec<_> = head.fields.iter().map(|field| (field.name, field.value)).collect();
         assert_eq!(read, [("host", &b"A.org"[..]), ("x-y", &b"B"[..])]);
@@ -368,7 +377,7 @@ mod tests {
     #[test]
     fn more_fields_than_there_is_room_for_are_too_many() {
         let mut bytes = b"GET / HTTP/1.1\r\na: 1\r\nb: 2\r\n\r\n".to_vec();
-        let span = Scan::default().request(&mut bytes).expect("strict").expect("whole");
+        let span = HeadScanner::default().request(&mut bytes).expect("strict").expect("whole");
         let mut one = [MaybeUninit::uninit(); 1];
         let refused = request(&bytes[span.start..span.end], &mut one).map(|_| ());
         assert_eq!(refused, Err(Reason::HeaderTooLarge));

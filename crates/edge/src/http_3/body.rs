@@ -8,17 +8,17 @@ use bytes::{Buf, Bytes};
 use h3::server::RequestStream;
 use http_body::{Body, Frame, SizeHint};
 
-use super::Guard;
-use super::link::{Receiving, Side, judge};
-use crate::body::BrokenOff;
-use crate::visit::Visit;
+use super::transport::{QuicRecvStream, StreamState, check_guard};
+use crate::conn::connection::Connection;
+use crate::guard::http_3::Http3Guard;
+use crate::request::body::BodyAborted;
 
 /// Announced lengths are held to (RFC 9114, section 4.1.2), which the library leaves to us: what
 /// the origin gets behind a wrong length would be another request.
 pub(crate) struct QuicBody {
-    stream: RequestStream<Receiving, Bytes>,
-    side: Rc<Side>,
-    visit: Rc<Visit>,
+    stream: RequestStream<QuicRecvStream, Bytes>,
+    side: Rc<StreamState>,
+    conn: Rc<Connection>,
     /// Of the announced length.
     left: Option<u64>,
     /// Read, to see whether there is a body.
@@ -29,12 +29,12 @@ pub(crate) struct QuicBody {
 
 impl QuicBody {
     pub(crate) const fn new(
-        stream: RequestStream<Receiving, Bytes>,
-        side: Rc<Side>,
-        visit: Rc<Visit>,
+        stream: RequestStream<QuicRecvStream, Bytes>,
+        side: Rc<StreamState>,
+        conn: Rc<Connection>,
         length: Option<u64>,
     ) -> Self {
-        Self { stream, side, visit, left: length, ahead: None, ended: false, broken: false }
+        Self { stream, side, conn, left: length, ahead: None, ended: false, broken: false }
     }
 
     /// Reads ahead until it is known whether there is a body.
@@ -45,15 +45,18 @@ impl QuicBody {
         match self.poll_more(cx) {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(Some(Ok(frame))) => self.ahead = Some(frame),
-            Poll::Ready(Some(Err(BrokenOff))) => self.broken = true,
+            Poll::Ready(Some(Err(BodyAborted))) => self.broken = true,
             Poll::Ready(None) => {}
         }
         Poll::Ready(())
     }
 
-    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+    fn poll_more(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyAborted>>> {
         if self.broken {
-            return Poll::Ready(Some(Err(BrokenOff)));
+            return Poll::Ready(Some(Err(BodyAborted)));
         }
         if self.ended {
             return Poll::Ready(None);
@@ -61,14 +64,14 @@ impl QuicBody {
         loop {
             match self.stream.poll_recv_data(cx) {
                 Poll::Pending => return Poll::Pending,
-                Poll::Ready(Err(_)) => return self.breaks_off(),
+                Poll::Ready(Err(_)) => return self.abort(),
                 Poll::Ready(Ok(Some(mut data))) => {
                     let bytes = data.copy_to_bytes(data.remaining());
                     let length = bytes.len() as u64;
                     self.side.backlog.set(self.side.backlog.get().saturating_sub(length));
                     if let Some(left) = &mut self.left {
                         let Some(rest) = left.checked_sub(length) else {
-                            return self.lied();
+                            return self.wrong_length();
                         };
                         *left = rest;
                     }
@@ -86,25 +89,25 @@ impl QuicBody {
         }
         let trailers = match self.stream.poll_recv_trailers(cx) {
             Poll::Pending => return Poll::Pending,
-            Poll::Ready(Err(_)) => return self.breaks_off(),
+            Poll::Ready(Err(_)) => return self.abort(),
             Poll::Ready(Ok(trailers)) => trailers,
         };
         if self.left.is_some_and(|left| left > 0) {
-            return self.lied();
+            return self.wrong_length();
         }
         self.ended = true;
         Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers))))
     }
 
-    fn breaks_off(&mut self) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+    fn abort(&mut self) -> Poll<Option<Result<Frame<Bytes>, BodyAborted>>> {
         self.broken = true;
-        Poll::Ready(Some(Err(BrokenOff)))
+        Poll::Ready(Some(Err(BodyAborted)))
     }
 
     /// The body is not as long as it was said to be.
-    fn lied(&mut self) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
-        judge(&self.visit, Guard::refused);
-        self.breaks_off()
+    fn wrong_length(&mut self) -> Poll<Option<Result<Frame<Bytes>, BodyAborted>>> {
+        check_guard(&self.conn, Http3Guard::refused);
+        self.abort()
     }
 
     /// Everything has been taken that will come.
@@ -121,12 +124,12 @@ impl QuicBody {
 
 impl Body for QuicBody {
     type Data = Bytes;
-    type Error = BrokenOff;
+    type Error = BodyAborted;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyAborted>>> {
         let this = self.get_mut();
         match this.ahead.take() {
             Some(frame) => Poll::Ready(Some(Ok(frame))),

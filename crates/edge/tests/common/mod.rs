@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use portcullis_edge::{
-    ChallengeAnswers, Clock, Faults, TlsConfigs, TlsKeep, Worker, bind, load_all,
+    ChallengeAnswers, Clock, InternalErrors, TlsConfigs, TlsShared, Worker, bind, load_all,
 };
 use portcullis_gate::{Policy, Secret, Tables};
 use portcullis_model::{
@@ -26,10 +26,10 @@ pub struct Gate {
     pub address: SocketAddr,
     pub policy: Arc<ArcSwap<Policy>>,
     pub clock: Clock,
-    pub faults: Arc<Faults>,
+    pub internal_errors: Arc<InternalErrors>,
     pub open: Arc<AtomicU64>,
     tls: Arc<ArcSwap<TlsConfigs>>,
-    pub tls_keep: TlsKeep,
+    pub tls_keep: TlsShared,
     pub answers: Arc<ChallengeAnswers>,
     meters: Vec<Arc<Meter>>,
     records: Mutex<Vec<rtrb::Consumer<Record>>>,
@@ -45,7 +45,7 @@ impl Gate {
 
     pub fn start_with(config: Config, workers: u16) -> Self {
         let secret = Secret::new(&[7; 32]);
-        let tls_keep = TlsKeep::new().unwrap();
+        let tls_keep = TlsShared::new().unwrap();
         let tls: TlsConfigs = load_all(&config, &tls_keep).unwrap();
         let tls = Arc::new(ArcSwap::from_pointee(tls));
         let bound = bind(&config, workers).unwrap();
@@ -59,7 +59,7 @@ impl Gate {
             address,
             policy: policy.clone(),
             clock: Clock::new(),
-            faults: Arc::default(),
+            internal_errors: Arc::default(),
             open: Arc::default(),
             tls: tls.clone(),
             tls_keep,
@@ -89,7 +89,7 @@ impl Gate {
                 records: record_in,
                 sightings: sighting_in,
                 open: gate.open.clone(),
-                faults: gate.faults.clone(),
+                internal_errors: gate.internal_errors.clone(),
                 clock: gate.clock,
                 drain: draining.clone(),
             };

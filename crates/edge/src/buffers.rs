@@ -1,0 +1,87 @@
+//! Buffers for reading, lent to connections while there is something in them. Whoever is idle, or
+//! waits for the other side, holds none.
+
+use core::cell::RefCell;
+use core::mem;
+use core::pin::{Pin, pin};
+use core::task::{Context, Poll};
+use std::io;
+
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+/// Empty buffers that are kept for the next reader, of each size: as many connections as are
+/// usually in the middle of something. At most 1.25 MiB in each worker.
+const KEPT: usize = 16;
+
+/// The buffers of one worker that nobody uses now.
+#[derive(Default)]
+pub(crate) struct Buffers {
+    visitors: RefCell<Vec<BytesMut>>,
+    origins: RefCell<Vec<BytesMut>>,
+}
+
+/// Who reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ReadSide {
+    /// From a visitor: heads, and pieces of uploads.
+    Visitor,
+    /// From an origin: most bytes are pieces of answers.
+    Origin,
+}
+
+impl ReadSide {
+    /// Bytes that are read at once.
+    const fn size(self) -> usize {
+        match self {
+            Self::Visitor => 16 * 1024,
+            Self::Origin => 64 * 1024,
+        }
+    }
+}
+
+impl Buffers {
+    const fn of(&self, reader: ReadSide) -> &RefCell<Vec<BytesMut>> {
+        match reader {
+            ReadSide::Visitor => &self.visitors,
+            ReadSide::Origin => &self.origins,
+        }
+    }
+
+    /// Reads more into `buffer`, which is lent for it if it is none yet, and taken back if it is
+    /// empty afterwards. Zero bytes are the end.
+    pub(crate) fn poll_fill(
+        &self,
+        reader: ReadSide,
+        buffer: &mut BytesMut,
+        io: Pin<&mut impl AsyncRead>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        if buffer.capacity() == 0 {
+            let kept = self.of(reader).borrow_mut().pop();
+            *buffer = kept.unwrap_or_else(|| BytesMut::with_capacity(reader.size()));
+        } else if buffer.len() == buffer.capacity() {
+            buffer.reserve(reader.size());
+        }
+        let mut io = io;
+        let result = pin!(io.read_buf(buffer)).poll(cx);
+        self.take_back(reader, buffer);
+        result
+    }
+
+    /// Takes the buffer back if nothing is in it.
+    pub(crate) fn take_back(&self, reader: ReadSide, buffer: &mut BytesMut) {
+        if !buffer.is_empty() || buffer.capacity() == 0 {
+            return;
+        }
+        let mut buffer = mem::take(buffer);
+        let mut kept = self.of(reader).borrow_mut();
+        // Pieces of it may still be on their way to somebody. What grew for one long head is not kept.
+        if kept.len() < KEPT
+            && buffer.try_reclaim(reader.size())
+            && buffer.capacity() < 2 * reader.size()
+        {
+            kept.push(buffer);
+        }
+    }
+}

@@ -1,0 +1,450 @@
+//! Connections to an origin: few, kept alive, and handed out by tier.
+//!
+//! Each worker has its own pool and its own share of the configured connections. A request that
+//! finds none free waits in a bounded queue, essential activities before important before
+//! optional ones, first come first served within a tier.
+
+use core::cell::{Cell, RefCell};
+use core::net::{IpAddr, SocketAddr};
+use core::task::{Context, Poll, Waker};
+use core::time::Duration;
+use std::collections::BTreeMap;
+use std::io;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use portcullis_model::{OriginConfig, PlatformId, Tier, Time};
+use tokio::net::TcpStream;
+
+use super::client::{Http1ClientConn, OriginConnError, OriginRequestWriter, OriginResponseHead};
+use crate::context::WorkerContext;
+use crate::deadline::Deadline;
+
+/// Requests that may wait for one origin, in each worker.
+const MAX_QUEUE: usize = 1024;
+
+/// Idle connections are given up before common servers give them up (Node.js and Apache after
+/// five seconds), so that a request seldom meets a connection that is just being closed.
+const IDLE: Duration = Duration::from_secs(4);
+
+/// A request that was given up before its answer began keeps its place for as long as the origin
+/// usually works on one, because most origins do not notice: whoever asks and hangs up a thousand
+/// times a second would otherwise have a thousand requests worked on at once (CVE-2023-44487). No
+/// longer than this, because an origin that is slow today may do notice.
+const MAX_COOLDOWN: Duration = Duration::from_secs(2);
+
+/// One connection to an origin. Nobody polls it but the request that holds it.
+pub(crate) struct OriginConn {
+    wire: Http1ClientConn,
+    /// It has answered a request before.
+    reused: bool,
+}
+
+struct IdleConn {
+    since: Time,
+    connection: Box<OriginConn>,
+}
+
+/// All connections of one worker to one origin.
+pub(crate) struct Pool {
+    pub(crate) config: OriginConfig,
+    limit: usize,
+    in_use: Cell<usize>,
+    /// How many of them are for upgraded connections, or for requests that ask for one.
+    tunnels: Cell<usize>,
+    idle: RefCell<Vec<IdleConn>>,
+    /// How long the origin usually takes to begin its answer.
+    usual_latency: Cell<Duration>,
+    /// Places of requests that were given up, and when each is free again. No more than there are
+    /// places.
+    cooling_down: RefCell<Vec<Time>>,
+    /// Who waits, first served first.
+    queue: RefCell<BTreeMap<QueueKey, Rc<Waiter>>>,
+    arrivals: Cell<u64>,
+}
+
+/// A place in the queue. More important activities come first; within a tier, whoever has asked
+/// for least lately, so that a flood waits behind the people it competes with; then who came
+/// first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct QueueKey {
+    rank: u8,
+    load: Duration,
+    arrival: u64,
+}
+
+/// One waiting request.
+struct Waiter {
+    state: Cell<WaiterState>,
+    waker: RefCell<Option<Waker>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum WaiterState {
+    Waiting,
+    Granted,
+    /// A more important request took the place in the queue.
+    Displaced,
+}
+
+impl Waiter {
+    fn wake(&self, state: WaiterState) {
+        self.state.set(state);
+        if let Some(waker) = self.waker.borrow().as_ref() {
+            waker.wake_by_ref();
+        }
+    }
+}
+
+const fn rank(tier: Tier) -> u8 {
+    match tier {
+        Tier::Essential => 0,
+        Tier::Important => 1,
+        Tier::Optional => 2,
+    }
+}
+
+/// No connection became free in time, or too many requests wait already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PoolExhausted;
+
+impl Pool {
+    /// `workers` share the configured connections; each has at least one.
+    pub(crate) fn new(config: OriginConfig, workers: u16) -> Self {
+        let share = config.max_connections.div_ceil(u32::from(workers.max(1)));
+        Self {
+            config,
+            limit: share.max(1) as usize,
+            in_use: Cell::new(0),
+            tunnels: Cell::new(0),
+            idle: RefCell::default(),
+            usual_latency: Cell::default(),
+            cooling_down: RefCell::default(),
+            queue: RefCell::default(),
+            arrivals: Cell::new(0),
+        }
+    }
+
+    /// Counts a tunnel in. It may hold its connection for hours: `false` where no more than a
+    /// quarter of the connections would be left for pages.
+    pub(crate) fn open_tunnel(&self) -> bool {
+        let room = self.tunnels.get() < self.limit - self.limit / 4;
+        if room {
+            self.tunnels.set(self.tunnels.get() + 1);
+        }
+        room
+    }
+
+    pub(crate) fn close_tunnel(&self) {
+        self.tunnels.set(self.tunnels.get() - 1);
+    }
+
+    /// Waits for the right to use one connection, until `deadline` passes.
+    pub(crate) async fn acquire(
+        self: &Rc<Self>,
+        context: &Rc<WorkerContext>,
+        tier: Tier,
+        load: Duration,
+        deadline: &Deadline,
+    ) -> Result<PooledConn, PoolExhausted> {
+        if self.in_use.get() < self.limit {
+            self.in_use.set(self.in_use.get() + 1);
+        } else {
+            let (place, ticket) = self.enqueue(tier, load)?;
+            let wait = QueueGuard { pool: self, context, ticket, place };
+            context.add_waiting(1);
+            core::future::poll_fn(|cx| wait.poll(cx, deadline)).await?;
+            context.read_clock();
+            // The grant is ours now; the guard must not pass it on.
+            wait.ticket.state.set(WaiterState::Displaced);
+        }
+        context.add_in_flight(1);
+        Ok(PooledConn {
+            pool: self.clone(),
+            context: context.clone(),
+            connection: None,
+            working: true,
+            held: true,
+            asked_at: None,
+        })
+    }
+
+    fn enqueue(&self, tier: Tier, load: Duration) -> Result<(QueueKey, Rc<Waiter>), PoolExhausted> {
+        let arrival = self.arrivals.get();
+        self.arrivals.set(arrival + 1);
+        let place = QueueKey { rank: rank(tier), load, arrival };
+        let mut queue = self.queue.borrow_mut();
+        if queue.len() >= MAX_QUEUE {
+            let last =
+                queue.last_entry().filter(|last| *last.key() > place).ok_or(PoolExhausted)?;
+            last.remove().wake(WaiterState::Displaced);
+        }
+        let ticket =
+            Rc::new(Waiter { state: Cell::new(WaiterState::Waiting), waker: RefCell::new(None) });
+        queue.insert(place, ticket.clone());
+        Ok((place, ticket))
+    }
+
+    /// A connection became free: the next in line has it, or nobody.
+    fn release(&self) {
+        let next = self.queue.borrow_mut().pop_first();
+        match next {
+            Some((_, ticket)) => ticket.wake(WaiterState::Granted),
+            None => self.in_use.set(self.in_use.get() - 1),
+        }
+    }
+
+    /// The most recently used connection that is still open.
+    fn take_idle(&self) -> Option<Box<OriginConn>> {
+        loop {
+            let connection = self.idle.borrow_mut().pop()?.connection;
+            if connection.wire.is_open() {
+                return Some(connection);
+            }
+        }
+    }
+
+    /// An answer began after `took`.
+    fn observe_latency(&self, took: Duration) {
+        let usual = self.usual_latency.get();
+        self.usual_latency.set(if usual.is_zero() { took } else { (usual * 7 + took) / 8 });
+    }
+
+    /// Gives up connections that were idle for long or that the origin closed, and places that
+    /// have rested.
+    pub(crate) fn prune(&self, now: Time) {
+        let before = self.cooling_down.borrow().len();
+        self.cooling_down.borrow_mut().retain(|until| now < *until);
+        for _ in self.cooling_down.borrow().len()..before {
+            self.release();
+        }
+        self.idle
+            .borrow_mut()
+            .retain(|idle| idle.connection.wire.is_open() && now.since(idle.since) < IDLE);
+    }
+
+    async fn connect(&self) -> io::Result<Box<OriginConn>> {
+        let open = async {
+            let OriginConfig { host, port, .. } = &self.config;
+            if let Ok(address) = host.parse::<IpAddr>() {
+                return TcpStream::connect(SocketAddr::new(address, *port)).await;
+            }
+            // Tries each address in the order in which the resolver gave them.
+            TcpStream::connect((host.as_str(), *port)).await
+        };
+        let stream = tokio::time::timeout(self.config.connect_timeout, open)
+            .await
+            .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        stream.set_nodelay(true)?;
+        Ok(Box::new(OriginConn { wire: Http1ClientConn::new(stream), reused: false }))
+    }
+}
+
+/// The pools of one worker, by platform.
+pub(crate) struct OriginPools {
+    workers: u16,
+    by_platform: RefCell<Vec<Option<Rc<Pool>>>>,
+}
+
+impl OriginPools {
+    /// `workers` share the configured connections.
+    pub(crate) fn new(workers: u16) -> Self {
+        Self { workers, by_platform: RefCell::default() }
+    }
+
+    /// The connections to a platform's origin. A reload that changes the origin gets new ones;
+    /// the old ones end with the requests that use them.
+    pub(crate) fn get(&self, platform: PlatformId, origin: &OriginConfig) -> Rc<Pool> {
+        let mut pools = self.by_platform.borrow_mut();
+        let place = usize::from(platform.0);
+        if pools.len() <= place {
+            pools.resize_with(place + 1, || None);
+        }
+        match &pools[place] {
+            Some(pool) if pool.config == *origin => pool.clone(),
+            _ => {
+                let pool = Rc::new(Pool::new(origin.clone(), self.workers));
+                pools[place] = Some(pool.clone());
+                pool
+            }
+        }
+    }
+
+    /// Gives up what no request needs any more; see [`Pool::prune`].
+    pub(crate) fn tidy(&self, now: Time) {
+        for pool in self.by_platform.borrow().iter().flatten() {
+            pool.prune(now);
+        }
+    }
+}
+
+/// A request in the queue; leaves it when dropped.
+struct QueueGuard<'a> {
+    pool: &'a Rc<Pool>,
+    context: &'a Rc<WorkerContext>,
+    ticket: Rc<Waiter>,
+    place: QueueKey,
+}
+
+impl QueueGuard<'_> {
+    fn poll(&self, cx: &mut Context<'_>, deadline: &Deadline) -> Poll<Result<(), PoolExhausted>> {
+        match self.ticket.state.get() {
+            WaiterState::Granted => Poll::Ready(Ok(())),
+            WaiterState::Displaced => Poll::Ready(Err(PoolExhausted)),
+            WaiterState::Waiting if deadline.passed(cx) => Poll::Ready(Err(PoolExhausted)),
+            WaiterState::Waiting => {
+                *self.ticket.waker.borrow_mut() = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl Drop for QueueGuard<'_> {
+    fn drop(&mut self) {
+        self.context.add_waiting(-1);
+        match self.ticket.state.get() {
+            WaiterState::Waiting => {
+                self.pool.queue.borrow_mut().remove(&self.place);
+            }
+            WaiterState::Granted => self.pool.release(),
+            WaiterState::Displaced => {}
+        }
+    }
+}
+
+/// The right to use one connection, and the connection. Given back when dropped.
+pub(crate) struct PooledConn {
+    pool: Rc<Pool>,
+    context: Rc<WorkerContext>,
+    connection: Option<Box<OriginConn>>,
+    /// It counts as a request that the origin works on.
+    working: bool,
+    /// It counts against the pool's limit.
+    held: bool,
+    /// The origin has been asked, then, and owes the beginning of its answer.
+    asked_at: Option<Time>,
+}
+
+impl PooledConn {
+    /// Takes an idle connection, or opens one if there is none (or `fresh` demands it). Returns
+    /// whether it has been used before, so that the origin may just be closing it.
+    pub(crate) async fn open(&mut self, fresh: bool) -> io::Result<bool> {
+        self.connection = None;
+        let idle = if fresh { None } else { self.pool.take_idle() };
+        let connection = if let Some(connection) = idle {
+            connection
+        } else {
+            let connection = self.pool.connect().await?;
+            self.context.read_clock();
+            connection
+        };
+        Ok(self.connection.insert(connection).reused)
+    }
+
+    /// Asks the origin.
+    pub(crate) fn send_request(&mut self, question: OriginRequestWriter) {
+        self.asked_at = Some(self.context.now());
+        if let Some(connection) = &mut self.connection {
+            connection.wire.send_request(question);
+        }
+    }
+
+    /// The origin is done with the question: it answered, or broke off.
+    pub(crate) fn response_ended(&mut self, answered: bool) {
+        if let Some(asked) = self.asked_at.take()
+            && answered
+        {
+            self.pool.observe_latency(self.context.now().since(asked));
+        }
+    }
+
+    /// Waits for the head of the answer.
+    pub(crate) fn poll_response_head(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<OriginResponseHead, OriginConnError>> {
+        match &mut self.connection {
+            Some(connection) => connection.wire.poll_response_head(&self.context.buffers, cx),
+            None => Poll::Ready(Err(OriginConnError)),
+        }
+    }
+
+    /// The question, to be asked elsewhere; see [`Http1ClientConn::take_request`].
+    pub(crate) fn take_request(&mut self) -> Option<OriginRequestWriter> {
+        self.connection.as_mut()?.wire.take_request()
+    }
+
+    /// Draws the next piece of the answer's body, of so many bytes at most. After its end there is
+    /// nothing to draw from.
+    pub(crate) fn poll_frame(
+        &mut self,
+        most: usize,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        match &mut self.connection {
+            Some(connection) => connection.wire.poll_frame(most, &self.context.buffers, cx),
+            None => Poll::Ready(None),
+        }
+    }
+
+    /// Whether all of the answer has been drawn.
+    pub(crate) fn is_over(&self) -> bool {
+        self.connection.as_ref().is_none_or(|connection| connection.wire.is_over())
+    }
+
+    /// How much of the answer's body is to come.
+    pub(crate) fn size_hint(&self) -> SizeHint {
+        let connection = self.connection.as_ref();
+        connection.map_or(SizeHint::with_exact(0), |connection| connection.wire.size_hint())
+    }
+
+    /// The exchange is over: the connection is kept if it can serve another.
+    pub(crate) fn finish(&mut self) {
+        if let Some(mut connection) = self.connection.take()
+            && connection.wire.finish(&self.context.buffers)
+        {
+            connection.reused = true;
+            let since = self.context.now();
+            self.pool.idle.borrow_mut().push(IdleConn { since, connection });
+        }
+        self.release_slot();
+    }
+
+    /// The connection has left HTTP: its bytes, and what had already been read of them. The lease
+    /// counts against the limit for as long as it is kept.
+    pub(crate) fn take_upgraded(&mut self) -> Option<(TcpStream, Bytes)> {
+        let upgraded = self.connection.take()?.wire.into_upgraded()?;
+        self.stop_working();
+        Some(upgraded)
+    }
+
+    fn stop_working(&mut self) {
+        if core::mem::take(&mut self.working) {
+            self.context.add_in_flight(-1);
+        }
+    }
+
+    fn release_slot(&mut self) {
+        self.stop_working();
+        if !core::mem::take(&mut self.held) {
+            return;
+        }
+        let usual = self.pool.usual_latency.get().min(MAX_COOLDOWN);
+        match self.asked_at {
+            Some(asked) if asked + usual > self.context.now() => {
+                self.pool.cooling_down.borrow_mut().push(asked + usual);
+            }
+            _ => self.pool.release(),
+        }
+    }
+}
+
+impl Drop for PooledConn {
+    fn drop(&mut self) {
+        // Closed before the place is given away, so that the origin never sees one too many.
+        self.connection = None;
+        self.release_slot();
+    }
+}

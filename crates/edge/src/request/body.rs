@@ -1,0 +1,14 @@
+//! What is known of a request's body before it is read, and how reading it fails.
+
+/// What a head says of the body behind it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BodyInfo {
+    /// It has at least so many bytes.
+    pub(crate) min_bytes: u64,
+    /// There is none.
+    pub(crate) is_none: bool,
+}
+
+/// The visitor broke off, or what it sent is no body.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BodyAborted;

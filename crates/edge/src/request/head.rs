@@ -1,0 +1,225 @@
+//! A request's head, as everything else looks at it: the same for whichever protocol it came by.
+
+use http::request::Parts;
+use http::uri::Authority;
+use http::{HeaderMap, Version};
+use portcullis_gate::Fields;
+
+/// One field: its name in lower case, and its value without white space around it.
+pub(crate) type Field<'a> = httparse::Header<'a>;
+
+/// What was asked, borrowed from wherever it was read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Head<'a> {
+    pub(crate) version: Version,
+    pub(crate) method: &'a str,
+    pub(crate) target: RequestTarget<'a>,
+    /// In the order in which they came.
+    pub(crate) fields: &'a [Field<'a>],
+}
+
+/// What a request is for (RFC 9112, section 3.2; RFC 9113, section 8.3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RequestTarget<'a> {
+    pub(crate) scheme: Option<&'a str>,
+    pub(crate) authority: Option<&'a str>,
+    /// Begins with a slash, or is `*`, or (of `CONNECT`) empty.
+    pub(crate) path: &'a str,
+    /// Without its question mark.
+    pub(crate) query: Option<&'a str>,
+}
+
+impl<'a> Head<'a> {
+    /// A request by HTTP/2 or HTTP/3; `fields` are those of `parts`.
+    pub(crate) fn from_parts(parts: &'a Parts, fields: &'a [Field<'a>]) -> Self {
+        let uri = &parts.uri;
+        Self {
+            version: parts.version,
+            method: parts.method.as_str(),
+            target: RequestTarget {
+                scheme: uri.scheme_str(),
+                authority: uri.authority().map(Authority::as_str),
+                path: uri.path(),
+                query: uri.query(),
+            },
+            fields,
+        }
+    }
+
+    /// The values of a field, line by line. `name` is in lower case.
+    pub(crate) fn all(
+        &self,
+        name: &'static str,
+    ) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
+        self.fields.iter().filter(move |field| field.name == name).map(|field| field.value)
+    }
+
+    /// The first value of a field.
+    pub(crate) fn first(&self, name: &'static str) -> Option<&'a [u8]> {
+        self.all(name).next()
+    }
+
+    /// The value of a field that stands there once.
+    pub(crate) fn single(&self, name: &'static str) -> Option<&'a [u8]> {
+        let mut all = self.all(name);
+        all.next().filter(|_| all.next().is_none())
+    }
+
+    /// Whether a field that is a list names `token`.
+    pub(crate) fn lists(&self, name: &'static str, token: &str) -> bool {
+        self.all(name)
+            .any(|line| items(line).any(|item| item.eq_ignore_ascii_case(token.as_bytes())))
+    }
+}
+
+impl Fields for Head<'_> {
+    fn each(&self, field_of: &mut dyn FnMut(&str, &[u8])) {
+        for field in self.fields {
+            field_of(field.name, field.value);
+        }
+    }
+}
+
+/// The fields of a request by HTTP/2 or HTTP/3, whose names are in lower case already.
+pub(crate) fn fields_of(headers: &HeaderMap) -> Vec<Field<'_>> {
+    let mut fields = Vec::with_capacity(headers.len());
+    for (name, value) in headers {
+        fields.push(Field { name: name.as_str(), value: value.as_bytes() });
+    }
+    fields
+}
+
+/// The items of one line of a list.
+pub(crate) fn items(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    line.split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
+}
+
+impl<'a> RequestTarget<'a> {
+    /// Reads the target of an HTTP/1.1 request. `None` if it is none, or has letters that belong
+    /// percent-encoded (a fragment's `#` among them: it is never sent).
+    pub(crate) fn parse(method: &str, text: &'a str) -> Option<Self> {
+        if text.starts_with('/') {
+            return Self::with_path(None, None, text);
+        }
+        if text == "*" {
+            return Some(Self { scheme: None, authority: None, path: "*", query: None });
+        }
+        if method == "CONNECT" {
+            text.parse::<Authority>().ok()?;
+            return Some(Self { scheme: None, authority: Some(text), path: "", query: None });
+        }
+        let (scheme, rest) = text.split_once("://").filter(|(scheme, _)| !scheme.is_empty())?;
+        let end = rest.find(['/', '?']).unwrap_or(rest.len());
+        let (authority, rest) = rest.split_at(end);
+        authority.parse::<Authority>().ok()?;
+        Self::with_path(Some(scheme), Some(authority), rest)
+    }
+
+    fn with_path(
+        scheme: Option<&'a str>,
+        authority: Option<&'a str>,
+        text: &'a str,
+    ) -> Option<Self> {
+        let (path, query) = match memchr::memchr(b'?', text.as_bytes()) {
+            Some(at) => (&text[..at], Some(&text[at + 1..])),
+            None => (text, None),
+        };
+        let fit = path.bytes().all(|byte| LETTERS[usize::from(byte)] & IN_PATH != 0)
+            && query.is_none_or(|query| {
+                query.bytes().all(|byte| LETTERS[usize::from(byte)] & IN_QUERY != 0)
+            });
+        let path = if path.is_empty() { "/" } else { path };
+        fit.then_some(Self { scheme, authority, path, query })
+    }
+
+    /// How long path and query are, as they are sent.
+    pub(crate) fn length(&self) -> usize {
+        self.path.len() + self.query.map_or(0, |query| query.len() + 1)
+    }
+}
+
+const IN_PATH: u8 = 1;
+const IN_QUERY: u8 = 2;
+
+/// Which bytes may stand in a target: those of the URL Standard's path and query states, and, as
+/// browsers of old sent them, letters beyond ASCII (text that is no UTF-8 does not come here).
+static LETTERS: [u8; 256] = {
+    let mut letters = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        letters[byte] = match byte as u8 {
+            b'!' | b'$'..=b';' | b'=' | b'@'..=b'_' | b'a'..=b'~' | 0x80.. => IN_PATH | IN_QUERY,
+            b'"' => IN_PATH,
+            // A path ends at it.
+            b'?' | b'`' => IN_QUERY,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    letters
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> Option<RequestTarget<'_>> {
+        RequestTarget::parse("GET", text)
+    }
+
+    #[test]
+    fn targets_come_in_four_forms() {
+        let path = |path, query| Some(RequestTarget { scheme: None, authority: None, path, query });
+        assert_eq!(parsed("/"), path("/", None));
+        assert_eq!(parsed("/a/b?c=d?e"), path("/a/b", Some("c=d?e")));
+        assert_eq!(parsed("/?"), path("/", Some("")));
+        assert_eq!(parsed("*"), path("*", None));
+        let absolute = |path, query| {
+            let (scheme, authority) = (Some("http"), Some("a.org:80"));
+            Some(RequestTarget { scheme, authority, path, query })
+        };
+        assert_eq!(parsed("http://a.org:80/x?y"), absolute("/x", Some("y")));
+        assert_eq!(parsed("http://a.org:80"), absolute("/", None));
+        assert_eq!(parsed("http://a.org:80?y"), absolute("/", Some("y")));
+        let tunnel = RequestTarget::parse("CONNECT", "a.org:443").expect("a target");
+        assert_eq!((tunnel.authority, tunnel.path), (Some("a.org:443"), ""));
+    }
+
+    #[test]
+    fn what_belongs_encoded_is_no_target() {
+        for bad in [
+            "",
+            "a",
+            "a/b",
+            "/a#b",
+            "/a?b#c",
+            "/a b",
+            "/<",
+            "/a\\\u{7f}",
+            "/`",
+            "/?<",
+            "/?>",
+            "/?\"",
+            "http:/a",
+            "://a/",
+        ] {
+            assert_eq!(parsed(bad), None, "{bad:?}");
+        }
+        for good in ["/%23", "/{a}", "/\"a\"", "/ä?ö", "/a|b;c", "/a?b=[1]{}^`"] {
+            assert!(parsed(good).is_some(), "{good:?}");
+        }
+    }
+
+    /// The library's type for targets, which everything else about HTTP/2 relies on, agrees.
+    #[test]
+    fn every_letter_is_judged_as_for_http_2() {
+        for byte in 0..=127_u8 {
+            let letter = char::from(byte);
+            for text in [format!("/a{letter}b"), format!("/?a{letter}b")] {
+                let theirs = text.parse::<http::uri::PathAndQuery>();
+                let theirs = theirs.is_ok() && letter != '#';
+                assert_eq!(parsed(&text).is_some(), theirs, "{text:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! What a request must be before anything else looks at it.
+//!
+//! Ambiguity between two programs about where a request ends or whom it addresses is how requests
+//! are smuggled, so that an ambiguous request is refused rather than repaired.
+
+use http::Version;
+use portcullis_model::{Limits, Reason};
+
+use super::fields::{self, HeaderKind, HeaderPresence};
+use super::head::Head;
+
+/// Whom a checked request addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Host<'a> {
+    /// As its one `Host` field says it.
+    pub(crate) field: &'a str,
+    /// Without the port.
+    pub(crate) name: &'a str,
+}
+
+/// Checks a request's head. Returns the one host that it names.
+pub(crate) fn check<'a>(
+    head: &Head<'a>,
+    present: HeaderPresence,
+    limits: &Limits,
+) -> Result<Host<'a>, Reason> {
+    if head.fields.len() > usize::from(limits.max_header_fields) {
+        // The crumbs of a cookie count one by one, as each costs its place (RFC 9113, section 8.2.3).
+        return Err(Reason::HeaderTooLarge);
+    }
+    if !target_fits(head, limits.max_target_bytes as usize) {
+        return Err(Reason::TargetTooLong);
+    }
+    if has_authority(head.version) && !is_fit_for_http_1(head) {
+        return Err(Reason::Malformed);
+    }
+    if head.version == Version::HTTP_3 {
+        // What the library for HTTP/2 sees to itself.
+        if present.has(HeaderKind::Connection) || present.has(HeaderKind::Upgrade) {
+            return Err(Reason::Malformed);
+        }
+    }
+    if matches!(head.method, "CONNECT" | "TRACE") {
+        return Err(Reason::NotSupported);
+    }
+    if !head.target.path.starts_with('/') {
+        // `*`, the target of an OPTIONS request about the server itself.
+        return Err(if head.target.path == "*" { Reason::NotSupported } else { Reason::Malformed });
+    }
+    if present.has(HeaderKind::TransferEncoding) {
+        transfer_coding(head)?;
+    }
+    one_host(head)
+}
+
+/// What the gate itself has put into the query does not count.
+fn target_fits(head: &Head<'_>, limit: usize) -> bool {
+    let target = &head.target;
+    target.length() <= limit || {
+        let rest = target.query.and_then(portcullis_gate::strip_token_param);
+        target.path.len() + rest.map_or(0, |rest| rest.len() + 1) <= limit
+    }
+}
+
+/// Whether a message of HTTP/2 says nothing that HTTP/1.1 could read in two ways: its values are
+/// bare, and one length at most is among them, in digits. (Over HTTP/1.1 itself the frame has been read.)
+fn is_fit_for_http_1(head: &Head<'_>) -> bool {
+    head.fields.iter().all(|field| is_bare(field.value))
+        && fields::content_length(head.all("content-length")).is_ok()
+}
+
+/// Without the white space around it that only HTTP/1 knows (RFC 9113, section 8.2.1).
+fn is_bare(value: &[u8]) -> bool {
+    let space = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    !space(value.first()) && !space(value.last())
+}
+
+fn transfer_coding(head: &Head<'_>) -> Result<(), Reason> {
+    let mut codings = head.all("transfer-encoding");
+    let Some(coding) = codings.next() else {
+        return Ok(());
+    };
+    if codings.next().is_some() || head.version != Version::HTTP_11 {
+        return Err(Reason::Malformed);
+    }
+    if coding.eq_ignore_ascii_case(b"chunked") { Ok(()) } else { Err(Reason::NotSupported) }
+}
+
+fn one_host<'a>(head: &Head<'a>) -> Result<Host<'a>, Reason> {
+    if let Some(scheme) = head.target.scheme
+        && !scheme.eq_ignore_ascii_case("http")
+        && !scheme.eq_ignore_ascii_case("https")
+    {
+        return Err(Reason::Malformed);
+    }
+    let mut hosts = head.all("host");
+    let (first, second) = (hosts.next(), hosts.next());
+    if second.is_some() {
+        return Err(Reason::Malformed);
+    }
+    let host = match (first, head.target.authority) {
+        (Some(host), None) if !has_authority(head.version) => host,
+        (Some(host), Some(authority)) if host.eq_ignore_ascii_case(authority.as_bytes()) => host,
+        (None, Some(authority)) if has_authority(head.version) => authority.as_bytes(),
+        _ => return Err(Reason::Malformed),
+    };
+    valid(host).ok_or(Reason::Malformed)
+}
+
+/// Versions whose requests name whom they address outside of their fields.
+fn has_authority(version: Version) -> bool {
+    version == Version::HTTP_2 || version == Version::HTTP_3
+}
+
+fn valid(host: &[u8]) -> Option<Host<'_>> {
+    let length = name_length(host)?;
+    let field = core::str::from_utf8(host).ok()?;
+    Some(Host { field, name: field.get(..length)? })
+}
+
+/// How long the name is in a registered name or address (RFC 3986, section 3.2.2, without the
+/// exotic characters) and possibly a port; `None` if it is anything else.
+fn name_length(host: &[u8]) -> Option<usize> {
+    let length = if host.first() == Some(&b'[') {
+        let end = memchr::memchr(b']', host)?;
+        let address = |b: &u8| b.is_ascii_hexdigit() || matches!(b, b':' | b'.');
+        if end == 1 || !host[1..end].iter().all(address) {
+            return None;
+        }
+        end + 1
+    } else {
+        let letter = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
+        let end = host.iter().position(|b| !letter(b)).unwrap_or(host.len());
+        if end == 0 || end > 255 {
+            return None;
+        }
+        end
+    };
+    let digits = match &host[length..] {
+        [] => return Some(length),
+        [b':', digits @ ..] => digits,
+        _ => return None,
+    };
+    (digits.len() <= 5 && digits.iter().all(u8::is_ascii_digit)).then_some(length)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+    use crate::request::head::fields_of;
+
+    fn judged(version: Version, uri: &str, fields: &[(&str, &str)]) -> Result<String, Reason> {
+        let mut builder = Request::builder().uri(uri).version(version);
+        for (name, value) in fields {
+            builder = builder.header(*name, *value);
+        }
+        let (parts, ()) = builder.body(()).expect("request").into_parts();
+        let fields = fields_of(&parts.headers);
+        let limits = Limits { max_header_fields: 5, max_target_bytes: 100, ..Limits::default() };
+        let host = check(
+            &Head::from_parts(&parts, &fields),
+            HeaderPresence::from_fields(&fields),
+            &limits,
+        );
+        host.map(|host| host.name.to_owned())
+    }
+
+    #[test]
+    fn exactly_one_valid_host_is_demanded() {
+        let one = |host| judged(Version::HTTP_11, "/", &[("host", host)]);
+        assert_eq!(one("example.org"), Ok("example.org".into()));
+        assert_eq!(one("Example.org:8080"), Ok("Example.org".into()));
+        assert_eq!(one("[::1]:80"), Ok("[::1]".into()));
+        for bad in
+            ["", "a b", "a@b", "a/b", "a:b", "a:1:2", "[::1", "[::1]x", "a,b", "ä.org", "a:123456"]
+        {
+            assert_eq!(one(bad), Err(Reason::Malformed), "{bad}");
+        }
+        assert_eq!(judged(Version::HTTP_11, "/", &[]), Err(Reason::Malformed));
+        let two = [("host", "example.org"), ("host", "example.org")];
+        assert_eq!(judged(Version::HTTP_11, "/", &two), Err(Reason::Malformed));
+    }
+
+    #[test]
+    fn heads_are_bounded_in_the_number_of_fields_and_the_length_of_the_target() {
+        let crumbs = |count| {
+            let mut fields = vec![("host", "example.org")];
+            fields.extend(vec![("cookie", "a=1"); count]);
+            judged(Version::HTTP_2, "https://example.org/", &fields)
+        };
+        assert!(crumbs(4).is_ok());
+        assert_eq!(crumbs(5), Err(Reason::HeaderTooLarge));
+        let target = |length: usize| {
+            let uri = format!("https://example.org/?{}", "x".repeat(length - 2));
+            judged(Version::HTTP_2, &uri, &[])
+        };
+        assert!(target(100).is_ok());
+        assert_eq!(target(101), Err(Reason::TargetTooLong));
+        let uri = format!("https://example.org/?{}&__portcullis=abcdefgh", "x".repeat(98));
+        assert!(judged(Version::HTTP_2, &uri, &[]).is_ok());
+    }
+
+    #[test]
+    fn space_around_a_value_is_no_http_2() {
+        for value in [" a", "a ", "\ta", "a\t", " "] {
+            let fields = [("host", "example.org"), ("x", value)];
+            let judged = |version, uri| judged(version, uri, &fields);
+            let uri = "https://example.org/";
+            assert_eq!(judged(Version::HTTP_2, uri), Err(Reason::Malformed), "{value:?}");
+            assert!(judged(Version::HTTP_11, "/").is_ok());
+        }
+        let inside = [("host", "example.org"), ("x", "a b"), ("y", "")];
+        assert!(judged(Version::HTTP_2, "https://example.org/", &inside).is_ok());
+    }
+
+    #[test]
+    fn an_absolute_target_must_agree_with_host() {
+        let with = |host| judged(Version::HTTP_11, "http://example.org/a", &[("host", host)]);
+        assert_eq!(with("example.org"), Ok("example.org".into()));
+        assert_eq!(with("other.org"), Err(Reason::Malformed));
+        let scheme = judged(Version::HTTP_11, "ftp://example.org/a", &[("host", "example.org")]);
+        assert_eq!(scheme, Err(Reason::Malformed));
+    }
+
+    #[test]
+    fn http_2_may_leave_host_to_the_authority() {
+        let uri = "https://example.org/a";
+        assert_eq!(judged(Version::HTTP_2, uri, &[]), Ok("example.org".into()));
+        let differing = judged(Version::HTTP_2, uri, &[("host", "other.org")]);
+        assert_eq!(differing, Err(Reason::Malformed));
+    }
+
+    #[test]
+    fn transfer_codings_other_than_chunked_are_not_supported() {
+        let with =
+            |coding| judged(Version::HTTP_11, "/", &[("host", "a"), ("transfer-encoding", coding)]);
+        assert!(with("Chunked").is_ok());
+        assert_eq!(with("gzip, chunked"), Err(Reason::NotSupported));
+    }
+}

@@ -1,0 +1,241 @@
+//! One visitor connection that speaks HTTP/3, from its handshake to its last byte.
+
+use core::cell::{Cell, RefCell};
+use core::future::poll_fn;
+use core::pin::pin;
+use core::task::Poll;
+use core::time::Duration;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use h3::error::{Code, ConnectionError, LocalError, StreamError};
+use h3::server::RequestResolver;
+use portcullis_model::{Cut, Reason};
+use quinn::Connecting;
+
+use super::http_3_request::{buffer_head, serve_request};
+use super::state::ServerState;
+use crate::admission::{ConnError, QuicHandshakePermit};
+use crate::conn::connection::{Connection, Phase};
+use crate::conn::task::spawn_stream;
+use crate::guard::http_3::Http3Guard;
+use crate::http_3::transport::{self, QuicTransport, StreamState, check_guard};
+use crate::serve::RequestService;
+use crate::tls::handshake_tap::HandshakeInfo;
+
+/// After the farewell, requests that crossed it are told for so long that nothing was done for
+/// them, so that they are sent again elsewhere: two round trips, and no more than this.
+const LONGEST_FAREWELL: Duration = Duration::from_millis(500);
+
+/// Speaks with a visitor until either has enough.
+pub(crate) async fn serve_quic(
+    server: &ServerState,
+    conn: &Rc<Connection>,
+    connecting: Connecting,
+    permit: QuicHandshakePermit,
+) {
+    let context = &conn.context;
+    let shaken = connecting.await;
+    drop(permit);
+    let Ok(connection) = shaken else {
+        return server.admission.refuse(ConnError::Handshake.into());
+    };
+    record_handshake(server, conn, &connection);
+    let now = context.read_clock();
+    let header_bytes = {
+        let policy = context.policy.load();
+        let limits = &policy.config().limits;
+        let _ = conn.http_3_guard.set(Box::new(RefCell::new(Http3Guard::new(limits, now))));
+        u64::from(limits.max_header_bytes)
+    };
+    conn.enter(Phase::AwaitingFirstRequest);
+    // Boxed, so that handshakes do not take the room for it.
+    Box::pin(serve_http3(&server.service, conn, connection, header_bytes)).await;
+}
+
+/// Notes which TLS library the visitor uses, and gives back most of what a handshake costs if it was
+/// hardly one.
+fn record_handshake(server: &ServerState, conn: &Connection, connection: &quinn::Connection) {
+    let data = connection.handshake_data().and_then(|data| data.downcast::<HandshakeInfo>().ok());
+    let Some(heard) = data else { return };
+    if let Some(client) = heard.client {
+        conn.set_tls_client(client);
+    }
+    if heard.resumed {
+        server.admission.handshake_resumed(conn);
+    }
+}
+
+/// Tells a visitor who is sent away why, before the library says that all was well.
+struct CloseOnDrop<'a> {
+    conn: &'a Connection,
+    connection: &'a quinn::Connection,
+}
+
+impl Drop for CloseOnDrop<'_> {
+    fn drop(&mut self) {
+        if self.conn.is_cut() {
+            let why = self.conn.http_3_guard.get().and_then(|guard| guard.borrow().why());
+            let code = match why {
+                Some(Cut::ProtocolError) => Code::H3_GENERAL_PROTOCOL_ERROR,
+                Some(_) => Code::H3_EXCESSIVE_LOAD,
+                // Over a deadline.
+                None => Code::H3_REQUEST_INCOMPLETE,
+            };
+            transport::close(self.connection, code, b"");
+        }
+    }
+}
+
+async fn serve_http3(
+    service: &Rc<RequestService>,
+    conn: &Rc<Connection>,
+    connection: quinn::Connection,
+    header_bytes: u64,
+) {
+    let fresh = Rc::new(RefCell::new(None));
+    let link = QuicTransport::new(connection.clone(), conn.clone(), fresh.clone());
+    let mut builder = h3::server::builder();
+    // No table of fields: none is offered unless one asks for it.
+    builder.max_field_section_size(header_bytes).send_grease(false);
+    let Ok(mut library) = builder.build(link).await else { return };
+    let _farewell = CloseOnDrop { conn, connection: &connection };
+    conn.enter(Phase::Idle);
+    let requests = Rc::new(Cell::new(0_u32));
+    let mut told = false;
+    let mut serial = 0;
+    loop {
+        let accepted = {
+            let mut accept = pin!(library.accept());
+            poll_fn(|cx| {
+                if conn.is_draining() && (!told || requests.get() == 0) {
+                    return Poll::Ready(None);
+                }
+                accept.as_mut().poll(cx).map(Some)
+            })
+            .await
+        };
+        match accepted {
+            Some(Ok(Some(resolver))) => {
+                let Some(side) = fresh.take() else { continue };
+                serial += 1;
+                requests.set(requests.get() + 1);
+                let task = serve_stream(
+                    service.clone(),
+                    conn.clone(),
+                    resolver,
+                    side,
+                    serial,
+                    requests.clone(),
+                );
+                spawn_stream(conn, task);
+            }
+            None if told => break,
+            None => {
+                told = true;
+                if library.shutdown(0).await.is_err() {
+                    break;
+                }
+                let patience = (connection.rtt() * 2).min(LONGEST_FAREWELL);
+                let farewell = async {
+                    // Whatever comes now is refused.
+                    while let Ok(Some(_)) = library.accept().await {}
+                };
+                let _ = tokio::time::timeout(patience, farewell).await;
+            }
+            Some(Ok(None)) => break,
+            Some(Err(error)) => {
+                let ours = matches!(
+                    error,
+                    ConnectionError::Local { error: LocalError::Application { code, .. }, .. }
+                        if code != Code::H3_NO_ERROR
+                );
+                if ours && !conn.is_cut() {
+                    conn.count_cut(Cut::ProtocolError);
+                }
+                break;
+            }
+        }
+    }
+}
+
+/// Awaits the head of one request, and answers it.
+async fn serve_stream(
+    service: Rc<RequestService>,
+    conn: Rc<Connection>,
+    resolver: RequestResolver<QuicTransport, Bytes>,
+    side: Rc<StreamState>,
+    serial: u64,
+    requests: Rc<Cell<u32>>,
+) {
+    let _ending = RequestDoneGuard { conn: conn.clone(), requests };
+    let waiting = PendingHeadGuard::begin(&conn, serial);
+    let resolved = resolver.resolve_request().await;
+    let whole = match resolved {
+        Ok((request, stream)) => buffer_head(&conn, request, stream, &side).await,
+        Err(error) => return count_lost_head(&conn, &error),
+    };
+    drop(waiting);
+    serve_request(&service, &conn, whole, &side).await;
+}
+
+/// A request that nobody has seen.
+fn count_lost_head(conn: &Connection, error: &StreamError) {
+    let context = &conn.context;
+    match error {
+        // The library has answered; here it is counted.
+        StreamError::HeaderTooBig { .. } => {
+            context.record_unrouted(conn.remote().source, Reason::HeaderTooLarge);
+        }
+        StreamError::StreamError { code, .. } if *code == Code::H3_MESSAGE_ERROR => {
+            context.record_unrouted(conn.remote().source, Reason::Malformed);
+            check_guard(conn, Http3Guard::refused);
+        }
+        // The connection tells of it itself.
+        StreamError::ConnectionError { .. } => {}
+        _ => {
+            check_guard(conn, |guard, _| guard.head_lost());
+        }
+    }
+}
+
+/// A request's head that is awaited; dropped when it has come, or will never.
+struct PendingHeadGuard<'a> {
+    conn: &'a Connection,
+    serial: u64,
+}
+
+impl<'a> PendingHeadGuard<'a> {
+    fn begin(conn: &'a Connection, serial: u64) -> Self {
+        conn.context.read_clock();
+        check_guard(conn, |guard, now| {
+            guard.head_begins(serial, now);
+            Ok(())
+        });
+        conn.update_head_phase();
+        Self { conn, serial }
+    }
+}
+
+impl Drop for PendingHeadGuard<'_> {
+    fn drop(&mut self) {
+        check_guard(self.conn, |guard, _| {
+            guard.head_ends(self.serial);
+            Ok(())
+        });
+        self.conn.update_head_phase();
+    }
+}
+
+/// Tells the connection when a request is over: it may be waiting for the last one.
+struct RequestDoneGuard {
+    conn: Rc<Connection>,
+    requests: Rc<Cell<u32>>,
+}
+
+impl Drop for RequestDoneGuard {
+    fn drop(&mut self) {
+        self.requests.set(self.requests.get().saturating_sub(1));
+        self.conn.wake();
+    }
+}
