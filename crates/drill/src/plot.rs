@@ -1,7 +1,7 @@
 //! The whole drill as one picture: people served, load, and how long people waited.
 
 use portcullis_report::plot::{
-    Axis, Band, Figure, Ink, Marker, Panel, Series, Shade, Stroke, render,
+    Axis, Band, Chart, ChartLine, Colour, LineStyle, Marker, Panel, Shade, render,
 };
 
 use crate::facts::GateFacts;
@@ -13,9 +13,9 @@ pub fn svg(without: &Recording, with: &Recording, facts: &GateFacts) -> String {
     render(&figure(without, with, facts))
 }
 
-fn figure(without: &Recording, with: &Recording, facts: &GateFacts) -> Figure {
+fn figure(without: &Recording, with: &Recording, facts: &GateFacts) -> Chart {
     let seconds = f64::from(with.lasts_ms) / 1_000.0;
-    Figure {
+    Chart {
         id: "drill".to_owned(),
         title: format!("Drill {}, seed {}, without and with the gate", with.scenario, with.seed),
         description: describe(without, with, facts),
@@ -103,41 +103,47 @@ fn both(
     without: &Recording,
     with: &Recording,
     value: impl Fn(&Second) -> Option<f64>,
-) -> Vec<Series> {
+) -> Vec<ChartLine> {
     vec![
-        series("without the gate", Ink::Vermilion, Stroke::Dashed, without, &value),
-        series("with the gate", Ink::Blue, Stroke::Solid, with, &value),
+        series("without the gate", Colour::Vermilion, LineStyle::Dashed, without, &value),
+        series("with the gate", Colour::Blue, LineStyle::Solid, with, &value),
     ]
 }
 
-fn load(without: &Recording, with: &Recording) -> Vec<Series> {
+fn load(without: &Recording, with: &Recording) -> Vec<ChartLine> {
     let offered = |second: &Second| Some(f64::from(second.offered()));
     let reached = |second: &Second| Some(f64::from(second.origin_requests));
     vec![
-        Series {
+        ChartLine {
             filled: true,
-            ..series("offered to the gate", Ink::Grey, Stroke::Dotted, with, &offered)
+            ..series("offered to the gate", Colour::Grey, LineStyle::Dotted, with, &offered)
         },
-        series("reached the origin without it", Ink::Vermilion, Stroke::Dashed, without, &reached),
-        series("with it", Ink::Blue, Stroke::Solid, with, &reached),
+        series(
+            "reached the origin without it",
+            Colour::Vermilion,
+            LineStyle::Dashed,
+            without,
+            &reached,
+        ),
+        series("with it", Colour::Blue, LineStyle::Solid, with, &reached),
     ]
 }
 
 /// A second's value is drawn at its middle.
 fn series(
     label: &str,
-    ink: Ink,
-    stroke: Stroke,
+    ink: Colour,
+    stroke: LineStyle,
     recording: &Recording,
     value: &impl Fn(&Second) -> Option<f64>,
-) -> Series {
+) -> ChartLine {
     let points = recording
         .seconds
         .iter()
         .enumerate()
         .map(|(index, second)| (index as f64 + 0.5, value(second)))
         .collect();
-    Series { label: label.to_owned(), ink, stroke, filled: false, points }
+    ChartLine { label: label.to_owned(), colour: ink, style: stroke, filled: false, points }
 }
 
 fn served_percent(second: &Second) -> Option<f64> {

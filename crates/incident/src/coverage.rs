@@ -3,20 +3,20 @@
 use portcullis_model::WallTime;
 use serde::Serialize;
 
-use crate::{Listed, Window};
+use crate::{BoundedList, TimeWindow};
 
 /// What the ledger does not hold of an incident's time.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Coverage {
     /// Stretches without a record.
-    pub gaps: Listed<Gap>,
+    pub gaps: BoundedList<Gap>,
     /// Requests of the waves whose record was lost, so that the watch did not see them. They are
     /// counted; only what they looked like is unknown.
-    pub unseen: u64,
+    pub records_lost: u64,
     /// Events that could not be written.
     pub lost_events: u64,
     /// Events about waves or procedures whose beginning the ledger does not hold.
-    pub strays: u64,
+    pub stray_events: u64,
     /// The ledger holds no `started` before the incident: it was cut at the front, so what the
     /// gate protected and whether this was a rehearsal is not known.
     pub start_unknown: bool,
@@ -29,9 +29,9 @@ impl Coverage {
     /// Whether nothing is known to be missing.
     pub fn is_complete(&self) -> bool {
         self.gaps.count() == 0
-            && self.unseen == 0
+            && self.records_lost == 0
             && self.lost_events == 0
-            && self.strays == 0
+            && self.stray_events == 0
             && !self.start_unknown
     }
 }
@@ -40,7 +40,7 @@ impl Coverage {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Gap {
     /// From when to when.
-    pub window: Window,
+    pub window: TimeWindow,
     /// Why.
     pub cause: GapCause,
     /// The leaf that ends it.
@@ -69,7 +69,7 @@ pub enum GapCause {
 
 impl Gap {
     /// The gap in a sentence without its time.
-    pub fn says(&self) -> String {
+    pub fn describe(&self) -> String {
         use crate::words::{count, span};
         let length = span(self.window.millis());
         match &self.cause {
@@ -91,7 +91,7 @@ impl Gap {
     }
 
     /// Whether it overlaps `[from, to]`.
-    pub fn touches(&self, from: WallTime, to: WallTime) -> bool {
+    pub fn overlaps(&self, from: WallTime, to: WallTime) -> bool {
         self.window.from <= to && self.window.to >= from
     }
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use portcullis_model::{Cut, CutVector, Tally};
 use serde::Serialize;
 
-use crate::totals::{add_map, verdicts};
-use crate::{Leaves, words};
+use crate::totals::{add_map, count_verdicts};
+use crate::{LeafSet, words};
 
 /// Connections and streams that the gate ended after it had let them in, over the tallies that
 /// say so. Older ledgers, and replays of access logs, do not: nothing is known then, which is not
@@ -20,24 +20,24 @@ pub struct CutTotals {
     /// By cause.
     pub causes: BTreeMap<String, u64>,
     /// The tallies in which something was cut.
-    pub leaves: Leaves,
+    pub leaves: LeafSet,
     /// Of these, the ones with something that speaks of an attack: [`Cut::vector`].
-    pub telling_leaves: Leaves,
+    pub attack_leaves: LeafSet,
 }
 
 impl CutTotals {
     /// Fewer than this many of a kind say nothing.
-    pub const FEW: u64 = 10;
+    pub const MIN_COUNT: u64 = 10;
     /// How many times as often as before, by the clock and by forwarded request, a kind of cut
     /// must have come to stand out. A crowd that is ten times the usual one is about the largest
     /// that comes of itself, and brings its slow readers: by request they are no more than before.
-    pub const STANDS_OUT: u64 = 10;
+    pub const SIGNIFICANCE_FACTOR: u64 = 10;
 
     /// Adds one leaf's tally.
     pub(crate) fn add(&mut self, leaf: u64, tally: &Tally) {
         let Some(cuts) = &tally.cuts else { return };
         let lasted = tally.to.millis().saturating_sub(tally.from.millis());
-        let forwarded = verdicts(&tally.reasons).forwarded;
+        let forwarded = count_verdicts(&tally.reasons).forwarded;
         self.watched_ms = self.watched_ms.saturating_add(lasted);
         self.forwarded = self.forwarded.saturating_add(forwarded);
         if !cuts.is_empty() {
@@ -45,7 +45,7 @@ impl CutTotals {
             self.leaves.add(leaf);
         }
         if Cut::ALL.iter().any(|cut| cut.vector().is_some() && cuts.contains_key(cut.word())) {
-            self.telling_leaves.add(leaf);
+            self.attack_leaves.add(leaf);
         }
     }
 
@@ -55,7 +55,7 @@ impl CutTotals {
         self.forwarded = self.forwarded.saturating_add(other.forwarded);
         add_map(&mut self.causes, &other.causes);
         self.leaves.merge(&other.leaves);
-        self.telling_leaves.merge(&other.telling_leaves);
+        self.attack_leaves.merge(&other.attack_leaves);
     }
 
     /// Whether cuts were watched at all.
@@ -64,43 +64,44 @@ impl CutTotals {
     }
 
     /// How many were ended for this.
-    pub fn of(&self, why: Cut) -> u64 {
+    pub fn count_by_cause(&self, why: Cut) -> u64 {
         self.causes.get(why.word()).copied().unwrap_or(0)
     }
 
     /// How many were ended for anything that speaks of `vector`.
-    pub fn of_vector(&self, vector: CutVector) -> u64 {
+    pub fn count_by_technique(&self, vector: CutVector) -> u64 {
         let causes = Cut::ALL.iter().filter(|cut| cut.vector() == Some(vector));
-        causes.fold(0, |n: u64, cut| n.saturating_add(self.of(*cut)))
+        causes.fold(0, |n: u64, cut| n.saturating_add(self.count_by_cause(*cut)))
     }
 
     /// Whether cuts that speak of `vector` came far more often than in the quiet time `before`:
-    /// [`STANDS_OUT`](Self::STANDS_OUT) times, and at least [`FEW`](Self::FEW). Without a time
+    /// [`SIGNIFICANCE_FACTOR`](Self::SIGNIFICANCE_FACTOR) times, and at least [`MIN_COUNT`](Self::MIN_COUNT). Without a time
     /// before there is nothing to stand out from.
-    pub fn stands_out(&self, before: &Self, vector: CutVector) -> bool {
-        let n = self.of_vector(vector);
+    pub fn is_significant(&self, before: &Self, vector: CutVector) -> bool {
+        let n = self.count_by_technique(vector);
         // One before, at least: a quiet hour without any does not make one remarkable.
-        let usual = u128::from(before.of_vector(vector).max(1)) * u128::from(Self::STANDS_OUT);
+        let usual = u128::from(before.count_by_technique(vector).max(1))
+            * u128::from(Self::SIGNIFICANCE_FACTOR);
         let often =
             |mine: u64, theirs: u64| u128::from(n) * u128::from(theirs) >= usual * u128::from(mine);
-        n >= Self::FEW
+        n >= Self::MIN_COUNT
             && before.watched()
             && often(self.watched_ms, before.watched_ms)
             && often(self.forwarded, before.forwarded)
     }
 
     /// The vectors that stand out from the time before.
-    pub fn vectors(&self, before: &Self) -> Vec<CutVector> {
-        CutVector::ALL.into_iter().filter(|vector| self.stands_out(before, *vector)).collect()
+    pub fn significant_techniques(&self, before: &Self) -> Vec<CutVector> {
+        CutVector::ALL.into_iter().filter(|vector| self.is_significant(before, *vector)).collect()
     }
 
     /// Each cause with its number in words, `slow readers cut: 64`: what speaks of attacks first,
     /// then what comes with ordinary life, then what this version does not know.
     pub fn lines(&self) -> Vec<String> {
-        let told =
+        let named =
             |telling: bool| Cut::ALL.iter().filter(move |cut| cut.vector().is_some() == telling);
-        let known = told(true).chain(told(false)).filter(|cut| self.of(**cut) > 0);
-        let known = known.map(|cut| line(words::cut(*cut), self.of(*cut)));
+        let known = named(true).chain(named(false)).filter(|cut| self.count_by_cause(**cut) > 0);
+        let known = known.map(|cut| line(words::cut(*cut), self.count_by_cause(*cut)));
         let strange = self
             .causes
             .iter()
@@ -110,12 +111,13 @@ impl CutTotals {
 
     /// What speaks of attacks alone, as a list within a sentence: `64 slow readers and 3 floods of
     /// resets`.
-    pub fn telling(&self) -> String {
-        let told = Cut::ALL.iter().filter(|cut| cut.vector().is_some() && self.of(**cut) > 0);
-        let told: Vec<String> = told
-            .map(|cut| format!("{} {}", words::count(self.of(*cut)), words::cut(*cut)))
+    pub fn attack_summary(&self) -> String {
+        let named =
+            Cut::ALL.iter().filter(|cut| cut.vector().is_some() && self.count_by_cause(**cut) > 0);
+        let named: Vec<String> = named
+            .map(|cut| format!("{} {}", words::count(self.count_by_cause(*cut)), words::cut(*cut)))
             .collect();
-        words::list(&told)
+        words::list(&named)
     }
 }
 
@@ -136,33 +138,33 @@ mod tests {
     fn a_few_slow_readers_do_not_stand_out() {
         let before = cuts(3_600_000, 10_000, &[]);
         let during = cuts(60_000, 500, &[(Cut::SlowRead, 9)]);
-        assert!(!during.stands_out(&before, CutVector::SlowReading));
+        assert!(!during.is_significant(&before, CutVector::SlowReading));
         let during = cuts(60_000, 500, &[(Cut::SlowRead, 6), (Cut::Stall, 4)]);
-        assert!(during.stands_out(&before, CutVector::SlowReading));
-        assert_eq!(during.vectors(&before), [CutVector::SlowReading]);
+        assert!(during.is_significant(&before, CutVector::SlowReading));
+        assert_eq!(during.significant_techniques(&before), [CutVector::SlowReading]);
     }
 
     #[test]
     fn a_crowd_with_its_slow_readers_does_not_stand_out() {
         let before = cuts(600_000, 10_000, &[(Cut::SlowRead, 20)]);
         let crowd = cuts(600_000, 300_000, &[(Cut::SlowRead, 600)]);
-        assert!(!crowd.stands_out(&before, CutVector::SlowReading));
+        assert!(!crowd.is_significant(&before, CutVector::SlowReading));
         let attack = cuts(600_000, 10_000, &[(Cut::SlowRead, 600)]);
-        assert!(attack.stands_out(&before, CutVector::SlowReading));
+        assert!(attack.is_significant(&before, CutVector::SlowReading));
     }
 
     #[test]
     fn nothing_stands_out_from_a_time_that_nobody_watched() {
         let during = cuts(60_000, 500, &[(Cut::ResetFlood, 900)]);
-        assert!(during.vectors(&CutTotals::default()).is_empty());
+        assert!(during.significant_techniques(&CutTotals::default()).is_empty());
     }
 
     #[test]
     fn idle_connections_speak_of_no_attack_however_many_they_are() {
         let before = cuts(600_000, 10_000, &[]);
         let during = cuts(60_000, 0, &[(Cut::Idle, 9_000), (Cut::Pressure, 9_000)]);
-        assert!(during.vectors(&before).is_empty());
-        assert_eq!(during.telling(), "");
+        assert!(during.significant_techniques(&before).is_empty());
+        assert_eq!(during.attack_summary(), "");
         assert_eq!(during.lines().len(), 2);
     }
 
@@ -174,6 +176,6 @@ mod tests {
             during.lines(),
             ["slow readers cut: 64", "idle connections cut: 1,200", "teapot cut: 3"]
         );
-        assert_eq!(during.telling(), "64 slow readers");
+        assert_eq!(during.attack_summary(), "64 slow readers");
     }
 }

@@ -3,7 +3,7 @@
 use portcullis_model::WallTime;
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
-use crate::{Leaves, words};
+use crate::{LeafSet, words};
 
 /// What a figure counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -45,14 +45,14 @@ impl Unit {
 
 /// From when to when something was measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Window {
+pub struct TimeWindow {
     /// The beginning.
     pub from: WallTime,
     /// The end.
     pub to: WallTime,
 }
 
-impl Window {
+impl TimeWindow {
     /// A window; its end is never before its beginning.
     pub fn new(from: WallTime, to: WallTime) -> Self {
         Self { from, to: to.max(from) }
@@ -80,22 +80,22 @@ pub struct Figure {
     /// In which unit.
     pub unit: Unit,
     /// From when to when; absent for what has no duration.
-    pub window: Option<Window>,
+    pub window: Option<TimeWindow>,
     /// The leaves that it came from.
-    pub leaves: Leaves,
+    pub leaves: LeafSet,
     /// The truth may be larger: something was not seen or not recorded.
     pub at_least: bool,
 }
 
 impl Figure {
     /// A figure without a window.
-    pub fn new(name: impl Into<String>, value: u64, unit: Unit, leaves: Leaves) -> Self {
+    pub fn new(name: impl Into<String>, value: u64, unit: Unit, leaves: LeafSet) -> Self {
         Self { name: name.into(), value, unit, window: None, leaves, at_least: false }
     }
 
     /// The same, measured within `window`.
     #[must_use]
-    pub fn within(mut self, window: Option<Window>) -> Self {
+    pub fn within(mut self, window: Option<TimeWindow>) -> Self {
         self.window = window;
         self
     }
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn a_saturated_figure_says_that_it_is_a_lower_bound() {
-        let figure = Figure::new("peak", 4_120, Unit::PerSecond, Leaves::one(3));
+        let figure = Figure::new("peak", 4_120, Unit::PerSecond, LeafSet::single(3));
         assert_eq!(figure.text(), "4,120 per second");
         assert_eq!(figure.at_least(true).text(), "≥ 4,120 per second (saturated)");
     }

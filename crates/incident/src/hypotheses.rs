@@ -8,7 +8,7 @@ use portcullis_model::EvidenceKind;
 use serde::Serialize;
 
 use crate::words::{self, counted, span, times};
-use crate::{Incident, Leaves, Wave, grade};
+use crate::{Incident, LeafSet, WaveRecord, grade};
 
 /// All that is ever said about who did it.
 pub const ATTRIBUTION: &str = "Who did it: insufficient data. A source is where the last machine \
@@ -18,37 +18,48 @@ pub const ATTRIBUTION: &str = "Who did it: insufficient data. A source is where 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub enum Cause {
     /// A hostile attack by an unknown party.
-    H1,
+    Hostile,
     /// A flash crowd: the organisation's own mail, a deadline, the news.
-    H3,
+    FlashCrowd,
     /// Self-inflicted: a faulty client, a storm of retries, a load test.
-    H4,
+    SelfInflicted,
     /// A component failed, and traffic was ordinary.
-    H6,
+    ComponentFailure,
 }
 
 impl Cause {
     /// All that are weighed.
-    pub const ALL: [Self; 4] = [Self::H1, Self::H3, Self::H4, Self::H6];
+    pub const ALL: [Self; 4] =
+        [Self::Hostile, Self::FlashCrowd, Self::SelfInflicted, Self::ComponentFailure];
+
+    /// The label in tables, as analysts number them.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Hostile => "H1",
+            Self::FlashCrowd => "H3",
+            Self::SelfInflicted => "H4",
+            Self::ComponentFailure => "H6",
+        }
+    }
 
     /// Its name.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::H1 => "a hostile attack by an unknown party",
-            Self::H3 => "a flash crowd (own mail, a deadline, the news)",
-            Self::H4 => "self-inflicted (a faulty client, retries, a load test)",
-            Self::H6 => "a component failed while traffic was ordinary",
+            Self::Hostile => "a hostile attack by an unknown party",
+            Self::FlashCrowd => "a flash crowd (own mail, a deadline, the news)",
+            Self::SelfInflicted => "self-inflicted (a faulty client, retries, a load test)",
+            Self::ComponentFailure => "a component failed while traffic was ordinary",
         }
     }
 }
 
 /// One observation and what it does to each hypothesis.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Observation {
+pub struct MatrixRow {
     /// What was observed.
-    pub says: String,
+    pub summary: String,
     /// The leaves that record it.
-    pub leaves: Leaves,
+    pub leaves: LeafSet,
     /// What it does to each of [`Cause::ALL`].
     pub fits: [Fit; 4],
 }
@@ -58,20 +69,20 @@ pub struct Observation {
 #[serde(rename_all = "kebab-case")]
 pub enum Fit {
     /// It is what one would expect.
-    For,
+    Consistent,
     /// It says nothing either way.
     Neutral,
     /// It is hard to explain.
-    Against,
+    Inconsistent,
 }
 
 impl Fit {
     /// The word in tables.
-    pub const fn word(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
-            Self::For => "for",
+            Self::Consistent => "for",
             Self::Neutral => "\u{2013}",
-            Self::Against => "against",
+            Self::Inconsistent => "against",
         }
     }
 }
@@ -82,16 +93,16 @@ pub struct Hypothesis {
     /// Which.
     pub cause: Cause,
     /// Observations for it.
-    pub supporting: u64,
+    pub consistent: u64,
     /// Observations against it.
-    pub against: u64,
+    pub inconsistent: u64,
 }
 
 /// The matrix.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Weighing {
+pub struct HypothesisMatrix {
     /// The rows.
-    pub observations: Vec<Observation>,
+    pub rows: Vec<MatrixRow>,
     /// The columns' sums, in the order of [`Cause::ALL`].
     pub hypotheses: Vec<Hypothesis>,
     /// What follows, in a sentence.
@@ -99,141 +110,143 @@ pub struct Weighing {
 }
 
 /// Weighs the hypotheses by what was recorded.
-pub fn weigh(incident: &Incident) -> Weighing {
-    let mut observations = Vec::new();
+pub fn evaluate(incident: &Incident) -> HypothesisMatrix {
+    let mut rows = Vec::new();
     for (kind, leaves) in incident.evidence() {
-        observations.push(Observation {
-            says: words::sentence(words::evidence(kind)),
+        rows.push(MatrixRow {
+            summary: words::sentence(words::evidence(kind)),
             leaves,
             fits: fits(kind),
         });
     }
-    observations.extend(reactions(incident));
-    observations.extend(more_than_usual(incident));
-    observations.extend(strain_before(incident));
-    let sums = |column: usize, fit: Fit| {
-        observations.iter().filter(|o| o.fits[column] == fit).count() as u64
-    };
+    rows.extend(adaptations(incident));
+    rows.extend(above_baseline(incident));
+    rows.extend(degraded_before(incident));
+    let sums =
+        |column: usize, fit: Fit| rows.iter().filter(|o| o.fits[column] == fit).count() as u64;
     let hypotheses: Vec<Hypothesis> = Cause::ALL
         .into_iter()
         .enumerate()
         .map(|(column, cause)| Hypothesis {
             cause,
-            supporting: sums(column, Fit::For),
-            against: sums(column, Fit::Against),
+            consistent: sums(column, Fit::Consistent),
+            inconsistent: sums(column, Fit::Inconsistent),
         })
         .collect();
-    let mut weighing = Weighing { observations, hypotheses, conclusion: String::new() };
-    weighing.conclusion = weighing.conclude(strong(incident));
-    weighing
+    let mut matrix = HypothesisMatrix { rows, hypotheses, conclusion: String::new() };
+    matrix.conclusion = matrix.conclude(has_strong_evidence(incident));
+    matrix
 }
 
 /// Whether evidence is recorded that proves much by itself.
-pub fn strong(incident: &Incident) -> bool {
-    incident.waves.iter().any(Wave::has_strong_evidence)
+pub fn has_strong_evidence(incident: &Incident) -> bool {
+    incident.waves.iter().any(WaveRecord::has_strong_evidence)
 }
 
 /// What each kind of evidence does to H1, H3, H4 and H6.
 const fn fits(kind: EvidenceKind) -> [Fit; 4] {
-    use Fit::{Against, For, Neutral};
+    use Fit::{Consistent, Inconsistent, Neutral};
     match kind {
         // People do not; a client that retries without pause does.
-        EvidenceKind::RepeatedRequests | EvidenceKind::InhumanPace => [For, Against, For, Against],
+        EvidenceKind::RepeatedRequests | EvidenceKind::InhumanPace => {
+            [Consistent, Inconsistent, Consistent, Inconsistent]
+        }
         // Links in a mail to supporters carry an identifier for each reader, and may well lead to
         // the form that costs most.
         EvidenceKind::CacheBusting | EvidenceKind::CostlyTargets => {
-            [For, Neutral, Neutral, Neutral]
+            [Consistent, Neutral, Neutral, Neutral]
         }
         // An office behind one address has many browsers, but each loads many parts; one's own
         // program has one name.
-        EvidenceKind::RotatingUserAgents => [For, Against, Against, Neutral],
+        EvidenceKind::RotatingUserAgents => [Consistent, Inconsistent, Inconsistent, Neutral],
         // A mail read on phones shifts the mix of browsers.
-        EvidenceKind::ForeignShape => [For, Neutral, For, Against],
+        EvidenceKind::ForeignShape => [Consistent, Neutral, Consistent, Inconsistent],
         // Returning visitors have some parts in their caches, not nearly all. Programs of one's
         // own fetch no parts and answer no challenges.
         EvidenceKind::PagesWithoutParts | EvidenceKind::UnansweredChallenges => {
-            [For, Against, For, Neutral]
+            [Consistent, Inconsistent, Consistent, Neutral]
         }
-        EvidenceKind::StalledHeaders => [For, Against, Neutral, Neutral],
+        EvidenceKind::StalledHeaders => [Consistent, Inconsistent, Neutral, Neutral],
     }
 }
 
-fn reactions(incident: &Incident) -> Option<Observation> {
-    let mut leaves = Leaves::default();
+fn adaptations(incident: &Incident) -> Option<MatrixRow> {
+    let mut leaves = LeafSet::default();
     let mut fastest = u64::MAX;
-    for reaction in incident.waves.iter().flat_map(Wave::reactions) {
+    for reaction in incident.waves.iter().flat_map(WaveRecord::adaptations) {
         leaves.add(reaction.change.stamp.leaf);
         fastest = fastest.min(reaction.after_ms);
     }
-    (leaves.count > 0).then(|| Observation {
-        says: format!(
+    (leaves.count > 0).then(|| MatrixRow {
+        summary: format!(
             "The traffic changed {} within a minute of having been mitigated, the fastest after \
              {}",
             counted(leaves.count, "time"),
             span(fastest)
         ),
         leaves,
-        fits: [Fit::For, Fit::Against, Fit::Against, Fit::Against],
+        fits: [Fit::Consistent, Fit::Inconsistent, Fit::Inconsistent, Fit::Inconsistent],
     })
 }
 
 /// A failed component makes pages slow without making visitors more.
-fn more_than_usual(incident: &Incident) -> Option<Observation> {
-    let ratio = grade::scale(incident).of_baseline?;
+fn above_baseline(incident: &Incident) -> Option<MatrixRow> {
+    let ratio = grade::scale(incident).peak_to_baseline?;
     // Twice the baseline happens on any day.
-    (ratio.value >= 20).then(|| Observation {
-        says: format!("Requests rose to {} the baseline", times(ratio.value)),
+    (ratio.value >= 20).then(|| MatrixRow {
+        summary: format!("Requests rose to {} the baseline", times(ratio.value)),
         leaves: ratio.leaves,
-        fits: [Fit::For, Fit::For, Fit::For, Fit::Against],
+        fits: [Fit::Consistent, Fit::Consistent, Fit::Consistent, Fit::Inconsistent],
     })
 }
 
-fn strain_before(incident: &Incident) -> Option<Observation> {
+fn degraded_before(incident: &Incident) -> Option<MatrixRow> {
     let onset = incident.onset();
-    let mut strains = incident.strains.iter();
+    let mut strains = incident.degradations.iter();
     let strain = strains.find(|s| {
         s.began.at < onset && s.recovered.is_none_or(|recovered| recovered.at >= onset)
     })?;
-    Some(Observation {
-        says: format!("The origin of {} was strained before the traffic rose", strain.platform),
-        leaves: Leaves::one(strain.began.leaf),
-        fits: [Fit::Neutral, Fit::Neutral, Fit::Neutral, Fit::For],
+    Some(MatrixRow {
+        summary: format!("The origin of {} was strained before the traffic rose", strain.platform),
+        leaves: LeafSet::single(strain.began.leaf),
+        fits: [Fit::Neutral, Fit::Neutral, Fit::Neutral, Fit::Consistent],
     })
 }
 
-impl Weighing {
+impl HypothesisMatrix {
     /// Observations against one hypothesis.
-    pub fn against(&self, cause: Cause) -> u64 {
+    pub fn inconsistent_count(&self, cause: Cause) -> u64 {
         let found = self.hypotheses.iter().find(|h| h.cause == cause);
-        found.map_or(0, |h| h.against)
+        found.map_or(0, |h| h.inconsistent)
     }
 
     /// Those with the least against them.
-    pub fn standing(&self) -> Vec<Cause> {
-        let least = self.hypotheses.iter().map(|h| h.against).min();
-        let standing = self.hypotheses.iter().filter(|h| Some(h.against) == least);
-        standing.map(|h| h.cause).collect()
+    pub fn least_contradicted(&self) -> Vec<Cause> {
+        let least = self.hypotheses.iter().map(|h| h.inconsistent).min();
+        let remaining = self.hypotheses.iter().filter(|h| Some(h.inconsistent) == least);
+        remaining.map(|h| h.cause).collect()
     }
 
     /// Whether "attack" is a word that the evidence carries: it speaks more against a flash
     /// crowd and a failed component than against hostility, and either some of it proves much by
     /// itself or no other explanation stands beside.
-    pub fn carries_attack(&self, strong: bool) -> bool {
-        let hostile = self.against(Cause::H1);
-        self.against(Cause::H3) > hostile
-            && self.against(Cause::H6) > hostile
-            && (strong || self.standing() == [Cause::H1])
+    pub fn supports_attack(&self, strong: bool) -> bool {
+        let hostile = self.inconsistent_count(Cause::Hostile);
+        self.inconsistent_count(Cause::FlashCrowd) > hostile
+            && self.inconsistent_count(Cause::ComponentFailure) > hostile
+            && (strong || self.least_contradicted() == [Cause::Hostile])
     }
 
     fn conclude(&self, strong: bool) -> String {
-        let standing = self.standing();
-        let names: Vec<&str> = standing.iter().map(|cause| cause.name()).collect();
+        let remaining = self.least_contradicted();
+        let names: Vec<&str> = remaining.iter().map(|cause| cause.name()).collect();
         let first = if names.len() == 1 {
             format!("The hypothesis with the least against it is {}.", names[0])
         } else {
             format!("The recorded evidence does not separate {}.", words::list(&names))
         };
-        let second = match (self.carries_attack(strong), standing.contains(&Cause::H4)) {
+        let second = match (self.supports_attack(strong), remaining.contains(&Cause::SelfInflicted))
+        {
             (true, false) => "",
             (true, true) => " Rule out programs of your own before you speak of an attack.",
             (false, _) => {

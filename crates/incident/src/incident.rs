@@ -6,11 +6,13 @@ use portcullis_model::{
 };
 use serde::Serialize;
 
-use crate::{Coverage, CutTotals, Figure, Leaves, Listed, Peak, Series, Totals, Unit, Window};
+use crate::{
+    BoundedList, Coverage, CutTotals, Figure, LeafSet, LoadSeries, Peak, TimeWindow, Totals, Unit,
+};
 
 /// When something happened and which leaf says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Stamp {
+pub struct LeafRef {
     /// When.
     pub at: WallTime,
     /// The leaf.
@@ -31,31 +33,31 @@ pub struct Incident {
     /// Platforms that were protected at the onset.
     pub protected: Vec<PlatformFacts>,
     /// Platforms that were attacked, by name.
-    pub platforms: Vec<PlatformStory>,
+    pub platforms: Vec<PlatformRecord>,
     /// The waves, in the order in which they were detected.
-    pub waves: Vec<Wave>,
+    pub waves: Vec<WaveRecord>,
     /// Waves beyond the limit of waves that are kept (the first ones and the newest are).
     pub more_waves: u64,
     /// Procedures that were engaged, in the order in which they were.
-    pub procedures: Listed<ProcedureStory>,
+    pub procedures: BoundedList<ProcedureRecord>,
     /// Changes of posture.
-    pub postures: Listed<PostureMove>,
+    pub posture_changes: BoundedList<PostureChange>,
     /// When the origin was strained.
-    pub strains: Listed<Strain>,
+    pub degradations: BoundedList<DegradationRecord>,
     /// Surges within a day of the waves: flash crowds, as far as can be told, unless an attack
     /// overtook them.
-    pub surges: Listed<Surge>,
+    pub surges: BoundedList<SurgeRecord>,
     /// Who was told.
-    pub receipts: Listed<Told>,
+    pub notifications: BoundedList<Notification>,
     /// What was not recorded.
     pub coverage: Coverage,
     /// How far the ledger was read.
-    pub as_of: Stamp,
+    pub as_of: LeafRef,
 }
 
 /// One attacked platform.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct PlatformStory {
+pub struct PlatformRecord {
     /// Its name.
     pub name: String,
     /// The last quiet tallies before the first wave: no surge, no attack, no procedure.
@@ -63,29 +65,29 @@ pub struct PlatformStory {
     /// Tallies that overlap a wave, from onset to end.
     pub attack: Totals,
     /// Of these, the tallies that lie wholly in times when the wave was mitigated.
-    pub held: Totals,
+    pub while_mitigated: Totals,
     /// Tallies that overlap an engaged procedure.
     pub engaged: Totals,
     /// The most that the origin was seen to bear, kept up over a tally of at least a second,
     /// with at most one failure in a hundred and no strain recorded: its capacity is at
     /// least this.
-    pub bore: Option<Peak>,
+    pub observed_capacity: Option<Peak>,
     /// Load over time, from a minute before the onset of each wave to ten minutes after. Waves
     /// more than half an hour apart are in different stretches.
-    pub series: Vec<Series>,
+    pub series: Vec<LoadSeries>,
     /// When full speed was recorded.
-    pub full_speed: Listed<FullSpeedMoment>,
+    pub full_speed: BoundedList<FullSpeedAt>,
     /// Procedures engaged within a day after the last full speed, for something that was not a
     /// wave of this incident.
-    pub engaged_later: Leaves,
+    pub engaged_later: LeafSet,
     /// How many procedures are still engaged where the ledger ends (or a day after the last
     /// wave).
-    pub live: u64,
+    pub still_active: u64,
 }
 
 /// One contiguous stretch of attack on one platform.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Wave {
+pub struct WaveRecord {
     /// The platform.
     pub platform: String,
     /// Its number on this platform, for the life of the ledger.
@@ -93,7 +95,7 @@ pub struct Wave {
     /// When it can first be seen in the counts, looking back.
     pub onset: WallTime,
     /// When it was detected.
-    pub detected: Stamp,
+    pub detected: LeafRef,
     /// The activities that were attacked when it was detected.
     pub detected_on: Vec<String>,
     /// All activities that were attacked, in the order in which they were named.
@@ -101,48 +103,48 @@ pub struct Wave {
     /// What the baseline expects of the platform, in thousandths of a request per second.
     pub baseline_milli: u64,
     /// The evidence, one of each kind: the first, with how often it was recorded.
-    pub evidence: Vec<EvidenceSeen>,
+    pub evidence: Vec<EvidenceSummary>,
     /// Changes of tactics.
-    pub changes: Listed<Change>,
+    pub changes: BoundedList<AttackChange>,
     /// When it was mitigated, and whether that held.
-    pub mitigations: Listed<Mitigation>,
+    pub mitigations: BoundedList<Mitigation>,
     /// Connections and streams that the gate ended while it lasted, after it had let them in.
     pub cuts: CutTotals,
     /// How it ended.
-    pub ended: Option<Ended>,
+    pub ended: Option<WaveEnd>,
     /// The gate stopped or crashed while it lasted: its end was not seen.
-    pub interrupted: Option<Stamp>,
+    pub interrupted: Option<LeafRef>,
 }
 
 /// A kind of evidence in a wave.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct EvidenceSeen {
+pub struct EvidenceSummary {
     /// When it was first recorded.
-    pub first: Stamp,
+    pub first: LeafRef,
     /// What was recorded then.
     pub evidence: Evidence,
     /// All leaves that record evidence of this kind.
-    pub leaves: Leaves,
+    pub leaves: LeafSet,
 }
 
 /// The attacker did something else.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Change {
+pub struct AttackChange {
     /// When.
-    pub stamp: Stamp,
+    pub stamp: LeafRef,
     /// Activities attacked from then on.
     pub activities: Vec<String>,
     /// What was new.
     pub evidence: Vec<Evidence>,
     /// Milliseconds after the last change of procedures.
-    pub after_procedure_ms: Option<u64>,
+    pub since_procedure_change_ms: Option<u64>,
 }
 
 /// A change of tactics that came soon after the attack had been mitigated.
 #[derive(Clone, Copy, Debug)]
-pub struct Reaction<'a> {
+pub struct Adaptation<'a> {
     /// The change.
-    pub change: &'a Change,
+    pub change: &'a AttackChange,
     /// Milliseconds since the attack had been mitigated.
     pub after_ms: u64,
 }
@@ -151,40 +153,40 @@ pub struct Reaction<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Mitigation {
     /// When.
-    pub stamp: Stamp,
+    pub stamp: LeafRef,
     /// Milliseconds from the onset, or from the change that broke through.
     pub after_ms: u64,
     /// When the attack broke through again, if it did.
-    pub lost: Option<Stamp>,
+    pub lost: Option<LeafRef>,
 }
 
 /// The end of a wave.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Ended {
+pub struct WaveEnd {
     /// When: after the quiet time that ends a wave.
-    pub stamp: Stamp,
+    pub stamp: LeafRef,
     /// The wave in figures.
     pub figures: WaveFigures,
 }
 
 /// A procedure from beginning to end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ProcedureStory {
+pub struct ProcedureRecord {
     /// What, where and why.
     pub facts: ProcedureFacts,
     /// When it was engaged.
-    pub engaged: Stamp,
+    pub engaged: LeafRef,
     /// How it ended.
-    pub released: Option<Released>,
+    pub released: Option<ProcedureRelease>,
     /// The gate stopped or crashed while it was engaged, which ended it unmeasured.
-    pub interrupted: Option<Stamp>,
+    pub interrupted: Option<LeafRef>,
 }
 
 /// The end of a procedure.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Released {
+pub struct ProcedureRelease {
     /// When.
-    pub stamp: Stamp,
+    pub stamp: LeafRef,
     /// Why.
     pub reason: String,
     /// What it achieved.
@@ -195,9 +197,9 @@ pub struct Released {
 
 /// The gate was lowered or raised.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct PostureMove {
+pub struct PostureChange {
     /// When.
-    pub stamp: Stamp,
+    pub stamp: LeafRef,
     /// The platform.
     pub platform: String,
     /// Before.
@@ -210,30 +212,30 @@ pub struct PostureMove {
 
 /// The origin answered too slowly, failed, or made requests wait.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Strain {
+pub struct DegradationRecord {
     /// The platform.
     pub platform: String,
     /// When it was seen.
-    pub began: Stamp,
+    pub began: LeafRef,
     /// What was seen.
-    pub says: String,
+    pub summary: String,
     /// When it was over.
-    pub recovered: Option<Stamp>,
+    pub recovered: Option<LeafRef>,
 }
 
 /// A surge: of people, as far as can be told, unless an attack overtook it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Surge {
+pub struct SurgeRecord {
     /// The platform.
     pub platform: String,
     /// The activities over their baseline.
     pub activities: Vec<String>,
     /// When it was seen.
-    pub began: Stamp,
+    pub began: LeafRef,
     /// When it was over, without an attack.
-    pub ended: Option<Stamp>,
+    pub ended: Option<LeafRef>,
     /// When it was recognised as an attack, or an attack began while it lasted.
-    pub overtaken: Option<Stamp>,
+    pub overtaken: Option<LeafRef>,
     /// Requests per second when it was seen.
     pub per_second: u64,
     /// What the baseline expected, in thousandths of a request per second.
@@ -244,25 +246,25 @@ pub struct Surge {
 
 /// Full speed was recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct FullSpeedMoment {
+pub struct FullSpeedAt {
     /// When.
-    pub stamp: Stamp,
+    pub stamp: LeafRef,
     /// Since when no procedure had been engaged and every activity within its baseline.
     pub since: WallTime,
     /// For how long, in milliseconds.
-    pub held_ms: u64,
+    pub duration_ms: u64,
 }
 
 /// Somebody was told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Told {
+pub struct Notification {
     /// When it was recorded.
-    pub stamp: Stamp,
+    pub stamp: LeafRef,
     /// The receipt.
     pub receipt: Receipt,
 }
 
-impl Wave {
+impl WaveRecord {
     /// The last moment known of the wave: its end, the interruption, or what `as_of` says.
     pub fn until(&self, as_of: WallTime) -> WallTime {
         let end = self.ended.as_ref().map(|e| e.stamp.at);
@@ -275,39 +277,39 @@ impl Wave {
     }
 
     /// Milliseconds from onset to detection.
-    pub fn detect_ms(&self) -> u64 {
+    pub fn time_to_detect_ms(&self) -> u64 {
         self.detected.at.millis().saturating_sub(self.onset.millis())
     }
 
     /// The first time that it was mitigated.
-    pub fn mitigated(&self) -> Option<&Mitigation> {
+    pub fn first_mitigation(&self) -> Option<&Mitigation> {
         self.mitigations.items.first()
     }
 
     /// Whether it was mitigated and stayed so.
-    pub fn held(&self) -> bool {
+    pub fn stayed_mitigated(&self) -> bool {
         self.mitigations.more == 0
             && self.mitigations.items.last().is_some_and(|last| last.lost.is_none())
     }
 
     /// The kinds of evidence that were recorded.
-    pub fn kinds(&self) -> impl Iterator<Item = EvidenceKind> + '_ {
+    pub fn evidence_kinds(&self) -> impl Iterator<Item = EvidenceKind> + '_ {
         self.evidence.iter().map(|seen| seen.evidence.kind)
     }
 
     /// Whether evidence was recorded that people who follow a link do not explain.
     pub fn has_strong_evidence(&self) -> bool {
-        self.kinds().any(|kind| kind.strength() == Strength::Strong)
+        self.evidence_kinds().any(|kind| kind.strength() == Strength::Strong)
     }
 
     /// A change within this time after a mitigation counts as a reaction to it.
-    pub const REACTS_WITHIN_MS: u64 = 60_000;
+    pub const ADAPTATION_WINDOW_MS: u64 = 60_000;
 
     /// Changes of tactics that look like answers to mitigation. Evidence that only gathers while
     /// an attack is being met is no change of tactics, so the wave must have been mitigated
     /// before; and challenges that are not answered are news about the defence. What is seen
-    /// piece by piece, within [`Wave::PIECES_MS`] of each other, is one change.
-    pub fn reactions(&self) -> impl Iterator<Item = Reaction<'_>> {
+    /// piece by piece, within [`WaveRecord::SAME_CHANGE_MS`] of each other, is one change.
+    pub fn adaptations(&self) -> impl Iterator<Item = Adaptation<'_>> {
         let mut known: &[String] = &self.detected_on;
         let mut last: Option<WallTime> = None;
         self.changes.iter().filter_map(move |change| {
@@ -316,7 +318,7 @@ impl Wave {
             let other = |e: &Evidence| e.kind != EvidenceKind::UnansweredChallenges;
             let tactics = wider || change.evidence.iter().any(other);
             let at = change.stamp.at;
-            let piece = last.is_some_and(|last| since(last, at) <= Self::PIECES_MS);
+            let piece = last.is_some_and(|last| since(last, at) <= Self::SAME_CHANGE_MS);
             if !tactics {
                 return None;
             }
@@ -324,14 +326,14 @@ impl Wave {
             let mut newest = self.mitigations.iter().rev().map(|m| m.stamp);
             let mitigated = newest.find(|m| m.leaf < change.stamp.leaf)?;
             let after_ms = since(mitigated.at, at);
-            let soon = after_ms <= Self::REACTS_WITHIN_MS && !piece;
-            soon.then_some(Reaction { change, after_ms })
+            let soon = after_ms <= Self::ADAPTATION_WINDOW_MS && !piece;
+            soon.then_some(Adaptation { change, after_ms })
         })
     }
 
     /// Pieces of one change of tactics are recorded within this time of each other: evidence is
     /// gathered over two seconds.
-    pub const PIECES_MS: u64 = 5_000;
+    pub const SAME_CHANGE_MS: u64 = 5_000;
 
     /// Milliseconds during which the wave was not mitigated: from its onset, and each time that
     /// it broke through again.
@@ -368,14 +370,14 @@ impl Wave {
     }
 }
 
-impl ProcedureStory {
+impl ProcedureRecord {
     /// Its number.
     pub const fn id(&self) -> ProcedureId {
         self.facts.id
     }
 
     /// Whether it is engaged where the ledger ends.
-    pub const fn live(&self) -> bool {
+    pub const fn is_engaged(&self) -> bool {
         self.released.is_none() && self.interrupted.is_none()
     }
 
@@ -402,17 +404,17 @@ impl Incident {
     }
 
     /// From the first onset to the last end.
-    pub fn window(&self) -> Window {
-        Window::new(self.onset(), self.until())
+    pub fn window(&self) -> TimeWindow {
+        TimeWindow::new(self.onset(), self.until())
     }
 
     /// Whether a wave goes on where the ledger ends.
     pub fn ongoing(&self) -> bool {
-        self.waves.iter().any(Wave::ongoing)
+        self.waves.iter().any(WaveRecord::ongoing)
     }
 
     /// One attacked platform by name.
-    pub fn platform(&self, name: &str) -> Option<&PlatformStory> {
+    pub fn platform(&self, name: &str) -> Option<&PlatformRecord> {
         self.platforms.iter().find(|p| p.name == name)
     }
 
@@ -427,7 +429,7 @@ impl Incident {
         names.filter(|name| self.platform(name).is_none()).collect()
     }
 
-    fn merged(&self, part: impl Fn(&PlatformStory) -> &Totals) -> Totals {
+    fn merge_totals(&self, part: impl Fn(&PlatformRecord) -> &Totals) -> Totals {
         let mut totals = Totals::default();
         for platform in &self.platforms {
             totals.merge(part(platform));
@@ -437,27 +439,27 @@ impl Incident {
 
     /// What was counted during the waves, on the attacked platforms.
     pub fn attack(&self) -> Totals {
-        self.merged(|p| &p.attack)
+        self.merge_totals(|p| &p.attack)
     }
 
     /// What was counted while the waves were mitigated, on the attacked platforms.
-    pub fn held(&self) -> Totals {
-        self.merged(|p| &p.held)
+    pub fn while_mitigated(&self) -> Totals {
+        self.merge_totals(|p| &p.while_mitigated)
     }
 
     /// What was counted in the quiet time before, on the attacked platforms.
     pub fn before(&self) -> Totals {
-        self.merged(|p| &p.before)
+        self.merge_totals(|p| &p.before)
     }
 
     /// What was counted while procedures were engaged.
     pub fn engaged(&self) -> Totals {
-        self.merged(|p| &p.engaged)
+        self.merge_totals(|p| &p.engaged)
     }
 
     /// Kinds of evidence over all waves, each with the leaves that record it.
-    pub fn evidence(&self) -> Vec<(EvidenceKind, Leaves)> {
-        let mut kinds: std::collections::BTreeMap<EvidenceKind, Leaves> =
+    pub fn evidence(&self) -> Vec<(EvidenceKind, LeafSet)> {
+        let mut kinds: std::collections::BTreeMap<EvidenceKind, LeafSet> =
             std::collections::BTreeMap::new();
         for seen in self.waves.iter().flat_map(|wave| &wave.evidence) {
             let leaves = kinds.entry(seen.evidence.kind).or_default();
@@ -467,21 +469,25 @@ impl Incident {
     }
 
     /// The leaves that record detections.
-    pub fn detections(&self) -> Leaves {
+    pub fn detections(&self) -> LeafSet {
         self.waves.iter().map(|wave| wave.detected.leaf).collect()
     }
 
     /// When the platform was back at full speed after its last wave; `None` if that was not
     /// recorded.
-    pub fn back_at_full_speed(&self, platform: &str) -> Option<FullSpeedMoment> {
+    pub fn back_at_full_speed(&self, platform: &str) -> Option<FullSpeedAt> {
         let mut waves = self.waves.iter().filter(|w| w.platform == platform);
-        if waves.any(Wave::ongoing) {
+        if waves.any(WaveRecord::ongoing) {
             return None;
         }
-        let story = self.platform(platform)?;
-        let last_wave =
-            self.waves.iter().filter(|w| w.platform == platform).map(Wave::last_leaf).max()?;
-        let mut moments = story.full_speed.iter();
+        let record = self.platform(platform)?;
+        let last_wave = self
+            .waves
+            .iter()
+            .filter(|w| w.platform == platform)
+            .map(WaveRecord::last_leaf)
+            .max()?;
+        let mut moments = record.full_speed.iter();
         moments.find(|m| m.stamp.leaf > last_wave).copied()
     }
 
@@ -490,7 +496,7 @@ impl Incident {
     pub fn saturated(&self) -> bool {
         let attack = self.attack();
         let window = self.window();
-        attack.unseen > 0
+        attack.records_lost > 0
             || attack.reason(portcullis_model::Reason::Connections) > 0
             || self.more_waves > 0
             || self.waves.iter().any(|wave| wave.interrupted.is_some())
@@ -499,7 +505,7 @@ impl Incident {
                 .coverage
                 .gaps
                 .iter()
-                .any(|gap| self.waves.iter().any(|w| gap.touches(w.onset, w.until(window.to))))
+                .any(|gap| self.waves.iter().any(|w| gap.overlaps(w.onset, w.until(window.to))))
     }
 
     /// The largest number of requests per second that was offered in one tick.
@@ -513,7 +519,7 @@ impl Incident {
 
     /// Requests that procedures are recorded to have stopped.
     pub fn stopped_by_procedures(&self) -> Figure {
-        let mut leaves = Leaves::default();
+        let mut leaves = LeafSet::default();
         let mut stopped: u64 = 0;
         for released in self.procedures.iter().filter_map(|p| p.released.as_ref()) {
             stopped = stopped.saturating_add(released.effect.stopped);
@@ -527,17 +533,17 @@ impl Incident {
     }
 
     /// When at least one procedure was engaged: stretches apart, in order.
-    pub fn procedures_engaged(&self) -> Vec<Window> {
-        let mut windows: Vec<Window> = self
+    pub fn procedures_engaged(&self) -> Vec<TimeWindow> {
+        let mut windows: Vec<TimeWindow> = self
             .procedures
             .iter()
             .map(|p| {
                 let end = p.released.as_ref().map(|r| r.stamp).or(p.interrupted);
-                Window::new(p.engaged.at, end.map_or(self.as_of.at, |s| s.at))
+                TimeWindow::new(p.engaged.at, end.map_or(self.as_of.at, |s| s.at))
             })
             .collect();
         windows.sort_by_key(|w| (w.from, w.to));
-        let mut stretches: Vec<Window> = Vec::new();
+        let mut stretches: Vec<TimeWindow> = Vec::new();
         for window in windows {
             match stretches.last_mut() {
                 Some(last) if window.from <= last.to => *last = last.with(window),
@@ -548,8 +554,8 @@ impl Incident {
     }
 
     /// From the first procedure's engagement to the last one's release.
-    pub fn procedures_window(&self) -> Option<Window> {
-        self.procedures_engaged().into_iter().reduce(Window::with)
+    pub fn procedures_window(&self) -> Option<TimeWindow> {
+        self.procedures_engaged().into_iter().reduce(TimeWindow::with)
     }
 }
 

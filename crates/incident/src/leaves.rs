@@ -7,9 +7,9 @@ use serde::Serialize;
 use crate::words;
 
 /// The leaves that a figure came from. All of them are listed while there are at most
-/// [`Leaves::LISTED`]; after that the first few, with the count and the range.
+/// [`LeafSet::LISTED`]; after that the first few, with the count and the range.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Leaves {
+pub struct LeafSet {
     /// How many.
     pub count: u64,
     /// The first few, ascending.
@@ -18,12 +18,12 @@ pub struct Leaves {
     pub last: Option<u64>,
 }
 
-impl Leaves {
+impl LeafSet {
     /// How many are listed.
     pub const LISTED: usize = 8;
 
     /// One leaf.
-    pub fn one(leaf: u64) -> Self {
+    pub fn single(leaf: u64) -> Self {
         [leaf].into_iter().collect()
     }
 
@@ -65,7 +65,7 @@ impl Leaves {
     }
 }
 
-impl FromIterator<u64> for Leaves {
+impl FromIterator<u64> for LeafSet {
     fn from_iter<I: IntoIterator<Item = u64>>(leaves: I) -> Self {
         let mut all = Self::default();
         for leaf in leaves {
@@ -75,7 +75,7 @@ impl FromIterator<u64> for Leaves {
     }
 }
 
-impl fmt::Display for Leaves {
+impl fmt::Display for LeafSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<String> = self.listed.iter().map(u64::to_string).collect();
         match (self.count, self.last) {
@@ -96,20 +96,20 @@ impl fmt::Display for Leaves {
 
 /// A list of bounded length that says how many did not fit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Listed<T> {
+pub struct BoundedList<T> {
     /// What fitted.
     pub items: Vec<T>,
     /// How many did not.
     pub more: u64,
 }
 
-impl<T> Default for Listed<T> {
+impl<T> Default for BoundedList<T> {
     fn default() -> Self {
         Self { items: Vec::new(), more: 0 }
     }
 }
 
-impl<T> Listed<T> {
+impl<T> BoundedList<T> {
     /// Keeps `item` if fewer than `limit` are kept; counts it otherwise.
     pub(crate) fn add(&mut self, item: T, limit: usize) {
         if self.items.len() < limit {
@@ -130,7 +130,7 @@ impl<T> Listed<T> {
     }
 }
 
-impl<'a, T> IntoIterator for &'a Listed<T> {
+impl<'a, T> IntoIterator for &'a BoundedList<T> {
     type Item = &'a T;
     type IntoIter = core::slice::Iter<'a, T>;
 
@@ -145,18 +145,18 @@ mod tests {
 
     #[test]
     fn few_leaves_are_named_and_many_are_counted() {
-        assert_eq!(Leaves::default().to_string(), "no leaf");
-        assert_eq!(Leaves::one(7).to_string(), "leaf 7");
-        let three: Leaves = [9, 3, 5].into_iter().collect();
+        assert_eq!(LeafSet::default().to_string(), "no leaf");
+        assert_eq!(LeafSet::single(7).to_string(), "leaf 7");
+        let three: LeafSet = [9, 3, 5].into_iter().collect();
         assert_eq!(three.to_string(), "leaves 3, 5 and 9");
-        let many: Leaves = (10..40).collect();
+        let many: LeafSet = (10..40).collect();
         assert_eq!(many.to_string(), "30 leaves from 10 to 39");
         assert_eq!(many.to_prove(), [10, 11, 12, 13, 14, 15, 16, 17, 39]);
     }
 
     #[test]
     fn merging_names_a_shared_leaf_once() {
-        let mut a: Leaves = [1, 2].into_iter().collect();
+        let mut a: LeafSet = [1, 2].into_iter().collect();
         a.merge(&[2, 3].into_iter().collect());
         assert_eq!((a.count, a.listed), (3, vec![1, 2, 3]));
     }

@@ -23,13 +23,14 @@ pub mod words;
 
 pub use coverage::{Coverage, Gap, GapCause};
 pub use cuts::CutTotals;
-pub use figure::{Figure, Unit, Window};
+pub use figure::{Figure, TimeWindow, Unit};
 pub use fold::{Fold, JOIN, fold};
 pub use incident::{
-    Change, Ended, EvidenceSeen, FullSpeedMoment, Incident, Mitigation, PlatformStory, PostureMove,
-    ProcedureStory, Reaction, Released, Stamp, Strain, Surge, Told, Wave,
+    Adaptation, AttackChange, DegradationRecord, EvidenceSummary, FullSpeedAt, Incident, LeafRef,
+    Mitigation, Notification, PlatformRecord, PostureChange, ProcedureRecord, ProcedureRelease,
+    SurgeRecord, WaveEnd, WaveRecord,
 };
-pub use leaves::{Leaves, Listed};
-pub use series::{Point, Series};
-pub use timeline::{Moment, timeline};
-pub use totals::{ActivityTotals, Peak, Spread, Totals};
+pub use leaves::{BoundedList, LeafSet};
+pub use series::{LoadPoint, LoadSeries};
+pub use timeline::{TimelineEntry, timeline};
+pub use totals::{ActivityTotals, Peak, PercentileSpread, Totals};

@@ -3,22 +3,22 @@
 use portcullis_model::{Tally, WallTime};
 use serde::Serialize;
 
-use crate::totals::{offered, verdicts};
+use crate::totals::{count_verdicts, offered};
 
-/// Load over time on one platform. Begins with one point a second; when [`Series::POINTS`] are
+/// Load over time on one platform. Begins with one point a second; when [`LoadSeries::POINTS`] are
 /// not enough, neighbours are merged and every point covers twice as long, so that memory stays
 /// bounded however long the incident lasts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Series {
+pub struct LoadSeries {
     start: u64,
     width_ms: u64,
-    points: Vec<Sums>,
+    points: Vec<SeriesBin>,
     last_leaf: Option<u64>,
     end: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-struct Sums {
+struct SeriesBin {
     covered_ms: u64,
     offered: u64,
     forwarded: u64,
@@ -26,9 +26,9 @@ struct Sums {
     peak_offered: u64,
 }
 
-/// One point of a [`Series`].
+/// One point of a [`LoadSeries`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Point {
+pub struct LoadPoint {
     /// The beginning of the interval.
     pub at: WallTime,
     /// Its length in milliseconds.
@@ -43,7 +43,7 @@ pub struct Point {
     pub peak_offered: u64,
 }
 
-impl Series {
+impl LoadSeries {
     /// The largest number of points.
     pub const POINTS: usize = 1_024;
 
@@ -67,12 +67,12 @@ impl Series {
         while (to - 1 - self.start) / self.width_ms >= Self::POINTS as u64 {
             self.merge_neighbours();
         }
-        let (counts, all) = (verdicts(&tally.reasons), offered(tally));
+        let (counts, all) = (count_verdicts(&tally.reasons), offered(tally));
         let stopped =
             counts.challenged.saturating_add(counts.refused).saturating_add(counts.dropped);
         let (first, last) = (self.index(from), self.index(to - 1));
         if self.points.len() <= last {
-            self.points.resize(last + 1, Sums::default());
+            self.points.resize(last + 1, SeriesBin::default());
         }
         let length = to - from;
         let mut done = 0;
@@ -115,10 +115,10 @@ impl Series {
     }
 
     /// The points in order of time. Where nothing was recorded there is none.
-    pub fn points(&self) -> impl Iterator<Item = Point> + '_ {
+    pub fn points(&self) -> impl Iterator<Item = LoadPoint> + '_ {
         self.points.iter().enumerate().filter(|(_, sums)| sums.covered_ms > 0).map(|(i, sums)| {
             let rate = |n: u64| portion(n, 1_000, sums.covered_ms);
-            Point {
+            LoadPoint {
                 at: WallTime(self.start.saturating_add((i as u64).saturating_mul(self.width_ms))),
                 width_ms: self.width_ms,
                 offered: rate(sums.offered),
@@ -152,15 +152,15 @@ const APART_MS: u64 = 30 * 60_000;
 const STRETCHES: usize = 64;
 
 /// Adds a tally to the last of `stretches`, or begins another one.
-pub(crate) fn add(stretches: &mut Vec<Series>, leaf: u64, tally: &Tally) {
-    let follows = |last: &Series| tally.from.millis() <= last.end.saturating_add(APART_MS);
+pub(crate) fn add(stretches: &mut Vec<LoadSeries>, leaf: u64, tally: &Tally) {
+    let follows = |last: &LoadSeries| tally.from.millis() <= last.end.saturating_add(APART_MS);
     let full = stretches.len() >= STRETCHES;
     match stretches.last_mut() {
         Some(last) if full || follows(last) || last.last_leaf >= Some(leaf) => {
             last.add(leaf, tally);
         }
         _ => {
-            let mut next = Series::default();
+            let mut next = LoadSeries::default();
             next.add(leaf, tally);
             stretches.push(next);
         }

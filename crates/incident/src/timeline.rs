@@ -4,83 +4,88 @@ use portcullis_model::{Evidence, WallTime};
 use serde::Serialize;
 
 use crate::words::{count, counted, full_stop, list, plain, sentence, span, thousandths};
-use crate::{Incident, PlatformStory, ProcedureStory, Surge, Wave};
+use crate::{Incident, PlatformRecord, ProcedureRecord, SurgeRecord, WaveRecord};
 
 /// One moment of an incident.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Moment {
+pub struct TimelineEntry {
     /// When.
     pub at: WallTime,
     /// The leaf that says so.
     pub leaf: u64,
     /// What happened.
-    pub says: String,
+    pub summary: String,
 }
 
 /// Everything that happened, by time and then by leaf.
-pub fn timeline(incident: &Incident) -> Vec<Moment> {
+pub fn timeline(incident: &Incident) -> Vec<TimelineEntry> {
     let mut moments = Vec::new();
-    let mut tell = |at: WallTime, leaf: u64, says: String| moments.push(Moment { at, leaf, says });
+    let mut add = |at: WallTime, leaf: u64, summary: String| {
+        moments.push(TimelineEntry { at, leaf, summary });
+    };
     for surge in &incident.surges {
-        tell(surge.began.at, surge.began.leaf, surge_began(surge));
+        add(surge.began.at, surge.began.leaf, surge_began(surge));
         if let Some(ended) = surge.ended {
-            tell(ended.at, ended.leaf, surge_ended(surge));
+            add(ended.at, ended.leaf, surge_ended(surge));
         }
     }
     for wave in &incident.waves {
-        tell_wave(wave, &mut tell);
+        add_wave(wave, &mut add);
     }
     for procedure in &incident.procedures {
-        tell_procedure(procedure, &mut tell);
+        add_procedure(procedure, &mut add);
     }
-    for change in &incident.postures {
-        let says = format!(
+    for change in &incident.posture_changes {
+        let summary = format!(
             "The posture on {} changed from {} to {}: {}",
             change.platform,
             change.from.word(),
             change.to.word(),
             full_stop(&change.reason),
         );
-        tell(change.stamp.at, change.stamp.leaf, says);
+        add(change.stamp.at, change.stamp.leaf, summary);
     }
-    for strain in &incident.strains {
-        let says =
-            format!("The origin of {} was strained: {}", strain.platform, full_stop(&strain.says));
-        tell(strain.began.at, strain.began.leaf, says);
+    for strain in &incident.degradations {
+        let summary = format!(
+            "The origin of {} was strained: {}",
+            strain.platform,
+            full_stop(&strain.summary)
+        );
+        add(strain.began.at, strain.began.leaf, summary);
         if let Some(recovered) = strain.recovered {
-            let says = format!("The origin of {} answered as usual again.", strain.platform);
-            tell(recovered.at, recovered.leaf, says);
+            let summary = format!("The origin of {} answered as usual again.", strain.platform);
+            add(recovered.at, recovered.leaf, summary);
         }
     }
     for platform in &incident.platforms {
-        tell_platform(platform, &mut tell);
+        add_platform(platform, &mut add);
     }
-    for told in &incident.receipts {
-        let receipt = &told.receipt;
-        let says = format!(
+    for notification in &incident.notifications {
+        let receipt = &notification.receipt;
+        let summary = format!(
             "{} was told by {}; reference {}.",
             sentence(&plain(&receipt.recipient)),
             plain(&receipt.channel),
             plain(&receipt.reference)
         );
-        tell(receipt.told_at, told.stamp.leaf, says);
+        add(receipt.told_at, notification.stamp.leaf, summary);
     }
     for gap in &incident.coverage.gaps {
-        tell(gap.window.from, gap.leaf, gap.says());
+        add(gap.window.from, gap.leaf, gap.describe());
     }
     moments.sort_by_key(|moment| (moment.at, moment.leaf));
     moments
 }
 
-fn tell_wave(wave: &Wave, tell: &mut impl FnMut(WallTime, u64, String)) {
+fn add_wave(wave: &WaveRecord, add: &mut impl FnMut(WallTime, u64, String)) {
     let name = sentence(&wave.name());
     if wave.onset < wave.detected.at {
-        let says = format!(
+        let summary = format!(
             "{name} began, as the counts show looking back (the baseline expects {} requests per \
              second).",
             thousandths(wave.baseline_milli)
         );
-        tell(wave.onset, wave.detected.leaf, says);
+        add(wave.onset, wave.detected.leaf, summary);
     }
     let first: Vec<&Evidence> = wave
         .evidence
@@ -88,46 +93,46 @@ fn tell_wave(wave: &Wave, tell: &mut impl FnMut(WallTime, u64, String)) {
         .filter(|seen| seen.first == wave.detected)
         .map(|seen| &seen.evidence)
         .collect();
-    let says = format!(
+    let summary = format!(
         "{name} was detected {} after it began, on {}. Evidence: {}",
-        span(wave.detect_ms()),
-        listed_or(&wave.detected_on, "no activity in particular"),
-        evidence(&first),
+        span(wave.time_to_detect_ms()),
+        list_or(&wave.detected_on, "no activity in particular"),
+        describe_evidence(&first),
     );
-    tell(wave.detected.at, wave.detected.leaf, says);
+    add(wave.detected.at, wave.detected.leaf, summary);
     for change in &wave.changes {
         let new: Vec<&Evidence> = change.evidence.iter().collect();
         let first = format!(
             "{name} changed; attacked so far: {}.",
-            listed_or(&change.activities, "no activity in particular")
+            list_or(&change.activities, "no activity in particular")
         );
         let second = if new.is_empty() {
             String::new()
         } else {
-            format!(" New evidence: {}", evidence(&new))
+            format!(" New evidence: {}", describe_evidence(&new))
         };
-        let third = change.after_procedure_ms.map_or_else(String::new, |after| {
+        let third = change.since_procedure_change_ms.map_or_else(String::new, |after| {
             format!(" This was {} after the last change of procedures.", span(after))
         });
-        let says = format!("{first}{second}{third}");
-        tell(change.stamp.at, change.stamp.leaf, says);
+        let summary = format!("{first}{second}{third}");
+        add(change.stamp.at, change.stamp.leaf, summary);
     }
     for (i, mitigation) in wave.mitigations.iter().enumerate() {
         let since = if i == 0 { "it began" } else { "it had broken through again" };
-        let says = format!(
+        let summary = format!(
             "{name} was mitigated {} after {since}: what reached the origin was back within what \
              it can bear.",
             span(mitigation.after_ms)
         );
-        tell(mitigation.stamp.at, mitigation.stamp.leaf, says);
+        add(mitigation.stamp.at, mitigation.stamp.leaf, summary);
         if let Some(lost) = mitigation.lost {
-            let says = format!("{name} broke through the mitigation.");
-            tell(lost.at, lost.leaf, says);
+            let summary = format!("{name} broke through the mitigation.");
+            add(lost.at, lost.leaf, summary);
         }
     }
     if let Some(ended) = &wave.ended {
         let f = &ended.figures;
-        let says = format!(
+        let summary = format!(
             "{name} had ended, {} after it began: {} offered, {} forwarded, {} stopped; at its \
              busiest {} per second offered and {} forwarded.",
             span(ended.stamp.at.millis().saturating_sub(wave.onset.millis())),
@@ -137,26 +142,26 @@ fn tell_wave(wave: &Wave, tell: &mut impl FnMut(WallTime, u64, String)) {
             count(f.peak_offered_per_second),
             count(f.peak_forwarded_per_second),
         );
-        tell(ended.stamp.at, ended.stamp.leaf, says);
+        add(ended.stamp.at, ended.stamp.leaf, summary);
     }
-    if let Some(leaf) = wave.cuts.telling_leaves.last {
-        let says = format!(
+    if let Some(leaf) = wave.cuts.attack_leaves.last {
+        let summary = format!(
             "While {} lasted, the gate cut what it had let in: {}.",
             wave.name(),
-            wave.cuts.telling()
+            wave.cuts.attack_summary()
         );
         // Where the wave ended, or, while it goes on, with its detection.
         let over = wave.ended.as_ref().map(|ended| ended.stamp).or(wave.interrupted);
         let at = over.map_or(wave.detected.at, |stamp| stamp.at);
-        tell(at, leaf, says);
+        add(at, leaf, summary);
     }
     if let Some(cut) = wave.interrupted {
-        let says = format!("{name} was lost from sight; its end was not recorded.");
-        tell(cut.at, cut.leaf, says);
+        let summary = format!("{name} was lost from sight; its end was not recorded.");
+        add(cut.at, cut.leaf, summary);
     }
 }
 
-fn tell_procedure(procedure: &ProcedureStory, tell: &mut impl FnMut(WallTime, u64, String)) {
+fn add_procedure(procedure: &ProcedureRecord, add: &mut impl FnMut(WallTime, u64, String)) {
     let facts = &procedure.facts;
     let number = facts.id.0;
     let collateral = match facts.collateral_per_million {
@@ -166,7 +171,7 @@ fn tell_procedure(procedure: &ProcedureStory, tell: &mut impl FnMut(WallTime, u6
         ),
         None => String::new(),
     };
-    let says = format!(
+    let summary = format!(
         "Procedure {number} was engaged for {}: {} Reason: {}{collateral} It ends by itself at {} \
          UTC unless renewed.",
         procedure.scope(),
@@ -174,7 +179,7 @@ fn tell_procedure(procedure: &ProcedureStory, tell: &mut impl FnMut(WallTime, u6
         full_stop(&facts.reason),
         facts.expires.clock(),
     );
-    tell(procedure.engaged.at, procedure.engaged.leaf, says);
+    add(procedure.engaged.at, procedure.engaged.leaf, summary);
     if let Some(released) = &procedure.released {
         let mut costs = Vec::new();
         if released.cost.delayed > 0 {
@@ -194,53 +199,53 @@ fn tell_procedure(procedure: &ProcedureStory, tell: &mut impl FnMut(WallTime, u6
         } else {
             format!("cost: {}", list(&costs))
         };
-        let says = format!(
+        let summary = format!(
             "Procedure {number} was released: {} It had stopped {} of {} requests in its scope; \
              {cost}.",
             full_stop(&released.reason),
             count(released.effect.stopped),
             count(released.effect.seen),
         );
-        tell(released.stamp.at, released.stamp.leaf, says);
+        add(released.stamp.at, released.stamp.leaf, summary);
     }
     if let Some(cut) = procedure.interrupted {
-        let says =
+        let summary =
             format!("Procedure {number} ended when the gate did; its effect was not measured.");
-        tell(cut.at, cut.leaf, says);
+        add(cut.at, cut.leaf, summary);
     }
 }
 
-fn tell_platform(platform: &PlatformStory, tell: &mut impl FnMut(WallTime, u64, String)) {
+fn add_platform(platform: &PlatformRecord, add: &mut impl FnMut(WallTime, u64, String)) {
     let name = &platform.name;
     for moment in &platform.full_speed {
-        let says = format!(
+        let summary = format!(
             "{name} was back at full speed: no procedure engaged and every activity within its \
              baseline since {} UTC, for {}.",
             moment.since.clock(),
-            span(moment.held_ms)
+            span(moment.duration_ms)
         );
-        tell(moment.stamp.at, moment.stamp.leaf, says);
+        add(moment.stamp.at, moment.stamp.leaf, summary);
     }
     if let Some(peak) = &platform.attack.peak_offered {
-        let says = format!(
+        let summary = format!(
             "The busiest moment on {name}: {} requests per second offered.",
             count(peak.per_second)
         );
-        tell(peak.window.from, peak.leaf, says);
+        add(peak.window.from, peak.leaf, summary);
     }
 }
 
-fn surge_began(surge: &Surge) -> String {
+fn surge_began(surge: &SurgeRecord) -> String {
     format!(
         "A surge was seen on {} ({}): {} per second where the baseline expects {}.",
         surge.platform,
-        listed_or(&surge.activities, "no activity in particular"),
+        list_or(&surge.activities, "no activity in particular"),
         counted(surge.per_second, "request"),
         thousandths(surge.baseline_milli),
     )
 }
 
-fn surge_ended(surge: &Surge) -> String {
+fn surge_ended(surge: &SurgeRecord) -> String {
     let t = &surge.totals;
     format!(
         "The surge on {} was over and no attack came of it: {} offered, {} forwarded, {} refused, \
@@ -249,19 +254,19 @@ fn surge_ended(surge: &Surge) -> String {
         counted(t.offered, "request"),
         count(t.forwarded),
         count(t.refused.saturating_add(t.dropped)),
-        count(t.challenges_given()),
+        count(t.challenges_issued()),
     )
 }
 
-fn evidence(items: &[&Evidence]) -> String {
+fn describe_evidence(items: &[&Evidence]) -> String {
     if items.is_empty() {
         return "none was recorded.".to_owned();
     }
-    let says: Vec<String> =
+    let summary: Vec<String> =
         items.iter().map(|e| plain(e.says.trim_end_matches(['.', ' ']))).collect();
-    says.join("; ") + "."
+    summary.join("; ") + "."
 }
 
-fn listed_or(names: &[String], none: &str) -> String {
+fn list_or(names: &[String], none: &str) -> String {
     if names.is_empty() { none.to_owned() } else { list(names) }
 }

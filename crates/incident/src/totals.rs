@@ -5,20 +5,20 @@ use std::collections::BTreeMap;
 use portcullis_model::{Reason, Tally, Verdict};
 use serde::Serialize;
 
-use crate::{CutTotals, Figure, Leaves, Unit, Window};
+use crate::{CutTotals, Figure, LeafSet, TimeWindow, Unit};
 
 /// Tallies of one or more platforms, merged.
 ///
-/// Sums are exact. Percentiles of different intervals cannot be merged exactly, so [`Spread`]
+/// Sums are exact. Percentiles of different intervals cannot be merged exactly, so [`PercentileSpread`]
 /// keeps how they were distributed. Distinct sources cannot be summed and are not kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Totals {
     /// From the first tally's beginning to the last one's end.
-    pub window: Option<Window>,
+    pub window: Option<TimeWindow>,
     /// How much of the window was recorded, in milliseconds, summed over platforms.
     pub recorded_ms: u64,
     /// The tallies' leaves.
-    pub leaves: Leaves,
+    pub leaves: LeafSet,
     /// Verdicts of all reasons: requests, and connections that were dropped.
     pub offered: u64,
     /// Sent to the origin.
@@ -40,7 +40,7 @@ pub struct Totals {
     /// Challenges that were passed.
     pub challenges_passed: u64,
     /// Requests that the watch did not see because their record was lost.
-    pub unseen: u64,
+    pub records_lost: u64,
     /// Body bytes sent to visitors.
     pub bytes_out: u64,
     /// Milliseconds that the origin was busy, summed over requests.
@@ -52,7 +52,7 @@ pub struct Totals {
     /// The busiest whole tally, offered: what was kept up, not a burst.
     pub sustained_offered: Option<Peak>,
     /// The 95th percentile of latency, interval by interval.
-    pub p95: Spread,
+    pub p95: PercentileSpread,
     /// By platform, then activity.
     pub activities: BTreeMap<String, BTreeMap<String, ActivityTotals>>,
 }
@@ -63,7 +63,7 @@ pub struct Peak {
     /// Requests per second.
     pub per_second: u64,
     /// The interval of the tally.
-    pub window: Window,
+    pub window: TimeWindow,
     /// The tally's leaf.
     pub leaf: u64,
     /// The platform.
@@ -86,9 +86,9 @@ pub struct ActivityTotals {
     /// What the baseline expects over the same time, in thousandths of a request.
     pub expected_milli: u64,
     /// The 95th percentile of latency, interval by interval.
-    pub p95: Spread,
+    pub p95: PercentileSpread,
     /// The tallies that mention it.
-    pub leaves: Leaves,
+    pub leaves: LeafSet,
 }
 
 impl ActivityTotals {
@@ -114,9 +114,9 @@ impl ActivityTotals {
 /// How a percentile was distributed over intervals: for each value in milliseconds, how many
 /// forwarded requests the intervals with that value had.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Spread(BTreeMap<u64, u64>);
+pub struct PercentileSpread(BTreeMap<u64, u64>);
 
-impl Spread {
+impl PercentileSpread {
     /// Values kept apart. Tallies hold bucket ends, of which there are 80; beyond this limit a
     /// value counts as the next larger one, so that what is said is never too good.
     const VALUES: usize = 256;
@@ -166,7 +166,7 @@ impl Spread {
 
 /// Verdict counts of one tally.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Verdicts {
+pub(crate) struct VerdictCounts {
     pub(crate) forwarded: u64,
     pub(crate) challenged: u64,
     pub(crate) refused: u64,
@@ -175,8 +175,8 @@ pub(crate) struct Verdicts {
 }
 
 /// Counts by verdict from counts by reason.
-pub(crate) fn verdicts(reasons: &BTreeMap<String, u64>) -> Verdicts {
-    let mut out = Verdicts::default();
+pub(crate) fn count_verdicts(reasons: &BTreeMap<String, u64>) -> VerdictCounts {
+    let mut out = VerdictCounts::default();
     for (word, &n) in reasons {
         let reason = Reason::ALL.iter().find(|reason| reason.word() == word);
         let sum = match reason.map(|reason| reason.verdict()) {
@@ -197,12 +197,12 @@ pub(crate) fn offered(tally: &Tally) -> u64 {
 }
 
 /// Outcomes that speak of the origin: the others were the visitor's own doing.
-const FINISHED: [&str; 5] =
+const ORIGIN_OUTCOMES: [&str; 5] =
     ["served", "origin-error", "origin-unreachable", "origin-timeout", "origin-busy"];
 
 /// Requests that the origin finished or failed, and of these the served ones.
-pub(crate) fn finished(outcomes: &BTreeMap<String, u64>) -> (u64, u64) {
-    let all = FINISHED
+pub(crate) fn origin_outcomes(outcomes: &BTreeMap<String, u64>) -> (u64, u64) {
+    let all = ORIGIN_OUTCOMES
         .iter()
         .filter_map(|word| outcomes.get(*word))
         .fold(0, |n: u64, &more| n.saturating_add(more));
@@ -234,11 +234,11 @@ pub(crate) fn add_map(to: &mut BTreeMap<String, u64>, from: &BTreeMap<String, u6
     }
 }
 
-fn higher(best: &mut Option<Peak>, per_second: u64, leaf: u64, tally: &Tally) {
+fn raise_peak(best: &mut Option<Peak>, per_second: u64, leaf: u64, tally: &Tally) {
     if best.as_ref().is_none_or(|b| per_second > b.per_second) {
         *best = Some(Peak {
             per_second,
-            window: Window::new(tally.from, tally.to),
+            window: TimeWindow::new(tally.from, tally.to),
             leaf,
             platform: tally.platform.clone(),
         });
@@ -253,11 +253,11 @@ impl Totals {
 
     /// Adds one leaf's tally.
     pub(crate) fn add(&mut self, leaf: u64, tally: &Tally) {
-        let window = Window::new(tally.from, tally.to);
+        let window = TimeWindow::new(tally.from, tally.to);
         self.window = Some(self.window.map_or(window, |w| w.with(window)));
         self.recorded_ms = self.recorded_ms.saturating_add(window.millis());
         self.leaves.add(leaf);
-        let counts = verdicts(&tally.reasons);
+        let counts = count_verdicts(&tally.reasons);
         let all = offered(tally);
         for (sum, n) in [
             (&mut self.offered, all),
@@ -267,7 +267,7 @@ impl Totals {
             (&mut self.dropped, counts.dropped),
             (&mut self.unknown, counts.unknown),
             (&mut self.challenges_passed, tally.challenges_passed),
-            (&mut self.unseen, tally.unseen),
+            (&mut self.records_lost, tally.unseen),
             (&mut self.bytes_out, tally.bytes_out),
             (&mut self.origin_busy_ms, tally.origin_busy_ms),
         ] {
@@ -276,11 +276,11 @@ impl Totals {
         add_map(&mut self.reasons, &tally.reasons);
         add_map(&mut self.outcomes, &tally.outcomes);
         self.cuts.add(leaf, tally);
-        higher(&mut self.peak_offered, tally.peak_offered_per_second, leaf, tally);
-        higher(&mut self.peak_forwarded, tally.peak_forwarded_per_second, leaf, tally);
+        raise_peak(&mut self.peak_offered, tally.peak_offered_per_second, leaf, tally);
+        raise_peak(&mut self.peak_forwarded, tally.peak_forwarded_per_second, leaf, tally);
         if window.millis() >= Self::SUSTAINED_MS {
             let rate = per_second(all, window.millis());
-            higher(&mut self.sustained_offered, rate, leaf, tally);
+            raise_peak(&mut self.sustained_offered, rate, leaf, tally);
         }
         if let Some(latency) = tally.latency {
             self.p95.add(latency.p95, counts.forwarded.max(1));
@@ -300,8 +300,8 @@ impl Totals {
                 challenged: activity.challenged,
                 refused: activity.refused,
                 expected_milli: u64::try_from(expected).unwrap_or(u64::MAX),
-                p95: Spread::default(),
-                leaves: Leaves::default(),
+                p95: PercentileSpread::default(),
+                leaves: LeafSet::default(),
             });
             sum.leaves.add(leaf);
             if let Some(latency) = activity.latency {
@@ -325,7 +325,7 @@ impl Totals {
             (&mut self.dropped, other.dropped),
             (&mut self.unknown, other.unknown),
             (&mut self.challenges_passed, other.challenges_passed),
-            (&mut self.unseen, other.unseen),
+            (&mut self.records_lost, other.records_lost),
             (&mut self.bytes_out, other.bytes_out),
             (&mut self.origin_busy_ms, other.origin_busy_ms),
         ] {
@@ -358,25 +358,25 @@ impl Totals {
     /// 500, in hundredths of a per cent. Requests that the visitor broke off are left out.
     /// `None` if there were none.
     pub fn served_share(&self) -> Option<u64> {
-        let (all, served) = finished(&self.outcomes);
+        let (all, served) = origin_outcomes(&self.outcomes);
         basis_points(served, all)
     }
 
     /// Requests that were answered by a challenge.
-    pub fn challenges_given(&self) -> u64 {
+    pub fn challenges_issued(&self) -> u64 {
         self.reason(Reason::Unproven)
     }
 
     /// Challenges that were passed, never more than were given.
-    pub fn challenges_answered(&self) -> u64 {
+    pub fn passed_challenges(&self) -> u64 {
         let answered = self.reason(Reason::Answered).max(self.challenges_passed);
-        answered.min(self.challenges_given())
+        answered.min(self.challenges_issued())
     }
 
     /// Refused, dropped, or challenged without coming back.
     pub fn stopped(&self) -> u64 {
-        self.challenges_given()
-            .saturating_sub(self.challenges_answered())
+        self.challenges_issued()
+            .saturating_sub(self.passed_challenges())
             .saturating_add(self.refused)
             .saturating_add(self.dropped)
     }
@@ -395,7 +395,7 @@ impl Totals {
 impl Peak {
     /// This peak as a figure.
     pub fn figure(&self, name: impl Into<String>) -> Figure {
-        Figure::new(name, self.per_second, Unit::PerSecond, Leaves::one(self.leaf))
+        Figure::new(name, self.per_second, Unit::PerSecond, LeafSet::single(self.leaf))
             .within(Some(self.window))
     }
 }
@@ -406,11 +406,11 @@ mod tests {
 
     #[test]
     fn a_spread_that_is_full_never_says_a_latency_that_is_too_good() {
-        let mut spread = Spread::default();
+        let mut spread = PercentileSpread::default();
         for millis in 0..1_000 {
             spread.add(millis * 2, 1);
         }
-        assert!(spread.0.len() <= Spread::VALUES);
+        assert!(spread.0.len() <= PercentileSpread::VALUES);
         assert_eq!(spread.worst(), Some(1_998));
         assert!(spread.typical().is_some_and(|typical| typical >= 998));
     }

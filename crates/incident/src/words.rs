@@ -177,7 +177,7 @@ pub const fn cut(why: Cut) -> &'static str {
 }
 
 /// What cuts speak of, as a vector of an attack.
-pub const fn cut_vector(vector: CutVector) -> &'static str {
+pub const fn attack_technique(vector: CutVector) -> &'static str {
     match vector {
         CutVector::SlowReading => "slow reading",
         CutVector::SlowBodies => "slow bodies",

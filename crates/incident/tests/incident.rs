@@ -6,7 +6,7 @@ mod campaign_day;
 use campaign_day::{Day, Load, MAIN, QUIET, morning, time, whole, without};
 use portcullis_incident::{
     Fold, GapCause, Incident, fold,
-    grade::{self, Observed, Size},
+    grade::{self, FeatureStatus, Size},
     hypotheses::{self, Cause},
     timeline, words,
 };
@@ -150,20 +150,20 @@ fn lost_records_make_figures_lower_bounds() {
         }
     }
     let incident = only(day.entries);
-    assert!(incident.coverage.unseen > 0);
+    assert!(incident.coverage.records_lost > 0);
     assert!(incident.saturated());
 }
 
 #[test]
 fn a_receipt_belongs_to_the_incident_that_had_begun_when_it_was_given() {
-    assert_eq!(only(whole(false)).receipts.count(), 1);
+    assert_eq!(only(whole(false)).notifications.count(), 1);
     let mut entries = whole(false);
     for (_, entry) in &mut entries {
         if let Event::Notified(Receipt { told_at, .. }) = &mut entry.event {
             *told_at = time("2026-11-22T10:00:00Z");
         }
     }
-    assert_eq!(only(entries).receipts.count(), 0);
+    assert_eq!(only(entries).notifications.count(), 0);
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn full_speed_counts_only_after_the_last_wave() {
 #[test]
 fn what_the_origin_bore_is_an_answered_rate_without_failures() {
     let incident = only(whole(false));
-    let bore = incident.platforms[0].bore.clone().unwrap();
+    let bore = incident.platforms[0].observed_capacity.clone().unwrap();
     // The flash crowd of 320 per second: the attack's own seconds brought failures.
     assert_eq!(bore.per_second, 320);
 }
@@ -192,8 +192,8 @@ fn what_the_origin_bore_is_an_answered_rate_without_failures() {
 fn scale_is_given_on_two_axes_with_their_sources() {
     let scale = grade::scale(&only(whole(false)));
     assert_eq!(scale.size, Some(Size::Smaller63));
-    assert!(!scale.large_by_published_figures());
-    assert!(scale.large_here());
+    assert!(!scale.is_large_by_published_figures());
+    assert!(scale.is_large_for_site());
     let words = scale.lines().join("\n");
     assert!(words.contains("Cloudflare, fourth quarter of 2024"), "{words}");
     assert!(!scale.saturated);
@@ -203,12 +203,12 @@ fn scale_is_given_on_two_axes_with_their_sources() {
 fn the_rubric_prints_raw_values_and_says_what_was_not_measured() {
     let found = grade::sophistication(&only(whole(false)));
     let of = |letter| found.features.iter().find(|f| f.letter == letter).unwrap();
-    assert_eq!(of('a').observed, Observed::Yes);
-    assert_eq!(of('b').observed, Observed::Yes);
-    assert_eq!(of('d').observed, Observed::No);
-    assert_eq!(of('g').observed, Observed::NotMeasured);
-    assert_eq!(of('j').observed, Observed::Yes);
-    assert!(!found.earns_the_word());
+    assert_eq!(of('a').observed, FeatureStatus::Yes);
+    assert_eq!(of('b').observed, FeatureStatus::Yes);
+    assert_eq!(of('d').observed, FeatureStatus::No);
+    assert_eq!(of('g').observed, FeatureStatus::NotMeasured);
+    assert_eq!(of('j').observed, FeatureStatus::Yes);
+    assert!(!found.is_sophisticated());
 }
 
 #[test]
@@ -230,9 +230,9 @@ fn a_flash_crowd_is_not_ruled_out_by_evidence_that_fits_it_too() {
         (leaf, entry)
     });
     let incident = only(weak_only.collect());
-    let weighing = hypotheses::weigh(&incident);
-    assert!(weighing.standing().contains(&Cause::H3));
-    assert!(!weighing.carries_attack(hypotheses::strong(&incident)));
+    let weighing = hypotheses::evaluate(&incident);
+    assert!(weighing.least_contradicted().contains(&Cause::FlashCrowd));
+    assert!(!weighing.supports_attack(hypotheses::has_strong_evidence(&incident)));
     assert!(weighing.conclusion.contains("undetermined cause"));
     assert!(weighing.conclusion.contains("insufficient data"));
 }
@@ -240,9 +240,9 @@ fn a_flash_crowd_is_not_ruled_out_by_evidence_that_fits_it_too() {
 #[test]
 fn the_evidence_of_the_day_carries_the_word_attack_and_names_nobody() {
     let incident = only(whole(false));
-    let weighing = hypotheses::weigh(&incident);
-    assert_eq!(weighing.standing(), [Cause::H1]);
-    assert!(weighing.carries_attack(hypotheses::strong(&incident)));
+    let weighing = hypotheses::evaluate(&incident);
+    assert_eq!(weighing.least_contradicted(), [Cause::Hostile]);
+    assert!(weighing.supports_attack(hypotheses::has_strong_evidence(&incident)));
     assert!(weighing.conclusion.contains("insufficient data"));
 }
 
@@ -287,7 +287,7 @@ fn the_timeline_of_the_day_reads_calmly() {
     let mut text = String::new();
     for moment in timeline(&incident) {
         let head = format!("{} {} [{}] ", words::day(moment.at), moment.at.clock(), moment.leaf);
-        text += &words::wrap(&head, "        ", 100, &moment.says);
+        text += &words::wrap(&head, "        ", 100, &moment.summary);
     }
     insta::assert_snapshot!(text);
 }
@@ -296,26 +296,27 @@ fn the_timeline_of_the_day_reads_calmly() {
 fn the_grades_of_the_day_read_with_their_sources() {
     let incident = only(whole(false));
     let scale = grade::scale(&incident);
-    let mut text = words::wrap("", "", 100, &scale.says());
+    let mut text = words::wrap("", "", 100, &scale.describe());
     for line in scale.lines().iter().chain(&scale.caveats) {
         text += &words::wrap("- ", "  ", 100, line);
     }
     let found = grade::sophistication(&incident);
-    text += &words::wrap("\n", "", 100, &found.says());
+    text += &words::wrap("\n", "", 100, &found.describe());
     text += &words::wrap("", "", 100, &found.context);
     for feature in &found.features {
-        let head = format!("({}) {}: {}. ", feature.letter, feature.name, feature.observed.word());
-        text += &words::wrap(&head, "    ", 100, &feature.says);
+        let head =
+            format!("({}) {}: {}. ", feature.letter, feature.name, feature.observed.as_str());
+        text += &words::wrap(&head, "    ", 100, &feature.summary);
         for figure in &feature.figures {
             let line = format!("{}: {} ({})", figure.name, figure.text(), figure.leaves);
             text += &words::wrap("      ", "      ", 100, &line);
         }
     }
-    let weighing = hypotheses::weigh(&incident);
+    let weighing = hypotheses::evaluate(&incident);
     text += "\n";
-    for row in &weighing.observations {
-        let fits: Vec<&str> = row.fits.iter().map(|fit| fit.word()).collect();
-        let line = format!("{} | {} | {}", row.says, row.leaves, fits.join(" | "));
+    for row in &weighing.rows {
+        let fits: Vec<&str> = row.fits.iter().map(|fit| fit.as_str()).collect();
+        let line = format!("{} | {} | {}", row.summary, row.leaves, fits.join(" | "));
         text += &words::wrap("", "  ", 100, &line);
     }
     text += &words::wrap("", "", 100, &weighing.conclusion);

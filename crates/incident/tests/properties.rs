@@ -175,27 +175,27 @@ fn holds(incident: &Incident) -> Result<(), TestCaseError> {
     let moments = timeline(incident);
     prop_assert!(moments.is_sorted_by_key(|m| (m.at, m.leaf)));
     prop_assert!(moments.iter().all(|m| m.leaf <= incident.as_of.leaf));
-    prop_assert!(moments.iter().all(|m| m.says.ends_with('.') && !m.says.contains("  ")));
+    prop_assert!(moments.iter().all(|m| m.summary.ends_with('.') && !m.summary.contains("  ")));
     prop_assert!(!incident.waves.is_empty());
     for wave in &incident.waves {
         prop_assert!(wave.onset <= wave.detected.at);
         prop_assert!(wave.until(incident.as_of.at) >= wave.onset);
-        prop_assert!(wave.reactions().count() <= wave.changes.items.len());
+        prop_assert!(wave.adaptations().count() <= wave.changes.items.len());
         wave.unmitigated_ms(incident.as_of.at);
         prop_assert!(incident.platform(&wave.platform).is_some());
         prop_assert!(!(wave.ended.is_some() && wave.interrupted.is_some()));
     }
     for platform in &incident.platforms {
         prop_assert!(sums(&platform.before) && sums(&platform.attack));
-        prop_assert!(sums(&platform.held) && sums(&platform.engaged));
-        prop_assert!(platform.held.offered <= platform.attack.offered);
+        prop_assert!(sums(&platform.while_mitigated) && sums(&platform.engaged));
+        prop_assert!(platform.while_mitigated.offered <= platform.attack.offered);
         for series in &platform.series {
-            prop_assert!(series.points().count() <= portcullis_incident::Series::POINTS);
+            prop_assert!(series.points().count() <= portcullis_incident::LoadSeries::POINTS);
         }
     }
     let window = incident.window();
     prop_assert!(window.from <= window.to);
-    let weighing = hypotheses::weigh(incident);
+    let weighing = hypotheses::evaluate(incident);
     prop_assert!(weighing.conclusion.contains("insufficient data"));
     let scale = grade::scale(incident);
     prop_assert_eq!(scale.saturated, incident.saturated());

@@ -9,7 +9,7 @@ use portcullis_incident::{Incident, fold, timeline, words};
 use portcullis_ledger::verify::OldCheckpoint;
 use portcullis_ledger::{Ledger, Reader, canonical_json};
 use portcullis_model::{Entry, Event, Receipt, WallTime};
-use portcullis_report::{ClaimLine, Desk, Made, nine_questions};
+use portcullis_report::{ClaimLine, OperatorInput, Provenance, nine_questions};
 use portcullis_statement::{LeafProof, Statement};
 use sha2::{Digest, Sha256};
 
@@ -72,7 +72,7 @@ impl Evidence {
         organisation: Option<String>,
         generated_at: WallTime,
     ) -> Result<Statement> {
-        let context = portcullis_statement::Context {
+        let context = portcullis_statement::StatementContext {
             checkpoint: self.reader.checkpoint().note().to_owned(),
             vkey: self.reader.verifier().to_string(),
             generated_at,
@@ -99,13 +99,13 @@ pub fn report_on(
         .claims
         .iter()
         .map(|claim| ClaimLine {
-            asked: claim.asked.to_owned(),
-            finding: claim.finding.word().to_owned(),
+            typical_wording: claim.typical_wording.to_owned(),
+            finding: claim.finding.as_str().to_owned(),
             sentence: claim.sentence.clone(),
         })
         .collect();
-    let desk = Desk { organisation, ..Desk::default() };
-    let made = Made { at, version: env!("CARGO_PKG_VERSION").to_owned() };
+    let desk = OperatorInput { organisation, ..OperatorInput::default() };
+    let made = Provenance { generated_at: at, version: env!("CARGO_PKG_VERSION").to_owned() };
     nine_questions(incident, &claims, &desk, &made)
 }
 
@@ -160,7 +160,7 @@ fn show(incident: &Incident, json: bool) -> Result<()> {
     }
     println!("{}: {}\n", incident.id, incident.attacked().join(", "));
     for moment in timeline(incident) {
-        println!("{}  {}  (leaf {})", moment.at.clock(), moment.says, moment.leaf);
+        println!("{}  {}  (leaf {})", moment.at.clock(), moment.summary, moment.leaf);
     }
     Ok(())
 }

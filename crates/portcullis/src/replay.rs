@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use portcullis_gate::Secret;
 use portcullis_model::{Config, OriginConfig};
-use portcullis_replay::{Minutes, Recording, Replay};
+use portcullis_replay::{MinuteCounts, Recording, Replay};
 
 use crate::check;
 use crate::cli::ReplayArguments;
@@ -27,7 +27,7 @@ pub fn replay(arguments: &ReplayArguments) -> Result<bool> {
         }
     };
     if arguments.minutes {
-        let mut minutes = Minutes::new(config.watch);
+        let mut minutes = MinuteCounts::new(config.watch);
         for log in &arguments.logs {
             minutes.read(Recording::open(log)?);
         }

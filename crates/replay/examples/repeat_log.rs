@@ -9,7 +9,7 @@ use std::io::Write;
 use std::path::Path;
 
 use portcullis_model::WallTime;
-use portcullis_replay::{Line, Recording, parse};
+use portcullis_replay::{RecordedLine, Recording, parse};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -20,7 +20,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let shifted = way == "--shift";
     let mut pieces = Vec::new();
     Recording::open(Path::new(file))?.for_each(&mut |line| {
-        let Line::Whole(line) = line else { return };
+        let RecordedLine::Whole(line) = line else { return };
         let open = line.iter().position(|b| *b == b'[');
         let close = line.iter().position(|b| *b == b']');
         if let (Ok(parsed), Some(open), Some(close)) = (parse(line), open, close) {

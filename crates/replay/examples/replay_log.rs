@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use portcullis_gate::Secret;
 use portcullis_model::{Config, OriginConfig, WatchSettings};
-use portcullis_replay::{Minutes, Recording, Replay};
+use portcullis_replay::{MinuteCounts, Recording, Replay};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let listen = SocketAddr::from(([127, 0, 0, 1], 8_080));
@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             "--json" => json = arguments.next(),
             "--minutes" => {
                 let table = arguments.next().ok_or("--minutes wants a file")?;
-                let mut minutes = Minutes::new(WatchSettings::default());
+                let mut minutes = MinuteCounts::new(WatchSettings::default());
                 minutes.read(Recording::open(Path::new(&table))?);
                 let found = minutes.finish();
                 print!("{}", found.text());

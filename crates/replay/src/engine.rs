@@ -11,32 +11,32 @@ use portcullis_model::{
 use portcullis_posture::{Action, Control, Resume};
 use portcullis_watch::SourceSketch;
 
-use crate::affected::{Affected, Counting, Fate, Hit};
+use crate::cookie_jar::{self, CookieJar};
 use crate::findings::BusiestSecond;
-use crate::jar::{self, Jar};
-use crate::known::Known;
-use crate::order::{Play, Second, Seen};
-use crate::series::Series;
-use crate::story::Story;
+use crate::history::ReplayHistory;
+use crate::impact::{HitRequest, Impact, ImpactCounter, ReplayOutcome};
+use crate::known_visitors::KnownVisitors;
+use crate::reorder::{LogSecond, ReplayLine, SecondSink};
+use crate::series::BinnedSeries;
 
 /// Ticks in a second.
 const TICKS: u64 = 4;
 const TICK_MILLIS: u64 = 1_000 / TICKS;
 /// After so many ticks without a request, the two-second windows of the watch are empty: if the
 /// gate is open, nothing can happen until the next request, and only the baseline has to learn.
-const SETTLED_TICKS: u64 = 12;
+const QUIET_TICKS: u64 = 12;
 /// A longer silence is learnt as if it had lasted four weeks, the memory of the hours of the week
 /// being all but lost by then.
-const LONGEST_SILENCE_TICKS: u64 = 28 * 86_400 * TICKS;
+const MAX_SILENCE_TICKS: u64 = 28 * 86_400 * TICKS;
 /// Sent round more often than this, a recorded visitor gives up. The longest way through is four:
 /// a wait page, its answer, a clean address, the page.
-const ROUNDS: usize = 5;
+const MAX_ROUNDS: usize = 5;
 /// No answer is larger than a tebibyte: what says so would only spoil the sums.
-const MOST_BYTES: u64 = 1 << 40;
+const MAX_RESPONSE_BYTES: u64 = 1 << 40;
 
 /// What was counted besides.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Counts {
+pub(crate) struct ReplayCounts {
     pub requests: u64,
     /// Bytes that were no request.
     pub malformed: u64,
@@ -56,26 +56,26 @@ pub(crate) struct Counts {
 }
 
 /// What the engine hands over at the end.
-pub(crate) struct Outcomes {
+pub(crate) struct EngineOutput {
     pub first: WallTime,
     pub last: WallTime,
-    pub counts: Counts,
+    pub counts: ReplayCounts,
     pub sources: u64,
-    pub affected: Affected,
-    pub series: Series,
-    pub story: Story,
+    pub impact: Impact,
+    pub series: BinnedSeries,
+    pub history: ReplayHistory,
 }
 
 /// The second that is being played.
 #[derive(Debug, Default)]
-struct Playing {
+struct CurrentSecond {
     second: u64,
     offered: u64,
     forwarded: u64,
     by_platform: Vec<u64>,
     /// Lines of it played so far, and how many it is taken to have.
-    played: u64,
-    expected: u64,
+    lines_done: u64,
+    lines_expected: u64,
 }
 
 /// Gate, watch and posture around a recording.
@@ -93,17 +93,17 @@ pub(crate) struct Engine {
     ticks: u64,
     idle: u64,
     now: Time,
-    playing: Playing,
+    current: CurrentSecond,
     engaged: bool,
     /// By platform: when the posture left `open`, in seconds from the start.
     left_open: Vec<Option<u32>>,
-    jar: Jar,
-    known: Known,
-    counting: Counting,
-    counts: Counts,
+    cookies: CookieJar,
+    known_visitors: KnownVisitors,
+    impact: ImpactCounter,
+    counts: ReplayCounts,
     sources: SourceSketch,
-    series: Series,
-    story: Story,
+    series: BinnedSeries,
+    history: ReplayHistory,
     actions: Vec<Action>,
 }
 
@@ -125,16 +125,16 @@ impl Engine {
             ticks: 0,
             idle: 0,
             now: Time(0),
-            playing: Playing::default(),
+            current: CurrentSecond::default(),
             engaged: false,
             left_open: vec![None; config.platforms.len()],
-            jar: Jar::default(),
-            known: Known::default(),
-            counting: Counting::default(),
-            counts: Counts { assumed, warm_up, ..Counts::default() },
+            cookies: CookieJar::default(),
+            known_visitors: KnownVisitors::default(),
+            impact: ImpactCounter::default(),
+            counts: ReplayCounts { assumed, warm_up, ..ReplayCounts::default() },
             sources: SourceSketch::default(),
-            series: Series::default(),
-            story: Story::default(),
+            series: BinnedSeries::default(),
+            history: ReplayHistory::default(),
             actions: Vec::new(),
             policy,
             config,
@@ -142,23 +142,23 @@ impl Engine {
     }
 
     /// Ends the replay. `None` if there was no line.
-    pub(crate) fn finish(mut self) -> Option<Outcomes> {
+    pub(crate) fn finish(mut self) -> Option<EngineOutput> {
         let start = self.start?;
         self.end_second();
         let (policy, config) = (&self.policy, &self.config);
-        let affected = self.counting.finish(|id| {
+        let impact = self.impact.finish(|id| {
             let (platform, activity) = policy.activity(id);
             let platform = config.platforms.get(usize::from(platform.0));
             (platform.map_or_else(String::new, |p| p.name.clone()), activity.name.clone())
         });
-        Some(Outcomes {
+        Some(EngineOutput {
             first: WallTime(start * 1_000),
-            last: WallTime(self.playing.second * 1_000),
+            last: WallTime(self.current.second * 1_000),
             counts: self.counts,
             sources: self.sources.estimate(),
-            affected,
+            impact,
             series: self.series,
-            story: self.story,
+            history: self.history,
         })
     }
 
@@ -177,23 +177,23 @@ impl Engine {
         self.control.tick(now, wall, &total, &mut actions);
         for action in actions.drain(..) {
             match action {
-                Action::Record(event) => self.note(wall, event),
+                Action::Record(event) => self.record_event(wall, event),
                 Action::Engage(procedures) => {
                     self.engaged = !procedures.is_empty();
                     self.policy = self.policy.with_procedures(&procedures);
                     if !self.engaged {
-                        self.jar.empty();
+                        self.cookies.clear();
                     }
                 }
             }
         }
         self.actions = actions;
         if self.ticks.is_multiple_of(TICKS) {
-            self.note_baseline(1);
+            self.record_baseline(1);
         }
     }
 
-    fn note(&mut self, wall: WallTime, event: Event) {
+    fn record_event(&mut self, wall: WallTime, event: Event) {
         if let Event::PostureChanged { platform, to, .. } = &event {
             let at = self.config.platforms.iter().position(|p| p.name == *platform);
             if let Some(left) = at.and_then(|at| self.left_open.get_mut(at)) {
@@ -201,11 +201,11 @@ impl Engine {
                 *left = (*to != Posture::Open).then(|| left.unwrap_or(second));
             }
         }
-        self.story.tell(wall, event);
+        self.history.apply(wall, event);
     }
 
     /// Notes what was expected over the last `seconds`.
-    fn note_baseline(&mut self, seconds: u64) {
+    fn record_baseline(&mut self, seconds: u64) {
         let expected = self.control.view(self.now).iter().map(|view| view.baseline_milli).sum();
         let second = self.start.unwrap_or(0) + self.ticks / TICKS;
         self.series.expect(second.saturating_sub(1), expected, seconds);
@@ -215,8 +215,8 @@ impl Engine {
     fn wait_until(&mut self, tick: u64) {
         while self.ticks < tick {
             let open = self.left_open.iter().all(Option::is_none);
-            if self.idle >= SETTLED_TICKS && open && !self.engaged {
-                self.rest(tick);
+            if self.idle >= QUIET_TICKS && open && !self.engaged {
+                self.skip_silence(tick);
             } else {
                 self.tick();
             }
@@ -225,10 +225,10 @@ impl Engine {
 
     /// Lets a stretch of silence pass while nothing can happen: the baseline learns what as many
     /// ticks would have taught it, and only the last one is a full tick.
-    fn rest(&mut self, until: u64) {
+    fn skip_silence(&mut self, until: u64) {
         let left = until - self.ticks;
-        if left > LONGEST_SILENCE_TICKS {
-            let skipped = left - LONGEST_SILENCE_TICKS;
+        if left > MAX_SILENCE_TICKS {
+            let skipped = left - MAX_SILENCE_TICKS;
             self.counts.silence_not_learnt += Duration::from_millis(skipped * TICK_MILLIS);
             self.ticks += skipped;
         }
@@ -248,19 +248,19 @@ impl Engine {
         }
         self.tick();
         if silent > TICKS {
-            self.note_baseline(silent / TICKS);
+            self.record_baseline(silent / TICKS);
         }
     }
 
     /// Runs the clock to the end of the second that is being played, and files its counts.
     fn end_second(&mut self) {
         let Some(start) = self.start else { return };
-        let end = (self.playing.second + 1 - start) * TICKS;
+        let end = (self.current.second + 1 - start) * TICKS;
         self.wait_until(end);
-        let Playing { second, offered, forwarded, .. } = self.playing;
+        let CurrentSecond { second, offered, forwarded, .. } = self.current;
         self.series.count(second, offered, forwarded);
-        for (platform, offered) in self.config.platforms.iter().zip(&mut self.playing.by_platform) {
-            self.story.second(&platform.name, *offered);
+        for (platform, offered) in self.config.platforms.iter().zip(&mut self.current.by_platform) {
+            self.history.record_second(&platform.name, *offered);
             *offered = 0;
         }
         if offered > self.counts.busiest.requests {
@@ -279,57 +279,63 @@ impl Engine {
             *self.start.insert(second)
         };
         self.wait_until((second - start) * TICKS);
-        let by_platform = core::mem::take(&mut self.playing.by_platform);
-        let before = self.playing.played;
-        self.playing = Playing { second, expected: before, by_platform, ..Playing::default() };
-        self.playing.by_platform.resize(self.config.platforms.len(), 0);
+        let by_platform = core::mem::take(&mut self.current.by_platform);
+        let before = self.current.lines_done;
+        self.current = CurrentSecond {
+            second,
+            lines_expected: before,
+            by_platform,
+            ..CurrentSecond::default()
+        };
+        self.current.by_platform.resize(self.config.platforms.len(), 0);
     }
 
     /// Plays one line, `nanos` into its second.
-    fn line(&mut self, line: &Seen<'_>, nanos: u64) {
+    fn line(&mut self, line: &ReplayLine<'_>, nanos: u64) {
         self.idle = 0;
         self.sources.add(line.source);
         if line.method.is_empty() {
-            self.no_request(line);
+            self.count_non_request(line);
             return;
         }
         self.counts.requests += 1;
-        self.counts.bytes += line.bytes.min(MOST_BYTES);
+        self.counts.bytes += line.bytes.min(MAX_RESPONSE_BYTES);
         self.counts.with_latency += u64::from(line.latency.is_some());
         self.counts.with_accept += u64::from(line.accept.is_some());
         self.counts.with_host += u64::from(line.host.is_some());
-        let visitor = jar::visitor(line.source, line.user_agent);
-        let (record, fate) = self.request(line, visitor, nanos);
-        self.playing.offered += 1;
+        let visitor = cookie_jar::visitor_id(line.source, line.user_agent);
+        let (record, outcome) = self.request(line, visitor, nanos);
+        self.current.offered += 1;
         if record.reason == Reason::UnknownHost {
-            self.counting.refuse(Reason::UnknownHost);
+            self.impact.refuse(Reason::UnknownHost);
             return;
         }
         let platform = usize::from(record.platform.0);
-        self.playing.by_platform[platform] += 1;
-        self.playing.forwarded += u64::from(matches!(fate, Fate::Forwarded | Fate::Delayed));
-        self.counting.count(record.activity, fate);
+        self.current.by_platform[platform] += 1;
+        self.current.forwarded +=
+            u64::from(matches!(outcome, ReplayOutcome::Forwarded | ReplayOutcome::Delayed));
+        self.impact.count(record.activity, outcome);
         let second = (self.ticks / TICKS) as u32;
         let left_open = self.left_open[platform];
-        if fate.is_hit() {
-            let hit = Hit {
+        if outcome.is_hit() {
+            let hit = HitRequest {
                 visitor,
                 source: line.source,
-                known: self.known.knows(visitor, left_open.unwrap_or(second)),
+                known: self.known_visitors.is_known(visitor, left_open.unwrap_or(second)),
                 user_agent: (record.features.get(Feature::UserAgent), line.user_agent),
                 path: (record.features.get(Feature::Path), line.path),
             };
-            self.counting.hit(fate, &hit);
-        } else if fate == Fate::Forwarded && left_open.is_none() {
-            self.known.saw(visitor, second);
+            self.impact.add_hit(outcome, &hit);
+        } else if outcome == ReplayOutcome::Forwarded && left_open.is_none() {
+            self.known_visitors.record(visitor, second);
         }
     }
 
     /// What came was no request: the edge answers it without asking the gate.
-    fn no_request(&mut self, line: &Seen<'_>) {
-        if line.spoke {
+    fn count_non_request(&mut self, line: &ReplayLine<'_>) {
+        if line.sent_bytes {
             self.counts.malformed += 1;
-            self.counting.refuse(Reason::Malformed);
+            self.impact.refuse(Reason::Malformed);
             self.meter.decided(ActivityId(0), Reason::Malformed);
         } else {
             self.counts.silent += 1;
@@ -337,16 +343,21 @@ impl Engine {
     }
 
     /// Sends a recorded request through the gate, round by round as long as it is challenged.
-    fn request(&mut self, line: &Seen<'_>, visitor: u64, nanos: u64) -> (Record, Fate) {
+    fn request(
+        &mut self,
+        line: &ReplayLine<'_>,
+        visitor: u64,
+        nanos: u64,
+    ) -> (Record, ReplayOutcome) {
         let start = self.start.unwrap_or(0);
-        let at = (self.playing.second - start) * 1_000_000_000 + nanos;
+        let at = (self.current.second - start) * 1_000_000_000 + nanos;
         self.now = Time(at.max(self.now.nanos() + 1));
-        let mut wall = WallTime(self.playing.second * 1_000 + nanos / 1_000_000);
+        let mut wall = WallTime(self.current.second * 1_000 + nanos / 1_000_000);
         let mut retried: Option<String> = None;
         let mut round = 0;
         loop {
             let query = retried.as_deref().or(line.query);
-            let cookie = if self.engaged { self.jar.get(visitor) } else { None };
+            let cookie = if self.engaged { self.cookies.get(visitor) } else { None };
             let fields = LoggedFields { line, cookie };
             let request = Request {
                 source: line.source,
@@ -368,13 +379,14 @@ impl Engine {
             let set_cookie = match decision.answer {
                 Answer::Forward { cookie, .. } => {
                     if let Some(cookie) = cookie {
-                        self.jar.keep(visitor, &cookie);
+                        self.cookies.store(visitor, &cookie);
                     }
-                    self.finished(line, record.activity);
-                    let fate = if round == 1 { Fate::Forwarded } else { Fate::Delayed };
-                    return (record, fate);
+                    self.record_outcome(line, record.activity);
+                    let outcome =
+                        if round == 1 { ReplayOutcome::Forwarded } else { ReplayOutcome::Delayed };
+                    return (record, outcome);
                 }
-                Answer::Refuse { .. } => return (record, Fate::Refused(record.reason)),
+                Answer::Refuse { .. } => return (record, ReplayOutcome::Refused(record.reason)),
                 Answer::Redirect { location, cookie } => {
                     retried = query_of(&location);
                     cookie
@@ -386,44 +398,44 @@ impl Engine {
                 }
             };
             if let Some(cookie) = set_cookie {
-                self.jar.keep(visitor, &cookie);
+                self.cookies.store(visitor, &cookie);
             }
-            if round == ROUNDS {
+            if round == MAX_ROUNDS {
                 self.counts.unfinished += 1;
-                return (record, Fate::Refused(record.reason));
+                return (record, ReplayOutcome::Refused(record.reason));
             }
         }
     }
 
     /// What the recorded server made of it.
-    fn finished(&self, line: &Seen<'_>, activity: ActivityId) {
+    fn record_outcome(&self, line: &ReplayLine<'_>, activity: ActivityId) {
         let outcome = if line.status >= 500 { Outcome::OriginError } else { Outcome::Served };
         let latency = line.latency.unwrap_or_default();
         self.meter.finished(activity, outcome, latency, latency);
-        self.meter.transferred(activity, 0, line.bytes.min(MOST_BYTES));
+        self.meter.transferred(activity, 0, line.bytes.min(MAX_RESPONSE_BYTES));
     }
 }
 
-impl Play for Engine {
-    fn play(&mut self, second: u64, lines: &Second, more: bool) {
-        if self.start.is_none() || self.playing.second != second {
+impl SecondSink for Engine {
+    fn take_second(&mut self, second: u64, lines: &LogSecond, more: bool) {
+        if self.start.is_none() || self.current.second != second {
             self.end_second();
             self.begin_second(second);
         }
         let count = lines.len() as u64;
-        let (fine, playing) = (lines.is_fine(), &mut self.playing);
+        let (has_millis, current) = (lines.has_millis(), &mut self.current);
         // Of a second that is only known in part, the second before tells how much is to come.
-        playing.expected = if more {
-            playing.expected.max((playing.played + count) * 2)
+        current.lines_expected = if more {
+            current.lines_expected.max((current.lines_done + count) * 2)
         } else {
-            playing.played + count
+            current.lines_done + count
         };
-        self.counts.to_the_second += if fine { 0 } else { count };
+        self.counts.to_the_second += if has_millis { 0 } else { count };
         let start = self.start.unwrap_or(0);
         for line in lines.iter() {
-            let Playing { played, expected, .. } = self.playing;
+            let CurrentSecond { lines_done: played, lines_expected: expected, .. } = self.current;
             // Logs that know only the second: its lines are spread evenly over it.
-            let nanos = if fine && !more {
+            let nanos = if has_millis && !more {
                 u64::from(line.millis) * 1_000_000
             } else {
                 (played * 1_000_000_000 / expected.max(1)).min(999_999_999)
@@ -433,14 +445,14 @@ impl Play for Engine {
                 self.tick();
             }
             self.line(&line, nanos);
-            self.playing.played += 1;
+            self.current.lines_done += 1;
         }
     }
 }
 
 /// The header fields that a log records.
 struct LoggedFields<'a> {
-    line: &'a Seen<'a>,
+    line: &'a ReplayLine<'a>,
     cookie: Option<&'a str>,
 }
 
@@ -468,7 +480,7 @@ fn query_of(location: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::order::Order;
+    use crate::reorder::ReorderBuffer;
 
     fn engine() -> Engine {
         let listen = "127.0.0.1:8080".parse().expect("an address");
@@ -478,7 +490,7 @@ mod tests {
 
     /// Plays twenty minutes of a few requests a second, then waits for `hours`.
     fn played(hours: u64, wait: impl Fn(&mut Engine, u64)) -> Engine {
-        let (mut order, mut engine) = (Order::default(), engine());
+        let (mut order, mut engine) = (ReorderBuffer::default(), engine());
         let text = b"192.0.2.7 - - [23/Nov/2026:09:59:58 +0000] \"GET / HTTP/1.1\" 200 5";
         let mut line = crate::line::parse(text).expect("a line");
         for _ in 0..1_200 {

@@ -1,14 +1,16 @@
 //! What a replay found.
 
-use portcullis_incident::{Listed, Window, words};
+use portcullis_incident::{BoundedList, TimeWindow, words};
 use portcullis_model::WallTime;
 use serde::Serialize;
 
-use crate::affected::Affected;
-use crate::engine::{Counts, Outcomes};
-use crate::order::OutOfOrder;
-use crate::series::Series;
-use crate::story::{AttackStory, ProcedureStory, Story, StrainStory, SurgeStory};
+use crate::engine::{EngineOutput, ReplayCounts};
+use crate::history::{
+    ReplayHistory, ReplayedAttack, ReplayedDegradation, ReplayedProcedure, ReplayedSurge,
+};
+use crate::impact::Impact;
+use crate::reorder::OutOfOrder;
+use crate::series::BinnedSeries;
 
 /// What a replay found: what the watch would have said, what the gate would have done, and whom
 /// it would have hit.
@@ -19,7 +21,7 @@ pub struct Findings {
     /// Lines, read and not.
     pub lines: LineCounts,
     /// From the first line to the last; absent if there was none.
-    pub window: Option<Window>,
+    pub window: Option<TimeWindow>,
     /// Requests.
     pub requests: u64,
     /// Lines about bytes that were no request, which the gate refuses by itself.
@@ -33,17 +35,17 @@ pub struct Findings {
     /// The busiest second.
     pub busiest_second: BusiestSecond,
     /// Surges: far more traffic than the baseline.
-    pub surges: Listed<SurgeStory>,
+    pub surges: BoundedList<ReplayedSurge>,
     /// Attacks, wave by wave, with the evidence.
-    pub attacks: Listed<AttackStory>,
+    pub attacks: BoundedList<ReplayedAttack>,
     /// Procedures that would have been engaged.
-    pub procedures: Listed<ProcedureStory>,
+    pub procedures: BoundedList<ReplayedProcedure>,
     /// When the recorded origin failed.
-    pub strains: Listed<StrainStory>,
+    pub degradations: BoundedList<ReplayedDegradation>,
     /// What would have become of the requests.
-    pub affected: Affected,
+    pub impact: Impact,
     /// Load over time.
-    pub series: Series,
+    pub series: BinnedSeries,
     /// What a recording cannot show, and what was assumed.
     pub caveats: Vec<String>,
 }
@@ -58,7 +60,7 @@ pub struct FileFacts {
     /// Its lines.
     pub lines: u64,
     /// Why it could not be read to its end, if it could not.
-    pub broke_off: Option<String>,
+    pub read_error: Option<String>,
 }
 
 /// Lines of all recordings.
@@ -73,7 +75,7 @@ pub struct LineCounts {
     /// Empty lines.
     pub empty: u64,
     /// The first lines that could not be read.
-    pub shown: Vec<Unparsed>,
+    pub first_unparsed: Vec<Unparsed>,
     /// Lines that were not in order.
     pub out_of_order: OutOfOrder,
 }
@@ -86,7 +88,7 @@ pub struct Unparsed {
     /// The line's number in it, from 1.
     pub line: u64,
     /// What was expected.
-    pub says: String,
+    pub error: String,
     /// The line's beginning.
     pub text: String,
 }
@@ -104,14 +106,14 @@ impl Findings {
     pub(crate) fn new(
         files: Vec<FileFacts>,
         lines: LineCounts,
-        outcomes: Option<Outcomes>,
+        outcomes: Option<EngineOutput>,
     ) -> Self {
         let Some(found) = outcomes else {
             return Self::empty(files, lines);
         };
-        let window = Window::new(found.first, found.last);
+        let window = TimeWindow::new(found.first, found.last);
         let caveats = caveats(&found.counts, &lines, window);
-        let Story { surges, attacks, procedures, strains } = found.story;
+        let ReplayHistory { surges, attacks, procedures, degradations: strains } = found.history;
         Self {
             files,
             lines,
@@ -125,8 +127,8 @@ impl Findings {
             surges,
             attacks,
             procedures,
-            strains,
-            affected: found.affected,
+            degradations: strains,
+            impact: found.impact,
             series: found.series,
             caveats,
         }
@@ -143,12 +145,12 @@ impl Findings {
             bytes: 0,
             sources: 0,
             busiest_second: BusiestSecond::default(),
-            surges: Listed::default(),
-            attacks: Listed::default(),
-            procedures: Listed::default(),
-            strains: Listed::default(),
-            affected: Affected::default(),
-            series: Series::default(),
+            surges: BoundedList::default(),
+            attacks: BoundedList::default(),
+            procedures: BoundedList::default(),
+            degradations: BoundedList::default(),
+            impact: Impact::default(),
+            series: BinnedSeries::default(),
             caveats: Vec::new(),
         }
     }
@@ -166,12 +168,12 @@ impl Findings {
 
     /// Load over time as an SVG picture, with surges and attacks shaded and procedures marked.
     pub fn svg(&self) -> String {
-        crate::picture::findings(self)
+        crate::plot::findings(self)
     }
 }
 
 /// What a recording cannot show, as far as it matters to this one.
-fn caveats(counts: &Counts, lines: &LineCounts, window: Window) -> Vec<String> {
+fn caveats(counts: &ReplayCounts, lines: &LineCounts, window: TimeWindow) -> Vec<String> {
     let mut caveats = Vec::new();
     let requests = counts.requests;
     caveats.push(if counts.with_accept == 0 {

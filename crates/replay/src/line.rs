@@ -3,7 +3,7 @@
 mod combined;
 mod json;
 mod quoted;
-mod stamp;
+mod timestamp;
 
 use core::net::IpAddr;
 use core::time::Duration;
@@ -11,7 +11,7 @@ use std::borrow::Cow;
 
 use portcullis_model::WallTime;
 
-pub(crate) use stamp::{Stamps, read as read_stamp};
+pub(crate) use timestamp::{TimestampParser, parse_timestamp};
 
 /// What an access log says of one request. Text is borrowed from the line wherever nothing in it
 /// had to be unescaped.
@@ -44,7 +44,7 @@ pub struct LogLine<'a> {
     /// How long the server took; absent if the log does not say, or says more than a day.
     pub latency: Option<Duration>,
     /// Whether the visitor sent anything at all in place of a request.
-    pub spoke: bool,
+    pub sent_bytes: bool,
 }
 
 impl LogLine<'_> {
@@ -93,7 +93,7 @@ pub enum ParseError {
 /// line before.
 #[derive(Debug, Default)]
 pub struct Parser {
-    stamps: Stamps,
+    timestamps: TimestampParser,
 }
 
 impl Parser {
@@ -102,9 +102,9 @@ impl Parser {
     pub fn parse<'a>(&mut self, line: &'a [u8]) -> Result<LogLine<'a>, ParseError> {
         let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line).trim_ascii();
         if line.first() == Some(&b'{') {
-            json::parse(line, &mut self.stamps)
+            json::parse(line, &mut self.timestamps)
         } else {
-            combined::parse(line, &mut self.stamps)
+            combined::parse(line, &mut self.timestamps)
         }
     }
 }
@@ -116,14 +116,14 @@ pub fn parse(line: &[u8]) -> Result<LogLine<'_>, ParseError> {
 
 /// The parts of a request line or a request target.
 #[derive(Debug, Default)]
-struct Target<'a> {
+struct LoggedTarget<'a> {
     path: Cow<'a, str>,
     query: Option<Cow<'a, str>>,
     host: Option<Cow<'a, str>>,
 }
 
 /// Takes a request target apart: `/path?query`, `http://host/path?query` or `*`.
-fn target<'a>(text: &Cow<'a, str>) -> Option<Target<'a>> {
+fn target<'a>(text: &Cow<'a, str>) -> Option<LoggedTarget<'a>> {
     let whole = text.as_ref();
     let absolute = ["http://", "https://"].iter().find_map(|scheme| {
         let head = whole.get(..scheme.len())?;
@@ -140,7 +140,7 @@ fn target<'a>(text: &Cow<'a, str>) -> Option<Target<'a>> {
     let query_at = memchr::memchr(b'?', &whole.as_bytes()[path_at..]).map(|n| path_at + n);
     let path = path_at..query_at.unwrap_or(whole.len());
     let query = query_at.map(|at| at + 1..whole.len());
-    Some(Target {
+    Some(LoggedTarget {
         path: if path.is_empty() { Cow::Borrowed("/") } else { part(text, path) },
         query: query.map(|range| part(text, range)),
         host: host.map(|range| without_port(part(text, range))),
@@ -187,10 +187,10 @@ fn address(text: &[u8]) -> Option<IpAddr> {
 }
 
 /// A request does not take longer than a day: what says so is something else.
-const LONGEST: Duration = Duration::from_hours(24);
+const MAX_LATENCY: Duration = Duration::from_hours(24);
 
 fn plausible(latency: Duration) -> Option<Duration> {
-    (latency <= LONGEST).then_some(latency)
+    (latency <= MAX_LATENCY).then_some(latency)
 }
 
 /// The beginning of what was found instead, fit to be shown.

@@ -9,24 +9,24 @@
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 
-use portcullis_incident::{Listed, Window, words};
+use portcullis_incident::{BoundedList, TimeWindow, words};
 use portcullis_model::{TICK, WallTime, WatchSettings};
-use portcullis_report::plot::{self, Axis, Figure, Ink, Panel, Series as PlotLine, Shade, Stroke};
+use portcullis_report::plot::{Axis, Chart, ChartLine, Colour, LineStyle, Panel, Shade, render};
 use portcullis_watch::Baseline;
 use serde::Serialize;
 
 use crate::findings::{BusiestSecond, Unparsed};
-use crate::line::read_stamp;
-use crate::picture;
-use crate::recording::{Line, Recording};
-use crate::series::Series;
-use crate::text::{Page, excerpt, lasting};
+use crate::line::parse_timestamp;
+use crate::plot;
+use crate::recording::{RecordedLine, Recording};
+use crate::series::BinnedSeries;
+use crate::text::{TextPage, describe_period, excerpt};
 
 /// Ticks in a minute and in a second.
 const MINUTE_TICKS: u64 = 240;
 const SECOND_TICKS: usize = 4;
 /// Ticks in a row that begin or end a surge, as the posture counts them.
-const TURN_TICKS: u32 = 4;
+const CHANGE_TICKS: u32 = 4;
 /// Surges kept.
 const SURGES: usize = 500;
 /// Rows that could not be read, shown.
@@ -34,7 +34,7 @@ const SHOWN: usize = 5;
 /// The busiest days that are told.
 const PEAKS: usize = 5;
 /// Requests in a minute beyond this are no count: sixty million a second.
-const MOST: u64 = 3_600_000_000;
+const MAX_REQUESTS: u64 = 3_600_000_000;
 
 /// Why a row is none of a table of minutes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -57,14 +57,14 @@ pub enum MinutesError {
 
 /// A replay of counts by the minute.
 #[derive(Debug)]
-pub struct Minutes {
+pub struct MinuteCounts {
     settings: WatchSettings,
     baseline: Baseline,
     recent: VecDeque<u64>,
     surging: bool,
-    turning: u32,
+    ticks_changed: u32,
     surge: Option<RateSurge>,
-    today: Option<Peak>,
+    today: Option<BusiestMinute>,
     last: Option<WallTime>,
     found: MinutesFindings,
 }
@@ -75,29 +75,29 @@ pub struct MinutesFindings {
     /// What was read.
     pub file: String,
     /// Why it could not be read to its end, if it could not.
-    pub broke_off: Option<String>,
+    pub read_error: Option<String>,
     /// Rows.
     pub rows: u64,
     /// Rows that are no minute.
     pub unparsed: u64,
     /// The first of these.
-    pub shown: Vec<Unparsed>,
+    pub first_unparsed: Vec<Unparsed>,
     /// Minutes between the first and the last that are not in the table.
     pub missing: u64,
     /// From the first minute to the end of the last.
-    pub window: Option<Window>,
+    pub window: Option<TimeWindow>,
     /// All requests.
     pub requests: u64,
     /// What would have been called a surge.
-    pub surges: Listed<RateSurge>,
+    pub surges: BoundedList<RateSurge>,
     /// The busiest minutes of the busiest days, surge or not.
-    pub peaks: Vec<Peak>,
+    pub peaks: Vec<BusiestMinute>,
     /// Load over time. The busiest second of a bin is the mean of its busiest minute.
-    pub series: Series,
+    pub series: BinnedSeries,
     /// When the watch calls something a surge.
-    pub surge_tenths: u32,
+    pub surge_factor_tenths: u32,
     /// Requests per second under which it does not.
-    pub surge_floor: u32,
+    pub surge_min_rate: u32,
 }
 
 /// What would have been called a surge.
@@ -117,7 +117,7 @@ pub struct RateSurge {
 
 /// The busiest minute of a day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Peak {
+pub struct BusiestMinute {
     /// When it began.
     pub at: WallTime,
     /// Its requests per second.
@@ -128,20 +128,20 @@ pub struct Peak {
     pub surge: bool,
 }
 
-impl Minutes {
+impl MinuteCounts {
     /// A watch over one activity.
     pub fn new(settings: WatchSettings) -> Self {
         Self {
             found: MinutesFindings {
-                surge_tenths: settings.surge_tenths,
-                surge_floor: settings.surge_floor,
+                surge_factor_tenths: settings.surge_tenths,
+                surge_min_rate: settings.surge_floor,
                 ..MinutesFindings::default()
             },
             settings,
             baseline: Baseline::default(),
             recent: VecDeque::with_capacity(SECOND_TICKS),
             surging: false,
-            turning: 0,
+            ticks_changed: 0,
             surge: None,
             today: None,
             last: None,
@@ -154,7 +154,7 @@ impl Minutes {
         let mut number = 0;
         let result = table.for_each(&mut |line| {
             number += 1;
-            let (Line::Whole(line) | Line::TooLong(line)) = line;
+            let (RecordedLine::Whole(line) | RecordedLine::TooLong(line)) = line;
             if line.trim_ascii().is_empty() {
                 return;
             }
@@ -164,13 +164,18 @@ impl Minutes {
             }
             self.found.rows += 1;
             self.found.unparsed += 1;
-            if self.found.shown.len() < SHOWN {
-                let (file, says) = (self.found.file.clone(), error.to_string());
-                self.found.shown.push(Unparsed { file, line: number, says, text: excerpt(line) });
+            if self.found.first_unparsed.len() < SHOWN {
+                let (file, message) = (self.found.file.clone(), error.to_string());
+                self.found.first_unparsed.push(Unparsed {
+                    file,
+                    line: number,
+                    error: message,
+                    text: excerpt(line),
+                });
             }
         });
         if let Err(error) = result {
-            self.found.broke_off = Some(error.to_string());
+            self.found.read_error = Some(error.to_string());
         }
     }
 
@@ -181,9 +186,9 @@ impl Minutes {
             let text = String::from_utf8_lossy(text);
             text.trim().trim_matches('"').to_owned()
         };
-        let at = read_stamp(trim(&line[..comma]).as_bytes()).ok_or(MinutesError::Time)?;
+        let at = parse_timestamp(trim(&line[..comma]).as_bytes()).ok_or(MinutesError::Time)?;
         let count: u64 = trim(&line[comma + 1..]).parse().map_err(|_| MinutesError::Count)?;
-        if count > MOST {
+        if count > MAX_REQUESTS {
             return Err(MinutesError::Count);
         }
         self.minute(at, count)
@@ -205,7 +210,7 @@ impl Minutes {
         self.last = Some(at);
         self.found.rows += 1;
         self.found.requests += requests;
-        let window = Window::new(at, at + core::time::Duration::from_secs(60));
+        let window = TimeWindow::new(at, at + core::time::Duration::from_secs(60));
         self.found.window = Some(self.found.window.map_or(window, |whole| whole.with(window)));
         let expected = self.baseline.expected_milli(at);
         for tick in 0..MINUTE_TICKS {
@@ -213,7 +218,7 @@ impl Minutes {
             let count = (tick + 1) * requests / MINUTE_TICKS - tick * requests / MINUTE_TICKS;
             self.tick(at + TICK * (tick as u32 + 1), count);
         }
-        self.note_peak(at, requests / 60, expected);
+        self.record_peak(at, requests / 60, expected);
         let series = &mut self.found.series;
         let second = at.seconds();
         series.count_minute(second, requests);
@@ -233,11 +238,11 @@ impl Minutes {
         let warm = u128::from(self.baseline.learnt()) * TICK.as_millis()
             >= self.settings.warm_up.as_millis();
         let over = warm && rate * 1_000 > floor.max(multiple);
-        self.turning = if over == self.surging { 0 } else { self.turning + 1 };
-        if self.turning >= TURN_TICKS {
-            self.turning = 0;
+        self.ticks_changed = if over == self.surging { 0 } else { self.ticks_changed + 1 };
+        if self.ticks_changed >= CHANGE_TICKS {
+            self.ticks_changed = 0;
             self.surging = over;
-            self.turn(wall, rate, expected);
+            self.change_state(wall, rate, expected);
         }
         if let Some(surge) = &mut self.surge {
             surge.peak_per_second = surge.peak_per_second.max(rate);
@@ -245,9 +250,9 @@ impl Minutes {
         self.baseline.learn(wall, count * SECOND_TICKS as u64 * 1_000, over);
     }
 
-    fn turn(&mut self, wall: WallTime, rate: u64, expected: u64) {
+    fn change_state(&mut self, wall: WallTime, rate: u64, expected: u64) {
         if let Some(surge) = self.surge.take() {
-            self.list(RateSurge { to: Some(wall), ..surge });
+            self.push_surge(RateSurge { to: Some(wall), ..surge });
         }
         if self.surging {
             self.surge = Some(RateSurge {
@@ -260,7 +265,7 @@ impl Minutes {
         }
     }
 
-    fn list(&mut self, mut surge: RateSurge) {
+    fn push_surge(&mut self, mut surge: RateSurge) {
         surge.tenths = tenths(surge.peak_per_second, surge.baseline_milli);
         let surges = &mut self.found.surges;
         if surges.items.len() < SURGES {
@@ -270,7 +275,7 @@ impl Minutes {
         }
     }
 
-    fn note_peak(&mut self, at: WallTime, per_second: u64, baseline_milli: u64) {
+    fn record_peak(&mut self, at: WallTime, per_second: u64, baseline_milli: u64) {
         let day = |at: WallTime| at.seconds() / 86_400;
         if let Some(today) = self.today
             && day(today.at) != day(at)
@@ -279,7 +284,7 @@ impl Minutes {
         }
         if self.today.is_none_or(|today| per_second > today.per_second) {
             let surge = self.surging;
-            self.today = Some(Peak { at, per_second, baseline_milli, surge });
+            self.today = Some(BusiestMinute { at, per_second, baseline_milli, surge });
         }
     }
 
@@ -294,7 +299,7 @@ impl Minutes {
     pub fn finish(mut self) -> MinutesFindings {
         self.end_day();
         if let Some(surge) = self.surge.take() {
-            self.list(surge);
+            self.push_surge(surge);
         }
         self.found
     }
@@ -307,7 +312,7 @@ fn tenths(per_second: u64, baseline_milli: u64) -> u64 {
 impl MinutesFindings {
     /// For people, in lines of at most a hundred characters.
     pub fn text(&self) -> String {
-        let mut page = Page::default();
+        let mut page = TextPage::default();
         page.heading(&format!("Minutes of {}", words::plain(&self.file)));
         if let Some(window) = self.window {
             let lasted = words::span(window.millis());
@@ -318,10 +323,10 @@ impl MinutesFindings {
             let _ = write!(rows, ", {} of them not read", words::count(self.unparsed));
         }
         page.line(1, &format!("{rows}; {}", words::counted(self.requests, "request")));
-        for shown in &self.shown {
-            page.item(1, &format!("{}, line {}: {}", shown.file, shown.line, shown.says));
+        for shown in &self.first_unparsed {
+            page.item(1, &format!("{}, line {}: {}", shown.file, shown.line, shown.error));
         }
-        if let Some(why) = &self.broke_off {
+        if let Some(why) = &self.read_error {
             page.item(1, &format!("{} broke off: {why}", self.file));
         }
         if self.missing > 0 {
@@ -360,8 +365,8 @@ impl MinutesFindings {
         format!(
             "Over {} what the baseline expects of this minute, and over {} a second, for a second \
              on end.",
-            words::times(self.surge_tenths.into()),
-            words::counted(self.surge_floor.into(), "request")
+            words::times(self.surge_factor_tenths.into()),
+            words::counted(self.surge_min_rate.into(), "request")
         )
     }
 
@@ -374,27 +379,27 @@ impl MinutesFindings {
     /// Load over time as an SVG picture, with surges shaded.
     pub fn svg(&self) -> String {
         let series = &self.series;
-        let range = picture::range(series);
+        let range = plot::range(series);
         let surges = self.surges.iter();
-        let bands = surges.map(|s| picture::band(s.from, s.to, range, "surge", Shade::Faint));
-        let bands = picture::joined(bands.collect(), range);
+        let bands = surges.map(|s| plot::band(s.from, s.to, range, "surge", Shade::Faint));
+        let bands = plot::merge_bands(bands.collect(), range);
         let seconds = series.bin_seconds as f64;
         let load = Panel {
             title: format!("Load, means of {}", words::span(series.bin_seconds * 1_000)),
             unit: "requests/s".into(),
             top: None,
             series: vec![
-                PlotLine {
+                ChartLine {
                     label: "recorded".into(),
-                    ink: Ink::Blue,
-                    stroke: Stroke::Solid,
+                    colour: Colour::Blue,
+                    style: LineStyle::Solid,
                     filled: true,
-                    points: picture::line(series, |bin| Some(bin.offered as f64 / seconds)),
+                    points: plot::line(series, |bin| Some(bin.offered as f64 / seconds)),
                 },
-                picture::baseline(series),
+                plot::baseline(series),
             ],
         };
-        plot::render(&Figure {
+        render(&Chart {
             id: "minutes".into(),
             title: "Replay of counts by the minute".into(),
             description: format!(
@@ -407,7 +412,7 @@ impl MinutesFindings {
             range,
             bands,
             markers: Vec::new(),
-            panels: vec![load, picture::peaks(series, "minute")],
+            panels: vec![load, plot::peaks(series, "minute")],
         })
     }
 
@@ -421,14 +426,14 @@ impl MinutesFindings {
 fn surge_text(surge: &RateSurge) -> String {
     format!(
         "{}: up to {} requests a second, {} the baseline of {}",
-        lasting(surge.from, surge.to),
+        describe_period(surge.from, surge.to),
         words::count(surge.peak_per_second),
         words::times(surge.tenths),
         words::thousandths(surge.baseline_milli)
     )
 }
 
-fn peak_text(peak: &Peak) -> String {
+fn peak_text(peak: &BusiestMinute) -> String {
     let multiple = match tenths(peak.per_second, peak.baseline_milli) {
         8..=12 => "close to".to_owned(),
         tenths => words::times(tenths),

@@ -25,7 +25,7 @@ pub struct Recording {
 
 /// One line of a recording, without its line break.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Line<'a> {
+pub enum RecordedLine<'a> {
     /// The whole line.
     Whole(&'a [u8]),
     /// More than [`LINE_BYTES`]: these are the first of them.
@@ -60,17 +60,17 @@ impl Recording {
     /// Opens a file; `-` is standard input.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         if path == Path::new("-") {
-            return Self::of("standard input", io::stdin());
+            return Self::from_reader("standard input", io::stdin());
         }
         let name = path.display().to_string();
         match File::open(path) {
-            Ok(file) => Self::of(&name, file),
+            Ok(file) => Self::from_reader(&name, file),
             Err(error) => Err(OpenError::Io { name, error }),
         }
     }
 
     /// Reads from anything; `name` is only for messages.
-    pub fn of(name: &str, mut reader: impl Read + 'static) -> Result<Self, OpenError> {
+    pub fn from_reader(name: &str, mut reader: impl Read + 'static) -> Result<Self, OpenError> {
         let name = name.to_owned();
         let mut magic = Vec::with_capacity(4);
         // A pipe may hand over a single byte at first, so one look is not enough.
@@ -105,7 +105,7 @@ impl Recording {
         }
         let mut timed = Vec::with_capacity(paths.len());
         for path in paths {
-            let begins = Self::open(&path)?.begins();
+            let begins = Self::open(&path)?.first_time();
             timed.push((begins.is_none(), begins, path));
         }
         timed.sort_by_key(|(none, begins, _)| (*none, *begins));
@@ -113,7 +113,7 @@ impl Recording {
     }
 
     /// The first time in the first few hundred lines.
-    fn begins(self) -> Option<WallTime> {
+    fn first_time(self) -> Option<WallTime> {
         let mut begin = Vec::new();
         // What was read before an error is good enough to find a time in.
         let _ = self.reader.take(BUFFER as u64).read_to_end(&mut begin);
@@ -134,7 +134,7 @@ impl Recording {
 
     /// Hands `visit` each line. An error tells where reading broke off; the lines before it have
     /// been handed over.
-    pub fn for_each(&mut self, visit: &mut dyn FnMut(Line<'_>)) -> io::Result<()> {
+    pub fn for_each(&mut self, visit: &mut dyn FnMut(RecordedLine<'_>)) -> io::Result<()> {
         let mut begun = Vec::new();
         // The line that has begun is too long: skip to its end.
         let mut skipping = false;
@@ -157,7 +157,7 @@ impl Recording {
                 at = end + 1;
                 if skipping {
                     skipping = false;
-                    visit(Line::TooLong(&begun));
+                    visit(RecordedLine::TooLong(&begun));
                     begun.clear();
                 } else if begun.is_empty() {
                     visit(whole(line));
@@ -177,9 +177,9 @@ impl Recording {
     }
 }
 
-fn finish(begun: &[u8], skipping: bool, visit: &mut dyn FnMut(Line<'_>)) {
+fn finish(begun: &[u8], skipping: bool, visit: &mut dyn FnMut(RecordedLine<'_>)) {
     if skipping {
-        visit(Line::TooLong(begun));
+        visit(RecordedLine::TooLong(begun));
     } else if !begun.is_empty() {
         visit(whole(begun));
     }
@@ -191,8 +191,12 @@ fn extend(begun: &mut Vec<u8>, more: &[u8]) {
     begun.extend_from_slice(&more[..more.len().min(room)]);
 }
 
-fn whole(line: &[u8]) -> Line<'_> {
-    if line.len() > LINE_BYTES { Line::TooLong(&line[..LINE_BYTES]) } else { Line::Whole(line) }
+fn whole(line: &[u8]) -> RecordedLine<'_> {
+    if line.len() > LINE_BYTES {
+        RecordedLine::TooLong(&line[..LINE_BYTES])
+    } else {
+        RecordedLine::Whole(line)
+    }
 }
 
 #[cfg(test)]
@@ -206,14 +210,14 @@ mod tests {
     use super::*;
 
     /// Hands out what it has in pieces of the given sizes.
-    struct Pieces {
+    struct Chunks {
         bytes: Vec<u8>,
         sizes: Vec<usize>,
         at: usize,
         turn: usize,
     }
 
-    impl Read for Pieces {
+    impl Read for Chunks {
         fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
             let size = self.sizes[self.turn % self.sizes.len()];
             self.turn += 1;
@@ -226,12 +230,12 @@ mod tests {
 
     fn lines(reader: impl Read + 'static) -> Vec<(bool, Vec<u8>)> {
         let mut lines = Vec::new();
-        let mut recording = Recording::of("test", reader).expect("opens");
+        let mut recording = Recording::from_reader("test", reader).expect("opens");
         recording
             .for_each(&mut |line| {
                 lines.push(match line {
-                    Line::Whole(line) => (true, line.to_vec()),
-                    Line::TooLong(line) => (false, line[..8].to_vec()),
+                    RecordedLine::Whole(line) => (true, line.to_vec()),
+                    RecordedLine::TooLong(line) => (false, line[..8].to_vec()),
                 });
             })
             .expect("reads");
@@ -281,7 +285,7 @@ mod tests {
         let mut cut = zipped(&text);
         cut.truncate(cut.len() / 2);
         let mut count = 0;
-        let mut recording = Recording::of("cut", Cursor::new(cut)).expect("opens");
+        let mut recording = Recording::from_reader("cut", Cursor::new(cut)).expect("opens");
         assert!(recording.for_each(&mut |_| count += 1).is_err());
         assert!(count > 1_000, "{count}");
     }
@@ -310,7 +314,7 @@ mod tests {
 
     #[test]
     fn other_compressions_are_named_with_what_to_do() {
-        let error = Recording::of("a.zst", Cursor::new([0x28, 0xb5, 0x2f, 0xfd, 0]));
+        let error = Recording::from_reader("a.zst", Cursor::new([0x28, 0xb5, 0x2f, 0xfd, 0]));
         let text = error.err().expect("an error").to_string();
         assert!(text.contains("zstd -dc a.zst | portcullis replay -"), "{text}");
     }
@@ -323,7 +327,7 @@ mod tests {
         ) {
             let text: Vec<u8> = [b"begin".to_vec(), text].concat();
             let at_once = lines(Cursor::new(text.clone()));
-            let pieces = |bytes| Pieces { bytes, sizes: sizes.clone(), at: 0, turn: 0 };
+            let pieces = |bytes| Chunks { bytes, sizes: sizes.clone(), at: 0, turn: 0 };
             prop_assert_eq!(&lines(pieces(text.clone())), &at_once);
             prop_assert_eq!(&lines(pieces(zipped(&text))), &at_once);
             let mut expected: Vec<_> = text.split(|b| *b == b'\n').map(|l| (true, l.to_vec())).collect();

@@ -8,8 +8,8 @@ use portcullis_model::Config;
 use crate::engine::Engine;
 use crate::findings::{FileFacts, Findings, LineCounts, Unparsed};
 use crate::line::{ParseError, Parser};
-use crate::order::Order;
-use crate::recording::{Line, Recording};
+use crate::recording::{RecordedLine, Recording};
+use crate::reorder::ReorderBuffer;
 
 /// Lines that could not be read are shown up to this many.
 const SHOWN: usize = 5;
@@ -19,7 +19,7 @@ const PROGRESS_LINES: u64 = 65_536;
 /// A replay of recordings, one after the other, as one stretch of time.
 pub struct Replay {
     parser: Parser,
-    order: Order,
+    order: ReorderBuffer,
     engine: Engine,
     lines: LineCounts,
     files: Vec<FileFacts>,
@@ -31,7 +31,7 @@ impl Replay {
     pub fn new(config: Arc<Config>, secret: Secret) -> Self {
         Self {
             parser: Parser::default(),
-            order: Order::default(),
+            order: ReorderBuffer::default(),
             engine: Engine::new(config, secret),
             lines: LineCounts::default(),
             files: Vec::new(),
@@ -44,18 +44,18 @@ impl Replay {
     pub fn read(&mut self, mut recording: Recording, progress: &mut dyn FnMut(u64)) {
         let name = recording.name().to_owned();
         let compressed = recording.is_compressed();
-        self.files.push(FileFacts { name, compressed, lines: 0, broke_off: None });
+        self.files.push(FileFacts { name, compressed, lines: 0, read_error: None });
         let result = recording.for_each(&mut |line| {
             match line {
-                Line::Whole(line) => self.line(line),
-                Line::TooLong(begin) => self.unparsed(begin, &ParseError::TooLong),
+                RecordedLine::Whole(line) => self.line(line),
+                RecordedLine::TooLong(begin) => self.unparsed(begin, &ParseError::TooLong),
             }
             if self.lines.read.is_multiple_of(PROGRESS_LINES) {
                 progress(self.lines.read);
             }
         });
         if let (Err(error), Some(file)) = (result, self.files.last_mut()) {
-            file.broke_off = Some(error.to_string());
+            file.read_error = Some(error.to_string());
         }
         progress(self.lines.read);
     }
@@ -94,12 +94,12 @@ impl Replay {
     fn unparsed(&mut self, line: &[u8], error: &ParseError) {
         self.count_line();
         self.lines.unparsed += 1;
-        if self.lines.shown.len() < SHOWN {
+        if self.lines.first_unparsed.len() < SHOWN {
             let file = self.files.last();
-            self.lines.shown.push(Unparsed {
+            self.lines.first_unparsed.push(Unparsed {
                 file: file.map_or_else(String::new, |file| file.name.clone()),
                 line: file.map_or(self.lines.read, |file| file.lines),
-                says: error.to_string(),
+                error: error.to_string(),
                 text: crate::text::excerpt(line),
             });
         }

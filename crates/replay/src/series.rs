@@ -13,7 +13,7 @@ const WIDTHS: [u64; 11] =
 
 /// Load over time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Series {
+pub struct BinnedSeries {
     /// How long each bin is, in seconds.
     pub bin_seconds: u64,
     /// When the first bin begins.
@@ -38,13 +38,13 @@ pub struct Bin {
     expected: (u64, u64),
 }
 
-impl Default for Series {
+impl Default for BinnedSeries {
     fn default() -> Self {
         Self { bin_seconds: WIDTHS[0], from: WallTime(0), bins: Vec::new() }
     }
 }
 
-impl Series {
+impl BinnedSeries {
     /// Counts requests of one second (since 1970). Time never runs back.
     pub(crate) fn count(&mut self, second: u64, offered: u64, forwarded: u64) {
         let bin = self.bin(second);
@@ -70,7 +70,7 @@ impl Series {
     }
 
     /// When bin number `at` begins, in seconds since 1970.
-    pub fn second_of(&self, at: usize) -> u64 {
+    pub fn bin_start(&self, at: usize) -> u64 {
         self.from.seconds() + at as u64 * self.bin_seconds
     }
 
@@ -78,17 +78,17 @@ impl Series {
         if self.bins.is_empty() {
             self.from = WallTime(second / self.bin_seconds * self.bin_seconds * 1_000);
         }
-        while self.place(second) >= BINS {
+        while self.bin_index(second) >= BINS {
             self.coarsen();
         }
-        let at = self.place(second);
+        let at = self.bin_index(second);
         if at >= self.bins.len() {
             self.bins.resize(at + 1, Bin::default());
         }
         &mut self.bins[at]
     }
 
-    fn place(&self, second: u64) -> usize {
+    fn bin_index(&self, second: u64) -> usize {
         (second.saturating_sub(self.from.seconds()) / self.bin_seconds) as usize
     }
 
@@ -100,7 +100,7 @@ impl Series {
         self.from = WallTime(from * 1_000);
         let bins = core::mem::take(&mut self.bins);
         for (at, bin) in bins.into_iter().enumerate() {
-            let place = self.place(old_from + at as u64 * old);
+            let place = self.bin_index(old_from + at as u64 * old);
             if place >= self.bins.len() {
                 self.bins.resize(place + 1, Bin::default());
             }
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn an_hour_is_shown_by_the_minute_and_a_year_by_the_day() {
-        let mut series = Series::default();
+        let mut series = BinnedSeries::default();
         for second in 0..3_600 {
             series.count(1_000_020 + second, 2, 1);
         }
@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn what_was_expected_is_a_mean_over_time() {
-        let mut series = Series::default();
+        let mut series = BinnedSeries::default();
         assert_eq!(Bin::default().baseline_milli, None);
         series.expect(600, 1_000, 1);
         series.expect(601, 4_000, 2);
@@ -151,14 +151,14 @@ mod tests {
     proptest! {
         #[test]
         fn bins_stay_few_and_lose_nothing(jumps in prop::collection::vec((0..3_000_000u64, 1..9u64), 1..200)) {
-            let mut series = Series::default();
+            let mut series = BinnedSeries::default();
             let (mut second, mut sum) = (893_971_800, 0);
             for (jump, n) in jumps {
                 second += jump;
                 sum += n;
                 series.count(second, n, n);
                 prop_assert!(series.bins.len() <= BINS);
-                prop_assert!(series.place(second) == series.bins.len() - 1);
+                prop_assert!(series.bin_index(second) == series.bins.len() - 1);
             }
             prop_assert_eq!(series.bins.iter().map(|bin| bin.offered).sum::<u64>(), sum);
         }

@@ -2,13 +2,13 @@
 
 use std::fmt::Write as _;
 
-use portcullis_incident::{Listed, words};
+use portcullis_incident::{BoundedList, words};
 use portcullis_model::WallTime;
 
-use crate::affected::Affected;
 use crate::findings::Findings;
-use crate::story::{AttackStory, ProcedureStory, SurgeStory};
-use crate::top::Ranked;
+use crate::history::{ReplayedAttack, ReplayedProcedure, ReplayedSurge};
+use crate::impact::Impact;
+use crate::space_saving::Ranked;
 
 /// Characters in a line.
 const WIDTH: usize = 100;
@@ -29,9 +29,9 @@ pub(crate) fn excerpt(line: &[u8]) -> String {
 
 /// Text being written, heading by heading.
 #[derive(Default)]
-pub(crate) struct Page(String);
+pub(crate) struct TextPage(String);
 
-impl Page {
+impl TextPage {
     pub(crate) fn heading(&mut self, text: &str) {
         if !self.0.is_empty() {
             self.0.push('\n');
@@ -65,7 +65,7 @@ impl Page {
     }
 
     /// How many of a list are not shown.
-    pub(crate) fn more<T>(&mut self, listed: &Listed<T>, noun: &str) {
+    pub(crate) fn more<T>(&mut self, listed: &BoundedList<T>, noun: &str) {
         let more = listed.count().saturating_sub(SHOWN as u64);
         if more > 0 {
             self.line(1, &format!("and {} more", words::counted(more, noun)));
@@ -78,15 +78,15 @@ impl Page {
 }
 
 pub(crate) fn findings(found: &Findings) -> String {
-    let mut page = Page::default();
-    head(&mut page, found);
+    let mut page = TextPage::default();
+    write_head(&mut page, found);
     if found.window.is_none() {
         page.line(1, "There was no line of an access log in it.");
         return page.finish();
     }
-    said(&mut page, found);
-    done(&mut page, found);
-    hit(&mut page, &found.affected, found.requests);
+    write_detections(&mut page, found);
+    write_procedures(&mut page, found);
+    write_impact(&mut page, &found.impact, found.requests);
     page.heading("What a recording cannot show");
     for caveat in &found.caveats {
         page.item(1, caveat);
@@ -94,7 +94,7 @@ pub(crate) fn findings(found: &Findings) -> String {
     page.finish()
 }
 
-fn head(page: &mut Page, found: &Findings) {
+fn write_head(page: &mut TextPage, found: &Findings) {
     let names: Vec<&str> = found.files.iter().map(|file| file.name.as_str()).collect();
     page.heading(&match names.as_slice() {
         [] => "Replay".to_owned(),
@@ -113,7 +113,7 @@ fn head(page: &mut Page, found: &Findings) {
         (0, 0) => {}
         (0, _) => text.push_str(", all of them read"),
         (unparsed, _) => {
-            let _ = write!(text, ", {} of them not read", of_all(unparsed, lines.read));
+            let _ = write!(text, ", {} of them not read", with_share(unparsed, lines.read));
         }
     }
     page.line(1, &text);
@@ -124,15 +124,15 @@ fn head(page: &mut Page, found: &Findings) {
             &format!(
                 "{} of them left out because they lie before lines that came earlier: give \
                  recordings in the order of their time, and one server at a time",
-                of_all(left_out, lines.read)
+                with_share(left_out, lines.read)
             ),
         );
     }
-    for shown in &lines.shown {
-        page.item(1, &format!("{}, line {}: {}", shown.file, shown.line, shown.says));
+    for shown in &lines.first_unparsed {
+        page.item(1, &format!("{}, line {}: {}", shown.file, shown.line, shown.error));
     }
     for file in &found.files {
-        if let Some(why) = &file.broke_off {
+        if let Some(why) = &file.read_error {
             let lines = words::counted(file.lines, "line");
             page.item(1, &format!("{} broke off after {lines}: {why}", file.name));
         }
@@ -162,7 +162,7 @@ fn head(page: &mut Page, found: &Findings) {
     }
 }
 
-fn said(page: &mut Page, found: &Findings) {
+fn write_detections(page: &mut TextPage, found: &Findings) {
     page.heading("What the watch would have said");
     if found.surges.count() + found.attacks.count() == 0 {
         page.line(1, "Nothing: no surge and no attack.");
@@ -170,29 +170,29 @@ fn said(page: &mut Page, found: &Findings) {
     // What turned out to be an attack is told there.
     let surges = found.surges.iter().filter(|surge| surge.turned_into_wave.is_none());
     for surge in surges.take(SHOWN) {
-        said_of_surge(page, surge);
+        write_surge(page, surge);
     }
     page.more(&found.surges, "surge");
     for attack in found.attacks.iter().take(SHOWN) {
-        said_of_attack(page, attack);
+        write_attack(page, attack);
     }
     page.more(&found.attacks, "wave");
-    for strain in found.strains.iter().take(SHOWN) {
-        let period = lasting(strain.from, strain.to);
+    for strain in found.degradations.iter().take(SHOWN) {
+        let period = describe_period(strain.from, strain.to);
         page.line(1, &format!("Origin in trouble on {}: {period}", strain.platform));
-        page.line(2, &words::full_stop(&strain.says));
+        page.line(2, &words::full_stop(&strain.summary));
     }
-    page.more(&found.strains, "time of trouble");
+    page.more(&found.degradations, "time of trouble");
 }
 
-fn said_of_surge(page: &mut Page, surge: &SurgeStory) {
+fn write_surge(page: &mut TextPage, surge: &ReplayedSurge) {
     page.line(
         1,
         &format!(
             "Surge on {} ({}): {}",
             surge.platform,
             words::list(&surge.activities),
-            lasting(surge.from, surge.to)
+            describe_period(surge.from, surge.to)
         ),
     );
     page.line(
@@ -206,12 +206,12 @@ fn said_of_surge(page: &mut Page, surge: &SurgeStory) {
     );
 }
 
-fn said_of_attack(page: &mut Page, attack: &AttackStory) {
+fn write_attack(page: &mut TextPage, attack: &ReplayedAttack) {
     let on = match attack.activities.as_slice() {
         [] => attack.platform.clone(),
         activities => format!("{} ({})", attack.platform, words::list(activities)),
     };
-    let period = lasting(attack.onset, attack.to);
+    let period = describe_period(attack.onset, attack.to);
     page.line(1, &format!("Attack on {on}, wave {}: {period}", attack.wave));
     let detected = attack.detected.millis().saturating_sub(attack.onset.millis());
     page.line(
@@ -238,18 +238,18 @@ fn said_of_attack(page: &mut Page, attack: &AttackStory) {
     );
 }
 
-fn done(page: &mut Page, found: &Findings) {
+fn write_procedures(page: &mut TextPage, found: &Findings) {
     page.heading("What the gate would have done");
     if found.procedures.count() == 0 {
         page.line(1, "Nothing: no procedure would have been engaged.");
     }
     for procedure in found.procedures.iter().take(SHOWN) {
-        done_by_procedure(page, procedure);
+        write_procedure(page, procedure);
     }
     page.more(&found.procedures, "procedure");
 }
 
-fn done_by_procedure(page: &mut Page, procedure: &ProcedureStory) {
+fn write_procedure(page: &mut TextPage, procedure: &ReplayedProcedure) {
     let facts = &procedure.facts;
     let scope = facts.activity.as_deref().unwrap_or("all activities");
     page.line(
@@ -259,7 +259,7 @@ fn done_by_procedure(page: &mut Page, procedure: &ProcedureStory) {
             facts.id.0,
             words::sentence(&facts.measure.replace('-', " ")),
             facts.platform,
-            lasting(procedure.engaged, procedure.released)
+            describe_period(procedure.engaged, procedure.released)
         ),
     );
     page.line(2, &words::full_stop(&facts.says));
@@ -279,10 +279,10 @@ fn done_by_procedure(page: &mut Page, procedure: &ProcedureStory) {
     page.line(2, &words::full_stop(&text));
 }
 
-fn hit(page: &mut Page, affected: &Affected, requests: u64) {
+fn write_impact(page: &mut TextPage, impact: &Impact, requests: u64) {
     page.heading("Whom it would have hit");
-    let refused = affected.refused_by_procedures();
-    if affected.hit() == 0 {
+    let refused = impact.refused_by_procedures();
+    if impact.hit_requests() == 0 {
         let all = words::counted(requests, "request");
         page.line(
             1,
@@ -298,12 +298,12 @@ fn hit(page: &mut Page, affected: &Affected, requests: u64) {
             "Of {}, {} would have gone to the origin at once, {} after a challenge, and {} would \
              have been refused.",
             words::counted(requests, "request"),
-            of_all(affected.forwarded, requests),
-            of_all(affected.delayed, requests),
-            of_all(refused, requests)
+            with_share(impact.forwarded, requests),
+            with_share(impact.delayed, requests),
+            with_share(refused, requests)
         ),
     );
-    let reasons: Vec<String> = affected
+    let reasons: Vec<String> = impact
         .refused
         .iter()
         .map(|(reason, n)| format!("{} {}", words::count(*n), reason.replace('-', " ")))
@@ -316,9 +316,9 @@ fn hit(page: &mut Page, affected: &Affected, requests: u64) {
         &format!(
             "Visitors (a source with its user agent): about {} refused at least once, from about \
              {}; about {} delayed.",
-            words::count(affected.visitors_refused),
-            words::counted(affected.sources_refused, "source"),
-            words::count(affected.visitors_delayed)
+            words::count(impact.visitors_refused),
+            words::counted(impact.sources_refused, "source"),
+            words::count(impact.visitors_delayed)
         ),
     );
     page.line(
@@ -326,11 +326,11 @@ fn hit(page: &mut Page, affected: &Affected, requests: u64) {
         &format!(
             "Visitors who had been served in calm time before sent {} of the requests that were \
              delayed or refused.",
-            of_all(affected.from_known_visitors, affected.hit())
+            with_share(impact.from_known_visitors, impact.hit_requests())
         ),
     );
     page.line(1, "Most affected activities:");
-    for activity in &affected.activities {
+    for activity in &impact.activities {
         page.row(&format!(
             "  {:>12}  {} on {}, of {}",
             words::count(activity.delayed + activity.refused),
@@ -339,24 +339,24 @@ fn hit(page: &mut Page, affected: &Affected, requests: u64) {
             words::count(activity.offered)
         ));
     }
-    ranking(page, "Most affected user agents:", &affected.user_agents);
-    ranking(page, "Most affected paths:", &affected.paths);
+    write_ranking(page, "Most affected user agents:", &impact.user_agents);
+    write_ranking(page, "Most affected paths:", &impact.paths);
 }
 
-fn ranking(page: &mut Page, heading: &str, ranked: &[Ranked]) {
+fn write_ranking(page: &mut TextPage, heading: &str, ranked: &[Ranked]) {
     if ranked.is_empty() {
         return;
     }
     page.line(1, heading);
     for one in ranked {
-        let about = if one.doubtful > 0 { "≤ " } else { "" };
+        let about = if one.error_bound > 0 { "≤ " } else { "" };
         let count = format!("{about}{}", words::count(one.requests));
         page.row(&format!("  {count:>12}  {}", one.text));
     }
 }
 
 /// `1,200 (12.5%)`, or `none`.
-fn of_all(n: u64, all: u64) -> String {
+fn with_share(n: u64, all: u64) -> String {
     match n * 10_000 / all.max(1) {
         _ if n == 0 => "none".to_owned(),
         0 => words::count(n),
@@ -365,7 +365,7 @@ fn of_all(n: u64, all: u64) -> String {
 }
 
 /// From a moment to another, or to the end of the recording.
-pub(crate) fn lasting(from: WallTime, to: Option<WallTime>) -> String {
+pub(crate) fn describe_period(from: WallTime, to: Option<WallTime>) -> String {
     match to {
         Some(to) => words::period(from, to),
         None => format!("{}, to the end of the recording", words::moment(from)),

@@ -1,6 +1,8 @@
 //! The figures of an incident in one table.
 
-use portcullis_incident::{Figure, Incident, Leaves, PlatformStory, Unit, Window, grade, words};
+use portcullis_incident::{
+    Figure, Incident, LeafSet, PlatformRecord, TimeWindow, Unit, grade, words,
+};
 
 /// Activities that are listed per platform.
 const ACTIVITIES: usize = 24;
@@ -13,16 +15,16 @@ pub fn figures(incident: &Incident) -> Vec<Figure> {
         on_platform(incident, platform, &mut out);
     }
     let scale = grade::scale(incident);
-    out.extend(scale.of_baseline);
-    out.extend(scale.of_borne);
-    out.extend(scale.borne);
+    out.extend(scale.peak_to_baseline);
+    out.extend(scale.sustained_to_capacity);
+    out.extend(scale.observed_capacity);
     out.push(incident.stopped_by_procedures());
     costs(incident, &mut out);
-    if incident.coverage.unseen > 0 {
+    if incident.coverage.records_lost > 0 {
         let attack = incident.attack();
         out.push(attack.figure(
             "requests whose record was lost",
-            incident.coverage.unseen,
+            incident.coverage.records_lost,
             Unit::Requests,
         ));
     }
@@ -32,10 +34,10 @@ pub fn figures(incident: &Incident) -> Vec<Figure> {
 fn waves(incident: &Incident, out: &mut Vec<Figure>) {
     for wave in &incident.waves {
         let name = wave.name();
-        let window = Window::new(wave.onset, wave.until(incident.as_of.at));
-        let detected = Leaves::one(wave.detected.leaf);
+        let window = TimeWindow::new(wave.onset, wave.until(incident.as_of.at));
+        let detected = LeafSet::single(wave.detected.leaf);
         let ended = wave.ended.as_ref().map(|e| e.stamp.leaf);
-        let both: Leaves = [Some(wave.detected.leaf), ended].into_iter().flatten().collect();
+        let both: LeafSet = [Some(wave.detected.leaf), ended].into_iter().flatten().collect();
         out.push(
             Figure::new(
                 format!("{name}: duration, with the quiet time that ends it"),
@@ -48,20 +50,20 @@ fn waves(incident: &Incident, out: &mut Vec<Figure>) {
         );
         out.push(Figure::new(
             format!("{name}: time to detect"),
-            wave.detect_ms(),
+            wave.time_to_detect_ms(),
             Unit::Millis,
             detected,
         ));
-        if let Some(mitigation) = wave.mitigated() {
+        if let Some(mitigation) = wave.first_mitigation() {
             out.push(Figure::new(
                 format!("{name}: time to mitigate"),
                 mitigation.after_ms,
                 Unit::Millis,
-                Leaves::one(mitigation.stamp.leaf),
+                LeafSet::single(mitigation.stamp.leaf),
             ));
         }
         let lost = wave.mitigations.iter().filter_map(|m| m.lost);
-        let lost: Leaves = lost.map(|stamp| stamp.leaf).collect();
+        let lost: LeafSet = lost.map(|stamp| stamp.leaf).collect();
         if lost.count > 0 {
             out.push(Figure::new(
                 format!("{name}: times that it broke through again"),
@@ -71,7 +73,7 @@ fn waves(incident: &Incident, out: &mut Vec<Figure>) {
             ));
         }
         if let Some(end) = &wave.ended {
-            let leaf = || Leaves::one(end.stamp.leaf);
+            let leaf = || LeafSet::single(end.stamp.leaf);
             let f = &end.figures;
             for (what, value, unit) in [
                 ("offered", f.offered, Unit::Requests),
@@ -91,7 +93,7 @@ fn waves(incident: &Incident, out: &mut Vec<Figure>) {
     }
 }
 
-fn on_platform(incident: &Incident, platform: &PlatformStory, out: &mut Vec<Figure>) {
+fn on_platform(incident: &Incident, platform: &PlatformRecord, out: &mut Vec<Figure>) {
     let attack = &platform.attack;
     let name = &platform.name;
     let saturated = incident.saturated();
@@ -174,12 +176,12 @@ fn costs(incident: &Incident, out: &mut Vec<Figure>) {
     }
     out.push(engaged.figure(
         "challenges given while procedures were engaged",
-        engaged.challenges_given(),
+        engaged.challenges_issued(),
         Unit::Count,
     ));
-    out.push(engaged.figure("of these passed", engaged.challenges_answered(), Unit::Count));
+    out.push(engaged.figure("of these passed", engaged.passed_challenges(), Unit::Count));
     let released = incident.procedures.iter().filter_map(|p| p.released.as_ref());
-    let (mut refused, mut leaves) = (0_u64, Leaves::default());
+    let (mut refused, mut leaves) = (0_u64, LeafSet::default());
     for end in released {
         refused = refused.saturating_add(end.cost.refused_with_token);
         leaves.add(end.stamp.leaf);

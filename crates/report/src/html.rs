@@ -4,22 +4,22 @@ use askama::Template;
 use portcullis_incident::words;
 
 use crate::figures::window;
-use crate::report::{Block, Report};
+use crate::report::{Report, ReportBlock};
 use crate::text::REHEARSAL;
 
 /// The page. Nothing in it is fetched from elsewhere, and nothing needs JavaScript.
 #[derive(Template)]
 #[template(path = "report.html")]
-struct Page<'a> {
+struct ReportPage<'a> {
     report: &'a Report,
-    made: String,
+    provenance: String,
     rehearsal: &'static str,
-    moments: Vec<Line>,
-    figures: Vec<Line>,
+    moments: Vec<PageRow>,
+    figures: Vec<PageRow>,
 }
 
 /// One row of the timeline or of the table of figures.
-struct Line {
+struct PageRow {
     first: String,
     second: String,
     third: String,
@@ -29,24 +29,24 @@ struct Line {
 impl Report {
     /// As one self-contained HTML page.
     pub fn to_html(&self) -> String {
-        let page = Page {
+        let page = ReportPage {
             report: self,
-            made: self.made(),
+            provenance: self.provenance(),
             rehearsal: REHEARSAL,
             moments: self
                 .timeline
                 .iter()
-                .map(|moment| Line {
+                .map(|moment| PageRow {
                     first: words::day(moment.at),
                     second: moment.at.clock(),
-                    third: words::plain(&moment.says),
+                    third: words::plain(&moment.summary),
                     fourth: moment.leaf.to_string(),
                 })
                 .collect(),
             figures: self
                 .figures
                 .iter()
-                .map(|figure| Line {
+                .map(|figure| PageRow {
                     first: words::sentence(&words::plain(&figure.name)),
                     second: figure.text(),
                     third: window(figure),

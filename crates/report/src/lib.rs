@@ -7,9 +7,9 @@
 //! This crate never reads a clock or a file, never assigns a category to an incident, and never
 //! names an actor.
 
+mod charts;
 mod figures;
 mod html;
-mod picture;
 pub mod plot;
 mod questions;
 mod report;
@@ -17,4 +17,6 @@ mod text;
 
 pub use figures::figures;
 pub use questions::nine_questions;
-pub use report::{Block, ClaimLine, Desk, Made, Report, Row, Section, Table};
+pub use report::{
+    ClaimLine, OperatorInput, Provenance, Report, ReportBlock, ReportTable, Section, TableRow,
+};

@@ -1,6 +1,6 @@
 //! Time-series panels as one self-contained SVG picture.
 //!
-//! [`render`] turns a [`Figure`] into text: stacked panels over a shared horizontal axis, shaded bands
+//! [`render`] turns a [`Chart`] into text: stacked panels over a shared horizontal axis, shaded bands
 //! for phases, numbered markers for moments, a legend in each panel's heading. The picture needs no
 //! script, font or style sheet from elsewhere, names and describes itself to a screen reader, keeps
 //! its lines apart without colour (dashes and widths), and follows a dark colour scheme.
@@ -14,12 +14,12 @@ use std::fmt::Write as _;
 mod scale;
 mod text;
 
-use scale::Scale;
+use scale::LinearScale;
 use text::{escape, shorten, width_of, wrap};
 
 /// A picture: what it shows, and the panels that show it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Figure {
+pub struct Chart {
     /// Distinguishes the picture from others in the same page: letters, digits and hyphens; other
     /// characters are dropped.
     pub id: String,
@@ -91,18 +91,18 @@ pub struct Panel {
     /// The top of the vertical axis; by default what the points need.
     pub top: Option<f64>,
     /// The lines.
-    pub series: Vec<Series>,
+    pub series: Vec<ChartLine>,
 }
 
 /// One line of a panel.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Series {
+pub struct ChartLine {
     /// Its name in the legend.
     pub label: String,
     /// Its colour.
-    pub ink: Ink,
+    pub colour: Colour,
     /// Its stroke, which tells lines apart where colour cannot.
-    pub stroke: Stroke,
+    pub style: LineStyle,
     /// Whether the surface below the line is tinted.
     pub filled: bool,
     /// Position in seconds and value, in rising order of position. `None` leaves a gap: nothing was
@@ -112,7 +112,7 @@ pub struct Series {
 
 /// A colour that stays distinct for colour-blind readers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ink {
+pub enum Colour {
     /// Blue.
     Blue,
     /// Vermilion, a red-orange.
@@ -127,7 +127,7 @@ pub enum Ink {
 
 /// How a line is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stroke {
+pub enum LineStyle {
     /// An unbroken line.
     Solid,
     /// Long dashes.
@@ -136,32 +136,32 @@ pub enum Stroke {
     Dotted,
 }
 
-impl Ink {
-    const ALL: [(Ink, &'static str, &'static str, &'static str); 5] = [
-        (Ink::Blue, "blue", "#0072b2", "#56b4e9"),
-        (Ink::Vermilion, "vermilion", "#d55e00", "#ff8c42"),
-        (Ink::Green, "green", "#00795a", "#2fc79f"),
-        (Ink::Purple, "purple", "#a8528a", "#e39ac9"),
-        (Ink::Grey, "grey", "#6b6b6b", "#b0b0b0"),
+impl Colour {
+    const ALL: [(Colour, &'static str, &'static str, &'static str); 5] = [
+        (Colour::Blue, "blue", "#0072b2", "#56b4e9"),
+        (Colour::Vermilion, "vermilion", "#d55e00", "#ff8c42"),
+        (Colour::Green, "green", "#00795a", "#2fc79f"),
+        (Colour::Purple, "purple", "#a8528a", "#e39ac9"),
+        (Colour::Grey, "grey", "#6b6b6b", "#b0b0b0"),
     ];
 
     fn class(self) -> &'static str {
         match self {
-            Ink::Blue => "blue",
-            Ink::Vermilion => "vermilion",
-            Ink::Green => "green",
-            Ink::Purple => "purple",
-            Ink::Grey => "grey",
+            Colour::Blue => "blue",
+            Colour::Vermilion => "vermilion",
+            Colour::Green => "green",
+            Colour::Purple => "purple",
+            Colour::Grey => "grey",
         }
     }
 }
 
-impl Stroke {
+impl LineStyle {
     fn class(self) -> &'static str {
         match self {
-            Stroke::Solid => "solid",
-            Stroke::Dashed => "dashed",
-            Stroke::Dotted => "dotted",
+            LineStyle::Solid => "solid",
+            LineStyle::Dashed => "dashed",
+            LineStyle::Dotted => "dotted",
         }
     }
 }
@@ -187,18 +187,18 @@ const SWATCH: f64 = 30.0;
 const PLOT_WIDTH: f64 = WIDTH - LEFT - RIGHT;
 
 /// Draws a figure as an SVG document.
-pub fn render(figure: &Figure) -> String {
+pub fn render(chart: &Chart) -> String {
     let id: String =
-        figure.id.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(64).collect();
-    let x = Scale::new(figure.range, (LEFT, LEFT + PLOT_WIDTH));
-    let bands: Vec<_> = figure.bands.iter().filter_map(|band| PlacedBand::new(band, &x)).collect();
-    let flags = place_flags(&figure.markers, &x);
+        chart.id.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(64).collect();
+    let x = LinearScale::new(chart.range, (LEFT, LEFT + PLOT_WIDTH));
+    let bands: Vec<_> = chart.bands.iter().filter_map(|band| PlacedBand::new(band, &x)).collect();
+    let flags = place_flags(&chart.markers, &x);
 
     let band_lines = bands.iter().map(|band| band.lines.len()).max().unwrap_or(0);
     let flag_rows = flags.iter().map(|flag| flag.row + 1).max().unwrap_or(0);
     let flags_top = TITLE_HEIGHT + band_lines as f64 * BAND_LINE + 6.0;
     let panels_top = flags_top + flag_rows as f64 * FLAG_ROW;
-    let panels_bottom = panels_top + figure.panels.len() as f64 * (HEADING_HEIGHT + PANEL_HEIGHT);
+    let panels_bottom = panels_top + chart.panels.len() as f64 * (HEADING_HEIGHT + PANEL_HEIGHT);
     let key_top = panels_bottom + AXIS_HEIGHT;
     let key_rows = flags.len().div_ceil(KEY_COLUMNS);
     let height = key_top + if key_rows == 0 { 0.0 } else { key_rows as f64 * KEY_LINE + 14.0 };
@@ -210,12 +210,12 @@ pub fn render(figure: &Figure) -> String {
             "<svg xmlns=\"http://www.w3.org/2000/svg\" role=\"img\" class=\"pc-plot\" \
          aria-labelledby=\"{id}-title {id}-desc\" viewBox=\"0 0 {} {}\" width=\"{}\" height=\"{}\">\n\
          <title id=\"{id}-title\">{}</title>\n<desc id=\"{id}-desc\">{}</desc>\n",
-            at(WIDTH),
-            at(height),
-            at(WIDTH),
-            at(height),
-            escape(&figure.title),
-            escape(&figure.description),
+            coordinate(WIDTH),
+            coordinate(height),
+            coordinate(WIDTH),
+            coordinate(height),
+            escape(&chart.title),
+            escape(&chart.description),
         ),
     );
     style(&mut out);
@@ -223,27 +223,27 @@ pub fn render(figure: &Figure) -> String {
         &mut out,
         format_args!(
             "<rect class=\"pc-paper\" width=\"{}\" height=\"{}\"/>\n",
-            at(WIDTH),
-            at(height)
+            coordinate(WIDTH),
+            coordinate(height)
         ),
     );
     put(
         &mut out,
         format_args!(
             "<text class=\"pc-title\" x=\"{}\" y=\"26\">{}</text>\n",
-            at(LEFT),
-            escape(&shorten(&figure.title, PLOT_WIDTH, 17.0)),
+            coordinate(LEFT),
+            escape(&shorten(&chart.title, PLOT_WIDTH, 17.0)),
         ),
     );
     draw_band_names(&mut out, &bands);
     let mut top = panels_top;
-    for panel in &figure.panels {
-        draw_panel(&mut out, panel, &x, &bands, figure.axis, top);
+    for panel in &chart.panels {
+        draw_panel(&mut out, panel, &x, &bands, chart.axis, top);
         top += HEADING_HEIGHT + PANEL_HEIGHT;
     }
-    draw_axis(&mut out, figure.axis, &x, panels_bottom);
+    draw_axis(&mut out, chart.axis, &x, panels_bottom);
     draw_flags(&mut out, &flags, flags_top, panels_bottom);
-    draw_key(&mut out, figure, &flags, key_top);
+    draw_marker_list(&mut out, chart, &flags, key_top);
     out.push_str("</svg>\n");
     out
 }
@@ -257,7 +257,7 @@ struct PlacedBand {
 }
 
 impl PlacedBand {
-    fn new(band: &Band, x: &Scale) -> Option<Self> {
+    fn new(band: &Band, x: &LinearScale) -> Option<Self> {
         let (from, to) = (x.clamped(band.from)?, x.clamped(band.to)?);
         (to > from).then(|| PlacedBand {
             from,
@@ -275,13 +275,13 @@ struct Flag {
     row: usize,
 }
 
-fn place_flags(markers: &[Marker], x: &Scale) -> Vec<Flag> {
+fn place_flags(markers: &[Marker], x: &LinearScale) -> Vec<Flag> {
     let mut placed: Vec<Flag> = Vec::new();
     let mut inside: Vec<&Marker> = markers.iter().filter(|m| x.contains(m.at)).collect();
     inside.sort_by(|a, b| a.at.total_cmp(&b.at));
     let mut row_ends = [f64::NEG_INFINITY; FLAG_ROWS_MAX];
     for (index, marker) in inside.into_iter().enumerate() {
-        let at = x.place(marker.at);
+        let at = x.position(marker.at);
         // The first free row; if all are taken, the one that has been free for longest.
         let row = (0..FLAG_ROWS_MAX)
             .find(|&row| row_ends[row] <= at - FLAG_WIDTH)
@@ -307,11 +307,11 @@ fn style(out: &mut String) {
          .pc-area{fill-opacity:.12}.pc-dashed{stroke-dasharray:8 5}\
          .pc-dotted{stroke-dasharray:1 5;stroke-width:2.6}\n",
     );
-    for (_, name, light, _) in Ink::ALL {
+    for (_, name, light, _) in Colour::ALL {
         put(out, format_args!(".pc-{name}{{stroke:{light}}}.pc-fill-{name}{{fill:{light}}}"));
     }
     out.push_str("\n@media (prefers-color-scheme:dark){.pc-plot text{fill:#eee}.pc-plot .pc-quiet{fill:#bbb}.pc-paper{fill:#16181c}.pc-plot .pc-flag-text{fill:#16181c}.pc-faint{fill:#fff}.pc-grid{stroke:#fff}.pc-base{stroke:#bbb}.pc-flag{fill:#ddd}.pc-flag-line{stroke:#ddd}");
-    for (_, name, _, dark) in Ink::ALL {
+    for (_, name, _, dark) in Colour::ALL {
         put(out, format_args!(".pc-{name}{{stroke:{dark}}}.pc-fill-{name}{{fill:{dark}}}"));
     }
     out.push_str("}\n</style>\n");
@@ -324,8 +324,8 @@ fn draw_band_names(out: &mut String, bands: &[PlacedBand]) {
                 out,
                 format_args!(
                     "<text class=\"pc-quiet\" x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text>\n",
-                    at(f64::midpoint(band.from, band.to)),
-                    at(TITLE_HEIGHT + (index + 1) as f64 * BAND_LINE - 2.0),
+                    coordinate(f64::midpoint(band.from, band.to)),
+                    coordinate(TITLE_HEIGHT + (index + 1) as f64 * BAND_LINE - 2.0),
                     escape(line),
                 ),
             );
@@ -336,7 +336,7 @@ fn draw_band_names(out: &mut String, bands: &[PlacedBand]) {
 fn draw_panel(
     out: &mut String,
     panel: &Panel,
-    x: &Scale,
+    x: &LinearScale,
     bands: &[PlacedBand],
     axis: Axis,
     top: f64,
@@ -356,10 +356,10 @@ fn draw_panel(
             out,
             format_args!(
                 "<rect class=\"{shade}\" x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\"/>\n",
-                at(band.from),
-                at(plot_top),
-                at(band.to - band.from),
-                at(PANEL_HEIGHT),
+                coordinate(band.from),
+                coordinate(plot_top),
+                coordinate(band.to - band.from),
+                coordinate(PANEL_HEIGHT),
             ),
         );
         for edge in [band.from, band.to] {
@@ -367,9 +367,9 @@ fn draw_panel(
                 out,
                 format_args!(
                     "<path class=\"pc-edge\" d=\"M{0} {1}V{2}\"/>\n",
-                    at(edge),
-                    at(plot_top),
-                    at(plot_bottom)
+                    coordinate(edge),
+                    coordinate(plot_top),
+                    coordinate(plot_bottom)
                 ),
             );
         }
@@ -382,18 +382,18 @@ fn draw_panel(
         .filter(|value| value.is_finite())
         .fold(0.0, f64::max);
     let (step, ceiling) = scale::steps_from_zero(panel.top.unwrap_or(highest), 4);
-    let y = Scale::new((0.0, panel.top.unwrap_or(ceiling)), (plot_bottom, plot_top + 2.0));
+    let y = LinearScale::new((0.0, panel.top.unwrap_or(ceiling)), (plot_bottom, plot_top + 2.0));
     for tick in scale::ticks(0.0, panel.top.unwrap_or(ceiling), step) {
-        let place = y.place(tick);
+        let place = y.position(tick);
         put(
             out,
             format_args!(
                 "<path class=\"pc-grid\" d=\"M{} {}H{}\"/><text class=\"pc-quiet\" x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>\n",
-                at(LEFT),
-                at(place),
-                at(LEFT + PLOT_WIDTH),
-                at(LEFT - 7.0),
-                at(place + 4.0),
+                coordinate(LEFT),
+                coordinate(place),
+                coordinate(LEFT + PLOT_WIDTH),
+                coordinate(LEFT - 7.0),
+                coordinate(place + 4.0),
                 scale::number(tick),
             ),
         );
@@ -403,9 +403,9 @@ fn draw_panel(
             out,
             format_args!(
                 "<path class=\"pc-grid\" d=\"M{} {}V{}\"/>\n",
-                at(x.place(tick)),
-                at(plot_top),
-                at(plot_bottom)
+                coordinate(x.position(tick)),
+                coordinate(plot_top),
+                coordinate(plot_bottom)
             ),
         );
     }
@@ -416,9 +416,9 @@ fn draw_panel(
         out,
         format_args!(
             "<path class=\"pc-base\" d=\"M{} {}H{}\"/>\n</g>\n",
-            at(LEFT),
-            at(plot_bottom),
-            at(LEFT + PLOT_WIDTH)
+            coordinate(LEFT),
+            coordinate(plot_bottom),
+            coordinate(LEFT + PLOT_WIDTH)
         ),
     );
 }
@@ -434,8 +434,8 @@ fn draw_heading(out: &mut String, panel: &Panel, baseline: f64) {
         out,
         format_args!(
             "<text class=\"pc-heading\" x=\"{}\" y=\"{}\">{}</text>\n",
-            at(LEFT),
-            at(baseline),
+            coordinate(LEFT),
+            coordinate(baseline),
             escape(&shorten(&title, PLOT_WIDTH / 2.0, 13.0)),
         ),
     );
@@ -446,13 +446,13 @@ fn draw_heading(out: &mut String, panel: &Panel, baseline: f64) {
             out,
             format_args!(
                 "<path class=\"pc-line pc-{} pc-{}\" d=\"M{} {}h{}\"/><text x=\"{}\" y=\"{}\">{}</text>\n",
-                series.ink.class(),
-                series.stroke.class(),
-                at(start),
-                at(baseline - 4.0),
-                at(SWATCH),
-                at(start + SWATCH + 6.0),
-                at(baseline),
+                series.colour.class(),
+                series.style.class(),
+                coordinate(start),
+                coordinate(baseline - 4.0),
+                coordinate(SWATCH),
+                coordinate(start + SWATCH + 6.0),
+                coordinate(baseline),
                 escape(&series.label),
             ),
         );
@@ -460,25 +460,36 @@ fn draw_heading(out: &mut String, panel: &Panel, baseline: f64) {
     }
 }
 
-fn draw_series(out: &mut String, series: &Series, x: &Scale, y: &Scale, bottom: f64) {
+fn draw_series(
+    out: &mut String,
+    series: &ChartLine,
+    x: &LinearScale,
+    y: &LinearScale,
+    bottom: f64,
+) {
     let mut line = String::new();
     let mut area = String::new();
     for run in runs(&series.points, x, y) {
         for (index, (px, py)) in run.iter().enumerate() {
             put(
                 &mut line,
-                format_args!("{}{} {}", if index == 0 { 'M' } else { 'L' }, at(*px), at(*py)),
+                format_args!(
+                    "{}{} {}",
+                    if index == 0 { 'M' } else { 'L' },
+                    coordinate(*px),
+                    coordinate(*py)
+                ),
             );
         }
         match run.as_slice() {
             // A lone point has no length; a round cap on a short stroke makes it visible.
             [_] => line.push_str("h0.1"),
             [first, .., last] if series.filled => {
-                put(&mut area, format_args!("M{} {}", at(first.0), at(bottom)));
+                put(&mut area, format_args!("M{} {}", coordinate(first.0), coordinate(bottom)));
                 for (px, py) in &run {
-                    put(&mut area, format_args!("L{} {}", at(*px), at(*py)));
+                    put(&mut area, format_args!("L{} {}", coordinate(*px), coordinate(*py)));
                 }
-                put(&mut area, format_args!("L{} {}Z", at(last.0), at(bottom)));
+                put(&mut area, format_args!("L{} {}Z", coordinate(last.0), coordinate(bottom)));
             }
             _ => {}
         }
@@ -486,7 +497,10 @@ fn draw_series(out: &mut String, series: &Series, x: &Scale, y: &Scale, bottom: 
     if !area.is_empty() {
         put(
             out,
-            format_args!("<path class=\"pc-area pc-fill-{}\" d=\"{area}\"/>\n", series.ink.class()),
+            format_args!(
+                "<path class=\"pc-area pc-fill-{}\" d=\"{area}\"/>\n",
+                series.colour.class()
+            ),
         );
     }
     if !line.is_empty() {
@@ -494,8 +508,8 @@ fn draw_series(out: &mut String, series: &Series, x: &Scale, y: &Scale, bottom: 
             out,
             format_args!(
                 "<path class=\"pc-line pc-{} pc-{}\" d=\"{line}\"/>\n",
-                series.ink.class(),
-                series.stroke.class()
+                series.colour.class(),
+                series.style.class()
             ),
         );
     }
@@ -504,7 +518,7 @@ fn draw_series(out: &mut String, series: &Series, x: &Scale, y: &Scale, bottom: 
 /// The unbroken stretches of a series in picture coordinates. Where more than one point falls into
 /// the same unit of width, only the lowest and highest of them are kept: a day of seconds stays a
 /// small file and no peak is lost.
-fn runs(points: &[(f64, Option<f64>)], x: &Scale, y: &Scale) -> Vec<Vec<(f64, f64)>> {
+fn runs(points: &[(f64, Option<f64>)], x: &LinearScale, y: &LinearScale) -> Vec<Vec<(f64, f64)>> {
     let column = |place: f64| place.floor() as i64;
     let mut runs: Vec<Vec<(f64, f64)>> = vec![Vec::new()];
     for &(position, value) in points {
@@ -519,7 +533,7 @@ fn runs(points: &[(f64, Option<f64>)], x: &Scale, y: &Scale) -> Vec<Vec<(f64, f6
             }
             continue;
         };
-        let point = (x.place(position), y.place(value.clamp(y.from(), y.to())));
+        let point = (x.position(position), y.position(value.clamp(y.from(), y.to())));
         match run.as_slice() {
             [.., (ax, ay), (bx, by)]
                 if column(*ax) == column(point.0) && column(*bx) == column(point.0) =>
@@ -536,14 +550,14 @@ fn runs(points: &[(f64, Option<f64>)], x: &Scale, y: &Scale) -> Vec<Vec<(f64, f6
     runs
 }
 
-fn axis_step(axis: Axis, x: &Scale) -> f64 {
+fn axis_step(axis: Axis, x: &LinearScale) -> f64 {
     match axis {
         Axis::Elapsed => scale::elapsed_step(x.to() - x.from(), 12),
         Axis::WallTime => scale::wall_step(x.to() - x.from(), 9),
     }
 }
 
-fn draw_axis(out: &mut String, axis: Axis, x: &Scale, top: f64) {
+fn draw_axis(out: &mut String, axis: Axis, x: &LinearScale, top: f64) {
     let step = axis_step(axis, x);
     for tick in scale::ticks(x.from(), x.to(), step) {
         let label = match axis {
@@ -554,8 +568,8 @@ fn draw_axis(out: &mut String, axis: Axis, x: &Scale, top: f64) {
             out,
             format_args!(
                 "<text class=\"pc-quiet\" x=\"{}\" y=\"{}\" text-anchor=\"middle\">{label}</text>\n",
-                at(x.place(tick)),
-                at(top + 17.0),
+                coordinate(x.position(tick)),
+                coordinate(top + 17.0),
             ),
         );
     }
@@ -567,8 +581,8 @@ fn draw_axis(out: &mut String, axis: Axis, x: &Scale, top: f64) {
         out,
         format_args!(
             "<text class=\"pc-quiet\" x=\"{}\" y=\"{}\" text-anchor=\"middle\">{name}</text>\n",
-            at(LEFT + PLOT_WIDTH / 2.0),
-            at(top + 35.0),
+            coordinate(LEFT + PLOT_WIDTH / 2.0),
+            coordinate(top + 35.0),
         ),
     );
 }
@@ -580,9 +594,9 @@ fn draw_flags(out: &mut String, flags: &[Flag], top: f64, bottom: f64) {
             out,
             format_args!(
                 "<path class=\"pc-flag-line\" d=\"M{} {}V{}\"/>",
-                at(flag.at),
-                at(y + FLAG_HEIGHT),
-                at(bottom)
+                coordinate(flag.at),
+                coordinate(y + FLAG_HEIGHT),
+                coordinate(bottom)
             ),
         );
         draw_flag(out, flag.number, flag.at, y);
@@ -595,25 +609,25 @@ fn draw_flag(out: &mut String, number: usize, middle: f64, top: f64) {
         format_args!(
             "<rect class=\"pc-flag\" x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" rx=\"3\"/>\
              <text class=\"pc-flag-text\" x=\"{}\" y=\"{}\" text-anchor=\"middle\">{number}</text>\n",
-            at(middle - FLAG_WIDTH / 2.0 + 1.0),
-            at(top),
-            at(FLAG_WIDTH - 2.0),
-            at(FLAG_HEIGHT),
-            at(middle),
-            at(top + 11.5),
+            coordinate(middle - FLAG_WIDTH / 2.0 + 1.0),
+            coordinate(top),
+            coordinate(FLAG_WIDTH - 2.0),
+            coordinate(FLAG_HEIGHT),
+            coordinate(middle),
+            coordinate(top + 11.5),
         ),
     );
 }
 
 /// The list of markers, read down the columns.
-fn draw_key(out: &mut String, figure: &Figure, flags: &[Flag], top: f64) {
+fn draw_marker_list(out: &mut String, chart: &Chart, flags: &[Flag], top: f64) {
     let rows = flags.len().div_ceil(KEY_COLUMNS);
     let column_width = PLOT_WIDTH / KEY_COLUMNS as f64;
-    let x = Scale::new(figure.range, (0.0, 1.0));
-    let mut inside: Vec<&Marker> = figure.markers.iter().filter(|m| x.contains(m.at)).collect();
+    let x = LinearScale::new(chart.range, (0.0, 1.0));
+    let mut inside: Vec<&Marker> = chart.markers.iter().filter(|m| x.contains(m.at)).collect();
     inside.sort_by(|a, b| a.at.total_cmp(&b.at));
     for (index, marker) in inside.into_iter().enumerate() {
-        let when = match figure.axis {
+        let when = match chart.axis {
             Axis::Elapsed => format!("{:.1} s", marker.at),
             Axis::WallTime => scale::wall_label(marker.at, 1.0),
         };
@@ -625,8 +639,8 @@ fn draw_key(out: &mut String, figure: &Figure, flags: &[Flag], top: f64) {
             out,
             format_args!(
                 "<text x=\"{}\" y=\"{}\">{}</text>\n",
-                at(left + FLAG_WIDTH + 5.0),
-                at(line + SMALL),
+                coordinate(left + FLAG_WIDTH + 5.0),
+                coordinate(line + SMALL),
                 escape(&shorten(&text, column_width - FLAG_WIDTH - 12.0, SMALL)),
             ),
         );
@@ -634,7 +648,7 @@ fn draw_key(out: &mut String, figure: &Figure, flags: &[Flag], top: f64) {
 }
 
 /// A coordinate, to a tenth of a unit.
-fn at(value: f64) -> String {
+fn coordinate(value: f64) -> String {
     let mut text = format!("{value:.1}");
     if let Some(short) = text.strip_suffix(".0") {
         text.truncate(short.len());

@@ -2,12 +2,14 @@
 //! from an incident.
 
 use portcullis_incident::{
-    Incident, ProcedureStory, Stamp, Wave, grade, hypotheses, timeline, words,
+    Incident, LeafRef, ProcedureRecord, WaveRecord, grade, hypotheses, timeline, words,
 };
 use portcullis_model::Tier;
 
-use crate::picture::pictures;
-use crate::report::{Block, ClaimLine, Desk, Made, Report, Row, Section, Table};
+use crate::charts::charts;
+use crate::report::{
+    ClaimLine, OperatorInput, Provenance, Report, ReportBlock, ReportTable, Section, TableRow,
+};
 
 /// The questions, in the NCSC's order.
 const QUESTIONS: [&str; 9] = [
@@ -23,38 +25,38 @@ const QUESTIONS: [&str; 9] = [
 ];
 
 /// Moments that are listed. A longer story is told by the timeline of the incident itself.
-const MOMENTS: usize = 400;
+const MAX_MOMENTS: usize = 400;
 /// Procedures that are listed.
-const PROCEDURES: usize = 60;
+const MAX_PROCEDURES: usize = 60;
 
 /// Answers the nine questions as far as the ledger can, and marks the rest.
 pub fn nine_questions(
     incident: &Incident,
     claims: &[ClaimLine],
-    desk: &Desk,
-    made: &Made,
+    input: &OperatorInput,
+    provenance: &Provenance,
 ) -> Report {
     let answers = [
-        vec![known(desk.name.as_ref(), "your name")],
-        organisation(incident, desk),
-        vec![known(desk.role.as_ref(), "your role")],
-        contact(desk),
-        understanding(incident, desk),
-        mitigations(incident, desk),
+        vec![paragraph_or_blank(input.name.as_ref(), "your name")],
+        organisation(incident, input),
+        vec![paragraph_or_blank(input.role.as_ref(), "your role")],
+        contact(input),
+        understanding(incident, input),
+        mitigations(incident, input),
         analysis(incident),
-        informed(incident, desk),
-        next_steps(incident, desk),
+        informed(incident, input),
+        next_steps(incident, input),
     ];
     let sections = QUESTIONS.into_iter().zip(answers).zip(1..);
     let mut moments = timeline(incident);
-    let more_moments = moments.len().saturating_sub(MOMENTS) as u64;
-    moments.truncate(MOMENTS);
+    let more_moments = moments.len().saturating_sub(MAX_MOMENTS) as u64;
+    moments.truncate(MAX_MOMENTS);
     Report {
         format: Report::FORMAT,
         rehearsal: incident.rehearsal,
         incident: incident.id.clone(),
-        made_at: made.at,
-        version: made.version.clone(),
+        generated_at: provenance.generated_at,
+        version: provenance.version.clone(),
         sections: sections
             .map(|((question, blocks), number)| Section { number, question, blocks })
             .collect(),
@@ -64,22 +66,22 @@ pub fn nine_questions(
         figures: crate::figures(incident),
         coverage: coverage(incident),
         claims: claims.to_vec(),
-        pictures: pictures(incident),
+        charts: charts(incident),
     }
 }
 
-fn known(value: Option<&String>, otherwise: &str) -> Block {
+fn paragraph_or_blank(value: Option<&String>, otherwise: &str) -> ReportBlock {
     match value {
-        Some(value) => Block::Paragraph(words::plain(value)),
-        None => Block::Blank(otherwise.to_owned()),
+        Some(value) => ReportBlock::Paragraph(words::plain(value)),
+        None => ReportBlock::Blank(otherwise.to_owned()),
     }
 }
 
-fn organisation(incident: &Incident, desk: &Desk) -> Vec<Block> {
+fn organisation(incident: &Incident, input: &OperatorInput) -> Vec<ReportBlock> {
     let mut blocks = vec![
-        known(desk.organisation.as_ref(), "your organisation's name"),
-        known(
-            desk.sector.as_ref(),
+        paragraph_or_blank(input.organisation.as_ref(), "your organisation's name"),
+        paragraph_or_blank(
+            input.sector.as_ref(),
             "what it does, its size and where it is, for example: a political party, 40 staff, \
              United Kingdom",
         ),
@@ -102,45 +104,45 @@ fn organisation(incident: &Incident, desk: &Desk) -> Vec<Block> {
         })
         .collect();
     if !platforms.is_empty() {
-        blocks.push(Block::Paragraph("Platforms behind this gate:".to_owned()));
-        blocks.push(Block::Items(platforms));
+        blocks.push(ReportBlock::Paragraph("Platforms behind this gate:".to_owned()));
+        blocks.push(ReportBlock::Items(platforms));
     }
     blocks
 }
 
-fn contact(desk: &Desk) -> Vec<Block> {
+fn contact(input: &OperatorInput) -> Vec<ReportBlock> {
     let line = |what: &str, value: &Option<String>| {
         value.as_ref().map(|value| format!("{what}: {}", words::plain(value)))
     };
     let known: Vec<String> = [
-        line("Telephone", &desk.phone),
-        line("E-mail", &desk.email),
-        line("Organisation's e-mail, which may be compromised", &desk.organisation_email),
+        line("Telephone", &input.phone),
+        line("E-mail", &input.email),
+        line("Organisation's e-mail, which may be compromised", &input.organisation_email),
     ]
     .into_iter()
     .flatten()
     .collect();
     let mut blocks = Vec::new();
     if !known.is_empty() {
-        blocks.push(Block::Items(known));
+        blocks.push(ReportBlock::Items(known));
     }
     let missing = [
-        (&desk.phone, "a telephone number that is answered at any hour"),
-        (&desk.email, "an e-mail address on a system that the incident cannot have touched"),
-        (&desk.organisation_email, "your organisation's e-mail address"),
+        (&input.phone, "a telephone number that is answered at any hour"),
+        (&input.email, "an e-mail address on a system that the incident cannot have touched"),
+        (&input.organisation_email, "your organisation's e-mail address"),
     ];
     for (value, blank) in missing {
         if value.is_none() {
-            blocks.push(Block::Blank(blank.to_owned()));
+            blocks.push(ReportBlock::Blank(blank.to_owned()));
         }
     }
     blocks
 }
 
-fn understanding(incident: &Incident, desk: &Desk) -> Vec<Block> {
+fn understanding(incident: &Incident, input: &OperatorInput) -> Vec<ReportBlock> {
     let attack = incident.attack();
-    let weighing = hypotheses::weigh(incident);
-    let carried = weighing.carries_attack(hypotheses::strong(incident));
+    let matrix = hypotheses::evaluate(incident);
+    let carried = matrix.supports_attack(hypotheses::has_strong_evidence(incident));
     let what = if carried {
         "a denial-of-service attack"
     } else {
@@ -153,7 +155,7 @@ fn understanding(incident: &Incident, desk: &Desk) -> Vec<Block> {
         .map(|w| format!("{}, {}", w.name(), lasted(incident, w)))
         .collect();
     let mut blocks = vec![
-        Block::Paragraph(format!(
+        ReportBlock::Paragraph(format!(
             "{}What was seen: {what} on {}, in {}{}. Status: {}.",
             if incident.rehearsal { "THIS IS A REHEARSAL. " } else { "" },
             words::plain(&words::list(&incident.attacked())),
@@ -161,7 +163,7 @@ fn understanding(incident: &Incident, desk: &Desk) -> Vec<Block> {
             if incident.ongoing() { ", still going on" } else { "" },
             status(incident),
         )),
-        Block::Items(waves),
+        ReportBlock::Items(waves),
     ];
     let mut impact = Vec::new();
     for platform in &incident.platforms {
@@ -200,25 +202,25 @@ fn understanding(incident: &Incident, desk: &Desk) -> Vec<Block> {
             words::counted(shed, "request")
         ));
     }
-    if engaged.challenges_given() > 0 {
+    if engaged.challenges_issued() > 0 {
         impact.push(format!(
             "{} were given to people and attack alike; {} were passed",
-            words::counted(engaged.challenges_given(), "challenge"),
-            words::count(engaged.challenges_answered())
+            words::counted(engaged.challenges_issued(), "challenge"),
+            words::count(engaged.passed_challenges())
         ));
     }
-    blocks.push(Block::Paragraph("Measured impact on services and users:".to_owned()));
-    blocks.push(Block::Items(impact));
-    blocks.push(known(
-        desk.impact.as_ref(),
+    blocks.push(ReportBlock::Paragraph("Measured impact on services and users:".to_owned()));
+    blocks.push(ReportBlock::Items(impact));
+    blocks.push(paragraph_or_blank(
+        input.impact.as_ref(),
         "the impact in your own words: what people could not do that day, and for how long",
     ));
-    blocks.push(Block::Paragraph(
+    blocks.push(ReportBlock::Paragraph(
         "Not watched by this gate: whether content was altered, and whether data was seen or \
          taken."
             .to_owned(),
     ));
-    blocks.push(Block::Blank(
+    blocks.push(ReportBlock::Blank(
         "what you know about alteration of content and about personal data, and who assessed it \
          when (a loss of availability can itself be a personal data breach)"
             .to_owned(),
@@ -232,7 +234,7 @@ fn tier(incident: &Incident, platform: &str, activity: &str) -> Option<Tier> {
     found.map(|(_, tier)| *tier)
 }
 
-fn lasted(incident: &Incident, wave: &Wave) -> String {
+fn lasted(incident: &Incident, wave: &WaveRecord) -> String {
     if wave.ongoing() {
         return format!("since {}", words::moment(wave.onset));
     }
@@ -253,14 +255,14 @@ fn status(incident: &Incident) -> String {
     }
 }
 
-fn mitigations(incident: &Incident, desk: &Desk) -> Vec<Block> {
+fn mitigations(incident: &Incident, input: &OperatorInput) -> Vec<ReportBlock> {
     let mut times = Vec::new();
     for wave in incident.waves.iter().take(24) {
-        let mitigated = match wave.mitigated() {
+        let mitigated = match wave.first_mitigation() {
             Some(m) => format!("mitigated after {}", words::span(m.after_ms)),
             None => "no mitigation on record".to_owned(),
         };
-        let held = match (wave.mitigated(), wave.held()) {
+        let held = match (wave.first_mitigation(), wave.stayed_mitigated()) {
             (Some(_), true) if wave.mitigations.count() == 1 => ", which held",
             (Some(_), true) => ", broken through again, and mitigated for good",
             (Some(_), false) => ", which did not hold",
@@ -269,19 +271,19 @@ fn mitigations(incident: &Incident, desk: &Desk) -> Vec<Block> {
         times.push(format!(
             "{}: detected {} after its onset, {mitigated}{held}",
             words::sentence(&wave.name()),
-            words::span(wave.detect_ms())
+            words::span(wave.time_to_detect_ms())
         ));
     }
-    let procedures = incident.procedures.iter().take(PROCEDURES);
-    let rows: Vec<Row> = procedures.map(procedure_row).collect();
+    let procedures = incident.procedures.iter().take(MAX_PROCEDURES);
+    let rows: Vec<TableRow> = procedures.map(procedure_row).collect();
     let mut blocks = vec![
-        Block::Paragraph(
+        ReportBlock::Paragraph(
             "The gate (Portcullis, in front of the platforms) acted by itself:".to_owned(),
         ),
-        Block::Items(times),
+        ReportBlock::Items(times),
     ];
     if !rows.is_empty() {
-        blocks.push(Block::Table(Table {
+        blocks.push(ReportBlock::Table(ReportTable {
             caption: "Procedures: what was engaged, what it achieved, and what it cost".to_owned(),
             head: [
                 "No.",
@@ -296,49 +298,49 @@ fn mitigations(incident: &Incident, desk: &Desk) -> Vec<Block> {
             rows,
         }));
     }
-    let more = incident.procedures.count().saturating_sub(PROCEDURES as u64);
+    let more = incident.procedures.count().saturating_sub(MAX_PROCEDURES as u64);
     if more > 0 {
-        blocks.push(Block::Paragraph(format!(
+        blocks.push(ReportBlock::Paragraph(format!(
             "{} more are in the ledger.",
             words::counted(more, "procedure")
         )));
     }
-    blocks.extend(cut(incident));
-    blocks.push(if desk.actions.is_empty() {
-        Block::Blank(
+    blocks.extend(cut_totals(incident));
+    blocks.push(if input.actions.is_empty() {
+        ReportBlock::Blank(
             "what people did or had done: calls to the hosting or network provider, changes made \
              by hand, and when"
                 .to_owned(),
         )
     } else {
-        Block::Items(desk.actions.iter().map(|a| words::plain(a)).collect())
+        ReportBlock::Items(input.actions.iter().map(|a| words::plain(a)).collect())
     });
     blocks
 }
 
 /// What the gate ended after it had let it in.
-fn cut(incident: &Incident) -> Vec<Block> {
+fn cut_totals(incident: &Incident) -> Vec<ReportBlock> {
     let cuts = incident.attack().cuts;
     let lines = cuts.lines();
     if !cuts.watched() {
-        return vec![Block::Paragraph(
+        return vec![ReportBlock::Paragraph(
             "What the gate cut after it had let it in (slow readers, floods within HTTP/2) is not \
              on record."
                 .to_owned(),
         )];
     }
     if lines.is_empty() {
-        return vec![Block::Paragraph(
+        return vec![ReportBlock::Paragraph(
             "During the waves the gate cut nothing that it had let in.".to_owned(),
         )];
     }
-    let said = "Connections and streams, not sources, that the gate had let in and cut during the \
+    let text = "Connections and streams, not sources, that the gate had let in and cut during the \
                 waves. Some of it comes with ordinary life:";
-    vec![Block::Paragraph(said.to_owned()), Block::Items(lines)]
+    vec![ReportBlock::Paragraph(text.to_owned()), ReportBlock::Items(lines)]
 }
 
-fn procedure_row(procedure: &ProcedureStory) -> Row {
-    let stamp = |s: Stamp| format!("{} {}", words::day(s.at), s.at.clock());
+fn procedure_row(procedure: &ProcedureRecord) -> TableRow {
+    let stamp = |s: LeafRef| format!("{} {}", words::day(s.at), s.at.clock());
     let (released, stopped, cost) = match (&procedure.released, procedure.interrupted) {
         (Some(end), _) => {
             let mut costs = Vec::new();
@@ -371,7 +373,7 @@ fn procedure_row(procedure: &ProcedureStory) -> Row {
             "not yet measured".to_owned(),
         ),
     };
-    Row(vec![
+    TableRow(vec![
         procedure.facts.id.0.to_string(),
         words::plain(&format!("{}: {}", procedure.scope(), procedure.facts.says)),
         stamp(procedure.engaged),
@@ -381,10 +383,10 @@ fn procedure_row(procedure: &ProcedureStory) -> Row {
     ])
 }
 
-fn analysis(incident: &Incident) -> Vec<Block> {
+fn analysis(incident: &Incident) -> Vec<ReportBlock> {
     let scale = grade::scale(incident);
     let found = grade::sophistication(incident);
-    let weighing = hypotheses::weigh(incident);
+    let matrix = hypotheses::evaluate(incident);
     let evidence: Vec<String> = incident
         .waves
         .iter()
@@ -417,19 +419,23 @@ fn analysis(incident: &Incident) -> Vec<Block> {
             ))
         })
         .collect::<Vec<_>>();
-    let mut blocks = vec![Block::Paragraph("Recorded evidence of hostility:".to_owned())];
+    let mut blocks = vec![ReportBlock::Paragraph("Recorded evidence of hostility:".to_owned())];
     blocks.push(if evidence.is_empty() {
-        Block::Paragraph("None.".to_owned())
+        ReportBlock::Paragraph("None.".to_owned())
     } else {
-        Block::Items(evidence)
+        ReportBlock::Items(evidence)
     });
-    blocks.push(Block::Paragraph(format!("Scale. {}", scale.says())));
-    blocks.push(Block::Items(scale.lines().into_iter().chain(scale.caveats).collect()));
+    blocks.push(ReportBlock::Paragraph(format!("Scale. {}", scale.describe())));
+    blocks.push(ReportBlock::Items(scale.lines().into_iter().chain(scale.caveats).collect()));
     if !sources.is_empty() {
-        blocks.push(Block::Items(sources));
+        blocks.push(ReportBlock::Items(sources));
     }
-    blocks.push(Block::Paragraph(format!("Sophistication. {} {}", found.says(), found.context)));
-    blocks.push(Block::Table(Table {
+    blocks.push(ReportBlock::Paragraph(format!(
+        "Sophistication. {} {}",
+        found.describe(),
+        found.context
+    )));
+    blocks.push(ReportBlock::Table(ReportTable {
         caption: "Rubric of sophistication (Portcullis' own; no accepted standard exists)"
             .to_owned(),
         head: ["Feature", "Finding", "What was measured"].map(str::to_owned).to_vec(),
@@ -444,46 +450,50 @@ fn analysis(incident: &Incident) -> Vec<Block> {
                     .collect();
                 let raw =
                     if raw.is_empty() { String::new() } else { format!(" [{}]", raw.join("; ")) };
-                Row(vec![
+                TableRow(vec![
                     format!("({}) {}", f.letter, f.name),
-                    f.observed.word().to_owned(),
-                    format!("{}{raw}", f.says),
+                    f.observed.as_str().to_owned(),
+                    format!("{}{raw}", f.summary),
                 ])
             })
             .collect(),
     }));
-    blocks.push(Block::Paragraph(format!(
+    blocks.push(ReportBlock::Paragraph(format!(
         "What else could explain it, judged by what speaks against it: {}.",
-        hypotheses::Cause::ALL.map(|cause| format!("{cause:?} {}", cause.name())).join("; ")
+        hypotheses::Cause::ALL
+            .map(|cause| format!("{} {}", cause.label(), cause.name()))
+            .join("; ")
     )));
-    let crowds = crowds(incident);
+    let crowds = surges_without_attack(incident);
     if !crowds.is_empty() {
-        blocks.push(Block::Items(crowds));
+        blocks.push(ReportBlock::Items(crowds));
     }
-    blocks.push(Block::Table(Table {
+    blocks.push(ReportBlock::Table(ReportTable {
         caption: "Competing hypotheses: what each observation does to them".to_owned(),
         head: core::iter::once("Observation".to_owned())
-            .chain(hypotheses::Cause::ALL.map(|cause| format!("{cause:?}")))
+            .chain(hypotheses::Cause::ALL.map(|cause| cause.label().to_owned()))
             .collect(),
-        rows: weighing
-            .observations
+        rows: matrix
+            .rows
             .iter()
             .map(|o| {
-                let says = format!("{} ({})", o.says, o.leaves);
-                let fits = o.fits.iter().map(|fit| fit.word().to_owned());
-                Row(core::iter::once(says).chain(fits).collect())
+                let sentences = format!("{} ({})", o.summary, o.leaves);
+                let fits = o.fits.iter().map(|fit| fit.as_str().to_owned());
+                TableRow(core::iter::once(sentences).chain(fits).collect())
             })
-            .chain([Row(core::iter::once("Observations against".to_owned())
-                .chain(weighing.hypotheses.iter().map(|h| h.against.to_string()))
-                .collect())])
+            .chain([TableRow(
+                core::iter::once("Observations against".to_owned())
+                    .chain(matrix.hypotheses.iter().map(|h| h.inconsistent.to_string()))
+                    .collect(),
+            )])
             .collect(),
     }));
-    blocks.push(Block::Paragraph(weighing.conclusion));
+    blocks.push(ReportBlock::Paragraph(matrix.conclusion));
     blocks
 }
 
 /// Surges near the waves that no attack came of: what a flash crowd looks like on this site.
-fn crowds(incident: &Incident) -> Vec<String> {
+fn surges_without_attack(incident: &Incident) -> Vec<String> {
     let crowds = incident.surges.iter().filter(|surge| surge.overtaken.is_none());
     crowds
         .take(12)
@@ -498,7 +508,7 @@ fn crowds(incident: &Incident) -> Vec<String> {
                 words::counted(t.offered, "request"),
                 words::count(t.forwarded),
                 words::count(t.refused.saturating_add(t.dropped)),
-                words::counted(t.challenges_given(), "challenge"),
+                words::counted(t.challenges_issued(), "challenge"),
                 surge.began.leaf,
                 over.leaf
             )))
@@ -506,32 +516,32 @@ fn crowds(incident: &Incident) -> Vec<String> {
         .collect()
 }
 
-fn informed(incident: &Incident, desk: &Desk) -> Vec<Block> {
-    let mut told: Vec<String> = incident
-        .receipts
+fn informed(incident: &Incident, input: &OperatorInput) -> Vec<ReportBlock> {
+    let mut informed: Vec<String> = incident
+        .notifications
         .iter()
         .take(60)
-        .map(|told| {
-            let r = &told.receipt;
+        .map(|informed| {
+            let r = &informed.receipt;
             words::plain(&format!(
                 "{} by {} on {}, reference {} (leaf {})",
                 r.recipient,
                 r.channel,
                 words::moment(r.told_at),
                 r.reference,
-                told.stamp.leaf
+                informed.stamp.leaf
             ))
         })
         .collect();
-    told.extend(desk.informed.iter().map(|line| words::plain(line)));
+    informed.extend(input.informed.iter().map(|line| words::plain(line)));
     let mut blocks = Vec::new();
-    if told.is_empty() {
-        blocks.push(Block::Paragraph("No receipt is on record.".to_owned()));
+    if informed.is_empty() {
+        blocks.push(ReportBlock::Paragraph("No receipt is on record.".to_owned()));
     } else {
-        blocks.push(Block::Items(told));
+        blocks.push(ReportBlock::Items(informed));
     }
-    if desk.informed.is_empty() {
-        blocks.push(Block::Blank(
+    if input.informed.is_empty() {
+        blocks.push(ReportBlock::Blank(
             "who else has been told: the police (0300 123 2040, press 9, while an attack goes on; \
              101 in Scotland), the regulator, your provider, other parties"
                 .to_owned(),
@@ -540,8 +550,8 @@ fn informed(incident: &Incident, desk: &Desk) -> Vec<Block> {
     blocks
 }
 
-fn next_steps(incident: &Incident, desk: &Desk) -> Vec<Block> {
-    let live: u64 = incident.platforms.iter().map(|p| p.live).sum();
+fn next_steps(incident: &Incident, input: &OperatorInput) -> Vec<ReportBlock> {
+    let live: u64 = incident.platforms.iter().map(|p| p.still_active).sum();
     let mut known = Vec::new();
     if live > 0 {
         known.push(format!(
@@ -557,15 +567,15 @@ fn next_steps(incident: &Incident, desk: &Desk) -> Vec<Block> {
         "The gate stays armed: a second wave within a day is common, and belongs to this incident"
             .to_owned(),
     );
-    let mut blocks = vec![Block::Items(known)];
-    blocks.push(if desk.next_steps.is_empty() {
-        Block::Blank(
+    let mut blocks = vec![ReportBlock::Items(known)];
+    blocks.push(if input.next_steps.is_empty() {
+        ReportBlock::Blank(
             "what you plan, by when, and when you will look again for signs of a breach (14 and \
              30 days are usual)"
                 .to_owned(),
         )
     } else {
-        Block::Items(desk.next_steps.iter().map(|s| words::plain(s)).collect())
+        ReportBlock::Items(input.next_steps.iter().map(|s| words::plain(s)).collect())
     });
     blocks
 }
@@ -613,33 +623,33 @@ fn categorisation(incident: &Incident) -> Vec<String> {
 /// What is missing from the record.
 fn coverage(incident: &Incident) -> Vec<String> {
     let c = &incident.coverage;
-    let mut says: Vec<String> = c
+    let mut sentences: Vec<String> = c
         .gaps
         .iter()
         .take(60)
-        .map(|gap| format!("{}: {}", words::moment(gap.window.from), gap.says()))
+        .map(|gap| format!("{}: {}", words::moment(gap.window.from), gap.describe()))
         .collect();
     let more = c.gaps.count().saturating_sub(60);
     if more > 0 {
-        says.push(format!("{} more are on record.", words::counted(more, "gap")));
+        sentences.push(format!("{} more are on record.", words::counted(more, "gap")));
     }
-    if c.unseen > 0 {
-        says.push(format!(
+    if c.records_lost > 0 {
+        sentences.push(format!(
             "{} of the waves were counted, but what they looked like was not seen.",
-            words::counted(c.unseen, "request")
+            words::counted(c.records_lost, "request")
         ));
     }
     if c.lost_events > 0 {
-        says.push(format!("{} could not be written.", words::counted(c.lost_events, "event")));
+        sentences.push(format!("{} could not be written.", words::counted(c.lost_events, "event")));
     }
-    if c.strays > 0 {
-        says.push(format!(
+    if c.stray_events > 0 {
+        sentences.push(format!(
             "{} about waves whose beginning is not on record were left out.",
-            words::counted(c.strays, "event")
+            words::counted(c.stray_events, "event")
         ));
     }
     if c.start_unknown {
-        says.push("The start of the gate is not on record.".to_owned());
+        sentences.push("The start of the gate is not on record.".to_owned());
     }
-    says
+    sentences
 }

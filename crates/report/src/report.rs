@@ -1,13 +1,13 @@
 //! What a report holds.
 
-use portcullis_incident::{Figure, Moment};
+use portcullis_incident::{Figure, TimelineEntry};
 use portcullis_model::WallTime;
 use serde::Serialize;
 
 /// What only the person at the desk knows. Whatever is absent is marked in the report as a blank
 /// to fill in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Desk {
+pub struct OperatorInput {
     /// Who reports.
     pub name: Option<String>,
     /// Their role.
@@ -34,9 +34,9 @@ pub struct Desk {
 
 /// When and with what a report is made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Made {
+pub struct Provenance {
     /// The report's date.
-    pub at: WallTime,
+    pub generated_at: WallTime,
     /// Portcullis' version.
     pub version: String,
 }
@@ -45,7 +45,7 @@ pub struct Made {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ClaimLine {
     /// The wording that was asked for.
-    pub asked: String,
+    pub typical_wording: String,
     /// `supported`, `contradicted`, `not shown` or `not measurable`.
     pub finding: String,
     /// What can be said.
@@ -62,7 +62,7 @@ pub struct Report {
     /// The incident.
     pub incident: String,
     /// The report's date.
-    pub made_at: WallTime,
+    pub generated_at: WallTime,
     /// Portcullis' version.
     pub version: String,
     /// The nine questions, answered as far as the ledger can.
@@ -71,7 +71,7 @@ pub struct Report {
     /// enforcement alone.
     pub categorisation: Vec<String>,
     /// What happened, in order.
-    pub timeline: Vec<Moment>,
+    pub timeline: Vec<TimelineEntry>,
     /// Moments beyond those listed.
     pub more_moments: u64,
     /// The figures with their windows, leaves and whether they are lower bounds.
@@ -82,7 +82,7 @@ pub struct Report {
     pub claims: Vec<ClaimLine>,
     /// Load over time as SVG pictures.
     #[serde(skip)]
-    pub pictures: Vec<String>,
+    pub charts: Vec<String>,
 }
 
 /// One question with its answer.
@@ -93,37 +93,37 @@ pub struct Section {
     /// The question.
     pub question: &'static str,
     /// The answer.
-    pub blocks: Vec<Block>,
+    pub blocks: Vec<ReportBlock>,
 }
 
 /// A part of an answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Block {
+pub enum ReportBlock {
     /// A paragraph.
     Paragraph(String),
     /// A list.
     Items(Vec<String>),
     /// A table.
-    Table(Table),
+    Table(ReportTable),
     /// Something that only a person knows: what is to be filled in.
     Blank(String),
 }
 
 /// A small table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Table {
+pub struct ReportTable {
     /// What it shows.
     pub caption: String,
     /// The columns' names.
     pub head: Vec<String>,
     /// The rows.
-    pub rows: Vec<Row>,
+    pub rows: Vec<TableRow>,
 }
 
-/// One row of a [`Table`]: the first cell names it.
+/// One row of a [`ReportTable`]: the first cell names it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Row(pub Vec<String>);
+pub struct TableRow(pub Vec<String>);
 
 impl Report {
     /// The version of the JSON format.

@@ -3,7 +3,7 @@
 use portcullis_incident::words;
 
 use crate::figures::window;
-use crate::report::{Block, Report, Table};
+use crate::report::{Report, ReportBlock, ReportTable};
 
 const COLUMNS: usize = 100;
 
@@ -19,7 +19,7 @@ impl Report {
             out += "\n\n";
         }
         out += &words::wrap("", "", COLUMNS, &self.title());
-        out += &words::wrap("", "", COLUMNS, &self.made());
+        out += &words::wrap("", "", COLUMNS, &self.provenance());
         for section in &self.sections {
             out.push('\n');
             out += &words::wrap(&format!("{}. ", section.number), "   ", COLUMNS, section.question);
@@ -38,7 +38,7 @@ impl Report {
                 day = today;
             }
             let head = format!("   {} [{}] ", moment.at.clock(), moment.leaf);
-            out += &words::wrap(&head, "            ", COLUMNS, &words::plain(&moment.says));
+            out += &words::wrap(&head, "            ", COLUMNS, &words::plain(&moment.summary));
         }
         if self.more_moments > 0 {
             let more = format!("{} more moments.", words::count(self.more_moments));
@@ -60,7 +60,7 @@ impl Report {
             out += "\nWhat a statement to the public can say\n";
         }
         for claim in &self.claims {
-            let head = format!("\u{201c}{}\u{201d} {}.", claim.asked, claim.finding);
+            let head = format!("\u{201c}{}\u{201d} {}.", claim.typical_wording, claim.finding);
             out += &words::wrap("   - ", "     ", COLUMNS, &head);
             out += &words::wrap("     ", "     ", COLUMNS, &words::plain(&claim.sentence));
         }
@@ -76,11 +76,11 @@ impl Report {
         format!("Report on incident {}", self.incident)
     }
 
-    pub(crate) fn made(&self) -> String {
+    pub(crate) fn provenance(&self) -> String {
         format!(
             "Made on {} with Portcullis {}, by the nine questions of the National Cyber Security \
              Centre.",
-            words::moment(self.made_at),
+            words::moment(self.generated_at),
             self.version
         )
     }
@@ -91,19 +91,19 @@ fn items(lines: &[String]) -> String {
     lines.iter().map(line).collect()
 }
 
-fn block_text(block: &Block) -> String {
+fn block_text(block: &ReportBlock) -> String {
     match block {
-        Block::Paragraph(text) => words::wrap("   ", "   ", COLUMNS, text),
-        Block::Items(lines) => items(lines),
-        Block::Blank(what) => {
+        ReportBlock::Paragraph(text) => words::wrap("   ", "   ", COLUMNS, text),
+        ReportBlock::Items(lines) => items(lines),
+        ReportBlock::Blank(what) => {
             words::wrap("   ", "   ", COLUMNS, &format!("[please fill in: {what}]"))
         }
-        Block::Table(table) => table_text(table),
+        ReportBlock::Table(table) => table_text(table),
     }
 }
 
 /// A table as a list: in a form's text field, columns do not survive.
-fn table_text(table: &Table) -> String {
+fn table_text(table: &ReportTable) -> String {
     let mut out = words::wrap("   ", "   ", COLUMNS, &format!("{}:", table.caption));
     for row in &table.rows {
         let mut cells = row.0.iter().zip(&table.head);

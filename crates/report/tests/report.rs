@@ -7,7 +7,7 @@ mod campaign_day;
 use campaign_day::{morning, time, whole};
 use portcullis_incident::{Incident, fold};
 use portcullis_model::{Entry, Event};
-use portcullis_report::{ClaimLine, Desk, Made, Report, nine_questions};
+use portcullis_report::{ClaimLine, OperatorInput, Provenance, Report, nine_questions};
 
 fn only(entries: Vec<(u64, Entry)>) -> Incident {
     let mut incidents = fold(entries);
@@ -15,20 +15,20 @@ fn only(entries: Vec<(u64, Entry)>) -> Incident {
     incidents.remove(0)
 }
 
-fn made() -> Made {
-    Made { at: time("2026-11-24T11:10:00Z"), version: "0.1.0".into() }
+fn made() -> Provenance {
+    Provenance { generated_at: time("2026-11-24T11:10:00Z"), version: "0.1.0".into() }
 }
 
 fn claims() -> Vec<ClaimLine> {
     vec![ClaimLine {
-        asked: "We have experienced a cyber attack.".into(),
+        typical_wording: "We have experienced a cyber attack.".into(),
         finding: "supported".into(),
         sentence: "The platform main was attacked in 2 waves.".into(),
     }]
 }
 
 fn report(rehearsal: bool) -> Report {
-    nine_questions(&only(whole(rehearsal)), &claims(), &Desk::default(), &made())
+    nine_questions(&only(whole(rehearsal)), &claims(), &OperatorInput::default(), &made())
 }
 
 #[test]
@@ -56,16 +56,16 @@ fn the_report_as_a_page_needs_nothing_from_elsewhere() {
 #[test]
 fn waves_far_apart_have_a_picture_each_in_full_resolution() {
     let report = report(false);
-    assert_eq!(report.pictures.len(), 2);
+    assert_eq!(report.charts.len(), 2);
     let series = &only(whole(false)).platforms[0].series;
     assert!(series.iter().all(|s| s.width_ms() == 1_000));
-    assert!(report.pictures[0].contains("wave 1"));
+    assert!(report.charts[0].contains("wave 1"));
 }
 
 #[test]
 fn what_the_desk_knows_takes_the_place_of_blanks() {
     let blanks = |report: &Report| report.to_text().matches("[please fill in:").count();
-    let full = Desk {
+    let full = OperatorInput {
         name: Some("Ada Example".into()),
         role: Some("head of digital".into()),
         phone: Some("+44 20 7946 0000".into()),
@@ -101,7 +101,7 @@ fn a_rehearsal_says_so_at_both_ends_and_in_the_pictures() {
     assert!(text.starts_with("REHEARSAL"));
     assert!(text.trim_end().ends_with("real attack."));
     assert!(text.contains("THIS IS A REHEARSAL"));
-    assert!(report.pictures.iter().all(|p| p.contains("Rehearsal")));
+    assert!(report.charts.iter().all(|p| p.contains("Rehearsal")));
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn an_ongoing_attack_and_a_ledger_without_a_start_are_reported_as_such() {
     campaign_day::first_wave(&mut day);
     day.entries.pop();
     day.entries.remove(0);
-    let report = nine_questions(&only(day.entries), &[], &Desk::default(), &made());
+    let report = nine_questions(&only(day.entries), &[], &OperatorInput::default(), &made());
     let text = report.to_text();
     assert!(text.contains("still going on"), "{text}");
     assert!(text.contains("3 procedures are still engaged"), "{text}");
@@ -133,7 +133,7 @@ fn a_ledger_of_the_version_before_cuts_were_tallied_is_reported_without_claiming
             tally.cuts = None;
         }
     }
-    let text = nine_questions(&only(entries), &[], &Desk::default(), &made()).to_text();
+    let text = nine_questions(&only(entries), &[], &OperatorInput::default(), &made()).to_text();
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(text.contains("(slow readers, floods within HTTP/2) is not on record"), "{text}");
     assert!(text.contains("attacks within HTTP/2 were not looked for"), "{text}");
@@ -149,7 +149,7 @@ fn a_page_says_what_a_visitor_sent_without_becoming_it() {
             facts.measure = "<script>".into();
         }
     }
-    let report = nine_questions(&only(entries), &claims(), &Desk::default(), &made());
+    let report = nine_questions(&only(entries), &claims(), &OperatorInput::default(), &made());
     assert!(!report.to_html().contains("<script"));
     assert!(!report.to_text().contains('\u{1b}'));
 }

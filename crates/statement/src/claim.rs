@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::Finding;
 
 macro_rules! kinds {
-    ($($(#[$doc:meta])* $name:ident => $word:literal, $asked:literal;)+) => {
+    ($($(#[$doc:meta])* $name:ident => $word:literal, $wording:literal;)+) => {
         /// What is claimed.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         #[serde(rename_all = "kebab-case")]
@@ -17,13 +17,13 @@ macro_rules! kinds {
             pub const ALL: &'static [Self] = &[$(Self::$name,)+];
 
             /// The claim's name in files and links.
-            pub const fn word(self) -> &'static str {
+            pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $word,)+ }
             }
 
             /// The wording that spokespeople use.
-            pub const fn asked(self) -> &'static str {
-                match self { $(Self::$name => $asked,)+ }
+            pub const fn typical_wording(self) -> &'static str {
+                match self { $(Self::$name => $wording,)+ }
             }
         }
     };
@@ -70,7 +70,7 @@ pub struct Claim {
     /// What is claimed.
     pub kind: ClaimKind,
     /// The wording that spokespeople use.
-    pub asked: &'static str,
+    pub typical_wording: &'static str,
     /// What the ledger says to it.
     pub finding: Finding,
     /// Why.
@@ -87,7 +87,7 @@ impl Claim {
     pub(crate) fn new(kind: ClaimKind, finding: Finding, because: impl Into<String>) -> Self {
         Self {
             kind,
-            asked: kind.asked(),
+            typical_wording: kind.typical_wording(),
             finding,
             because: because.into(),
             sentence: String::new(),
@@ -97,19 +97,19 @@ impl Claim {
     }
 
     #[must_use]
-    pub(crate) fn say(mut self, sentence: impl Into<String>) -> Self {
+    pub(crate) fn wording(mut self, sentence: impl Into<String>) -> Self {
         self.sentence = sentence.into();
         self
     }
 
     #[must_use]
-    pub(crate) fn with(mut self, figures: impl IntoIterator<Item = Figure>) -> Self {
+    pub(crate) fn with_figures(mut self, figures: impl IntoIterator<Item = Figure>) -> Self {
         self.figures.extend(figures);
         self
     }
 
     #[must_use]
-    pub(crate) fn but(mut self, caveat: impl Into<String>) -> Self {
+    pub(crate) fn caveat(mut self, caveat: impl Into<String>) -> Self {
         self.caveats.push(caveat.into());
         self
     }

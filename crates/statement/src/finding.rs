@@ -18,7 +18,7 @@ pub enum Finding {
 
 impl Finding {
     /// The words that people read.
-    pub const fn word(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Supported => "supported",
             Self::Contradicted => "contradicted",
@@ -28,7 +28,7 @@ impl Finding {
     }
 
     /// The class of the finding in pages.
-    pub(crate) const fn class(self) -> &'static str {
+    pub(crate) const fn css_class(self) -> &'static str {
         match self {
             Self::Supported => "supported",
             Self::Contradicted => "contradicted",
@@ -39,7 +39,7 @@ impl Finding {
 
     /// What the ledger says to the opposite of the claim.
     #[must_use]
-    pub const fn of_the_opposite(self) -> Self {
+    pub const fn of_the_negation(self) -> Self {
         match self {
             Self::Supported => Self::Contradicted,
             Self::Contradicted => Self::Supported,

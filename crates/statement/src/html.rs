@@ -9,25 +9,25 @@ use crate::{Claim, Finding, Statement};
 /// The page. Nothing in it is fetched from elsewhere, and nothing needs JavaScript.
 #[derive(Template)]
 #[template(path = "statement.html")]
-struct Page<'a> {
+struct StatementPage<'a> {
     statement: &'a Statement,
     title: String,
-    made: String,
-    what: String,
-    tally: String,
+    provenance: String,
+    scope: String,
+    findings: String,
     rehearsal: &'static str,
-    claims: Vec<Card<'a>>,
+    claims: Vec<ClaimCard<'a>>,
 }
 
 /// One claim of the page.
-struct Card<'a> {
+struct ClaimCard<'a> {
     claim: &'a Claim,
     finding: Finding,
-    figures: Vec<Row>,
+    figures: Vec<FigureRow>,
 }
 
 /// One figure of a claim.
-struct Row {
+struct FigureRow {
     name: String,
     value: String,
     window: String,
@@ -37,13 +37,13 @@ struct Row {
 impl Statement {
     /// As one self-contained HTML page.
     pub fn to_html(&self) -> String {
-        let claims = self.claims.iter().map(|claim| Card {
+        let claims = self.claims.iter().map(|claim| ClaimCard {
             claim,
             finding: claim.finding,
             figures: claim
                 .figures
                 .iter()
-                .map(|figure| Row {
+                .map(|figure| FigureRow {
                     name: words::sentence(&words::plain(&figure.name)),
                     value: figure.text(),
                     window: window_text(figure).unwrap_or_else(|| "\u{2013}".to_owned()),
@@ -51,12 +51,12 @@ impl Statement {
                 })
                 .collect(),
         });
-        let page = Page {
+        let page = StatementPage {
             statement: self,
             title: self.title(),
-            made: self.made(),
-            what: self.what(),
-            tally: self.tally(),
+            provenance: self.provenance(),
+            scope: self.scope(),
+            findings: self.findings(),
             rehearsal: REHEARSAL,
             claims: claims.collect(),
         };

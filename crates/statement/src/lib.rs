@@ -17,9 +17,10 @@ mod statement;
 mod text;
 
 pub use check::{
-    Check, CheckError, Checked, Recognised, RefusedWords, Stance, TEXT_BYTES, Verdict, check,
+    Assertion, Check, CheckError, CheckedSentence, MatchedClaim, RejectedPhrase, SentenceResult,
+    TEXT_BYTES, check,
 };
 pub use claim::{Claim, ClaimKind};
 pub use claims::assess;
 pub use finding::Finding;
-pub use statement::{Context, LeafProof, Statement, build};
+pub use statement::{LeafProof, Statement, StatementContext, build};

@@ -1,6 +1,6 @@
 //! A statement: claims with their findings, a checkpoint and proofs.
 
-use portcullis_incident::{Incident, Window, hypotheses, words};
+use portcullis_incident::{Incident, TimeWindow, hypotheses, words};
 use portcullis_model::WallTime;
 use serde::Serialize;
 
@@ -8,7 +8,7 @@ use crate::{Claim, Finding, assess};
 
 /// What the caller knows and the incident does not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Context {
+pub struct StatementContext {
     /// The signed head of the ledger, as text.
     pub checkpoint: String,
     /// The key that signs it, in the form of a signed note's verifier key.
@@ -46,7 +46,7 @@ pub struct Statement {
     /// Portcullis' version.
     pub version: String,
     /// From the first wave's onset to the last one's end.
-    pub window: Window,
+    pub window: TimeWindow,
     /// Whether the attack goes on where the ledger ends.
     pub ongoing: bool,
     /// Platforms that were attacked.
@@ -84,7 +84,7 @@ const LIMITS: &[&str] = &[
 
 /// Makes the statement of an incident. [`Statement::proofs`] is left empty: ask
 /// [`Statement::leaves_to_prove`] and fill it in.
-pub fn build(incident: &Incident, context: &Context) -> Statement {
+pub fn build(incident: &Incident, context: &StatementContext) -> Statement {
     let owned = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
     Statement {
         format: Statement::FORMAT,
@@ -111,35 +111,35 @@ pub fn build(incident: &Incident, context: &Context) -> Statement {
 
 /// What is missing from the record, in sentences.
 fn coverage(incident: &Incident) -> Vec<String> {
-    let mut says = Vec::new();
+    let mut sentences = Vec::new();
     let coverage = &incident.coverage;
     for gap in coverage.gaps.iter().take(12) {
-        says.push(format!("{}: {}", words::moment(gap.window.from), gap.says()));
+        sentences.push(format!("{}: {}", words::moment(gap.window.from), gap.describe()));
     }
     let more = coverage.gaps.count().saturating_sub(12);
     if more > 0 {
-        says.push(format!("{} more gaps are on record.", words::count(more)));
+        sentences.push(format!("{} more gaps are on record.", words::count(more)));
     }
-    if coverage.unseen > 0 {
-        says.push(format!(
+    if coverage.records_lost > 0 {
+        sentences.push(format!(
             "{} of the waves were counted, but what they looked like was not seen.",
-            words::counted(coverage.unseen, "request")
+            words::counted(coverage.records_lost, "request")
         ));
     }
-    if coverage.strays > 0 {
-        says.push(format!(
+    if coverage.stray_events > 0 {
+        sentences.push(format!(
             "{} about waves whose beginning is not on record were left out.",
-            words::counted(coverage.strays, "event")
+            words::counted(coverage.stray_events, "event")
         ));
     }
     if coverage.start_unknown {
-        says.push(
+        sentences.push(
             "The ledger does not hold the start of the gate, so what it protected, and whether \
              this was a rehearsal, is not known."
                 .to_owned(),
         );
     }
-    says
+    sentences
 }
 
 impl Statement {

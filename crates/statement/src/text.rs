@@ -20,9 +20,9 @@ impl Statement {
             out += "\n\n";
         }
         put(&mut out, &self.title());
-        put(&mut out, &self.made());
-        put(&mut out, &self.what());
-        put(&mut out, &self.tally());
+        put(&mut out, &self.provenance());
+        put(&mut out, &self.scope());
+        put(&mut out, &self.findings());
         for (i, claim) in self.claims.iter().enumerate() {
             out.push('\n');
             out += &claim_text(i + 1, claim);
@@ -71,7 +71,7 @@ impl Statement {
         format!("Statement on incident {}", self.incident)
     }
 
-    pub(crate) fn made(&self) -> String {
+    pub(crate) fn provenance(&self) -> String {
         let by = self
             .organisation
             .as_deref()
@@ -85,7 +85,7 @@ impl Statement {
         )
     }
 
-    pub(crate) fn what(&self) -> String {
+    pub(crate) fn scope(&self) -> String {
         let when = if self.ongoing {
             format!("since {}, and still going on", words::moment(self.window.from))
         } else {
@@ -106,14 +106,14 @@ impl Statement {
         )
     }
 
-    pub(crate) fn tally(&self) -> String {
+    pub(crate) fn findings(&self) -> String {
         let findings =
             [Finding::Supported, Finding::Contradicted, Finding::NotShown, Finding::NotMeasurable];
         let counts: Vec<String> = findings
             .into_iter()
             .map(|finding| (self.count(finding), finding))
             .filter(|(n, _)| *n > 0)
-            .map(|(n, finding)| format!("{n} {}", finding.word()))
+            .map(|(n, finding)| format!("{n} {}", finding.as_str()))
             .collect();
         format!(
             "Of {} that a spokesperson might make: {}.",
@@ -128,9 +128,9 @@ fn claim_text(number: usize, claim: &Claim) -> String {
         &format!("{number}. "),
         "   ",
         COLUMNS,
-        &format!("\u{201c}{}\u{201d}", claim.asked),
+        &format!("\u{201c}{}\u{201d}", claim.typical_wording),
     );
-    let finding = claim.finding.word().to_uppercase();
+    let finding = claim.finding.as_str().to_uppercase();
     out += &words::wrap("   ", "   ", COLUMNS, &format!("{finding}. {}", claim.because));
     out += "   What can be said:\n";
     out += &words::wrap("     ", "     ", COLUMNS, &words::plain(&claim.sentence));

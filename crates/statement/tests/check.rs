@@ -4,14 +4,15 @@
 #[path = "../../incident/tests/campaign_day/mod.rs"]
 mod campaign_day;
 
+use Assertion::{Denied, Made};
 use ClaimKind as K;
-use Stance::{Asserts, Denies};
-use Verdict::{Refused, Stands};
+use SentenceResult::{Rejected, Supported};
 use campaign_day::whole;
 use portcullis_incident::{Incident, fold};
 use portcullis_model::Event;
 use portcullis_statement::{
-    Check, CheckError, Checked, ClaimKind, Finding, Stance, TEXT_BYTES, Verdict, check,
+    Assertion, Check, CheckError, CheckedSentence, ClaimKind, Finding, SentenceResult, TEXT_BYTES,
+    check,
 };
 use proptest::prelude::*;
 
@@ -37,16 +38,16 @@ fn checked(text: &str) -> Check {
     check(text, Some(&incident())).unwrap()
 }
 
-fn one(text: &str) -> Checked {
+fn one(text: &str) -> CheckedSentence {
     let mut check = checked(text);
     assert_eq!(check.sentences.len(), 1, "{check:?}");
     check.sentences.remove(0)
 }
 
-fn stance(text: &str, kind: ClaimKind) -> Option<(Stance, Finding)> {
+fn stance(text: &str, kind: ClaimKind) -> Option<(Assertion, Finding)> {
     let sentence = one(text);
-    let found = sentence.recognised.iter().find(|r| r.claim == kind);
-    found.map(|r| (r.stance, r.finding))
+    let found = sentence.matched.iter().find(|r| r.claim == kind);
+    found.map(|r| (r.assertion, r.finding))
 }
 
 #[test]
@@ -69,7 +70,7 @@ fn the_statement_of_2019_does_not_pass_and_names_the_same_claims_as_the_table() 
     let check = checked(STATEMENT_2019);
     assert!(!check.passes());
     let claims: Vec<Vec<ClaimKind>> =
-        check.sentences.iter().map(|s| s.recognised.iter().map(|r| r.claim).collect()).collect();
+        check.sentences.iter().map(|s| s.matched.iter().map(|r| r.claim).collect()).collect();
     assert_eq!(
         claims,
         [
@@ -80,8 +81,8 @@ fn the_statement_of_2019_does_not_pass_and_names_the_same_claims_as_the_table() 
             vec![K::Reported],
         ]
     );
-    let verdicts: Vec<Verdict> = check.sentences.iter().map(|s| s.verdict).collect();
-    assert_eq!(verdicts, [Refused, Stands, Refused, Stands, Stands]);
+    let verdicts: Vec<SentenceResult> = check.sentences.iter().map(|s| s.result).collect();
+    assert_eq!(verdicts, [Rejected, Supported, Rejected, Supported, Supported]);
 }
 
 #[test]
@@ -93,36 +94,36 @@ fn an_honest_text_passes() {
          matter to the NCSC.\n\nThank you for your patience.",
     );
     assert!(check.passes(), "{}", check.to_text());
-    assert_eq!(check.count(Verdict::NotAboutIncident), 2, "{}", check.to_text());
+    assert_eq!(check.count(SentenceResult::NotAboutIncident), 2, "{}", check.to_text());
 }
 
 #[test]
 fn a_negation_turns_a_claim_round() {
     let found = |text, kind| stance(text, kind).map(|(stance, _)| stance);
-    assert_eq!(found("The attack was not sophisticated.", K::Sophisticated), Some(Denies));
-    assert_eq!(found("No data was stolen.", K::NoBreach), Some(Asserts));
-    assert_eq!(found("Nothing was stolen.", K::NoBreach), Some(Asserts));
-    assert_eq!(found("Our services were not affected.", K::SlowedDown), Some(Denies));
-    assert_eq!(found("Supporters\u{2019} data was stolen.", K::NoBreach), Some(Denies));
-    assert_eq!(found("We found no evidence of any data breach.", K::NoBreach), Some(Asserts));
-    assert_eq!(found("The attempts did not fail.", K::AttemptsFailed), Some(Denies));
-    assert_eq!(found("The attack was not successful.", K::AttemptsFailed), Some(Asserts));
-    assert_eq!(found("The site never went down.", K::StayedUp), Some(Asserts));
-    assert_eq!(found("The site went down.", K::StayedUp), Some(Denies));
-    assert_eq!(found("Integrity was not compromised.", K::Integrity), Some(Asserts));
-    assert_eq!(found("Not only was it sophisticated.", K::Sophisticated), Some(Asserts));
+    assert_eq!(found("The attack was not sophisticated.", K::Sophisticated), Some(Denied));
+    assert_eq!(found("No data was stolen.", K::NoBreach), Some(Made));
+    assert_eq!(found("Nothing was stolen.", K::NoBreach), Some(Made));
+    assert_eq!(found("Our services were not affected.", K::SlowedDown), Some(Denied));
+    assert_eq!(found("Supporters\u{2019} data was stolen.", K::NoBreach), Some(Denied));
+    assert_eq!(found("We found no evidence of any data breach.", K::NoBreach), Some(Made));
+    assert_eq!(found("The attempts did not fail.", K::AttemptsFailed), Some(Denied));
+    assert_eq!(found("The attack was not successful.", K::AttemptsFailed), Some(Made));
+    assert_eq!(found("The site never went down.", K::StayedUp), Some(Made));
+    assert_eq!(found("The site went down.", K::StayedUp), Some(Denied));
+    assert_eq!(found("Integrity was not compromised.", K::Integrity), Some(Made));
+    assert_eq!(found("Not only was it sophisticated.", K::Sophisticated), Some(Made));
 }
 
 #[test]
 fn denying_what_is_contradicted_stands() {
     let sentence = one("The attack was not large-scale.");
-    assert_eq!(sentence.verdict, Verdict::Stands, "{sentence:?}");
+    assert_eq!(sentence.result, SentenceResult::Supported, "{sentence:?}");
 }
 
 #[test]
 fn saying_that_it_goes_on_denies_that_it_failed() {
     let found = stance("The attack is ongoing.", K::AttemptsFailed);
-    assert_eq!(found, Some((Denies, Finding::Contradicted)));
+    assert_eq!(found, Some((Denied, Finding::Contradicted)));
 }
 
 #[test]
@@ -132,7 +133,7 @@ fn what_is_left_open_stands() {
         "We will report the matter to the NCSC.",
         "It may have been a sophisticated attack.",
     ] {
-        assert_eq!(one(text).verdict, Verdict::Stands, "{text}");
+        assert_eq!(one(text).result, SentenceResult::Supported, "{text}");
     }
 }
 
@@ -145,25 +146,25 @@ fn who_did_it_and_what_they_wanted_cannot_be_measured() {
         "The NCSC calls it a category 3 incident.",
     ] {
         let sentence = one(text);
-        assert_eq!(sentence.verdict, Verdict::CannotBeMeasured, "{sentence:?}");
-        assert!(!sentence.nearest.is_empty());
+        assert_eq!(sentence.result, SentenceResult::NotMeasurable, "{sentence:?}");
+        assert!(!sentence.suggestions.is_empty());
     }
     assert!(!checked("Russia did it.").passes());
 }
 
 #[test]
 fn absolutes_are_refused_beside_a_claim_and_left_alone_elsewhere() {
-    assert_eq!(one("Every single attack failed.").verdict, Verdict::Refused);
+    assert_eq!(one("Every single attack failed.").result, SentenceResult::Rejected);
     assert_eq!(
-        one("Every single one of you matters to this campaign.").verdict,
-        Verdict::NotAboutIncident
+        one("Every single one of you matters to this campaign.").result,
+        SentenceResult::NotAboutIncident
     );
 }
 
 #[test]
 fn hidden_letters_and_wide_letters_hide_nothing() {
     let sentence = one("It was so\u{200b}phis\u{ad}ticated and \u{ff4c}arge scale.");
-    let kinds: Vec<ClaimKind> = sentence.recognised.iter().map(|r| r.claim).collect();
+    let kinds: Vec<ClaimKind> = sentence.matched.iter().map(|r| r.claim).collect();
     assert_eq!(kinds, [ClaimKind::Sophisticated, ClaimKind::LargeScale]);
 }
 
@@ -172,7 +173,7 @@ fn without_an_incident_nothing_is_supported() {
     let check = check(STATEMENT_2019, None).unwrap();
     assert!(!check.passes());
     for sentence in &check.sentences {
-        assert_eq!(sentence.verdict, Verdict::Refused);
+        assert_eq!(sentence.result, SentenceResult::Rejected);
         assert!(sentence.leaves.is_empty());
     }
 }
@@ -182,14 +183,14 @@ fn a_receipt_is_what_makes_reported_true() {
     let entries = campaign_day::without(false, |e| matches!(e, Event::Notified(_)));
     let incident = fold(entries).remove(0);
     let check = check("We have reported the matter to the NCSC.", Some(&incident)).unwrap();
-    assert_eq!(check.sentences[0].verdict, Verdict::Refused);
-    assert_eq!(check.sentences[0].nearest, ["We are reporting the matter to the NCSC."]);
+    assert_eq!(check.sentences[0].result, SentenceResult::Rejected);
+    assert_eq!(check.sentences[0].suggestions, ["We are reporting the matter to the NCSC."]);
 }
 
 #[test]
 fn who_else_was_told_needs_a_receipt_too() {
     let told = one("The police and the ICO have been informed.");
-    assert_eq!(told.verdict, Verdict::Refused);
+    assert_eq!(told.result, SentenceResult::Rejected);
     let mut entries = whole(false);
     for (_, entry) in &mut entries {
         if let Event::Notified(receipt) = &mut entry.event {
@@ -198,17 +199,17 @@ fn who_else_was_told_needs_a_receipt_too() {
     }
     let incident = fold(entries).remove(0);
     let check = check("We have informed the police.", Some(&incident)).unwrap();
-    assert_eq!(check.sentences[0].verdict, Verdict::Stands);
+    assert_eq!(check.sentences[0].result, SentenceResult::Supported);
     assert_eq!(check.sentences[0].leaves, [1205]);
-    assert_eq!(told.nearest, ["We are informing the police."]);
-    assert_eq!(one("We will inform the police.").verdict, Verdict::Stands);
+    assert_eq!(told.suggestions, ["We are informing the police."]);
+    assert_eq!(one("We will inform the police.").result, SentenceResult::Supported);
 }
 
 #[test]
 fn a_negation_ends_with_its_clause() {
     let sentence = one("There was no data breach and all our systems are safe.");
-    let stances: Vec<Stance> = sentence.recognised.iter().map(|r| r.stance).collect();
-    assert_eq!(stances, [Asserts, Asserts], "{sentence:?}");
+    let stances: Vec<Assertion> = sentence.matched.iter().map(|r| r.assertion).collect();
+    assert_eq!(stances, [Made, Made], "{sentence:?}");
 }
 
 #[test]
@@ -264,8 +265,8 @@ fn exactly_once(text: &str) -> Result<(), TestCaseError> {
         prop_assert_eq!(&text[sentence.at.clone()], sentence.sentence.as_str());
         prop_assert!(!sentence.sentence.trim().is_empty());
         end = sentence.at.end;
-        for refused in &sentence.refused {
-            prop_assert_eq!(&text[refused.at.clone()], refused.words.as_str());
+        for refused in &sentence.rejected {
+            prop_assert_eq!(&text[refused.at.clone()], refused.phrase.as_str());
         }
     }
     prop_assert!(text[end..].trim().is_empty());

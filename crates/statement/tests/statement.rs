@@ -8,7 +8,7 @@ use campaign_day::{QUIET, morning, time, whole, without};
 use portcullis_incident::{Incident, fold};
 use portcullis_model::{Entry, Event};
 use portcullis_statement::{
-    Claim, ClaimKind, Context, Finding, LeafProof, Statement, assess, build,
+    Claim, ClaimKind, Finding, LeafProof, Statement, StatementContext, assess, build,
 };
 use proptest::prelude::*;
 
@@ -24,7 +24,7 @@ fn of(kind: ClaimKind, entries: Vec<(u64, Entry)>) -> Claim {
 }
 
 fn statement(rehearsal: bool) -> Statement {
-    let context = Context {
+    let context = StatementContext {
         checkpoint:
             "party.example/portcullis\n3849\nrq3fZ5bVQ0gJ1m3v2oXkq8s7L0c9T1yq4bTn0h2b3kA=\n\n\
                      \u{2014} party.example/portcullis 4fEJ0m0Y6c1w\u{2026}\n"
@@ -69,7 +69,7 @@ fn a_page_says_what_a_visitor_sent_without_becoming_it() {
         }
     }
     let incident = only(entries);
-    let statement = build(&incident, &Context::default());
+    let statement = build(&incident, &StatementContext::default());
     assert!(!statement.to_html().contains("<script>"));
     assert!(!statement.to_text().contains('\u{1b}'));
 }
@@ -294,7 +294,7 @@ proptest! {
                     }
                 }
             }
-            let statement = build(&incident, &Context::default());
+            let statement = build(&incident, &StatementContext::default());
             prop_assert_eq!(statement.claims.len(), ClaimKind::ALL.len());
         }
     }

@@ -1,6 +1,6 @@
 //! Leaves in, incidents out.
 
-mod eye;
+mod lookback;
 mod open;
 
 use core::time::Duration;
@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 
 use portcullis_model::{Entry, Event, PlatformFacts, Receipt, Tally, WallTime};
 
-use self::eye::Eye;
-use crate::incident::{Incident, Stamp, Told};
-use crate::{Coverage, Gap, GapCause, Window};
+use self::lookback::Lookback;
+use crate::incident::{Incident, LeafRef, Notification};
+use crate::{Coverage, Gap, GapCause, TimeWindow};
 
 /// A wave that is detected within this time of the last wave's end belongs to the same incident.
 /// Second waves come the next day: the attack on the Labour Party of 11 November 2019 was
@@ -19,10 +19,10 @@ pub const JOIN: Duration = Duration::from_hours(24);
 
 /// A receipt belongs to the latest incident that had begun when the recipient was told, within
 /// this time of its onset: final reports are due a month after (NIS2, article 23).
-const TOLD_WITHIN: Duration = Duration::from_hours(31 * 24);
+const RECEIPT_WINDOW: Duration = Duration::from_hours(31 * 24);
 
 /// Two tallies further apart than this leave a gap between them.
-const TALLY_SLACK_MS: u64 = 1_500;
+const TALLY_GAP_MS: u64 = 1_500;
 
 /// Receipts kept per incident.
 const RECEIPTS: usize = 256;
@@ -47,16 +47,16 @@ pub fn fold(entries: impl IntoIterator<Item = (u64, Entry)>) -> Vec<Incident> {
 #[derive(Clone, Debug, Default)]
 pub struct Fold {
     incidents: Vec<Incident>,
-    eyes: BTreeMap<String, Eye>,
-    start: Option<Start>,
+    lookbacks: BTreeMap<String, Lookback>,
+    start: Option<GateStart>,
     running: bool,
-    last: Option<Stamp>,
+    last: Option<LeafRef>,
     gaps: std::collections::VecDeque<Gap>,
 }
 
 /// What the last `started` and `reloaded` said.
 #[derive(Clone, Debug)]
-struct Start {
+struct GateStart {
     version: String,
     configuration: String,
     platforms: Vec<PlatformFacts>,
@@ -66,18 +66,18 @@ struct Start {
 impl Fold {
     /// Takes the next leaf. Leaves come in the order of the ledger.
     pub fn push(&mut self, leaf: u64, entry: &Entry) {
-        let stamp = Stamp { at: entry.at, leaf };
+        let stamp = LeafRef { at: entry.at, leaf };
         let previous = self.last.replace(stamp);
         match &entry.event {
             Event::Started { version, configuration, platforms, rehearsal, workers: _ } => {
-                self.started(stamp, previous);
-                self.start = Some(Start {
+                self.gate_started(stamp, previous);
+                self.start = Some(GateStart {
                     version: version.clone(),
                     configuration: configuration.clone(),
                     platforms: platforms.clone(),
                     rehearsal: *rehearsal,
                 });
-                if let Some(incident) = self.current(stamp.at) {
+                if let Some(incident) = self.open_incident(stamp.at) {
                     incident.rehearsal |= *rehearsal;
                 }
             }
@@ -92,17 +92,17 @@ impl Fold {
                 self.running = false;
                 self.interrupt(stamp);
             }
-            Event::RecordingGap { since, lost } => self.gap(Gap {
-                window: Window::new(*since, stamp.at),
+            Event::RecordingGap { since, lost } => self.add_gap(Gap {
+                window: TimeWindow::new(*since, stamp.at),
                 cause: GapCause::Recording { lost: *lost },
                 leaf,
             }),
-            Event::Tallied(tally) => self.tallied(leaf, tally),
-            Event::Notified(receipt) => self.told(stamp, receipt),
+            Event::Tallied(tally) => self.add_tally(leaf, tally),
+            Event::Notified(receipt) => self.notified(stamp, receipt),
             other => {
                 if let Some(platform) = other.platform() {
                     let platform = platform.to_owned();
-                    self.about(stamp, &platform, other);
+                    self.apply_event(stamp, &platform, other);
                 }
             }
         }
@@ -124,31 +124,31 @@ impl Fold {
 
     /// The incident that events at `at` belong to: the latest, while a wave goes on or within
     /// [`JOIN`] of its last end.
-    fn current(&mut self, at: WallTime) -> Option<&mut Incident> {
+    fn open_incident(&mut self, at: WallTime) -> Option<&mut Incident> {
         let incident = self.incidents.last_mut()?;
         let open = incident.ongoing() || at <= incident.until() + JOIN;
         open.then_some(incident)
     }
 
-    fn started(&mut self, stamp: Stamp, previous: Option<Stamp>) {
+    fn gate_started(&mut self, stamp: LeafRef, previous: Option<LeafRef>) {
         let Some(previous) = previous else {
             return; // the ledger's first leaf
         };
         let last = previous.at.min(stamp.at);
         let cause = if self.running { GapCause::Crash } else { GapCause::Stopped };
         // The last sign of life is where anything open was cut off; this leaf shows that it was.
-        self.interrupt(Stamp { at: last, leaf: stamp.leaf });
-        for eye in self.eyes.values_mut() {
-            eye.restarted(stamp.at);
+        self.interrupt(LeafRef { at: last, leaf: stamp.leaf });
+        for lookback in self.lookbacks.values_mut() {
+            lookback.restarted(stamp.at);
         }
-        self.gap(Gap { window: Window::new(last, stamp.at), cause, leaf: stamp.leaf });
+        self.add_gap(Gap { window: TimeWindow::new(last, stamp.at), cause, leaf: stamp.leaf });
     }
 
     /// The gate stopped or crashed: nothing that was open is seen to its end.
-    fn interrupt(&mut self, stamp: Stamp) {
-        for eye in self.eyes.values_mut() {
-            eye.live.clear();
-            eye.surge = None;
+    fn interrupt(&mut self, stamp: LeafRef) {
+        for lookback in self.lookbacks.values_mut() {
+            lookback.engaged_procedures.clear();
+            lookback.surge = None;
         }
         let Some(incident) = self.incidents.last_mut() else {
             return;
@@ -156,15 +156,15 @@ impl Fold {
         for wave in incident.waves.iter_mut().filter(|wave| wave.ongoing()) {
             wave.interrupted = Some(stamp);
         }
-        for procedure in incident.procedures.items.iter_mut().filter(|p| p.live()) {
+        for procedure in incident.procedures.items.iter_mut().filter(|p| p.is_engaged()) {
             procedure.interrupted = Some(stamp);
         }
         for platform in &mut incident.platforms {
-            platform.live = 0;
+            platform.still_active = 0;
         }
     }
 
-    fn gap(&mut self, gap: Gap) {
+    fn add_gap(&mut self, gap: Gap) {
         let lost = match gap.cause {
             GapCause::Recording { lost } => lost,
             _ => 0,
@@ -186,47 +186,47 @@ impl Fold {
         self.gaps.push_back(gap);
     }
 
-    fn told(&mut self, stamp: Stamp, receipt: &Receipt) {
+    fn notified(&mut self, stamp: LeafRef, receipt: &Receipt) {
         let began = |incident: &&mut Incident| {
             let onset = incident.onset();
-            onset <= receipt.told_at && receipt.told_at <= onset + TOLD_WITHIN
+            onset <= receipt.told_at && receipt.told_at <= onset + RECEIPT_WINDOW
         };
         if let Some(incident) = self.incidents.iter_mut().rev().find(began) {
             let receipt = receipt.clone();
-            incident.receipts.add(Told { stamp, receipt }, RECEIPTS);
+            incident.notifications.add(Notification { stamp, receipt }, RECEIPTS);
         }
     }
 
-    fn tallied(&mut self, leaf: u64, tally: &Tally) {
-        let Some(eye) = eye_of(&mut self.eyes, &tally.platform) else {
+    fn add_tally(&mut self, leaf: u64, tally: &Tally) {
+        let Some(lookback) = lookback_for(&mut self.lookbacks, &tally.platform) else {
             return;
         };
-        let gap = eye
+        let gap = lookback
             .last_tally
-            .filter(|last| tally.from.millis().saturating_sub(last.millis()) > TALLY_SLACK_MS);
-        eye.tallied(leaf, tally);
+            .filter(|last| tally.from.millis().saturating_sub(last.millis()) > TALLY_GAP_MS);
+        lookback.add_tally(leaf, tally);
         if let Some(last) = gap {
-            self.gap(Gap {
-                window: Window::new(last, tally.from),
+            self.add_gap(Gap {
+                window: TimeWindow::new(last, tally.from),
                 cause: GapCause::NoTally { platform: tally.platform.clone() },
                 leaf,
             });
         }
-        let Some(eye) = self.eyes.get(&tally.platform) else {
+        let Some(lookback) = self.lookbacks.get(&tally.platform) else {
             return;
         };
         if let Some(incident) = self.incidents.last_mut() {
-            open::tallied(incident, eye, leaf, tally);
+            open::add_tally(incident, lookback, leaf, tally);
         }
     }
 
     /// An event about one platform.
-    fn about(&mut self, stamp: Stamp, platform: &str, event: &Event) {
-        let joins = self.current(stamp.at).is_some();
-        let Some(eye) = eye_of(&mut self.eyes, platform) else {
+    fn apply_event(&mut self, stamp: LeafRef, platform: &str, event: &Event) {
+        let joins = self.open_incident(stamp.at).is_some();
+        let Some(lookback) = lookback_for(&mut self.lookbacks, platform) else {
             return;
         };
-        eye.saw(stamp, event);
+        lookback.apply(stamp, event);
         if let Event::AttackBegan { onset, .. } = event {
             if !joins {
                 let mut incident = open::begin(*onset, stamp, self.start.as_ref());
@@ -248,25 +248,29 @@ impl Fold {
                 self.incidents.push(incident);
                 // What happened on other platforms within a day before is near it too.
                 if let Some(incident) = self.incidents.last_mut() {
-                    for eye in self.eyes.values() {
-                        open::adopt_neighbourhood(incident, eye, *onset);
+                    for lookback in self.lookbacks.values() {
+                        open::add_nearby_events(incident, lookback, *onset);
                     }
                 }
             }
         } else if !joins {
             return;
         }
-        let (Some(incident), Some(eye)) = (self.incidents.last_mut(), self.eyes.get(platform))
+        let (Some(incident), Some(lookback)) =
+            (self.incidents.last_mut(), self.lookbacks.get(platform))
         else {
             return;
         };
-        open::about(incident, eye, stamp, platform, event);
+        open::apply_event(incident, lookback, stamp, platform, event);
     }
 }
 
-fn eye_of<'a>(eyes: &'a mut BTreeMap<String, Eye>, platform: &str) -> Option<&'a mut Eye> {
-    if eyes.len() >= PLATFORMS && !eyes.contains_key(platform) {
+fn lookback_for<'a>(
+    lookbacks: &'a mut BTreeMap<String, Lookback>,
+    platform: &str,
+) -> Option<&'a mut Lookback> {
+    if lookbacks.len() >= PLATFORMS && !lookbacks.contains_key(platform) {
         return None;
     }
-    Some(eyes.entry(platform.to_owned()).or_default())
+    Some(lookbacks.entry(platform.to_owned()).or_default())
 }

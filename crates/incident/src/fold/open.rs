@@ -4,13 +4,13 @@ use core::time::Duration;
 
 use portcullis_model::{Event, Evidence, Tally, WallTime};
 
-use super::eye::Eye;
-use super::{JOIN, Start};
+use super::lookback::Lookback;
+use super::{GateStart, JOIN};
 use crate::incident::{
-    Change, Ended, EvidenceSeen, FullSpeedMoment, Incident, Mitigation, PlatformStory, PostureMove,
-    Released, Stamp, Wave,
+    AttackChange, EvidenceSummary, FullSpeedAt, Incident, LeafRef, Mitigation, PlatformRecord,
+    PostureChange, ProcedureRelease, WaveEnd, WaveRecord,
 };
-use crate::{Coverage, CutTotals, Leaves, Listed, series};
+use crate::{BoundedList, Coverage, CutTotals, LeafSet, series};
 
 /// Waves kept per incident: the first and the newest. Of the others only the number is.
 const WAVES: usize = 256;
@@ -27,7 +27,7 @@ const LEAD: Duration = Duration::from_mins(1);
 const TAIL: Duration = Duration::from_mins(10);
 
 /// A new incident whose first wave is about to be added.
-pub(super) fn begin(onset: WallTime, stamp: Stamp, start: Option<&Start>) -> Incident {
+pub(super) fn begin(onset: WallTime, stamp: LeafRef, start: Option<&GateStart>) -> Incident {
     Incident {
         id: id(onset),
         rehearsal: start.is_some_and(|s| s.rehearsal),
@@ -37,11 +37,11 @@ pub(super) fn begin(onset: WallTime, stamp: Stamp, start: Option<&Start>) -> Inc
         platforms: Vec::new(),
         waves: Vec::new(),
         more_waves: 0,
-        procedures: Listed::default(),
-        postures: Listed::default(),
-        strains: Listed::default(),
-        surges: Listed::default(),
-        receipts: Listed::default(),
+        procedures: BoundedList::default(),
+        posture_changes: BoundedList::default(),
+        degradations: BoundedList::default(),
+        surges: BoundedList::default(),
+        notifications: BoundedList::default(),
         coverage: Coverage { start_unknown: start.is_none(), ..Coverage::default() },
         as_of: stamp,
     }
@@ -58,22 +58,22 @@ fn id(onset: WallTime) -> String {
 }
 
 /// Surges and strains that were over on a platform within a day before the onset.
-pub(super) fn adopt_neighbourhood(incident: &mut Incident, eye: &Eye, onset: WallTime) {
-    let near = |at: WallTime| at + Eye::NEAR >= onset;
-    for surge in &eye.surges {
+pub(super) fn add_nearby_events(incident: &mut Incident, lookback: &Lookback, onset: WallTime) {
+    let near = |at: WallTime| at + Lookback::NEARBY >= onset;
+    for surge in &lookback.surges {
         if surge.ended.or(surge.overtaken).is_some_and(|over| near(over.at)) {
             incident.surges.add(surge.clone(), EVENTS);
         }
     }
-    for strain in &eye.strains {
+    for strain in &lookback.degradations {
         if strain.recovered.is_none_or(|recovered| near(recovered.at)) {
-            incident.strains.add(strain.clone(), EVENTS);
+            incident.degradations.add(strain.clone(), EVENTS);
         }
     }
 }
 
 /// Adds a tally of a platform.
-pub(super) fn tallied(incident: &mut Incident, eye: &Eye, leaf: u64, tally: &Tally) {
+pub(super) fn add_tally(incident: &mut Incident, lookback: &Lookback, leaf: u64, tally: &Tally) {
     for wave in incident.waves.iter_mut().filter(|w| w.platform == tally.platform) {
         if tally.to > wave.onset && tally.from < wave.until(WallTime(u64::MAX)) {
             wave.cuts.add(leaf, tally);
@@ -83,50 +83,50 @@ pub(super) fn tallied(incident: &mut Incident, eye: &Eye, leaf: u64, tally: &Tal
     // An ongoing wave lasts for ever as far as a tally is concerned.
     let ends = waves.map(|wave| (wave.onset, wave.until(WallTime(u64::MAX))));
     let newest = incident.waves.iter().rev().find(|w| w.platform == tally.platform);
-    let held = newest.is_some_and(|wave| wave.mitigated_at(tally.from));
+    let mitigated = newest.is_some_and(|wave| wave.mitigated_at(tally.from));
     let (mut during, mut near, mut within) = (false, false, false);
     for (onset, end) in ends {
         during |= tally.to > onset && tally.from < end;
         near |= tally.to > onset && tally.from < end + TAIL;
         within |= tally.from <= end + JOIN;
     }
-    let Some(story) = incident.platforms.iter_mut().find(|p| p.name == tally.platform) else {
+    let Some(record) = incident.platforms.iter_mut().find(|p| p.name == tally.platform) else {
         return;
     };
     if !within {
         return;
     }
     if during {
-        story.attack.add(leaf, tally);
-        if held {
-            story.held.add(leaf, tally);
+        record.attack.add(leaf, tally);
+        if mitigated {
+            record.while_mitigated.add(leaf, tally);
         }
-        let unseen = &mut incident.coverage.unseen;
-        *unseen = unseen.saturating_add(tally.unseen);
+        let records_lost = &mut incident.coverage.records_lost;
+        *records_lost = records_lost.saturating_add(tally.unseen);
     }
     if near {
-        series::add(&mut story.series, leaf, tally);
+        series::add(&mut record.series, leaf, tally);
     }
-    if !eye.live.is_empty() || tally.from < eye.released_at {
-        story.engaged.add(leaf, tally);
+    if !lookback.engaged_procedures.is_empty() || tally.from < lookback.released_at {
+        record.engaged.add(leaf, tally);
     }
     let rate = |peak: &Option<crate::Peak>| peak.as_ref().map(|p| p.per_second);
-    if rate(&eye.bore) > rate(&story.bore) {
-        story.bore.clone_from(&eye.bore);
+    if rate(&lookback.observed_capacity) > rate(&record.observed_capacity) {
+        record.observed_capacity.clone_from(&lookback.observed_capacity);
     }
 }
 
 /// Adds an event about a platform to the incident that it belongs to.
-pub(super) fn about(
+pub(super) fn apply_event(
     incident: &mut Incident,
-    eye: &Eye,
-    stamp: Stamp,
+    lookback: &Lookback,
+    stamp: LeafRef,
     platform: &str,
     event: &Event,
 ) {
     match event {
         Event::AttackBegan { wave, platform: _, activities, onset, evidence, baseline_milli } => {
-            let wave = Wave {
+            let wave = WaveRecord {
                 platform: platform.to_owned(),
                 number: *wave,
                 onset: (*onset).min(stamp.at),
@@ -135,16 +135,16 @@ pub(super) fn about(
                 activities: activities.iter().take(PER_WAVE).cloned().collect(),
                 baseline_milli: *baseline_milli,
                 evidence: Vec::new(),
-                changes: Listed::default(),
-                mitigations: Listed::default(),
+                changes: BoundedList::default(),
+                mitigations: BoundedList::default(),
                 cuts: CutTotals::default(),
                 ended: None,
                 interrupted: None,
             };
-            wave_began(incident, eye, stamp, wave, evidence);
+            begin_wave(incident, lookback, stamp, wave, evidence);
         }
         Event::AttackChanged { wave, platform: _, activities, evidence, after_procedure_ms } => {
-            match find(incident, platform, *wave) {
+            match find_wave(incident, platform, *wave) {
                 Some(wave) => {
                     add_evidence(wave, stamp, evidence);
                     for activity in activities {
@@ -152,75 +152,75 @@ pub(super) fn about(
                             wave.activities.push(activity.clone());
                         }
                     }
-                    let change = Change {
+                    let change = AttackChange {
                         stamp,
                         activities: activities.clone(),
                         evidence: evidence.clone(),
-                        after_procedure_ms: *after_procedure_ms,
+                        since_procedure_change_ms: *after_procedure_ms,
                     };
                     wave.changes.add(change, PER_WAVE);
                 }
-                None => stray(incident),
+                None => count_stray(incident),
             }
         }
-        Event::Mitigated { wave, after_ms, .. } => match find(incident, platform, *wave) {
+        Event::Mitigated { wave, after_ms, .. } => match find_wave(incident, platform, *wave) {
             Some(wave) => {
                 let mitigation = Mitigation { stamp, after_ms: *after_ms, lost: None };
                 wave.mitigations.add(mitigation, PER_WAVE);
             }
-            None => stray(incident),
+            None => count_stray(incident),
         },
         Event::MitigationLost { wave, .. } => {
-            let wave = find(incident, platform, *wave);
+            let wave = find_wave(incident, platform, *wave);
             match wave.and_then(|wave| wave.mitigations.items.last_mut()) {
                 Some(last) => {
                     last.lost.get_or_insert(stamp);
                 }
-                None => stray(incident),
+                None => count_stray(incident),
             }
         }
-        Event::AttackEnded { wave, figures, .. } => match find(incident, platform, *wave) {
+        Event::AttackEnded { wave, figures, .. } => match find_wave(incident, platform, *wave) {
             Some(wave) => {
                 let figures = figures.clone();
-                wave.ended = Some(Ended { stamp, figures });
+                wave.ended = Some(WaveEnd { stamp, figures });
             }
-            None => stray(incident),
+            None => count_stray(incident),
         },
         Event::SurgeEnded { .. } => {
-            if let Some(surge) = eye.surges.back().filter(|s| s.ended == Some(stamp)) {
+            if let Some(surge) = lookback.surges.back().filter(|s| s.ended == Some(stamp)) {
                 incident.surges.add(surge.clone(), EVENTS);
             }
         }
         Event::OriginStrained { .. } => {
-            if let Some(strain) = eye.strains.back() {
-                incident.strains.add(strain.clone(), EVENTS);
+            if let Some(strain) = lookback.degradations.back() {
+                incident.degradations.add(strain.clone(), EVENTS);
             }
         }
         Event::OriginRecovered { .. } => {
-            let mut strains = incident.strains.items.iter_mut().rev();
+            let mut strains = incident.degradations.items.iter_mut().rev();
             if let Some(strain) = strains.find(|s| s.platform == platform) {
                 strain.recovered.get_or_insert(stamp);
             }
         }
         Event::PostureChanged { from, to, reason, .. } => {
-            let change = PostureMove {
+            let change = PostureChange {
                 stamp,
                 platform: platform.to_owned(),
                 from: *from,
                 to: *to,
                 reason: reason.clone(),
             };
-            incident.postures.add(change, EVENTS);
+            incident.posture_changes.add(change, EVENTS);
         }
         Event::ProcedureEngaged(facts) => {
             let restored = incident.back_at_full_speed(platform).is_some();
-            let Some(story) = story(incident, platform) else {
+            let Some(record) = platform_record(incident, platform) else {
                 return; // a platform that was not attacked
             };
-            story.live = story.live.saturating_add(1);
+            record.still_active = record.still_active.saturating_add(1);
             if restored {
-                story.engaged_later.add(stamp.leaf);
-            } else if let Some(procedure) = eye.live.get(&facts.id) {
+                record.engaged_later.add(stamp.leaf);
+            } else if let Some(procedure) = lookback.engaged_procedures.get(&facts.id) {
                 incident.procedures.add(procedure.clone(), PROCEDURES);
             } else {
                 // More at a time than are followed.
@@ -228,23 +228,27 @@ pub(super) fn about(
             }
         }
         Event::ProcedureReleased { id, reason, effect, cost, .. } => {
-            if let Some(story) = story(incident, platform) {
-                story.live = story.live.saturating_sub(1);
+            if let Some(record) = platform_record(incident, platform) {
+                record.still_active = record.still_active.saturating_sub(1);
             }
             let mut procedures = incident.procedures.items.iter_mut().rev();
-            let mine = |p: &&mut crate::ProcedureStory| {
-                p.facts.platform == platform && p.facts.id == *id && p.live()
+            let mine = |p: &&mut crate::ProcedureRecord| {
+                p.facts.platform == platform && p.facts.id == *id && p.is_engaged()
             };
             if let Some(procedure) = procedures.find(mine) {
-                procedure.released =
-                    Some(Released { stamp, reason: reason.clone(), effect: *effect, cost: *cost });
+                procedure.released = Some(ProcedureRelease {
+                    stamp,
+                    reason: reason.clone(),
+                    effect: *effect,
+                    cost: *cost,
+                });
             }
         }
         Event::FullSpeed { since, held_ms, .. } => {
-            if let Some(story) = story(incident, platform) {
-                let moment = FullSpeedMoment { stamp, since: *since, held_ms: *held_ms };
-                story.full_speed.add(moment, EVENTS);
-                story.engaged_later = Leaves::default();
+            if let Some(record) = platform_record(incident, platform) {
+                let moment = FullSpeedAt { stamp, since: *since, duration_ms: *held_ms };
+                record.full_speed.add(moment, EVENTS);
+                record.engaged_later = LeafSet::default();
             }
         }
         // A surge is told when it ends, because only then it is known to be none of the attack.
@@ -260,11 +264,11 @@ pub(super) fn about(
     }
 }
 
-fn wave_began(
+fn begin_wave(
     incident: &mut Incident,
-    eye: &Eye,
-    stamp: Stamp,
-    mut wave: Wave,
+    lookback: &Lookback,
+    stamp: LeafRef,
+    mut wave: WaveRecord,
     evidence: &[Evidence],
 ) {
     // A platform has one wave at a time: an older one's end was not recorded.
@@ -283,23 +287,23 @@ fn wave_began(
     let platform = wave.platform.clone();
     let first = incident.platform(&platform).is_none();
     if first {
-        let mut story = PlatformStory {
+        let mut record = PlatformRecord {
             name: platform.clone(),
-            live: eye.live.len() as u64,
-            ..PlatformStory::default()
+            still_active: lookback.engaged_procedures.len() as u64,
+            ..PlatformRecord::default()
         };
-        for (leaf, tally) in eye.quiet.iter().filter(|(_, t)| t.to <= onset) {
-            story.before.add(*leaf, tally);
+        for (leaf, tally) in lookback.quiet.iter().filter(|(_, t)| t.to <= onset) {
+            record.before.add(*leaf, tally);
         }
-        incident.platforms.push(story);
+        incident.platforms.push(record);
     }
     // What was engaged already, the surge before, and the posture's last moves belong to it.
-    if let Some(surge) = eye.surges.back().filter(|s| s.overtaken == Some(stamp))
+    if let Some(surge) = lookback.surges.back().filter(|s| s.overtaken == Some(stamp))
         && !incident.surges.items.contains(surge)
     {
         incident.surges.add(surge.clone(), EVENTS);
     }
-    for procedure in eye.live.values() {
+    for procedure in lookback.engaged_procedures.values() {
         let known = incident
             .procedures
             .iter()
@@ -308,55 +312,62 @@ fn wave_began(
             incident.procedures.add(procedure.clone(), PROCEDURES);
         }
     }
-    for change in eye.postures.iter().filter(|p| p.stamp.at + LEAD >= onset) {
-        if !incident.postures.items.contains(change) {
-            incident.postures.add(change.clone(), EVENTS);
+    for change in lookback.posture_changes.iter().filter(|p| p.stamp.at + LEAD >= onset) {
+        if !incident.posture_changes.items.contains(change) {
+            incident.posture_changes.add(change.clone(), EVENTS);
         }
     }
-    let mut unseen: u64 = 0;
-    if let Some(story) = story(incident, &platform) {
-        let counted = story.attack.leaves.last;
-        for (leaf, tally) in &eye.recent {
+    let mut records_lost: u64 = 0;
+    if let Some(record) = platform_record(incident, &platform) {
+        let counted = record.attack.leaves.last;
+        for (leaf, tally) in &lookback.recent {
             if tally.to > onset {
                 wave.cuts.add(*leaf, tally);
             }
             if tally.to > onset && counted.is_none_or(|last| *leaf > last) {
-                story.attack.add(*leaf, tally);
-                unseen = unseen.saturating_add(tally.unseen);
+                record.attack.add(*leaf, tally);
+                records_lost = records_lost.saturating_add(tally.unseen);
             }
             if tally.to + LEAD > onset {
-                series::add(&mut story.series, *leaf, tally);
+                series::add(&mut record.series, *leaf, tally);
             }
         }
-        story.bore.clone_from(&eye.bore);
+        record.observed_capacity.clone_from(&lookback.observed_capacity);
     }
-    incident.coverage.unseen = incident.coverage.unseen.saturating_add(unseen);
+    incident.coverage.records_lost = incident.coverage.records_lost.saturating_add(records_lost);
     incident.waves.push(wave);
 }
 
-fn story<'a>(incident: &'a mut Incident, platform: &str) -> Option<&'a mut PlatformStory> {
+fn platform_record<'a>(
+    incident: &'a mut Incident,
+    platform: &str,
+) -> Option<&'a mut PlatformRecord> {
     incident.platforms.iter_mut().find(|p| p.name == platform)
 }
 
-fn find<'a>(incident: &'a mut Incident, platform: &str, number: u32) -> Option<&'a mut Wave> {
+fn find_wave<'a>(
+    incident: &'a mut Incident,
+    platform: &str,
+    number: u32,
+) -> Option<&'a mut WaveRecord> {
     let mut waves = incident.waves.iter_mut().rev();
     waves.find(|wave| wave.platform == platform && wave.number == number && wave.ongoing())
 }
 
-fn stray(incident: &mut Incident) {
-    incident.coverage.strays = incident.coverage.strays.saturating_add(1);
+fn count_stray(incident: &mut Incident) {
+    incident.coverage.stray_events = incident.coverage.stray_events.saturating_add(1);
 }
 
-fn add_evidence(wave: &mut Wave, stamp: Stamp, evidence: &[Evidence]) {
+fn add_evidence(wave: &mut WaveRecord, stamp: LeafRef, evidence: &[Evidence]) {
     for evidence in evidence {
         let seen = wave.evidence.iter_mut().find(|s| s.evidence.kind == evidence.kind);
         match seen {
             Some(seen) if seen.leaves.last == Some(stamp.leaf) => {}
             Some(seen) => seen.leaves.add(stamp.leaf),
-            None => wave.evidence.push(EvidenceSeen {
+            None => wave.evidence.push(EvidenceSummary {
                 first: stamp,
                 evidence: evidence.clone(),
-                leaves: Leaves::one(stamp.leaf),
+                leaves: LeafSet::single(stamp.leaf),
             }),
         }
     }

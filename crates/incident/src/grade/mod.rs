@@ -3,5 +3,5 @@
 mod scale;
 mod sophistication;
 
-pub use scale::{CAVEAT, Comparison, Scale, Size, Source, scale};
-pub use sophistication::{Feature, Observed, Sophistication, sophistication};
+pub use scale::{CAVEAT, Citation, PublishedComparison, Scale, Size, scale};
+pub use sophistication::{FeatureStatus, RubricFeature, Sophistication, sophistication};

@@ -3,52 +3,52 @@
 use serde::Serialize;
 
 use crate::words;
-use crate::{Figure, Incident, Leaves, Unit, Window};
+use crate::{Figure, Incident, LeafSet, TimeWindow, Unit};
 
 /// Where a published figure comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Source {
+pub struct Citation {
     /// Who published it.
     pub publisher: &'static str,
     /// The time that it is about.
     pub period: &'static str,
     /// What it says.
-    pub says: &'static str,
+    pub summary: &'static str,
     /// When and how it was read for this version.
     pub read: &'static str,
 }
 
 /// Imperva on application-layer attacks of 2019, contemporary with the Labour case.
-pub const IMPERVA_2019: Source = Source {
+pub const IMPERVA_2019: Citation = Citation {
     publisher: "Imperva",
     period: "May to December 2019, 42,390 application-layer attacks",
-    says: "application-layer attacks between 100 and 1,000 requests per second were generally \
+    summary: "application-layer attacks between 100 and 1,000 requests per second were generally \
            mid-sized",
     read: "reprint of 13 April 2020, read November 2026",
 };
 
 /// Cloudflare, fourth quarter of 2024.
-pub const CLOUDFLARE_2024Q4: Source = Source {
+pub const CLOUDFLARE_2024Q4: Citation = Citation {
     publisher: "Cloudflare",
     period: "fourth quarter of 2024",
-    says: "63% of HTTP attacks stayed under 50,000 requests per second; 72% ended within ten \
+    summary: "63% of HTTP attacks stayed under 50,000 requests per second; 72% ended within ten \
            minutes, 22% lasted over an hour, 11% over a day",
     read: "stored copy of the report, read November 2026",
 };
 
 /// Cloudflare, first quarter of 2025.
-pub const CLOUDFLARE_2025Q1: Source = Source {
+pub const CLOUDFLARE_2025Q1: Citation = Citation {
     publisher: "Cloudflare",
     period: "first quarter of 2025",
-    says: "94% of HTTP attacks stayed under 1 million requests per second",
+    summary: "94% of HTTP attacks stayed under 1 million requests per second",
     read: "quoted by others, read November 2026",
 };
 
 /// Cloudflare's definition of hyper-volumetric.
-pub const CLOUDFLARE_2025Q2: Source = Source {
+pub const CLOUDFLARE_2025Q2: Citation = Citation {
     publisher: "Cloudflare",
     period: "second quarter of 2025",
-    says: "HTTP attacks over 1 million requests per second are called hyper-volumetric",
+    summary: "HTTP attacks over 1 million requests per second are called hyper-volumetric",
     read: "reported by others, read November 2026",
 };
 
@@ -75,7 +75,7 @@ pub enum Size {
 
 impl Size {
     /// The size of a peak in requests per second.
-    pub const fn of(per_second: u64) -> Self {
+    pub const fn from_rate(per_second: u64) -> Self {
         match per_second {
             0..100 => Self::UnderMidSized,
             100..=1_000 => Self::MidSized2019,
@@ -86,7 +86,7 @@ impl Size {
     }
 
     /// In words, to follow "the busiest moment lies".
-    pub const fn says(self) -> &'static str {
+    pub const fn describe(self) -> &'static str {
         match self {
             Self::UnderMidSized => "under what Imperva called mid-sized in 2019",
             Self::MidSized2019 => "inside the range that Imperva called mid-sized in 2019",
@@ -105,7 +105,7 @@ impl Size {
     }
 
     /// The published figures that say so.
-    pub const fn sources(self) -> &'static [Source] {
+    pub const fn citations(self) -> &'static [Citation] {
         match self {
             Self::UnderMidSized | Self::MidSized2019 => &[IMPERVA_2019, CLOUDFLARE_2024Q4],
             Self::Smaller63 => &[CLOUDFLARE_2024Q4],
@@ -117,13 +117,13 @@ impl Size {
 
 /// A measured figure beside published ones.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Comparison {
+pub struct PublishedComparison {
     /// What was measured here.
     pub figure: Figure,
     /// Where it lies.
-    pub says: String,
+    pub summary: String,
     /// By which published figures.
-    pub sources: Vec<Source>,
+    pub citations: Vec<Citation>,
 }
 
 /// How large an incident was, on two axes that are never mixed.
@@ -134,15 +134,15 @@ pub struct Scale {
     /// Where the peak lies; `None` if nothing was counted.
     pub size: Option<Size>,
     /// The peak beside published peaks.
-    pub peak: Option<Comparison>,
+    pub peak: Option<PublishedComparison>,
     /// The longest wave beside published durations; `None` while no wave's end is known.
-    pub duration: Option<Comparison>,
+    pub duration: Option<PublishedComparison>,
     /// The peak against this site's own baseline.
-    pub of_baseline: Option<Figure>,
+    pub peak_to_baseline: Option<Figure>,
     /// What was offered over a whole tally, against the most that the origin was seen to bear.
-    pub of_borne: Option<Figure>,
+    pub sustained_to_capacity: Option<Figure>,
     /// The most that the origin was seen to bear.
-    pub borne: Option<Figure>,
+    pub observed_capacity: Option<Figure>,
     /// What must be said beside it.
     pub caveats: Vec<String>,
 }
@@ -150,28 +150,28 @@ pub struct Scale {
 impl Scale {
     /// A multiple of the own baseline from which `large for this site` is said. Own constant:
     /// ten times what a site is used to is far outside any baseline's week.
-    pub const LARGE_HERE_TENTHS: u64 = 100;
+    pub const LARGE_FOR_SITE_TENTHS: u64 = 100;
 
     /// Large by published figures: the only size with a published name for it.
-    pub fn large_by_published_figures(&self) -> bool {
+    pub fn is_large_by_published_figures(&self) -> bool {
         self.size == Some(Size::HyperVolumetric)
     }
 
     /// Large for this site.
-    pub fn large_here(&self) -> bool {
-        self.of_baseline.as_ref().is_some_and(|f| f.value >= Self::LARGE_HERE_TENTHS)
+    pub fn is_large_for_site(&self) -> bool {
+        self.peak_to_baseline.as_ref().is_some_and(|f| f.value >= Self::LARGE_FOR_SITE_TENTHS)
     }
 
     /// The whole in one or two sentences that the figures support.
-    pub fn says(&self) -> String {
+    pub fn describe(&self) -> String {
         let Some(peak) = &self.peak else {
             return "No peak was recorded.".to_owned();
         };
-        let first = format!("The busiest moment, {}, lies {}.", peak.figure.text(), peak.says);
-        let Some(baseline) = &self.of_baseline else {
+        let first = format!("The busiest moment, {}, lies {}.", peak.figure.text(), peak.summary);
+        let Some(baseline) = &self.peak_to_baseline else {
             return first;
         };
-        let large = if self.large_here() {
+        let large = if self.is_large_for_site() {
             "large for this site"
         } else {
             "not far from what this site is used to"
@@ -185,7 +185,7 @@ pub fn scale(incident: &Incident) -> Scale {
     let saturated = incident.saturated();
     let attack = incident.attack();
     let peak = incident.peak();
-    let size = peak.as_ref().map(|p| Size::of(p.value));
+    let size = peak.as_ref().map(|p| Size::from_rate(p.value));
     let mut caveats = vec![CAVEAT.to_owned()];
     if saturated {
         caveats.push(
@@ -205,7 +205,7 @@ pub fn scale(incident: &Incident) -> Scale {
         let mut waves = incident.waves.iter().rev();
         let wave = waves.find(|w| w.platform == peak.platform && w.onset <= peak.window.to)?;
         let tenths = ratio_tenths(peak.per_second.saturating_mul(1_000), wave.baseline_milli)?;
-        let leaves: Leaves = [wave.detected.leaf, peak.leaf].into_iter().collect();
+        let leaves: LeafSet = [wave.detected.leaf, peak.leaf].into_iter().collect();
         Some(
             Figure::new(
                 format!("busiest moment against the baseline of {}", peak.platform),
@@ -218,11 +218,11 @@ pub fn scale(incident: &Incident) -> Scale {
         )
     });
     let sustained = attack.sustained_offered.as_ref();
-    let story = sustained.and_then(|s| incident.platform(&s.platform));
-    let bore = story.and_then(|story| story.bore.as_ref());
-    let of_borne = sustained.zip(bore).and_then(|(offered, bore)| {
-        let tenths = ratio_tenths(offered.per_second, bore.per_second)?;
-        let leaves: Leaves = [bore.leaf, offered.leaf].into_iter().collect();
+    let record = sustained.and_then(|s| incident.platform(&s.platform));
+    let capacity = record.and_then(|record| record.observed_capacity.as_ref());
+    let sustained_to_capacity = sustained.zip(capacity).and_then(|(offered, capacity)| {
+        let tenths = ratio_tenths(offered.per_second, capacity.per_second)?;
+        let leaves: LeafSet = [capacity.leaf, offered.leaf].into_iter().collect();
         Some(
             Figure::new(
                 format!(
@@ -238,10 +238,11 @@ pub fn scale(incident: &Incident) -> Scale {
             .at_least(saturated),
         )
     });
-    let borne = bore.map(|bore| {
-        bore.figure(format!("the most that the origin of {} was seen to bear", bore.platform))
+    let observed_capacity = capacity.map(|capacity| {
+        capacity
+            .figure(format!("the most that the origin of {} was seen to bear", capacity.platform))
     });
-    if borne.is_some() {
+    if observed_capacity.is_some() {
         caveats.push(
             "What the origin was seen to bear is a lower bound of what it can: it was not tested \
              to its limit. Requests also differ in what they cost."
@@ -251,35 +252,35 @@ pub fn scale(incident: &Incident) -> Scale {
     Scale {
         saturated,
         size,
-        peak: peak.zip(size).map(|(figure, size)| Comparison {
+        peak: peak.zip(size).map(|(figure, size)| PublishedComparison {
             figure,
-            says: size.says().to_owned(),
-            sources: size.sources().to_vec(),
+            summary: size.describe().to_owned(),
+            citations: size.citations().to_vec(),
         }),
-        duration: longest(incident),
-        of_baseline: baseline,
-        of_borne,
-        borne,
+        duration: longest_wave(incident),
+        peak_to_baseline: baseline,
+        sustained_to_capacity,
+        observed_capacity,
         caveats,
     }
 }
 
-fn longest(incident: &Incident) -> Option<Comparison> {
+fn longest_wave(incident: &Incident) -> Option<PublishedComparison> {
     let ended = incident
         .waves
         .iter()
         .filter(|wave| wave.ended.is_some())
-        .map(|wave| (Window::new(wave.onset, wave.until(incident.as_of.at)), wave))
+        .map(|wave| (TimeWindow::new(wave.onset, wave.until(incident.as_of.at)), wave))
         .max_by_key(|(window, _)| window.millis());
     let (window, wave) = ended?;
     let ms = window.millis();
-    let says = match ms / 60_000 {
+    let summary = match ms / 60_000 {
         0..10 => "shorter than ten minutes, as 72% of HTTP attacks were",
         10..60 => "between ten minutes and an hour",
         60..1_440 => "over an hour, as 22% of HTTP attacks were",
         _ => "over a day, as 11% of HTTP attacks were",
     };
-    let leaves: Leaves = [Some(wave.detected.leaf), wave.ended.as_ref().map(|e| e.stamp.leaf)]
+    let leaves: LeafSet = [Some(wave.detected.leaf), wave.ended.as_ref().map(|e| e.stamp.leaf)]
         .into_iter()
         .flatten()
         .collect();
@@ -292,10 +293,10 @@ fn longest(incident: &Incident) -> Option<Comparison> {
         )
     };
     let cut = incident.waves.iter().any(|wave| wave.ended.is_none());
-    Some(Comparison {
+    Some(PublishedComparison {
         figure: Figure::new(name, ms, Unit::Millis, leaves).within(Some(window)).at_least(cut),
-        says: says.to_owned(),
-        sources: vec![CLOUDFLARE_2024Q4],
+        summary: summary.to_owned(),
+        citations: vec![CLOUDFLARE_2024Q4],
     })
 }
 
@@ -312,26 +313,31 @@ impl Scale {
     pub fn lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
         for comparison in self.peak.iter().chain(&self.duration) {
-            let sources: Vec<String> = comparison.sources.iter().map(Source::cite).collect();
+            let sources: Vec<String> = comparison.citations.iter().map(Citation::cite).collect();
             lines.push(format!(
                 "{}: {}. By published figures: {}. ({})",
                 words::sentence(&comparison.figure.name),
                 comparison.figure.text(),
-                comparison.says,
+                comparison.summary,
                 sources.join("; "),
             ));
         }
-        for figure in self.of_baseline.iter().chain(&self.of_borne).chain(&self.borne) {
+        for figure in self
+            .peak_to_baseline
+            .iter()
+            .chain(&self.sustained_to_capacity)
+            .chain(&self.observed_capacity)
+        {
             lines.push(format!("{}: {}.", words::sentence(&figure.name), figure.text()));
         }
         lines
     }
 }
 
-impl Source {
+impl Citation {
     /// Publisher, period, and when it was read.
     pub fn cite(&self) -> String {
-        format!("{}, {}: {}; {}", self.publisher, self.period, self.says, self.read)
+        format!("{}, {}: {}; {}", self.publisher, self.period, self.summary, self.read)
     }
 }
 
@@ -341,11 +347,11 @@ mod tests {
 
     #[test]
     fn sizes_change_where_the_published_figures_do() {
-        assert_eq!(Size::of(99), Size::UnderMidSized);
-        assert_eq!(Size::of(1_000), Size::MidSized2019);
-        assert_eq!(Size::of(50_000), Size::Smaller63);
-        assert_eq!(Size::of(1_000_000), Size::Upper37);
-        assert_eq!(Size::of(1_000_001), Size::HyperVolumetric);
+        assert_eq!(Size::from_rate(99), Size::UnderMidSized);
+        assert_eq!(Size::from_rate(1_000), Size::MidSized2019);
+        assert_eq!(Size::from_rate(50_000), Size::Smaller63);
+        assert_eq!(Size::from_rate(1_000_000), Size::Upper37);
+        assert_eq!(Size::from_rate(1_000_001), Size::HyperVolumetric);
     }
 
     #[test]

@@ -2,18 +2,18 @@
 //! figures.
 //!
 //! No accepted standard exists. The rubric is our own and is printed whole, so that a reader can
-//! weigh it; the word itself is only allowed when all of [`Sophistication::earns_the_word`] holds.
+//! weigh it; the word itself is only allowed when all of [`Sophistication::is_sophisticated`] holds.
 
 use portcullis_model::{CutVector, EvidenceKind};
 use serde::Serialize;
 
-use crate::words::{count, counted, cut_vector, full_stop, list, plain, share, span};
-use crate::{CutTotals, Figure, Incident, Leaves, Unit, Wave};
+use crate::words::{attack_technique, count, counted, full_stop, list, plain, share, span};
+use crate::{CutTotals, Figure, Incident, LeafSet, Unit, WaveRecord};
 
 /// What was found of a feature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Observed {
+pub enum FeatureStatus {
     /// Evidence for it is recorded.
     Yes,
     /// It was looked for and no evidence is recorded.
@@ -22,9 +22,9 @@ pub enum Observed {
     NotMeasured,
 }
 
-impl Observed {
+impl FeatureStatus {
     /// The words that people read.
-    pub const fn word(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Yes => "observed",
             Self::No => "not observed",
@@ -35,24 +35,24 @@ impl Observed {
 
 /// One feature of the rubric.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Feature {
+pub struct RubricFeature {
     /// Its letter, `a` to `j`.
     pub letter: char,
     /// Its name.
     pub name: &'static str,
     /// Whether it was observed.
-    pub observed: Observed,
+    pub observed: FeatureStatus,
     /// The raw values.
     pub figures: Vec<Figure>,
     /// What they mean, in a sentence.
-    pub says: String,
+    pub summary: String,
 }
 
 /// The rubric filled in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Sophistication {
     /// All features, in order.
-    pub features: Vec<Feature>,
+    pub features: Vec<RubricFeature>,
     /// The published ladder, for context.
     pub context: String,
 }
@@ -126,35 +126,35 @@ pub fn sophistication(incident: &Incident) -> Sophistication {
 impl Sophistication {
     /// Features (a) to (f) that were observed. (j) counts against and is not among them.
     pub fn observed(&self) -> u64 {
-        let yes = self.features.iter().filter(|f| f.observed == Observed::Yes);
+        let yes = self.features.iter().filter(|f| f.observed == FeatureStatus::Yes);
         yes.filter(|f| f.letter != 'j').count() as u64
     }
 
     /// Features, (j) apart, for which there was an instrument.
     pub fn measured(&self) -> u64 {
-        let measured = self.features.iter().filter(|f| f.observed != Observed::NotMeasured);
+        let measured = self.features.iter().filter(|f| f.observed != FeatureStatus::NotMeasured);
         measured.filter(|f| f.letter != 'j').count() as u64
     }
 
     /// Whether one feature was observed.
     pub fn has(&self, letter: char) -> bool {
-        self.features.iter().any(|f| f.letter == letter && f.observed == Observed::Yes)
+        self.features.iter().any(|f| f.letter == letter && f.observed == FeatureStatus::Yes)
     }
 
     /// Whether the evidence carries the adjective: the attack reacted to what was done (b) and
     /// passed challenges (d), at least four features were observed, and no publicly available
     /// tool introduced itself (j). Several vectors, rotating user agents and cache-busting alone
     /// do not: each comes ready-made.
-    pub fn earns_the_word(&self) -> bool {
+    pub fn is_sophisticated(&self) -> bool {
         self.has('b') && self.has('d') && self.observed() >= 4 && !self.has('j')
     }
 
     /// What can be said instead of the adjective.
-    pub fn says(&self) -> String {
+    pub fn describe(&self) -> String {
         let names: Vec<&str> = self
             .features
             .iter()
-            .filter(|f| f.observed == Observed::Yes && f.letter != 'j')
+            .filter(|f| f.observed == FeatureStatus::Yes && f.letter != 'j')
             .map(|f| f.name)
             .collect();
         let of = format!(
@@ -171,8 +171,8 @@ impl Sophistication {
     }
 }
 
-fn leaves_of(incident: &Incident, kinds: &[EvidenceKind]) -> Leaves {
-    let mut leaves = Leaves::default();
+fn evidence_leaves(incident: &Incident, kinds: &[EvidenceKind]) -> LeafSet {
+    let mut leaves = LeafSet::default();
     for (kind, more) in incident.evidence() {
         if kinds.contains(&kind) {
             leaves.merge(&more);
@@ -199,37 +199,37 @@ const VECTORS: [(&str, &[EvidenceKind]); 3] = [
 
 /// The vectors that what was cut in a wave speaks of, as far as they stand out from the quiet time
 /// before on its platform.
-fn cut_in(incident: &Incident, wave: &Wave) -> Vec<CutVector> {
-    let before = incident.platform(&wave.platform).map(|story| &story.before.cuts);
-    before.map_or_else(Vec::new, |before| wave.cuts.vectors(before))
+fn significant_cuts(incident: &Incident, wave: &WaveRecord) -> Vec<CutVector> {
+    let before = incident.platform(&wave.platform).map(|record| &record.before.cuts);
+    before.map_or_else(Vec::new, |before| wave.cuts.significant_techniques(before))
 }
 
-fn vectors(incident: &Incident) -> Feature {
+fn vectors(incident: &Incident) -> RubricFeature {
     // At once: within one wave.
-    let of_wave = |wave: &Wave| -> Vec<&'static str> {
-        let kinds: Vec<EvidenceKind> = wave.kinds().collect();
+    let of_wave = |wave: &WaveRecord| -> Vec<&'static str> {
+        let kinds: Vec<EvidenceKind> = wave.evidence_kinds().collect();
         let used = VECTORS.iter().filter(|(_, of)| of.iter().any(|kind| kinds.contains(kind)));
-        let cut = cut_in(incident, wave).into_iter().map(cut_vector);
+        let cut = significant_cuts(incident, wave).into_iter().map(attack_technique);
         used.map(|(name, _)| *name).chain(cut).collect()
     };
     let waves = incident.waves.iter().map(|wave| (of_wave(wave), wave));
     let (names, leaves) = waves
         .max_by_key(|(names, wave)| (names.len(), std::cmp::Reverse(wave.detected.leaf)))
-        .map_or((Vec::new(), Leaves::default()), |(names, wave)| {
-            let mut leaves = Leaves::default();
+        .map_or((Vec::new(), LeafSet::default()), |(names, wave)| {
+            let mut leaves = LeafSet::default();
             for seen in &wave.evidence {
                 leaves.merge(&seen.leaves);
             }
-            if !cut_in(incident, wave).is_empty() {
-                leaves.merge(&wave.cuts.telling_leaves);
+            if !significant_cuts(incident, wave).is_empty() {
+                leaves.merge(&wave.cuts.attack_leaves);
             }
             (names, leaves)
         });
-    Feature {
+    RubricFeature {
         letter: 'a',
         name: "several vectors in one wave",
-        observed: yes(names.len() >= 2),
-        says: if names.is_empty() {
+        observed: observed_if(names.len() >= 2),
+        summary: if names.is_empty() {
             "No vector could be told from the evidence.".to_owned()
         } else {
             format!("{} in one wave: {}.", counted(names.len() as u64, "vector"), list(&names))
@@ -238,26 +238,26 @@ fn vectors(incident: &Incident) -> Feature {
     }
 }
 
-fn adaptation(incident: &Incident) -> Feature {
-    let all: Leaves = incident
+fn adaptation(incident: &Incident) -> RubricFeature {
+    let all: LeafSet = incident
         .waves
         .iter()
         .flat_map(|wave| &wave.changes)
         .map(|change| change.stamp.leaf)
         .collect();
-    let mut soon = Leaves::default();
+    let mut soon = LeafSet::default();
     let mut fastest: Option<u64> = None;
-    for reaction in incident.waves.iter().flat_map(Wave::reactions) {
+    for reaction in incident.waves.iter().flat_map(WaveRecord::adaptations) {
         soon.add(reaction.change.stamp.leaf);
         fastest = Some(fastest.map_or(reaction.after_ms, |f| f.min(reaction.after_ms)));
     }
     let (total, reacted) = (all.count, soon.count);
-    let mitigated = incident.waves.iter().any(|w| w.mitigated().is_some());
-    Feature {
+    let mitigated = incident.waves.iter().any(|w| w.first_mitigation().is_some());
+    RubricFeature {
         letter: 'b',
         name: "adaptation after mitigation",
-        observed: if mitigated { yes(reacted > 0) } else { Observed::NotMeasured },
-        says: match fastest {
+        observed: if mitigated { observed_if(reacted > 0) } else { FeatureStatus::NotMeasured },
+        summary: match fastest {
             Some(fastest) => format!(
                 "Of {}, {} came within a minute of having been mitigated (the fastest after {}). \
                  A change that was planned in advance looks the same.",
@@ -278,23 +278,23 @@ fn adaptation(incident: &Incident) -> Feature {
     }
 }
 
-fn costly_targets(incident: &Incident) -> Feature {
+fn costly_targets(incident: &Incident) -> RubricFeature {
     let kinds = [EvidenceKind::CostlyTargets, EvidenceKind::CacheBusting];
-    let leaves = leaves_of(incident, &kinds);
+    let leaves = evidence_leaves(incident, &kinds);
     let measured = |kind: EvidenceKind| {
         let seen = incident.waves.iter().flat_map(|w| &w.evidence);
         let seen = seen.filter(move |s| s.evidence.kind == kind);
         seen.map(|s| plain(s.evidence.says.trim_end_matches('.'))).next()
     };
-    let said: Vec<String> = kinds.into_iter().filter_map(measured).collect();
-    Feature {
+    let described: Vec<String> = kinds.into_iter().filter_map(measured).collect();
+    RubricFeature {
         letter: 'c',
         name: "aim at what is costly, or cache-busting",
-        observed: yes(!said.is_empty()),
-        says: if said.is_empty() {
+        observed: observed_if(!described.is_empty()),
+        summary: if described.is_empty() {
             "No evidence that the load was aimed at what costs most.".to_owned()
         } else {
-            full_stop(&said.join("; "))
+            full_stop(&described.join("; "))
         },
         figures: vec![Figure::new(
             "leaves with evidence of costly targets or cache-busting",
@@ -305,17 +305,18 @@ fn costly_targets(incident: &Incident) -> Feature {
     }
 }
 
-fn passes_challenges(incident: &Incident) -> Feature {
+fn passes_challenges(incident: &Incident) -> RubricFeature {
     let attack = incident.attack();
-    let given = attack.challenges_given();
-    let passed = attack.challenges_answered();
+    let given = attack.challenges_issued();
+    let passed = attack.passed_challenges();
     let share_passed = crate::totals::basis_points(passed, given);
-    Feature {
+    RubricFeature {
         letter: 'd',
         name: "challenges passed",
-        observed: share_passed
-            .map_or(Observed::NotMeasured, |share| yes(share >= PASSES_FROM_BASIS_POINTS)),
-        says: match share_passed {
+        observed: share_passed.map_or(FeatureStatus::NotMeasured, |share| {
+            observed_if(share >= PASSES_FROM_BASIS_POINTS)
+        }),
+        summary: match share_passed {
             Some(passed) => format!(
                 "{} of the challenges given during the waves were passed, by people and attack \
                  together: the attack's own share is at most that.",
@@ -330,14 +331,16 @@ fn passes_challenges(incident: &Incident) -> Feature {
     }
 }
 
-fn protocol(incident: &Incident) -> Feature {
-    let leaves = leaves_of(incident, &[EvidenceKind::StalledHeaders]);
+fn protocol(incident: &Incident) -> RubricFeature {
+    let leaves = evidence_leaves(incident, &[EvidenceKind::StalledHeaders]);
     let figures = incident.waves.iter().filter_map(|wave| wave.ended.as_ref());
     let stalled = figures.map(|end| end.figures.peak_stalled_headers).max();
     let slow_headers = leaves.count > 0;
     let cut: Vec<CutVector> = CutVector::ALL
         .into_iter()
-        .filter(|vector| incident.waves.iter().any(|w| cut_in(incident, w).contains(vector)))
+        .filter(|vector| {
+            incident.waves.iter().any(|w| significant_cuts(incident, w).contains(vector))
+        })
         .collect();
     let cuts = incident.attack().cuts;
     let mut figures: Vec<Figure> = stalled
@@ -346,9 +349,9 @@ fn protocol(incident: &Incident) -> Feature {
         .collect();
     if cuts.watched() {
         figures.extend(CutVector::ALL.into_iter().filter_map(|vector| {
-            let n = cuts.of_vector(vector);
-            let name = format!("cut for {}", cut_vector(vector));
-            let leaves = || cuts.telling_leaves.clone();
+            let n = cuts.count_by_technique(vector);
+            let name = format!("cut for {}", attack_technique(vector));
+            let leaves = || cuts.attack_leaves.clone();
             (n > 0).then(|| Figure::new(name, n, Unit::Count, leaves()))
         }));
     }
@@ -358,21 +361,21 @@ fn protocol(incident: &Incident) -> Feature {
     } else {
         "No connections held open with unfinished headers."
     };
-    Feature {
+    RubricFeature {
         letter: 'e',
         name: "attack on the protocol",
-        observed: yes(slow_headers || !cut.is_empty()),
-        says: format!("{headers} {}", protocol_cuts(&cuts, &incident.before().cuts, &cut)),
+        observed: observed_if(slow_headers || !cut.is_empty()),
+        summary: format!("{headers} {}", describe_cuts(&cuts, &incident.before().cuts, &cut)),
         figures,
     }
 }
 
 /// What the cuts say of attacks on the protocol, in a sentence or two.
-fn protocol_cuts(cuts: &CutTotals, before: &CutTotals, stand_out: &[CutVector]) -> String {
+fn describe_cuts(cuts: &CutTotals, before: &CutTotals, stand_out: &[CutVector]) -> String {
     if !cuts.watched() {
         return "Slow readers and attacks within HTTP/2 were not looked for.".to_owned();
     }
-    if !before.watched() && cuts.telling_leaves.count > 0 {
+    if !before.watched() && cuts.attack_leaves.count > 0 {
         return "There is no quiet time on record to compare with what was cut for slow reading, \
                 slow bodies, or within HTTP/2 and HTTP/3."
             .to_owned();
@@ -382,23 +385,23 @@ fn protocol_cuts(cuts: &CutTotals, before: &CutTotals, stand_out: &[CutVector]) 
                 stand out from the time before."
             .to_owned();
     }
-    let names: Vec<&str> = stand_out.iter().map(|vector| cut_vector(*vector)).collect();
+    let names: Vec<&str> = stand_out.iter().map(|vector| attack_technique(*vector)).collect();
     format!(
         "Connections were cut at least {} times as often as before for {}; tools for each are \
          public.",
-        CutTotals::STANDS_OUT,
+        CutTotals::SIGNIFICANCE_FACTOR,
         list(&names)
     )
 }
 
-fn diversity(incident: &Incident) -> Feature {
-    let leaves = leaves_of(incident, &[EvidenceKind::RotatingUserAgents]);
+fn diversity(incident: &Incident) -> RubricFeature {
+    let leaves = evidence_leaves(incident, &[EvidenceKind::RotatingUserAgents]);
     let seen = leaves.count > 0;
-    Feature {
+    RubricFeature {
         letter: 'f',
         name: "rotating user agents",
-        observed: yes(seen),
-        says: if seen {
+        observed: observed_if(seen),
+        summary: if seen {
             "Sources changed their user agent between requests. Fingerprints of TLS were not \
              compared."
                 .to_owned()
@@ -414,8 +417,8 @@ fn diversity(incident: &Incident) -> Feature {
     }
 }
 
-fn known_tool(incident: &Incident) -> Feature {
-    let mut leaves = Leaves::default();
+fn known_tool(incident: &Incident) -> RubricFeature {
+    let mut leaves = LeafSet::default();
     let mut found: Vec<&str> = Vec::new();
     let mut looked = false;
     for procedure in &incident.procedures {
@@ -423,8 +426,8 @@ fn known_tool(incident: &Incident) -> Feature {
             continue;
         }
         looked = true;
-        let says = procedure.facts.says.to_lowercase();
-        for tool in TOOLS.iter().filter(|tool| says.contains(*tool)) {
+        let summary = procedure.facts.says.to_lowercase();
+        for tool in TOOLS.iter().filter(|tool| summary.contains(*tool)) {
             leaves.add(procedure.engaged.leaf);
             if !found.contains(tool) {
                 found.push(tool);
@@ -432,11 +435,11 @@ fn known_tool(incident: &Incident) -> Feature {
         }
     }
     let names: Vec<&str> = found.iter().map(|tool| tool.trim_end_matches('/')).collect();
-    Feature {
+    RubricFeature {
         letter: 'j',
         name: "a publicly available tool by its own name (counts against)",
-        observed: if looked { yes(!found.is_empty()) } else { Observed::NotMeasured },
-        says: if !looked {
+        observed: if looked { observed_if(!found.is_empty()) } else { FeatureStatus::NotMeasured },
+        summary: if !looked {
             "No signature was engaged that could name one.".to_owned()
         } else if found.is_empty() {
             "No engaged signature names one; a tool can hide its name.".to_owned()
@@ -447,18 +450,18 @@ fn known_tool(incident: &Incident) -> Feature {
     }
 }
 
-fn not_measured(letter: char, name: &'static str, says: &str) -> Feature {
-    Feature {
+fn not_measured(letter: char, name: &'static str, summary: &str) -> RubricFeature {
+    RubricFeature {
         letter,
         name,
-        observed: Observed::NotMeasured,
+        observed: FeatureStatus::NotMeasured,
         figures: Vec::new(),
-        says: says.to_owned(),
+        summary: summary.to_owned(),
     }
 }
 
-const fn yes(observed: bool) -> Observed {
-    if observed { Observed::Yes } else { Observed::No }
+const fn observed_if(observed: bool) -> FeatureStatus {
+    if observed { FeatureStatus::Yes } else { FeatureStatus::No }
 }
 
 #[cfg(test)]
@@ -467,16 +470,19 @@ mod tests {
 
     fn watched(telling: u64) -> CutTotals {
         let telling_leaves = (0..telling).collect();
-        CutTotals { watched_ms: 60_000, telling_leaves, ..CutTotals::default() }
+        CutTotals { watched_ms: 60_000, attack_leaves: telling_leaves, ..CutTotals::default() }
     }
 
     #[test]
     fn cuts_are_only_said_not_to_stand_out_where_there_is_something_to_stand_out_from() {
         let (none, quiet) = (CutTotals::default(), watched(0));
-        assert!(protocol_cuts(&none, &quiet, &[]).contains("were not looked for"));
-        assert!(protocol_cuts(&watched(3), &none, &[]).contains("no quiet time on record"));
-        assert!(protocol_cuts(&watched(3), &quiet, &[]).contains("did not stand out"));
-        let said = protocol_cuts(&watched(3), &quiet, &[CutVector::SlowReading]);
-        assert!(said.contains("at least 10 times as often as before for slow reading"), "{said}");
+        assert!(describe_cuts(&none, &quiet, &[]).contains("were not looked for"));
+        assert!(describe_cuts(&watched(3), &none, &[]).contains("no quiet time on record"));
+        assert!(describe_cuts(&watched(3), &quiet, &[]).contains("did not stand out"));
+        let described = describe_cuts(&watched(3), &quiet, &[CutVector::SlowReading]);
+        assert!(
+            described.contains("at least 10 times as often as before for slow reading"),
+            "{described}"
+        );
     }
 }

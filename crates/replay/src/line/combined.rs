@@ -6,7 +6,8 @@ use std::borrow::Cow;
 use memchr::{memchr, memchr_iter};
 
 use super::{
-    LogLine, ParseError, Stamps, address, found, part, plausible, quoted, target, without_port,
+    LogLine, ParseError, TimestampParser, address, found, part, plausible, quoted, target,
+    without_port,
 };
 
 /// How many opening brackets may come before the one that begins the time: a user name may hold
@@ -14,7 +15,10 @@ use super::{
 const BRACKETS: usize = 4;
 
 /// `[host:port ]address ident user [time] "request" status bytes[ "referer" "user agent"[ …]]`.
-pub(super) fn parse<'a>(line: &'a [u8], stamps: &mut Stamps) -> Result<LogLine<'a>, ParseError> {
+pub(super) fn parse<'a>(
+    line: &'a [u8],
+    stamps: &mut TimestampParser,
+) -> Result<LogLine<'a>, ParseError> {
     let (first, rest) = word(line);
     let (second, after_second) = word(rest);
     // A virtual host comes first in some logs, and may itself be an address.
@@ -40,7 +44,7 @@ pub(super) fn parse<'a>(line: &'a [u8], stamps: &mut Stamps) -> Result<LogLine<'
     let answer = rest.trim_ascii_start();
     let (status, rest) = word(answer);
     let (bytes, rest) = word(rest);
-    let (Some(status), Some(bytes)) = (status_of(status), size_of(bytes)) else {
+    let (Some(status), Some(bytes)) = (parse_status(status), parse_size(bytes)) else {
         return Err(ParseError::Status(found(answer)));
     };
     let (referer, rest) = field(rest);
@@ -62,7 +66,7 @@ pub(super) fn parse<'a>(line: &'a [u8], stamps: &mut Stamps) -> Result<LogLine<'
         language: None,
         host: asked.host.or(host),
         latency: latency(rest).and_then(plausible),
-        spoke,
+        sent_bytes: spoke,
     })
 }
 
@@ -72,7 +76,7 @@ fn word(text: &[u8]) -> (&[u8], &[u8]) {
     text.split_at(memchr(b' ', text).unwrap_or(text.len()))
 }
 
-fn status_of(word: &[u8]) -> Option<u16> {
+fn parse_status(word: &[u8]) -> Option<u16> {
     match word {
         b"-" => Some(0),
         [_, _, _] => number(word).map(|n| n as u16),
@@ -81,7 +85,7 @@ fn status_of(word: &[u8]) -> Option<u16> {
 }
 
 /// Nothing, where a log was cut off or leaves the size out, is no size.
-fn size_of(word: &[u8]) -> Option<u64> {
+fn parse_size(word: &[u8]) -> Option<u64> {
     match word {
         b"-" | b"" => Some(0),
         _ => number(word),
@@ -108,7 +112,7 @@ fn field(text: &[u8]) -> (Option<Cow<'_, str>>, &[u8]) {
 }
 
 /// `METHOD target HTTP/1.1`. The target may hold spaces: servers log what they were sent.
-fn request_line<'a>(text: &Cow<'a, str>) -> Option<(Cow<'a, str>, super::Target<'a>)> {
+fn request_line<'a>(text: &Cow<'a, str>) -> Option<(Cow<'a, str>, super::LoggedTarget<'a>)> {
     let line = text.as_ref();
     let space = memchr(b' ', line.as_bytes())?;
     let token = |b: u8| b.is_ascii_uppercase() || b == b'-' || b == b'_';
@@ -159,7 +163,7 @@ mod tests {
     use super::*;
 
     fn line(text: &str) -> LogLine<'_> {
-        parse(text.as_bytes(), &mut Stamps::default()).expect(text)
+        parse(text.as_bytes(), &mut TimestampParser::default()).expect(text)
     }
 
     const COMMON: &str =
@@ -224,10 +228,10 @@ mod tests {
     #[test]
     fn bytes_that_are_no_request_are_told_from_silence() {
         let tls = COMMON.replacen("GET /a/b?q=1&r=%20 HTTP/1.1", r"\x16\x03\x01\x02", 1);
-        assert!(!line(&tls).is_request() && line(&tls).spoke);
+        assert!(!line(&tls).is_request() && line(&tls).sent_bytes);
         for nothing in ["", "-"] {
             let text = COMMON.replacen("GET /a/b?q=1&r=%20 HTTP/1.1", nothing, 1);
-            assert!(!line(&text).is_request() && !line(&text).spoke);
+            assert!(!line(&text).is_request() && !line(&text).sent_bytes);
         }
     }
 
@@ -251,7 +255,7 @@ mod tests {
     #[test]
     fn what_is_missing_is_named() {
         let error = |text: &str| {
-            parse(text.as_bytes(), &mut Stamps::default()).expect_err(text).to_string()
+            parse(text.as_bytes(), &mut TimestampParser::default()).expect_err(text).to_string()
         };
         assert!(error("").contains("an address at the beginning"));
         assert!(error("#Fields: date time").contains("found `#Fields: date time`"));

@@ -7,11 +7,17 @@ use std::borrow::Cow;
 use portcullis_model::WallTime;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::{LogLine, ParseError, Stamps, Target, address, plausible, stamp, target, without_port};
+use super::{
+    LogLine, LoggedTarget, ParseError, TimestampParser, address, plausible, target, timestamp,
+    without_port,
+};
 
 /// One object a line.
-pub(super) fn parse<'a>(line: &'a [u8], stamps: &mut Stamps) -> Result<LogLine<'a>, ParseError> {
-    let access: Access<'a> = serde_json::from_slice(line).map_err(|error| {
+pub(super) fn parse<'a>(
+    line: &'a [u8],
+    stamps: &mut TimestampParser,
+) -> Result<LogLine<'a>, ParseError> {
+    let access: AccessEntry<'a> = serde_json::from_slice(line).map_err(|error| {
         // Without the position: there is but one line.
         let text = error.to_string();
         let end = text.find(" at line").unwrap_or(text.len());
@@ -27,7 +33,7 @@ pub(super) fn parse<'a>(line: &'a [u8], stamps: &mut Stamps) -> Result<LogLine<'
     let method = request.method.map(|method| method.0).filter(|method| !method.is_empty());
     let asked = request.uri.and_then(|uri| target(&uri.0));
     // A request that Caddy could not make sense of has no method or no target.
-    let (method, asked): (_, Target<'a>) = method.zip(asked).unwrap_or_default();
+    let (method, asked): (_, LoggedTarget<'a>) = method.zip(asked).unwrap_or_default();
     let headers = request.headers.unwrap_or_default();
     let host = request.host.map(|host| without_port(host.0)).filter(|host| !host.is_empty());
     Ok(LogLine {
@@ -44,149 +50,149 @@ pub(super) fn parse<'a>(line: &'a [u8], stamps: &mut Stamps) -> Result<LogLine<'
         language: headers.language,
         host: host.or(asked.host),
         latency: access.duration.and_then(|duration| duration.0).and_then(plausible),
-        spoke: true,
+        sent_bytes: true,
     })
 }
 
 #[derive(serde::Deserialize)]
-struct Access<'a> {
+struct AccessEntry<'a> {
     #[serde(borrow)]
-    ts: Option<Moment<'a>>,
+    ts: Option<LoggedTime<'a>>,
     #[serde(borrow)]
-    request: Option<Asked<'a>>,
+    request: Option<LoggedRequest<'a>>,
     status: Option<u16>,
     size: Option<u64>,
-    duration: Option<Span>,
+    duration: Option<LoggedDuration>,
 }
 
 #[derive(serde::Deserialize)]
-struct Asked<'a> {
+struct LoggedRequest<'a> {
     #[serde(borrow)]
-    client_ip: Option<Text<'a>>,
+    client_ip: Option<LogText<'a>>,
     #[serde(borrow)]
-    remote_ip: Option<Text<'a>>,
+    remote_ip: Option<LogText<'a>>,
     /// With the port, in logs of Caddy before 2.5.
     #[serde(borrow)]
-    remote_addr: Option<Text<'a>>,
+    remote_addr: Option<LogText<'a>>,
     #[serde(borrow)]
-    method: Option<Text<'a>>,
+    method: Option<LogText<'a>>,
     #[serde(borrow)]
-    host: Option<Text<'a>>,
+    host: Option<LogText<'a>>,
     #[serde(borrow)]
-    uri: Option<Text<'a>>,
+    uri: Option<LogText<'a>>,
     #[serde(borrow)]
     headers: Option<Headers<'a>>,
 }
 
 /// Text that is borrowed from the line if it can be, also within an `Option`.
 #[derive(Default)]
-struct Text<'a>(Cow<'a, str>);
+struct LogText<'a>(Cow<'a, str>);
 
-impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+impl<'de: 'a, 'a> Deserialize<'de> for LogText<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Reader;
-        impl<'de> Visitor<'de> for Reader {
-            type Value = Text<'de>;
+        struct TextVisitor;
+        impl<'de> Visitor<'de> for TextVisitor {
+            type Value = LogText<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a text")
             }
 
             fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(Text(Cow::Borrowed(text)))
+                Ok(LogText(Cow::Borrowed(text)))
             }
 
             fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Text(Cow::Owned(text.to_owned())))
+                Ok(LogText(Cow::Owned(text.to_owned())))
             }
         }
-        deserializer.deserialize_str(Reader)
+        deserializer.deserialize_str(TextVisitor)
     }
 }
 
 /// A time in any of the formats that Caddy's encoders offer.
-enum Moment<'a> {
+enum LoggedTime<'a> {
     Number(f64),
     Written(Cow<'a, str>),
 }
 
-impl Moment<'_> {
-    fn read(&self, stamps: &mut Stamps) -> Option<WallTime> {
+impl LoggedTime<'_> {
+    fn read(&self, stamps: &mut TimestampParser) -> Option<WallTime> {
         match self {
-            Self::Number(number) => stamp::of_number(*number),
+            Self::Number(number) => timestamp::from_number(*number),
             Self::Written(text) => stamps.read(text.as_bytes()),
         }
     }
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Moment<'a> {
+impl<'de: 'a, 'a> Deserialize<'de> for LoggedTime<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Reader;
-        impl<'de> Visitor<'de> for Reader {
-            type Value = Moment<'de>;
+        struct TimeVisitor;
+        impl<'de> Visitor<'de> for TimeVisitor {
+            type Value = LoggedTime<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a time: seconds since 1970, or a text such as 2015-05-17T10:05:03Z")
             }
 
             fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
-                Ok(Moment::Number(number))
+                Ok(LoggedTime::Number(number))
             }
 
             fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
-                Ok(Moment::Number(number as f64))
+                Ok(LoggedTime::Number(number as f64))
             }
 
             fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
-                Ok(Moment::Number(number as f64))
+                Ok(LoggedTime::Number(number as f64))
             }
 
             fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(Moment::Written(Cow::Borrowed(text)))
+                Ok(LoggedTime::Written(Cow::Borrowed(text)))
             }
 
             fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Moment::Written(Cow::Owned(text.to_owned())))
+                Ok(LoggedTime::Written(Cow::Owned(text.to_owned())))
             }
         }
-        deserializer.deserialize_any(Reader)
+        deserializer.deserialize_any(TimeVisitor)
     }
 }
 
 /// Seconds, or a text such as `1.5ms`, which other settings of Caddy's encoder write.
-struct Span(Option<Duration>);
+struct LoggedDuration(Option<Duration>);
 
-impl<'de> Deserialize<'de> for Span {
+impl<'de> Deserialize<'de> for LoggedDuration {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Reader;
-        impl Visitor<'_> for Reader {
-            type Value = Span;
+        struct DurationVisitor;
+        impl Visitor<'_> for DurationVisitor {
+            type Value = LoggedDuration;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a duration: seconds, or a text such as 1.5ms")
             }
 
-            fn visit_f64<E>(self, seconds: f64) -> Result<Span, E> {
-                Ok(Span(Duration::try_from_secs_f64(seconds).ok()))
+            fn visit_f64<E>(self, seconds: f64) -> Result<LoggedDuration, E> {
+                Ok(LoggedDuration(Duration::try_from_secs_f64(seconds).ok()))
             }
 
-            fn visit_u64<E>(self, seconds: u64) -> Result<Span, E> {
-                Ok(Span(Duration::try_from_secs_f64(seconds as f64).ok()))
+            fn visit_u64<E>(self, seconds: u64) -> Result<LoggedDuration, E> {
+                Ok(LoggedDuration(Duration::try_from_secs_f64(seconds as f64).ok()))
             }
 
-            fn visit_i64<E>(self, _before_it_began: i64) -> Result<Span, E> {
-                Ok(Span(None))
+            fn visit_i64<E>(self, _before_it_began: i64) -> Result<LoggedDuration, E> {
+                Ok(LoggedDuration(None))
             }
 
-            fn visit_str<E>(self, text: &str) -> Result<Span, E> {
-                Ok(Span(written_span(text)))
+            fn visit_str<E>(self, text: &str) -> Result<LoggedDuration, E> {
+                Ok(LoggedDuration(parse_duration(text)))
             }
         }
-        deserializer.deserialize_any(Reader)
+        deserializer.deserialize_any(DurationVisitor)
     }
 }
 
-fn written_span(text: &str) -> Option<Duration> {
+fn parse_duration(text: &str) -> Option<Duration> {
     let unit_at = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
     let number: f64 = text[..unit_at].parse().ok()?;
     let seconds = match &text[unit_at..] {
@@ -210,8 +216,8 @@ struct Headers<'a> {
 
 impl<'de: 'a, 'a> Deserialize<'de> for Headers<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Reader;
-        impl<'de> Visitor<'de> for Reader {
+        struct HeadersVisitor;
+        impl<'de> Visitor<'de> for HeadersVisitor {
             type Value = Headers<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -220,7 +226,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Headers<'a> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut headers = Headers::default();
-                while let Some(Text(name)) = map.next_key()? {
+                while let Some(LogText(name)) = map.next_key()? {
                     let slot = match name.as_ref() {
                         "Referer" | "referer" => &mut headers.referer,
                         "User-Agent" | "user-agent" => &mut headers.user_agent,
@@ -231,48 +237,48 @@ impl<'de: 'a, 'a> Deserialize<'de> for Headers<'a> {
                             continue;
                         }
                     };
-                    let First(value) = map.next_value()?;
+                    let FirstText(value) = map.next_value()?;
                     *slot = value.filter(|value| !value.is_empty());
                 }
                 Ok(headers)
             }
         }
-        deserializer.deserialize_map(Reader)
+        deserializer.deserialize_map(HeadersVisitor)
     }
 }
 
 /// A text, or the first of a list of texts.
-struct First<'a>(Option<Cow<'a, str>>);
+struct FirstText<'a>(Option<Cow<'a, str>>);
 
-impl<'de: 'a, 'a> Deserialize<'de> for First<'a> {
+impl<'de: 'a, 'a> Deserialize<'de> for FirstText<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Reader;
-        impl<'de> Visitor<'de> for Reader {
-            type Value = First<'de>;
+        struct FirstTextVisitor;
+        impl<'de> Visitor<'de> for FirstTextVisitor {
+            type Value = FirstText<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a text or a list of texts")
             }
 
             fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(First(Some(Cow::Borrowed(text))))
+                Ok(FirstText(Some(Cow::Borrowed(text))))
             }
 
             fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(First(Some(Cow::Owned(text.to_owned()))))
+                Ok(FirstText(Some(Cow::Owned(text.to_owned()))))
             }
 
             fn visit_unit<E>(self) -> Result<Self::Value, E> {
-                Ok(First(None))
+                Ok(FirstText(None))
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-                let first: Option<Text<'de>> = seq.next_element()?;
+                let first: Option<LogText<'de>> = seq.next_element()?;
                 while seq.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(First(first.map(|text| text.0)))
+                Ok(FirstText(first.map(|text| text.0)))
             }
         }
-        deserializer.deserialize_any(Reader)
+        deserializer.deserialize_any(FirstTextVisitor)
     }
 }
 
@@ -283,7 +289,7 @@ mod tests {
     const LINE: &str = r#"{"level":"info","ts":1431857103.25,"logger":"http.log.access","msg":"handled request","request":{"remote_ip":"10.0.0.9","remote_port":"41342","client_ip":"2001:db8::7","proto":"HTTP/2.0","method":"GET","host":"www.example.org:443","uri":"/donate?amount=5","headers":{"User-Agent":["Mozilla/5.0"],"Accept":["text/html","*/*"],"Accept-Language":["en-GB"],"Referer":["https://example.org/\u00e9"],"Cookie":["REDACTED"]},"tls":{"resumed":false}},"bytes_read":0,"user_id":"","duration":0.0125,"size":10900,"status":200,"resp_headers":{"Server":["Caddy"]}}"#;
 
     fn line(text: &str) -> LogLine<'_> {
-        parse(text.as_bytes(), &mut Stamps::default()).expect(text)
+        parse(text.as_bytes(), &mut TimestampParser::default()).expect(text)
     }
 
     #[test]
@@ -328,7 +334,7 @@ mod tests {
     #[test]
     fn other_messages_of_caddy_are_no_access_log() {
         let error = |text: &str| {
-            parse(text.as_bytes(), &mut Stamps::default()).expect_err(text).to_string()
+            parse(text.as_bytes(), &mut TimestampParser::default()).expect_err(text).to_string()
         };
         let nothing = LINE.replacen("GET", "", 1);
         assert!(!line(&nothing).is_request() && line(&nothing).path.is_empty());

@@ -20,8 +20,8 @@ fn an_ordinary_log_is_quiet() {
         writer.calm(1_800);
         let found = replayed(&writer.log);
         assert_eq!(found.surges.count() + found.attacks.count(), 0, "{}", told(&found));
-        assert_eq!(found.procedures.count() + found.affected.hit(), 0, "{}", told(&found));
-        assert_eq!(found.affected.forwarded, found.requests);
+        assert_eq!(found.procedures.count() + found.impact.hit_requests(), 0, "{}", told(&found));
+        assert_eq!(found.impact.forwarded, found.requests);
         assert!(found.text().contains("Nobody"), "{}", told(&found));
     }
 }
@@ -48,7 +48,7 @@ fn a_scripted_flood_is_found_and_refused_and_people_are_not() {
         let says = &signature.unwrap_or_else(|| panic!("{}", told(&found))).facts.says;
         assert!(says.contains("fetcher/1.0"), "{says}");
         // Forty machines sent 12,000 requests; the first seconds got through.
-        let affected = &found.affected;
+        let affected = &found.impact;
         assert!(affected.refused_by_procedures() > 11_000, "{}", told(&found));
         assert!((39..=44).contains(&affected.sources_refused), "{}", told(&found));
         assert_eq!(affected.user_agents[0].text, "fetcher/1.0");
@@ -75,7 +75,7 @@ fn a_flash_crowd_is_a_surge_and_nobody_is_refused() {
         let surge = &found.surges.items[0];
         assert_eq!(surge.activities, ["everything else"]);
         assert!(surge.peak_per_second >= 200 && surge.to.is_some(), "{}", told(&found));
-        assert_eq!(found.affected.hit(), 0, "{}", told(&found));
+        assert_eq!(found.impact.hit_requests(), 0, "{}", told(&found));
     }
 }
 
@@ -90,8 +90,8 @@ fn what_the_recorded_server_could_not_serve_is_told_as_trouble() {
     });
     writer.calm(60);
     let found = replayed(&writer.log);
-    assert_eq!(found.strains.count(), 1, "{}", told(&found));
-    assert!(found.strains.items[0].to.is_some());
+    assert_eq!(found.degradations.count(), 1, "{}", told(&found));
+    assert!(found.degradations.items[0].to.is_some());
     assert!(found.text().contains("Origin in trouble on site"), "{}", told(&found));
 }
 
@@ -142,7 +142,8 @@ fn unreadable_lines_are_counted_and_the_first_few_shown() {
     let found = replayed_with(config(), bytes);
     assert_eq!((found.lines.read, found.lines.parsed), (lines + 5, lines));
     assert_eq!((found.lines.unparsed, found.lines.empty), (4, 1));
-    let shown: Vec<_> = found.lines.shown.iter().map(|s| (s.line, s.says.as_str())).collect();
+    let shown: Vec<_> =
+        found.lines.first_unparsed.iter().map(|s| (s.line, s.error.as_str())).collect();
     assert_eq!(shown[0].0, 1);
     assert!(shown[0].1.contains("found `#Software: something else`"), "{shown:?}");
     assert!(shown[2].1.contains("65536 bytes"), "{shown:?}");
@@ -170,8 +171,8 @@ fn hosts_choose_their_platform_and_unknown_hosts_are_refused() {
         "{line}\nshop.example:443 {line}\nCAMPAIGN.example {line}\nelsewhere.example {line}\n"
     );
     let found = replayed_with(config, log.into_bytes());
-    assert_eq!(found.affected.forwarded, 3);
-    assert_eq!(found.affected.refused["unknown-host"], 1);
+    assert_eq!(found.impact.forwarded, 3);
+    assert_eq!(found.impact.refused["unknown-host"], 1);
     assert!(
         found.caveats.iter().any(|c| c.starts_with("1 of 4 requests name no host")),
         "{:?}",
@@ -188,8 +189,8 @@ fn bytes_that_are_no_request_are_refused_by_the_gate_itself() {
     );
     let found = replayed(&log);
     assert_eq!((found.requests, found.malformed, found.silent), (1, 1, 2));
-    assert_eq!(found.affected.refused["malformed"], 1);
-    assert_eq!(found.affected.hit(), 0);
+    assert_eq!(found.impact.refused["malformed"], 1);
+    assert_eq!(found.impact.hit_requests(), 0);
 }
 
 #[test]

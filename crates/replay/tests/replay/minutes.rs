@@ -6,7 +6,7 @@ use portcullis_model::{
     ActivityId, Config, Event, Meter, OriginConfig, Reason, Snapshot, TICK, Time, WallTime,
 };
 use portcullis_posture::{Action, Control, Resume};
-use portcullis_replay::{Minutes, MinutesFindings, Recording};
+use portcullis_replay::{MinuteCounts, MinutesFindings, Recording};
 
 use crate::writer::MORNING;
 
@@ -35,9 +35,9 @@ fn table() -> String {
 }
 
 fn read(text: &str) -> MinutesFindings {
-    let mut minutes = Minutes::new(portcullis_model::WatchSettings::default());
+    let mut minutes = MinuteCounts::new(portcullis_model::WatchSettings::default());
     let bytes = std::io::Cursor::new(text.as_bytes().to_vec());
-    minutes.read(Recording::of("minutes.csv", bytes).expect("opens"));
+    minutes.read(Recording::from_reader("minutes.csv", bytes).expect("opens"));
     minutes.finish()
 }
 
@@ -110,7 +110,7 @@ fn rows_that_are_none_are_counted_and_shown() {
                 1998-06-10 15:31:00\n1998-06-10 15:30:30,5\n1998-06-10 15:32:00,5\n";
     let found = read(text);
     assert_eq!((found.rows, found.unparsed, found.missing), (6, 4, 1));
-    let says: Vec<_> = found.shown.iter().map(|s| (s.line, s.says.as_str())).collect();
+    let says: Vec<_> = found.first_unparsed.iter().map(|s| (s.line, s.error.as_str())).collect();
     assert!(says[0].1.contains("a time such as"), "{says:?}");
     assert!(says[1].1.contains("a whole number"), "{says:?}");
     assert!(says[2].1.contains("a time and a number"), "{says:?}");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use portcullis_gate::Secret;
 use portcullis_model::WatchSettings;
-use portcullis_replay::{Minutes, Recording, Replay};
+use portcullis_replay::{MinuteCounts, Recording, Replay};
 
 use crate::writer::config;
 
@@ -30,7 +30,7 @@ fn three_days_of_a_real_blog_are_read_whole_and_are_quiet() {
     // 1,753 distinct addresses, counted otherwise; the sketch is within a few per cent.
     assert!(found.sources.abs_diff(1_753) < 60, "{}", found.sources);
     assert_eq!(found.attacks.count() + found.surges.count(), 0, "{}", found.text());
-    assert_eq!(found.affected.hit(), 0, "{}", found.text());
+    assert_eq!(found.impact.hit_requests(), 0, "{}", found.text());
 }
 
 /// The crowds of the World Cup gathered over an hour or more before each match: the load grew a
@@ -40,7 +40,7 @@ fn three_days_of_a_real_blog_are_read_whole_and_are_quiet() {
 fn the_world_cup_has_surges_each_over_its_baseline() {
     let Some(path) = shared("worldcup98-minutes.csv.gz") else { return };
     let settings = WatchSettings::default();
-    let mut minutes = Minutes::new(settings.clone());
+    let mut minutes = MinuteCounts::new(settings.clone());
     minutes.read(Recording::open(&path).expect("opens"));
     let found = minutes.finish();
     assert_eq!((found.rows, found.unparsed, found.missing), (70_580, 0, 10));

@@ -32,7 +32,8 @@ pub fn replayed(log: &str) -> Findings {
 
 pub fn replayed_with(config: Config, bytes: Vec<u8>) -> Findings {
     let mut replay = Replay::new(Arc::new(config), Secret::new(&[5; 32]));
-    let recording = Recording::of("access.log", std::io::Cursor::new(bytes)).expect("opens");
+    let recording =
+        Recording::from_reader("access.log", std::io::Cursor::new(bytes)).expect("opens");
     replay.read(recording, &mut |_| {});
     replay.finish()
 }

@@ -1,19 +1,19 @@
 //! Scales and ticks: from values to places in the picture, and round numbers beside them.
 
 /// A linear map from a range of values to a range of places.
-pub(super) struct Scale {
+pub(super) struct LinearScale {
     from: f64,
     to: f64,
-    place_from: f64,
-    place_to: f64,
+    range_from: f64,
+    range_to: f64,
 }
 
-impl Scale {
+impl LinearScale {
     /// A range that is empty, reversed or not a number is widened to one unit.
-    pub(super) fn new((from, to): (f64, f64), (place_from, place_to): (f64, f64)) -> Self {
+    pub(super) fn new((from, to): (f64, f64), (range_from, range_to): (f64, f64)) -> Self {
         let from = if from.is_finite() { from } else { 0.0 };
         let to = if to.is_finite() && to > from { to } else { from + 1.0 };
-        Scale { from, to, place_from, place_to }
+        LinearScale { from, to, range_from, range_to }
     }
 
     pub(super) fn from(&self) -> f64 {
@@ -28,14 +28,14 @@ impl Scale {
         (self.from..=self.to).contains(&value)
     }
 
-    pub(super) fn place(&self, value: f64) -> f64 {
+    pub(super) fn position(&self, value: f64) -> f64 {
         let share = (value - self.from) / (self.to - self.from);
-        self.place_from + share * (self.place_to - self.place_from)
+        self.range_from + share * (self.range_to - self.range_from)
     }
 
     /// The place of a value, moved into the range; `None` for what is not a number.
     pub(super) fn clamped(&self, value: f64) -> Option<f64> {
-        (!value.is_nan()).then(|| self.place(value.clamp(self.from, self.to)))
+        (!value.is_nan()).then(|| self.position(value.clamp(self.from, self.to)))
     }
 }
 
@@ -164,9 +164,9 @@ mod tests {
 
     #[test]
     fn a_range_that_is_no_range_still_has_a_scale() {
-        let scale = Scale::new((5.0, 5.0), (0.0, 10.0));
-        assert!(scale.place(5.0).abs() < 1e-9);
-        assert!(Scale::new((f64::NAN, f64::NAN), (0.0, 1.0)).place(0.5).is_finite());
+        let scale = LinearScale::new((5.0, 5.0), (0.0, 10.0));
+        assert!(scale.position(5.0).abs() < 1e-9);
+        assert!(LinearScale::new((f64::NAN, f64::NAN), (0.0, 1.0)).position(0.5).is_finite());
     }
 
     #[test]

@@ -2,15 +2,15 @@
 
 use super::*;
 
-fn figure() -> Figure {
-    let line = |label: &str, ink, stroke, values: &[Option<f64>]| Series {
+fn figure() -> Chart {
+    let line = |label: &str, ink, stroke, values: &[Option<f64>]| ChartLine {
         label: label.into(),
-        ink,
-        stroke,
+        colour: ink,
+        style: stroke,
         filled: false,
         points: values.iter().enumerate().map(|(second, v)| (second as f64, *v)).collect(),
     };
-    Figure {
+    Chart {
         id: "two-panels".into(),
         title: "People served, and the load".into(),
         description: "Without the gate nobody is served from second 3.".into(),
@@ -30,11 +30,11 @@ fn figure() -> Figure {
                 unit: "%".into(),
                 top: Some(100.0),
                 series: vec![
-                    line("with the gate", Ink::Blue, Stroke::Solid, &[Some(100.0); 7]),
+                    line("with the gate", Colour::Blue, LineStyle::Solid, &[Some(100.0); 7]),
                     line(
                         "without",
-                        Ink::Vermilion,
-                        Stroke::Dashed,
+                        Colour::Vermilion,
+                        LineStyle::Dashed,
                         &[Some(100.0), Some(100.0), None, Some(100.0), Some(3.0), None, Some(0.0)],
                     ),
                 ],
@@ -43,9 +43,9 @@ fn figure() -> Figure {
                 title: "Offered".into(),
                 unit: "requests/s".into(),
                 top: None,
-                series: vec![Series {
+                series: vec![ChartLine {
                     filled: true,
-                    ..line("attack", Ink::Purple, Stroke::Dotted, &[Some(0.0), Some(940.0)])
+                    ..line("attack", Colour::Purple, LineStyle::Dotted, &[Some(0.0), Some(940.0)])
                 }],
             },
         ],
@@ -77,8 +77,8 @@ fn a_label_cannot_become_markup() {
 
 #[test]
 fn what_was_not_measured_is_a_gap_and_not_zero() {
-    let x = Scale::new((0.0, 4.0), (0.0, 400.0));
-    let y = Scale::new((0.0, 1.0), (100.0, 0.0));
+    let x = LinearScale::new((0.0, 4.0), (0.0, 400.0));
+    let y = LinearScale::new((0.0, 1.0), (100.0, 0.0));
     let points = [(0.0, Some(1.0)), (1.0, None), (2.0, None), (3.0, Some(0.5)), (9.0, Some(1.0))];
     assert_eq!(runs(&points, &x, &y), vec![vec![(0.0, 0.0)], vec![(300.0, 50.0)]]);
 }
@@ -99,8 +99,8 @@ fn a_day_of_seconds_stays_small_and_keeps_its_peak() {
     let svg = render(&day);
     assert!(svg.len() < 60_000, "{} bytes", svg.len());
     // The peak touches the top of the plot, two units below its edge.
-    let x = Scale::new(day.range, (LEFT, LEFT + PLOT_WIDTH));
-    let y = Scale::new((0.0, 100.0), (100.0, 0.0));
+    let x = LinearScale::new(day.range, (LEFT, LEFT + PLOT_WIDTH));
+    let y = LinearScale::new((0.0, 100.0), (100.0, 0.0));
     let highest = runs(&day.panels[0].series[0].points, &x, &y)
         .concat()
         .iter()
@@ -110,7 +110,7 @@ fn a_day_of_seconds_stays_small_and_keeps_its_peak() {
 
 #[test]
 fn an_empty_figure_is_still_a_picture() {
-    let empty = Figure {
+    let empty = Chart {
         id: String::new(),
         title: String::new(),
         description: String::new(),
@@ -125,7 +125,7 @@ fn an_empty_figure_is_still_a_picture() {
 
 #[test]
 fn flags_of_markers_close_together_do_not_cover_each_other() {
-    let x = Scale::new((0.0, 100.0), (0.0, 900.0));
+    let x = LinearScale::new((0.0, 100.0), (0.0, 900.0));
     let markers: Vec<_> =
         [5.0, 5.1, 5.2, 50.0].map(|at| Marker { at, label: String::new() }).into();
     let rows: Vec<_> = place_flags(&markers, &x).iter().map(|flag| flag.row).collect();

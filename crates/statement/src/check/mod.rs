@@ -14,8 +14,11 @@ use core::ops::Range;
 use portcullis_incident::{Incident, grade, hypotheses};
 use serde::Serialize;
 
-use self::rules::{ABSOLUTES, RECIPIENTS, RULES, Sense, TOLD, TOPICS, Topic, leaves_open, negates};
-use self::tokens::{Match, Token, find, tokens};
+use self::rules::{
+    ABSOLUTES, NOTIFICATIONS, OUT_OF_SCOPE, OutOfScope, Polarity, RECIPIENTS, RULES, leaves_open,
+    negates,
+};
+use self::tokens::{PatternMatch, WordToken, find, tokens};
 use crate::{Claim, ClaimKind, Finding, assess};
 
 /// The longest text that is checked, in bytes. The statement of 2019 had 600.
@@ -46,19 +49,19 @@ pub struct Check {
     /// True if that incident is a drill or a replay.
     pub rehearsal: bool,
     /// Each sentence, once, in order.
-    pub sentences: Vec<Checked>,
+    pub sentences: Vec<CheckedSentence>,
 }
 
 /// What became of a sentence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Verdict {
+pub enum SentenceResult {
     /// All that was recognised in it is supported, or left open.
-    Stands,
+    Supported,
     /// Something in it is not supported.
-    Refused,
+    Rejected,
     /// It says what nothing could measure, and nothing else that is refused.
-    CannotBeMeasured,
+    NotMeasurable,
     /// No claim was recognised in it.
     NotAboutIncident,
 }
@@ -66,35 +69,35 @@ pub enum Verdict {
 /// How a sentence speaks of a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Stance {
+pub enum Assertion {
     /// It makes the claim.
-    Asserts,
+    Made,
     /// It says the opposite.
-    Denies,
+    Denied,
     /// It leaves it open, or announces it.
-    LeavesOpen,
+    LeftOpen,
 }
 
 /// A claim that was recognised in a sentence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Recognised {
+pub struct MatchedClaim {
     /// The claim.
     pub claim: ClaimKind,
     /// How the sentence speaks of it.
-    pub stance: Stance,
+    pub assertion: Assertion,
     /// What the ledger says to what the sentence says.
     pub finding: Finding,
     /// Why.
     pub because: String,
     /// The words that it was recognised by.
-    pub words: String,
+    pub phrase: String,
 }
 
 /// Words that the evidence does not carry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct RefusedWords {
+pub struct RejectedPhrase {
     /// The words, as they were written.
-    pub words: String,
+    pub phrase: String,
     /// Where they stand in the text, in bytes.
     pub at: Range<usize>,
     /// Why they are refused.
@@ -103,19 +106,19 @@ pub struct RefusedWords {
 
 /// A sentence, checked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Checked {
+pub struct CheckedSentence {
     /// The sentence.
     pub sentence: String,
     /// Where it stands in the text, in bytes.
     pub at: Range<usize>,
     /// What became of it.
-    pub verdict: Verdict,
+    pub result: SentenceResult,
     /// Claims that were recognised.
-    pub recognised: Vec<Recognised>,
+    pub matched: Vec<MatchedClaim>,
     /// Words that are refused.
-    pub refused: Vec<RefusedWords>,
+    pub rejected: Vec<RejectedPhrase>,
     /// The nearest wordings that the figures support, for what was refused.
-    pub nearest: Vec<String>,
+    pub suggestions: Vec<String>,
     /// What was not checked.
     pub notes: Vec<String>,
     /// The leaves behind the claims that were recognised.
@@ -128,14 +131,14 @@ pub fn check(text: &str, incident: Option<&Incident>) -> Result<Check, CheckErro
         return Err(CheckError::TooLong { bytes: text.len() });
     }
     let claims = incident.map_or_else(without_incident, assess);
-    let beyond = Beyond::new(incident);
-    let told = incident.map_or_else(Vec::new, receipts);
+    let unmeasurable = Unmeasurable::new(incident);
+    let receipts = incident.map_or_else(Vec::new, receipts);
     Ok(Check {
         incident: incident.map(|i| i.id.clone()),
         rehearsal: incident.is_some_and(|i| i.rehearsal),
         sentences: sentences::split(text)
             .into_iter()
-            .map(|at| sentence(text, at, &claims, &beyond, &told))
+            .map(|at| check_sentence(text, at, &claims, &unmeasurable, &receipts))
             .collect(),
     })
 }
@@ -143,13 +146,15 @@ pub fn check(text: &str, incident: Option<&Incident>) -> Result<Check, CheckErro
 impl Check {
     /// Whether nothing is refused: every sentence stands, or is not about the incident.
     pub fn passes(&self) -> bool {
-        let fine = |v: Verdict| matches!(v, Verdict::Stands | Verdict::NotAboutIncident);
-        self.sentences.iter().all(|s| fine(s.verdict))
+        let fine = |v: SentenceResult| {
+            matches!(v, SentenceResult::Supported | SentenceResult::NotAboutIncident)
+        };
+        self.sentences.iter().all(|s| fine(s.result))
     }
 
     /// How many sentences have this verdict.
-    pub fn count(&self, verdict: Verdict) -> usize {
-        let have = self.sentences.iter().filter(|s| s.verdict == verdict);
+    pub fn count(&self, verdict: SentenceResult) -> usize {
+        let have = self.sentences.iter().filter(|s| s.result == verdict);
         have.count()
     }
 }
@@ -157,21 +162,21 @@ impl Check {
 fn without_incident() -> Vec<Claim> {
     let claim = |kind: &ClaimKind| {
         Claim::new(*kind, Finding::NotShown, "No incident is on record.")
-            .say("Nothing about an attack is on record.")
+            .wording("Nothing about an attack is on record.")
     };
     ClaimKind::ALL.iter().map(claim).collect()
 }
 
 /// Answers to what cannot be measured.
-struct Beyond {
+struct Unmeasurable {
     /// What the traffic would have done, as far as that can be said.
     intention: String,
 }
 
-impl Beyond {
+impl Unmeasurable {
     fn new(incident: Option<&Incident>) -> Self {
         let ratio = incident
-            .and_then(|incident| grade::scale(incident).of_borne)
+            .and_then(|incident| grade::scale(incident).sustained_to_capacity)
             .filter(|figure| figure.value > 10);
         Self {
             intention: ratio.map_or_else(
@@ -187,104 +192,104 @@ impl Beyond {
         }
     }
 
-    const fn why(topic: Topic) -> &'static str {
+    const fn why(topic: OutOfScope) -> &'static str {
         match topic {
-            Topic::Intention => "no instrument measures what somebody wanted",
-            Topic::Actor => {
+            OutOfScope::Intention => "no instrument measures what somebody wanted",
+            OutOfScope::Actor => {
                 "no instrument shows who did it; a source is where the last machine stood, not \
                  who sat at it"
             }
-            Topic::Category => "only the NCSC and law enforcement assign a category",
+            OutOfScope::Category => "only the NCSC and law enforcement assign a category",
         }
     }
 
-    fn nearest(&self, topic: Topic) -> String {
+    fn suggestion(&self, topic: OutOfScope) -> String {
         match topic {
-            Topic::Intention => self.intention.clone(),
-            Topic::Actor => hypotheses::ATTRIBUTION.to_owned(),
-            Topic::Category => "No category has been assigned that we know of.".to_owned(),
+            OutOfScope::Intention => self.intention.clone(),
+            OutOfScope::Actor => hypotheses::ATTRIBUTION.to_owned(),
+            OutOfScope::Category => "No category has been assigned that we know of.".to_owned(),
         }
     }
 }
 
-fn sentence(
+fn check_sentence(
     text: &str,
     at: Range<usize>,
     claims: &[Claim],
-    beyond: &Beyond,
-    told: &[(String, u64)],
-) -> Checked {
+    unmeasurable: &Unmeasurable,
+    receipts: &[(String, u64)],
+) -> CheckedSentence {
     let tokens = tokens(&text[at.clone()], at.start);
-    let span = |m: &Match| tokens[m.first].at.start..tokens[m.last].at.end;
-    let mut out = Checked {
+    let span = |m: &PatternMatch| tokens[m.first].at.start..tokens[m.last].at.end;
+    let mut out = CheckedSentence {
         sentence: text[at.clone()].to_owned(),
         at,
-        verdict: Verdict::NotAboutIncident,
-        recognised: Vec::new(),
-        refused: Vec::new(),
-        nearest: Vec::new(),
+        result: SentenceResult::NotAboutIncident,
+        matched: Vec::new(),
+        rejected: Vec::new(),
+        suggestions: Vec::new(),
         notes: Vec::new(),
         leaves: Vec::new(),
     };
-    let mut nearest = Vec::new();
-    for (kind, sense, found) in recognise(&tokens) {
+    let mut suggestions = Vec::new();
+    for (kind, polarity, found) in match_claims(&tokens) {
         let Some(claim) = claims.iter().find(|c| c.kind == kind) else {
             continue;
         };
-        let stance = stance(kind, sense, &found, &tokens);
-        let finding = match stance {
-            Stance::Asserts | Stance::LeavesOpen => claim.finding,
-            Stance::Denies => claim.finding.of_the_opposite(),
+        let assertion_made = assertion(kind, polarity, &found, &tokens);
+        let finding = match assertion_made {
+            Assertion::Made | Assertion::LeftOpen => claim.finding,
+            Assertion::Denied => claim.finding.of_the_negation(),
         };
         let at = span(&found);
         let words = text[at.clone()].to_owned();
-        if stance != Stance::LeavesOpen && finding != Finding::Supported {
-            out.refused.push(RefusedWords {
-                words: words.clone(),
+        if assertion_made != Assertion::LeftOpen && finding != Finding::Supported {
+            out.rejected.push(RejectedPhrase {
+                phrase: words.clone(),
                 at,
-                why: format!("{}: {}", finding.word(), claim.because),
+                why: format!("{}: {}", finding.as_str(), claim.because),
             });
-            nearest.push(claim.sentence.clone());
+            suggestions.push(claim.sentence.clone());
         }
         out.leaves.extend(claim.leaves());
-        out.recognised.push(Recognised {
+        out.matched.push(MatchedClaim {
             claim: kind,
-            stance,
+            assertion: assertion_made,
             finding,
             because: claim.because.clone(),
-            words,
+            phrase: words,
         });
     }
-    let elsewhere = told_elsewhere(&tokens, told);
-    if let Some((found, Told::NoReceipt(recipient))) = &elsewhere {
-        out.refused.push(RefusedWords {
-            words: text[span(found)].to_owned(),
+    let other = other_notification(&tokens, receipts);
+    if let Some((found, NotificationStatus::NoReceipt(recipient))) = &other {
+        out.rejected.push(RejectedPhrase {
+            phrase: text[span(found)].to_owned(),
             at: span(found),
             why: format!("not shown: no receipt on record names {recipient}"),
         });
-        nearest.push(format!("We are informing {recipient}."));
+        suggestions.push(format!("We are informing {recipient}."));
     }
-    if let Some((_, Told::Receipt(leaf))) = elsewhere {
+    if let Some((_, NotificationStatus::Receipt(leaf))) = other {
         out.leaves.push(leaf);
         out.notes.push(format!("A receipt is on record (leaf {leaf})."));
     }
-    let measured = out.refused.len();
-    for (topic, patterns) in TOPICS {
+    let measured = out.rejected.len();
+    for (topic, patterns) in OUT_OF_SCOPE {
         if let Some(found) = longest(patterns, &tokens) {
-            out.refused.push(RefusedWords {
-                words: text[span(&found)].to_owned(),
+            out.rejected.push(RejectedPhrase {
+                phrase: text[span(&found)].to_owned(),
                 at: span(&found),
-                why: format!("not measurable: {}", Beyond::why(*topic)),
+                why: format!("not measurable: {}", Unmeasurable::why(*topic)),
             });
-            nearest.push(beyond.nearest(*topic));
+            suggestions.push(unmeasurable.suggestion(*topic));
         }
     }
     let mut beyond_words = measured > 0;
-    if !out.recognised.is_empty() {
+    if !out.matched.is_empty() {
         for (pattern, why) in ABSOLUTES {
             if let Some(found) = find(pattern, &tokens).first() {
-                out.refused.push(RefusedWords {
-                    words: text[span(found)].to_owned(),
+                out.rejected.push(RejectedPhrase {
+                    phrase: text[span(found)].to_owned(),
                     at: span(found),
                     why: (*why).to_owned(),
                 });
@@ -292,22 +297,22 @@ fn sentence(
             }
         }
     }
-    out.verdict = if beyond_words {
-        Verdict::Refused
-    } else if !out.refused.is_empty() {
-        Verdict::CannotBeMeasured
-    } else if out.recognised.is_empty() && elsewhere.is_none() {
-        Verdict::NotAboutIncident
+    out.result = if beyond_words {
+        SentenceResult::Rejected
+    } else if !out.rejected.is_empty() {
+        SentenceResult::NotMeasurable
+    } else if out.matched.is_empty() && other.is_none() {
+        SentenceResult::NotAboutIncident
     } else {
-        Verdict::Stands
+        SentenceResult::Supported
     };
-    for wording in nearest {
-        if !out.nearest.contains(&wording) {
-            out.nearest.push(wording);
+    for wording in suggestions {
+        if !out.suggestions.contains(&wording) {
+            out.suggestions.push(wording);
         }
     }
     out.notes.extend(notes(&out, &tokens));
-    out.refused.sort_by_key(|r| (r.at.start, r.at.end));
+    out.rejected.sort_by_key(|r| (r.at.start, r.at.end));
     out.leaves.sort_unstable();
     out.leaves.dedup();
     out
@@ -315,12 +320,12 @@ fn sentence(
 
 /// Recipients on record in lower case, with the leaves of their receipts.
 fn receipts(incident: &Incident) -> Vec<(String, u64)> {
-    let told = incident.receipts.iter();
-    told.map(|t| (t.receipt.recipient.to_lowercase(), t.stamp.leaf)).collect()
+    let receipts = incident.notifications.iter();
+    receipts.map(|t| (t.receipt.recipient.to_lowercase(), t.stamp.leaf)).collect()
 }
 
 /// What is on record about somebody beside the NCSC who, a sentence says, was told.
-enum Told {
+enum NotificationStatus {
     /// A receipt, in this leaf.
     Receipt(u64),
     /// None that names this recipient.
@@ -329,34 +334,39 @@ enum Told {
     Announced,
 }
 
-fn told_elsewhere(tokens: &[Token], told: &[(String, u64)]) -> Option<(Match, Told)> {
-    let found = longest(TOLD, tokens)?;
-    if stance(ClaimKind::Reported, Sense::For, &found, tokens) != Stance::Asserts {
-        return Some((found, Told::Announced));
+fn other_notification(
+    tokens: &[WordToken],
+    receipts: &[(String, u64)],
+) -> Option<(PatternMatch, NotificationStatus)> {
+    let found = longest(NOTIFICATIONS, tokens)?;
+    if assertion(ClaimKind::Reported, Polarity::Positive, &found, tokens) != Assertion::Made {
+        return Some((found, NotificationStatus::Announced));
     }
     let mut leaf = None;
     for (word, name, called) in RECIPIENTS {
         if !tokens.iter().any(|t| t.word == *word) {
             continue;
         }
-        let mut receipts = told.iter();
+        let mut receipts = receipts.iter();
         let receipt = receipts.find(|(to, _)| called.iter().any(|c| to.contains(c)));
         let Some((_, at)) = receipt else {
-            return Some((found, Told::NoReceipt(name)));
+            return Some((found, NotificationStatus::NoReceipt(name)));
         };
         leaf = Some(*at);
     }
-    leaf.map(|leaf| (found, Told::Receipt(leaf)))
+    leaf.map(|leaf| (found, NotificationStatus::Receipt(leaf)))
 }
 
 /// The claims of a sentence, each once, by its longest phrase, in the order of [`ClaimKind`].
-fn recognise(tokens: &[Token]) -> Vec<(ClaimKind, Sense, Match)> {
-    let mut found: Vec<(ClaimKind, Sense, Match)> = Vec::new();
+fn match_claims(tokens: &[WordToken]) -> Vec<(ClaimKind, Polarity, PatternMatch)> {
+    let mut found: Vec<(ClaimKind, Polarity, PatternMatch)> = Vec::new();
     // Rules that ask for company come second.
-    let (alone, beside): (Vec<_>, Vec<_>) = RULES.iter().partition(|r| r.beside.is_empty());
-    for rule in alone.into_iter().chain(beside) {
-        let company = |(kind, _, _): &(ClaimKind, Sense, Match)| rule.beside.contains(kind);
-        if !rule.beside.is_empty() && !found.iter().any(company) {
+    let (independent, dependent): (Vec<_>, Vec<_>) =
+        RULES.iter().partition(|r| r.requires.is_empty());
+    for rule in independent.into_iter().chain(dependent) {
+        let company =
+            |(kind, _, _): &(ClaimKind, Polarity, PatternMatch)| rule.requires.contains(kind);
+        if !rule.requires.is_empty() && !found.iter().any(company) {
             continue;
         }
         let Some(best) = longest(rule.patterns, tokens) else {
@@ -364,23 +374,23 @@ fn recognise(tokens: &[Token]) -> Vec<(ClaimKind, Sense, Match)> {
         };
         match found.iter_mut().find(|(kind, _, _)| *kind == rule.kind) {
             Some(known) if length(&best) > length(&known.2) => {
-                *known = (rule.kind, rule.sense, best);
+                *known = (rule.kind, rule.polarity, best);
             }
             Some(_) => {}
-            None => found.push((rule.kind, rule.sense, best)),
+            None => found.push((rule.kind, rule.polarity, best)),
         }
     }
     found.sort_by_key(|(kind, _, _)| *kind);
     found
 }
 
-const fn length(found: &Match) -> usize {
+const fn length(found: &PatternMatch) -> usize {
     found.last - found.first
 }
 
 /// The longest match of any pattern; of equally long ones the first.
-fn longest(patterns: &[&str], tokens: &[Token]) -> Option<Match> {
-    let mut best: Option<Match> = None;
+fn longest(patterns: &[&str], tokens: &[WordToken]) -> Option<PatternMatch> {
+    let mut best: Option<PatternMatch> = None;
     for found in patterns.iter().flat_map(|pattern| find(pattern, tokens)) {
         if best.as_ref().is_none_or(|b| length(&found) > length(b)) {
             best = Some(found);
@@ -391,18 +401,23 @@ fn longest(patterns: &[&str], tokens: &[Token]) -> Option<Match> {
 
 /// How a sentence speaks of a claim: negations before the phrase in its clause, and inside it
 /// where the pattern does not name them, turn it round.
-fn stance(kind: ClaimKind, sense: Sense, found: &Match, tokens: &[Token]) -> Stance {
+fn assertion(
+    kind: ClaimKind,
+    polarity: Polarity,
+    found: &PatternMatch,
+    tokens: &[WordToken],
+) -> Assertion {
     let clause = tokens[found.first].clause;
-    let before: Vec<&Token> =
+    let before: Vec<&WordToken> =
         tokens[..found.first].iter().rev().take_while(|t| t.clause == clause).collect();
     let phrase = tokens[found.first..=found.last].iter();
     let mut words = before.iter().copied().chain(phrase);
     if words.any(|t| leaves_open(kind, &t.word)) {
-        return Stance::LeavesOpen;
+        return Assertion::LeftOpen;
     }
     let near = before.iter().take(NEGATION_REACH);
     // "Not only …" says both.
-    let only = |t: &&&Token| {
+    let only = |t: &&&WordToken| {
         let next = tokens.iter().find(|other| other.at.start > t.at.start);
         next.is_none_or(|next| next.word != "only")
     };
@@ -410,19 +425,19 @@ fn stance(kind: ClaimKind, sense: Sense, found: &Match, tokens: &[Token]) -> Sta
     let inside = found.between.iter();
     let inside = inside.filter(|i| negates(&tokens[**i].word)).count();
     let turned = (outside + inside) % 2 == 1;
-    match (sense, turned) {
-        (Sense::For, false) | (Sense::Against, true) => Stance::Asserts,
-        (Sense::For, true) | (Sense::Against, false) => Stance::Denies,
+    match (polarity, turned) {
+        (Polarity::Positive, false) | (Polarity::Negative, true) => Assertion::Made,
+        (Polarity::Positive, true) | (Polarity::Negative, false) => Assertion::Denied,
     }
 }
 
-fn notes(checked: &Checked, tokens: &[Token]) -> Vec<String> {
+fn notes(checked: &CheckedSentence, tokens: &[WordToken]) -> Vec<String> {
     let mut notes = Vec::new();
-    if checked.recognised.is_empty() {
+    if checked.matched.is_empty() {
         return notes;
     }
     let many = ["dozens", "hundreds", "thousands", "thousand", "millions", "million", "billion"];
-    let number = |t: &Token| {
+    let number = |t: &WordToken| {
         t.word.starts_with(|c: char| c.is_ascii_digit()) || many.contains(&t.word.as_str())
     };
     if tokens.iter().any(number) {
@@ -439,7 +454,7 @@ fn notes(checked: &Checked, tokens: &[Token]) -> Vec<String> {
                 .to_owned(),
         );
     }
-    if checked.recognised.iter().any(|r| r.stance == Stance::LeavesOpen) {
+    if checked.matched.iter().any(|r| r.assertion == Assertion::LeftOpen) {
         notes.push("Part of the sentence leaves open what it speaks of; that stands.".to_owned());
     }
     notes

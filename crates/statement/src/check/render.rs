@@ -1,30 +1,30 @@
 //! A check as text and as JSON.
 
-use portcullis_incident::{Leaves, words};
+use portcullis_incident::{LeafSet, words};
 
-use super::{Check, Checked, Stance, Verdict};
+use super::{Assertion, Check, CheckedSentence, SentenceResult};
 use crate::text::{COLUMNS, REHEARSAL};
 
-impl Verdict {
+impl SentenceResult {
     /// The words that people read.
-    pub const fn word(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Stands => "stands",
-            Self::Refused => "refused",
-            Self::CannotBeMeasured => "cannot be measured",
+            Self::Supported => "stands",
+            Self::Rejected => "refused",
+            Self::NotMeasurable => "cannot be measured",
             Self::NotAboutIncident => "not about the incident",
         }
     }
 
     /// What `n` sentences do, to follow their number.
-    const fn of(self, n: usize) -> &'static str {
+    const fn predicate(self, n: usize) -> &'static str {
         match (self, n) {
-            (Self::Stands, 1) => "stands",
-            (Self::Stands, _) => "stand",
-            (Self::Refused, 1) => "is refused",
-            (Self::Refused, _) => "are refused",
-            (Self::CannotBeMeasured, 1) => "says what cannot be measured",
-            (Self::CannotBeMeasured, _) => "say what cannot be measured",
+            (Self::Supported, 1) => "stands",
+            (Self::Supported, _) => "stand",
+            (Self::Rejected, 1) => "is refused",
+            (Self::Rejected, _) => "are refused",
+            (Self::NotMeasurable, 1) => "says what cannot be measured",
+            (Self::NotMeasurable, _) => "say what cannot be measured",
             (Self::NotAboutIncident, 1) => "is not about the incident",
             (Self::NotAboutIncident, _) => "are not about the incident",
         }
@@ -46,7 +46,7 @@ impl Check {
         out += &words::wrap("", "", COLUMNS, &format!("{against} {}", self.summary()));
         for (i, checked) in self.sentences.iter().enumerate() {
             out.push('\n');
-            out += &sentence(i + 1, checked);
+            out += &sentence_text(i + 1, checked);
         }
         if self.rehearsal {
             out.push('\n');
@@ -59,16 +59,16 @@ impl Check {
     /// How many sentences have which verdict, in a sentence.
     pub fn summary(&self) -> String {
         let verdicts = [
-            Verdict::Stands,
-            Verdict::Refused,
-            Verdict::CannotBeMeasured,
-            Verdict::NotAboutIncident,
+            SentenceResult::Supported,
+            SentenceResult::Rejected,
+            SentenceResult::NotMeasurable,
+            SentenceResult::NotAboutIncident,
         ];
         let counts: Vec<String> = verdicts
             .into_iter()
             .map(|verdict| (self.count(verdict), verdict))
             .filter(|(n, _)| *n > 0)
-            .map(|(n, verdict)| format!("{n} {}", verdict.of(n)))
+            .map(|(n, verdict)| format!("{n} {}", verdict.predicate(n)))
             .collect();
         if counts.is_empty() {
             return "The text has no sentence.".to_owned();
@@ -87,46 +87,46 @@ impl Check {
     }
 }
 
-fn sentence(number: usize, checked: &Checked) -> String {
+fn sentence_text(number: usize, checked: &CheckedSentence) -> String {
     let quoted = format!("\u{201c}{}\u{201d}", words::plain(checked.sentence.trim()));
     let mut out = words::wrap(&format!("{number}. "), "   ", COLUMNS, &quoted);
-    out += &words::wrap("   ", "   ", COLUMNS, &checked.verdict.word().to_uppercase());
-    for recognised in &checked.recognised {
-        let stance = match recognised.stance {
-            Stance::Asserts => "",
-            Stance::Denies => "the opposite of ",
-            Stance::LeavesOpen => "left open, ",
+    out += &words::wrap("   ", "   ", COLUMNS, &checked.result.as_str().to_uppercase());
+    for recognised in &checked.matched {
+        let prefix = match recognised.assertion {
+            Assertion::Made => "",
+            Assertion::Denied => "the opposite of ",
+            Assertion::LeftOpen => "left open, ",
         };
-        let says = format!(
-            "{stance}{} (\u{201c}{}\u{201d}): {}. {}",
-            recognised.claim.word(),
-            words::plain(&recognised.words),
-            recognised.finding.word(),
+        let text = format!(
+            "{prefix}{} (\u{201c}{}\u{201d}): {}. {}",
+            recognised.claim.as_str(),
+            words::plain(&recognised.phrase),
+            recognised.finding.as_str(),
             recognised.because
         );
-        out += &words::wrap("   - ", "     ", COLUMNS, &says);
+        out += &words::wrap("   - ", "     ", COLUMNS, &text);
     }
-    let told: Vec<&str> = checked.recognised.iter().map(|r| r.words.as_str()).collect();
-    let others = checked.refused.iter().filter(|r| !told.contains(&r.words.as_str()));
+    let shown: Vec<&str> = checked.matched.iter().map(|r| r.phrase.as_str()).collect();
+    let others = checked.rejected.iter().filter(|r| !shown.contains(&r.phrase.as_str()));
     for refused in others {
-        let says = format!(
+        let text = format!(
             "refused, \u{201c}{}\u{201d}: {}.",
-            words::plain(&refused.words),
+            words::plain(&refused.phrase),
             refused.why.trim_end_matches('.')
         );
-        out += &words::wrap("   - ", "     ", COLUMNS, &says);
+        out += &words::wrap("   - ", "     ", COLUMNS, &text);
     }
-    if !checked.nearest.is_empty() {
+    if !checked.suggestions.is_empty() {
         out += "   What can be said instead:\n";
     }
-    for wording in &checked.nearest {
+    for wording in &checked.suggestions {
         out += &words::wrap("     ", "     ", COLUMNS, &words::plain(wording));
     }
     for note in &checked.notes {
         out += &words::wrap("   Note: ", "   ", COLUMNS, note);
     }
     if !checked.leaves.is_empty() {
-        let leaves: Leaves = checked.leaves.iter().copied().collect();
+        let leaves: LeafSet = checked.leaves.iter().copied().collect();
         out += &words::wrap("   Ledger: ", "   ", COLUMNS, &leaves.to_string());
     }
     out

@@ -4,34 +4,34 @@ use crate::ClaimKind;
 
 /// What a phrase says about a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sense {
+pub(super) enum Polarity {
     /// It makes the claim.
-    For,
+    Positive,
     /// It says the opposite.
-    Against,
+    Negative,
 }
 
 /// Phrases that speak of one claim.
 pub(super) struct Rule {
     pub(super) kind: ClaimKind,
-    pub(super) sense: Sense,
+    pub(super) polarity: Polarity,
     pub(super) patterns: &'static [&'static str],
     /// Only in a sentence where one of these is recognised too (any, if empty).
-    pub(super) beside: &'static [ClaimKind],
+    pub(super) requires: &'static [ClaimKind],
 }
 
-const fn rule(kind: ClaimKind, sense: Sense, patterns: &'static [&'static str]) -> Rule {
-    Rule { kind, sense, patterns, beside: &[] }
+const fn rule(kind: ClaimKind, polarity: Polarity, patterns: &'static [&'static str]) -> Rule {
+    Rule { kind, polarity, patterns, requires: &[] }
 }
 
 use ClaimKind as K;
-use Sense::{Against, For};
+use Polarity::{Negative, Positive};
 
 /// The rules. Of several matches for one claim, the longest counts.
 pub(super) const RULES: &[Rule] = &[
     rule(
         K::Attack,
-        For,
+        Positive,
         &[
             "attack*",
             "cyber attack*|assault*",
@@ -44,7 +44,7 @@ pub(super) const RULES: &[Rule] = &[
     ),
     rule(
         K::Attack,
-        Against,
+        Negative,
         &[
             "technical ..1 fault|issue*|problem*|glitch*|difficult*",
             "flash crowd",
@@ -53,7 +53,7 @@ pub(super) const RULES: &[Rule] = &[
     ),
     rule(
         K::Waves,
-        For,
+        Positive,
         &[
             "second|third|another|further|renewed|fresh|repeated|multiple|several ..2 attack*|wave*|attempt*|ddos*",
             "two|three|four|five|many|number|series ..3 attack*|waves|attempts",
@@ -61,10 +61,10 @@ pub(super) const RULES: &[Rule] = &[
             "wave* of ..2 attack*",
         ],
     ),
-    rule(K::Waves, Against, &["single|one|isolated|only ..1 attack|wave|incident"]),
+    rule(K::Waves, Negative, &["single|one|isolated|only ..1 attack|wave|incident"]),
     rule(
         K::Sophisticated,
-        For,
+        Positive,
         &[
             "sophisticat*",
             "advanced|complex|elaborate|ingenious ..2 attack*|cyber*|operation|campaign",
@@ -73,7 +73,7 @@ pub(super) const RULES: &[Rule] = &[
     ),
     rule(
         K::Sophisticated,
-        Against,
+        Negative,
         &[
             "unsophisticated",
             "simple|basic|crude|everyday|routine|primitive|amateur* ..2 attack*|ddos*|attempt*",
@@ -81,7 +81,7 @@ pub(super) const RULES: &[Rule] = &[
     ),
     rule(
         K::LargeScale,
-        For,
+        Positive,
         &[
             "large scale",
             "largescale",
@@ -99,12 +99,12 @@ pub(super) const RULES: &[Rule] = &[
     ),
     rule(
         K::LargeScale,
-        Against,
+        Negative,
         &["small scale", "minor|small|limited|modest|tiny ..2 attack*|ddos*|incident*|attempt*"],
     ),
     rule(
         K::Platforms,
-        For,
+        Positive,
         &[
             "attack* ..3 on|against|upon|at ..6 platform*|site*|website*|system*|server*|network*|infrastructure|service*",
             "attack*|ddos* ..3 target*|hit|struck ..6 platform*|site*|website*|system*|server*|network*|infrastructure|service*",
@@ -114,7 +114,7 @@ pub(super) const RULES: &[Rule] = &[
     ),
     rule(
         K::Detected,
-        For,
+        Positive,
         &[
             "systems|team|software|gate|monitoring|security ..3 identified|detected|discovered|spotted|noticed|flagged|recognised",
             "identified|detected|discovered|spotted|noticed ..6 attack*|attempt*|ddos*",
@@ -123,7 +123,7 @@ pub(super) const RULES: &[Rule] = &[
     ),
     rule(
         K::SwiftAction,
-        For,
+        Positive,
         &[
             "swift*",
             "quick*|rapid*|immediate*|prompt*|fast|instant* ..2 action|respon*|react*|act|acted|mitigat*|stopped|blocked",
@@ -132,14 +132,14 @@ pub(super) const RULES: &[Rule] = &[
     ),
     Rule {
         kind: K::SwiftAction,
-        sense: For,
+        polarity: Positive,
         patterns: &["within ..2 minutes|seconds|moments", "in ..2 minutes|seconds|moments"],
-        beside: &[K::Detected, K::AttemptsFailed],
+        requires: &[K::Detected, K::AttemptsFailed],
     },
-    rule(K::SwiftAction, Against, &["slow* ..2 to respond|react|act", "too late|slow|slowly"]),
+    rule(K::SwiftAction, Negative, &["slow* ..2 to respond|react|act", "too late|slow|slowly"]),
     rule(
         K::AttemptsFailed,
-        For,
+        Positive,
         &[
             "attempt*|attack*|they|one ..6 failed|fail|unsuccessful|thwarted|repelled|repulsed|blocked|foiled|defeated|mitigated|stopped|prevented|averted|rebuffed",
             "attempt*|attack* ..3 not ..1 successful|succeed",
@@ -152,7 +152,7 @@ pub(super) const RULES: &[Rule] = &[
     ),
     rule(
         K::AttemptsFailed,
-        Against,
+        Negative,
         &[
             "attempt*|attack* ..3 succeeded|successful|worked",
             "attack* is|are ..1 ongoing|continuing",
@@ -161,17 +161,17 @@ pub(super) const RULES: &[Rule] = &[
     ),
     Rule {
         kind: K::BecauseOfDefences,
-        sense: For,
+        polarity: Positive,
         patterns: &[
             "due|thanks|owing|attributable to ..5 security|defen*|system*|protection*|team*|measure*|procedure*|firewall*|provider*",
             "because|result of ..5 security|defen*|system*|protection*|team*|measure*|procedure*|firewall*|provider*",
             "by ..4 security|defence*|defense*|protection* ..1 system*|measure*|procedure*|team*",
         ],
-        beside: &[K::AttemptsFailed, K::StayedUp],
+        requires: &[K::AttemptsFailed, K::StayedUp],
     },
     rule(
         K::BecauseOfDefences,
-        For,
+        Positive,
         &[
             "security|defen*|system*|protection* ..2 prevented|stopped|blocked|repelled|thwarted|defended|worked|held|withstood",
             "robust|strong|effective|excellent|resilient ..2 security|defen*|system*|protection*",
@@ -179,7 +179,7 @@ pub(super) const RULES: &[Rule] = &[
     ),
     rule(
         K::StayedUp,
-        For,
+        Positive,
         &[
             "remain*|stay*|stayed|kept|continue* ..4 online|available|accessible|operational|running|open|functional",
             "stayed|remained|kept up",
@@ -191,7 +191,7 @@ pub(super) const RULES: &[Rule] = &[
     ),
     rule(
         K::StayedUp,
-        Against,
+        Negative,
         &[
             "went|go|gone|taken|took|knocked|forced|brought|pulled|were|was ..3 offline|down",
             "outage*",
@@ -204,7 +204,7 @@ pub(super) const RULES: &[Rule] = &[
     ),
     rule(
         K::Integrity,
-        For,
+        Positive,
         &[
             "integrity",
             "integrity ..8 maintained|preserved|intact|protected|assured",
@@ -214,7 +214,7 @@ pub(super) const RULES: &[Rule] = &[
     ),
     rule(
         K::Integrity,
-        Against,
+        Negative,
         &[
             "integrity ..4 compromised|lost|damaged|undermined|affected",
             "tamper*",
@@ -224,7 +224,7 @@ pub(super) const RULES: &[Rule] = &[
     ),
     rule(
         K::NoBreach,
-        For,
+        Positive,
         &[
             "data|details|information|records ..3 safe|secure|intact|maintained|protected|untouched",
             "not ..2 hacked|breached",
@@ -233,7 +233,7 @@ pub(super) const RULES: &[Rule] = &[
     ),
     rule(
         K::NoBreach,
-        Against,
+        Negative,
         &[
             "breach*",
             "data breach*",
@@ -248,7 +248,7 @@ pub(super) const RULES: &[Rule] = &[
     ),
     rule(
         K::SlowedDown,
-        For,
+        Positive,
         &[
             "slow* ..3 down",
             "slowed|slower|slowdown|slowness|sluggish",
@@ -262,10 +262,10 @@ pub(super) const RULES: &[Rule] = &[
             "activit*|campaign*|service*|platform*|site*|website*|system*|operation* ..3 affected|impacted|disrupted",
         ],
     ),
-    rule(K::SlowedDown, Against, &["unaffected", "business as usual", "no ..1 impact|effect"]),
+    rule(K::SlowedDown, Negative, &["unaffected", "business as usual", "no ..1 impact|effect"]),
     rule(
         K::Restored,
-        For,
+        Positive,
         &[
             "restor*",
             "back online",
@@ -278,7 +278,7 @@ pub(super) const RULES: &[Rule] = &[
     ),
     rule(
         K::FullSpeed,
-        For,
+        Positive,
         &[
             "full speed",
             "back ..3 full speed",
@@ -291,7 +291,7 @@ pub(super) const RULES: &[Rule] = &[
     ),
     rule(
         K::Reported,
-        For,
+        Positive,
         &[
             "report* ..8 ncsc|gchq",
             "report* ..8 national cyber security",
@@ -306,7 +306,7 @@ pub(super) const RULES: &[Rule] = &[
 
 /// What no gate can measure, whoever asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Topic {
+pub(super) enum OutOfScope {
     /// What somebody wanted.
     Intention,
     /// Who it was.
@@ -316,9 +316,9 @@ pub(super) enum Topic {
 }
 
 /// Phrases about what cannot be measured.
-pub(super) const TOPICS: &[(Topic, &[&str])] = &[
+pub(super) const OUT_OF_SCOPE: &[(OutOfScope, &[&str])] = &[
     (
-        Topic::Intention,
+        OutOfScope::Intention,
         &[
             "intention* ..1 of|to ..6 offline|down",
             "intention*",
@@ -337,7 +337,7 @@ pub(super) const TOPICS: &[(Topic, &[&str])] = &[
         ],
     ),
     (
-        Topic::Actor,
+        OutOfScope::Actor,
         &[
             "russia*",
             "kremlin",
@@ -374,16 +374,16 @@ pub(super) const TOPICS: &[(Topic, &[&str])] = &[
             "botnet* ..2 in|from",
         ],
     ),
-    (Topic::Category, &["category ..1 1|2|3|4|5|6|one|two|three|four|five|six"]),
+    (OutOfScope::Category, &["category ..1 1|2|3|4|5|6|one|two|three|four|five|six"]),
 ];
 
 /// Phrases that somebody beside the NCSC was told, with where the recipient stands.
-pub(super) const TOLD: &[&str] = &[
+pub(super) const NOTIFICATIONS: &[&str] = &[
     "report*|inform|informed|notify|notified|told|contact|contacted|alert|alerted|referred ..8 police|ico|commissioner|regulator|authorities|fraud",
     "police|ico|commissioner|regulator|authorities|fraud ..6 informed|notified|told|contacted|alerted",
 ];
 
-/// Recipients in [`TOLD`]: the word, the name, and what a receipt calls them (one is enough).
+/// Recipients in [`NOTIFICATIONS`]: the word, the name, and what a receipt calls them (one is enough).
 pub(super) const RECIPIENTS: &[(&str, &str, &[&str])] = &[
     ("police", "the police", &["police", "fraud"]),
     ("fraud", "the police", &["police", "fraud"]),

@@ -3,7 +3,7 @@
 use core::ops::Range;
 
 /// Abbreviations after which a sentence goes on.
-const GOES_ON: &[&str] = &[
+const ABBREVIATIONS: &[&str] = &[
     "adm", "apt", "approx", "art", "ave", "brig", "c", "ca", "capt", "cf", "cllr", "col", "cont",
     "dept", "dr", "e.g", "ed", "est", "fig", "gen", "gov", "hon", "i.e", "incl", "jr", "lt", "maj",
     "messrs", "mr", "mrs", "ms", "mt", "nr", "no", "nos", "p", "para", "pp", "prof", "rep", "rev",
@@ -11,13 +11,13 @@ const GOES_ON: &[&str] = &[
 ];
 
 /// Abbreviations that may end a sentence or not: only a word that begins sentences tells.
-const MAY_END: &[&str] = &[
+const FINAL_ABBREVIATIONS: &[&str] = &[
     "a.m", "p.m", "am", "pm", "etc", "u.k", "u.s", "e.u", "u.n", "inc", "ltd", "co", "jan", "feb",
     "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec", "ph.d",
 ];
 
 /// Words that begin sentences.
-const BEGINS: &[&str] = &[
+const SENTENCE_STARTS: &[&str] = &[
     "a",
     "all",
     "an",
@@ -76,19 +76,19 @@ pub(super) fn split(text: &str) -> Vec<Range<usize>> {
             _ => None,
         };
         if let Some(end) = end {
-            keep(text, start..end, &mut sentences);
+            push_trimmed(text, start..end, &mut sentences);
             start = end;
             at = end.max(next);
         } else {
             at = next;
         }
     }
-    keep(text, start..text.len(), &mut sentences);
+    push_trimmed(text, start..text.len(), &mut sentences);
     sentences
 }
 
 /// Keeps a range without the white space around it, unless nothing is left.
-fn keep(text: &str, range: Range<usize>, sentences: &mut Vec<Range<usize>>) {
+fn push_trimmed(text: &str, range: Range<usize>, sentences: &mut Vec<Range<usize>>) {
     let whole = &text[range.clone()];
     let trimmed = whole.trim();
     if !trimmed.is_empty() {
@@ -148,24 +148,24 @@ fn end_of_sentence(text: &str, start: usize, at: usize, mark: char) -> Option<us
         let initial = abbreviation.chars().count() == 1
             && abbreviation.chars().all(char::is_uppercase)
             && abbreviation != "I";
-        if GOES_ON.contains(&lower.as_str()) || initial {
+        if ABBREVIATIONS.contains(&lower.as_str()) || initial {
             return None;
         }
-        if MAY_END.contains(&lower.as_str()) && !begins(word) {
+        if FINAL_ABBREVIATIONS.contains(&lower.as_str()) && !begins_sentence(word) {
             return None;
         }
     }
     Some(end)
 }
 
-fn begins(text: &str) -> bool {
+fn begins_sentence(text: &str) -> bool {
     let word: String = text
         .chars()
         .take_while(|c| c.is_alphabetic())
         .take(16)
         .flat_map(char::to_lowercase)
         .collect();
-    word.is_empty() || BEGINS.contains(&word.as_str())
+    word.is_empty() || SENTENCE_STARTS.contains(&word.as_str())
 }
 
 /// Whether the line break at `at` ends a paragraph or comes before an item of a list.

@@ -4,7 +4,7 @@ use core::ops::Range;
 
 /// One word.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Token {
+pub(super) struct WordToken {
     /// In lower case, with plain apostrophes.
     pub(super) word: String,
     /// Where it stands in the text.
@@ -18,8 +18,8 @@ const CLAUSES: &[&str] = &["but", "although", "though", "however", "while", "whe
 
 /// The words of `sentence`, which stands at `offset` in the text. Hyphens part words; letters
 /// that cannot be seen are passed over.
-pub(super) fn tokens(sentence: &str, offset: usize) -> Vec<Token> {
-    let mut tokens: Vec<Token> = Vec::new();
+pub(super) fn tokens(sentence: &str, offset: usize) -> Vec<WordToken> {
+    let mut tokens: Vec<WordToken> = Vec::new();
     let mut clause = 0;
     let mut word = String::new();
     let mut at = 0..0;
@@ -44,18 +44,18 @@ pub(super) fn tokens(sentence: &str, offset: usize) -> Vec<Token> {
             at.end = offset + position + raw.len_utf8();
             continue;
         }
-        finish(&mut word, &at, &mut clause, &mut tokens);
+        push_word(&mut word, &at, &mut clause, &mut tokens);
         if matches!(c, ',' | ';' | ':' | '(' | ')' | '\u{2013}' | '\u{2014}') {
             clause += 1;
         }
     }
-    finish(&mut word, &at, &mut clause, &mut tokens);
-    part_at_and(&mut tokens);
+    push_word(&mut word, &at, &mut clause, &mut tokens);
+    split_clauses_at_and(&mut tokens);
     tokens
 }
 
 /// "and" begins another clause where a word follows that begins one: `no breach and our site…`.
-fn part_at_and(tokens: &mut [Token]) {
+fn split_clauses_at_and(tokens: &mut [WordToken]) {
     const BEGINS: &[&str] = &[
         "all",
         "any",
@@ -85,14 +85,19 @@ fn part_at_and(tokens: &mut [Token]) {
     }
 }
 
-fn finish(word: &mut String, at: &Range<usize>, clause: &mut usize, tokens: &mut Vec<Token>) {
+fn push_word(
+    word: &mut String,
+    at: &Range<usize>,
+    clause: &mut usize,
+    tokens: &mut Vec<WordToken>,
+) {
     if word.is_empty() {
         return;
     }
     if CLAUSES.contains(&word.as_str()) {
         *clause += 1;
     }
-    tokens.push(Token { word: core::mem::take(word), at: at.clone(), clause: *clause });
+    tokens.push(WordToken { word: core::mem::take(word), at: at.clone(), clause: *clause });
 }
 
 /// The plain form of a letter that has a wide or a typographic one.
@@ -115,7 +120,7 @@ fn invisible(c: char) -> bool {
 /// Where a pattern matched: first and last token, and those in between that no part of the
 /// pattern names.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Match {
+pub(super) struct PatternMatch {
     pub(super) first: usize,
     pub(super) last: usize,
     pub(super) between: Vec<usize>,
@@ -125,13 +130,13 @@ pub(super) struct Match {
 ///
 /// A pattern is words apart by spaces: `a|b` is either, `stem*` every word that begins so, `..3`
 /// up to three words of any kind.
-pub(super) fn find(pattern: &str, tokens: &[Token]) -> Vec<Match> {
+pub(super) fn find(pattern: &str, tokens: &[WordToken]) -> Vec<PatternMatch> {
     let parts: Vec<&str> = pattern.split(' ').collect();
     (0..tokens.len())
         .filter_map(|first| {
             let mut between = Vec::new();
             let last = matches_from(&parts, tokens, first, &mut between)?;
-            Some(Match { first, last, between })
+            Some(PatternMatch { first, last, between })
         })
         .collect()
 }
@@ -140,7 +145,7 @@ pub(super) fn find(pattern: &str, tokens: &[Token]) -> Vec<Match> {
 /// a few words, so the search is short.
 fn matches_from(
     parts: &[&str],
-    tokens: &[Token],
+    tokens: &[WordToken],
     at: usize,
     between: &mut Vec<usize>,
 ) -> Option<usize> {
@@ -189,7 +194,7 @@ mod tests {
     fn a_pattern_finds_stems_choices_and_gaps() {
         let tokens = tokens("these attempts have all failed again", 0);
         let found = find("attempt*|attack* ..3 fail*", &tokens);
-        assert_eq!(found, [Match { first: 1, last: 4, between: vec![2, 3] }]);
+        assert_eq!(found, [PatternMatch { first: 1, last: 4, between: vec![2, 3] }]);
         assert!(find("attempt* ..1 fail*", &tokens).is_empty());
     }
 

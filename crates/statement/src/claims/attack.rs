@@ -1,7 +1,7 @@
 //! That there was an attack, how it was, and on what.
 
 use portcullis_incident::{
-    Figure, Incident, Leaves, Unit, Wave, grade,
+    Figure, Incident, LeafSet, Unit, WaveRecord, grade,
     hypotheses::{self, Cause},
     words,
 };
@@ -11,11 +11,11 @@ use crate::{Claim, ClaimKind, Finding};
 
 pub(super) fn attack(incident: &Incident) -> Claim {
     let evidence = incident.evidence();
-    let strong = hypotheses::strong(incident);
-    let weighing = hypotheses::weigh(incident);
-    let figures: Vec<Figure> = incident.waves.iter().flat_map(seen_in).collect();
-    let standing = weighing.standing();
-    if !evidence.is_empty() && weighing.carries_attack(strong) {
+    let strong = hypotheses::has_strong_evidence(incident);
+    let matrix = hypotheses::evaluate(incident);
+    let figures: Vec<Figure> = incident.waves.iter().flat_map(evidence_figures).collect();
+    let standing = matrix.least_contradicted();
+    if !evidence.is_empty() && matrix.supports_attack(strong) {
         let kinds: Vec<&str> = evidence.iter().map(|(k, _)| words::evidence(*k)).collect();
         let claim = Claim::new(
             ClaimKind::Attack,
@@ -23,16 +23,16 @@ pub(super) fn attack(incident: &Incident) -> Claim {
             "Evidence of hostility is recorded that neither a flash crowd nor a failed component \
              explains as well.",
         )
-        .say(format!(
+        .wording(format!(
             "{} attacked {}. The recorded evidence: {}.",
             platforms_were(incident),
             in_waves(incident),
             kinds.join("; "),
         ))
-        .with(figures)
-        .but(hypotheses::ATTRIBUTION);
-        return if standing.contains(&Cause::H4) {
-            claim.but(
+        .with_figures(figures)
+        .caveat(hypotheses::ATTRIBUTION);
+        return if standing.contains(&Cause::SelfInflicted) {
+            claim.caveat(
                 "The evidence fits a faulty program of your own as well (a client, retries, a \
                  load test): rule that out first.",
             )
@@ -40,7 +40,7 @@ pub(super) fn attack(incident: &Incident) -> Claim {
             claim
         };
     }
-    let finding = if standing.contains(&Cause::H1) || evidence.is_empty() {
+    let finding = if standing.contains(&Cause::Hostile) || evidence.is_empty() {
         Finding::NotShown
     } else {
         Finding::Contradicted
@@ -48,27 +48,27 @@ pub(super) fn attack(incident: &Incident) -> Claim {
     let because = if evidence.is_empty() {
         "No evidence of hostility is recorded.".to_owned()
     } else {
-        weighing.conclusion
+        matrix.conclusion
     };
     let names = incident.attacked();
     Claim::new(ClaimKind::Attack, finding, because)
-        .say(format!(
+        .wording(format!(
             "There was a traffic surge of undetermined cause on {}, {}.",
             words::list(&names),
             in_waves(incident)
         ))
-        .with(figures)
-        .with([counted("waves", incident.waves.len() as u64, incident.detections())])
-        .but(hypotheses::ATTRIBUTION)
+        .with_figures(figures)
+        .with_figures([counted("waves", incident.waves.len() as u64, incident.detections())])
+        .caveat(hypotheses::ATTRIBUTION)
 }
 
 /// Each kind of evidence of a wave with its figure as it was recorded.
-fn seen_in(wave: &Wave) -> impl Iterator<Item = Figure> + '_ {
+fn evidence_figures(wave: &WaveRecord) -> impl Iterator<Item = Figure> + '_ {
     wave.evidence.iter().map(move |seen| {
         let e = &seen.evidence;
-        let says = e.says.trim_end_matches('.');
+        let summary = e.says.trim_end_matches('.');
         let name = format!(
-            "{}: {says}; evidence from {} on, measured",
+            "{}: {summary}; evidence from {} on, measured",
             wave.name(),
             words::count(e.threshold)
         );
@@ -102,7 +102,7 @@ pub(super) fn waves(incident: &Incident) -> Claim {
             words::list(&began)
         )
     };
-    Claim::new(ClaimKind::Waves, finding, because).say(sentence).with([counted(
+    Claim::new(ClaimKind::Waves, finding, because).wording(sentence).with_figures([counted(
         "waves",
         waves,
         incident.detections(),
@@ -113,7 +113,7 @@ pub(super) fn sophisticated(incident: &Incident) -> Claim {
     let found = grade::sophistication(incident);
     let observed = found.observed();
     let tool = found.has('j');
-    let (finding, because) = if found.earns_the_word() {
+    let (finding, because) = if found.is_sophisticated() {
         (
             Finding::Supported,
             "It reacted to what was done, passed challenges, and showed at least four features of \
@@ -137,22 +137,22 @@ pub(super) fn sophisticated(incident: &Incident) -> Claim {
     let figures = found
         .features
         .iter()
-        .filter(|f| f.observed == grade::Observed::Yes)
+        .filter(|f| f.observed == grade::FeatureStatus::Yes)
         .flat_map(|f| f.figures.clone());
     let figures: Vec<Figure> = figures.collect();
     Claim::new(ClaimKind::Sophisticated, finding, because)
-        .say(found.says())
-        .with(figures)
-        .but(
+        .wording(found.describe())
+        .with_figures(figures)
+        .caveat(
             "No accepted standard for the word exists; the rubric is Portcullis' own and is \
              printed in the report.",
         )
-        .but(found.context)
+        .caveat(found.context)
 }
 
 pub(super) fn large_scale(incident: &Incident) -> Claim {
     let scale = grade::scale(incident);
-    let (finding, because) = if scale.large_by_published_figures() {
+    let (finding, because) = if scale.is_large_by_published_figures() {
         (Finding::Supported, "The peak is hyper-volumetric by published figures.")
     } else if scale.size.is_none() || scale.saturated {
         (Finding::NotShown, "What was counted does not reach it, and not everything was counted.")
@@ -167,27 +167,27 @@ pub(super) fn large_scale(incident: &Incident) -> Claim {
     };
     let peak = scale.peak.as_ref().map(|c| c.figure.clone());
     let duration = scale.duration.as_ref().map(|c| c.figure.clone());
-    let figures = [peak, scale.of_baseline.clone(), duration];
+    let figures = [peak, scale.peak_to_baseline.clone(), duration];
     let mut claim = Claim::new(ClaimKind::LargeScale, finding, because)
-        .say(scale.says())
-        .with(figures.into_iter().flatten());
+        .wording(scale.describe())
+        .with_figures(figures.into_iter().flatten());
     for comparison in scale.peak.iter().chain(&scale.duration) {
-        for source in &comparison.sources {
+        for source in &comparison.citations {
             let cited = source.cite();
             if !claim.caveats.contains(&cited) {
-                claim = claim.but(cited);
+                claim = claim.caveat(cited);
             }
         }
     }
     for caveat in &scale.caveats {
-        claim = claim.but(caveat.clone());
+        claim = claim.caveat(caveat.clone());
     }
     claim
 }
 
 pub(super) fn platforms(incident: &Incident) -> Claim {
     let spared = incident.not_attacked();
-    let of = |name: &str| -> Leaves {
+    let of = |name: &str| -> LeafSet {
         let waves = incident.waves.iter().filter(|w| w.platform == name);
         waves.map(|w| w.detected.leaf).collect()
     };
@@ -198,8 +198,8 @@ pub(super) fn platforms(incident: &Incident) -> Claim {
             let waves = incident.waves.iter().filter(|w| w.platform == p.name);
             let window = waves
                 .clone()
-                .map(|w| portcullis_incident::Window::new(w.onset, w.until(incident.as_of.at)))
-                .reduce(portcullis_incident::Window::with);
+                .map(|w| portcullis_incident::TimeWindow::new(w.onset, w.until(incident.as_of.at)))
+                .reduce(portcullis_incident::TimeWindow::with);
             Figure::new(
                 format!("offered on {} during its waves", p.name),
                 p.attack.offered,
@@ -242,13 +242,13 @@ pub(super) fn platforms(incident: &Incident) -> Claim {
         if incident.platforms.is_empty() { Finding::NotShown } else { Finding::Supported },
         "The waves are recorded by platform.",
     )
-    .say(format!("It was directed at {}.{rest}", words::list(&activities)))
-    .with(figures)
-    .but("Only platforms behind this gate are watched; others must be named as not covered.");
+    .wording(format!("It was directed at {}.{rest}", words::list(&activities)))
+    .with_figures(figures)
+    .caveat("Only platforms behind this gate are watched; others must be named as not covered.");
     if spared.is_empty() {
         claim
     } else {
-        claim.but(format!(
+        claim.caveat(format!(
             "\u{201c}All our platforms\u{201d} would be wrong: of {} that are protected, {} had an \
              attack on record.",
             words::count(incident.protected.len() as u64),

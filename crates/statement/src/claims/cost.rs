@@ -1,6 +1,6 @@
 //! What defence cost people, and the way back.
 
-use portcullis_incident::{Figure, Incident, Leaves, Unit, words};
+use portcullis_incident::{Figure, Incident, LeafSet, Unit, words};
 use portcullis_model::Reason;
 
 use super::{counted, stretches};
@@ -10,7 +10,7 @@ pub(super) fn slowed_down(incident: &Incident) -> Claim {
     let engaged = incident.engaged();
     let mut delayed: u64 = 0;
     let mut with_token: u64 = 0;
-    let mut released = Leaves::default();
+    let mut released = LeafSet::default();
     let mut unmeasured = incident.procedures.more;
     for procedure in &incident.procedures {
         match &procedure.released {
@@ -22,7 +22,7 @@ pub(super) fn slowed_down(incident: &Incident) -> Claim {
             None => unmeasured += 1,
         }
     }
-    let given = engaged.challenges_given();
+    let given = engaged.challenges_issued();
     let shed = engaged.reason(Reason::Shed);
     let window = incident.procedures_window();
     let before = incident.before().p95.typical();
@@ -42,7 +42,7 @@ pub(super) fn slowed_down(incident: &Incident) -> Claim {
     } else {
         (Finding::Contradicted, "Procedures were engaged, and no cost to visitors was measured.")
     };
-    let passed = engaged.challenges_answered().max(delayed);
+    let passed = engaged.passed_challenges().max(delayed);
     let mut parts = Vec::new();
     if passed > 0 {
         parts.push(format!(
@@ -91,7 +91,7 @@ pub(super) fn slowed_down(incident: &Incident) -> Claim {
     };
     let mut figures = vec![
         engaged.figure("challenges given", given, Unit::Count),
-        engaged.figure("challenges passed", engaged.challenges_answered(), Unit::Count),
+        engaged.figure("challenges passed", engaged.passed_challenges(), Unit::Count),
         Figure::new(
             "challenges passed, by the procedures' own count",
             delayed,
@@ -131,18 +131,18 @@ pub(super) fn slowed_down(incident: &Incident) -> Claim {
             "ordinary requests that a signature would have hit, at most (95% confidence)",
             u64::from(collateral.0),
             Unit::PerMillion,
-            Leaves::one(collateral.1),
+            LeafSet::single(collateral.1),
         ));
     }
     let claim = Claim::new(ClaimKind::SlowedDown, finding, because)
-        .say(sentence)
-        .with(figures)
-        .but("Challenges were given to people and attack alike; only those passed are surely people or programs that behave like browsers.")
-        .but("The percentile is that of the typical interval (half of the requests came in intervals at or under it); percentiles of intervals cannot be merged exactly.");
+        .wording(sentence)
+        .with_figures(figures)
+        .caveat("Challenges were given to people and attack alike; only those passed are surely people or programs that behave like browsers.")
+        .caveat("The percentile is that of the typical interval (half of the requests came in intervals at or under it); percentiles of intervals cannot be merged exactly.");
     if shed_names.is_empty() {
         claim
     } else {
-        claim.but(format!(
+        claim.caveat(format!(
             "Activities with refused requests while procedures were engaged, attack and people \
              together: {}.",
             words::list(&shed_names)
@@ -152,13 +152,13 @@ pub(super) fn slowed_down(incident: &Incident) -> Claim {
 
 fn refused_activities(incident: &Incident) -> Vec<String> {
     let mut names = Vec::new();
-    for story in &incident.platforms {
-        let Some(activities) = story.engaged.activities.get(&story.name) else {
+    for record in &incident.platforms {
+        let Some(activities) = record.engaged.activities.get(&record.name) else {
             continue;
         };
         for (name, totals) in activities {
             if totals.refused > 0 {
-                names.push(format!("{name} on {} ({})", story.name, words::count(totals.refused)));
+                names.push(format!("{name} on {} ({})", record.name, words::count(totals.refused)));
             }
         }
     }
@@ -168,8 +168,8 @@ fn refused_activities(incident: &Incident) -> Vec<String> {
 
 pub(super) fn restored(incident: &Incident) -> Claim {
     let count = incident.procedures.count();
-    let live: u64 = incident.platforms.iter().map(|p| p.live).sum();
-    let released: Leaves = incident
+    let live: u64 = incident.platforms.iter().map(|p| p.still_active).sum();
+    let released: LeafSet = incident
         .procedures
         .iter()
         .filter_map(|p| p.released.as_ref())
@@ -178,7 +178,7 @@ pub(super) fn restored(incident: &Incident) -> Claim {
     let last =
         incident.procedures.iter().filter_map(|p| p.released.as_ref()).map(|r| r.stamp.at).max();
     let strained = incident
-        .strains
+        .degradations
         .iter()
         .any(|s| s.recovered.is_none() && incident.platform(&s.platform).is_some());
     let (finding, because) = if live > 0 {
@@ -218,16 +218,16 @@ pub(super) fn restored(incident: &Incident) -> Claim {
         ),
     };
     Claim::new(ClaimKind::Restored, finding, because)
-        .say(sentence)
-        .with([counted("procedures released", released.count, released)])
-        .but("Only what the gate engaged is known here, not what people switched off elsewhere.")
+        .wording(sentence)
+        .with_figures([counted("procedures released", released.count, released)])
+        .caveat("Only what the gate engaged is known here, not what people switched off elsewhere.")
 }
 
 pub(super) fn full_speed(incident: &Incident) -> Claim {
     let moments: Vec<_> =
         incident.platforms.iter().map(|p| (p, incident.back_at_full_speed(&p.name))).collect();
-    let live: u64 = incident.platforms.iter().map(|p| p.live).sum();
-    let back: Leaves = moments.iter().filter_map(|(_, m)| m.map(|m| m.stamp.leaf)).collect();
+    let live: u64 = incident.platforms.iter().map(|p| p.still_active).sum();
+    let back: LeafSet = moments.iter().filter_map(|(_, m)| m.map(|m| m.stamp.leaf)).collect();
     let all = !moments.is_empty() && moments.iter().all(|(_, m)| m.is_some());
     let (finding, because) = if incident.ongoing() {
         (Finding::Contradicted, "The attack goes on where the record ends.")
@@ -244,7 +244,7 @@ pub(super) fn full_speed(incident: &Incident) -> Claim {
             "Full speed was not recorded after the last wave on every platform that was attacked.",
         )
     };
-    let said: Vec<String> = moments
+    let described: Vec<String> = moments
         .iter()
         .map(|(p, moment)| match moment {
             Some(m) => format!(
@@ -252,21 +252,25 @@ pub(super) fn full_speed(incident: &Incident) -> Claim {
                  within its baseline (held for {} when it was recorded)",
                 p.name,
                 words::moment(m.since),
-                words::span(m.held_ms)
+                words::span(m.duration_ms)
             ),
             None => format!("{} has no full speed on record after its last wave", p.name),
         })
         .collect();
-    let later: Leaves = incident.platforms.iter().fold(Leaves::default(), |mut all, p| {
+    let later: LeafSet = incident.platforms.iter().fold(LeafSet::default(), |mut all, p| {
         all.merge(&p.engaged_later);
         all
     });
     let claim = Claim::new(ClaimKind::FullSpeed, finding, because)
-        .say(said.join("; ") + ".")
-        .with([counted("full speed recorded after the last wave, platforms", back.count, back)])
-        .but("The gate stays armed: a second wave within a day is common.");
+        .wording(described.join("; ") + ".")
+        .with_figures([counted(
+            "full speed recorded after the last wave, platforms",
+            back.count,
+            back,
+        )])
+        .caveat("The gate stays armed: a second wave within a day is common.");
     if later.count > 0 {
-        claim.but(format!(
+        claim.caveat(format!(
             "Within a day after, procedures were engaged again for something that was not part of \
              this attack ({later})."
         ))
@@ -283,15 +287,18 @@ fn is_ncsc(recipient: &str) -> bool {
 }
 
 pub(super) fn reported(incident: &Incident) -> Claim {
-    let ncsc: Vec<_> =
-        incident.receipts.iter().filter(|told| is_ncsc(&told.receipt.recipient)).collect();
-    let others: Vec<String> = incident
-        .receipts
+    let ncsc: Vec<_> = incident
+        .notifications
         .iter()
-        .filter(|told| !is_ncsc(&told.receipt.recipient))
+        .filter(|notification| is_ncsc(&notification.receipt.recipient))
+        .collect();
+    let others: Vec<String> = incident
+        .notifications
+        .iter()
+        .filter(|notification| !is_ncsc(&notification.receipt.recipient))
         .take(12)
-        .map(|told| {
-            let r = &told.receipt;
+        .map(|notification| {
+            let r = &notification.receipt;
             words::plain(&format!(
                 "{} by {} on {}, reference {}",
                 r.recipient,
@@ -302,9 +309,9 @@ pub(super) fn reported(incident: &Incident) -> Claim {
         })
         .collect();
     let claim = match ncsc.first() {
-        Some(told) => {
-            let r = &told.receipt;
-            Claim::new(ClaimKind::Reported, Finding::Supported, "A receipt is on record.").say(
+        Some(notification) => {
+            let r = &notification.receipt;
+            Claim::new(ClaimKind::Reported, Finding::Supported, "A receipt is on record.").wording(
                 words::plain(&format!(
                     "We reported the matter to the NCSC by {} on {} (reference {}).",
                     r.channel,
@@ -318,10 +325,14 @@ pub(super) fn reported(incident: &Incident) -> Claim {
             Finding::NotShown,
             "No receipt from the NCSC is on record.",
         )
-        .say("We are reporting the matter to the NCSC.")
-        .but("The wording is only true if somebody is doing it now."),
+        .wording("We are reporting the matter to the NCSC.")
+        .caveat("The wording is only true if somebody is doing it now."),
     };
-    let leaves: Leaves = ncsc.iter().map(|told| told.stamp.leaf).collect();
-    let claim = claim.with([counted("receipts from the NCSC", leaves.count, leaves)]);
-    if others.is_empty() { claim } else { claim.but(format!("Also told: {}.", others.join("; "))) }
+    let leaves: LeafSet = ncsc.iter().map(|notification| notification.stamp.leaf).collect();
+    let claim = claim.with_figures([counted("receipts from the NCSC", leaves.count, leaves)]);
+    if others.is_empty() {
+        claim
+    } else {
+        claim.caveat(format!("Also told: {}.", others.join("; ")))
+    }
 }

@@ -1,7 +1,7 @@
 //! What was done about it, and whether people were served meanwhile.
 
 use portcullis_incident::{
-    Figure, Incident, Leaves, PlatformStory, Unit, Wave, Window, grade, words,
+    Figure, Incident, LeafSet, PlatformRecord, TimeWindow, Unit, WaveRecord, grade, words,
 };
 use portcullis_model::{EvidenceKind, Tier};
 
@@ -15,35 +15,35 @@ const SWIFT_MS: u64 = 60_000;
 const SLOW_MS: u64 = 600_000;
 /// The share of forwarded requests that must be answered for "people were served", in hundredths
 /// of a per cent. Own constant: the floor that drills are scored against.
-const KEPT_SERVING: u64 = 9_900;
+const SERVED_SHARE_UP: u64 = 9_900;
 /// How long the waves may have gone unmitigated, all in all, for "failed" to be said on the ground
 /// of what was answered from then on. Own constant: a visitor tries again for half a minute.
-const SHORT_MS: u64 = 30_000;
+const SHORT_UNMITIGATED_MS: u64 = 30_000;
 /// Under this share the opposite is true: one page in twenty failed.
-const LOST_SERVING: u64 = 9_500;
+const SERVED_SHARE_DOWN: u64 = 9_500;
 
 pub(super) fn detected(incident: &Incident) -> Claim {
-    let Some(slowest) = slowest(incident, |wave| Some(wave.detect_ms())) else {
+    let Some(slowest) = slowest(incident, |wave| Some(wave.time_to_detect_ms())) else {
         return Claim::new(ClaimKind::Detected, Finding::NotShown, "No detection is recorded.")
-            .say("No detection by the gate is recorded.");
+            .wording("No detection by the gate is recorded.");
     };
     Claim::new(
         ClaimKind::Detected,
         Finding::Supported,
         "Each wave's detection is recorded with its evidence.",
     )
-    .say(format!(
+    .wording(format!(
         "Our gate, Portcullis, detected {} within {} of the onset.",
         each_wave(incident),
         words::span(slowest)
     ))
-    .with([Figure::new(
+    .with_figures([Figure::new(
         "slowest detection after an onset",
         slowest,
         Unit::Millis,
         incident.detections(),
     )])
-    .but("The onset is found by looking back at the counts, a few seconds at most.")
+    .caveat("The onset is found by looking back at the counts, a few seconds at most.")
 }
 
 fn each_wave(incident: &Incident) -> String {
@@ -55,16 +55,16 @@ fn each_wave(incident: &Incident) -> String {
 }
 
 /// The largest of what `of` says of each wave; `None` if it says nothing of one.
-fn slowest(incident: &Incident, of: impl Fn(&Wave) -> Option<u64>) -> Option<u64> {
+fn slowest(incident: &Incident, of: impl Fn(&WaveRecord) -> Option<u64>) -> Option<u64> {
     let all: Option<Vec<u64>> = incident.waves.iter().map(of).collect();
     all?.into_iter().max()
 }
 
 /// The first procedure on the wave's platform that was engaged since its onset or was engaged
 /// already when it began, and how long after the onset that was.
-fn first_procedure(incident: &Incident, wave: &Wave) -> Option<(u64, u64)> {
+fn first_procedure(incident: &Incident, wave: &WaveRecord) -> Option<(u64, u64)> {
     let until = wave.until(incident.as_of.at);
-    let ended = |p: &portcullis_incident::ProcedureStory| {
+    let ended = |p: &portcullis_incident::ProcedureRecord| {
         let released = p.released.as_ref().map(|r| r.stamp);
         released.or(p.interrupted).map(|s| s.at)
     };
@@ -83,12 +83,12 @@ fn first_procedure(incident: &Incident, wave: &Wave) -> Option<(u64, u64)> {
 pub(super) fn swift_action(incident: &Incident) -> Claim {
     let first: Vec<Option<(u64, u64)>> =
         incident.waves.iter().map(|wave| first_procedure(incident, wave)).collect();
-    let engaged: Leaves = first.iter().flatten().map(|(_, leaf)| *leaf).collect();
+    let engaged: LeafSet = first.iter().flatten().map(|(_, leaf)| *leaf).collect();
     let all: Option<Vec<u64>> = first.iter().map(|f| f.map(|(ms, _)| ms)).collect();
     let slowest_procedure = all.and_then(|all| all.into_iter().max());
-    let mitigated = slowest(incident, |w| w.mitigated().map(|m| m.after_ms));
-    let mitigations: Leaves =
-        incident.waves.iter().filter_map(|w| w.mitigated()).map(|m| m.stamp.leaf).collect();
+    let mitigated = slowest(incident, |w| w.first_mitigation().map(|m| m.after_ms));
+    let mitigations: LeafSet =
+        incident.waves.iter().filter_map(|w| w.first_mitigation()).map(|m| m.stamp.leaf).collect();
     let mut figures = Vec::new();
     if let Some(ms) = slowest_procedure {
         figures.push(Figure::new(
@@ -113,7 +113,7 @@ pub(super) fn swift_action(incident: &Incident) -> Claim {
             Finding::Supported,
             "In each wave a procedure was engaged within a minute, and mitigation is recorded.",
         )
-        .say(format!(
+        .wording(format!(
             "In {}, automatic procedures were engaged within {} of the onset, and what reached \
              our origin was back within what it can bear within {}.",
             each_wave(incident),
@@ -125,7 +125,7 @@ pub(super) fn swift_action(incident: &Incident) -> Claim {
             Finding::Contradicted,
             "In one wave the first procedure came ten minutes or more after the onset.",
         )
-        .say(format!(
+        .wording(format!(
             "The first automatic procedure was engaged {} after the onset.",
             words::span(procedure)
         )),
@@ -138,7 +138,7 @@ pub(super) fn swift_action(incident: &Incident) -> Claim {
                 "In one wave the first procedure came more than a minute after the onset."
             },
         )
-        .say(format!(
+        .wording(format!(
             "Automatic procedures were engaged within {} of the onset.",
             words::span(procedure)
         )),
@@ -147,16 +147,16 @@ pub(super) fn swift_action(incident: &Incident) -> Claim {
             Finding::NotShown,
             "No procedure is recorded for one of the waves.",
         )
-        .say("What was done, and when, is not recorded for every wave."),
+        .wording("What was done, and when, is not recorded for every wave."),
     };
-    claim.with(figures).but(automatic).but(
+    claim.with_figures(figures).caveat(automatic).caveat(
         "\u{201c}Swift\u{201d} has no published measure; a minute to the first procedure is \
          Portcullis' own.",
     )
 }
 
 /// Forwarded requests answered during the waves, by platform.
-fn answered(incident: &Incident) -> Vec<Figure> {
+fn served_shares(incident: &Incident) -> Vec<Figure> {
     let shares = incident.platforms.iter().filter_map(|p| {
         let share = p.attack.served_share()?;
         Some(p.attack.figure(
@@ -169,27 +169,27 @@ fn answered(incident: &Incident) -> Vec<Figure> {
 }
 
 /// The same for each essential activity.
-fn answered_essential(incident: &Incident) -> Vec<Figure> {
+fn essential_served_shares(incident: &Incident) -> Vec<Figure> {
     let mut figures = Vec::new();
     for facts in &incident.protected {
-        let Some(story) = incident.platform(&facts.name) else {
+        let Some(record) = incident.platform(&facts.name) else {
             continue;
         };
         for (activity, tier) in &facts.activities {
             if *tier == Tier::Essential {
-                figures.extend(answered_activity(story, activity));
+                figures.extend(activity_served_share(record, activity));
             }
         }
     }
     figures
 }
 
-fn answered_activity(story: &PlatformStory, activity: &str) -> Option<Figure> {
-    let totals = story.attack.activities.get(&story.name)?.get(activity)?;
-    let name = format!("of these, {activity} on {}", story.name);
+fn activity_served_share(record: &PlatformRecord, activity: &str) -> Option<Figure> {
+    let totals = record.attack.activities.get(&record.name)?.get(activity)?;
+    let name = format!("of these, {activity} on {}", record.name);
     Some(
         Figure::new(name, totals.served_share()?, Unit::BasisPoints, totals.leaves.clone())
-            .within(story.attack.window),
+            .within(record.attack.window),
     )
 }
 
@@ -198,28 +198,28 @@ fn lowest(figures: &[Figure]) -> Option<u64> {
 }
 
 /// What "answered" means, said wherever it is used.
-const ANSWERED: &str = "Answered means: of the requests that were sent on to the origin and not \
+const SERVED_DEFINITION: &str = "Answered means: of the requests that were sent on to the origin and not \
                         broken off by the visitor, the origin answered with a status under 500. \
                         People cannot be told from programs one by one; what defence cost people \
                         is counted separately.";
 
 pub(super) fn attempts_failed(incident: &Incident) -> Claim {
-    let shares = answered(incident);
+    let shares = served_shares(incident);
     let lowest_share = lowest(&shares);
     let held_shares: Vec<Figure> = incident
         .platforms
         .iter()
         .filter_map(|p| {
-            let share = p.held.served_share()?;
+            let share = p.while_mitigated.served_share()?;
             let name = format!("of those on {}, while mitigated", p.name);
-            Some(p.held.figure(name, share, Unit::BasisPoints))
+            Some(p.while_mitigated.figure(name, share, Unit::BasisPoints))
         })
         .collect();
     let lowest_held = lowest(&held_shares);
-    let mitigated: Leaves = incident
+    let mitigated: LeafSet = incident
         .waves
         .iter()
-        .filter(|w| w.held())
+        .filter(|w| w.stayed_mitigated())
         .filter_map(|w| w.mitigations.items.last())
         .map(|m| m.stamp.leaf)
         .collect();
@@ -231,11 +231,11 @@ pub(super) fn attempts_failed(incident: &Incident) -> Claim {
         .iter()
         .map(|w| w.unmitigated_ms(incident.as_of.at))
         .fold(0, u64::saturating_add);
-    let kept = lowest_share.is_some_and(|share| share >= KEPT_SERVING);
+    let kept = lowest_share.is_some_and(|share| share >= SERVED_SHARE_UP);
     // The origin of every platform must have gone on answering once its waves were mitigated.
     let kept_after = held_shares.len() == incident.platforms.len()
-        && lowest_held.is_some_and(|share| share >= KEPT_SERVING)
-        && open_ms <= SHORT_MS;
+        && lowest_held.is_some_and(|share| share >= SERVED_SHARE_UP)
+        && open_ms <= SHORT_UNMITIGATED_MS;
     let attack = incident.attack();
     let (finding, because) = if ended && held == waves && kept {
         (
@@ -249,7 +249,7 @@ pub(super) fn attempts_failed(incident: &Incident) -> Claim {
             "Every wave ended mitigated, all in all within half a minute, and from then on the \
              origin answered at least 99% of what was forwarded.",
         )
-    } else if lowest_share.is_some_and(|share| share < LOST_SERVING) {
+    } else if lowest_share.is_some_and(|share| share < SERVED_SHARE_DOWN) {
         (
             Finding::Contradicted,
             "During the waves more than one forwarded request in twenty was not answered: in part \
@@ -291,18 +291,18 @@ pub(super) fn attempts_failed(incident: &Incident) -> Claim {
         _ => String::new(),
     };
     Claim::new(ClaimKind::AttemptsFailed, finding, because)
-        .say(format!("{head}{overall}{after}"))
-        .with([counted("waves mitigated for good", held, mitigated.clone())])
-        .with(shares)
-        .with(held_shares)
-        .with([
+        .wording(format!("{head}{overall}{after}"))
+        .with_figures([counted("waves mitigated for good", held, mitigated.clone())])
+        .with_figures(shares)
+        .with_figures(held_shares)
+        .with_figures([
             Figure::new("time not mitigated, all waves together", open_ms, Unit::Millis, mitigated),
             attack
                 .figure("stopped before the origin", attack.stopped(), Unit::Requests)
                 .at_least(incident.saturated()),
         ])
-        .but(ANSWERED)
-        .but(
+        .caveat(SERVED_DEFINITION)
+        .caveat(
             "\u{201c}Every single one\u{201d} cannot be said: attack requests that looked ordinary \
              were forwarded and answered like any other.",
         )
@@ -311,10 +311,10 @@ pub(super) fn attempts_failed(incident: &Incident) -> Claim {
 pub(super) fn because_of_defences(incident: &Incident) -> Claim {
     let scale = grade::scale(incident);
     let stopped = incident.stopped_by_procedures();
-    let held = incident.waves.iter().any(Wave::held);
-    let over = scale.of_borne.as_ref().is_some_and(|f| f.value > 10);
-    let strained: Leaves = incident
-        .strains
+    let held = incident.waves.iter().any(WaveRecord::stayed_mitigated);
+    let over = scale.sustained_to_capacity.as_ref().is_some_and(|f| f.value > 10);
+    let strained: LeafSet = incident
+        .degradations
         .iter()
         .filter(|s| {
             s.recovered.is_some()
@@ -341,7 +341,7 @@ pub(super) fn because_of_defences(incident: &Incident) -> Claim {
              reached the origin than it was ever seen to bear, or than it bore in the first \
              seconds.",
         )
-    } else if scale.of_borne.is_some() && !stalled && !scale.saturated {
+    } else if scale.sustained_to_capacity.is_some() && !stalled && !scale.saturated {
         (
             Finding::Contradicted,
             "All that was offered, at its busiest, was no more than the origin was seen to bear: \
@@ -354,7 +354,7 @@ pub(super) fn because_of_defences(incident: &Incident) -> Claim {
         )
     };
     let mut sentence = format!("Our procedures stopped {}.", stopped.text());
-    match &scale.of_borne {
+    match &scale.sustained_to_capacity {
         Some(ratio) if over => {
             sentence = format!(
                 "{sentence} At its busiest, {} as much was offered as our origin was ever seen to \
@@ -383,31 +383,30 @@ pub(super) fn because_of_defences(incident: &Incident) -> Claim {
     let strain_figure =
         counted("times that the origin was strained and recovered", strained.count, strained);
     Claim::new(ClaimKind::BecauseOfDefences, finding, because)
-        .say(sentence)
-        .with([stopped])
-        .with(scale.of_borne)
-        .with(scale.borne)
-        .with([strain_figure])
-        .but(
+        .wording(sentence)
+        .with_figures([stopped])
+        .with_figures(scale.sustained_to_capacity)
+        .with_figures(scale.observed_capacity)
+        .with_figures([strain_figure])
+        .caveat(
             "What would have happened without the defences was not observed; this compares what \
              was offered with what the origin was seen to bear, and requests differ in what they \
              cost.",
         )
-        .but("\u{201c}Robust\u{201d} is an opinion; the figures are not.")
+        .caveat("\u{201c}Robust\u{201d} is an opinion; the figures are not.")
 }
 
 pub(super) fn stayed_up(incident: &Incident) -> Claim {
-    let shares = answered(incident);
-    let essential = answered_essential(incident);
+    let shares = served_shares(incident);
+    let essential = essential_served_shares(incident);
     let all = lowest(&shares);
     let least = lowest(&essential).into_iter().chain(all).min();
-    let gaps =
-        incident.coverage.gaps.iter().any(|gap| {
-            incident.waves.iter().any(|w| gap.touches(w.onset, w.until(incident.as_of.at)))
-        });
+    let gaps = incident.coverage.gaps.iter().any(|gap| {
+        incident.waves.iter().any(|w| gap.overlaps(w.onset, w.until(incident.as_of.at)))
+    });
     let counted_all = shares.len() == incident.platforms.len() && !shares.is_empty();
     let (finding, because) = match least {
-        Some(share) if share < LOST_SERVING => (
+        Some(share) if share < SERVED_SHARE_DOWN => (
             Finding::Contradicted,
             "During the waves more than one forwarded request in twenty was not answered.",
         ),
@@ -415,7 +414,7 @@ pub(super) fn stayed_up(incident: &Incident) -> Claim {
             Finding::NotShown,
             "Part of the waves is not on record: the gate itself may have been away.",
         ),
-        Some(share) if share >= KEPT_SERVING && counted_all => (
+        Some(share) if share >= SERVED_SHARE_UP && counted_all => (
             Finding::Supported,
             "During the waves at least 99% of what was forwarded was answered, on each platform \
              and in each essential activity.",
@@ -442,19 +441,20 @@ pub(super) fn stayed_up(incident: &Incident) -> Claim {
         }
         None => "How many requests were answered during the waves is not on record.".to_owned(),
     };
-    let window = incident.waves.iter().map(|w| Window::new(w.onset, w.until(incident.as_of.at)));
-    let lasted: u64 = window.map(Window::millis).fold(0, u64::saturating_add);
+    let window =
+        incident.waves.iter().map(|w| TimeWindow::new(w.onset, w.until(incident.as_of.at)));
+    let lasted: u64 = window.map(TimeWindow::millis).fold(0, u64::saturating_add);
     Claim::new(ClaimKind::StayedUp, finding, because)
-        .say(sentence)
-        .with(shares)
-        .with(essential)
-        .with([Figure::new(
+        .wording(sentence)
+        .with_figures(shares)
+        .with_figures(essential)
+        .with_figures([Figure::new(
             "the waves together lasted",
             lasted,
             Unit::Millis,
             incident.detections(),
         )])
-        .but(ANSWERED)
-        .but("Visitors who could not reach the gate at all are not counted by it.")
-        .but("Shares are over the waves as a whole: single seconds were worse.")
+        .caveat(SERVED_DEFINITION)
+        .caveat("Visitors who could not reach the gate at all are not counted by it.")
+        .caveat("Shares are over the waves as a whole: single seconds were worse.")
 }

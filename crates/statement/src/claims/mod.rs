@@ -5,13 +5,14 @@ mod cost;
 mod defence;
 mod unwatched;
 
-use portcullis_incident::{Figure, Incident, Leaves, Unit, Window, words};
+use portcullis_incident::{Figure, Incident, LeafSet, TimeWindow, Unit, words};
 
 use crate::{Claim, ClaimKind};
 
 /// Every claim of [`ClaimKind::ALL`], in that order, with its finding.
 pub fn assess(incident: &Incident) -> Vec<Claim> {
-    let mut claims: Vec<Claim> = ClaimKind::ALL.iter().map(|kind| one(*kind, incident)).collect();
+    let mut claims: Vec<Claim> =
+        ClaimKind::ALL.iter().map(|kind| assess_kind(*kind, incident)).collect();
     if incident.rehearsal {
         for claim in &mut claims {
             claim.sentence = format!("Rehearsal, not a real attack: {}", claim.sentence);
@@ -20,7 +21,7 @@ pub fn assess(incident: &Incident) -> Vec<Claim> {
     claims
 }
 
-fn one(kind: ClaimKind, incident: &Incident) -> Claim {
+fn assess_kind(kind: ClaimKind, incident: &Incident) -> Claim {
     match kind {
         ClaimKind::Attack => attack::attack(incident),
         ClaimKind::Waves => attack::waves(incident),
@@ -53,21 +54,24 @@ fn platforms_were(incident: &Incident) -> String {
 
 /// When the waves were, in words: `in 2 waves: …; …`.
 fn in_waves(incident: &Incident) -> String {
-    let waves: Vec<Window> =
-        incident.waves.iter().map(|w| Window::new(w.onset, w.until(incident.as_of.at))).collect();
+    let waves: Vec<TimeWindow> = incident
+        .waves
+        .iter()
+        .map(|w| TimeWindow::new(w.onset, w.until(incident.as_of.at)))
+        .collect();
     let head = words::counted(waves.len() as u64 + incident.more_waves, "wave");
     let tail = if incident.ongoing() { ", and it is still going on" } else { "" };
     format!("in {head}: {}{tail}", stretches(&waves))
 }
 
 /// Stretches of time in words; many as their number and the whole.
-fn stretches(windows: &[Window]) -> String {
+fn stretches(windows: &[TimeWindow]) -> String {
     if windows.len() <= 4 {
         let each: Vec<String> = windows.iter().map(|w| words::period(w.from, w.to)).collect();
         return each.join("; ");
     }
     let lasted = windows.iter().fold(0, |n: u64, w| n.saturating_add(w.millis()));
-    let whole = windows.iter().copied().reduce(Window::with);
+    let whole = windows.iter().copied().reduce(TimeWindow::with);
     whole.map_or_else(String::new, |whole| {
         format!(
             "{} in all between {}",
@@ -78,6 +82,6 @@ fn stretches(windows: &[Window]) -> String {
 }
 
 /// A number of things that the leaves name.
-fn counted(name: &str, count: u64, leaves: Leaves) -> Figure {
+fn counted(name: &str, count: u64, leaves: LeafSet) -> Figure {
     Figure::new(name, count, Unit::Count, leaves)
 }

@@ -8,12 +8,12 @@ pub(super) fn integrity() -> Claim {
         Finding::NotShown,
         "Not watched: no content, script, file or configuration was compared with a baseline.",
     )
-    .say(
+    .wording(
         "Whether anything on the platforms was altered was not watched by the gate; we are \
          checking it separately.",
     )
-    .but("The second half of the wording is only true if somebody does check it.")
-    .but("The opposite is not shown either: nothing here says that anything was altered.")
+    .caveat("The second half of the wording is only true if somebody does check it.")
+    .caveat("The opposite is not shown either: nothing here says that anything was altered.")
 }
 
 pub(super) fn no_breach() -> Claim {
@@ -23,18 +23,18 @@ pub(super) fn no_breach() -> Claim {
         "Not watched: what left the platforms was not examined, so there is nothing to be \
          confident about.",
     )
-    .say(
+    .wording(
         "Whether any data was seen, changed or taken was not watched by the gate; we are \
          examining it separately and will say what we looked at and what we found.",
     )
-    .but(
+    .caveat(
         "Absence of evidence is all that anybody can have within a day: intrusions are typically \
          found after one to four weeks (Mandiant M-Trends 2026: 9 days from within, 25 by notice \
          from others, at the median).",
     )
-    .but(
+    .caveat(
         "A loss of availability can itself be a personal data breach under UK GDPR. Assess it and \
          write the decision down, even if nobody needs to be notified (article 33(5)).",
     )
-    .but("The opposite is not shown either: nothing here says that any data got out.")
+    .caveat("The opposite is not shown either: nothing here says that any data got out.")
 }

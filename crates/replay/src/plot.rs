@@ -3,19 +3,19 @@
 use portcullis_incident::words;
 use portcullis_model::WallTime;
 use portcullis_report::plot::{
-    Axis, Band, Figure, Ink, Marker, Panel, Series as PlotLine, Shade, Stroke, render,
+    Axis, Band, Chart, ChartLine, Colour, LineStyle, Marker, Panel, Shade, render,
 };
 
 use crate::findings::Findings;
-use crate::series::{Bin, Series};
+use crate::series::{Bin, BinnedSeries};
 
 /// Bands and markers drawn: more would cover the picture.
-const BANDS: usize = 40;
-const MARKERS: usize = 24;
+const MAX_BANDS: usize = 40;
+const MAX_MARKERS: usize = 24;
 /// A band is drawn at least so wide, as a part of the whole, or it could not be seen.
-const NARROWEST: f64 = 1.0 / 400.0;
+const MIN_BAND_WIDTH: f64 = 1.0 / 400.0;
 /// A band so wide has room for its name.
-const NAMED: f64 = 1.0 / 18.0;
+const MIN_LABELLED_WIDTH: f64 = 1.0 / 18.0;
 
 pub(crate) fn findings(found: &Findings) -> String {
     let series = &found.series;
@@ -35,7 +35,7 @@ pub(crate) fn findings(found: &Findings) -> String {
         markers.push(Marker { at: seconds(procedure.engaged), label });
     }
     markers.sort_by(|a, b| a.at.total_cmp(&b.at));
-    markers.truncate(MARKERS);
+    markers.truncate(MAX_MARKERS);
     let description = format!(
         "{} recorded; {} and {} of attack would have been seen, {} engaged; {} would have been \
          refused and {} delayed.",
@@ -43,8 +43,8 @@ pub(crate) fn findings(found: &Findings) -> String {
         words::counted(found.surges.count(), "surge"),
         words::counted(found.attacks.count(), "wave"),
         words::counted(found.procedures.count(), "procedure"),
-        words::count(found.affected.refused_by_procedures()),
-        words::count(found.affected.delayed),
+        words::count(found.impact.refused_by_procedures()),
+        words::count(found.impact.delayed),
     );
     let per_bin = |part: fn(&Bin) -> u64| {
         line(series, move |bin| Some(part(bin) as f64 / series.bin_seconds as f64))
@@ -54,72 +54,72 @@ pub(crate) fn findings(found: &Findings) -> String {
         unit: "requests/s".into(),
         top: None,
         series: vec![
-            PlotLine {
+            ChartLine {
                 label: "recorded".into(),
-                ink: Ink::Blue,
-                stroke: Stroke::Solid,
+                colour: Colour::Blue,
+                style: LineStyle::Solid,
                 filled: true,
                 points: per_bin(|bin| bin.offered),
             },
-            PlotLine {
+            ChartLine {
                 label: "would have been forwarded".into(),
-                ink: Ink::Green,
-                stroke: Stroke::Dashed,
+                colour: Colour::Green,
+                style: LineStyle::Dashed,
                 filled: false,
                 points: per_bin(|bin| bin.forwarded),
             },
             baseline(series),
         ],
     };
-    render(&Figure {
+    render(&Chart {
         id: "replay".into(),
         title: "Replay of recorded access logs".into(),
         description,
         axis: Axis::WallTime,
         range,
-        bands: joined(bands, range),
+        bands: merge_bands(bands, range),
         markers,
         panels: vec![means, peaks(series, "second")],
     })
 }
 
 /// The busiest second (or minute, where nothing finer is known) of each bin.
-pub(crate) fn peaks(series: &Series, of: &str) -> Panel {
+pub(crate) fn peaks(series: &BinnedSeries, of: &str) -> Panel {
     Panel {
         title: format!("Busiest {of}"),
         unit: "requests/s".into(),
         top: None,
-        series: vec![PlotLine {
+        series: vec![ChartLine {
             label: format!("of each {}", words::span(series.bin_seconds * 1_000)),
-            ink: Ink::Vermilion,
-            stroke: Stroke::Solid,
+            colour: Colour::Vermilion,
+            style: LineStyle::Solid,
             filled: false,
             points: line(series, |bin| Some(bin.peak_per_second as f64)),
         }],
     }
 }
 
-pub(crate) fn baseline(series: &Series) -> PlotLine {
-    PlotLine {
+pub(crate) fn baseline(series: &BinnedSeries) -> ChartLine {
+    ChartLine {
         label: "baseline".into(),
-        ink: Ink::Grey,
-        stroke: Stroke::Dotted,
+        colour: Colour::Grey,
+        style: LineStyle::Dotted,
         filled: false,
         points: line(series, |bin| bin.baseline_milli.map(|milli| milli as f64 / 1_000.0)),
     }
 }
 
 pub(crate) fn line(
-    series: &Series,
+    series: &BinnedSeries,
     value: impl Fn(&Bin) -> Option<f64>,
 ) -> Vec<(f64, Option<f64>)> {
     let middle = series.bin_seconds as f64 / 2.0;
     let bins = series.bins.iter().enumerate();
-    bins.map(|(at, bin)| (series.second_of(at) as f64 + middle, value(bin))).collect()
+    bins.map(|(at, bin)| (series.bin_start(at) as f64 + middle, value(bin))).collect()
 }
 
-pub(crate) fn range(series: &Series) -> (f64, f64) {
-    (series.second_of(0) as f64, series.second_of(series.bins.len().max(1)) as f64)
+pub(crate) fn range(series: &BinnedSeries) -> (f64, f64) {
+    (series.bin_start(0) as f64, series.bin_start(series.bins.len().max(1)) as f64)
 }
 
 pub(crate) fn band(
@@ -130,13 +130,13 @@ pub(crate) fn band(
     shade: Shade,
 ) -> Band {
     let from = seconds(from);
-    let to = to.map_or(range.1, seconds).max(from + (range.1 - range.0) * NARROWEST);
+    let to = to.map_or(range.1, seconds).max(from + (range.1 - range.0) * MIN_BAND_WIDTH);
     Band { from, to, label: label.to_owned(), shade }
 }
 
 /// Bands that would overlap are drawn as one, as hostile as the most hostile of them; those too
 /// narrow for their name go without it.
-pub(crate) fn joined(mut bands: Vec<Band>, range: (f64, f64)) -> Vec<Band> {
+pub(crate) fn merge_bands(mut bands: Vec<Band>, range: (f64, f64)) -> Vec<Band> {
     bands.sort_by(|a, b| a.from.total_cmp(&b.from));
     let mut joined: Vec<Band> = Vec::new();
     for band in bands {
@@ -150,9 +150,9 @@ pub(crate) fn joined(mut bands: Vec<Band>, range: (f64, f64)) -> Vec<Band> {
             _ => joined.push(band),
         }
     }
-    joined.truncate(BANDS);
+    joined.truncate(MAX_BANDS);
     for band in &mut joined {
-        if (band.to - band.from) < (range.1 - range.0) * NAMED {
+        if (band.to - band.from) < (range.1 - range.0) * MIN_LABELLED_WIDTH {
             band.label.clear();
         }
     }
@@ -176,7 +176,7 @@ mod tests {
             band(at(490), Some(at(510)), range, "surge", Shade::Faint),
             band(at(900), Some(at(900)), range, "surge", Shade::Faint),
         ];
-        let joined = joined(bands, range);
+        let joined = merge_bands(bands, range);
         assert_eq!(joined.len(), 2);
         assert_eq!((joined[0].from, joined[0].to), (490.0, 700.0));
         assert_eq!((joined[0].label.as_str(), joined[0].shade), ("attack", Shade::Strong));

@@ -1,6 +1,6 @@
 //! What happened, from the events that the control loop records.
 
-use portcullis_incident::Listed;
+use portcullis_incident::BoundedList;
 use portcullis_model::{
     Cost, Effect, Event, Evidence, ProcedureFacts, ProcedureId, WallTime, WaveFigures,
 };
@@ -13,7 +13,7 @@ const PROCEDURES: usize = 500;
 
 /// Far more traffic than the baseline.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct SurgeStory {
+pub struct ReplayedSurge {
     /// The platform.
     pub platform: String,
     /// The activities over their baseline.
@@ -34,7 +34,7 @@ pub struct SurgeStory {
 
 /// One wave of attack.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct AttackStory {
+pub struct ReplayedAttack {
     /// The platform.
     pub platform: String,
     /// Its number on this platform, from 1.
@@ -65,7 +65,7 @@ pub struct AttackStory {
 
 /// A procedure that would have been engaged.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ProcedureStory {
+pub struct ReplayedProcedure {
     /// What, where and why.
     pub facts: ProcedureFacts,
     /// When it was engaged.
@@ -80,7 +80,7 @@ pub struct ProcedureStory {
 
 /// The recorded origin failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct StrainStory {
+pub struct ReplayedDegradation {
     /// The platform.
     pub platform: String,
     /// When.
@@ -88,19 +88,19 @@ pub struct StrainStory {
     /// Until when.
     pub to: Option<WallTime>,
     /// What was seen.
-    pub says: String,
+    pub summary: String,
 }
 
 /// Everything that happened.
 #[derive(Debug, Default)]
-pub(crate) struct Story {
-    pub surges: Listed<SurgeStory>,
-    pub attacks: Listed<AttackStory>,
-    pub procedures: Listed<ProcedureStory>,
-    pub strains: Listed<StrainStory>,
+pub(crate) struct ReplayHistory {
+    pub surges: BoundedList<ReplayedSurge>,
+    pub attacks: BoundedList<ReplayedAttack>,
+    pub procedures: BoundedList<ReplayedProcedure>,
+    pub degradations: BoundedList<ReplayedDegradation>,
 }
 
-fn list<T>(listed: &mut Listed<T>, item: T, limit: usize) {
+fn push_bounded<T>(listed: &mut BoundedList<T>, item: T, limit: usize) {
     if listed.items.len() < limit {
         listed.items.push(item);
     } else {
@@ -108,12 +108,12 @@ fn list<T>(listed: &mut Listed<T>, item: T, limit: usize) {
     }
 }
 
-impl Story {
+impl ReplayHistory {
     /// Takes the next event.
-    pub(crate) fn tell(&mut self, at: WallTime, event: Event) {
+    pub(crate) fn apply(&mut self, at: WallTime, event: Event) {
         match event {
             Event::SurgeBegan { platform, activities, per_second, baseline_milli } => {
-                let surge = SurgeStory {
+                let surge = ReplayedSurge {
                     platform,
                     activities,
                     from: at,
@@ -123,7 +123,7 @@ impl Story {
                     baseline_milli,
                     turned_into_wave: None,
                 };
-                list(&mut self.surges, surge, LISTED);
+                push_bounded(&mut self.surges, surge, LISTED);
             }
             Event::SurgeEnded { platform } => {
                 if let Some(surge) = self.surge(&platform) {
@@ -135,7 +135,7 @@ impl Story {
                     surge.to = Some(at);
                     surge.turned_into_wave = Some(wave);
                 }
-                let attack = AttackStory {
+                let attack = ReplayedAttack {
                     platform,
                     wave,
                     onset,
@@ -150,7 +150,7 @@ impl Story {
                     figures: None,
                     full_speed: None,
                 };
-                list(&mut self.attacks, attack, LISTED);
+                push_bounded(&mut self.attacks, attack, LISTED);
             }
             Event::AttackChanged { platform, activities, evidence, .. } => {
                 if let Some(attack) = self.attack(&platform) {
@@ -171,9 +171,14 @@ impl Story {
                 }
             }
             Event::ProcedureEngaged(facts) => {
-                let procedure =
-                    ProcedureStory { facts, engaged: at, released: None, effect: None, cost: None };
-                list(&mut self.procedures, procedure, PROCEDURES);
+                let procedure = ReplayedProcedure {
+                    facts,
+                    engaged: at,
+                    released: None,
+                    effect: None,
+                    cost: None,
+                };
+                push_bounded(&mut self.procedures, procedure, PROCEDURES);
             }
             Event::ProcedureReleased { id, effect, cost, .. } => {
                 if let Some(procedure) = self.procedure(id) {
@@ -183,10 +188,14 @@ impl Story {
                 }
             }
             Event::OriginStrained { platform, says } => {
-                list(&mut self.strains, StrainStory { platform, from: at, to: None, says }, LISTED);
+                push_bounded(
+                    &mut self.degradations,
+                    ReplayedDegradation { platform, from: at, to: None, summary: says },
+                    LISTED,
+                );
             }
             Event::OriginRecovered { platform } => {
-                let mut strains = self.strains.items.iter_mut().rev();
+                let mut strains = self.degradations.items.iter_mut().rev();
                 if let Some(strain) = strains.find(|s| s.platform == platform && s.to.is_none()) {
                     strain.to = Some(at);
                 }
@@ -211,7 +220,7 @@ impl Story {
     }
 
     /// A platform was offered so many requests in a second.
-    pub(crate) fn second(&mut self, platform: &str, offered: u64) {
+    pub(crate) fn record_second(&mut self, platform: &str, offered: u64) {
         if let Some(surge) = self.surge(platform) {
             surge.peak_per_second = surge.peak_per_second.max(offered);
         }
@@ -221,18 +230,18 @@ impl Story {
     }
 
     /// The surge that goes on.
-    fn surge(&mut self, platform: &str) -> Option<&mut SurgeStory> {
+    fn surge(&mut self, platform: &str) -> Option<&mut ReplayedSurge> {
         let mut latest = self.surges.items.iter_mut().rev();
         latest.find(|s| s.platform == platform).filter(|s| s.to.is_none())
     }
 
     /// The attack that goes on.
-    fn attack(&mut self, platform: &str) -> Option<&mut AttackStory> {
+    fn attack(&mut self, platform: &str) -> Option<&mut ReplayedAttack> {
         let mut latest = self.attacks.items.iter_mut().rev();
         latest.find(|a| a.platform == platform).filter(|a| a.to.is_none())
     }
 
-    fn procedure(&mut self, id: ProcedureId) -> Option<&mut ProcedureStory> {
+    fn procedure(&mut self, id: ProcedureId) -> Option<&mut ReplayedProcedure> {
         self.procedures.items.iter_mut().rev().find(|p| p.facts.id == id)
     }
 }

@@ -8,45 +8,45 @@ use portcullis_model::SourceKey;
 
 /// Visitors whose cookie is kept, in a table of fixed size: a visitor who falls on another's
 /// place is asked again, as a browser is that lost its cookies.
-const PLACES: usize = 32_768;
+const SLOTS: usize = 32_768;
 
 /// One cookie for each visitor.
 #[derive(Debug, Default)]
-pub(crate) struct Jar {
+pub(crate) struct CookieJar {
     /// Empty until the first cookie: most recordings never need it.
-    places: Vec<Option<(u64, Box<str>)>>,
+    slots: Vec<Option<(u64, Box<str>)>>,
 }
 
-impl Jar {
+impl CookieJar {
     /// The visitor's `name=value`.
     pub(crate) fn get(&self, visitor: u64) -> Option<&str> {
-        match self.places.get(place(visitor))? {
+        match self.slots.get(slot(visitor))? {
             Some((owner, cookie)) if *owner == visitor => Some(cookie),
             _ => None,
         }
     }
 
     /// Keeps what a `Set-Cookie` field says.
-    pub(crate) fn keep(&mut self, visitor: u64, set_cookie: &str) {
-        if self.places.is_empty() {
-            self.places.resize_with(PLACES, || None);
+    pub(crate) fn store(&mut self, visitor: u64, set_cookie: &str) {
+        if self.slots.is_empty() {
+            self.slots.resize_with(SLOTS, || None);
         }
         let cookie = set_cookie.split(';').next().unwrap_or_default();
-        self.places[place(visitor)] = Some((visitor, cookie.into()));
+        self.slots[slot(visitor)] = Some((visitor, cookie.into()));
     }
 
     /// Throws all cookies away: no procedure asks for them any more.
-    pub(crate) fn empty(&mut self) {
-        self.places = Vec::new();
+    pub(crate) fn clear(&mut self) {
+        self.slots = Vec::new();
     }
 }
 
-const fn place(visitor: u64) -> usize {
-    (visitor >> 32) as usize % PLACES
+const fn slot(visitor: u64) -> usize {
+    (visitor >> 32) as usize % SLOTS
 }
 
 /// Names a visitor: a source and its user agent, as far as a log can tell visitors apart.
-pub(crate) fn visitor(source: SourceKey, user_agent: Option<&str>) -> u64 {
+pub(crate) fn visitor_id(source: SourceKey, user_agent: Option<&str>) -> u64 {
     const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
     let mut state = source.bits().wrapping_mul(SPREAD);
     let mut words = user_agent.unwrap_or("").as_bytes().chunks_exact(8);
@@ -71,19 +71,19 @@ mod tests {
     fn two_browsers_behind_one_address_are_two_visitors() {
         let source = SourceKey::of([192, 0, 2, 7].into());
         let other = SourceKey::of([192, 0, 2, 8].into());
-        let one = visitor(source, Some("Mozilla/5.0 (one)"));
-        assert_eq!(one, visitor(source, Some("Mozilla/5.0 (one)")));
-        assert_ne!(one, visitor(source, Some("Mozilla/5.0 (two)")));
-        assert_ne!(one, visitor(other, Some("Mozilla/5.0 (one)")));
-        assert_ne!(visitor(source, None), visitor(other, None));
+        let one = visitor_id(source, Some("Mozilla/5.0 (one)"));
+        assert_eq!(one, visitor_id(source, Some("Mozilla/5.0 (one)")));
+        assert_ne!(one, visitor_id(source, Some("Mozilla/5.0 (two)")));
+        assert_ne!(one, visitor_id(other, Some("Mozilla/5.0 (one)")));
+        assert_ne!(visitor_id(source, None), visitor_id(other, None));
     }
 
     #[test]
     fn a_jar_gives_back_what_its_visitor_was_handed() {
-        let mut jar = Jar::default();
-        assert_eq!(jar.get(5), None);
-        jar.keep(5, "portcullis=abc; Path=/; HttpOnly");
-        assert_eq!(jar.get(5), Some("portcullis=abc"));
-        assert_eq!(jar.get(6), None);
+        let mut cookies = CookieJar::default();
+        assert_eq!(cookies.get(5), None);
+        cookies.store(5, "portcullis=abc; Path=/; HttpOnly");
+        assert_eq!(cookies.get(5), Some("portcullis=abc"));
+        assert_eq!(cookies.get(6), None);
     }
 }

@@ -2,42 +2,42 @@
 
 use core::time::Duration;
 
-use portcullis_incident::{Incident, PlatformStory, Series, Wave, words};
+use portcullis_incident::{Incident, LoadSeries, PlatformRecord, WaveRecord, words};
 use portcullis_model::WallTime;
 
-use crate::plot::{self, Axis, Band, Figure, Ink, Marker, Panel, Shade, Stroke};
+use crate::plot::{self, Axis, Band, Chart, Colour, LineStyle, Marker, Panel, Shade};
 
 /// Pictures in one report.
-const PICTURES: usize = 8;
+const MAX_CHARTS: usize = 8;
 /// Markers in one picture. Beyond this it cannot be read; the timeline has them all.
-const MARKERS: usize = 18;
+const MAX_MARKERS: usize = 18;
 
 /// One picture for each stretch of load on each attacked platform.
-pub(crate) fn pictures(incident: &Incident) -> Vec<String> {
+pub(crate) fn charts(incident: &Incident) -> Vec<String> {
     let stretches = incident
         .platforms
         .iter()
         .flat_map(|platform| platform.series.iter().map(move |s| (platform, s)));
     stretches
         .enumerate()
-        .take(PICTURES)
-        .filter_map(|(number, (platform, series))| picture(incident, platform, series, number))
+        .take(MAX_CHARTS)
+        .filter_map(|(number, (platform, series))| chart(incident, platform, series, number))
         .collect()
 }
 
-fn picture(
+fn chart(
     incident: &Incident,
-    platform: &PlatformStory,
-    series: &Series,
+    platform: &PlatformRecord,
+    series: &LoadSeries,
     number: usize,
 ) -> Option<String> {
     let first = series.points().next()?.at;
-    let end = told_until(incident, platform, series);
+    let end = chart_end(incident, platform, series);
     let inside = |at: WallTime| at >= first && at <= end;
     let bands = bands(incident, platform, (first, end));
     let mut markers: Vec<Marker> = Vec::new();
     let mut mark = |at: WallTime, label: String| {
-        if inside(at) && markers.len() < MARKERS {
+        if inside(at) && markers.len() < MAX_MARKERS {
             markers.push(Marker { at: seconds(at), label });
         }
     };
@@ -61,7 +61,7 @@ fn picture(
     }
     let highest = series.points().map(|p| p.offered).max().unwrap_or(0);
     let rehearsal = if incident.rehearsal { "Rehearsal: " } else { "" };
-    let figure = Figure {
+    let figure = Chart {
         id: format!("load-{number}"),
         title: format!("{rehearsal}load on {}, {}", platform.name, words::day(first)),
         description: format!(
@@ -72,7 +72,7 @@ fn picture(
             words::period(first, end),
             words::count(highest),
             words::span(series.width_ms()),
-            described(incident, platform, (first, end)),
+            describe_waves(incident, platform, (first, end)),
         ),
         axis: Axis::WallTime,
         range: (seconds(first), seconds(end)),
@@ -84,11 +84,17 @@ fn picture(
                 unit: "per second".to_owned(),
                 top: None,
                 series: vec![
-                    line("offered", Ink::Grey, Stroke::Solid, true, points(series, |p| p.offered)),
+                    line(
+                        "offered",
+                        Colour::Grey,
+                        LineStyle::Solid,
+                        true,
+                        points(series, |p| p.offered),
+                    ),
                     line(
                         "not forwarded",
-                        Ink::Vermilion,
-                        Stroke::Dashed,
+                        Colour::Vermilion,
+                        LineStyle::Dashed,
                         false,
                         points(series, |p| p.stopped),
                     ),
@@ -100,8 +106,8 @@ fn picture(
                 top: None,
                 series: vec![line(
                     "forwarded",
-                    Ink::Blue,
-                    Stroke::Solid,
+                    Colour::Blue,
+                    LineStyle::Solid,
                     true,
                     points(series, |p| p.forwarded),
                 )],
@@ -112,8 +118,8 @@ fn picture(
 }
 
 /// A minute after the last thing that is told in the picture, unless the record ends before.
-fn told_until(incident: &Incident, platform: &PlatformStory, series: &Series) -> WallTime {
-    let mine = |p: &&portcullis_incident::ProcedureStory| p.facts.platform == platform.name;
+fn chart_end(incident: &Incident, platform: &PlatformRecord, series: &LoadSeries) -> WallTime {
+    let mine = |p: &&portcullis_incident::ProcedureRecord| p.facts.platform == platform.name;
     let waves = incident.waves.iter().filter(|w| w.platform == platform.name);
     let ends = waves.map(|w| w.until(incident.as_of.at));
     let procedures = incident.procedures.iter().filter(mine);
@@ -125,18 +131,18 @@ fn told_until(incident: &Incident, platform: &PlatformStory, series: &Series) ->
 
 fn line(
     label: &str,
-    ink: Ink,
-    stroke: Stroke,
+    colour: Colour,
+    style: LineStyle,
     filled: bool,
     points: Vec<(f64, Option<f64>)>,
-) -> plot::Series {
-    plot::Series { label: label.to_owned(), ink, stroke, filled, points }
+) -> plot::ChartLine {
+    plot::ChartLine { label: label.to_owned(), colour, style, filled, points }
 }
 
 /// The points of one line, with a gap where nothing was recorded.
 fn points(
-    series: &Series,
-    of: impl Fn(&portcullis_incident::Point) -> u64,
+    series: &LoadSeries,
+    of: impl Fn(&portcullis_incident::LoadPoint) -> u64,
 ) -> Vec<(f64, Option<f64>)> {
     let mut out: Vec<(f64, Option<f64>)> = Vec::new();
     let mut next = None;
@@ -153,8 +159,8 @@ fn points(
 
 /// Waves and surges that lie in the picture. Bands should not overlap: where a surge and a wave
 /// do, the wave is drawn.
-fn bands(incident: &Incident, platform: &PlatformStory, range: (WallTime, WallTime)) -> Vec<Band> {
-    let waves: Vec<&Wave> = waves_in(incident, platform, range).collect();
+fn bands(incident: &Incident, platform: &PlatformRecord, range: (WallTime, WallTime)) -> Vec<Band> {
+    let waves: Vec<&WaveRecord> = waves_in(incident, platform, range).collect();
     let mut bands: Vec<Band> = waves
         .iter()
         .map(|wave| Band {
@@ -166,7 +172,8 @@ fn bands(incident: &Incident, platform: &PlatformStory, range: (WallTime, WallTi
         .collect();
     for surge in incident.surges.iter().filter(|s| s.platform == platform.name) {
         let Some(ended) = surge.ended else { continue };
-        let apart = |wave: &&Wave| ended.at <= wave.onset || surge.began.at >= wave.until(range.1);
+        let apart =
+            |wave: &&WaveRecord| ended.at <= wave.onset || surge.began.at >= wave.until(range.1);
         if surge.began.at < range.1 && ended.at > range.0 && waves.iter().all(apart) {
             bands.push(Band {
                 from: seconds(surge.began.at),
@@ -182,9 +189,9 @@ fn bands(incident: &Incident, platform: &PlatformStory, range: (WallTime, WallTi
 
 fn waves_in<'a>(
     incident: &'a Incident,
-    platform: &'a PlatformStory,
+    platform: &'a PlatformRecord,
     range: (WallTime, WallTime),
-) -> impl Iterator<Item = &'a Wave> {
+) -> impl Iterator<Item = &'a WaveRecord> {
     incident.waves.iter().filter(move |wave| {
         wave.platform == platform.name
             && wave.onset < range.1
@@ -192,7 +199,11 @@ fn waves_in<'a>(
     })
 }
 
-fn described(incident: &Incident, platform: &PlatformStory, range: (WallTime, WallTime)) -> String {
+fn describe_waves(
+    incident: &Incident,
+    platform: &PlatformRecord,
+    range: (WallTime, WallTime),
+) -> String {
     let waves: Vec<String> = waves_in(incident, platform, range)
         .map(|wave| {
             format!(

@@ -2,7 +2,7 @@
 
 /// Places in the table, four to a set: 2 MiB, enough for a quarter of a million visitors. Beyond
 /// that the youngest of a set is forgotten, which makes the share of known visitors too low.
-const PLACES: usize = 1 << 18;
+const SLOTS: usize = 1 << 18;
 const WAYS: usize = 4;
 
 /// Known only is who was there so long before the calm ended: the first seconds of an attack
@@ -11,24 +11,24 @@ const LEAD_SECONDS: u32 = 60;
 
 /// When visitors were first seen in calm time.
 #[derive(Debug)]
-pub(crate) struct Known {
+pub(crate) struct KnownVisitors {
     visitors: Box<[u32]>,
     first_seen: Box<[u32]>,
 }
 
-impl Default for Known {
+impl Default for KnownVisitors {
     fn default() -> Self {
         Self {
-            visitors: vec![0; PLACES].into_boxed_slice(),
-            first_seen: vec![u32::MAX; PLACES].into_boxed_slice(),
+            visitors: vec![0; SLOTS].into_boxed_slice(),
+            first_seen: vec![u32::MAX; SLOTS].into_boxed_slice(),
         }
     }
 }
 
-impl Known {
+impl KnownVisitors {
     /// A visitor was served while all was calm. `second` counts from the recording's beginning.
-    pub(crate) fn saw(&mut self, visitor: u64, second: u32) {
-        let (set, tag) = place(visitor);
+    pub(crate) fn record(&mut self, visitor: u64, second: u32) {
+        let (set, tag) = slot(visitor);
         let set = set..set + WAYS;
         if self.visitors[set.clone()].contains(&tag) {
             return;
@@ -41,8 +41,8 @@ impl Known {
     }
 
     /// Whether the visitor had been there well before the calm ended at `calm_until`.
-    pub(crate) fn knows(&self, visitor: u64, calm_until: u32) -> bool {
-        let (set, tag) = place(visitor);
+    pub(crate) fn is_known(&self, visitor: u64, calm_until: u32) -> bool {
+        let (set, tag) = slot(visitor);
         (set..set + WAYS).any(|at| {
             self.visitors[at] == tag
                 && self.first_seen[at].saturating_add(LEAD_SECONDS) <= calm_until
@@ -51,8 +51,8 @@ impl Known {
 }
 
 /// The set, and 32 other bits of the visitor's name; zero marks a free place.
-fn place(visitor: u64) -> (usize, u32) {
-    let set = (visitor >> 32) as usize % (PLACES / WAYS) * WAYS;
+fn slot(visitor: u64) -> (usize, u32) {
+    let set = (visitor >> 32) as usize % (SLOTS / WAYS) * WAYS;
     (set, (visitor as u32).max(1))
 }
 
@@ -62,22 +62,22 @@ mod tests {
 
     #[test]
     fn who_came_with_the_attack_is_not_known() {
-        let mut known = Known::default();
-        known.saw(1 << 40 | 1, 10);
-        known.saw(1 << 40 | 2, 100);
-        assert!(known.knows(1 << 40 | 1, 101));
-        assert!(!known.knows(1 << 40 | 2, 101));
-        assert!(!known.knows(1 << 40 | 3, 101));
+        let mut known = KnownVisitors::default();
+        known.record(1 << 40 | 1, 10);
+        known.record(1 << 40 | 2, 100);
+        assert!(known.is_known(1 << 40 | 1, 101));
+        assert!(!known.is_known(1 << 40 | 2, 101));
+        assert!(!known.is_known(1 << 40 | 3, 101));
     }
 
     #[test]
     fn old_acquaintances_stay_when_a_set_is_full() {
-        let mut known = Known::default();
+        let mut known = KnownVisitors::default();
         for n in 1..100 {
-            known.saw(7 << 40 | n, n as u32);
+            known.record(7 << 40 | n, n as u32);
         }
-        assert!(known.knows(7 << 40 | 0x01, 1_000));
-        assert!(known.knows(7 << 40 | 0x63, 1_000));
-        assert!(!known.knows(7 << 40 | 0x32, 1_000));
+        assert!(known.is_known(7 << 40 | 0x01, 1_000));
+        assert!(known.is_known(7 << 40 | 0x63, 1_000));
+        assert!(!known.is_known(7 << 40 | 0x32, 1_000));
     }
 }

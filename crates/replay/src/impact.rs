@@ -7,14 +7,14 @@ use portcullis_model::{ActivityId, Reason, SourceKey};
 use portcullis_watch::SourceSketch;
 use serde::Serialize;
 
-use crate::top::{Ranked, Top};
+use crate::space_saving::{Ranked, SpaceSaving};
 
 /// Lines of each ranking.
 const RANKS: usize = 10;
 
 /// What would have become of the recorded requests.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Affected {
+pub struct Impact {
     /// Sent to the origin at once.
     pub forwarded: u64,
     /// Sent to the origin after a challenge: a round trip or a short wait later.
@@ -31,14 +31,14 @@ pub struct Affected {
     /// Sources whom limits or procedures would have refused at least once, about.
     pub sources_refused: u64,
     /// Activities with anybody delayed or refused, most affected first.
-    pub activities: Vec<ByActivity>,
+    pub activities: Vec<ActivityImpact>,
     /// User agents of delayed and refused requests, most affected first.
     pub user_agents: Vec<Ranked>,
     /// Paths of delayed and refused requests, most affected first.
     pub paths: Vec<Ranked>,
 }
 
-impl Affected {
+impl Impact {
     /// Requests that limits or procedures would have refused.
     pub fn refused_by_procedures(&self) -> u64 {
         let hits = Reason::ALL.iter().filter(|reason| is_hit(**reason));
@@ -46,14 +46,14 @@ impl Affected {
     }
 
     /// Requests that would have been delayed, or refused by limits or procedures.
-    pub fn hit(&self) -> u64 {
+    pub fn hit_requests(&self) -> u64 {
         self.delayed + self.refused_by_procedures()
     }
 }
 
 /// One activity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ByActivity {
+pub struct ActivityImpact {
     /// The platform.
     pub platform: String,
     /// Its name.
@@ -68,13 +68,13 @@ pub struct ByActivity {
 
 /// What became of one recorded request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(crate) enum ReplayOutcome {
     Forwarded,
     Delayed,
     Refused(Reason),
 }
 
-impl Fate {
+impl ReplayOutcome {
     /// Whether limits or procedures did something to it.
     pub(crate) fn is_hit(self) -> bool {
         match self {
@@ -92,18 +92,18 @@ fn is_hit(reason: Reason) -> bool {
 
 /// Counts fates.
 #[derive(Debug, Default)]
-pub(crate) struct Counting {
-    affected: Affected,
+pub(crate) struct ImpactCounter {
+    impact: Impact,
     activities: Vec<(u64, u64, u64)>,
     visitors_delayed: SourceSketch,
     visitors_refused: SourceSketch,
     sources_refused: SourceSketch,
-    user_agents: Top,
-    paths: Top,
+    user_agents: SpaceSaving,
+    paths: SpaceSaving,
 }
 
 /// Who was hit by what.
-pub(crate) struct Hit<'a> {
+pub(crate) struct HitRequest<'a> {
     pub visitor: u64,
     pub source: SourceKey,
     pub known: bool,
@@ -111,47 +111,47 @@ pub(crate) struct Hit<'a> {
     pub path: (u32, &'a str),
 }
 
-impl Counting {
+impl ImpactCounter {
     /// Counts a request's fate.
-    pub(crate) fn count(&mut self, activity: ActivityId, fate: Fate) {
+    pub(crate) fn count(&mut self, activity: ActivityId, outcome: ReplayOutcome) {
         let at = usize::from(activity.0);
         if self.activities.len() <= at {
             self.activities.resize(at + 1, (0, 0, 0));
         }
         let (offered, delayed, refused) = &mut self.activities[at];
         *offered += 1;
-        *delayed += u64::from(fate == Fate::Delayed);
-        *refused += u64::from(fate != Fate::Delayed && fate.is_hit());
-        match fate {
-            Fate::Forwarded => self.affected.forwarded += 1,
-            Fate::Delayed => self.affected.delayed += 1,
-            Fate::Refused(reason) => self.refuse(reason),
+        *delayed += u64::from(outcome == ReplayOutcome::Delayed);
+        *refused += u64::from(outcome != ReplayOutcome::Delayed && outcome.is_hit());
+        match outcome {
+            ReplayOutcome::Forwarded => self.impact.forwarded += 1,
+            ReplayOutcome::Delayed => self.impact.delayed += 1,
+            ReplayOutcome::Refused(reason) => self.refuse(reason),
         }
     }
 
     /// Counts a refusal of what belongs to no activity.
     pub(crate) fn refuse(&mut self, reason: Reason) {
-        *self.affected.refused.entry(reason.word()).or_default() += 1;
+        *self.impact.refused.entry(reason.word()).or_default() += 1;
     }
 
-    /// Notes who was hit, beside [`Counting::count`].
-    pub(crate) fn hit(&mut self, fate: Fate, hit: &Hit<'_>) {
-        let visitor = as_source(hit.visitor);
-        if fate == Fate::Delayed {
+    /// Notes who was hit, beside [`ImpactCounter::count`].
+    pub(crate) fn add_hit(&mut self, outcome: ReplayOutcome, hit: &HitRequest<'_>) {
+        let visitor = visitor_key(hit.visitor);
+        if outcome == ReplayOutcome::Delayed {
             self.visitors_delayed.add(visitor);
         } else {
             self.visitors_refused.add(visitor);
             self.sources_refused.add(hit.source);
         }
-        self.affected.from_known_visitors += u64::from(hit.known);
+        self.impact.from_known_visitors += u64::from(hit.known);
         let (key, user_agent) = hit.user_agent;
         self.user_agents.add(key, user_agent.unwrap_or("(none)"));
         self.paths.add(hit.path.0, hit.path.1);
     }
 
     /// The counts, with activities named by `name` (platform, activity).
-    pub(crate) fn finish(self, name: impl Fn(ActivityId) -> (String, String)) -> Affected {
-        let mut activities: Vec<ByActivity> = self
+    pub(crate) fn finish(self, name: impl Fn(ActivityId) -> (String, String)) -> Impact {
+        let mut activities: Vec<ActivityImpact> = self
             .activities
             .iter()
             .enumerate()
@@ -159,26 +159,26 @@ impl Counting {
             .map(|(at, (offered, delayed, refused))| {
                 let (platform, name) = name(ActivityId(at as u16));
                 let (offered, delayed, refused) = (*offered, *delayed, *refused);
-                ByActivity { platform, name, offered, delayed, refused }
+                ActivityImpact { platform, name, offered, delayed, refused }
             })
             .collect();
         activities.sort_by_key(|a| core::cmp::Reverse(a.delayed + a.refused));
         activities.truncate(RANKS);
-        Affected {
+        Impact {
             visitors_delayed: self.visitors_delayed.estimate(),
             visitors_refused: self.visitors_refused.estimate(),
             sources_refused: self.sources_refused.estimate(),
             activities,
             user_agents: self.user_agents.ranking(RANKS),
             paths: self.paths.ranking(RANKS),
-            ..self.affected
+            ..self.impact
         }
     }
 }
 
 /// A visitor's name in the place where the sketch keeps a source: the first 64 bits of an IPv6
 /// address.
-fn as_source(visitor: u64) -> SourceKey {
+fn visitor_key(visitor: u64) -> SourceKey {
     SourceKey::of(IpAddr::V6(Ipv6Addr::from_bits(u128::from(visitor) << 64)))
 }
 
@@ -188,32 +188,32 @@ mod tests {
 
     #[test]
     fn visitors_and_sources_are_counted_apart() {
-        let mut counting = Counting::default();
+        let mut counter = ImpactCounter::default();
         let source = SourceKey::of([192, 0, 2, 7].into());
-        let fate = Fate::Refused(Reason::Signature);
+        let outcome = ReplayOutcome::Refused(Reason::Signature);
         for n in 0..30u64 {
-            counting.count(ActivityId(1), fate);
-            let hit = Hit {
+            counter.count(ActivityId(1), outcome);
+            let hit = HitRequest {
                 visitor: n.wrapping_mul(0x9e37_79b9_7f4a_7c15),
                 source,
                 known: n < 3,
                 user_agent: (n as u32 % 2 + 1, Some(if n % 2 == 0 { "even" } else { "odd" })),
                 path: (9, "/search"),
             };
-            counting.hit(fate, &hit);
+            counter.add_hit(outcome, &hit);
         }
-        counting.count(ActivityId(0), Fate::Forwarded);
-        counting.refuse(Reason::Malformed);
-        let affected = counting.finish(|id| ("site".into(), format!("activity {}", id.0)));
-        assert_eq!((affected.sources_refused, affected.visitors_refused), (1, 30));
-        assert_eq!((affected.hit(), affected.from_known_visitors), (30, 3));
-        assert_eq!(affected.refused["malformed"], 1);
-        assert_eq!(affected.activities.len(), 1);
-        assert_eq!(affected.activities[0].name, "activity 1");
+        counter.count(ActivityId(0), ReplayOutcome::Forwarded);
+        counter.refuse(Reason::Malformed);
+        let impact = counter.finish(|id| ("site".into(), format!("activity {}", id.0)));
+        assert_eq!((impact.sources_refused, impact.visitors_refused), (1, 30));
+        assert_eq!((impact.hit_requests(), impact.from_known_visitors), (30, 3));
+        assert_eq!(impact.refused["malformed"], 1);
+        assert_eq!(impact.activities.len(), 1);
+        assert_eq!(impact.activities[0].name, "activity 1");
         assert_eq!(
-            (affected.user_agents[0].text.as_str(), affected.user_agents[0].requests),
+            (impact.user_agents[0].text.as_str(), impact.user_agents[0].requests),
             ("even", 15)
         );
-        assert_eq!(affected.paths[0].requests, 30);
+        assert_eq!(impact.paths[0].requests, 30);
     }
 }

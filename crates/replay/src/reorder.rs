@@ -22,7 +22,7 @@ const LINES: usize = 100_000;
 const TEXT_BYTES: usize = 24 * 1024 * 1024;
 /// A jump ahead by more than this is believed when the next line agrees: one clock error must not
 /// make the rest of a log too late.
-const LEAP_SECONDS: u64 = 3_600;
+const JUMP_SECONDS: u64 = 3_600;
 /// Empty seconds kept for reuse, and how much each may hold on to.
 const SPARE: usize = 64;
 const SPARE_BYTES: usize = 256 * 1024;
@@ -39,13 +39,13 @@ pub struct OutOfOrder {
 
 /// What is kept of a line; its texts are in its second.
 #[derive(Clone, Debug)]
-struct Held {
+struct BufferedLine {
     millis: u16,
     source: SourceKey,
     status: u16,
     bytes: u64,
     latency: Option<Duration>,
-    spoke: bool,
+    sent_bytes: bool,
     texts_at: u32,
     lengths: [u32; TEXTS],
 }
@@ -55,7 +55,7 @@ const ABSENT: u32 = u32::MAX;
 
 /// A line as the engine sees it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Seen<'a> {
+pub(crate) struct ReplayLine<'a> {
     pub millis: u16,
     pub source: SourceKey,
     pub method: &'a str,
@@ -69,19 +69,19 @@ pub(crate) struct Seen<'a> {
     pub status: u16,
     pub bytes: u64,
     pub latency: Option<Duration>,
-    pub spoke: bool,
+    pub sent_bytes: bool,
 }
 
 /// The lines of one second.
 #[derive(Debug, Default)]
-pub(crate) struct Second {
-    lines: Vec<Held>,
+pub(crate) struct LogSecond {
+    lines: Vec<BufferedLine>,
     text: String,
     /// Some line knows more of its time than the second.
-    fine: bool,
+    has_millis: bool,
 }
 
-impl Second {
+impl LogSecond {
     fn push(&mut self, line: &LogLine<'_>) {
         let texts_at = self.text.len() as u32;
         let mut lengths = [ABSENT; TEXTS];
@@ -102,14 +102,14 @@ impl Second {
             }
         }
         let millis = (line.at.millis() % 1_000) as u16;
-        self.fine |= millis != 0;
-        self.lines.push(Held {
+        self.has_millis |= millis != 0;
+        self.lines.push(BufferedLine {
             millis,
             source: SourceKey::of(line.source),
             status: line.status,
             bytes: line.bytes,
             latency: line.latency,
-            spoke: line.spoke,
+            sent_bytes: line.sent_bytes,
             texts_at,
             lengths,
         });
@@ -121,26 +121,26 @@ impl Second {
     }
 
     /// Whether its lines know more of their time than the second.
-    pub(crate) const fn is_fine(&self) -> bool {
-        self.fine
+    pub(crate) const fn has_millis(&self) -> bool {
+        self.has_millis
     }
 
-    fn weight(&self) -> usize {
+    fn text_bytes(&self) -> usize {
         self.text.len()
     }
 
     fn clear(&mut self) {
         self.lines.clear();
         self.text.clear();
-        self.fine = false;
+        self.has_millis = false;
     }
 
     fn is_small(&self) -> bool {
-        self.text.capacity() + self.lines.capacity() * size_of::<Held>() <= SPARE_BYTES
+        self.text.capacity() + self.lines.capacity() * size_of::<BufferedLine>() <= SPARE_BYTES
     }
 
     /// The lines in order of time; where times are equal, as they came.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = Seen<'_>> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = ReplayLine<'_>> {
         self.lines.iter().map(|held| {
             let mut at = held.texts_at as usize;
             let mut texts = [None; TEXTS];
@@ -152,7 +152,7 @@ impl Second {
                 }
             }
             let [method, path, query, referer, user_agent, accept, language, host] = texts;
-            Seen {
+            ReplayLine {
                 millis: held.millis,
                 source: held.source,
                 method: method.unwrap_or(""),
@@ -166,7 +166,7 @@ impl Second {
                 status: held.status,
                 bytes: held.bytes,
                 latency: held.latency,
-                spoke: held.spoke,
+                sent_bytes: held.sent_bytes,
             }
         })
     }
@@ -174,39 +174,39 @@ impl Second {
 
 /// Takes the lines of a second (since 1970) when no more of it will come, or, if the second holds
 /// more than is kept, when a part of it is to be handed over.
-pub(crate) trait Play {
+pub(crate) trait SecondSink {
     /// `more` says that this is only a part of the second.
-    fn play(&mut self, second: u64, lines: &Second, more: bool);
+    fn take_second(&mut self, second: u64, lines: &LogSecond, more: bool);
 }
 
 /// The last minute of lines.
 #[derive(Debug, Default)]
-pub(crate) struct Order {
+pub(crate) struct ReorderBuffer {
     /// The second of the front of the ring.
     first: u64,
-    ring: VecDeque<Second>,
+    ring: VecDeque<LogSecond>,
     /// The last second that was handed over whole.
     done: Option<u64>,
     lines: usize,
     text: usize,
     /// A line far ahead of all before, until the next line agrees or not.
-    leap: Option<(u64, Second)>,
-    spare: Vec<Second>,
+    jump: Option<(u64, LogSecond)>,
+    spare: Vec<LogSecond>,
     misplaced: OutOfOrder,
 }
 
-impl Order {
+impl ReorderBuffer {
     pub(crate) const fn out_of_order(&self) -> OutOfOrder {
         self.misplaced
     }
 
     /// Takes one line; hands over what no later line can belong to.
-    pub(crate) fn push(&mut self, line: &LogLine<'_>, play: &mut impl Play) {
+    pub(crate) fn push(&mut self, line: &LogLine<'_>, sink: &mut impl SecondSink) {
         let second = line.at.seconds();
-        if let Some((ahead, held)) = self.leap.take() {
-            if second + LEAP_SECONDS >= ahead {
-                self.make_room(ahead, play);
-                self.take_leap(ahead, held);
+        if let Some((ahead, held)) = self.jump.take() {
+            if second + JUMP_SECONDS >= ahead {
+                self.advance_to(ahead, sink);
+                self.accept_jump(ahead, held);
             } else {
                 self.misplaced.left_out += 1;
             }
@@ -215,41 +215,41 @@ impl Order {
             0 => self.done,
             n => Some(self.first + n as u64 - 1),
         };
-        if newest.is_none_or(|newest| second > newest + LEAP_SECONDS) {
+        if newest.is_none_or(|newest| second > newest + JUMP_SECONDS) {
             let mut held = self.spare.pop().unwrap_or_default();
             held.push(line);
-            self.leap = Some((second, held));
+            self.jump = Some((second, held));
             return;
         }
-        let Some(second) = self.make_room(second, play) else {
+        let Some(second) = self.advance_to(second, sink) else {
             self.misplaced.left_out += 1;
             return;
         };
         let slot = &mut self.ring[(second - self.first) as usize];
-        let before = slot.weight();
+        let before = slot.text_bytes();
         slot.push(line);
-        self.text += slot.weight() - before;
+        self.text += slot.text_bytes() - before;
         self.lines += 1;
         while self.lines > LINES || self.text > TEXT_BYTES {
-            self.release(play);
+            self.release(sink);
         }
     }
 
     /// Hands over everything: the recordings are at their end.
-    pub(crate) fn flush(&mut self, play: &mut impl Play) {
-        if let Some((ahead, held)) = self.leap.take() {
-            self.make_room(ahead, play);
-            self.take_leap(ahead, held);
+    pub(crate) fn flush(&mut self, sink: &mut impl SecondSink) {
+        if let Some((ahead, held)) = self.jump.take() {
+            self.advance_to(ahead, sink);
+            self.accept_jump(ahead, held);
         }
         while !self.ring.is_empty() {
-            self.release(play);
+            self.release(sink);
         }
     }
 
     /// Makes the ring reach to `second`; answers which second the line is to be counted in.
-    fn make_room(&mut self, second: u64, play: &mut impl Play) -> Option<u64> {
+    fn advance_to(&mut self, second: u64, sink: &mut impl SecondSink) -> Option<u64> {
         while !self.ring.is_empty() && second > self.first + WINDOW_SECONDS {
-            self.release(play);
+            self.release(sink);
         }
         if self.ring.is_empty() {
             let open = self.done.map_or(second, |done| second.max(done + 1));
@@ -286,28 +286,28 @@ impl Order {
         self.ring.push_back(empty);
     }
 
-    fn take_leap(&mut self, second: u64, held: Second) {
+    fn accept_jump(&mut self, second: u64, held: LogSecond) {
         self.lines += held.len();
-        self.text += held.weight();
+        self.text += held.text_bytes();
         if let Some(slot) = self.ring.get_mut((second.saturating_sub(self.first)) as usize) {
             let empty = core::mem::replace(slot, held);
-            self.keep(empty);
+            self.recycle(empty);
         }
     }
 
     /// Hands over the earliest second; if it is the only one, it stays open.
-    fn release(&mut self, play: &mut impl Play) {
+    fn release(&mut self, sink: &mut impl SecondSink) {
         let only = self.ring.len() == 1;
         let full = self.lines > LINES || self.text > TEXT_BYTES;
         let Some(mut second) = self.ring.pop_front() else { return };
         self.lines -= second.len();
-        self.text -= second.weight();
-        if second.fine {
+        self.text -= second.text_bytes();
+        if second.has_millis {
             second.lines.sort_by_key(|held| held.millis);
         }
         let more = only && full;
         if second.len() > 0 {
-            play.play(self.first, &second, more);
+            sink.take_second(self.first, &second, more);
         }
         second.clear();
         if more {
@@ -315,11 +315,11 @@ impl Order {
         } else {
             self.done = Some(self.first);
             self.first += 1;
-            self.keep(second);
+            self.recycle(second);
         }
     }
 
-    fn keep(&mut self, mut second: Second) {
+    fn recycle(&mut self, mut second: LogSecond) {
         if self.spare.len() < SPARE && second.is_small() {
             second.clear();
             self.spare.push(second);
@@ -334,13 +334,13 @@ mod tests {
     use super::*;
 
     #[derive(Default)]
-    struct Heard {
+    struct CollectingSink {
         lines: Vec<(u64, String)>,
         parts: u32,
     }
 
-    impl Play for Heard {
-        fn play(&mut self, second: u64, lines: &Second, more: bool) {
+    impl SecondSink for CollectingSink {
+        fn take_second(&mut self, second: u64, lines: &LogSecond, more: bool) {
             self.parts += u32::from(more);
             self.lines.extend(lines.iter().map(|line| (second, line.path.to_owned())));
         }
@@ -355,69 +355,69 @@ mod tests {
     }
 
     fn play(seconds: &[u64]) -> (Vec<u64>, OutOfOrder) {
-        let (mut order, mut heard) = (Order::default(), Heard::default());
+        let (mut order, mut collected) = (ReorderBuffer::default(), CollectingSink::default());
         for second in seconds {
-            order.push(&line(*second, 0, "/"), &mut heard);
+            order.push(&line(*second, 0, "/"), &mut collected);
         }
-        order.flush(&mut heard);
-        (heard.lines.iter().map(|(second, _)| *second).collect(), order.out_of_order())
+        order.flush(&mut collected);
+        (collected.lines.iter().map(|(second, _)| *second).collect(), order.out_of_order())
     }
 
     #[test]
     fn lines_within_a_minute_are_put_in_order() {
-        let (heard, out) = play(&[1_043, 1_005, 1_059, 1_000, 1_031]);
-        assert_eq!(heard, [1_000, 1_005, 1_031, 1_043, 1_059]);
+        let (collected, out) = play(&[1_043, 1_005, 1_059, 1_000, 1_031]);
+        assert_eq!(collected, [1_000, 1_005, 1_031, 1_043, 1_059]);
         assert_eq!(out, OutOfOrder::default());
     }
 
     #[test]
     fn after_a_silence_lines_are_put_in_order_too() {
-        let (heard, out) = play(&[1_000, 1_001, 4_643, 4_605, 4_650]);
-        assert_eq!(heard, [1_000, 1_001, 4_605, 4_643, 4_650]);
+        let (collected, out) = play(&[1_000, 1_001, 4_643, 4_605, 4_650]);
+        assert_eq!(collected, [1_000, 1_001, 4_605, 4_643, 4_650]);
         assert_eq!(out, OutOfOrder::default());
     }
 
     #[test]
     fn late_lines_are_moved_and_very_late_ones_left_out() {
-        let (heard, out) = play(&[1_000, 1_001, 1_100, 1_030, 900]);
-        assert_eq!(heard, [1_000, 1_001, 1_040, 1_100]);
+        let (collected, out) = play(&[1_000, 1_001, 1_100, 1_030, 900]);
+        assert_eq!(collected, [1_000, 1_001, 1_040, 1_100]);
         assert_eq!(out, OutOfOrder { moved: 1, left_out: 1 });
     }
 
     #[test]
     fn one_clock_error_ahead_does_not_spoil_the_rest() {
-        let (heard, out) = play(&[1_000, 900_000, 1_001, 1_002]);
-        assert_eq!(heard, [1_000, 1_001, 1_002]);
+        let (collected, out) = play(&[1_000, 900_000, 1_001, 1_002]);
+        assert_eq!(collected, [1_000, 1_001, 1_002]);
         assert_eq!(out, OutOfOrder { moved: 0, left_out: 1 });
-        let (heard, out) = play(&[900_000, 1_000, 1_001, 1_002]);
-        assert_eq!((heard.as_slice(), out.left_out), ([1_000, 1_001, 1_002].as_slice(), 1));
-        let (heard, out) = play(&[1_000, 900_000, 900_001]);
-        assert_eq!((heard.as_slice(), out.left_out), ([1_000, 900_000, 900_001].as_slice(), 0));
+        let (collected, out) = play(&[900_000, 1_000, 1_001, 1_002]);
+        assert_eq!((collected.as_slice(), out.left_out), ([1_000, 1_001, 1_002].as_slice(), 1));
+        let (collected, out) = play(&[1_000, 900_000, 900_001]);
+        assert_eq!((collected.as_slice(), out.left_out), ([1_000, 900_000, 900_001].as_slice(), 0));
     }
 
     #[test]
     fn milliseconds_are_ordered_within_their_second() {
-        let (mut order, mut heard) = (Order::default(), Heard::default());
+        let (mut order, mut collected) = (ReorderBuffer::default(), CollectingSink::default());
         for (millis, path) in [(900, "/c"), (100, "/a"), (100, "/b")] {
-            order.push(&line(50, millis, path), &mut heard);
+            order.push(&line(50, millis, path), &mut collected);
         }
-        order.flush(&mut heard);
-        let paths: Vec<_> = heard.lines.iter().map(|(_, path)| path.as_str()).collect();
+        order.flush(&mut collected);
+        let paths: Vec<_> = collected.lines.iter().map(|(_, path)| path.as_str()).collect();
         assert_eq!(paths, ["/a", "/b", "/c"]);
     }
 
     #[test]
     fn a_second_of_more_lines_than_are_kept_is_handed_over_in_parts() {
-        let (mut order, mut heard) = (Order::default(), Heard::default());
-        order.push(&line(99, 0, "/"), &mut heard);
+        let (mut order, mut collected) = (ReorderBuffer::default(), CollectingSink::default());
+        order.push(&line(99, 0, "/"), &mut collected);
         for _ in 0..LINES * 2 + 5 {
-            order.push(&line(100, 0, "/"), &mut heard);
+            order.push(&line(100, 0, "/"), &mut collected);
         }
-        order.push(&line(101, 0, "/"), &mut heard);
-        order.flush(&mut heard);
-        assert_eq!(heard.lines.len(), LINES * 2 + 7);
-        assert!(heard.parts >= 1);
-        assert!(heard.lines.is_sorted_by_key(|(second, _)| *second));
+        order.push(&line(101, 0, "/"), &mut collected);
+        order.flush(&mut collected);
+        assert_eq!(collected.lines.len(), LINES * 2 + 7);
+        assert!(collected.parts >= 1);
+        assert!(collected.lines.is_sorted_by_key(|(second, _)| *second));
     }
 
     proptest! {
@@ -425,9 +425,9 @@ mod tests {
         fn nothing_is_lost_and_time_never_runs_back(seconds in prop::collection::vec(
             prop_oneof![8 => 10_000..10_100u64, 1 => 0..20_000u64], 1..300,
         )) {
-            let (heard, out) = play(&seconds);
-            prop_assert_eq!(heard.len() as u64 + out.left_out, seconds.len() as u64);
-            prop_assert!(heard.is_sorted());
+            let (collected, out) = play(&seconds);
+            prop_assert_eq!(collected.len() as u64 + out.left_out, seconds.len() as u64);
+            prop_assert!(collected.is_sorted());
         }
     }
 }

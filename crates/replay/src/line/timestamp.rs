@@ -4,7 +4,7 @@ use portcullis_model::WallTime;
 
 /// Reads timestamps, and remembers the last.
 #[derive(Debug, Default)]
-pub(crate) struct Stamps {
+pub(crate) struct TimestampParser {
     text: [u8; COMMON],
     at: Option<WallTime>,
 }
@@ -13,7 +13,7 @@ pub(crate) struct Stamps {
 const COMMON: usize = 26;
 
 /// The first moment that is taken for a mistake: 1 January 2200.
-const TOO_LATE: u64 = 7_258_118_400_000;
+const TOO_LATE_MS: u64 = 7_258_118_400_000;
 
 /// Numbers of seconds, milliseconds and microseconds since 1970 for any year of this century
 /// differ by a factor of a thousand, so that a bare number tells its unit.
@@ -21,16 +21,16 @@ const SECONDS_BELOW: f64 = 1e11;
 const MILLIS_BELOW: f64 = 1e14;
 const MICROS_BELOW: f64 = 1e17;
 
-impl Stamps {
-    /// Reads the timestamp of the common log format, or any other that [`read`] knows.
+impl TimestampParser {
+    /// Reads the timestamp of the common log format, or any other that [`parse_timestamp`] knows.
     pub(crate) fn read(&mut self, text: &[u8]) -> Option<WallTime> {
         let Ok(key) = <[u8; COMMON]>::try_from(text) else {
-            return read(text);
+            return parse_timestamp(text);
         };
         if self.at.is_some() && self.text == key {
             return self.at;
         }
-        let at = read(text)?;
+        let at = parse_timestamp(text)?;
         (self.text, self.at) = (key, Some(at));
         Some(at)
     }
@@ -38,7 +38,7 @@ impl Stamps {
 
 /// `17/May/2015:10:05:03 +0000`, or `2015-05-17T10:05:03.123Z` with `T` or a space, `-` or `/`,
 /// and a zone or none (then UTC).
-pub(crate) fn read(text: &[u8]) -> Option<WallTime> {
+pub(crate) fn parse_timestamp(text: &[u8]) -> Option<WallTime> {
     let text = text.trim_ascii();
     let mut rest = text;
     let (year, month, day) = if text.get(2) == Some(&b'/') {
@@ -81,11 +81,11 @@ pub(crate) fn read(text: &[u8]) -> Option<WallTime> {
         + i64::from(hour * 3_600 + minute * 60 + second)
         - zone;
     let seconds = u64::try_from(seconds).ok()?;
-    Some(WallTime(seconds * 1_000 + u64::from(millis))).filter(|at| at.millis() < TOO_LATE)
+    Some(WallTime(seconds * 1_000 + u64::from(millis))).filter(|at| at.millis() < TOO_LATE_MS)
 }
 
 /// A number of seconds, milliseconds, microseconds or nanoseconds since 1970.
-pub(crate) fn of_number(number: f64) -> Option<WallTime> {
+pub(crate) fn from_number(number: f64) -> Option<WallTime> {
     let millis = if !(number.is_finite() && number >= 0.0) {
         return None;
     } else if number < SECONDS_BELOW {
@@ -97,7 +97,7 @@ pub(crate) fn of_number(number: f64) -> Option<WallTime> {
     } else {
         number / 1e6
     };
-    Some(WallTime(millis.round() as u64)).filter(|at| at.millis() < TOO_LATE)
+    Some(WallTime(millis.round() as u64)).filter(|at| at.millis() < TOO_LATE_MS)
 }
 
 fn digits(rest: &mut &[u8], count: usize) -> Option<u32> {
@@ -180,7 +180,7 @@ mod tests {
     use super::*;
 
     fn at(text: &str) -> Option<String> {
-        read(text.as_bytes()).map(|at| at.to_string())
+        parse_timestamp(text.as_bytes()).map(|at| at.to_string())
     }
 
     #[test]
@@ -197,9 +197,9 @@ mod tests {
             assert_eq!(at(text), expected, "{text}");
         }
         assert_eq!(at("1998-06-10 15:30").as_deref(), Some("1998-06-10T15:30:00.000Z"));
-        assert_eq!(of_number(1_431_849_903.0), of_number(1_431_849_903_000.0));
-        assert_eq!(of_number(1_431_849_903.25), Some(WallTime(1_431_849_903_250)));
-        assert_eq!(of_number(1_431_849_903_250_000_000.0), Some(WallTime(1_431_849_903_250)));
+        assert_eq!(from_number(1_431_849_903.0), from_number(1_431_849_903_000.0));
+        assert_eq!(from_number(1_431_849_903.25), Some(WallTime(1_431_849_903_250)));
+        assert_eq!(from_number(1_431_849_903_250_000_000.0), Some(WallTime(1_431_849_903_250)));
     }
 
     #[test]
@@ -217,8 +217,8 @@ mod tests {
         ] {
             assert_eq!(at(text), None, "{text}");
         }
-        assert_eq!(of_number(f64::NAN), None);
-        assert_eq!(of_number(-1.0), None);
+        assert_eq!(from_number(f64::NAN), None);
+        assert_eq!(from_number(-1.0), None);
     }
 
     proptest! {
@@ -229,22 +229,22 @@ mod tests {
             let there = utc.to_zoned_datetime(zone);
             if there.year() >= 1970 {
                 let common = there.strftime("%d/%b/%Y:%H:%M:%S %z").to_string();
-                prop_assert_eq!(read(common.as_bytes()), Some(WallTime(seconds * 1_000)));
+                prop_assert_eq!(parse_timestamp(common.as_bytes()), Some(WallTime(seconds * 1_000)));
             }
         }
 
         #[test]
         fn the_remembered_timestamp_is_the_right_one(seconds in prop::collection::vec(0..40u64, 1..40)) {
-            let mut stamps = Stamps::default();
+            let mut stamps = TimestampParser::default();
             for second in seconds {
                 let text = format!("17/May/2015:10:05:{second:02} +0000");
-                prop_assert_eq!(stamps.read(text.as_bytes()), read(text.as_bytes()));
+                prop_assert_eq!(stamps.read(text.as_bytes()), parse_timestamp(text.as_bytes()));
             }
         }
 
         #[test]
         fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
-            let _ = Stamps::default().read(&bytes);
+            let _ = TimestampParser::default().read(&bytes);
         }
     }
 }
