@@ -4,12 +4,13 @@
 //! grows over a bound without a line is a finding, and so is a line that nothing needs any more.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::Path;
 
+use anyhow::{Context, Result};
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 
+use crate::modules::compiled;
 use crate::source::{below, parse, read, source_folders};
 
 /// Lines of a function, from its name to its last brace, without empty ones and comments.
@@ -39,16 +40,14 @@ pub fn long(text: &str, path: &str) -> syn::Result<Vec<Function>> {
 }
 
 /// Those of a whole workspace, by `crate function`.
-pub fn all(root: &Path) -> io::Result<BTreeMap<String, Function>> {
+pub fn all(root: &Path) -> Result<BTreeMap<String, Function>> {
     let mut functions = BTreeMap::new();
     for folder in source_folders(root)? {
         let krate = below(folder.parent().unwrap_or(&folder), root);
         let krate = krate.strip_prefix("crates/").unwrap_or(&krate).to_owned();
-        for (path, text) in read(&folder)? {
+        for (path, text) in compiled(read(&folder)?)? {
             let path = format!("{}/{path}", below(&folder, root));
-            let found = long(&text, &path).map_err(|error| {
-                io::Error::new(io::ErrorKind::InvalidData, format!("{path}: {error}"))
-            })?;
+            let found = long(&text, &path).with_context(|| path.clone())?;
             functions.extend(found.into_iter().map(|one| (format!("{krate} {}", one.name), one)));
         }
     }

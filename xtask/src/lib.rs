@@ -2,12 +2,14 @@
 //!
 //! [`modules`] finds circles of imports and imports against a crate's stated module order; [`names`]
 //! finds type names that stand twice, or that were replaced; [`words`] finds phrases that the
-//! project avoids; [`functions`] finds long functions. `tests/` runs them over the whole workspace,
+//! project avoids; [`functions`] finds long functions; [`purity`] finds clocks, sockets and files where
+//! none may be. `tests/` runs them over the whole workspace,
 //! the program `xtask` over any folder. Nothing here changes a file.
 
 pub mod functions;
 pub mod modules;
 pub mod names;
+pub mod purity;
 mod resolve;
 pub mod source;
 mod tree;

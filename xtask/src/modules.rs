@@ -59,6 +59,15 @@ pub fn roots(sources: &Sources) -> Vec<String> {
         .collect()
 }
 
+/// The files of a source folder that are compiled outside tests.
+pub fn compiled(sources: Sources) -> Result<Sources> {
+    let mut paths = BTreeSet::new();
+    for root in roots(&sources) {
+        paths.extend(Crate::read(&sources, &root)?.files.into_iter().map(|file| file.path));
+    }
+    Ok(sources.into_iter().filter(|(path, _)| paths.contains(path)).collect())
+}
+
 /// Checks every crate in a source folder.
 pub fn check(sources: &Sources) -> Result<Findings> {
     let mut findings = Findings::default();

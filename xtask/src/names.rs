@@ -1,12 +1,13 @@
 //! Type names: each stands for one thing in the whole workspace, and none is a replaced one.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::Path;
 
+use anyhow::{Context, Result};
 use proc_macro2::{TokenStream, TokenTree};
 use syn::visit::{self, Visit};
 
+use crate::modules::compiled;
 use crate::source::{below, parse, read, source_folders};
 
 /// Type names that plainer ones replaced. None of them comes back.
@@ -203,14 +204,12 @@ pub fn defined(text: &str, path: &str) -> syn::Result<Vec<TypeName>> {
 }
 
 /// The types of a whole workspace.
-pub fn all(root: &Path) -> io::Result<Vec<TypeName>> {
+pub fn all(root: &Path) -> Result<Vec<TypeName>> {
     let mut types = Vec::new();
     for folder in source_folders(root)? {
-        for (path, text) in read(&folder)? {
+        for (path, text) in compiled(read(&folder)?)? {
             let path = format!("{}/{path}", below(&folder, root));
-            types.extend(defined(&text, &path).map_err(|error| {
-                io::Error::new(io::ErrorKind::InvalidData, format!("{path}: {error}"))
-            })?);
+            types.extend(defined(&text, &path).with_context(|| path.clone())?);
         }
     }
     Ok(types)

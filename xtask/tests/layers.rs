@@ -1,78 +1,59 @@
-//! Layers, purity, file sizes, and words that must not be left behind.
+//! Layers: which crate may use which, and what each keeps out.
+//!
+//! ARCHITECTURE.md says how the workspace is built; these tests fail when the code says otherwise.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
 
 use cargo_metadata::{DependencyKind, MetadataCommand};
+use xtask::modules::compiled;
+use xtask::purity::impure;
+use xtask::source::{read, workspace};
 
-/// Which rooms each room may use, floor by floor. The table of ARCHITECTURE.md; a test below
-/// holds them against each other.
-const ROOMS: &[(&str, &[&str])] = &[
-    ("model", &[]),
-    ("gate", &["model"]),
-    ("watch", &["model"]),
-    ("posture", &["model", "watch"]),
-    ("ledger", &[]),
-    ("incident", &["model"]),
-    ("statement", &["model", "incident"]),
-    ("report", &["model", "incident"]),
-    ("edge", &["model", "gate"]),
-    ("acme", &["model", "edge"]),
-    ("drill", &["model", "report"]),
-    ("replay", &["model", "gate", "watch", "posture", "incident", "report"]),
-    ("doctor", &["model"]),
-    ("verify", &["ledger"]),
+/// A crate: its layer, and the crates of lower layers that it may use.
+struct Layer {
+    name: &'static str,
+    number: u8,
+    uses: &'static [&'static str],
+}
+
+const fn layer(number: u8, name: &'static str, uses: &'static [&'static str]) -> Layer {
+    Layer { name, number, uses }
+}
+
+/// The table of ARCHITECTURE.md; a test below compares them.
+const LAYERS: &[Layer] = &[
+    layer(0, "model", &[]),
+    layer(0, "durable", &[]),
+    layer(1, "gate", &["model"]),
+    layer(1, "watch", &["model"]),
+    layer(1, "posture", &["model", "watch"]),
+    layer(1, "ledger", &["durable"]),
+    layer(2, "incident", &["model"]),
+    layer(2, "statement", &["model", "incident"]),
+    layer(2, "report", &["model", "incident"]),
+    layer(3, "edge", &["model", "gate"]),
+    layer(3, "acme", &["model", "edge"]),
+    layer(3, "drill", &["model", "report"]),
+    layer(3, "replay", &["model", "gate", "watch", "posture", "incident", "report"]),
+    layer(3, "doctor", &["model"]),
+    layer(3, "admin", &["model", "gate", "posture", "edge", "acme"]),
+    layer(3, "runtime", &["model", "durable", "gate", "posture", "ledger", "edge", "admin"]),
+    layer(4, "verify", &["ledger"]),
 ];
 
-/// Rooms without a clock, a socket, a file or randomness of their own.
+/// The binary uses every crate.
+const BINARY: &str = "portcullis";
+
+/// Crates without a clock, a socket, a file or randomness.
 const PURE: &[&str] = &["model", "gate", "watch", "posture", "incident", "statement", "report"];
 
-/// What a pure room must not say. (`ledger` keeps files, behind its `disk` module.)
-const IMPURE: &[&str] = &[
-    "std::fs",
-    "std::net::Tcp",
-    "std::net::Udp",
-    "std::env",
-    "std::thread",
-    "std::process",
-    "Instant::now",
-    "SystemTime",
-    "HashMap",
-    "HashSet",
-    "RandomState",
-    "thread_rng",
-    "rand::",
-    "getrandom",
-    "tokio",
-    "println!",
-    "eprintln!",
-];
-
-/// Libraries that would bring the outside into a pure room.
+/// Libraries that would give a pure crate what it must not have.
 const IMPURE_CRATES: &[&str] =
     &["tokio", "hyper", "socket2", "rand", "getrandom", "tracing", "mio", "rustls"];
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace").to_owned()
-}
-
-fn sources(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        let path = entry.path();
-        if path.is_dir() {
-            found.extend(sources(&path));
-        } else if path.extension().is_some_and(|e| e == "rs") {
-            found.push(path);
-        }
-    }
-    found.sort();
-    found
-}
-
 fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
     let metadata = MetadataCommand::new()
-        .manifest_path(root().join("Cargo.toml"))
+        .manifest_path(workspace().join("Cargo.toml"))
         .no_deps()
         .other_options(vec!["--offline".into()])
         .exec()
@@ -92,58 +73,83 @@ fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
         .collect()
 }
 
-#[test]
-fn every_room_uses_only_the_rooms_it_may() {
-    let found = dependencies();
-    let rooms: BTreeMap<_, _> = ROOMS.iter().copied().collect();
-    for (package, uses) in &found {
-        let Some(room) = package.strip_prefix("portcullis-") else { continue };
-        let allowed = rooms.get(room).unwrap_or_else(|| panic!("{room} is not in the table"));
-        for used in uses.iter().filter_map(|name| name.strip_prefix("portcullis-")) {
-            assert!(allowed.contains(&used), "{room} must not use {used}");
-        }
-    }
+/// The workspace's own crates, without the prefix, and what each uses of the others.
+fn ours() -> BTreeMap<String, BTreeSet<String>> {
+    let own = |name: &str| name.strip_prefix("portcullis-").map(str::to_owned);
+    dependencies()
+        .iter()
+        .filter_map(|(package, uses)| {
+            Some((own(package)?, uses.iter().filter_map(|name| own(name)).collect()))
+        })
+        .collect()
 }
 
 #[test]
-fn the_table_of_rooms_stands_in_the_architecture() {
-    let text = std::fs::read_to_string(root().join("ARCHITECTURE.md")).expect("ARCHITECTURE.md");
-    for (room, uses) in ROOMS {
-        let uses = if uses.is_empty() { "nothing of ours".to_owned() } else { uses.join(", ") };
-        let row = format!("| `{room}` | {uses} |");
-        assert!(text.contains(&row), "ARCHITECTURE.md lacks the row: {row}");
-    }
-}
-
-#[test]
-fn pure_rooms_bring_in_no_library_of_the_outside() {
-    let found = dependencies();
-    for room in PURE {
-        for used in &found[&format!("portcullis-{room}")] {
-            assert!(!IMPURE_CRATES.contains(&used.as_str()), "{room} must not use {used}");
-        }
-    }
-}
-
-/// The part of a source file before its tests, without comments.
-fn code(path: &Path) -> String {
-    let text = std::fs::read_to_string(path).expect("a source file");
-    let code = text.split("#[cfg(test)]").next().unwrap_or_default();
-    code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
-}
-
-#[test]
-fn pure_rooms_name_no_clock_no_socket_no_file_and_no_randomness() {
+fn every_crate_uses_only_the_crates_that_the_table_allows() {
+    let table: BTreeMap<_, _> = LAYERS.iter().map(|layer| (layer.name, layer.uses)).collect();
     let mut faults = Vec::new();
-    for room in PURE {
-        for path in sources(&root().join("crates").join(room).join("src")) {
-            // A module of tests in a file of its own is not the room.
-            if path.file_stem().is_some_and(|stem| stem == "tests") {
-                continue;
-            }
-            let code = code(&path);
-            for word in IMPURE.iter().filter(|word| code.contains(**word)) {
-                faults.push(format!("{}: {word}", path.display()));
+    for (name, uses) in ours() {
+        match table.get(name.as_str()) {
+            None if name == BINARY => {}
+            None => faults.push(format!("crate {name} is not in the table of layers")),
+            Some(allowed) => faults.extend(
+                uses.iter()
+                    .filter(|used| !allowed.contains(&used.as_str()))
+                    .map(|used| format!("crate {name} must not use {used}")),
+            ),
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn no_crate_is_allowed_a_crate_of_a_higher_layer_and_none_uses_itself_through_others() {
+    let mut below: BTreeSet<&str> = BTreeSet::new();
+    let numbers: BTreeMap<_, _> = LAYERS.iter().map(|layer| (layer.name, layer.number)).collect();
+    for layer in LAYERS {
+        for used in layer.uses {
+            assert!(below.contains(used), "{} precedes {used}, which it uses", layer.name);
+            assert!(numbers[used] <= layer.number, "{} is below {used}", layer.name);
+        }
+        below.insert(layer.name);
+    }
+}
+
+#[test]
+fn the_architecture_has_the_table_of_layers() {
+    let text =
+        std::fs::read_to_string(workspace().join("ARCHITECTURE.md")).expect("ARCHITECTURE.md");
+    let present = ours();
+    let mut faults = Vec::new();
+    for layer in LAYERS.iter().filter(|layer| present.contains_key(layer.name)) {
+        let uses =
+            if layer.uses.is_empty() { "nothing of ours".into() } else { layer.uses.join(", ") };
+        let row = format!("| `{}` | {uses} |", layer.name);
+        if !text.contains(&row) {
+            faults.push(format!("ARCHITECTURE.md lacks the row: {row}"));
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn pure_crates_use_no_library_that_reaches_outside() {
+    let found = dependencies();
+    for name in PURE {
+        for used in &found[&format!("portcullis-{name}")] {
+            assert!(!IMPURE_CRATES.contains(&used.as_str()), "{name} must not use {used}");
+        }
+    }
+}
+
+#[test]
+fn pure_crates_name_no_clock_no_socket_no_file_and_no_randomness() {
+    let mut faults = Vec::new();
+    for name in PURE {
+        let sources = read(&workspace().join("crates").join(name).join("src")).expect("src");
+        for (path, text) in compiled(sources).expect("modules") {
+            for (line, found) in impure(&text).expect("Rust") {
+                faults.push(format!("crates/{name}/src/{path}:{line}: {found}"));
             }
         }
     }
@@ -151,37 +157,12 @@ fn pure_rooms_name_no_clock_no_socket_no_file_and_no_randomness() {
 }
 
 #[test]
-fn files_stay_small_enough_to_hold_in_the_head() {
-    let mut long = Vec::new();
-    for path in sources(&root().join("crates")) {
-        let lines = std::fs::read_to_string(&path).expect("a source file").lines().count();
-        if lines > 800 {
-            long.push(format!("{}: {lines} lines", path.display()));
-        }
-    }
-    assert!(long.is_empty(), "{}", long.join("\n"));
-}
-
-#[test]
-fn every_crate_opens_with_what_it_is_for() {
-    for (room, _) in ROOMS {
-        let folder = root().join("crates").join(room).join("src");
+fn every_crate_begins_with_what_it_is_for() {
+    for name in ours().keys() {
+        let folder = workspace().join("crates").join(name).join("src");
         let lib = folder.join("lib.rs");
         let file = if lib.exists() { lib } else { folder.join("main.rs") };
         let text = std::fs::read_to_string(&file).expect("a crate root");
-        assert!(text.starts_with("//! "), "{} says nothing of its purpose", file.display());
+        assert!(text.starts_with("//! "), "{} does not say what the crate is for", file.display());
     }
-}
-
-#[test]
-fn nothing_unfinished_is_left_behind() {
-    let marks = ["TO".to_owned() + "DO", "FIX".to_owned() + "ME", "XX".to_owned() + "X"];
-    let mut found = Vec::new();
-    for path in sources(&root().join("crates")) {
-        let text = std::fs::read_to_string(&path).expect("a source file");
-        for mark in marks.iter().filter(|mark| text.contains(mark.as_str())) {
-            found.push(format!("{}: {mark}", path.display()));
-        }
-    }
-    assert!(found.is_empty(), "{}", found.join("\n"));
 }

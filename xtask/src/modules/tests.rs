@@ -170,3 +170,17 @@ fn many_files_without_an_order_are_a_finding_in_a_crate_and_in_a_folder() {
         ["deep.rs: 11 files and no order. State it at the head: `// module order: lowest …`"],
     );
 }
+
+#[test]
+fn a_file_that_only_tests_declare_is_not_compiled_outside_them() {
+    let all = sources(&[
+        ("lib.rs", "mod a; #[cfg(test)] mod tests;"),
+        ("a.rs", "#[cfg(test)] mod tests;"),
+        ("a/tests.rs", ""),
+        ("tests.rs", ""),
+        ("main.rs", ""),
+        ("forgotten.rs", ""),
+    ]);
+    let paths: Vec<String> = compiled(all).unwrap().into_keys().collect();
+    assert_eq!(paths, ["a.rs", "lib.rs", "main.rs"]);
+}
