@@ -1,6 +1,6 @@
-//! Long functions, and functions of many parameters: each is looked at once.
+//! Long functions, and functions of many parameters: each is reviewed.
 //!
-//! The list of those that were looked at has a line each: crate, function, reason. A function that
+//! The list of those that were reviewed has a line each: crate, function, reason. A function that
 //! grows over a bound without a line is a finding, and so is a line that nothing needs any more.
 
 use std::collections::BTreeMap;
@@ -89,7 +89,7 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn look(&mut self, signature: &syn::Signature, block: &syn::Block) {
+    fn measure(&mut self, signature: &syn::Signature, block: &syn::Block) {
         let first = signature.fn_token.span.start().line;
         let last = block.span().end().line;
         let lines = self.lines[first - 1..last]
@@ -109,7 +109,7 @@ impl Walk<'_> {
 
 impl<'a> Visit<'a> for Walk<'_> {
     fn visit_item_fn(&mut self, item: &'a syn::ItemFn) {
-        self.look(&item.sig, &item.block);
+        self.measure(&item.sig, &item.block);
         visit::visit_item_fn(self, item);
     }
 
@@ -124,7 +124,7 @@ impl<'a> Visit<'a> for Walk<'_> {
     }
 
     fn visit_impl_item_fn(&mut self, item: &'a syn::ImplItemFn) {
-        self.look(&item.sig, &item.block);
+        self.measure(&item.sig, &item.block);
         visit::visit_impl_item_fn(self, item);
     }
 }

@@ -1,7 +1,7 @@
 //! The repository's own rules: checks of its source text.
 //!
 //! [`modules`] finds circles of imports and imports against a crate's stated module order; [`names`]
-//! finds type names that stand twice, or that were replaced; [`words`] finds phrases that the
+//! finds type names that are defined twice, or that were replaced; [`words`] finds phrases that the
 //! project avoids; [`functions`] finds long functions; [`purity`] finds clocks, sockets and files where
 //! none may be. `tests/` runs them over the whole workspace,
 //! the program `xtask` over any folder. Nothing here changes a file.

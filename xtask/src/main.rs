@@ -13,7 +13,7 @@ usage: cargo run -q -p xtask -- CHECK
                               --arrows: every import between files, for a look
   words [--advice] [PATH…]    avoided phrases in files, folders, or a whole workspace;
                               --advice: also words that are right in some places only
-  names [ROOT]                type names that stand twice, or that were replaced
+  names [ROOT]                type names that are defined twice, or that were replaced
   functions [ROOT]            functions over the bounds that are not listed
 Without a path: this workspace. Exit code 1 where something was found.";
 
@@ -89,9 +89,9 @@ fn word_findings(path: &Path, advice: bool) -> Result<Vec<String>> {
         let text = std::fs::read_to_string(&file)
             .with_context(|| format!("cannot read {}", file.display()))?;
         let text = words::checked(&file.to_string_lossy(), &text);
-        let mut lines = words::find(text, words::AVOIDED);
+        let mut lines = words::find(&text, words::AVOIDED);
         if advice {
-            lines.extend(words::find(text, words::ADVICE));
+            lines.extend(words::find(&text, words::ADVICE));
         }
         found.extend(lines.iter().map(|one| {
             format!("{}:{}: “{}” → {}", file.display(), one.line, one.phrase, one.instead)

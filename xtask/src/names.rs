@@ -1,4 +1,4 @@
-//! Type names: each stands for one thing in the whole workspace, and none is a replaced one.
+//! Type names: each names one thing in the whole workspace, and none is a replaced one.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_stands_twice_and_a_replaced_one_are_faults() {
+    fn a_name_that_is_defined_twice_and_a_replaced_one_are_faults() {
         let mut types = defined("struct Twice;", "a.rs").unwrap();
         types.extend(defined("\nenum Twice {}\nstruct Once; struct House;", "b.rs").unwrap());
         assert_eq!(

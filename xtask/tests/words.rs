@@ -10,7 +10,7 @@ fn no_avoided_phrase_is_left_outside_quotations() {
     for path in texts(&root).expect("texts") {
         let text = std::fs::read_to_string(&path).expect("a text");
         let path = below(&path, &root);
-        faults.extend(find(checked(&path, &text), AVOIDED).iter().map(|found| {
+        faults.extend(find(&checked(&path, &text), AVOIDED).iter().map(|found| {
             format!("{path}:{}: “{}”; write: {}", found.line, found.phrase, found.instead)
         }));
     }

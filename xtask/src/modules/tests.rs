@@ -95,7 +95,7 @@ fn other_crates_locals_and_fields_are_not_taken_for_modules() {
 }
 
 #[test]
-fn a_module_and_a_function_of_one_name_are_told_from_each_other() {
+fn a_module_and_a_function_of_one_name_are_distinguished() {
     let lines = arrows_of(&[
         ("lib.rs", "mod check; mod b; pub use check::check;"),
         ("check.rs", "mod parts; pub fn check() {} pub use parts::Part;"),
