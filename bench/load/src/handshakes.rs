@@ -6,32 +6,33 @@ use std::sync::Arc;
 
 use rustls::{ClientConfig, ClientConnection, HandshakeKind, Stream};
 
-use crate::{AT_ONCE, Outcome, connect, in_parallel, tls};
+use crate::{BenchResult, CONCURRENCY, connect, in_parallel, tls};
 
 /// Makes `count` handshakes, full ones or resumed ones, and fails if one is of the other kind.
-pub(crate) fn run(port: u16, count: usize, resumed: bool) -> Outcome<()> {
-    let asked = if resumed { HandshakeKind::Resumed } else { HandshakeKind::Full };
+pub(crate) fn run(port: u16, count: usize, resumed: bool) -> BenchResult<()> {
+    let expected = if resumed { HandshakeKind::Resumed } else { HandshakeKind::Full };
     // Each connection takes one of its visitor's tickets and leaves new ones.
-    let visitors =
-        (0..AT_ONCE).map(|_| tls::config(b"http/1.1", resumed)).collect::<Outcome<Vec<_>>>()?;
+    let visitors = (0..CONCURRENCY)
+        .map(|_| tls::config(b"http/1.1", resumed))
+        .collect::<BenchResult<Vec<_>>>()?;
     if resumed {
         for visitor in &visitors {
-            shake(visitor, port, 0)?;
+            handshake(visitor, port, 0)?;
         }
     }
     let seconds = in_parallel(count, |number| {
-        let kind = shake(&visitors[number % AT_ONCE], port, number)?;
-        if kind == asked {
+        let kind = handshake(&visitors[number % CONCURRENCY], port, number)?;
+        if kind == expected {
             Ok(())
         } else {
-            Err(format!("handshake {number} was {kind:?} instead of {asked:?}").into())
+            Err(format!("handshake {number} was {kind:?} instead of {expected:?}").into())
         }
     })?;
     println!("{{\"handshakes\":{count},\"seconds\":{seconds:.4}}}");
     Ok(())
 }
 
-fn shake(config: &Arc<ClientConfig>, port: u16, number: usize) -> Outcome<HandshakeKind> {
+fn handshake(config: &Arc<ClientConfig>, port: u16, number: usize) -> BenchResult<HandshakeKind> {
     let mut socket = connect(port, number)?;
     let mut tls = ClientConnection::new(config.clone(), tls::name()?)?;
     while tls.is_handshaking() {
@@ -48,7 +49,7 @@ fn shake(config: &Arc<ClientConfig>, port: u16, number: usize) -> Outcome<Handsh
 }
 
 /// The tickets are behind the handshake, so the visitor reads on until the proxy closes too.
-fn read_to_the_end(tls: &mut ClientConnection, socket: &mut TcpStream) -> Outcome<()> {
+fn read_to_the_end(tls: &mut ClientConnection, socket: &mut TcpStream) -> BenchResult<()> {
     let mut rest = [0; 1024];
     let mut stream = Stream::new(tls, socket);
     stream.flush()?;

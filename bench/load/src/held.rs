@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
-use crate::{Outcome, connect, tls};
+use crate::{BenchResult, connect, tls};
 
 /// Connections are given up after this, whoever still reads them.
-const LONGEST_HOLD: Duration = Duration::from_secs(120);
+const MAX_HOLD: Duration = Duration::from_secs(120);
 
 /// How an idle connection came to be idle: after one request and its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum ClientProtocol {
     /// HTTP/1.1 without encryption.
     Http1,
     /// HTTP/1.1 over TLS.
@@ -24,8 +24,8 @@ pub(crate) enum Kind {
     Http2,
 }
 
-impl Kind {
-    pub(crate) fn named(name: &str) -> Option<Self> {
+impl ClientProtocol {
+    pub(crate) fn by_name(name: &str) -> Option<Self> {
         match name {
             "http1" => Some(Self::Http1),
             "tls" => Some(Self::Tls),
@@ -35,7 +35,7 @@ impl Kind {
     }
 
     /// What is offered by ALPN, if there is TLS.
-    pub(crate) fn protocol(self) -> Option<&'static [u8]> {
+    pub(crate) fn alpn(self) -> Option<&'static [u8]> {
         match self {
             Self::Http1 => None,
             Self::Tls => Some(b"http/1.1"),
@@ -44,45 +44,45 @@ impl Kind {
     }
 }
 
-pub(crate) trait Wire: Read + Write {}
-impl<T: Read + Write> Wire for T {}
+pub(crate) trait ByteStream: Read + Write {}
+impl<T: Read + Write> ByteStream for T {}
 
 /// Opens `count` connections that each make one request, and holds them.
-pub(crate) fn idle(port: u16, count: usize, kind: Kind) -> Outcome<()> {
-    let config = kind.protocol().map(|protocol| tls::config(protocol, false)).transpose()?;
+pub(crate) fn idle(port: u16, count: usize, kind: ClientProtocol) -> BenchResult<()> {
+    let config = kind.alpn().map(|protocol| tls::config(protocol, false)).transpose()?;
     let mut held = Vec::with_capacity(count);
     for number in 0..count {
-        let mut wire = open(port, number, config.as_ref())?;
-        ask(&mut wire, kind)?;
-        held.push(wire);
+        let mut conn = open(port, number, config.as_ref())?;
+        fetch_page(&mut conn, kind)?;
+        held.push(conn);
     }
     hold(held, count)
 }
 
 /// Opens `connections` HTTP/2 connections with `streams` requests each that nobody answers.
-pub(crate) fn streams(port: u16, connections: usize, streams: u32) -> Outcome<()> {
+pub(crate) fn streams(port: u16, connections: usize, streams: u32) -> BenchResult<()> {
     let config = tls::config(b"h2", false)?;
     let mut held = Vec::with_capacity(connections);
     for number in 0..connections {
-        let mut wire = open(port, number, Some(&config))?;
-        settle(&mut wire)?;
+        let mut conn = open(port, number, Some(&config))?;
+        h2_handshake(&mut conn)?;
         for stream in 0..streams {
-            wire.write_all(&request(stream * 2 + 1, b"/"))?;
+            conn.write_all(&request(stream * 2 + 1, b"/"))?;
         }
-        held.push(wire);
+        held.push(conn);
     }
     hold(held, connections * streams as usize)
 }
 
 /// One request and its answer.
-pub(crate) fn ask(wire: &mut dyn Wire, kind: Kind) -> Outcome<()> {
-    if kind == Kind::Http2 {
-        settle(wire)?;
-        wire.write_all(&request(1, b"/small.html"))?;
-        until_end_of_stream(wire)
+pub(crate) fn fetch_page(conn: &mut dyn ByteStream, kind: ClientProtocol) -> BenchResult<()> {
+    if kind == ClientProtocol::Http2 {
+        h2_handshake(conn)?;
+        conn.write_all(&request(1, b"/small.html"))?;
+        read_h2_response(conn)
     } else {
-        wire.write_all(b"GET /small.html HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
-        until_end_of_answer(wire)
+        conn.write_all(b"GET /small.html HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
+        read_response(conn)
     }
 }
 
@@ -90,18 +90,18 @@ pub(crate) fn open(
     port: u16,
     number: usize,
     config: Option<&Arc<ClientConfig>>,
-) -> Outcome<Box<dyn Wire>> {
+) -> BenchResult<Box<dyn ByteStream>> {
     let socket = connect(port, number)?;
     Ok(match config {
         None => Box::new(socket),
-        Some(config) => Box::new(encrypted(socket, config)?),
+        Some(config) => Box::new(connect_tls(socket, config)?),
     })
 }
 
-fn encrypted(
+fn connect_tls(
     mut socket: TcpStream,
     config: &Arc<ClientConfig>,
-) -> Outcome<StreamOwned<ClientConnection, TcpStream>> {
+) -> BenchResult<StreamOwned<ClientConnection, TcpStream>> {
     let mut tls = ClientConnection::new(config.clone(), tls::name()?)?;
     while tls.is_handshaking() {
         tls.complete_io(&mut socket)?;
@@ -112,11 +112,11 @@ fn encrypted(
     Ok(StreamOwned::new(tls, socket))
 }
 
-fn hold(held: Vec<Box<dyn Wire>>, count: usize) -> Outcome<()> {
+fn hold(held: Vec<Box<dyn ByteStream>>, count: usize) -> BenchResult<()> {
     println!("ready");
     // The main thread waits for its input to end; this one for too long a time.
     thread::spawn(|| {
-        thread::sleep(LONGEST_HOLD);
+        thread::sleep(MAX_HOLD);
         std::process::exit(1);
     });
     std::io::copy(&mut std::io::stdin(), &mut std::io::sink())?;
@@ -126,16 +126,16 @@ fn hold(held: Vec<Box<dyn Wire>>, count: usize) -> Outcome<()> {
 }
 
 /// Reads an HTTP/1.1 answer that has a length.
-fn until_end_of_answer(wire: &mut dyn Wire) -> Outcome<()> {
+fn read_response(conn: &mut dyn ByteStream) -> BenchResult<()> {
     let mut buffer = [0; 4096];
     let mut have = 0;
     loop {
-        let read = wire.read(&mut buffer[have..])?;
+        let read = conn.read(&mut buffer[have..])?;
         if read == 0 {
             return Err("the proxy closed the connection".into());
         }
         have += read;
-        let Some(whole) = answer_length(&buffer[..have])? else { continue };
+        let Some(whole) = response_length(&buffer[..have])? else { continue };
         if have >= whole {
             return Ok(());
         }
@@ -143,7 +143,7 @@ fn until_end_of_answer(wire: &mut dyn Wire) -> Outcome<()> {
 }
 
 /// How long the answer is with its head, as soon as the head is complete.
-pub(crate) fn answer_length(bytes: &[u8]) -> Outcome<Option<usize>> {
+pub(crate) fn response_length(bytes: &[u8]) -> BenchResult<Option<usize>> {
     let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
         return Ok(None);
     };
@@ -175,13 +175,13 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 
 /// The preface, empty settings, and an acknowledgement ahead of its time: the proxy's settings
 /// change nothing for a request this small.
-fn settle(wire: &mut dyn Wire) -> Outcome<()> {
-    wire.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")?;
-    wire.write_all(&frame(SETTINGS, 0, 0, &[]))?;
+fn h2_handshake(conn: &mut dyn ByteStream) -> BenchResult<()> {
+    conn.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")?;
+    conn.write_all(&frame(SETTINGS, 0, 0, &[]))?;
     loop {
-        let (kind, flags, _) = next_frame(wire)?;
+        let (kind, flags, _) = next_frame(conn)?;
         if kind == SETTINGS && flags == 0 {
-            wire.write_all(&frame(SETTINGS, 1, 0, &[]))?;
+            conn.write_all(&frame(SETTINGS, 1, 0, &[]))?;
             return Ok(());
         }
     }
@@ -197,18 +197,18 @@ fn request(stream: u32, path: &[u8]) -> Vec<u8> {
     frame(HEADERS, END_STREAM | END_HEADERS, stream, &block)
 }
 
-fn next_frame(wire: &mut dyn Wire) -> Outcome<(u8, u8, Vec<u8>)> {
+fn next_frame(conn: &mut dyn ByteStream) -> BenchResult<(u8, u8, Vec<u8>)> {
     let mut header = [0; FRAME_HEADER];
-    wire.read_exact(&mut header)?;
+    conn.read_exact(&mut header)?;
     let [a, b, c, kind, flags, ..] = header;
     let mut payload = vec![0; usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c)];
-    wire.read_exact(&mut payload)?;
+    conn.read_exact(&mut payload)?;
     Ok((kind, flags, payload))
 }
 
-fn until_end_of_stream(wire: &mut dyn Wire) -> Outcome<()> {
+fn read_h2_response(conn: &mut dyn ByteStream) -> BenchResult<()> {
     loop {
-        let (kind, flags, _) = next_frame(wire)?;
+        let (kind, flags, _) = next_frame(conn)?;
         match kind {
             // DATA, or an answer without any.
             0 | HEADERS if flags & END_STREAM != 0 => return Ok(()),

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, Socket, Type};
 
 /// Whatever goes wrong ends the measurement, with a sentence for whoever started it.
-type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
+type BenchResult<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 const USAGE: &str = "\
 bench-load handshakes PORT COUNT full|resumed
@@ -31,10 +31,10 @@ bench-load steady PORT PER_SECOND SECONDS CONNECTIONS
 bench-load origin";
 
 /// No answer of a proxy on the same machine takes longer unless something is broken.
-const PATIENCE: Duration = Duration::from_secs(20);
+const IO_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Connections at once where one after the other is made: enough to keep a core busy.
-const AT_ONCE: usize = 8;
+const CONCURRENCY: usize = 8;
 
 fn main() -> ExitCode {
     match run() {
@@ -46,19 +46,19 @@ fn main() -> ExitCode {
     }
 }
 
-fn run() -> Outcome<()> {
+fn run() -> BenchResult<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    match *words {
+    let argument_strs: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match *argument_strs {
         ["handshakes", port, count, kind @ ("full" | "resumed")] => {
             handshakes::run(port.parse()?, count.parse()?, kind == "resumed")
         }
         ["visits", port, count, kind] => {
-            let kind = held::Kind::named(kind).ok_or(USAGE)?;
+            let kind = held::ClientProtocol::by_name(kind).ok_or(USAGE)?;
             visits::run(port.parse()?, count.parse()?, kind)
         }
         ["idle", port, count, kind] => {
-            let kind = held::Kind::named(kind).ok_or(USAGE)?;
+            let kind = held::ClientProtocol::by_name(kind).ok_or(USAGE)?;
             held::idle(port.parse()?, count.parse()?, kind)
         }
         ["streams", port, connections, streams] => {
@@ -73,11 +73,12 @@ fn run() -> Outcome<()> {
 }
 
 /// Does `count` things, [`AT_ONCE`] at a time; returns the seconds that it took.
-fn in_parallel(count: usize, one: impl Fn(usize) -> Outcome<()> + Sync) -> Outcome<f64> {
+fn in_parallel(count: usize, one: impl Fn(usize) -> BenchResult<()> + Sync) -> BenchResult<f64> {
     let begun = Instant::now();
     thread::scope(|scope| {
-        let share = |first| (first..count).step_by(AT_ONCE).try_for_each(&one);
-        let threads: Vec<_> = (0..AT_ONCE).map(|first| scope.spawn(move || share(first))).collect();
+        let share = |first| (first..count).step_by(CONCURRENCY).try_for_each(&one);
+        let threads: Vec<_> =
+            (0..CONCURRENCY).map(|first| scope.spawn(move || share(first))).collect();
         for thread in threads {
             thread.join().map_err(|_| "a thread of the load panicked")??;
         }
@@ -87,14 +88,14 @@ fn in_parallel(count: usize, one: impl Fn(usize) -> Outcome<()> + Sync) -> Outco
 
 /// A connection to a local port, from one of 250 local addresses: one address has fewer ports
 /// than a proxy may hold connections, and a limit on connections.
-fn connect(port: u16, number: usize) -> Outcome<TcpStream> {
+fn connect(port: u16, number: usize) -> BenchResult<TcpStream> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     let from = Ipv4Addr::new(127, 0, 1, 1 + (number % 250) as u8);
     socket.bind(&SocketAddr::from((from, 0)).into())?;
     let to = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    socket.connect_timeout(&to.into(), PATIENCE)?;
+    socket.connect_timeout(&to.into(), IO_TIMEOUT)?;
     socket.set_tcp_nodelay(true)?;
-    socket.set_read_timeout(Some(PATIENCE))?;
-    socket.set_write_timeout(Some(PATIENCE))?;
+    socket.set_read_timeout(Some(IO_TIMEOUT))?;
+    socket.set_write_timeout(Some(IO_TIMEOUT))?;
     Ok(socket.into())
 }

@@ -5,21 +5,21 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::thread;
 use std::time::Duration;
 
-use crate::Outcome;
+use crate::BenchResult;
 
 /// Ends with its standard input, or after this long.
-const LONGEST: Duration = Duration::from_secs(180);
+const MAX_RUNTIME: Duration = Duration::from_secs(180);
 
 /// Says its port, then takes connections and keeps them.
-pub(crate) fn run() -> Outcome<()> {
+pub(crate) fn run() -> BenchResult<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     println!("{{\"port\":{}}}", listener.local_addr()?.port());
     thread::spawn(move || {
-        let kept: Vec<_> = listener.incoming().flatten().collect();
-        drop(kept);
+        let connections: Vec<_> = listener.incoming().flatten().collect();
+        drop(connections);
     });
     thread::spawn(|| {
-        thread::sleep(LONGEST);
+        thread::sleep(MAX_RUNTIME);
         std::process::exit(1);
     });
     std::io::stdin().read_to_end(&mut Vec::new())?;

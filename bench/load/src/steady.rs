@@ -8,8 +8,8 @@ use std::io::{Read, Write};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::held::answer_length;
-use crate::{Outcome, connect};
+use crate::held::response_length;
+use crate::{BenchResult, connect};
 
 /// What a browser sends for a page.
 const REQUEST: &[u8] = b"GET /small.html HTTP/1.1\r\n\
@@ -21,7 +21,7 @@ const REQUEST: &[u8] = b"GET /small.html HTTP/1.1\r\n\
     Cookie: consent=essential; session=6f1c0e5b2f6f4c5d9f0b7a1e3d2c4b5a\r\n\r\n";
 
 /// Sends `per_second` requests a second over `connections` connections.
-pub(crate) fn run(port: u16, per_second: u32, seconds: u32, connections: u32) -> Outcome<()> {
+pub(crate) fn run(port: u16, per_second: u32, seconds: u32, connections: u32) -> BenchResult<()> {
     // Sleeps end when they should, and not up to 50 µs later. Threads inherit it.
     std::fs::write("/proc/self/timerslack_ns", "1")?;
     let begin = Instant::now() + Duration::from_millis(100);
@@ -30,7 +30,9 @@ pub(crate) fn run(port: u16, per_second: u32, seconds: u32, connections: u32) ->
     let threads: Vec<_> = (0..connections)
         .map(|number| {
             let first = begin + step * number;
-            thread::spawn(move || one(port, number as usize, first, step * connections, each))
+            thread::spawn(move || {
+                send_at_rate(port, number as usize, first, step * connections, each)
+            })
         })
         .collect();
     let mut waits = Vec::new();
@@ -49,13 +51,13 @@ pub(crate) fn run(port: u16, per_second: u32, seconds: u32, connections: u32) ->
     Ok(())
 }
 
-fn one(
+fn send_at_rate(
     port: u16,
     number: usize,
     first: Instant,
     step: Duration,
     count: u32,
-) -> Outcome<Vec<Duration>> {
+) -> BenchResult<Vec<Duration>> {
     let mut socket = connect(port, number)?;
     let mut waits = Vec::with_capacity(count as usize);
     let mut buffer = [0; 8192];
@@ -70,7 +72,7 @@ fn one(
                 return Err("the proxy closed a connection that was in use".into());
             }
             have += read;
-            if answer_length(&buffer[..have])?.is_some_and(|whole| have >= whole) {
+            if response_length(&buffer[..have])?.is_some_and(|whole| have >= whole) {
                 break;
             }
         }

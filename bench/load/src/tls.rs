@@ -8,15 +8,15 @@ use rustls::crypto::{CryptoProvider, ring};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
-use crate::Outcome;
+use crate::BenchResult;
 
 /// The name that every proxy under measurement has in its certificate.
-pub(crate) fn name() -> Outcome<ServerName<'static>> {
+pub(crate) fn name() -> BenchResult<ServerName<'static>> {
     Ok(ServerName::try_from("localhost")?)
 }
 
 /// A client of TLS 1.3 that offers one protocol, and tickets if it is to resume.
-pub(crate) fn config(protocol: &[u8], resume: bool) -> Outcome<Arc<ClientConfig>> {
+pub(crate) fn config(protocol: &[u8], resume: bool) -> BenchResult<Arc<ClientConfig>> {
     // One cipher suite and one group, so that every proxy does the same arithmetic.
     let provider = CryptoProvider {
         cipher_suites: vec![ring::cipher_suite::TLS13_AES_128_GCM_SHA256],

@@ -1,14 +1,14 @@
 //! Visits of one request each: a new connection, the request, its answer, and the end.
 
-use crate::held::{Kind, ask, open};
-use crate::{Outcome, in_parallel, tls};
+use crate::held::{ClientProtocol, fetch_page, open};
+use crate::{BenchResult, in_parallel, tls};
 
 /// Makes `count` visits, each over a connection of its own.
-pub(crate) fn run(port: u16, count: usize, kind: Kind) -> Outcome<()> {
-    let config = kind.protocol().map(|protocol| tls::config(protocol, false)).transpose()?;
+pub(crate) fn run(port: u16, count: usize, kind: ClientProtocol) -> BenchResult<()> {
+    let config = kind.alpn().map(|protocol| tls::config(protocol, false)).transpose()?;
     let seconds = in_parallel(count, |number| {
-        let mut wire = open(port, number, config.as_ref())?;
-        ask(&mut wire, kind)
+        let mut conn = open(port, number, config.as_ref())?;
+        fetch_page(&mut conn, kind)
     })?;
     println!("{{\"visits\":{count},\"seconds\":{seconds:.4}}}");
     Ok(())

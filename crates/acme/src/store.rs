@@ -33,7 +33,7 @@ impl Store {
     /// Where the certificate for `host` is, or will be; chain and key are in one file.
     pub fn certificate(&self, host: &str) -> TlsFiles {
         let file = file_in(&self.0, host);
-        TlsFiles { certificate: file.clone(), key: file, ocsp: None }
+        TlsFiles { certificate: file.clone(), key: file }
     }
 }
 

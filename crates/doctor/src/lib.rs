@@ -2,13 +2,13 @@
 //!
 //! SYN floods, spoofed addresses and full tables never reach a program: they are met by settings.
 //! [`Machine::read`] reads them (and changes nothing), [`examine`] judges them against what the
-//! configuration promises visitors, [`Report`] says it to people, with the lines that mend it.
+//! configuration promises visitors, [`DoctorReport`] says it to people, with the lines that mend it.
 
 mod examine;
-mod finding;
 mod machine;
 mod parse;
+mod report;
 
 pub use examine::examine;
-pub use finding::{Finding, Report, Standing};
-pub use machine::{Machine, Unreadable};
+pub use machine::{Machine, MachineError};
+pub use report::{CheckResult, CheckStatus, DoctorReport};

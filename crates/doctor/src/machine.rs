@@ -25,7 +25,7 @@ pub struct Machine {
     /// `net.core.rmem_max`, in bytes.
     pub receive_buffer: Option<u64>,
     /// Connection tracking, where it is loaded.
-    pub tracking: Option<Tracking>,
+    pub conntrack: Option<Conntrack>,
     /// Whether the kernel's `synproxy` is loaded.
     pub synproxy: bool,
     /// Most open files that the process may have.
@@ -35,18 +35,18 @@ pub struct Machine {
     /// SYN cookies sent since the machine started.
     pub cookies_sent: Option<u64>,
     /// Connections dropped since then because a program did not accept them soon enough.
-    pub overflows: Option<u64>,
+    pub listen_overflows: Option<u64>,
     /// Where something listens.
     pub listeners: Vec<SocketAddr>,
 }
 
 /// `net.netfilter.nf_conntrack_*`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tracking {
+pub struct Conntrack {
     /// Most connections that are tracked. At this number new ones are dropped.
-    pub most: u64,
+    pub max_entries: u64,
     /// Tracked now.
-    pub now: u64,
+    pub entries: u64,
     /// For how many seconds a silent connection is remembered.
     pub established_timeout: Option<u64>,
     /// Whether a connection may be picked up in its middle.
@@ -55,12 +55,12 @@ pub struct Tracking {
 
 /// There is no Linux to be read here.
 #[derive(Debug)]
-pub struct Unreadable {
+pub struct MachineError {
     path: PathBuf,
     source: io::Error,
 }
 
-impl fmt::Display for Unreadable {
+impl fmt::Display for MachineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
@@ -71,7 +71,7 @@ impl fmt::Display for Unreadable {
     }
 }
 
-impl core::error::Error for Unreadable {
+impl core::error::Error for MachineError {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         Some(&self.source)
     }
@@ -85,13 +85,13 @@ impl Machine {
     ///
     /// If the limits of the process cannot be read: then this is not Linux, or there is no such
     /// process.
-    pub fn read(root: &Path, pid: Option<u32>) -> Result<Self, Unreadable> {
+    pub fn read(root: &Path, pid: Option<u32>) -> Result<Self, MachineError> {
         let text = |path: &str| std::fs::read_to_string(root.join(path)).ok();
         let setting = |path: &str| text(&format!("proc/sys/net/{path}"))?.trim().parse().ok();
         let process = pid.map_or_else(|| "self".to_owned(), |pid| pid.to_string());
         let path = root.join(format!("proc/{process}/limits"));
         let limits =
-            std::fs::read_to_string(&path).map_err(|source| Unreadable { path, source })?;
+            std::fs::read_to_string(&path).map_err(|source| MachineError { path, source })?;
         let netstat = text("proc/net/netstat").unwrap_or_default();
         let filter = |of: &str| setting(&format!("ipv4/conf/{of}/rp_filter"));
         let listeners = ["proc/net/tcp", "proc/net/tcp6"];
@@ -103,17 +103,17 @@ impl Machine {
             synack_retries: setting("ipv4/tcp_synack_retries"),
             rp_filter: filter("all").max(filter("default")),
             receive_buffer: setting("core/rmem_max"),
-            tracking: setting("netfilter/nf_conntrack_max").map(|most| Tracking {
-                most,
-                now: setting("netfilter/nf_conntrack_count").unwrap_or(0),
+            conntrack: setting("netfilter/nf_conntrack_max").map(|most| Conntrack {
+                max_entries: most,
+                entries: setting("netfilter/nf_conntrack_count").unwrap_or(0),
                 established_timeout: setting("netfilter/nf_conntrack_tcp_timeout_established"),
                 loose: setting("netfilter/nf_conntrack_tcp_loose"),
             }),
             synproxy: root.join("proc/net/stat/synproxy").exists(),
             open_files: parse::open_files(&limits),
-            memory: memory(text("proc/meminfo"), text("sys/fs/cgroup/memory.max")),
+            memory: available_memory(text("proc/meminfo"), text("sys/fs/cgroup/memory.max")),
             cookies_sent: parse::counter(&netstat, "TcpExt", "SyncookiesSent"),
-            overflows: parse::counter(&netstat, "TcpExt", "ListenOverflows"),
+            listen_overflows: parse::counter(&netstat, "TcpExt", "ListenOverflows"),
             listeners: listeners
                 .into_iter()
                 .filter_map(text)
@@ -124,7 +124,7 @@ impl Machine {
 }
 
 /// What the machine has, or what the control group that a container sees may use of it.
-fn memory(meminfo: Option<String>, bound: Option<String>) -> Option<u64> {
+fn available_memory(meminfo: Option<String>, bound: Option<String>) -> Option<u64> {
     let all = parse::memory(&meminfo?)?;
     // Without a bound the file says `max`.
     let bound = bound.and_then(|text| text.trim().parse().ok());
@@ -159,7 +159,7 @@ mod tests {
         let expected = Machine {
             syn_cookies: Some(1),
             rp_filter: Some(2),
-            tracking: Some(Tracking { most: 65_536, ..Tracking::default() }),
+            conntrack: Some(Conntrack { max_entries: 65_536, ..Conntrack::default() }),
             open_files: Some(4_096),
             memory: Some(1 << 20),
             ..Machine::default()

@@ -1,12 +1,12 @@
 //! An attack rehearsed against the organisation's own gate, on loopback only, and scored.
 //!
 //! The crate has the three parties of a drill except the gate: a demonstration site that can really
-//! go down ([`origin`]), the people who visit it, and those who attack it. [`rehearse`] carries out
-//! one run of a [`Scenario`] and returns a [`Recording`]; two recordings, without and with the gate,
+//! go down ([`origin`]), the people who visit it, and those who attack it. [`run_scenario`] carries out
+//! one run of a [`Scenario`] and returns a [`RunRecording`]; two recordings, without and with the gate,
 //! and the facts that the gate's ledger holds make a score card. [`vectors`] rehearses one known way to
 //! exhaust a gate at a time.
 //!
-//! It never sends anything to an address that is not on this machine: a [`Target`] cannot be made of
+//! It never sends anything to an address that is not on this machine: a [`LoopbackTarget`] cannot be made of
 //! any other. It never starts the gate and never reads its ledger; the caller does both. What is sent
 //! follows from the scenario and a seed alone ([`plan()`]); how fast the answers come does not.
 
@@ -18,8 +18,8 @@ pub mod scenario;
 
 pub mod plan;
 
+mod http1;
 mod site;
-mod wire;
 
 pub mod origin;
 
@@ -29,7 +29,7 @@ pub mod recording;
 
 mod run;
 
-mod facts;
+mod gate_facts;
 
 pub mod score;
 
@@ -37,11 +37,11 @@ pub mod plot;
 
 pub mod vectors;
 
-pub use facts::{CrowdJudgement, GateFacts, GateMark, GateMoment, Moment, WaveFacts};
+pub use gate_facts::{CrowdAssessment, EventLabel, GateEvent, GateEventKind, GateFacts, WaveFacts};
 pub use plan::plan;
-pub use recording::Recording;
-pub use run::{DrillError, Progress, Rehearsal, allow_open_files, origin_status, rehearse};
+pub use recording::RunRecording;
+pub use run::{DrillError, DrillRun, Progress, origin_status, raise_nofile_limit, run_scenario};
 pub use scenario::Scenario;
-pub use score::{Floor, ScoreCard};
-pub use target::{Target, TargetError};
-pub use traffic::{ANNOUNCED_PATIENCE, PATIENCE};
+pub use score::{ScoreCard, Threshold};
+pub use target::{LoopbackTarget, TargetError};
+pub use traffic::{ANNOUNCED_WAIT_LIMIT, PAGE_TIMEOUT};

@@ -4,25 +4,25 @@
 //! that makes the pages (nginx with php-fpm, or Apache's event process model), and it has both of
 //! their ways to fail:
 //!
-//! - **Connection slots** ([`OriginConfig::slots`]). From the first byte of a request until its
+//! - **Connection slots** ([`DemoOriginConfig::slots`]). From the first byte of a request until its
 //!   response is written, a connection holds one slot. An idle keep-alive connection holds none: it
 //!   waits at the poller, so a gate that keeps connections open costs nothing. A connection that
-//!   sends its header slowly holds its slot until [`OriginConfig::header_patience`] is over, which is
+//!   sends its header slowly holds its slot until [`DemoOriginConfig::header_patience`] is over, which is
 //!   generous, as it is by default in most servers. So a few hundred of those take the site down
 //!   while the processor is idle. Who finds no free slot waits in line.
-//! - **Page workers** ([`OriginConfig::workers`]). Pages are made by a few threads, each busy with
+//! - **Page workers** ([`DemoOriginConfig::workers`]). Pages are made by a few threads, each busy with
 //!   one page at a time, which burns processor time (real work, of an amount that is measured at
 //!   the start) and then waits for a "database" (sleep). Ordinary pages cost about 0.4 ms and 12 ms,
 //!   a search or a leaflet 1 ms and 50 ms. Four workers therefore make about 330 ordinary pages or
-//!   80 searches a second. Before them is a queue of [`OriginConfig::queue`] requests; what does not
+//!   80 searches a second. Before them is a queue of [`DemoOriginConfig::queue`] requests; what does not
 //!   fit is answered `503` at once, as a proxy answers when its application's backlog is full.
 //!   Style sheets, script and pictures are served without a worker.
 //!
-//! At most [`OriginConfig::connections`] connections are accepted; others wait in the kernel's
+//! At most [`DemoOriginConfig::max_connections`] connections are accepted; others wait in the kernel's
 //! backlog, and beyond that are not answered. What cannot be seen here: swapping, a database that
 //! locks up, an uplink that is full. A real site recovers more slowly than this one.
 //!
-//! Load is counted where it arrives, and told in-process ([`Origin::status`]) and as JSON on a second
+//! Load is counted where it arrives, and told in-process ([`DemoOrigin::status`]) and as JSON on a second
 //! port that the pools do not touch (`GET /origin-status`).
 
 mod counters;
@@ -37,14 +37,14 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::target::Target;
-use counters::Counters;
-pub use counters::OriginStatus;
+use crate::target::LoopbackTarget;
+pub use counters::DemoOriginStatus;
+use counters::OriginCounters;
 pub(crate) use counters::peak_per_second;
 
 /// The origin's means.
 #[derive(Debug, Clone)]
-pub struct OriginConfig {
+pub struct DemoOriginConfig {
     /// The port on 127.0.0.1; zero for any free one.
     pub port: u16,
     /// Threads that make pages.
@@ -54,66 +54,66 @@ pub struct OriginConfig {
     /// Connections that may be between the first byte of a request and the end of its response.
     pub slots: usize,
     /// Connections that are accepted at all.
-    pub connections: usize,
+    pub max_connections: usize,
     /// Connections that the kernel keeps for us beyond those.
     pub backlog: u32,
     /// How long a connection may take to send a request's header and body.
-    pub header_patience: Duration,
+    pub header_timeout: Duration,
     /// How long an idle connection is kept.
-    pub idle_patience: Duration,
+    pub idle_timeout: Duration,
 }
 
-impl Default for OriginConfig {
+impl Default for DemoOriginConfig {
     fn default() -> Self {
-        OriginConfig {
+        DemoOriginConfig {
             port: 0,
             workers: 4,
             queue: 128,
             slots: 192,
-            connections: 768,
+            max_connections: 768,
             backlog: 128,
-            header_patience: Duration::from_secs(20),
-            idle_patience: Duration::from_secs(75),
+            header_timeout: Duration::from_secs(20),
+            idle_timeout: Duration::from_secs(75),
         }
     }
 }
 
 /// A running demonstration origin. Dropping it stops it.
-pub struct Origin {
-    address: Target,
-    status_address: Target,
-    counters: Arc<Counters>,
+pub struct DemoOrigin {
+    address: LoopbackTarget,
+    status_address: LoopbackTarget,
+    counters: Arc<OriginCounters>,
     stop: watch::Sender<bool>,
     threads: Vec<JoinHandle<()>>,
 }
 
 /// Why the origin could not be started.
 #[derive(Debug, thiserror::Error)]
-#[error("the demonstration origin could not be started: {doing}: {source}")]
-pub struct OriginError {
-    doing: &'static str,
+#[error("the demonstration origin could not be started: {action}: {source}")]
+pub struct DemoOriginError {
+    action: &'static str,
     source: std::io::Error,
 }
 
-impl Origin {
+impl DemoOrigin {
     /// Starts the site on loopback, with threads of its own. Returns once it accepts connections.
-    pub fn start(config: &OriginConfig) -> Result<Self, OriginError> {
-        let failed = |doing| move |source| OriginError { doing, source };
+    pub fn start(config: &DemoOriginConfig) -> Result<Self, DemoOriginError> {
+        let failed = |action| move |source| DemoOriginError { action, source };
         let listener = listen(config.port, config.backlog)
             .map_err(failed("listening on a port of 127.0.0.1"))?;
         let status_listener =
             listen(0, 16).map_err(failed("listening on a second port of 127.0.0.1"))?;
-        let (address, status_address) = (loopback(&listener)?, loopback(&status_listener)?);
+        let (address, status_address) = (local_target(&listener)?, local_target(&status_listener)?);
 
-        let counters = Arc::new(Counters::new(config));
-        let (pool, mut threads) =
-            workers::Pool::start(config, &counters).map_err(failed("starting the page workers"))?;
+        let counters = Arc::new(OriginCounters::new(config));
+        let (pool, mut threads) = workers::WorkerPool::start(config, &counters)
+            .map_err(failed("starting the page workers"))?;
         let (stop, stopped) = watch::channel(false);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(failed("starting its event loop"))?;
-        let shared = serve::Shared::new(config.clone(), Arc::clone(&counters), pool);
+        let shared = serve::OriginContext::new(config.clone(), Arc::clone(&counters), pool);
         let front = std::thread::Builder::new()
             .name("origin".into())
             .spawn(move || {
@@ -121,26 +121,26 @@ impl Origin {
             })
             .map_err(failed("starting its thread"))?;
         threads.push(front);
-        Ok(Origin { address, status_address, counters, stop, threads })
+        Ok(DemoOrigin { address, status_address, counters, stop, threads })
     }
 
     /// Where the site is.
-    pub fn address(&self) -> Target {
+    pub fn address(&self) -> LoopbackTarget {
         self.address
     }
 
     /// Where `GET /origin-status` is answered.
-    pub fn status_address(&self) -> Target {
+    pub fn status_address(&self) -> LoopbackTarget {
         self.status_address
     }
 
     /// What arrived, what was served and what waits now.
-    pub fn status(&self) -> OriginStatus {
+    pub fn status(&self) -> DemoOriginStatus {
         self.counters.status()
     }
 }
 
-impl Drop for Origin {
+impl Drop for DemoOrigin {
     fn drop(&mut self) {
         // The front drops the pool's queue when it ends; that ends the workers.
         self.stop.send_replace(true);
@@ -164,10 +164,10 @@ fn listen(port: u16, backlog: u32) -> std::io::Result<std::net::TcpListener> {
     Ok(socket.into())
 }
 
-fn loopback(listener: &std::net::TcpListener) -> Result<Target, OriginError> {
-    let failed = |source| OriginError { doing: "asking for its own address", source };
+fn local_target(listener: &std::net::TcpListener) -> Result<LoopbackTarget, DemoOriginError> {
+    let failed = |source| DemoOriginError { action: "asking for its own address", source };
     let address = listener.local_addr().map_err(failed)?;
-    Target::check(address)
+    LoopbackTarget::from_address(address)
         .ok_or_else(|| failed(std::io::Error::other("the address is not a loopback address")))
 }
 

@@ -6,18 +6,18 @@
 //! rung, and the run decides from which rung the next request is taken.
 
 mod attack;
-mod draw;
 mod people;
+mod rng;
 
 use std::net::Ipv4Addr;
 
 use serde::Serialize;
 
 use crate::scenario::{Scenario, Tactic};
-use draw::Draw;
+use rng::SeededRng;
 
 pub use crate::traffic::browser::Browser;
-pub use attack::path_of;
+pub use attack::attack_path;
 
 /// Everything that will be sent in one run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -29,7 +29,7 @@ pub struct Plan {
     /// The people and their feed readers, in order of arrival.
     pub visitors: Vec<Visitor>,
     /// The attackers, in order of their beginning.
-    pub assaults: Vec<PlannedAssault>,
+    pub attacks: Vec<PlannedAttack>,
 }
 
 /// Who asked for something.
@@ -58,22 +58,22 @@ pub struct Visitor {
     /// Whether style sheet, script and pictures are in the browser's cache already.
     pub has_assets: bool,
     /// What is asked for, in order of time.
-    pub steps: Vec<Step>,
+    pub steps: Vec<VisitStep>,
 }
 
 /// One thing that a visitor asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Step {
+pub struct VisitStep {
     /// When, in milliseconds from the start of the run.
     pub at_ms: u32,
     /// What.
-    pub ask: Ask,
+    pub request: VisitorRequest,
 }
 
 /// What a visitor asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Ask {
+pub enum VisitorRequest {
     /// A page and, the first time, its assets.
     Page(String),
     /// A form is sent by POST; the answer leads to a page.
@@ -89,7 +89,7 @@ pub enum Ask {
 
 /// One attacker's requests, for each rung of the ladder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct PlannedAssault {
+pub struct PlannedAttack {
     /// Which phase of the scenario it belongs to.
     pub phase: usize,
     /// When it begins.
@@ -108,46 +108,46 @@ pub struct PlannedRung {
     /// The bots' addresses.
     pub sources: Vec<Ipv4Addr>,
     /// The requests in order of time; for slow headers the connections.
-    pub shots: Vec<Shot>,
+    pub requests: Vec<AttackRequest>,
 }
 
 /// One request of an attacker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Shot {
+pub struct AttackRequest {
     /// When, in milliseconds from the start of the run.
     pub at_ms: u32,
     /// Which of the bots sends it.
     pub bot: u16,
     /// What is drawn for it: words, article, user agent.
-    pub draw: u32,
+    pub random: u32,
 }
 
 /// Plans a run.
 pub fn plan(seed: u64, scenario: &Scenario) -> Plan {
-    let mut visitors = people::everyday(&mut Draw::new(seed, 0), scenario);
-    visitors.extend(people::crowds(&mut Draw::new(seed, 1), scenario));
-    visitors.extend(people::feed_readers(&mut Draw::new(seed, 2), scenario));
+    let mut visitors = people::everyday_visitors(&mut SeededRng::new(seed, 0), scenario);
+    visitors.extend(people::crowd_visitors(&mut SeededRng::new(seed, 1), scenario));
+    visitors.extend(people::feed_readers(&mut SeededRng::new(seed, 2), scenario));
     visitors.retain(|visitor| !visitor.steps.is_empty());
     visitors.sort_by_key(|visitor| (visitor.steps.first().map(|step| step.at_ms), visitor.source));
 
-    let mut assaults = Vec::new();
+    let mut attacks = Vec::new();
     for (phase, (from_ms, to_ms, what)) in scenario.spans().enumerate() {
-        for assault in &what.assaults {
-            let number = assaults.len() as u64;
-            let to_ms = (to_ms + assault.overruns_ms).min(scenario.lasts_ms());
-            let rungs = assault
+        for attack in &what.attacks {
+            let number = attacks.len() as u64;
+            let to_ms = (to_ms + attack.overrun_ms).min(scenario.lasts_ms());
+            let rungs = attack
                 .ladder
                 .iter()
                 .enumerate()
                 .map(|(step, rung)| {
-                    let mut draw = Draw::new(seed, 1_000 + number * 100 + step as u64);
-                    attack::rung(&mut draw, number, step, *rung, (from_ms, to_ms))
+                    let mut rng = SeededRng::new(seed, 1_000 + number * 100 + step as u64);
+                    attack::plan_rung(&mut rng, number, step, *rung, (from_ms, to_ms))
                 })
                 .collect();
-            assaults.push(PlannedAssault { phase, from_ms, to_ms, rungs });
+            attacks.push(PlannedAttack { phase, from_ms, to_ms, rungs });
         }
     }
-    Plan { seed, scenario: scenario.name, visitors, assaults }
+    Plan { seed, scenario: scenario.name, visitors, attacks }
 }
 
 #[cfg(test)]
@@ -173,8 +173,10 @@ mod tests {
     fn a_seed_means_the_same_in_every_version() {
         let smoke = plan(1, &Scenario::smoke());
         let first = |count: usize| smoke.visitors.iter().take(count).collect::<Vec<_>>();
-        let shots: Vec<_> = smoke.assaults[0].rungs[0].shots.iter().take(3).collect();
-        insta::assert_snapshot!(serde_json::to_string_pretty(&(first(2), shots)).unwrap());
+        let attack_requests: Vec<_> = smoke.attacks[0].rungs[0].requests.iter().take(3).collect();
+        insta::assert_snapshot!(
+            serde_json::to_string_pretty(&(first(2), attack_requests)).unwrap()
+        );
     }
 
     #[test]
@@ -202,7 +204,7 @@ mod tests {
         let plan = plan(7, &Scenario::campaign_day());
         let people: BTreeSet<_> = plan.visitors.iter().map(|visitor| visitor.source).collect();
         let attackers: BTreeSet<_> = plan
-            .assaults
+            .attacks
             .iter()
             .flat_map(|assault| assault.rungs.iter().flat_map(|rung| &rung.sources))
             .collect();
@@ -225,11 +227,11 @@ mod tests {
                 prop_assert!(visitor.steps.iter().all(|step| step.at_ms < end));
                 prop_assert!(visitor.steps.is_sorted_by_key(|step| step.at_ms));
             }
-            for assault in &plan.assaults {
+            for assault in &plan.attacks {
                 for rung in &assault.rungs {
                     prop_assert!(rung.sources.iter().all(Ipv4Addr::is_loopback));
-                    prop_assert!(rung.shots.is_sorted_by_key(|shot| shot.at_ms));
-                    for shot in &rung.shots {
+                    prop_assert!(rung.requests.is_sorted_by_key(|shot| shot.at_ms));
+                    for shot in &rung.requests {
                         prop_assert!((assault.from_ms..assault.to_ms).contains(&shot.at_ms));
                         prop_assert!(usize::from(shot.bot) < rung.sources.len());
                     }

@@ -4,16 +4,16 @@ use portcullis_report::plot::{
     Axis, Band, Chart, ChartLine, Colour, LineStyle, Marker, Panel, Shade, render,
 };
 
-use crate::facts::GateFacts;
-use crate::recording::{PhaseSpan, Recording, Second};
+use crate::gate_facts::GateFacts;
+use crate::recording::{PhaseSpan, RunRecording, Second};
 use crate::score::ScoreCard;
 
 /// Draws both runs over the same seconds, with the ledger's moments as markers. SVG.
-pub fn svg(without: &Recording, with: &Recording, facts: &GateFacts) -> String {
+pub fn svg(without: &RunRecording, with: &RunRecording, facts: &GateFacts) -> String {
     render(&figure(without, with, facts))
 }
 
-fn figure(without: &Recording, with: &Recording, facts: &GateFacts) -> Chart {
+fn figure(without: &RunRecording, with: &RunRecording, facts: &GateFacts) -> Chart {
     let seconds = f64::from(with.lasts_ms) / 1_000.0;
     Chart {
         id: "drill".to_owned(),
@@ -46,7 +46,7 @@ fn figure(without: &Recording, with: &Recording, facts: &GateFacts) -> Chart {
     }
 }
 
-fn describe(without: &Recording, with: &Recording, facts: &GateFacts) -> String {
+fn describe(without: &RunRecording, with: &RunRecording, facts: &GateFacts) -> String {
     let card = ScoreCard::new(without, with, facts);
     let whole = |ms: u32| ms / 1_000;
     let phases: Vec<_> = card
@@ -59,9 +59,9 @@ fn describe(without: &Recording, with: &Recording, facts: &GateFacts) -> String 
                 whole(phase.from_ms),
                 whole(phase.to_ms),
                 phase.without.served,
-                phase.without.asked,
+                phase.without.requested,
                 phase.with.served,
-                phase.with.asked,
+                phase.with.requested,
             )
         })
         .collect();
@@ -87,11 +87,11 @@ fn band(phase: &PhaseSpan) -> Band {
     }
 }
 
-fn markers(with: &Recording, facts: &GateFacts) -> Vec<Marker> {
-    let of_gate = facts
-        .moments
-        .iter()
-        .map(|moment| Marker { at: f64::from(moment.at_ms) / 1_000.0, label: moment.what.clone() });
+fn markers(with: &RunRecording, facts: &GateFacts) -> Vec<Marker> {
+    let of_gate = facts.labels.iter().map(|moment| Marker {
+        at: f64::from(moment.at_ms) / 1_000.0,
+        label: moment.label.clone(),
+    });
     let of_attackers = with.tactic_changes.iter().map(|change| Marker {
         at: f64::from(change.at_ms) / 1_000.0,
         label: format!("tactic: {}", change.to.title()),
@@ -100,8 +100,8 @@ fn markers(with: &Recording, facts: &GateFacts) -> Vec<Marker> {
 }
 
 fn both(
-    without: &Recording,
-    with: &Recording,
+    without: &RunRecording,
+    with: &RunRecording,
     value: impl Fn(&Second) -> Option<f64>,
 ) -> Vec<ChartLine> {
     vec![
@@ -110,7 +110,7 @@ fn both(
     ]
 }
 
-fn load(without: &Recording, with: &Recording) -> Vec<ChartLine> {
+fn load(without: &RunRecording, with: &RunRecording) -> Vec<ChartLine> {
     let offered = |second: &Second| Some(f64::from(second.offered()));
     let reached = |second: &Second| Some(f64::from(second.origin_requests));
     vec![
@@ -134,7 +134,7 @@ fn series(
     label: &str,
     ink: Colour,
     stroke: LineStyle,
-    recording: &Recording,
+    recording: &RunRecording,
     value: &impl Fn(&Second) -> Option<f64>,
 ) -> ChartLine {
     let points = recording

@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use serde::Serialize;
 
 use crate::plan::VisitorKind;
-use crate::scenario::{Scenario, Tactic, WaveSpan, contiguous};
+use crate::scenario::{Scenario, Tactic, WaveSpan, merge_adjacent};
 
 /// One run of a scenario.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Recording {
+pub struct RunRecording {
     /// The scenario's name.
     pub scenario: String,
     /// The seed of its plan.
@@ -62,7 +62,7 @@ pub struct Sample {
     /// The index of the phase in which it began.
     pub phase: u16,
     /// Who asked.
-    pub who: Who,
+    pub client: ClientKind,
     /// The visitor's number in the plan, or the bot's in its rung.
     pub visitor: u32,
     /// When it began, in milliseconds from the start.
@@ -72,13 +72,13 @@ pub struct Sample {
     /// HTTP requests that were sent for it.
     pub requests: u16,
     /// What came of it.
-    pub outcome: Outcome,
+    pub outcome: SampleOutcome,
 }
 
 /// Who asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Who {
+pub enum ClientKind {
     /// A person, or a person's feed reader.
     Person(VisitorKind),
     /// An attacker.
@@ -88,7 +88,7 @@ pub enum Who {
 /// What came of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "outcome")]
-pub enum Outcome {
+pub enum SampleOutcome {
     /// What was asked for arrived, whole, before patience ended.
     Served,
     /// The same, after a challenge: a redirect that the origin did not ask for, or a page to wait on.
@@ -107,10 +107,10 @@ pub enum Outcome {
     ConnectionFailed,
 }
 
-impl Outcome {
+impl SampleOutcome {
     /// Whether what was asked for arrived.
     pub fn is_served(self) -> bool {
-        matches!(self, Outcome::Served | Outcome::ServedAfterChallenge { .. })
+        matches!(self, SampleOutcome::Served | SampleOutcome::ServedAfterChallenge { .. })
     }
 }
 
@@ -152,10 +152,10 @@ impl Second {
     }
 }
 
-impl Recording {
+impl RunRecording {
     /// The contiguous stretches of attack, in order.
     pub fn waves(&self) -> Vec<WaveSpan> {
-        contiguous(
+        merge_adjacent(
             self.phases
                 .iter()
                 .filter(|phase| phase.is_attack)
@@ -165,9 +165,9 @@ impl Recording {
 
     /// People's samples.
     pub fn people(&self) -> impl Iterator<Item = (VisitorKind, &Sample)> {
-        self.samples.iter().filter_map(|sample| match sample.who {
-            Who::Person(kind) => Some((kind, sample)),
-            Who::Attacker(_) => None,
+        self.samples.iter().filter_map(|sample| match sample.client {
+            ClientKind::Person(kind) => Some((kind, sample)),
+            ClientKind::Attacker(_) => None,
         })
     }
 }
@@ -189,10 +189,10 @@ pub(crate) fn phase_spans(scenario: &Scenario) -> Vec<PhaseSpan> {
 }
 
 /// Puts the series together. `origin_by_tenth` begins at the start of the run.
-pub(crate) fn by_second(
+pub(crate) fn per_second(
     lasts_ms: u32,
     samples: &[Sample],
-    tally: &Tally,
+    counters: &RunCounters,
     origin_by_tenth: &[u32],
 ) -> Vec<Second> {
     let count = lasts_ms.div_ceil(1_000) as usize;
@@ -203,7 +203,7 @@ pub(crate) fn by_second(
         let (Some(second), Some(waits)) = (seconds.get_mut(index), waits.get_mut(index)) else {
             continue;
         };
-        if let Who::Person(_) = sample.who {
+        if let ClientKind::Person(_) = sample.client {
             if sample.outcome.is_served() {
                 second.people_served += 1;
                 waits.push(sample.latency_micros / 1_000);
@@ -213,7 +213,7 @@ pub(crate) fn by_second(
         }
     }
     for (index, second) in seconds.iter_mut().enumerate() {
-        let live = tally.second(index);
+        let live = counters.second(index);
         second.attack_requests = live.attack_requests;
         second.people_requests = live.people_requests;
         second.slow_connections = live.slow_connections;
@@ -232,12 +232,12 @@ pub(crate) fn percentile(sorted: &[u32], percent: usize) -> Option<u32> {
 }
 
 /// Counts that are written while the run goes on, for its series and for whoever watches.
-pub(crate) struct Tally {
-    seconds: Vec<Live>,
+pub(crate) struct RunCounters {
+    seconds: Vec<SecondCounters>,
 }
 
 #[derive(Default)]
-struct Live {
+struct SecondCounters {
     attack_requests: AtomicU32,
     slow_connections: AtomicU32,
     people_requests: AtomicU32,
@@ -245,11 +245,13 @@ struct Live {
     people_failed: AtomicU32,
 }
 
-impl Tally {
+impl RunCounters {
     /// Counts for so many milliseconds and the time in which the last answers arrive.
     pub(crate) fn new(lasts_ms: u32) -> Self {
         let count = lasts_ms.div_ceil(1_000) as usize + 15;
-        Tally { seconds: std::iter::repeat_with(Live::default).take(count).collect() }
+        RunCounters {
+            seconds: std::iter::repeat_with(SecondCounters::default).take(count).collect(),
+        }
     }
 
     pub(crate) fn attack_request(&self, at_ms: u32) {
@@ -265,13 +267,13 @@ impl Tally {
     }
 
     /// So many connections are held open with slow headers now.
-    pub(crate) fn slow_connections(&self, at_ms: u32, held: u32) {
+    pub(crate) fn slow_connections(&self, at_ms: u32, open: u32) {
         if let Some(live) = self.seconds.get((at_ms / 1_000) as usize) {
-            live.slow_connections.fetch_max(held, Ordering::Relaxed);
+            live.slow_connections.fetch_max(open, Ordering::Relaxed);
         }
     }
 
-    fn count(&self, at_ms: u32, which: impl Fn(&Live) -> &AtomicU32) {
+    fn count(&self, at_ms: u32, which: impl Fn(&SecondCounters) -> &AtomicU32) {
         if let Some(live) = self.seconds.get((at_ms / 1_000) as usize) {
             which(live).fetch_add(1, Ordering::Relaxed);
         }
@@ -325,7 +327,7 @@ mod tests {
     fn a_page_counts_in_the_second_in_which_it_was_asked_for() {
         let sample = |start_ms, latency_micros, outcome| Sample {
             phase: 0,
-            who: Who::Person(VisitorKind::Everyday),
+            client: ClientKind::Person(VisitorKind::Everyday),
             visitor: 0,
             start_ms,
             latency_micros,
@@ -333,17 +335,17 @@ mod tests {
             outcome,
         };
         let samples = [
-            sample(900, 400_000, Outcome::Served),
-            sample(1_100, 20_000, Outcome::ServedAfterChallenge { round_trips: 1 }),
-            sample(1_200, 4_000_000, Outcome::TimedOut),
+            sample(900, 400_000, SampleOutcome::Served),
+            sample(1_100, 20_000, SampleOutcome::ServedAfterChallenge { round_trips: 1 }),
+            sample(1_200, 4_000_000, SampleOutcome::TimedOut),
         ];
-        let tally = Tally::new(2_000);
-        tally.people_request(950);
-        tally.attack_request(1_999);
-        tally.slow_connections(1_000, 30);
-        tally.slow_connections(1_500, 20);
+        let counters = RunCounters::new(2_000);
+        counters.people_request(950);
+        counters.attack_request(1_999);
+        counters.slow_connections(1_000, 30);
+        counters.slow_connections(1_500, 20);
         let origin = [1; 25];
-        let seconds = by_second(2_000, &samples, &tally, &origin);
+        let seconds = per_second(2_000, &samples, &counters, &origin);
         assert_eq!(
             seconds,
             [

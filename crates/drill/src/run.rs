@@ -7,38 +7,38 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
-use crate::origin::OriginStatus;
+use crate::origin::DemoOriginStatus;
 use crate::plan::{Plan, plan};
-use crate::recording::{Recording, Second, Tally, by_second, phase_spans};
+use crate::recording::{RunCounters, RunRecording, Second, per_second, phase_spans};
 use crate::scenario::Scenario;
-use crate::target::Target;
-use crate::traffic::{self, Ground};
+use crate::target::LoopbackTarget;
+use crate::traffic::{self, RunContext};
 
 /// Time between the planning and the first request.
 const LEAD_IN: Duration = Duration::from_millis(300);
 
 /// Time after the scenario's end in which the last answers may arrive: the patience for a page with
 /// its announced waits, and for its first asset, and a little.
-const TAIL: Duration = Duration::from_secs(18);
+const RESPONSE_GRACE: Duration = Duration::from_secs(18);
 
 /// How often progress is told.
-const PROGRESS_EVERY: Duration = Duration::from_millis(250);
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Open files that a run may need: both ends of every connection when the origin is in this process.
-const OPEN_FILES: u64 = 4_096;
+const NOFILE_NEEDED: u64 = 4_096;
 
 /// How long the origin's status may take.
-const STATUS_PATIENCE: Duration = Duration::from_secs(3);
+const STATUS_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What to rehearse.
 #[derive(Debug, Clone)]
-pub struct Rehearsal<'a> {
+pub struct DrillRun<'a> {
     /// Where the traffic goes: the gate, or the origin itself.
-    pub target: Target,
+    pub target: LoopbackTarget,
     /// The value of the `Host` field, such as `localhost` or `campaign.example`.
     pub host: &'a str,
     /// Where the demonstration origin answers `GET /origin-status`.
-    pub origin_status: Target,
+    pub origin_status: LoopbackTarget,
     /// What happens.
     pub scenario: &'a Scenario,
     /// What is drawn: the same seed sends the same requests.
@@ -65,13 +65,13 @@ pub enum DrillError {
     #[error(
         "`{0}` cannot be a Host value: expected a name such as campaign.example, with a port or without"
     )]
-    Host(String),
+    InvalidHost(String),
     /// The system does not let visitors have addresses of their own.
     #[error(
         "visitors cannot come from {address}: {source}. A drill needs the whole of 127.0.0.0/8 on the \
          loopback device, as Linux has it"
     )]
-    Addresses {
+    SourceAddress {
         /// The address that was tried.
         address: std::net::Ipv4Addr,
         /// What the system says.
@@ -82,7 +82,7 @@ pub enum DrillError {
         "only {allowed} open files are allowed, and a drill needs {needed}: raise the hard limit, \
          for example with `ulimit -n {needed}`"
     )]
-    OpenFiles {
+    NofileLimit {
         /// The hard limit.
         allowed: u64,
         /// What is needed.
@@ -95,7 +95,7 @@ pub enum DrillError {
     )]
     PlainOnly {
         /// What was asked for.
-        target: Target,
+        target: LoopbackTarget,
     },
     /// The vector is one of TLS or of HTTP/2.
     #[error(
@@ -106,19 +106,19 @@ pub enum DrillError {
         /// The vector.
         vector: &'static str,
         /// What was asked for.
-        target: Target,
+        target: LoopbackTarget,
     },
     /// The path cannot be sent.
     #[error("`{0}` cannot be a path: expected `/` and up to 1023 visible ASCII characters")]
-    Path(String),
+    InvalidPath(String),
     /// The operators' listener does not tell what the gate counted.
     #[error(
-        "{operator}/metrics does not tell what the gate counted: {why}. Name the gate's `operator` \
+        "{admin}/metrics does not tell what the gate counted: {why}. Name the gate's `operator` \
          address, or leave it out"
     )]
-    Operator {
+    AdminListener {
         /// Where it was asked.
-        operator: Target,
+        admin: LoopbackTarget,
         /// What went wrong.
         why: String,
     },
@@ -126,7 +126,7 @@ pub enum DrillError {
     #[error("nothing accepts connections at {target}: {source}")]
     Unreachable {
         /// Where it was tried.
-        target: Target,
+        target: LoopbackTarget,
         /// What the system says.
         source: std::io::Error,
     },
@@ -134,80 +134,80 @@ pub enum DrillError {
     #[error("the origin does not tell its load at {target}/origin-status: {why}")]
     OriginStatus {
         /// Where it was asked.
-        target: Target,
+        target: LoopbackTarget,
         /// What went wrong.
         why: String,
     },
     /// A thread could not be started, or broke down.
     #[error("the drill itself failed: {0}")]
-    Broken(String),
+    Internal(String),
 }
 
 /// Carries out one run and returns what was seen. Blocks until it is over; `progress` is called a few
 /// times a second on this thread.
-pub fn rehearse(
-    rehearsal: &Rehearsal<'_>,
+pub fn run_scenario(
+    run: &DrillRun<'_>,
     mut progress: impl FnMut(&Progress<'_>),
-) -> Result<Recording, DrillError> {
-    check_host(rehearsal.host)?;
-    if rehearsal.target.is_tls() {
-        return Err(DrillError::PlainOnly { target: rehearsal.target });
+) -> Result<RunRecording, DrillError> {
+    check_host(run.host)?;
+    if run.target.is_tls() {
+        return Err(DrillError::PlainOnly { target: run.target });
     }
-    allow_open_files()?;
-    let plan = plan(rehearsal.seed, rehearsal.scenario);
-    check_addresses(rehearsal.target, &plan)?;
-    TcpStream::connect_timeout(&rehearsal.target.address(), STATUS_PATIENCE)
-        .map_err(|source| DrillError::Unreachable { target: rehearsal.target, source })?;
+    raise_nofile_limit()?;
+    let plan = plan(run.seed, run.scenario);
+    check_addresses(run.target, &plan)?;
+    TcpStream::connect_timeout(&run.target.address(), STATUS_TIMEOUT)
+        .map_err(|source| DrillError::Unreachable { target: run.target, source })?;
 
-    let before = origin_status(rehearsal.origin_status)?;
-    let asked = Instant::now();
-    let start = asked + LEAD_IN;
+    let before = origin_status(run.origin_status)?;
+    let begun = Instant::now();
+    let start = begun + LEAD_IN;
     let started_unix_ms = unix_ms() + LEAD_IN.as_millis() as u64;
-    let lasts_ms = rehearsal.scenario.lasts_ms();
+    let lasts_ms = run.scenario.lasts_ms();
     let end = start + Duration::from_millis(u64::from(lasts_ms));
-    let ground = Arc::new(Ground {
-        target: rehearsal.target,
-        host: rehearsal.host.to_owned(),
+    let context = Arc::new(RunContext {
+        target: run.target,
+        host: run.host.to_owned(),
         plan,
-        tally: Tally::new(lasts_ms),
-        phases: phase_spans(rehearsal.scenario),
+        counters: RunCounters::new(lasts_ms),
+        phases: phase_spans(run.scenario),
         start,
     });
 
-    let people = spawn("visitors", {
-        let ground = Arc::clone(&ground);
-        move || traffic::run_here(traffic::people(ground), end + TAIL)
+    let people = spawn_thread("visitors", {
+        let context = Arc::clone(&context);
+        move || traffic::run_local(traffic::run_visitors(context), end + RESPONSE_GRACE)
     })?;
-    let attackers = spawn("attackers", {
-        let ground = Arc::clone(&ground);
-        move || traffic::run_here(traffic::attackers(ground), end + TAIL)
+    let attackers = spawn_thread("attackers", {
+        let context = Arc::clone(&context);
+        move || traffic::run_local(traffic::run_attackers(context), end + RESPONSE_GRACE)
     })?;
     while !(people.is_finished() && attackers.is_finished()) {
-        std::thread::sleep(PROGRESS_EVERY);
-        let elapsed_ms = ground.now_ms().min(lasts_ms);
-        let phase = ground.phase_at(elapsed_ms.min(lasts_ms.saturating_sub(1)));
+        std::thread::sleep(PROGRESS_INTERVAL);
+        let elapsed_ms = context.now_ms().min(lasts_ms);
+        let phase = context.phase_at(elapsed_ms.min(lasts_ms.saturating_sub(1)));
         progress(&Progress {
             elapsed_ms,
             total_ms: lasts_ms,
-            phase: phase.map_or("", |phase| ground.phases[usize::from(phase)].title.as_str()),
-            last_second: ground.tally.second((elapsed_ms / 1_000).saturating_sub(1) as usize),
+            phase: phase.map_or("", |phase| context.phases[usize::from(phase)].title.as_str()),
+            last_second: context.counters.second((elapsed_ms / 1_000).saturating_sub(1) as usize),
         });
     }
-    let people = join("visitors", people)?;
-    let attack = join("attackers", attackers)?;
+    let people = join_thread("visitors", people)?;
+    let attack = join_thread("attackers", attackers)?;
 
-    let after = origin_status(rehearsal.origin_status)?;
+    let after = origin_status(run.origin_status)?;
     let zero_ms = before.uptime_ms + LEAD_IN.as_millis() as u64;
     let first_tenth = ((zero_ms + 50) / 100) as usize;
     let origin_by_tenth = after.received_by_tenth.get(first_tenth..).unwrap_or_default();
     let mut samples = people;
     samples.extend(attack.samples);
     samples.sort_by_key(|sample| sample.start_ms);
-    let seconds = by_second(lasts_ms, &samples, &ground.tally, origin_by_tenth);
-    Ok(Recording {
-        scenario: rehearsal.scenario.name.to_owned(),
-        seed: rehearsal.seed,
-        phases: ground.phases.clone(),
+    let seconds = per_second(lasts_ms, &samples, &context.counters, origin_by_tenth);
+    Ok(RunRecording {
+        scenario: run.scenario.name.to_owned(),
+        seed: run.seed,
+        phases: context.phases.clone(),
         started_unix_ms,
         lasts_ms,
         samples,
@@ -220,18 +220,18 @@ pub fn rehearse(
 
 /// Raises this process's limit of open files to what a run needs, as far as the hard limit allows.
 ///
-/// Called by [`rehearse`]; call it earlier if child processes should inherit the limit.
-pub fn allow_open_files() -> Result<(), DrillError> {
+/// Called by [`run_scenario`]; call it earlier if child processes should inherit the limit.
+pub fn raise_nofile_limit() -> Result<(), DrillError> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
-    if limit.current.is_none_or(|current| current >= OPEN_FILES) {
+    if limit.current.is_none_or(|current| current >= NOFILE_NEEDED) {
         return Ok(());
     }
-    let too_few = |allowed| DrillError::OpenFiles { allowed, needed: OPEN_FILES };
-    if let Some(allowed) = limit.maximum.filter(|&maximum| maximum < OPEN_FILES) {
+    let too_few = |allowed| DrillError::NofileLimit { allowed, needed: NOFILE_NEEDED };
+    if let Some(allowed) = limit.maximum.filter(|&maximum| maximum < NOFILE_NEEDED) {
         return Err(too_few(allowed));
     }
-    setrlimit(Resource::Nofile, Rlimit { current: Some(OPEN_FILES), maximum: limit.maximum })
+    setrlimit(Resource::Nofile, Rlimit { current: Some(NOFILE_NEEDED), maximum: limit.maximum })
         .map_err(|_| too_few(limit.current.unwrap_or_default()))
 }
 
@@ -240,33 +240,33 @@ pub(crate) fn check_host(host: &str) -> Result<(), DrillError> {
     if (1..=255).contains(&host.len()) && host.chars().all(fits) {
         Ok(())
     } else {
-        Err(DrillError::Host(host.chars().take(80).collect()))
+        Err(DrillError::InvalidHost(host.chars().take(80).collect()))
     }
 }
 
 /// Whether this machine has the addresses that the visitors come from.
-fn check_addresses(target: Target, plan: &Plan) -> Result<(), DrillError> {
+fn check_addresses(target: LoopbackTarget, plan: &Plan) -> Result<(), DrillError> {
     let of_people = plan.visitors.first().map(|visitor| visitor.source);
     let of_attackers = plan
-        .assaults
+        .attacks
         .first()
         .and_then(|assault| assault.rungs.first().and_then(|rung| rung.sources.first()).copied());
     if target.address().is_ipv4() {
         for address in of_people.into_iter().chain(of_attackers) {
             std::net::TcpListener::bind((address, 0))
-                .map_err(|source| DrillError::Addresses { address, source })?;
+                .map_err(|source| DrillError::SourceAddress { address, source })?;
         }
     }
     Ok(())
 }
 
 /// Asks the origin for its own account.
-pub fn origin_status(target: Target) -> Result<OriginStatus, DrillError> {
+pub fn origin_status(target: LoopbackTarget) -> Result<DemoOriginStatus, DrillError> {
     let failed = |why: String| DrillError::OriginStatus { target, why };
     let ask = || -> std::io::Result<String> {
-        let mut stream = TcpStream::connect_timeout(&target.address(), STATUS_PATIENCE)?;
-        stream.set_read_timeout(Some(STATUS_PATIENCE))?;
-        stream.set_write_timeout(Some(STATUS_PATIENCE))?;
+        let mut stream = TcpStream::connect_timeout(&target.address(), STATUS_TIMEOUT)?;
+        stream.set_read_timeout(Some(STATUS_TIMEOUT))?;
+        stream.set_write_timeout(Some(STATUS_TIMEOUT))?;
         stream.write_all(
             b"GET /origin-status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
         )?;
@@ -288,23 +288,25 @@ fn unix_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
-pub(crate) fn spawn<T: Send + 'static>(
+pub(crate) fn spawn_thread<T: Send + 'static>(
     name: &str,
     work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
 ) -> Result<std::thread::JoinHandle<std::io::Result<T>>, DrillError> {
     std::thread::Builder::new()
         .name(name.to_owned())
         .spawn(work)
-        .map_err(|error| DrillError::Broken(format!("no thread for the {name}: {error}")))
+        .map_err(|error| DrillError::Internal(format!("no thread for the {name}: {error}")))
 }
 
-pub(crate) fn join<T>(
+pub(crate) fn join_thread<T>(
     name: &str,
     thread: std::thread::JoinHandle<std::io::Result<T>>,
 ) -> Result<T, DrillError> {
     match thread.join() {
         Ok(Ok(done)) => Ok(done),
-        Ok(Err(error)) => Err(DrillError::Broken(format!("no event loop for the {name}: {error}"))),
-        Err(_) => Err(DrillError::Broken(format!("the {name} broke down"))),
+        Ok(Err(error)) => {
+            Err(DrillError::Internal(format!("no event loop for the {name}: {error}")))
+        }
+        Err(_) => Err(DrillError::Internal(format!("the {name} broke down"))),
     }
 }

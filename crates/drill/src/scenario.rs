@@ -14,16 +14,16 @@ pub struct Scenario {
     /// New visitors per minute throughout, evenly. Each stays for a few pages.
     pub visitors_per_minute: u32,
     /// One visitor in this many keeps no cookies. Zero: all keep them.
-    pub one_in_keeps_no_cookies: u32,
+    pub cookieless_one_in: u32,
     /// Feed readers that fetch the feed every few seconds throughout.
     pub feed_readers: u32,
     /// The phases, in order, at least one.
-    pub phases: Vec<Phase>,
+    pub phases: Vec<ScenarioPhase>,
 }
 
 /// A named stretch of a scenario.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Phase {
+pub struct ScenarioPhase {
     /// Its name for programs.
     pub name: &'static str,
     /// Its name for people.
@@ -33,7 +33,7 @@ pub struct Phase {
     /// New people who come on top of the ordinary day, most of them early in the phase.
     pub crowd: u32,
     /// Who attacks, side by side.
-    pub assaults: Vec<Assault>,
+    pub attacks: Vec<AttackPlan>,
     /// Whether the site must be down in this phase when it has no gate: the score card checks that
     /// the rehearsed attack is one that would have hurt.
     pub down_without_gate: bool,
@@ -42,11 +42,11 @@ pub struct Phase {
 /// One attacker: a ladder of tactics, of which it climbs a rung whenever the present one no longer
 /// works.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Assault {
+pub struct AttackPlan {
     /// The tactics, in the order in which they are tried.
     pub ladder: Vec<Rung>,
     /// How far it goes on into the following phases, in milliseconds.
-    pub overruns_ms: u32,
+    pub overrun_ms: u32,
 }
 
 /// A tactic and its strength.
@@ -105,7 +105,7 @@ impl Scenario {
     }
 
     /// The scenario of this name.
-    pub fn named(name: &str) -> Option<Scenario> {
+    pub fn by_name(name: &str) -> Option<Scenario> {
         Self::all().into_iter().find(|scenario| scenario.name == name)
     }
 
@@ -119,57 +119,60 @@ impl Scenario {
             name: "campaign-day",
             summary: "A normal day, a flash crowd, four kinds of attack, a second wave, recovery.",
             visitors_per_minute: 220,
-            one_in_keeps_no_cookies: 60,
+            cookieless_one_in: 60,
             feed_readers: 2,
             phases: vec![
-                Phase::quiet("normal-day", "Normal day", 7_000),
-                Phase { crowd: 210, ..Phase::quiet("flash-crowd", "Flash crowd", 6_000) },
-                Phase::attacked(
+                ScenarioPhase::quiet("normal-day", "Normal day", 7_000),
+                ScenarioPhase {
+                    crowd: 210,
+                    ..ScenarioPhase::quiet("flash-crowd", "Flash crowd", 6_000)
+                },
+                ScenarioPhase::attacked(
                     "search-flood",
                     "Search flood",
                     6_000,
-                    vec![Assault::of(Tactic::SearchFlood, 160, 600)],
+                    vec![AttackPlan::new(Tactic::SearchFlood, 160, 600)],
                 ),
-                Phase::attacked(
+                ScenarioPhase::attacked(
                     "slow-headers",
                     "Slow headers",
                     5_000,
                     // On into the next phase, so that nobody who asks in this one can sit it out.
-                    vec![Assault {
-                        overruns_ms: 3_000,
-                        ..Assault::of(Tactic::SlowHeaders, 90, 360)
+                    vec![AttackPlan {
+                        overrun_ms: 3_000,
+                        ..AttackPlan::new(Tactic::SlowHeaders, 90, 360)
                     }],
                 ),
-                Phase::attacked(
+                ScenarioPhase::attacked(
                     "cache-busting",
                     "Cache busting, tactics change",
                     7_000,
-                    vec![Assault {
+                    vec![AttackPlan {
                         ladder: vec![
                             Rung { tactic: Tactic::CacheBusting, bots: 240, strength: 1_000 },
                             Rung { tactic: Tactic::Imitation, bots: 240, strength: 800 },
                             Rung { tactic: Tactic::TokenFarm, bots: 120, strength: 700 },
                         ],
-                        overruns_ms: 0,
+                        overrun_ms: 0,
                     }],
                 ),
-                Phase::quiet("pause", "Pause", 7_000),
-                Phase::attacked(
+                ScenarioPhase::quiet("pause", "Pause", 7_000),
+                ScenarioPhase::attacked(
                     "second-wave",
                     "Second wave, mixed",
                     5_000,
                     vec![
-                        Assault::of(Tactic::SearchFlood, 120, 400),
-                        Assault {
+                        AttackPlan::new(Tactic::SearchFlood, 120, 400),
+                        AttackPlan {
                             ladder: vec![
                                 Rung { tactic: Tactic::Imitation, bots: 200, strength: 600 },
                                 Rung { tactic: Tactic::TokenFarm, bots: 120, strength: 500 },
                             ],
-                            overruns_ms: 0,
+                            overrun_ms: 0,
                         },
                     ],
                 ),
-                Phase::quiet("recovery", "Recovery", 5_000),
+                ScenarioPhase::quiet("recovery", "Recovery", 5_000),
             ],
         }
     }
@@ -180,17 +183,17 @@ impl Scenario {
             name: "smoke",
             summary: "A few seconds each of a normal day, a search flood and recovery.",
             visitors_per_minute: 220,
-            one_in_keeps_no_cookies: 0,
+            cookieless_one_in: 0,
             feed_readers: 1,
             phases: vec![
-                Phase::quiet("normal-day", "Normal day", 2_000),
-                Phase::attacked(
+                ScenarioPhase::quiet("normal-day", "Normal day", 2_000),
+                ScenarioPhase::attacked(
                     "search-flood",
                     "Search flood",
                     3_000,
-                    vec![Assault::of(Tactic::SearchFlood, 80, 500)],
+                    vec![AttackPlan::new(Tactic::SearchFlood, 80, 500)],
                 ),
-                Phase::quiet("recovery", "Recovery", 3_000),
+                ScenarioPhase::quiet("recovery", "Recovery", 3_000),
             ],
         }
     }
@@ -201,7 +204,7 @@ impl Scenario {
     }
 
     /// Each phase with its beginning and end, in milliseconds from the start.
-    pub fn spans(&self) -> impl Iterator<Item = (u32, u32, &Phase)> {
+    pub fn spans(&self) -> impl Iterator<Item = (u32, u32, &ScenarioPhase)> {
         self.phases.iter().scan(0, |from, phase| {
             let span = (*from, *from + phase.lasts_ms, phase);
             *from += phase.lasts_ms;
@@ -211,7 +214,7 @@ impl Scenario {
 
     /// The contiguous stretches of attack, in order.
     pub fn waves(&self) -> Vec<WaveSpan> {
-        contiguous(
+        merge_adjacent(
             self.spans()
                 .filter(|(_, _, phase)| phase.is_attack())
                 .map(|(from_ms, to_ms, _)| WaveSpan { from_ms, to_ms }),
@@ -220,7 +223,7 @@ impl Scenario {
 }
 
 /// Joins stretches that touch. They come in order.
-pub(crate) fn contiguous(stretches: impl Iterator<Item = WaveSpan>) -> Vec<WaveSpan> {
+pub(crate) fn merge_adjacent(stretches: impl Iterator<Item = WaveSpan>) -> Vec<WaveSpan> {
     let mut waves: Vec<WaveSpan> = Vec::new();
     for stretch in stretches {
         match waves.last_mut() {
@@ -231,29 +234,36 @@ pub(crate) fn contiguous(stretches: impl Iterator<Item = WaveSpan>) -> Vec<WaveS
     waves
 }
 
-impl Phase {
+impl ScenarioPhase {
     fn quiet(name: &'static str, title: &'static str, lasts_ms: u32) -> Self {
-        Phase { name, title, lasts_ms, crowd: 0, assaults: Vec::new(), down_without_gate: false }
+        ScenarioPhase {
+            name,
+            title,
+            lasts_ms,
+            crowd: 0,
+            attacks: Vec::new(),
+            down_without_gate: false,
+        }
     }
 
     fn attacked(
         name: &'static str,
         title: &'static str,
         lasts_ms: u32,
-        assaults: Vec<Assault>,
+        attacks: Vec<AttackPlan>,
     ) -> Self {
-        Phase { name, title, lasts_ms, crowd: 0, assaults, down_without_gate: true }
+        ScenarioPhase { name, title, lasts_ms, crowd: 0, attacks, down_without_gate: true }
     }
 
     /// Whether anyone attacks in this phase.
     pub fn is_attack(&self) -> bool {
-        !self.assaults.is_empty()
+        !self.attacks.is_empty()
     }
 }
 
-impl Assault {
-    fn of(tactic: Tactic, bots: u16, strength: u32) -> Self {
-        Assault { ladder: vec![Rung { tactic, bots, strength }], overruns_ms: 0 }
+impl AttackPlan {
+    fn new(tactic: Tactic, bots: u16, strength: u32) -> Self {
+        AttackPlan { ladder: vec![Rung { tactic, bots, strength }], overrun_ms: 0 }
     }
 }
 
@@ -282,18 +292,18 @@ mod tests {
     #[test]
     fn every_scenario_is_bounded_and_can_be_named() {
         for scenario in Scenario::all() {
-            assert_eq!(Scenario::named(scenario.name).as_ref(), Some(&scenario));
+            assert_eq!(Scenario::by_name(scenario.name).as_ref(), Some(&scenario));
             assert!(scenario.lasts_ms() <= 60_000);
             for phase in &scenario.phases {
                 let strength: u32 = phase
-                    .assaults
+                    .attacks
                     .iter()
                     .filter_map(|assault| assault.ladder.iter().map(|r| r.strength).max())
                     .sum();
                 assert!(strength <= 1_500, "{}: {strength} requests/s", phase.name);
                 assert!(phase.lasts_ms > 0);
                 assert!(phase.title.chars().count() <= 29, "too wide for the score card");
-                for rung in phase.assaults.iter().flat_map(|assault| &assault.ladder) {
+                for rung in phase.attacks.iter().flat_map(|assault| &assault.ladder) {
                     assert!(rung.bots > 0 && rung.strength > 0);
                 }
             }

@@ -1,18 +1,18 @@
 //! The score card: two runs side by side, and whether the gate kept what it promises.
 
-mod floors;
 mod text;
+mod thresholds;
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::facts::{CrowdJudgement, GateFacts, WaveFacts};
+use crate::gate_facts::{CrowdAssessment, GateFacts, WaveFacts};
 use crate::plan::VisitorKind;
-use crate::recording::{Outcome, Recording, Sample, Who, percentile};
-use crate::traffic::{ANNOUNCED_PATIENCE, PATIENCE};
+use crate::recording::{ClientKind, RunRecording, Sample, SampleOutcome, percentile};
+use crate::traffic::{ANNOUNCED_WAIT_LIMIT, PAGE_TIMEOUT};
 
-pub use floors::Floor;
+pub use thresholds::Threshold;
 
 /// What a drill found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -24,9 +24,9 @@ pub struct ScoreCard {
     /// How long each run lasted, in milliseconds.
     pub lasts_ms: u32,
     /// How long people waited in silence before they gave up, in milliseconds.
-    pub patience_ms: u32,
+    pub page_timeout_ms: u32,
     /// How long they waited on top of that on pages that say they continue by themselves.
-    pub announced_patience_ms: u32,
+    pub announced_wait_limit_ms: u32,
     /// Phase by phase.
     pub phases: Vec<PhaseScore>,
     /// The whole run without the gate.
@@ -36,11 +36,11 @@ pub struct ScoreCard {
     /// What the gate did about each wave.
     pub waves: Vec<WaveFacts>,
     /// What it made of the flash crowd.
-    pub crowd: CrowdJudgement,
+    pub crowd: CrowdAssessment,
     /// Connections and streams that it had let in and that it cut, by cause.
     pub cuts: BTreeMap<String, u64>,
     /// What had to be reached.
-    pub floors: Vec<Floor>,
+    pub thresholds: Vec<Threshold>,
     /// Whether all of it was.
     pub met: bool,
 }
@@ -59,17 +59,17 @@ pub struct PhaseScore {
     /// Whether somebody attacked.
     pub is_attack: bool,
     /// Without the gate.
-    pub without: Service,
+    pub without: ServiceLevel,
     /// With the gate.
-    pub with: Service,
+    pub with: ServiceLevel,
 }
 
 /// What people got, of what they asked for in some window. All counts are of pages with their
 /// assets, forms with their answers, and feeds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Service {
+pub struct ServiceLevel {
     /// Asked for.
-    pub asked: u32,
+    pub requested: u32,
     /// Arrived whole within patience.
     pub served: u32,
     /// Of those, after a challenge.
@@ -92,9 +92,9 @@ pub struct Service {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct RunScore {
     /// Everybody who is not an attacker.
-    pub people: Service,
+    pub people: ServiceLevel,
     /// Those who came because of the mail, whenever they asked.
-    pub flash_crowd: Service,
+    pub flash_crowd: ServiceLevel,
     /// Requests of everybody in the busiest second.
     pub peak_offered_per_second: u32,
     /// Requests that reached the origin in the busiest second.
@@ -112,7 +112,7 @@ pub struct RunScore {
 
 impl ScoreCard {
     /// Scores two runs of the same plan, and what the ledger says about the one with the gate.
-    pub fn new(without: &Recording, with: &Recording, facts: &GateFacts) -> Self {
+    pub fn new(without: &RunRecording, with: &RunRecording, facts: &GateFacts) -> Self {
         let phases = with
             .phases
             .iter()
@@ -123,44 +123,44 @@ impl ScoreCard {
                 from_ms: span.from_ms,
                 to_ms: span.to_ms,
                 is_attack: span.is_attack,
-                without: Service::of_phase(without, index),
-                with: Service::of_phase(with, index),
+                without: ServiceLevel::for_phase(without, index),
+                with: ServiceLevel::for_phase(with, index),
             })
             .collect::<Vec<_>>();
         let mut card = ScoreCard {
             scenario: with.scenario.clone(),
             seed: with.seed,
             lasts_ms: with.lasts_ms,
-            patience_ms: PATIENCE.as_millis() as u32,
-            announced_patience_ms: ANNOUNCED_PATIENCE.as_millis() as u32,
+            page_timeout_ms: PAGE_TIMEOUT.as_millis() as u32,
+            announced_wait_limit_ms: ANNOUNCED_WAIT_LIMIT.as_millis() as u32,
             phases,
-            without: RunScore::of(without),
-            with: RunScore::of(with),
+            without: RunScore::from_recording(without),
+            with: RunScore::from_recording(with),
             waves: facts.waves.clone(),
             crowd: facts.crowd,
             cuts: facts.cuts.clone(),
-            floors: Vec::new(),
+            thresholds: Vec::new(),
             met: false,
         };
-        card.floors = floors::floors(&card, with);
-        card.met = card.floors.iter().all(|floor| floor.met);
+        card.thresholds = thresholds::thresholds(&card, with);
+        card.met = card.thresholds.iter().all(|floor| floor.met);
         card
     }
 }
 
-impl Service {
+impl ServiceLevel {
     /// What came of some people's samples.
-    fn of<'a>(samples: impl Iterator<Item = &'a Sample>) -> Self {
-        let mut service = Service::default();
+    fn from_samples<'a>(samples: impl Iterator<Item = &'a Sample>) -> Self {
+        let mut service = ServiceLevel::default();
         let mut waits = Vec::new();
         for sample in samples {
-            service.asked += 1;
+            service.requested += 1;
             match sample.outcome {
-                Outcome::Served => {}
-                Outcome::ServedAfterChallenge { .. } => service.challenged += 1,
-                Outcome::Refused { .. } => service.refused += 1,
-                Outcome::TimedOut => service.timed_out += 1,
-                Outcome::ConnectionFailed => service.connection_failed += 1,
+                SampleOutcome::Served => {}
+                SampleOutcome::ServedAfterChallenge { .. } => service.challenged += 1,
+                SampleOutcome::Refused { .. } => service.refused += 1,
+                SampleOutcome::TimedOut => service.timed_out += 1,
+                SampleOutcome::ConnectionFailed => service.connection_failed += 1,
             }
             if sample.outcome.is_served() {
                 service.served += 1;
@@ -174,8 +174,8 @@ impl Service {
         service
     }
 
-    fn of_phase(recording: &Recording, phase: usize) -> Self {
-        Service::of(
+    fn for_phase(recording: &RunRecording, phase: usize) -> Self {
+        ServiceLevel::from_samples(
             recording
                 .people()
                 .filter(|(_, sample)| usize::from(sample.phase) == phase)
@@ -185,35 +185,36 @@ impl Service {
 
     /// Whether at least `percent` of what was asked for was served; false if nothing was asked for.
     pub fn serves_at_least(&self, percent: u32) -> bool {
-        self.asked > 0 && u64::from(self.served) * 100 >= u64::from(self.asked) * u64::from(percent)
+        self.requested > 0
+            && u64::from(self.served) * 100 >= u64::from(self.requested) * u64::from(percent)
     }
 
     /// The share served in hundredths of a percent, rounded down; `None` of nothing.
     pub fn served_share(&self) -> Option<u32> {
         (u64::from(self.served) * 10_000)
-            .checked_div(u64::from(self.asked))
+            .checked_div(u64::from(self.requested))
             .map(|share| share as u32)
     }
 }
 
 impl RunScore {
-    fn of(recording: &Recording) -> Self {
+    fn from_recording(recording: &RunRecording) -> Self {
         let of_crowd = |kind| kind == VisitorKind::FlashCrowd;
         let attacks = || {
-            recording.samples.iter().filter_map(|sample| match sample.who {
-                Who::Attacker(tactic) => Some((tactic, sample)),
-                Who::Person(_) => None,
+            recording.samples.iter().filter_map(|sample| match sample.client {
+                ClientKind::Attacker(tactic) => Some((tactic, sample)),
+                ClientKind::Person(_) => None,
             })
         };
         let succeeded = attacks()
             .filter(|(tactic, sample)| match tactic {
-                crate::scenario::Tactic::SlowHeaders => sample.outcome == Outcome::TimedOut,
+                crate::scenario::Tactic::SlowHeaders => sample.outcome == SampleOutcome::TimedOut,
                 _ => sample.outcome.is_served(),
             })
             .count();
         RunScore {
-            people: Service::of(recording.people().map(|(_, sample)| sample)),
-            flash_crowd: Service::of(
+            people: ServiceLevel::from_samples(recording.people().map(|(_, sample)| sample)),
+            flash_crowd: ServiceLevel::from_samples(
                 recording.people().filter(|(kind, _)| of_crowd(*kind)).map(|(_, sample)| sample),
             ),
             peak_offered_per_second: recording

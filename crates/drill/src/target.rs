@@ -8,19 +8,22 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 /// The one constructor checks that the address is a loopback address, so no function of this crate
 /// can be pointed at anybody else's machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Target {
+pub struct LoopbackTarget {
     address: SocketAddr,
     tls: bool,
 }
 
-impl Target {
+impl LoopbackTarget {
     /// Reads `127.0.0.1:8080`, `[::1]:8080` or `localhost:8080`, with or without `http://` before it
     /// and `/` after it. With `https://` before it, TLS is spoken there.
     ///
     /// `localhost` is taken to be `127.0.0.1` without asking a name server; no other name is
     /// accepted, because what a name stands for can change between the check and the attack.
     pub fn parse(text: &str) -> Result<Self, TargetError> {
-        let refused = |why: Why| TargetError { text: text.chars().take(80).collect(), why };
+        let refused = |why: TargetProblem| TargetError {
+            text: text.chars().take(80).collect(),
+            problem: why,
+        };
         let trimmed = text.trim();
         let tls = trimmed.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https://"));
         let rest = match trimmed.get(..7) {
@@ -31,30 +34,31 @@ impl Target {
         let authority = rest.strip_suffix('/').unwrap_or(rest);
         let address = match authority.split_once(':') {
             Some((name, port)) if name.eq_ignore_ascii_case("localhost") => {
-                let port = port.parse().map_err(|_| refused(Why::Unreadable))?;
+                let port = port.parse().map_err(|_| refused(TargetProblem::Unparsable))?;
                 SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
             }
-            _ => authority.parse().map_err(|_| refused(Why::Unreadable))?,
+            _ => authority.parse().map_err(|_| refused(TargetProblem::Unparsable))?,
         };
         if address.port() == 0 {
-            return Err(refused(Why::NoPort));
+            return Err(refused(TargetProblem::NoPort));
         }
-        let target = Self::check(address).ok_or_else(|| refused(Why::NotLoopback(address.ip())))?;
-        Ok(if tls { target.over_tls() } else { target })
+        let target = Self::from_address(address)
+            .ok_or_else(|| refused(TargetProblem::NotLoopback(address.ip())))?;
+        Ok(if tls { target.with_tls() } else { target })
     }
 
     /// The address, if it is a loopback address.
-    pub(crate) fn check(address: SocketAddr) -> Option<Self> {
+    pub(crate) fn from_address(address: SocketAddr) -> Option<Self> {
         // `::ffff:127.0.0.1` is loopback as well, and `::ffff:192.0.2.1` is not.
         let address = SocketAddr::new(address.ip().to_canonical(), address.port());
-        address.ip().is_loopback().then_some(Target { address, tls: false })
+        address.ip().is_loopback().then_some(LoopbackTarget { address, tls: false })
     }
 
     /// The same address, spoken to over TLS. Certificates are not verified: a rehearsal on loopback
     /// may well meet one that names the public site.
     #[must_use]
-    pub fn over_tls(self) -> Self {
-        Target { tls: true, ..self }
+    pub fn with_tls(self) -> Self {
+        LoopbackTarget { tls: true, ..self }
     }
 
     /// Whether TLS is spoken there.
@@ -68,7 +72,7 @@ impl Target {
     }
 }
 
-impl fmt::Display for Target {
+impl fmt::Display for LoopbackTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.tls { "https" } else { "http" };
         write!(f, "{scheme}://{}", self.address)
@@ -77,29 +81,31 @@ impl fmt::Display for Target {
 
 /// Why a text is not a target.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` cannot be the target of a drill: {why}")]
+#[error("`{text}` cannot be the target of a drill: {problem}")]
 pub struct TargetError {
     text: String,
-    why: Why,
+    problem: TargetProblem,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Why {
+enum TargetProblem {
     NotLoopback(IpAddr),
     NoPort,
-    Unreadable,
+    Unparsable,
 }
 
-impl fmt::Display for Why {
+impl fmt::Display for TargetProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Why::NotLoopback(ip) => write!(
+            TargetProblem::NotLoopback(ip) => write!(
                 f,
                 "{ip} is not a loopback address. A drill only ever attacks this machine: give an \
                  address within 127.0.0.0/8, or [::1]"
             ),
-            Why::NoPort => f.write_str("its port is 0. Give the port that the gate listens on"),
-            Why::Unreadable => f.write_str(
+            TargetProblem::NoPort => {
+                f.write_str("its port is 0. Give the port that the gate listens on")
+            }
+            TargetProblem::Unparsable => f.write_str(
                 "expected a literal loopback address and a port, such as http://127.0.0.1:8080 \
                  (names other than localhost are not looked up)",
             ),
@@ -124,7 +130,7 @@ mod tests {
             "localhost:8080",
             "[::ffff:127.0.0.1]:80",
         ] {
-            let target = Target::parse(text).unwrap_or_else(|error| panic!("{error}"));
+            let target = LoopbackTarget::parse(text).unwrap_or_else(|error| panic!("{error}"));
             assert!(target.address().ip().is_loopback());
         }
     }
@@ -153,24 +159,24 @@ mod tests {
             ("", "expected a literal"),
             ("£££££££££", "expected a literal"),
         ] {
-            let error = Target::parse(text).expect_err(text).to_string();
+            let error = LoopbackTarget::parse(text).expect_err(text).to_string();
             assert!(error.contains(reason), "{text}: {error}");
         }
     }
 
     #[test]
     fn tls_is_spoken_only_where_it_was_said() {
-        let plain = Target::parse("http://127.0.0.1:8443").unwrap();
-        let secure = Target::parse("HTTPS://127.0.0.1:8443/").unwrap();
+        let plain = LoopbackTarget::parse("http://127.0.0.1:8443").unwrap();
+        let secure = LoopbackTarget::parse("HTTPS://127.0.0.1:8443/").unwrap();
         assert!(!plain.is_tls() && secure.is_tls());
-        assert_eq!(plain.over_tls(), secure);
+        assert_eq!(plain.with_tls(), secure);
         assert_eq!(secure.to_string(), "https://127.0.0.1:8443");
     }
 
     proptest! {
         #[test]
         fn no_text_gives_a_target_elsewhere(text in "\\PC{0,40}") {
-            if let Ok(target) = Target::parse(&text) {
+            if let Ok(target) = LoopbackTarget::parse(&text) {
                 prop_assert!(target.address().ip().is_loopback());
             }
         }
@@ -178,7 +184,7 @@ mod tests {
         #[test]
         fn an_address_is_a_target_exactly_if_it_is_loopback(ip: [u8; 4], port in 1_u16..) {
             let address = SocketAddr::from((ip, port));
-            prop_assert_eq!(Target::parse(&address.to_string()).is_ok(), ip[0] == 127);
+            prop_assert_eq!(LoopbackTarget::parse(&address.to_string()).is_ok(), ip[0] == 127);
         }
     }
 }

@@ -2,12 +2,12 @@
 //!
 //! Two threads, each with a single-threaded runtime, so that a busy attacker does not make visitors
 //! look slow: one for the people, one for the attackers. Every connection goes to the one
-//! [`Target`], from a source address within 127.0.0.0/8.
+//! [`LoopbackTarget`], from a source address within 127.0.0.0/8.
 
 pub(crate) mod attacker;
 pub(crate) mod browser;
-pub(crate) mod caller;
-pub(crate) mod slow;
+pub(crate) mod client;
+pub(crate) mod slow_headers;
 pub(crate) mod visitor;
 
 use std::future::Future;
@@ -18,27 +18,27 @@ use tokio::task::LocalSet;
 use tokio::time::Instant;
 
 use crate::plan::Plan;
-use crate::recording::{Outcome, PhaseSpan, Sample, TacticChange, Tally};
-use crate::target::Target;
+use crate::recording::{PhaseSpan, RunCounters, Sample, SampleOutcome, TacticChange};
+use crate::target::LoopbackTarget;
 
 /// How long a person waits in silence for a page, redirects included, and again for each asset.
-pub const PATIENCE: Duration = Duration::from_secs(4);
+pub const PAGE_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// How long a person waits on top of that on pages that say they continue by themselves.
-pub const ANNOUNCED_PATIENCE: Duration = Duration::from_secs(8);
+pub const ANNOUNCED_WAIT_LIMIT: Duration = Duration::from_secs(8);
 
 /// What every request needs to know.
-pub(crate) struct Ground {
-    pub target: Target,
+pub(crate) struct RunContext {
+    pub target: LoopbackTarget,
     pub host: String,
     pub plan: Plan,
-    pub tally: Tally,
+    pub counters: RunCounters,
     pub phases: Vec<PhaseSpan>,
     /// The instant to which the plan's offsets are added.
     pub start: Instant,
 }
 
-impl Ground {
+impl RunContext {
     pub(crate) fn instant(&self, at_ms: u32) -> Instant {
         self.start + Duration::from_millis(u64::from(at_ms))
     }
@@ -64,7 +64,7 @@ pub(crate) struct AttackLog {
 }
 
 /// Runs a future on this thread to its end, at most until `limit`.
-pub(crate) fn run_here<T: Default>(
+pub(crate) fn run_local<T: Default>(
     future: impl Future<Output = T>,
     limit: Instant,
 ) -> std::io::Result<T> {
@@ -76,9 +76,9 @@ pub(crate) fn run_here<T: Default>(
 }
 
 /// All people, each in a task of their own.
-pub(crate) async fn people(ground: Arc<Ground>) -> Vec<Sample> {
-    let visits: Vec<_> = (0..ground.plan.visitors.len())
-        .map(|number| tokio::task::spawn_local(visitor::visit(Arc::clone(&ground), number)))
+pub(crate) async fn run_visitors(context: Arc<RunContext>) -> Vec<Sample> {
+    let visits: Vec<_> = (0..context.plan.visitors.len())
+        .map(|number| tokio::task::spawn_local(visitor::run_visit(Arc::clone(&context), number)))
         .collect();
     let mut samples = Vec::new();
     for visit in visits {
@@ -89,12 +89,12 @@ pub(crate) async fn people(ground: Arc<Ground>) -> Vec<Sample> {
 }
 
 /// All attackers, one after another or side by side as planned.
-pub(crate) async fn attackers(ground: Arc<Ground>) -> AttackLog {
-    let assaults: Vec<_> = (0..ground.plan.assaults.len())
-        .map(|number| tokio::task::spawn_local(attacker::assault(Arc::clone(&ground), number)))
+pub(crate) async fn run_attackers(context: Arc<RunContext>) -> AttackLog {
+    let attacks: Vec<_> = (0..context.plan.attacks.len())
+        .map(|number| tokio::task::spawn_local(attacker::run_attack(Arc::clone(&context), number)))
         .collect();
     let mut log = AttackLog::default();
-    for assault in assaults {
+    for assault in attacks {
         let part = assault.await.unwrap_or_default();
         log.samples.extend(part.samples);
         log.changes.extend(part.changes);
@@ -106,6 +106,10 @@ pub(crate) async fn attackers(ground: Arc<Ground>) -> AttackLog {
 }
 
 /// The outcome that a status alone stands for.
-pub(crate) fn outcome_of(status: u16) -> Outcome {
-    if (200..300).contains(&status) { Outcome::Served } else { Outcome::Refused { status } }
+pub(crate) fn outcome_from_status(status: u16) -> SampleOutcome {
+    if (200..300).contains(&status) {
+        SampleOutcome::Served
+    } else {
+        SampleOutcome::Refused { status }
+    }
 }

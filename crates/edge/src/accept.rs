@@ -154,7 +154,7 @@ fn receive(house: &Rc<House>, stream: TcpStream, peer: SocketAddr, rules: Rules)
         return drop_for(Reason::ProxyHeader);
     }
     house.read_clock();
-    if !house.admit(config.limits.connections) {
+    if !house.admit(config.limits.max_connections) {
         return drop_for(Reason::Connections);
     }
     let phase = match rules {

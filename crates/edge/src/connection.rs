@@ -236,8 +236,8 @@ fn http_2_rules(house: &House, streams: Streams) -> http2::Builder<Streams> {
     let mut rules = http2::Builder::new(streams);
     rules
         .timer(TokioTimer::new())
-        .max_concurrent_streams(limits.streams_per_connection)
-        .max_header_list_size(limits.header_bytes)
+        .max_concurrent_streams(limits.max_streams_per_connection)
+        .max_header_list_size(limits.max_header_bytes)
         .max_pending_accept_reset_streams(PENDING_RESETS)
         .max_local_error_reset_streams(LOCAL_RESETS)
         .max_send_buf_size(STREAM_SEND_BUFFER)

@@ -1,11 +1,8 @@
-//! The little of DER (X.690) that certificates and staples have to be read for.
+//! The part of DER (X.690) that a certificate's validity is read with.
 
 use portcullis_model::WallTime;
 
 pub(crate) const INTEGER: u8 = 0x02;
-pub(crate) const OCTETS: u8 = 0x04;
-pub(crate) const OBJECT: u8 = 0x06;
-pub(crate) const ENUMERATED: u8 = 0x0a;
 pub(crate) const SEQUENCE: u8 = 0x30;
 /// What the structure itself numbers: `[0]`, with values inside.
 pub(crate) const FIRST: u8 = 0xa0;
@@ -13,7 +10,7 @@ const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 
 /// The end of what certificates can say (`99991231235959Z`, RFC 5280 section 4.1.2.5).
-pub(crate) const NEVER: WallTime = WallTime(253_402_300_799_000);
+const NEVER: WallTime = WallTime(253_402_300_799_000);
 
 /// The content of the first value, which has to be a `tag`, and what follows it.
 pub(crate) fn value(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
@@ -22,7 +19,7 @@ pub(crate) fn value(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
 }
 
 /// The tag and content of the first value, and what follows it.
-pub(crate) fn any(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+fn any(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&tag, rest) = bytes.split_first()?;
     let (&short, rest) = rest.split_first()?;
     let (length, rest) = if short < 0x80 {

@@ -72,7 +72,7 @@ async fn carry(
     mut account: Account,
 ) -> Answer {
     let house = &visit.house;
-    let may_wait = errand.pool.config.queue_deadline;
+    let may_wait = errand.pool.config.queue_timeout;
     let deadline = house.deadlines.new_for(&visit, errand.started + may_wait);
     let (mut question, deadline) = question(&mut errand, body, house, deadline);
     // A body that never begins keeps no place at the origin.
@@ -130,7 +130,7 @@ fn question(
     let (body, deadline) = match body {
         None => (RequestBody::Empty, RelayDeadline::Own(deadline)),
         Some(body) => {
-            let answer = errand.pool.config.response_deadline;
+            let answer = errand.pool.config.response_timeout;
             let upload = Upload::new(house, errand.activity, deadline, errand.body, answer);
             (RequestBody::stream(body, upload.clone()), RelayDeadline::Shared(upload))
         }
@@ -215,12 +215,12 @@ async fn exchange(
     let mut fresh = false;
     loop {
         let config = &errand.pool.config;
-        let due = account.house.now() + config.connect_deadline + config.response_deadline;
+        let due = account.house.now() + config.connect_timeout + config.response_timeout;
         deadline.deadline().set(due);
         let again = lease.open(fresh).await.map_err(|_| Failure::Unreachable)?;
         account.sent = Some(account.house.now());
         lease.ask(question);
-        deadline.deadline().set(account.house.now() + config.response_deadline);
+        deadline.deadline().set(account.house.now() + config.response_timeout);
         let answered = poll_fn(|cx| match lease.poll_answer(cx) {
             Poll::Ready(answered) => Poll::Ready(Some(answered)),
             Poll::Pending if deadline.deadline().passed(cx) => Poll::Ready(None),

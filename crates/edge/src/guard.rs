@@ -8,7 +8,7 @@
 
 use core::time::Duration;
 
-use portcullis_model::{Allowance, Cut, Http2Limits, Limits, Time};
+use portcullis_model::{RateLimit, Cut, Http2Limits, Limits, Time};
 
 use crate::frames::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM_OR_ACK, Frame, FrameReader, GOAWAY, HEADERS, PING,
@@ -58,7 +58,7 @@ enum Kind {
 const KINDS: usize = 10;
 
 impl Kind {
-    const fn allowance(self, limits: &Http2Limits) -> Allowance {
+    const fn allowance(self, limits: &Http2Limits) -> RateLimit {
         match self {
             Self::Reset => limits.resets,
             Self::Refused => limits.refused_streams,
@@ -100,7 +100,7 @@ impl Budget {
     }
 
     /// Takes one; `false` if there is none.
-    pub(crate) fn take(&mut self, allowance: Allowance, now: Time) -> bool {
+    pub(crate) fn take(&mut self, allowance: RateLimit, now: Time) -> bool {
         let rate = u128::from(allowance.per_second.max(1));
         let earned = now.since(self.at).as_micros() * rate / 1_000_000;
         if earned >= u128::from(self.spent) {
@@ -167,7 +167,7 @@ impl Guard {
             limits: limits.http_2,
             // The library unpacks up to the limit and refuses what is above; one that is twice as
             // large before it is unpacked comes from nobody who means it.
-            block_limit: limits.header_bytes.saturating_mul(2),
+            block_limit: limits.max_header_bytes.saturating_mul(2),
             from_visitor: FrameReader::after_preface(),
             to_visitor: FrameReader::new(),
             budgets: [Budget::full(now); KINDS],
@@ -178,8 +178,8 @@ impl Guard {
             credit: 0,
             sent: 0,
             last_stream: 0,
-            windows: Windows::new(limits.download_rate, now),
-            most_streams: limits.streams_per_connection as usize + REFUSED_AT_ONCE,
+            windows: Windows::new(limits.min_download_rate, now),
+            most_streams: limits.max_streams_per_connection as usize + REFUSED_AT_ONCE,
             empty_data_last: false,
             over: false,
             code: ENHANCE_YOUR_CALM,
@@ -610,7 +610,7 @@ mod tests {
     }
 
     fn strict() -> Limits {
-        let few = Allowance { per_second: 1, burst: 3 };
+        let few = RateLimit { per_second: 1, burst: 3 };
         let http_2 = Http2Limits {
             resets: few,
             refused_streams: few,
@@ -646,7 +646,7 @@ mod tests {
             waits in prop::collection::vec(0u64..200_000, 1..400),
         ) {
             let mut budget = Budget { spent: 0, at: Time(0) };
-            let allowance = Allowance { per_second, burst };
+            let allowance = RateLimit { per_second, burst };
             let (mut now, mut taken) = (Time(0), 0u128);
             for wait in waits {
                 now = now + Duration::from_micros(wait);

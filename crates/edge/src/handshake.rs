@@ -46,7 +46,7 @@ pub(crate) async fn shake_hands(
     if !house.tables.take_handshake(source, &limits, now) {
         return Err(Reason::HandshakeRate);
     }
-    let most = limits.at_once.div_ceil(u32::from(house.workers)) as usize;
+    let most = limits.max_concurrent.div_ceil(u32::from(house.workers)) as usize;
     let place = house.handshakes.begin(visit, most, now).ok_or(Reason::Handshakes)?;
     if let Some(client) = Ja4::of_records(&first) {
         visit.know_tls_client(client);

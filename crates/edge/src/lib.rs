@@ -42,7 +42,6 @@ mod pressure;
 pub mod proxy_protocol;
 mod ranges;
 mod serve;
-mod staple;
 mod strict;
 mod tls;
 mod transport;

@@ -112,7 +112,7 @@ pub(crate) struct Busy;
 impl Pool {
     /// `workers` share the configured connections; each has at least one.
     pub(crate) fn new(config: OriginConfig, workers: u16) -> Self {
-        let share = config.connections.div_ceil(u32::from(workers.max(1)));
+        let share = config.max_connections.div_ceil(u32::from(workers.max(1)));
         Self {
             config,
             limit: share.max(1) as usize,
@@ -232,7 +232,7 @@ impl Pool {
             // Tries each address in the order in which the resolver gave them.
             TcpStream::connect((host.as_str(), *port)).await
         };
-        let stream = tokio::time::timeout(self.config.connect_deadline, open)
+        let stream = tokio::time::timeout(self.config.connect_timeout, open)
             .await
             .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
         stream.set_nodelay(true)?;

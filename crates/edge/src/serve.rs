@@ -121,9 +121,9 @@ pub(crate) fn judge(visit: &Rc<Visit>, head: &Head<'_>, body: Announced, turn: T
 
     let mut decision = decide(visit, &policy, head, host, &sender);
     let limits = &config.limits;
-    let too_much = if body.least > limits.body_bytes {
+    let too_much = if body.least > limits.max_body_bytes {
         Some(Reason::BodyTooLarge)
-    } else if present.has(Kind::Range) && !ranges::bearable(head, usize::from(limits.ranges)) {
+    } else if present.has(Kind::Range) && !ranges::bearable(head, usize::from(limits.max_ranges)) {
         Some(Reason::Ranges)
     } else {
         None
@@ -135,7 +135,7 @@ pub(crate) fn judge(visit: &Rc<Visit>, head: &Head<'_>, body: Announced, turn: T
         decision.answer = gate::Answer::Refuse { retry_after: None };
     }
     let platform = policy.platform(decision.record.platform);
-    let patience = &policy.activity(decision.record.activity).1.patience;
+    let patience = &policy.activity(decision.record.activity).1.timeouts;
     let asks_for_upgrade = head.version == Version::HTTP_11
         && head.method == "GET"
         && body.is_none
@@ -183,11 +183,11 @@ pub(crate) fn judge(visit: &Rc<Visit>, head: &Head<'_>, body: Announced, turn: T
                 cookie,
                 wants,
                 upgrade: passage,
-                response_idle: patience.response_idle.unwrap_or(limits.response_idle),
+                response_idle: patience.response_idle_timeout.unwrap_or(limits.response_idle_timeout),
                 body: Terms {
-                    bytes: limits.body_bytes,
-                    rate: limits.upload_rate,
-                    idle: limits.body_idle,
+                    bytes: limits.max_body_bytes,
+                    rate: limits.min_upload_rate,
+                    idle: limits.body_idle_timeout,
                 },
             };
             return Judged::Forwarded(errand, turn);

@@ -24,11 +24,11 @@ pub(crate) fn check<'a>(
     present: Present,
     limits: &Limits,
 ) -> Result<Host<'a>, Reason> {
-    if head.fields.len() > usize::from(limits.header_fields) {
+    if head.fields.len() > usize::from(limits.max_header_fields) {
         // The crumbs of a cookie count one by one, as each costs its place (RFC 9113, section 8.2.3).
         return Err(Reason::HeaderTooLarge);
     }
-    if !target_fits(head, limits.target_bytes as usize) {
+    if !target_fits(head, limits.max_target_bytes as usize) {
         return Err(Reason::TargetTooLong);
     }
     if has_authority(head.version) && !is_fit_for_http_1(head) {
@@ -158,7 +158,7 @@ mod tests {
         }
         let (parts, ()) = builder.body(()).expect("request").into_parts();
         let fields = fields_of(&parts.headers);
-        let limits = Limits { header_fields: 5, target_bytes: 100, ..Limits::default() };
+        let limits = Limits { max_header_fields: 5, max_target_bytes: 100, ..Limits::default() };
         let host = check(&Head::of(&parts, &fields), Present::among(&fields), &limits);
         host.map(|host| host.name.to_owned())
     }

@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use portcullis_model::{Config, TlsFiles, WallTime};
+use portcullis_model::{Config, TlsFiles};
 use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::server::{NoServerSessionStorage, ProducesTickets, ResolvesServerCert};
@@ -13,9 +13,7 @@ use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::certificates::{ACME_TLS, Certificates, NamedCertificates};
-use crate::clock::Clock;
 use crate::error::EdgeError;
-use crate::staple;
 
 /// What each listener speaks, in the order of the configuration: TLS, or plain HTTP/1.1.
 pub type TlsConfigs = Vec<Option<Arc<ServerConfig>>>;
@@ -42,14 +40,13 @@ impl TlsKeep {
 
 /// Reads the certificates of every listener that has one.
 pub fn load_all(config: &Config, keep: &TlsKeep) -> Result<TlsConfigs, EdgeError> {
-    let now = Clock::new().wall();
-    let with_staple = |files| stapled(files, now);
-    let shared: Vec<_> = config.certificates.iter().map(with_staple).collect::<Result<_, _>>()?;
+    let pair = |files| read_pair(files).map(Arc::new);
+    let shared: Vec<_> = config.certificates.iter().map(pair).collect::<Result<_, _>>()?;
     let listeners = config.listeners.iter();
     listeners
         .map(|listener| {
             let Some(files) = &listener.tls else { return Ok(None) };
-            let own = stapled(files, now)?;
+            let own = pair(files)?;
             let certificates = [&own].into_iter().chain(&shared).cloned().collect();
             let certificates =
                 Certificates::new(certificates, keep.issued.clone(), keep.challenges.clone());
@@ -85,18 +82,6 @@ pub fn for_quic(listener: &ServerConfig) -> Result<ServerConfig, EdgeError> {
     config.ticketer = listener.ticketer.clone();
     config.session_storage = Arc::new(NoServerSessionStorage {});
     Ok(config)
-}
-
-/// A pair with its staple, unless that is too old to be of use: a visitor whom it is shown to
-/// might refuse the site for it.
-fn stapled(files: &TlsFiles, now: WallTime) -> Result<Arc<CertifiedKey>, EdgeError> {
-    let mut pair = read_pair(files)?;
-    if let Some((answer, staple)) = staple::of(files, &pair)?
-        && staple.until.is_none_or(|until| until > now)
-    {
-        pair.ocsp = Some(answer);
-    }
-    Ok(Arc::new(pair))
 }
 
 /// Reads one certificate chain and its key, and sees that they belong together.
@@ -136,7 +121,7 @@ fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, EdgeError> {
     Ok(chain)
 }
 
-pub(crate) fn read(path: &Path) -> Result<Vec<u8>, EdgeError> {
+fn read(path: &Path) -> Result<Vec<u8>, EdgeError> {
     std::fs::read(path)
         .map_err(|source: io::Error| EdgeError::Unreadable { path: path.to_owned(), source })
 }
@@ -153,7 +138,7 @@ mod tests {
         let key = folder.join(format!("{name}.key"));
         std::fs::write(&certificate, made.cert.pem()).expect("written");
         std::fs::write(&key, made.signing_key.serialize_pem()).expect("written");
-        TlsFiles { certificate, key, ocsp: None }
+        TlsFiles { certificate, key }
     }
 
     fn complaint(files: &TlsFiles) -> String {
@@ -172,8 +157,7 @@ mod tests {
         let (a, b) = (pair(folder.path(), "a"), pair(folder.path(), "b"));
         let missing = TlsFiles { certificate: PathBuf::from("/nowhere/site.crt"), ..a.clone() };
         assert!(complaint(&missing).starts_with("cannot read /nowhere/site.crt"));
-        let swapped =
-            TlsFiles { certificate: a.key.clone(), key: a.certificate.clone(), ocsp: None };
+        let swapped = TlsFiles { certificate: a.key.clone(), key: a.certificate.clone() };
         assert!(complaint(&swapped).contains("swapped with the key"));
         let keyless = TlsFiles { key: a.certificate.clone(), ..a.clone() };
         assert!(complaint(&keyless).contains("holds no private key"));

@@ -11,7 +11,7 @@ use std::io;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use portcullis_model::{ActivityId, Limits, Patience, SourceKey};
+use portcullis_model::{ActivityId, Limits, ActivityTimeouts, SourceKey};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -56,7 +56,7 @@ impl Passage {
         pool: &Rc<Pool>,
         source: SourceKey,
         limits: &Limits,
-        patience: &Patience,
+        patience: &ActivityTimeouts,
     ) -> Option<Self> {
         if !pool.open_tunnel() {
             return None;
@@ -66,8 +66,8 @@ impl Passage {
             return None;
         }
         let terms = TunnelTerms {
-            idle: patience.tunnel_idle.unwrap_or(limits.tunnel_idle),
-            age: patience.tunnel_age.unwrap_or(limits.tunnel_age),
+            idle: patience.tunnel_idle_timeout.unwrap_or(limits.tunnel_idle_timeout),
+            age: patience.max_tunnel_age.unwrap_or(limits.max_tunnel_age),
         };
         Some(Self { house: house.clone(), pool: pool.clone(), source, terms })
     }

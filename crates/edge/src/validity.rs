@@ -9,7 +9,6 @@ use rustls::sign::CertifiedKey;
 use crate::certificates;
 use crate::der::{FIRST, INTEGER, SEQUENCE, moment, value};
 use crate::error::EdgeError;
-use crate::staple;
 use crate::tls::read_pair;
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
@@ -28,9 +27,6 @@ pub struct CertificateFacts {
     pub not_before: WallTime,
     /// Until when.
     pub not_after: WallTime,
-    /// Until when the OCSP response that is shown with it is good; `None` where there is none, or
-    /// it does not say.
-    pub staple_until: Option<WallTime>,
 }
 
 /// How a certificate stands at some moment.
@@ -55,11 +51,6 @@ impl CertificateFacts {
         } else {
             -1 - days(now.since(self.not_after)).cast_signed()
         }
-    }
-
-    /// Whether the OCSP response is too old to be shown.
-    pub fn staple_ended(&self, now: WallTime) -> bool {
-        self.staple_until.is_some_and(|until| until <= now)
     }
 
     /// How it stands.
@@ -92,17 +83,10 @@ fn facts(files: &TlsFiles, pair: &CertifiedKey) -> Result<CertificateFacts, Edge
         path: files.certificate.clone(),
         problem: "holds a certificate that does not say from when to when it is valid".into(),
     })?;
-    let staple_until = staple::of(files, pair)?.and_then(|(_, staple)| staple.until);
     let mut names = certificates::names(pair);
     names.sort_unstable();
     names.dedup();
-    Ok(CertificateFacts {
-        file: files.certificate.clone(),
-        names,
-        not_before,
-        not_after,
-        staple_until,
-    })
+    Ok(CertificateFacts { file: files.certificate.clone(), names, not_before, not_after })
 }
 
 /// The validity in a certificate (RFC 5280 section 4.1).
@@ -156,7 +140,6 @@ mod tests {
             names: Vec::new(),
             not_before: at("2026-01-01T00:00:00Z"),
             not_after: at(text),
-            staple_until: None,
         }
     }
 

@@ -263,13 +263,13 @@ impl Visit {
         let policy = self.house.policy.load();
         let limits = &policy.config().limits;
         let age = self.house.now().since(self.born);
-        if so_far >= limits.requests_per_connection || age >= limits.connection_age {
+        if so_far >= limits.max_requests_per_connection || age >= limits.max_connection_age {
             self.drain();
         }
         // Over HTTP/2, requests that were under way meet the GOAWAY, and then those that the visitor
         // sends until it has come there and back: some hundreds. Twice the limit is beyond both.
-        let beyond = limits.requests_per_connection.max(limits.streams_per_connection * 10);
-        if so_far > limits.requests_per_connection.saturating_add(beyond) {
+        let beyond = limits.max_requests_per_connection.max(limits.max_streams_per_connection * 10);
+        if so_far > limits.max_requests_per_connection.saturating_add(beyond) {
             self.cut_for(Cut::Age);
         }
     }
@@ -282,7 +282,7 @@ impl Visit {
         }
         let now = self.house.now();
         let waited = taking.waited(now);
-        let rate = self.house.policy.load().config().limits.download_rate;
+        let rate = self.house.policy.load().config().limits.min_download_rate;
         taking.moved(bytes as u64, rate, now);
         taking.rest(now);
         self.taking.set(taking);
@@ -309,7 +309,7 @@ impl Visit {
 
     /// Whether the visitor gives no room for an answer by a window of its own.
     fn has_stalled_stream(&self) -> bool {
-        let limit = self.house.patience(self.house.policy.load().config().limits.body_idle);
+        let limit = self.house.patience(self.house.policy.load().config().limits.body_idle_timeout);
         let now = self.house.now();
         let guard = self.guard.get();
         guard.is_some_and(|guard| guard.borrow().windows().has_stalled_stream(limit, now))
@@ -396,7 +396,7 @@ impl Visit {
     /// it when what was under way has had its time. Returns whether it was cut.
     fn check_age(&self, limits: &Limits, now: Time) -> bool {
         let age = now.since(self.born);
-        if age < limits.connection_age || !matches!(self.phase(), Phase::Busy | Phase::Idle) {
+        if age < limits.max_connection_age || !matches!(self.phase(), Phase::Busy | Phase::Idle) {
             return false;
         }
         // Over HTTP/1.1 only an answer can say so: closed while it is idle, the connection may meet
@@ -404,7 +404,7 @@ impl Visit {
         if self.is_multiplexed() || self.phase() == Phase::Busy {
             self.drain();
         }
-        let over = age >= limits.connection_age * 2;
+        let over = age >= limits.max_connection_age * 2;
         if over {
             self.cut_for(Cut::Age);
         }
@@ -424,8 +424,8 @@ impl Visit {
             return false;
         }
         let patience = match self.phase() {
-            Phase::Busy => self.house.patience(limits.body_idle),
-            _ => limits.body_idle,
+            Phase::Busy => self.house.patience(limits.body_idle_timeout),
+            _ => limits.body_idle_timeout,
         };
         if self.taking.get().behind(now) >= patience
             && matches!(self.phase(), Phase::Busy | Phase::Idle | Phase::Header)
@@ -464,7 +464,7 @@ impl Visit {
         }
         let overdue = match self.phase() {
             Phase::Proxy => (age >= header_deadline).then_some(Reason::ProxyHeader),
-            Phase::Handshake => (age >= limits.handshake_deadline).then_some(Reason::Handshake),
+            Phase::Handshake => (age >= limits.handshake_timeout).then_some(Reason::Handshake),
             Phase::Arriving | Phase::Header => {
                 (age >= header_deadline).then_some(Reason::HeaderDeadline)
             }
@@ -472,7 +472,7 @@ impl Visit {
             Phase::Idle if self.is_backed_up() => return false,
             Phase::Idle => {
                 if age >= idle {
-                    let late = age >= limits.idle;
+                    let late = age >= limits.idle_timeout;
                     self.end_politely(if late { Cut::Idle } else { Cut::Pressure });
                 }
                 if age >= idle + POLITE {
@@ -631,7 +631,7 @@ impl Presence {
         if !tables.open_connection(source, policy.source_connections(now)) {
             return Err(Reason::SourceConnections);
         }
-        if !tables.open_in_network(source, policy.config().limits.network_connections) {
+        if !tables.open_in_network(source, policy.config().limits.max_network_connections) {
             tables.close_connection(source);
             return Err(Reason::NetworkConnections);
         }

@@ -165,7 +165,7 @@ impl Worker {
         tracing::debug!(worker = self.id.0, open = house.visits.open(), "draining");
         house.visits.drain();
         let begun = house.read_clock();
-        let allowed = house.policy.load().config().limits.drain;
+        let allowed = house.policy.load().config().limits.shutdown_grace;
         while house.visits.open() > 0 && house.read_clock().since(begun) < allowed {
             tokio::time::sleep(TICK / 10).await;
             // A connection accepted just before may have arrived just after.
@@ -188,7 +188,7 @@ async fn watch_over(house: Rc<House>) {
         let policy = house.policy.load_full();
         let limits = &policy.config().limits;
         let header_deadline = policy.header_deadline(now);
-        let idle = granted(limits.idle, house.open.load(Relaxed), limits.connections);
+        let idle = granted(limits.idle_timeout, house.open.load(Relaxed), limits.max_connections);
         let stalled = house.visits.check(limits, idle, header_deadline, now);
         house.meter.set_stalled_headers(stalled);
         house.deadlines.check(now, house.is_pressed());

@@ -18,7 +18,7 @@ fn cut(gate: &Gate, why: Cut) -> u64 {
 fn the_last_request_of_a_connection_is_answered_and_told_that_it_is_the_last() {
     let origin = Origin::hello();
     let mut settings = config(origin.address);
-    settings.limits.requests_per_connection = 10;
+    settings.limits.max_requests_per_connection = 10;
     let gate = Gate::start(settings);
     let mut visitor = gate.connect();
     for _ in 0..9 {
@@ -36,7 +36,7 @@ fn the_last_request_of_a_connection_is_answered_and_told_that_it_is_the_last() {
 fn an_answer_of_the_gates_own_is_told_to_be_the_last_too() {
     let origin = Origin::hello();
     let mut settings = config(origin.address);
-    settings.limits.requests_per_connection = 10;
+    settings.limits.max_requests_per_connection = 10;
     settings.platforms[0].hosts = vec!["elsewhere.example".into()];
     let gate = Gate::start(settings);
     let mut visitor = gate.connect();
@@ -52,7 +52,7 @@ fn an_answer_of_the_gates_own_is_told_to_be_the_last_too() {
 fn an_old_connection_is_told_by_its_next_answer_and_not_closed_under_its_feet() {
     let origin = Origin::hello();
     let mut settings = config(origin.address);
-    settings.limits.connection_age = Duration::from_secs(2);
+    settings.limits.max_connection_age = Duration::from_secs(2);
     let gate = Gate::start(settings);
     let mut visitor = gate.connect();
     assert_eq!(visitor.get("/").field("connection"), None);
@@ -78,7 +78,7 @@ fn what_is_under_way_has_as_long_again_and_is_then_cut() {
         }))
     });
     let mut settings = config(origin.address);
-    settings.limits.connection_age = Duration::from_secs(1);
+    settings.limits.max_connection_age = Duration::from_secs(1);
     let gate = Gate::start(settings);
     let begun = Instant::now();
     let mut visitor = gate.connect();
@@ -105,7 +105,7 @@ fn ask(wire: &mut Wire, stream: u32) -> std::io::Result<()> {
 fn over_http_2_a_farewell_says_that_no_more_is_answered_and_what_was_asked_is() {
     let origin = Origin::hello();
     let mut settings = config(origin.address);
-    settings.limits.requests_per_connection = 10;
+    settings.limits.max_requests_per_connection = 10;
     let _files = secure(&mut settings);
     let gate = Gate::start(settings);
     let mut wire = Wire::connect(&gate, &[]);
@@ -131,8 +131,8 @@ fn over_http_2_a_farewell_says_that_no_more_is_answered_and_what_was_asked_is() 
 fn over_http_2_whoever_goes_on_after_the_farewell_is_cut() {
     let origin = Origin::hello();
     let mut settings = config(origin.address);
-    settings.limits.requests_per_connection = 10;
-    settings.limits.streams_per_connection = 10;
+    settings.limits.max_requests_per_connection = 10;
+    settings.limits.max_streams_per_connection = 10;
     // Refused here and now, so that nothing waits.
     settings.platforms[0].hosts = vec!["elsewhere.example".into()];
     let _files = secure(&mut settings);
@@ -155,7 +155,7 @@ fn over_http_2_whoever_goes_on_after_the_farewell_is_cut() {
 fn over_http_2_an_old_connection_gets_a_farewell_without_a_request() {
     let origin = Origin::hello();
     let mut settings = config(origin.address);
-    settings.limits.connection_age = Duration::from_secs(4);
+    settings.limits.max_connection_age = Duration::from_secs(4);
     let _files = secure(&mut settings);
     let gate = Gate::start(settings);
     let mut wire = Wire::connect(&gate, &[]);

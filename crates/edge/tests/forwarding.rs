@@ -321,7 +321,7 @@ fn a_websocket_passes_bytes_both_ways_after_the_origin_agreed() {
         }))
     });
     let mut settings = config(origin.address);
-    settings.limits.tunnel_idle = Duration::from_secs(1);
+    settings.limits.tunnel_idle_timeout = Duration::from_secs(1);
     let gate = Gate::start(settings);
     let mut visitor = gate.connect();
     visitor.send(
@@ -471,7 +471,7 @@ fn an_origin_that_falls_silent_in_mid_answer_is_given_up() {
         }))
     });
     let mut settings = config(origin.address);
-    settings.limits.response_idle = Duration::from_secs(1);
+    settings.limits.response_idle_timeout = Duration::from_secs(1);
     let gate = Gate::start(settings);
     let mut visitor = gate.connect();
     visitor.send("GET / HTTP/1.1\r\nHost: example.org\r\n\r\n");
@@ -509,8 +509,8 @@ fn nothing_is_leaked_whatever_visitors_and_the_origin_do() {
         }
     });
     let mut settings = config(origin.address);
-    settings.platforms[0].origin.connections = 4;
-    settings.platforms[0].origin.queue_deadline = Duration::from_secs(10);
+    settings.platforms[0].origin.max_connections = 4;
+    settings.platforms[0].origin.queue_timeout = Duration::from_secs(10);
     settings.limits.source.burst = 100_000;
     let gate = Gate::start_with(settings, 2);
     let threads: Vec<_> = (0..8u64)

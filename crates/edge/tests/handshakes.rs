@@ -13,7 +13,7 @@ use std::time::Duration;
 use common::{Gate, Origin, config, eventually};
 use portcullis_edge::client_hello::{LONGEST, MOST_RECORDS};
 use portcullis_edge::ja4::Ja4;
-use portcullis_model::{Allowance, Config, Feature, Reason, TlsFiles};
+use portcullis_model::{RateLimit, Config, Feature, Reason, TlsFiles};
 use rustls::{ClientConfig, ClientConnection, HandshakeKind, RootCertStore, StreamOwned};
 
 /// A site with TLS and a client that trusts it.
@@ -31,7 +31,6 @@ fn site() -> Site {
     let files = TlsFiles {
         certificate: folder.path().join("site.crt"),
         key: folder.path().join("site.key"),
-        ocsp: None,
     };
     std::fs::write(&files.certificate, made.cert.pem()).unwrap();
     std::fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
@@ -85,7 +84,7 @@ impl Site {
 #[test]
 fn a_part_of_the_first_message_meets_the_deadline() {
     let mut site = site();
-    site.config.limits.handshake_deadline = Duration::from_secs(1);
+    site.config.limits.handshake_timeout = Duration::from_secs(1);
     let gate = Gate::start(site.config.clone());
     let mut visitor = gate.connect();
     visitor.send(&site.hello()[..100]);
@@ -146,7 +145,7 @@ fn what_is_no_tls_is_told_so() {
 #[test]
 fn a_source_that_begins_too_many_handshakes_is_refused_and_others_are_not() {
     let mut site = site();
-    site.config.limits.handshakes.source = Allowance { per_second: 1, burst: 3 };
+    site.config.limits.handshakes.source = RateLimit { per_second: 1, burst: 3 };
     // Without tickets.
     let mut client = ClientConfig::clone(&site.client);
     client.resumption = rustls::client::Resumption::disabled();
@@ -162,7 +161,7 @@ fn a_source_that_begins_too_many_handshakes_is_refused_and_others_are_not() {
 #[test]
 fn all_together_begin_no_more_handshakes_than_the_gate_may() {
     let mut site = site();
-    site.config.limits.handshakes.all = Allowance { per_second: 1, burst: 3 };
+    site.config.limits.handshakes.total = RateLimit { per_second: 1, burst: 3 };
     let gate = Gate::start(site.config.clone());
     let served = (0..30).filter(|at| site.page(&gate, 10 + at).is_some()).count();
     assert!((3..30).contains(&served), "{served} served");
@@ -173,7 +172,7 @@ fn all_together_begin_no_more_handshakes_than_the_gate_may() {
 #[test]
 fn resumed_sessions_are_charged_a_quarter() {
     let mut site = site();
-    site.config.limits.handshakes.source = Allowance { per_second: 1, burst: 3 };
+    site.config.limits.handshakes.source = RateLimit { per_second: 1, burst: 3 };
     let gate = Gate::start(site.config.clone());
     assert_eq!(site.page(&gate, 7), Some(HandshakeKind::Full));
     for _ in 0..5 {
@@ -184,7 +183,7 @@ fn resumed_sessions_are_charged_a_quarter() {
 #[test]
 fn the_slowest_handshake_makes_room_and_silent_connections_take_none() {
     let mut site = site();
-    site.config.limits.handshakes.at_once = 2;
+    site.config.limits.handshakes.max_concurrent = 2;
     let gate = Gate::start(site.config.clone());
     let silent: Vec<_> = (0..10).map(|_| gate.connect_from(9)).collect();
     let mut slow: Vec<_> = (0..2)
@@ -207,7 +206,7 @@ fn the_slowest_handshake_makes_room_and_silent_connections_take_none() {
 #[test]
 fn a_newcomer_is_refused_where_nobody_is_slow() {
     let mut site = site();
-    site.config.limits.handshakes.at_once = 1;
+    site.config.limits.handshakes.max_concurrent = 1;
     let gate = Gate::start(site.config.clone());
     // On a machine that is slow enough the first goes instead of the second.
     let mut pair: Vec<_> = (0..2).map(|_| gate.connect()).collect();
@@ -370,59 +369,4 @@ fn only_tls_1_2_and_1_3_are_spoken() {
         assert_eq!(said.contains("BEGIN CERTIFICATE"), spoken, "{version}: {said}");
     }
     eventually("both are counted", || gate.reason(Reason::Handshake) == 2);
-}
-
-/// An answer of an authority that signs for itself about its own certificate.
-fn ocsp_answer(folder: &std::path::Path) {
-    let openssl = |arguments: &[&str]| {
-        let run = Command::new("openssl").args(arguments).current_dir(folder).output().unwrap();
-        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
-        String::from_utf8(run.stdout).unwrap()
-    };
-    let serial = openssl(&["x509", "-in", "site.crt", "-noout", "-serial"]);
-    let serial = serial.trim().trim_start_matches("serial=");
-    let index = format!("V\t391231235959Z\t\t{serial}\tunknown\t/CN=site\n");
-    std::fs::write(folder.join("index"), index).unwrap();
-    let about = ["ocsp", "-issuer", "site.crt", "-cert", "site.crt", "-no_nonce"];
-    openssl(&[&about[..], &["-reqout", "ask"]].concat());
-    openssl(&[
-        "ocsp",
-        "-index",
-        "index",
-        "-CA",
-        "site.crt",
-        "-rsigner",
-        "site.crt",
-        "-rkey",
-        "site.key",
-        "-reqin",
-        "ask",
-        "-respout",
-        "site.ocsp",
-        "-ndays",
-        "7",
-    ]);
-}
-
-#[test]
-fn an_ocsp_response_is_shown_to_whoever_asks_for_it() {
-    if !peer("openssl") {
-        return;
-    }
-    let mut site = site();
-    ocsp_answer(site.folder.path());
-    let files = site.config.listeners[0].tls.as_mut().unwrap();
-    files.ocsp = Some(site.folder.path().join("site.ocsp"));
-    let facts = portcullis_edge::inspect(files).unwrap();
-    assert!(facts.staple_until.is_some());
-    let gate = Gate::start(site.config.clone());
-    let address = format!("127.0.0.1:{}", gate.address.port());
-    let asked = Command::new("openssl")
-        .args(["s_client", "-status", "-servername", "example.org", "-connect", &address])
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&asked.stdout);
-    assert!(said.contains("OCSP Response Status: successful"), "{said}");
-    assert!(said.contains("Cert Status: good"), "{said}");
 }

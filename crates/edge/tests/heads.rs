@@ -104,7 +104,7 @@ fn many_parts_of_a_document_or_the_same_twice_are_refused_and_one_part_is_not() 
 fn white_space_around_a_value_and_long_targets_are_refused() {
     let origin = Origin::hello();
     let mut settings = config(origin.address);
-    settings.limits.target_bytes = 1024;
+    settings.limits.max_target_bytes = 1024;
     let _files = secure(&mut settings);
     let gate = Gate::start(settings);
     let mut wire = Wire::connect(&gate, &[]);

@@ -14,7 +14,7 @@ use bytes::{Buf, Bytes};
 use common::{Gate, Origin, Reply, config, eventually};
 use h3::client::{RequestStream, SendRequest};
 use http::{Request, Response};
-use portcullis_model::{Allowance, Config, Cut, Feature, Outcome, Reason, TlsFiles};
+use portcullis_model::{RateLimit, Config, Cut, Feature, Outcome, Reason, TlsFiles};
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{ClientConfig, Endpoint};
 use rustls::RootCertStore;
@@ -31,7 +31,6 @@ fn certified() -> Certified {
     let files = TlsFiles {
         certificate: folder.path().join("site.crt"),
         key: folder.path().join("site.key"),
-        ocsp: None,
     };
     std::fs::write(&files.certificate, made.cert.pem()).unwrap();
     std::fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
@@ -276,7 +275,7 @@ fn a_body_above_the_limit_is_refused_and_never_whole() {
         let origin = Origin::hello();
         let certified = certified();
         let mut settings = settings(&origin, &certified);
-        settings.limits.body_bytes = 10_000;
+        settings.limits.max_body_bytes = 10_000;
         let gate = Gate::start(settings);
         let mut visitor = connect(&gate, &certified).await;
         let mut announced = request("POST", "/");
@@ -301,7 +300,7 @@ fn addresses_prove_themselves_where_many_are_at_the_door_and_are_then_served() {
         let origin = Origin::hello();
         let certified = certified();
         let mut settings = settings(&origin, &certified);
-        settings.limits.http_3.retry_above = 0;
+        settings.limits.http_3.retry_threshold = 0;
         let gate = Gate::start_with(settings, 2);
         for _ in 0..4 {
             let mut visitor = connect(&gate, &certified).await;
@@ -319,8 +318,8 @@ fn where_all_places_are_taken_by_forgers_who_proves_its_address_is_let_in() {
         let origin = Origin::hello();
         let certified = certified();
         let mut settings = settings(&origin, &certified);
-        settings.limits.http_3.retry_above = 2;
-        settings.limits.handshake_deadline = Duration::from_secs(2);
+        settings.limits.http_3.retry_threshold = 2;
+        settings.limits.handshake_timeout = Duration::from_secs(2);
         let gate = Gate::start(settings);
         // First packets, and nothing more, as a forger would send.
         let first = first_packet(&certified).await;
@@ -378,7 +377,7 @@ fn a_request_tells_which_tls_library_it_came_by_also_where_the_address_was_prove
         let origin = Origin::hello();
         let certified = certified();
         let mut settings = settings(&origin, &certified);
-        settings.limits.http_3.retry_above = 0;
+        settings.limits.http_3.retry_threshold = 0;
         let gate = Gate::start(settings);
         let mut visitor = connect(&gate, &certified).await;
         visitor.get("/").await;
@@ -401,7 +400,7 @@ fn a_session_that_is_resumed_costs_a_quarter_of_a_handshake() {
         let origin = Origin::hello();
         let certified = certified();
         let mut settings = settings(&origin, &certified);
-        settings.limits.handshakes.source = Allowance { per_second: 1, burst: 3 };
+        settings.limits.handshakes.source = RateLimit { per_second: 1, burst: 3 };
         let gate = Gate::start(settings);
         // Each takes the ticket that the one before was given.
         for at in 0..7 {
@@ -445,7 +444,7 @@ fn a_connection_that_asks_for_nothing_is_ended_after_the_idle_time() {
         let origin = Origin::hello();
         let certified = certified();
         let mut settings = settings(&origin, &certified);
-        settings.limits.idle = Duration::from_secs(1);
+        settings.limits.idle_timeout = Duration::from_secs(1);
         let gate = Gate::start(settings);
         let mut visitor = connect(&gate, &certified).await;
         assert_eq!(visitor.get("/").await.1, b"hello");
@@ -469,7 +468,7 @@ fn a_small_answer_that_is_never_acknowledged_is_given_up_as_soon_as_the_least_ra
     });
     let certified = certified();
     let mut settings = settings(&origin, &certified);
-    settings.limits.body_idle = Duration::from_secs(1);
+    settings.limits.body_idle_timeout = Duration::from_secs(1);
     let gate = Gate::start(settings);
     let (hold, released) = std::sync::mpsc::channel::<()>();
     let visitor = std::thread::spawn({
@@ -536,7 +535,7 @@ fn a_request_that_is_given_up_leaves_the_origin_and_the_others_stay() {
         });
         let certified = certified();
         let mut settings = settings(&origin, &certified);
-        settings.platforms[0].origin.response_deadline = Duration::from_secs(20);
+        settings.platforms[0].origin.response_timeout = Duration::from_secs(20);
         let gate = Gate::start(settings);
         let mut visitor = connect(&gate, &certified).await;
         let mut stream = visitor.sender.send_request(request("GET", "/stands")).await.unwrap();

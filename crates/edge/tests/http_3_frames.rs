@@ -59,7 +59,6 @@ impl Scene {
         let files = TlsFiles {
             certificate: folder.path().join("site.crt"),
             key: folder.path().join("site.key"),
-            ocsp: None,
         };
         std::fs::write(&files.certificate, made.cert.pem()).unwrap();
         std::fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
@@ -202,7 +201,7 @@ fn streams_that_are_no_requests_cannot_be_opened_for_ever() {
 fn a_head_that_does_not_come_to_its_end_ends_the_connection_in_time() {
     run(async {
         let origin = Origin::hello();
-        let scene = Scene::new(&origin, |limits| limits.header_deadline = Duration::from_secs(2));
+        let scene = Scene::new(&origin, |limits| limits.header_timeout = Duration::from_secs(2));
         let visitor = scene.connect(&[]).await;
         let whole = head(GET);
         let _streams = visitor.ask(&whole[..whole.len() - 1], false).await;
@@ -236,7 +235,7 @@ fn a_head_above_the_limit_is_answered_and_counted() {
 fn an_answer_that_nobody_takes_is_given_up() {
     run(async {
         let origin = Origin::start(|_| Reply::ok(&"x".repeat(500_000)));
-        let mut scene = Scene::new(&origin, |limits| limits.body_idle = Duration::from_secs(1));
+        let mut scene = Scene::new(&origin, |limits| limits.body_idle_timeout = Duration::from_secs(1));
         let mut transport = TransportConfig::default();
         transport.stream_receive_window(VarInt::from_u32(2_000));
         scene.client.transport_config(Arc::new(transport));

@@ -40,7 +40,7 @@ fn half_a_request_that_came_with_the_one_before_is_kept_through_the_silence() {
 #[test]
 fn a_silent_connection_ends_at_its_limit_and_when_the_gate_drains() {
     let mut settings = config(Origin::hello().address);
-    settings.limits.idle = Duration::from_secs(3);
+    settings.limits.idle_timeout = Duration::from_secs(3);
     let gate = Gate::start(settings);
     let mut silent = gate.connect();
     assert_eq!(silent.get("/").text(), "hello");

@@ -39,7 +39,7 @@ fn tighten(deadline: Duration, requests: u32, connections: u32) -> Measure {
 fn a_header_that_does_not_arrive_in_time_ends_the_connection_without_an_answer() {
     let origin = Origin::hello();
     let mut settings = config(origin.address);
-    settings.limits.header_deadline = Duration::from_millis(1500);
+    settings.limits.header_timeout = Duration::from_millis(1500);
     let gate = Gate::start(settings);
     let mut dribbling = gate.connect();
     let mut silent = gate.connect();
@@ -62,8 +62,8 @@ fn a_header_that_does_not_arrive_in_time_ends_the_connection_without_an_answer()
 fn a_second_header_has_the_same_deadline_and_idling_in_between_does_not_count() {
     let origin = Origin::hello();
     let mut settings = config(origin.address);
-    settings.limits.header_deadline = Duration::from_secs(1);
-    settings.limits.idle = Duration::from_secs(4);
+    settings.limits.header_timeout = Duration::from_secs(1);
+    settings.limits.idle_timeout = Duration::from_secs(4);
     let gate = Gate::start(settings);
     let mut visitor = gate.connect();
     assert_eq!(visitor.get("/").status, 200);
@@ -79,7 +79,7 @@ fn a_second_header_has_the_same_deadline_and_idling_in_between_does_not_count() 
 fn an_idle_connection_ends_politely_and_uncounted() {
     let origin = Origin::hello();
     let mut settings = config(origin.address);
-    settings.limits.idle = Duration::from_secs(1);
+    settings.limits.idle_timeout = Duration::from_secs(1);
     let gate = Gate::start(settings);
     let mut visitor = gate.connect();
     assert_eq!(visitor.get("/").status, 200);
@@ -121,7 +121,7 @@ fn a_source_holds_only_so_many_connections_and_others_are_not_affected() {
 fn the_gate_holds_only_so_many_connections() {
     let origin = Origin::hello();
     let mut settings = config(origin.address);
-    settings.limits.connections = 2;
+    settings.limits.max_connections = 2;
     let gate = Gate::start_with(settings, 2);
     let held = [gate.connect_from(1), gate.connect_from(2)];
     eventually("both are in", || gate.snapshot().gauges.connections == 2);
@@ -173,7 +173,7 @@ fn what_is_refused_reads_well_in_each_form() {
 fn a_body_that_is_announced_too_large_is_refused_before_it_is_read() {
     let origin = Origin::hello();
     let mut settings = config(origin.address);
-    settings.limits.body_bytes = 1000;
+    settings.limits.max_body_bytes = 1000;
     let gate = Gate::start(settings);
     let mut visitor = gate.connect();
     visitor.send("POST / HTTP/1.1\r\nHost: example.org\r\nContent-Length: 1001\r\n\r\n");
@@ -186,7 +186,7 @@ fn a_body_that_is_announced_too_large_is_refused_before_it_is_read() {
 fn a_body_that_grows_too_large_is_stopped() {
     let origin = Origin::hello();
     let mut settings = config(origin.address);
-    settings.limits.body_bytes = 1000;
+    settings.limits.max_body_bytes = 1000;
     let gate = Gate::start(settings);
     let mut visitor = gate.connect();
     let chunk = format!("190\r\n{}\r\n", "x".repeat(400));
@@ -201,7 +201,7 @@ fn a_body_that_grows_too_large_is_stopped() {
 fn a_body_that_stops_arriving_is_given_up() {
     let origin = Origin::hello();
     let mut settings = config(origin.address);
-    settings.limits.body_idle = Duration::from_millis(500);
+    settings.limits.body_idle_timeout = Duration::from_millis(500);
     let gate = Gate::start(settings);
     let mut visitor = gate.connect();
     visitor.send("POST / HTTP/1.1\r\nHost: example.org\r\nContent-Length: 100\r\n\r\nabc");
@@ -214,7 +214,7 @@ fn a_body_that_stops_arriving_is_given_up() {
 fn a_body_that_drips_is_given_up_although_it_never_falls_silent() {
     let origin = Origin::hello();
     let mut settings = config(origin.address);
-    settings.limits.body_idle = Duration::from_secs(1);
+    settings.limits.body_idle_timeout = Duration::from_secs(1);
     let gate = Gate::start(settings);
     let mut visitor = gate.connect();
     visitor.send("POST / HTTP/1.1\r\nHost: example.org\r\nContent-Length: 1000\r\n\r\n");
@@ -236,7 +236,7 @@ fn a_body_that_drips_is_given_up_although_it_never_falls_silent() {
 fn an_answer_is_not_lost_on_a_visitor_who_is_still_sending() {
     let origin = Origin::hello();
     let mut settings = config(origin.address);
-    settings.limits.body_bytes = 1000;
+    settings.limits.max_body_bytes = 1000;
     let gate = Gate::start(settings);
     for _ in 0..20 {
         let mut visitor = gate.connect();
@@ -252,7 +252,7 @@ fn an_answer_is_not_lost_on_a_visitor_who_is_still_sending() {
 fn a_visitor_who_reads_nothing_is_cut() {
     let origin = Origin::start(|_| Reply::ok(&"x".repeat(32 * 1024 * 1024)));
     let mut settings = config(origin.address);
-    settings.limits.body_idle = Duration::from_secs(1);
+    settings.limits.body_idle_timeout = Duration::from_secs(1);
     let gate = Gate::start(settings);
     let mut visitor = gate.connect();
     visitor.send("GET / HTTP/1.1\r\nHost: example.org\r\n\r\n");
@@ -346,8 +346,8 @@ fn an_absolute_target_is_forwarded_in_origin_form() {
 fn headers_are_bounded_in_size_and_number() {
     let origin = Origin::hello();
     let mut settings = config(origin.address);
-    settings.limits.header_bytes = 8 * 1024;
-    settings.limits.header_fields = 20;
+    settings.limits.max_header_bytes = 8 * 1024;
+    settings.limits.max_header_fields = 20;
     let gate = Gate::start(settings);
     let mut visitor = gate.connect();
     let long = "x".repeat(10_000);
@@ -366,7 +366,7 @@ fn headers_are_bounded_in_size_and_number() {
 fn a_target_is_bounded_and_what_the_gate_itself_puts_into_it_does_not_count() {
     let origin = Origin::hello();
     let mut settings = config(origin.address);
-    settings.limits.target_bytes = 2000;
+    settings.limits.max_target_bytes = 2000;
     let gate = Gate::start(settings);
     let mut visitor = gate.connect();
     assert_eq!(visitor.get(&format!("/?{}", "x".repeat(1998))).status, 200);
@@ -387,8 +387,8 @@ fn requests_beyond_the_origins_connections_wait_and_essential_ones_go_first() {
         Reply::ok(received.path())
     });
     let mut settings = config(origin.address);
-    settings.platforms[0].origin.connections = 1;
-    settings.platforms[0].origin.queue_deadline = Duration::from_secs(5);
+    settings.platforms[0].origin.max_connections = 1;
+    settings.platforms[0].origin.queue_timeout = Duration::from_secs(5);
     let matches =
         |path: &str| vec![RequestPattern { method: None, path: PathPattern::Prefix(path.into()) }];
     let activity = |name: &str, tier, path| ActivityConfig {
@@ -396,7 +396,7 @@ fn requests_beyond_the_origins_connections_wait_and_essential_ones_go_first() {
         tier,
         matches: matches(path),
         challenge: true,
-        patience: portcullis_model::Patience::default(),
+        timeouts: portcullis_model::ActivityTimeouts::default(),
     };
     settings.platforms[0].activities = vec![
         activity("donate", Tier::Essential, "/donate"),
@@ -433,8 +433,8 @@ fn a_request_that_waited_too_long_for_the_origin_gets_503() {
         Reply::ok("late")
     });
     let mut settings = config(origin.address);
-    settings.platforms[0].origin.connections = 1;
-    settings.platforms[0].origin.response_deadline = Duration::from_secs(10);
+    settings.platforms[0].origin.max_connections = 1;
+    settings.platforms[0].origin.response_timeout = Duration::from_secs(10);
     let gate = Gate::start(settings);
     let mut first = gate.connect();
     first.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -472,7 +472,7 @@ fn a_challenged_visitor_follows_a_redirect_and_is_served() {
 fn a_visitor_who_must_wait_reads_a_page_that_continues_by_itself() {
     let origin = Origin::hello();
     let mut settings = config(origin.address);
-    settings.posture.wait = Duration::from_secs(1);
+    settings.posture.wait_challenge_delay = Duration::from_secs(1);
     let gate = Gate::start(settings);
     engage(&gate, Measure::Challenge(portcullis_model::ChallengeKind::Wait));
     let mut visitor = gate.connect();
@@ -542,7 +542,7 @@ fn a_proxy_header_names_the_visitor() {
     let mut settings = config(origin.address);
     settings.listeners[0].proxy_protocol = true;
     settings.trusted_proxies = vec!["127.0.0.9".parse().unwrap()];
-    settings.limits.header_deadline = Duration::from_secs(1);
+    settings.limits.header_timeout = Duration::from_secs(1);
     let gate = Gate::start(settings);
     let mut proxy = gate.connect_from(9);
     proxy.send("PROXY TCP4 192.0.2.7 192.0.2.1 4711 80\r\nGET /1 HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.1.1.1\r\n\r\n");
@@ -645,8 +645,8 @@ fn draining_finishes_what_is_under_way_and_takes_nothing_new() {
         Reply::ok("finished")
     });
     let mut settings = config(origin.address);
-    settings.platforms[0].origin.response_deadline = Duration::from_secs(5);
-    settings.limits.drain = Duration::from_secs(5);
+    settings.platforms[0].origin.response_timeout = Duration::from_secs(5);
+    settings.limits.shutdown_grace = Duration::from_secs(5);
     let mut gate = Gate::start_with(settings, 2);
     let mut idle = gate.connect();
     let mut busy = gate.connect();
@@ -671,8 +671,8 @@ fn a_drain_ends_in_time_whatever_visitors_do() {
         Reply::ok("late")
     });
     let mut settings = config(origin.address);
-    settings.limits.drain = Duration::from_secs(1);
-    settings.platforms[0].origin.response_deadline = Duration::from_secs(60);
+    settings.limits.shutdown_grace = Duration::from_secs(1);
+    settings.platforms[0].origin.response_timeout = Duration::from_secs(60);
     let mut gate = Gate::start(settings);
     let mut busy = gate.connect();
     busy.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -695,7 +695,7 @@ fn a_reload_changes_the_origin_and_the_limits_of_a_running_gate() {
     assert_eq!(visitor.get("/").text(), "1");
     let mut settings = settings;
     settings.platforms[0].origin.port = second.address.port();
-    settings.limits = Limits { body_bytes: 1, ..settings.limits };
+    settings.limits = Limits { max_body_bytes: 1, ..settings.limits };
     let secret = gate.policy.load().secret().clone();
     gate.policy.store(Arc::new(portcullis_gate::Policy::new(Arc::new(settings), secret)));
     assert_eq!(visitor.get("/").text(), "2");

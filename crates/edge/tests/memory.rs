@@ -118,10 +118,10 @@ fn a_hundred_answers_that_nobody_reads_hold_less_than_fourteen_mebibytes_and_the
         }))
     });
     let mut settings = config(origin.address);
-    settings.limits.body_idle = Duration::from_secs(4);
-    settings.platforms[0].origin.connections = 200;
-    settings.platforms[0].origin.response_deadline = Duration::from_secs(10);
-    settings.platforms[0].origin.queue_deadline = Duration::from_secs(10);
+    settings.limits.body_idle_timeout = Duration::from_secs(4);
+    settings.platforms[0].origin.max_connections = 200;
+    settings.platforms[0].origin.response_timeout = Duration::from_secs(10);
+    settings.platforms[0].origin.queue_timeout = Duration::from_secs(10);
     let _files = secure(&mut settings);
     let gate = Gate::start(settings);
     // Everything that is made once is made now: threads of the origin, tables, buffers.

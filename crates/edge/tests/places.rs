@@ -14,9 +14,9 @@ use portcullis_model::{Cut, Outcome};
 /// A gate with two places, for which a request waits ten seconds at most.
 fn two_places(origin: &Origin) -> Gate {
     let mut settings = config(origin.address);
-    settings.platforms[0].origin.connections = 2;
-    settings.platforms[0].origin.queue_deadline = Duration::from_secs(10);
-    settings.platforms[0].origin.response_deadline = Duration::from_secs(10);
+    settings.platforms[0].origin.max_connections = 2;
+    settings.platforms[0].origin.queue_timeout = Duration::from_secs(10);
+    settings.platforms[0].origin.response_timeout = Duration::from_secs(10);
     Gate::start(settings)
 }
 

@@ -17,7 +17,7 @@ fn cut(gate: &Gate, why: Cut) -> u64 {
 fn where_every_place_is_taken_the_longest_idle_connection_ends_and_the_new_one_is_let_in() {
     let origin = Origin::hello();
     let mut settings = config(origin.address);
-    settings.limits.connections = 3;
+    settings.limits.max_connections = 3;
     let gate = Gate::start(settings);
     let mut idle: Vec<_> = (0..3).map(|_| gate.connect()).collect();
     for visitor in &mut idle {
@@ -39,7 +39,7 @@ fn where_every_place_is_taken_the_longest_idle_connection_ends_and_the_new_one_i
 fn connections_in_the_middle_of_something_do_not_end_for_a_new_one() {
     let origin = Origin::hello();
     let mut settings = config(origin.address);
-    settings.limits.connections = 2;
+    settings.limits.max_connections = 2;
     let gate = Gate::start(settings);
     let mut asking = gate.connect();
     asking.send("GET / HTTP/1.1\r\n");
@@ -57,8 +57,8 @@ fn connections_in_the_middle_of_something_do_not_end_for_a_new_one() {
 fn idle_connections_are_granted_less_where_places_are_scarce() {
     let origin = Origin::hello();
     let mut settings = config(origin.address);
-    settings.limits.connections = 4;
-    settings.limits.idle = Duration::from_secs(600);
+    settings.limits.max_connections = 4;
+    settings.limits.idle_timeout = Duration::from_secs(600);
     let gate = Gate::start(settings);
     let begun = Instant::now();
     let mut idle: Vec<_> = (0..4).map(|_| gate.connect()).collect();
@@ -77,7 +77,7 @@ fn idle_connections_are_granted_less_where_places_are_scarce() {
 fn a_network_holds_only_so_many_connections_whatever_its_addresses() {
     let origin = Origin::hello();
     let mut settings = config(origin.address);
-    settings.limits.network_connections = 3;
+    settings.limits.max_network_connections = 3;
     let gate = Gate::start(settings);
     let mut held: Vec<_> = (1..=3).map(|n| gate.connect_from(n)).collect();
     for visitor in &mut held {

@@ -46,8 +46,8 @@ fn read_slowly(stream: &mut TcpStream, piece: usize) -> usize {
 fn an_answer_that_is_taken_below_the_least_rate_is_cut_although_it_never_stands_still() {
     let origin = Origin::start(|_| Reply::ok(&"x".repeat(4 * 1024 * 1024)));
     let mut settings = config(origin.address);
-    settings.limits.body_idle = Duration::from_secs(2);
-    settings.limits.download_rate = 64 * 1024;
+    settings.limits.body_idle_timeout = Duration::from_secs(2);
+    settings.limits.min_download_rate = 64 * 1024;
     let gate = Gate::start(settings);
     let begun = Instant::now();
     let taken = read_slowly(&mut narrow(&gate), 500);
@@ -64,8 +64,8 @@ fn an_answer_that_is_taken_slowly_but_above_the_least_rate_comes_whole() {
     let origin = Origin::start(move |_| Reply::ok(&"x".repeat(size)));
     let mut settings = config(origin.address);
     // Each of the system's buffers takes longer than this; all of it takes five seconds.
-    settings.limits.body_idle = Duration::from_secs(2);
-    settings.limits.download_rate = 10_000;
+    settings.limits.body_idle_timeout = Duration::from_secs(2);
+    settings.limits.min_download_rate = 10_000;
     let gate = Gate::start(settings);
     let begun = Instant::now();
     let taken = read_slowly(&mut narrow(&gate), 2_000);
@@ -87,8 +87,8 @@ fn an_event_stream_that_has_little_to_say_is_not_below_any_rate() {
         }))
     });
     let mut settings = config(origin.address);
-    settings.limits.body_idle = Duration::from_secs(3);
-    settings.limits.download_rate = 64 * 1024;
+    settings.limits.body_idle_timeout = Duration::from_secs(3);
+    settings.limits.min_download_rate = 64 * 1024;
     let gate = Gate::start(settings);
     let taken = read_slowly(&mut narrow(&gate), 500);
     assert!(taken > 4 * 9, "{taken}");
@@ -100,7 +100,7 @@ fn an_event_stream_that_has_little_to_say_is_not_below_any_rate() {
 fn a_body_above_the_least_rate_passes_however_long_it_takes_and_a_drip_does_not() {
     let origin = Origin::hello();
     let mut settings = config(origin.address);
-    settings.limits.body_idle = Duration::from_secs(1);
+    settings.limits.body_idle_timeout = Duration::from_secs(1);
     let gate = Gate::start(settings);
     let send = |piece: &str| {
         let mut visitor = gate.connect();
@@ -129,8 +129,8 @@ fn a_body_above_the_least_rate_passes_however_long_it_takes_and_a_drip_does_not(
 fn a_body_that_never_begins_keeps_no_place_at_the_origin() {
     let origin = Origin::start(|received| Reply::ok(std::str::from_utf8(&received.body).unwrap()));
     let mut settings = config(origin.address);
-    settings.platforms[0].origin.connections = 1;
-    settings.limits.body_idle = Duration::from_secs(4);
+    settings.platforms[0].origin.max_connections = 1;
+    settings.limits.body_idle_timeout = Duration::from_secs(4);
     let gate = Gate::start(settings);
     let mut silent: Vec<_> = ["", "Expect: 100-continue\r\n"]
         .iter()
@@ -164,7 +164,7 @@ fn a_body_that_never_begins_keeps_no_place_at_the_origin() {
 fn a_dripping_body_on_one_stream_of_http_2_is_given_up_and_the_others_go_on() {
     let origin = Origin::hello();
     let mut settings = config(origin.address);
-    settings.limits.body_idle = Duration::from_secs(1);
+    settings.limits.body_idle_timeout = Duration::from_secs(1);
     let _files = secure(&mut settings);
     let gate = Gate::start(settings);
     let mut wire = Wire::connect(&gate, &[]);
@@ -194,8 +194,8 @@ fn widen(stream: u32, bytes: u32) -> Vec<u8> {
 fn an_answer_that_the_library_holds_whole_is_not_held_by_a_window_opened_byte_by_byte() {
     let origin = Origin::start(|_| Reply::ok(&"x".repeat(5_000)));
     let mut settings = config(origin.address);
-    settings.limits.body_idle = Duration::from_secs(1);
-    settings.limits.idle = Duration::from_secs(60);
+    settings.limits.body_idle_timeout = Duration::from_secs(1);
+    settings.limits.idle_timeout = Duration::from_secs(60);
     let _files = secure(&mut settings);
     let gate = Gate::start(settings);
     let mut wire = Wire::connect(&gate, &[(INITIAL_WINDOW_SIZE, 0)]);
@@ -217,8 +217,8 @@ fn an_answer_that_the_library_holds_whole_is_not_held_by_a_window_opened_byte_by
 fn a_visitor_with_small_windows_on_a_slow_line_gets_every_answer() {
     let origin = Origin::start(|_| Reply::ok(&"x".repeat(40_000)));
     let mut settings = config(origin.address);
-    settings.limits.body_idle = Duration::from_secs(1);
-    settings.limits.download_rate = 2_000;
+    settings.limits.body_idle_timeout = Duration::from_secs(1);
+    settings.limits.min_download_rate = 2_000;
     let _files = secure(&mut settings);
     let gate = Gate::start(settings);
     let mut wire = Wire::connect(&gate, &[(INITIAL_WINDOW_SIZE, 4_000)]);
@@ -255,7 +255,7 @@ fn one_answer_that_nobody_reads_is_reset_and_the_one_beside_it_comes_whole() {
         _ => Reply::ok(&"y".repeat(100_000)),
     });
     let mut settings = config(origin.address);
-    settings.limits.body_idle = Duration::from_secs(1);
+    settings.limits.body_idle_timeout = Duration::from_secs(1);
     let _files = secure(&mut settings);
     let gate = Gate::start(settings);
     let mut wire = Wire::connect(&gate, &[(INITIAL_WINDOW_SIZE, 5_000)]);

@@ -42,8 +42,8 @@ fn requests_that_are_given_up_never_have_the_origin_work_on_more_than_it_can() {
         Reply::ok("done")
     });
     let mut settings = config(origin.address);
-    settings.platforms[0].origin.connections = 4;
-    settings.platforms[0].origin.queue_deadline = Duration::from_secs(10);
+    settings.platforms[0].origin.max_connections = 4;
+    settings.platforms[0].origin.queue_timeout = Duration::from_secs(10);
     let _files = secure(&mut settings);
     let gate = Gate::start(settings);
     // What is usual.
@@ -124,8 +124,8 @@ fn resets_beyond_their_budget_end_the_connection_and_all_its_requests() {
 fn streams_that_are_opened_and_never_finished_are_ended_and_the_connection_goes_on() {
     let origin = Origin::hello();
     let mut settings = config(origin.address);
-    settings.limits.body_idle = Duration::from_secs(1);
-    settings.limits.streams_per_connection = 20;
+    settings.limits.body_idle_timeout = Duration::from_secs(1);
+    settings.limits.max_streams_per_connection = 20;
     let _files = secure(&mut settings);
     let gate = Gate::start(settings);
     let mut wire = Wire::connect(&gate, &[]);

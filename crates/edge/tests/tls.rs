@@ -42,7 +42,6 @@ fn certified_for(protocols: &[&[u8]], name: &str) -> Certified {
     let files = TlsFiles {
         certificate: folder.path().join("site.crt"),
         key: folder.path().join("site.key"),
-        ocsp: None,
     };
     std::fs::write(&files.certificate, made.cert.pem()).unwrap();
     std::fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
@@ -363,7 +362,7 @@ fn a_handshake_that_fails_or_stalls_is_dropped_and_counted() {
     let origin = Origin::hello();
     let certified = certified(&[b"h2"]);
     let mut settings = secured(&origin, &certified);
-    settings.limits.handshake_deadline = Duration::from_secs(1);
+    settings.limits.handshake_timeout = Duration::from_secs(1);
     let gate = Gate::start(settings);
     let mut nonsense = gate.connect();
     nonsense.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -379,7 +378,7 @@ fn an_http_2_connection_that_never_begins_is_dropped() {
         let origin = Origin::hello();
         let certified = certified(&[b"h2"]);
         let mut settings = secured(&origin, &certified);
-        settings.limits.header_deadline = Duration::from_secs(1);
+        settings.limits.header_timeout = Duration::from_secs(1);
         let gate = Gate::start(settings);
         let mut stream = connect(&gate, &certified).await;
         let mut all = Vec::new();
@@ -396,8 +395,8 @@ fn an_http_2_connection_between_requests_idles_and_then_ends_politely() {
         let origin = Origin::hello();
         let certified = certified(&[b"h2"]);
         let mut settings = secured(&origin, &certified);
-        settings.limits.header_deadline = Duration::from_millis(500);
-        settings.limits.idle = Duration::from_secs(2);
+        settings.limits.header_timeout = Duration::from_millis(500);
+        settings.limits.idle_timeout = Duration::from_secs(2);
         let gate = Gate::start(settings);
         let mut sender = speak_http_2(connect(&gate, &certified).await).await;
         assert_eq!(text(sender.send_request(get("/")).await.unwrap()).await, "hello");
@@ -545,7 +544,7 @@ fn a_stream_whose_visitor_takes_no_more_is_reset_and_the_rest_goes_on() {
         });
         let certified = certified(&[b"h2"]);
         let mut settings = secured(&origin, &certified);
-        settings.limits.body_idle = Duration::from_secs(1);
+        settings.limits.body_idle_timeout = Duration::from_secs(1);
         let gate = Gate::start(settings);
         let mut sender = speak_http_2(connect(&gate, &certified).await).await;
         let stuck = sender.send_request(get("/large")).await.unwrap();

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use common::{Gate, Origin, Reply, Visitor, config, eventually};
 use portcullis_model::{
-    ActivityConfig, Config, Cut, Outcome, PathPattern, Patience, Reason, RequestPattern, Tier,
+    ActivityConfig, Config, Cut, Outcome, PathPattern, ActivityTimeouts, Reason, RequestPattern, Tier,
 };
 
 /// Agrees to every upgrade and echoes; answers `hello` to everything else.
@@ -53,7 +53,7 @@ fn cut(gate: &Gate, why: Cut) -> u64 {
 fn a_source_has_only_so_many_tunnels_and_is_told_so_and_pages_and_others_go_on() {
     let origin = echo();
     let mut settings = config(origin.address);
-    settings.limits.tunnels.source = 2;
+    settings.limits.tunnels.max_per_source = 2;
     let gate = Gate::start(settings);
     let mut open: Vec<_> = (0..2).map(|_| gate.connect()).collect();
     for visitor in &mut open {
@@ -76,7 +76,7 @@ fn a_source_has_only_so_many_tunnels_and_is_told_so_and_pages_and_others_go_on()
 fn all_together_have_only_so_many_tunnels_over_all_workers() {
     let origin = echo();
     let mut settings = config(origin.address);
-    settings.limits.tunnels.all = 3;
+    settings.limits.tunnels.max_total = 3;
     let gate = Gate::start_with(settings, 2);
     let mut open = Vec::new();
     for n in 1..=3 {
@@ -92,7 +92,7 @@ fn all_together_have_only_so_many_tunnels_over_all_workers() {
 fn tunnels_leave_a_quarter_of_the_origins_connections_to_pages() {
     let origin = echo();
     let mut settings = config(origin.address);
-    settings.platforms[0].origin.connections = 8;
+    settings.platforms[0].origin.max_connections = 8;
     let gate = Gate::start(settings);
     let mut open: Vec<_> = (0..6).map(|_| gate.connect()).collect();
     for visitor in &mut open {
@@ -108,7 +108,7 @@ fn tunnels_leave_a_quarter_of_the_origins_connections_to_pages() {
 fn an_upgrade_that_the_origin_declines_holds_no_place() {
     let origin = Origin::start(|_| Reply::ok("no"));
     let mut settings = config(origin.address);
-    settings.limits.tunnels.source = 1;
+    settings.limits.tunnels.max_per_source = 1;
     let gate = Gate::start(settings);
     let mut visitor = gate.connect();
     for _ in 0..5 {
@@ -121,7 +121,7 @@ fn an_upgrade_that_the_origin_declines_holds_no_place() {
 fn the_last_request_of_a_connection_may_still_be_an_upgrade() {
     let origin = echo();
     let mut settings = config(origin.address);
-    settings.limits.requests_per_connection = 10;
+    settings.limits.max_requests_per_connection = 10;
     let gate = Gate::start(settings);
     let mut visitor = gate.connect();
     for _ in 0..9 {
@@ -132,13 +132,13 @@ fn the_last_request_of_a_connection_may_still_be_an_upgrade() {
 }
 
 /// An activity at `/live` with a patience of its own before everything else.
-fn with_live(settings: &mut Config, patience: Patience) {
+fn with_live(settings: &mut Config, patience: ActivityTimeouts) {
     let live = ActivityConfig {
         name: "live".into(),
         tier: Tier::Important,
         matches: vec![RequestPattern { method: None, path: PathPattern::Exact("/live".into()) }],
         challenge: true,
-        patience,
+        timeouts: patience,
     };
     settings.platforms[0].activities.insert(0, live);
 }
@@ -147,9 +147,9 @@ fn with_live(settings: &mut Config, patience: Patience) {
 fn a_tunnel_lasts_only_so_long_however_lively_and_its_activity_may_say_how_long() {
     let origin = echo();
     let mut settings = config(origin.address);
-    settings.limits.tunnel_age = Duration::from_secs(1);
+    settings.limits.max_tunnel_age = Duration::from_secs(1);
     let hours = Some(Duration::from_hours(2));
-    with_live(&mut settings, Patience { tunnel_age: hours, ..Patience::default() });
+    with_live(&mut settings, ActivityTimeouts { max_tunnel_age: hours, ..ActivityTimeouts::default() });
     let gate = Gate::start(settings);
     let (mut brief, mut live) = (gate.connect(), gate.connect());
     assert_eq!(upgrade(&mut live, "/live"), 101);
@@ -169,9 +169,9 @@ fn a_tunnel_lasts_only_so_long_however_lively_and_its_activity_may_say_how_long(
 fn a_tunnel_may_be_silent_only_for_so_long_and_its_activity_may_say_how_long() {
     let origin = echo();
     let mut settings = config(origin.address);
-    settings.limits.tunnel_idle = Duration::from_secs(1);
+    settings.limits.tunnel_idle_timeout = Duration::from_secs(1);
     let hours = Some(Duration::from_hours(2));
-    with_live(&mut settings, Patience { tunnel_idle: hours, ..Patience::default() });
+    with_live(&mut settings, ActivityTimeouts { tunnel_idle_timeout: hours, ..ActivityTimeouts::default() });
     let gate = Gate::start(settings);
     let (mut brief, mut live) = (gate.connect(), gate.connect());
     assert_eq!(upgrade(&mut live, "/live"), 101);
@@ -194,9 +194,9 @@ fn an_answer_may_be_silent_only_for_so_long_and_its_activity_may_say_how_long() 
         }))
     });
     let mut settings = config(origin.address);
-    settings.limits.response_idle = Duration::from_secs(1);
+    settings.limits.response_idle_timeout = Duration::from_secs(1);
     let hours = Some(Duration::from_hours(2));
-    with_live(&mut settings, Patience { response_idle: hours, ..Patience::default() });
+    with_live(&mut settings, ActivityTimeouts { response_idle_timeout: hours, ..ActivityTimeouts::default() });
     let gate = Gate::start(settings);
     assert_eq!(gate.connect().get("/live").text(), "data: one\n\ndata: two\n\n");
     let mut brief = gate.connect();

@@ -231,7 +231,7 @@ impl Visit<'_> {
         let from_query = verify(query);
         let waited = from_query
             .filter(|t| {
-                let wait = self.policy.config().posture.wait.as_secs();
+                let wait = self.policy.config().posture.wait_challenge_delay.as_secs();
                 t.kind == TokenKind::Waiting
                     && t.age(self.wall).is_some_and(|age| u64::from(age) >= wait)
             })
@@ -382,7 +382,7 @@ impl Visit<'_> {
         let ticket = Token::issue(TokenKind::Waiting, self.number(), self.wall)
             .text(self.policy.secret(), self.bearer());
         // One second more than the check demands: tokens count in whole seconds.
-        let seconds = self.policy.config().posture.wait.as_secs() as u32 + 1;
+        let seconds = self.policy.config().posture.wait_challenge_delay.as_secs() as u32 + 1;
         Decision {
             record: self.record(Reason::Unproven, shown.state, Some(procedure)),
             answer: Answer::WaitPage { seconds, continue_to: self.location(Some(&ticket)) },

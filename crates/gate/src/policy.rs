@@ -90,7 +90,7 @@ impl Policy {
     pub fn header_deadline(&self, now: Time) -> Duration {
         self.tightened(now)
             .map(|(_, deadline)| deadline)
-            .fold(self.config.limits.header_deadline, Duration::min)
+            .fold(self.config.limits.header_timeout, Duration::min)
     }
 
     /// How many connections a source may hold: the fewest that is engaged anywhere.

@@ -17,7 +17,7 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use core::time::Duration;
 
-use portcullis_model::{Allowance, HandshakeLimits, SourceKey, Time, TunnelLimits};
+use portcullis_model::{RateLimit, HandshakeLimits, SourceKey, Time, TunnelLimits};
 
 use crate::secret::Secret;
 
@@ -32,8 +32,8 @@ pub struct Bucket {
     pub burst: u32,
 }
 
-impl From<Allowance> for Bucket {
-    fn from(Allowance { per_second, burst }: Allowance) -> Self {
+impl From<RateLimit> for Bucket {
+    fn from(RateLimit { per_second, burst }: RateLimit) -> Self {
         Self { per_second, burst }
     }
 }
@@ -317,7 +317,7 @@ impl Tables {
             self.sources.take(owner, limits.source.into(), Charge::Page, now) == Taken::Exceeded
         });
         !refused
-            && charge_if_it_conforms(&self.handshakes, limits.all.into(), Charge::Page, now)
+            && charge_if_it_conforms(&self.handshakes, limits.total.into(), Charge::Page, now)
                 .is_some()
     }
 
@@ -329,7 +329,7 @@ impl Tables {
             let owner = self.secret.place(Owner::Handshakes as u8, source.bits());
             self.sources.give_back(owner, limits.source.into(), back);
         }
-        give_back(&self.handshakes, limits.all.into(), back);
+        give_back(&self.handshakes, limits.total.into(), back);
     }
 
     /// Counts a connection in; `false` if the source already holds `limit`.
@@ -361,10 +361,10 @@ impl Tables {
     /// they may.
     pub fn open_tunnel(&self, source: SourceKey, limits: &TunnelLimits) -> bool {
         let owner = self.secret.place(Owner::Tunnels as u8, source.bits());
-        if !self.connections.open(owner, limits.source) {
+        if !self.connections.open(owner, limits.max_per_source) {
             return false;
         }
-        let granted = self.tunnels.fetch_add(1, Relaxed) < limits.all;
+        let granted = self.tunnels.fetch_add(1, Relaxed) < limits.max_total;
         if !granted {
             self.close_tunnel(source);
         }
@@ -513,9 +513,9 @@ mod tests {
 
     fn handshake_limits() -> HandshakeLimits {
         HandshakeLimits {
-            all: Allowance { per_second: 100, burst: 50 },
-            source: Allowance { per_second: 1, burst: 10 },
-            at_once: 16,
+            total: RateLimit { per_second: 100, burst: 50 },
+            source: RateLimit { per_second: 1, burst: 10 },
+            max_concurrent: 16,
         }
     }
 
@@ -593,7 +593,7 @@ mod tests {
     #[test]
     fn tunnels_are_bounded_by_source_and_over_all_and_counted_out_again() {
         let tables = Tables::new(1_024, Secret::new(&[7; 32]));
-        let limits = TunnelLimits { all: 10, source: 4 };
+        let limits = TunnelLimits { max_total: 10, max_per_source: 4 };
         let source = |n: u8| SourceKey::of([192, 0, 2, n].into());
         let open = |n: u8| (0..6).filter(|_| tables.open_tunnel(source(n), &limits)).count();
         assert_eq!([open(1), open(2), open(3), open(4)], [4, 4, 2, 0]);

@@ -23,7 +23,7 @@ fn config() -> Config {
         tier,
         matches: vec![RequestPattern { method: None, path: PathPattern::Prefix(pattern.into()) }],
         challenge,
-        patience: portcullis_model::Patience::default(),
+        timeouts: portcullis_model::ActivityTimeouts::default(),
     };
     config.platforms = vec![PlatformConfig {
         name: "campaign".into(),

@@ -40,7 +40,7 @@ pub struct Config {
     /// Certificates that the gate gets by itself, for every listener that speaks TLS.
     pub acme: Option<AcmeConfig>,
     /// Where operators look: `/healthz`, `/metrics`, `/status.json`.
-    pub operator: SocketAddr,
+    pub admin: SocketAddr,
     /// Workers; `None` is one per core.
     pub workers: Option<u16>,
     /// The folder of the ledger.
@@ -79,8 +79,6 @@ pub struct TlsFiles {
     pub certificate: PathBuf,
     /// The private key (PEM).
     pub key: PathBuf,
-    /// The authority's word that it has not been revoked (DER), shown with it.
-    pub ocsp: Option<PathBuf>,
 }
 
 /// Bounds on what visitors may take.
@@ -88,43 +86,43 @@ pub struct TlsFiles {
 pub struct Limits {
     /// From the first byte of a connection (or of a kept-alive request) to the end of its
     /// headers.
-    pub header_deadline: Duration,
+    pub header_timeout: Duration,
     /// TLS handshake, from accept.
-    pub handshake_deadline: Duration,
+    pub handshake_timeout: Duration,
     /// Longest silence within a request or response body, and how far behind its least rate a
     /// visitor may fall with one.
-    pub body_idle: Duration,
+    pub body_idle_timeout: Duration,
     /// Bytes per second at which a visitor must at least send a body that is waited for.
-    pub upload_rate: u32,
+    pub min_upload_rate: u32,
     /// Bytes per second at which a visitor must at least take what waits to be sent.
-    pub download_rate: u32,
+    pub min_download_rate: u32,
     /// Longest silence of an origin within an answer; an activity may have its own.
-    pub response_idle: Duration,
+    pub response_idle_timeout: Duration,
     /// Longest silence between two requests of a connection.
-    pub idle: Duration,
+    pub idle_timeout: Duration,
     /// Longest silence on an upgraded connection; an activity may have its own.
-    pub tunnel_idle: Duration,
+    pub tunnel_idle_timeout: Duration,
     /// How long an upgraded connection may last; an activity may have its own.
-    pub tunnel_age: Duration,
+    pub max_tunnel_age: Duration,
     /// How old a connection may be when it begins another request; as long again, and what is still
     /// under way on it is cut.
-    pub connection_age: Duration,
+    pub max_connection_age: Duration,
     /// Requests of one connection, after which it is asked to end.
-    pub requests_per_connection: u32,
+    pub max_requests_per_connection: u32,
     /// Bytes of a request's header fields and request line.
-    pub header_bytes: u32,
+    pub max_header_bytes: u32,
     /// Header fields of a request; each line of a cookie counts.
-    pub header_fields: u16,
+    pub max_header_fields: u16,
     /// Bytes of a request's target: its path and query.
-    pub target_bytes: u32,
+    pub max_target_bytes: u32,
     /// Parts of a document that one request may ask for (`Range`).
-    pub ranges: u16,
+    pub max_ranges: u16,
     /// Bytes of a request's body.
-    pub body_bytes: u64,
+    pub max_body_bytes: u64,
     /// Visitor connections of all workers together.
-    pub connections: u32,
+    pub max_connections: u32,
     /// Streams at the same time on one HTTP/2 or HTTP/3 connection.
-    pub streams_per_connection: u32,
+    pub max_streams_per_connection: u32,
     /// What one HTTP/2 connection may do besides asking; HTTP/3 has the same budgets for what it
     /// has too.
     pub http_2: Http2Limits,
@@ -135,48 +133,48 @@ pub struct Limits {
     /// Limits on each source on an ordinary day.
     pub source: SourceLimits,
     /// Connections of each network (an IPv4 /24, an IPv6 /48) at the same time.
-    pub network_connections: u32,
+    pub max_network_connections: u32,
     /// How many upgraded connections may be open.
     pub tunnels: TunnelLimits,
     /// Sources that are remembered at the same time (a table of fixed size).
-    pub sources_tracked: u32,
+    pub source_table_size: u32,
     /// How long a drain may take after SIGTERM.
-    pub drain: Duration,
+    pub shutdown_grace: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
             // A phone on a poor network sends its kilobyte of headers within a few seconds.
-            header_deadline: Duration::from_secs(10),
-            handshake_deadline: Duration::from_secs(10),
-            body_idle: Duration::from_secs(30),
+            header_timeout: Duration::from_secs(10),
+            handshake_timeout: Duration::from_secs(10),
+            body_idle_timeout: Duration::from_secs(30),
             // A phone whose plan is used up is slowed down to 32 kbit/s; a browser that opens six
             // connections then has 660 bytes a second for each.
-            upload_rate: 500,
-            download_rate: 500,
+            min_upload_rate: 500,
+            min_download_rate: 500,
             // Servers that send events say something every quarter or half of a minute.
-            response_idle: Duration::from_secs(60),
-            idle: Duration::from_secs(60),
+            response_idle_timeout: Duration::from_secs(60),
+            idle_timeout: Duration::from_secs(60),
             // Most libraries send a ping twice a minute, some once.
-            tunnel_idle: Duration::from_secs(120),
+            tunnel_idle_timeout: Duration::from_secs(120),
             // Whatever speaks over a WebSocket connects again by itself; once an hour nobody feels.
-            tunnel_age: Duration::from_secs(3_600),
+            max_tunnel_age: Duration::from_secs(3_600),
             // Nobody reads a site for four hours without a minute's pause, so that people never
             // meet it. It is not shorter because what is under way has as long again: a download
             // of five gigabytes at 200 kB a second takes seven hours.
-            connection_age: Duration::from_secs(4 * 3_600),
+            max_connection_age: Duration::from_secs(4 * 3_600),
             // A hundred pages of a hundred parts each: two handshakes for them are not felt.
-            requests_per_connection: 10_000,
-            header_bytes: 32 * 1024,
-            header_fields: 100,
+            max_requests_per_connection: 10_000,
+            max_header_bytes: 32 * 1024,
+            max_header_fields: 100,
             // Origins accept 8 KiB as a rule; the longest links that people share have two.
-            target_bytes: 8 * 1024,
+            max_target_bytes: 8 * 1024,
             // Browsers, players and downloads ask for one part, readers of documents for a few.
-            ranges: 8,
-            body_bytes: 64 * 1024 * 1024,
-            connections: 16_384,
-            streams_per_connection: 100,
+            max_ranges: 8,
+            max_body_bytes: 64 * 1024 * 1024,
+            max_connections: 16_384,
+            max_streams_per_connection: 100,
             http_2: Http2Limits::default(),
             handshakes: HandshakeLimits::default(),
             http_3: Http3Limits::default(),
@@ -186,17 +184,17 @@ impl Default for Limits {
             // A mobile carrier's /24 that hides seven hundred people, each with a browser that opens
             // six connections: a quarter of all, so that no four networks can take every place
             // before idle ones give way.
-            network_connections: 4_096,
+            max_network_connections: 4_096,
             tunnels: TunnelLimits::default(),
-            sources_tracked: 262_144,
-            drain: Duration::from_secs(30),
+            source_table_size: 262_144,
+            shutdown_grace: Duration::from_secs(30),
         }
     }
 }
 
 /// How often something may happen: `burst` at once, and `per_second` in the long run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Allowance {
+pub struct RateLimit {
     /// In the long run.
     pub per_second: u32,
     /// At once.
@@ -207,17 +205,17 @@ pub struct Allowance {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Http2Limits {
     /// Streams that the visitor resets.
-    pub resets: Allowance,
+    pub resets: RateLimit,
     /// Streams that the gate had to reset because of what the visitor did.
-    pub refused_streams: Allowance,
+    pub refused_streams: RateLimit,
     /// Pings, settings, priorities and frames of unknown kinds; so many of each.
-    pub control_frames: Allowance,
+    pub control_frames: RateLimit,
     /// Window updates beyond those that answer what was sent.
-    pub window_updates: Allowance,
+    pub window_updates: RateLimit,
     /// Pieces of a body without content, and such that are tiny; so many of each.
-    pub small_data_frames: Allowance,
+    pub small_data_frames: RateLimit,
     /// Pieces of headers beyond the first.
-    pub continuations: Allowance,
+    pub continuations: RateLimit,
 }
 
 impl Default for Http2Limits {
@@ -226,20 +224,20 @@ impl Default for Http2Limits {
             // Who leaves a page cancels up to a hundred streams: three pages in a row. A search
             // field that asks at every key cancels ten a second; a rapid-reset attack sends ten
             // thousand.
-            resets: Allowance { per_second: 50, burst: 300 },
+            resets: RateLimit { per_second: 50, burst: 300 },
             // An upload that is answered early has up to 64 frames of 16 KiB under way, each of
             // which may be refused.
-            refused_streams: Allowance { per_second: 10, burst: 200 },
+            refused_streams: RateLimit { per_second: 10, burst: 200 },
             // Clients that measure the network ping once a round trip while they download;
             // browsers tell a priority or two for each part of a page, and a frame of a made-up
             // kind with each request.
-            control_frames: Allowance { per_second: 100, burst: 300 },
+            control_frames: RateLimit { per_second: 100, burst: 300 },
             // A hundred streams opened at once, each with its window widened, three times over.
-            window_updates: Allowance { per_second: 100, burst: 300 },
+            window_updates: RateLimit { per_second: 100, burst: 300 },
             // A conversation in small messages, as many as a person's pointer makes.
-            small_data_frames: Allowance { per_second: 200, burst: 1_000 },
+            small_data_frames: RateLimit { per_second: 200, burst: 1_000 },
             // Headers above 16 KiB come in two pieces; a page of a hundred parts, twice.
-            continuations: Allowance { per_second: 50, burst: 200 },
+            continuations: RateLimit { per_second: 50, burst: 200 },
         }
     }
 }
@@ -248,11 +246,11 @@ impl Default for Http2Limits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HandshakeLimits {
     /// By all together.
-    pub all: Allowance,
+    pub total: RateLimit,
     /// By each source.
-    pub source: Allowance,
+    pub source: RateLimit,
     /// Under way at the same time, of all workers together.
-    pub at_once: u32,
+    pub max_concurrent: u32,
 }
 
 impl Default for HandshakeLimits {
@@ -261,13 +259,13 @@ impl Default for HandshakeLimits {
             // With a P-256 key a connection and its first request cost 0.44 ms of a core
             // (measured), so that this is nine tenths of one; with RSA of 2048 bits 0.95 ms: two
             // cores. A thousand people each second who are new to the site open two each.
-            all: Allowance { per_second: 2_000, burst: 4_000 },
+            total: RateLimit { per_second: 2_000, burst: 4_000 },
             // Five hundred phones behind one carrier's address that all open the newsletter's
             // link at once; then three thousand new people a minute.
-            source: Allowance { per_second: 50, burst: 500 },
+            source: RateLimit { per_second: 50, burst: 500 },
             // Two seconds' worth: a handshake is a round trip, which a poor network makes a
             // second of. Each holds about 20 KiB until it is done: 80 MiB.
-            at_once: 4_096,
+            max_concurrent: 4_096,
         }
     }
 }
@@ -277,7 +275,7 @@ impl Default for HandshakeLimits {
 pub struct Http3Limits {
     /// Such handshakes under way, over all workers, from which on an address has to prove itself:
     /// its first packet is answered with a Retry (RFC 9000, section 8.1.2).
-    pub retry_above: u32,
+    pub retry_threshold: u32,
 }
 
 impl Default for Http3Limits {
@@ -285,7 +283,7 @@ impl Default for Http3Limits {
         Self {
             // Six hundred new visitors a second, a tenth of a second away, without the round trip
             // that a Retry costs each. Forged addresses hold no more places than this.
-            retry_above: 64,
+            retry_threshold: 64,
         }
     }
 }
@@ -294,9 +292,9 @@ impl Default for Http3Limits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TunnelLimits {
     /// Of all visitors together.
-    pub all: u32,
+    pub max_total: u32,
     /// Of each source.
-    pub source: u32,
+    pub max_per_source: u32,
 }
 
 impl Default for TunnelLimits {
@@ -304,9 +302,9 @@ impl Default for TunnelLimits {
         Self {
             // A quarter of all connections: a tunnel is held for as long as a tab is open, and
             // takes a connection to the origin as well, of which pages need some too.
-            all: 4_096,
+            max_total: 4_096,
             // Half the connections of a source: an office of sixty people with two tabs each.
-            source: 128,
+            max_per_source: 128,
         }
     }
 }
@@ -315,9 +313,9 @@ impl Default for TunnelLimits {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WatchSettings {
     /// A surge is this many times the baseline, in tenths (40 is four times).
-    pub surge_tenths: u32,
+    pub surge_factor_tenths: u32,
     /// Requests per second of one activity under which nothing is called a surge.
-    pub surge_floor: u32,
+    pub surge_min_rate: u32,
     /// How long the watch learns before it calls a multiple of the baseline a surge. (Evidence
     /// of hostility counts from the first second.)
     pub warm_up: Duration,
@@ -325,7 +323,7 @@ pub struct WatchSettings {
 
 impl Default for WatchSettings {
     fn default() -> Self {
-        Self { surge_tenths: 40, surge_floor: 20, warm_up: Duration::from_secs(300) }
+        Self { surge_factor_tenths: 40, surge_min_rate: 20, warm_up: Duration::from_secs(300) }
     }
 }
 
@@ -333,23 +331,23 @@ impl Default for WatchSettings {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PostureSettings {
     /// No hostile traffic for this long ends a wave.
-    pub quiet: Duration,
+    pub quiet_period: Duration,
     /// After a wave ended, procedures are released one by one this far apart.
-    pub step_down: Duration,
+    pub step_down_interval: Duration,
     /// Full speed is recorded when it has held for this long.
-    pub full_speed: Duration,
+    pub full_speed_after: Duration,
     /// A procedure that nobody renews ends after this.
-    pub expiry: Duration,
+    pub procedure_ttl: Duration,
     /// A signature may hit at most this many in a million ordinary requests (estimated).
     pub collateral_per_million: u32,
     /// Limits on each source while they are tightened.
     pub tightened: SourceLimits,
     /// The header deadline while limits are tightened.
-    pub tightened_header_deadline: Duration,
+    pub tightened_header_timeout: Duration,
     /// What one token buys: requests per second and burst. (`connections` is not used.)
     pub token: TokenBudget,
     /// How long the page of a wait challenge waits.
-    pub wait: Duration,
+    pub wait_challenge_delay: Duration,
 }
 
 /// What one token buys.
@@ -366,19 +364,19 @@ pub struct TokenBudget {
 impl Default for PostureSettings {
     fn default() -> Self {
         Self {
-            quiet: Duration::from_secs(30),
-            step_down: Duration::from_secs(30),
-            full_speed: Duration::from_secs(60),
-            expiry: Duration::from_secs(600),
+            quiet_period: Duration::from_secs(30),
+            step_down_interval: Duration::from_secs(30),
+            full_speed_after: Duration::from_secs(60),
+            procedure_ttl: Duration::from_secs(600),
             collateral_per_million: 5_000,
             tightened: SourceLimits { requests_per_second: 20, burst: 100, connections: 32 },
-            tightened_header_deadline: Duration::from_secs(3),
+            tightened_header_timeout: Duration::from_secs(3),
             token: TokenBudget {
                 requests_per_second: 5,
                 burst: 120,
                 lifetime: Duration::from_secs(1_800),
             },
-            wait: Duration::from_secs(3),
+            wait_challenge_delay: Duration::from_secs(3),
         }
     }
 }
@@ -404,13 +402,13 @@ pub struct OriginConfig {
     /// Port.
     pub port: u16,
     /// Connections to it at the same time, of all workers together.
-    pub connections: u32,
+    pub max_connections: u32,
     /// How long a connection may take to open.
-    pub connect_deadline: Duration,
+    pub connect_timeout: Duration,
     /// How long a response may take to begin.
-    pub response_deadline: Duration,
+    pub response_timeout: Duration,
     /// How long a request may wait for a free connection.
-    pub queue_deadline: Duration,
+    pub queue_timeout: Duration,
 }
 
 impl OriginConfig {
@@ -419,10 +417,10 @@ impl OriginConfig {
         Self {
             host,
             port,
-            connections: 64,
-            connect_deadline: Duration::from_secs(3),
-            response_deadline: Duration::from_secs(30),
-            queue_deadline: Duration::from_secs(3),
+            max_connections: 64,
+            connect_timeout: Duration::from_secs(3),
+            response_timeout: Duration::from_secs(30),
+            queue_timeout: Duration::from_secs(3),
         }
     }
 
@@ -448,19 +446,19 @@ pub struct ActivityConfig {
     /// follow a redirect want `false`.
     pub challenge: bool,
     /// Where visitors and origins may be silent for longer than elsewhere, or less long.
-    pub patience: Patience,
+    pub timeouts: ActivityTimeouts,
 }
 
 /// What an activity has of its own instead of [`Limits::response_idle`], [`Limits::tunnel_idle`]
 /// and [`Limits::tunnel_age`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Patience {
+pub struct ActivityTimeouts {
     /// Longest silence of the origin within an answer.
-    pub response_idle: Option<Duration>,
+    pub response_idle_timeout: Option<Duration>,
     /// Longest silence on an upgraded connection.
-    pub tunnel_idle: Option<Duration>,
+    pub tunnel_idle_timeout: Option<Duration>,
     /// How long an upgraded connection may last.
-    pub tunnel_age: Option<Duration>,
+    pub max_tunnel_age: Option<Duration>,
 }
 
 /// A method and a path.
@@ -519,9 +517,9 @@ impl Config {
     /// ledger's, the operators' and the certificates' while they are read.
     pub fn descriptors(&self, workers: u16) -> u64 {
         const OWN: u64 = 128;
-        let origins = self.platforms.iter().map(|platform| u64::from(platform.origin.connections));
+        let origins = self.platforms.iter().map(|platform| u64::from(platform.origin.max_connections));
         let of_each_worker = 2 * self.listeners.len() as u64 + 8;
-        u64::from(self.limits.connections)
+        u64::from(self.limits.max_connections)
             + origins.sum::<u64>()
             + of_each_worker * u64::from(workers)
             + OWN
@@ -539,7 +537,7 @@ impl Config {
             }],
             certificates: Vec::new(),
             acme: None,
-            operator: Self::OPERATOR,
+            admin: Self::OPERATOR,
             workers: None,
             ledger: PathBuf::from("ledger"),
             trusted_proxies: Vec::new(),
@@ -564,7 +562,7 @@ impl ActivityConfig {
             tier: Tier::Important,
             matches: vec![RequestPattern::everything()],
             challenge: true,
-            patience: Patience::default(),
+            timeouts: ActivityTimeouts::default(),
         }
     }
 }

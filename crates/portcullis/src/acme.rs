@@ -12,47 +12,47 @@ use serde::Serialize;
 use tokio::sync::watch;
 use tracing::info;
 
-use crate::pages::{escape, head};
-use crate::run::thread;
+use crate::admin_handlers::{escape_label, write_metric_header};
+use crate::run::spawn_thread;
 
 /// The thread that gets certificates, seen from outside. It is idle nearly always, and nothing
 /// waits for it: not the start of the gate, no request, and not the end.
-pub struct Acme {
-    doors: Doors,
-    standing: Arc<ArcSwap<Standing>>,
+pub struct AcmeHandle {
+    sinks: Doors,
+    status: Arc<ArcSwap<Standing>>,
     settings: Option<watch::Sender<AcmeConfig>>,
 }
 
-impl Acme {
+impl AcmeHandle {
     pub fn new(keep: &TlsKeep) -> Self {
-        let doors = Doors {
+        let sinks = Doors {
             issued: Arc::clone(&keep.issued),
             challenges: Arc::clone(&keep.challenges),
             answers: Arc::default(),
         };
-        Self { doors, standing: Arc::default(), settings: None }
+        Self { sinks, status: Arc::default(), settings: None }
     }
 
     pub fn answers(&self) -> Arc<ChallengeAnswers> {
-        Arc::clone(&self.doors.answers)
+        Arc::clone(&self.sinks.answers)
     }
 
-    pub fn standing(&self) -> Arc<ArcSwap<Standing>> {
-        Arc::clone(&self.standing)
+    pub fn status(&self) -> Arc<ArcSwap<Standing>> {
+        Arc::clone(&self.status)
     }
 
     /// Begins; visitors are served already.
     pub fn start(&mut self, config: &AcmeConfig) -> Result<()> {
-        let (settings, heard) = watch::channel(config.clone());
-        let (doors, standing) = (self.doors.clone(), self.standing());
+        let (settings, settings_changes) = watch::channel(config.clone());
+        let (doors, standing) = (self.sinks.clone(), self.status());
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             // Names are looked up there, one at a time.
             .max_blocking_threads(2)
             .build()
             .context("cannot start the runtime that gets certificates")?;
-        thread("acme", move || {
-            runtime.block_on(portcullis_acme::keep(heard, doors, standing));
+        spawn_thread("acme", move || {
+            runtime.block_on(portcullis_acme::keep(settings_changes, doors, standing));
             // A name that is still being looked up holds nobody back.
             runtime.shutdown_background();
         })?;
@@ -63,7 +63,7 @@ impl Acme {
     }
 
     /// What a reload says.
-    pub fn change(&self, config: &AcmeConfig) {
+    pub fn update(&self, config: &AcmeConfig) {
         if let Some(settings) = &self.settings {
             settings.send_if_modified(|running| {
                 let other = running != config;
@@ -76,7 +76,7 @@ impl Acme {
 
 /// One host in `/status.json`.
 #[derive(Serialize)]
-pub struct Line {
+pub struct AcmeHostRow {
     host: String,
     expires: Option<WallTime>,
     days_left: Option<i64>,
@@ -85,8 +85,8 @@ pub struct Line {
     last_failure: Option<String>,
 }
 
-impl Line {
-    pub fn of(host: &HostStanding, now: WallTime) -> Self {
+impl AcmeHostRow {
+    pub fn new(host: &HostStanding, now: WallTime) -> Self {
         let days = |ends: WallTime| {
             let whole =
                 |from: WallTime, to: WallTime| (to.since(from).as_secs() / 86_400).cast_signed();
@@ -104,14 +104,14 @@ impl Line {
 }
 
 /// A figure of one host.
-type Of = fn(&HostStanding) -> u64;
+type HostMetric = fn(&HostStanding) -> u64;
 
 /// For `/metrics`.
-pub fn metrics(standing: &Standing, out: &mut String) {
+pub fn write_metrics(standing: &Standing, out: &mut String) {
     if standing.hosts.is_empty() {
         return;
     }
-    let gauges: [(&str, &str, Of); 3] = [
+    let gauges: [(&str, &str, HostMetric); 3] = [
         (
             "acme_certificate_expires_timestamp_seconds",
             "When the certificate for a host ends, in seconds since 1970; 0 while there is none.",
@@ -129,13 +129,17 @@ pub fn metrics(standing: &Standing, out: &mut String) {
         ),
     ];
     for (name, help, of) in gauges {
-        head(out, name, "gauge", help);
+        write_metric_header(out, name, "gauge", help);
         for host in &standing.hosts {
-            let _ =
-                writeln!(out, "portcullis_{name}{{host=\"{}\"}} {}", escape(&host.host), of(host));
+            let _ = writeln!(
+                out,
+                "portcullis_{name}{{host=\"{}\"}} {}",
+                escape_label(&host.host),
+                of(host)
+            );
         }
     }
-    head(out, "acme_attempts_total", "counter", "Attempts to get a certificate.");
+    write_metric_header(out, "acme_attempts_total", "counter", "Attempts to get a certificate.");
     for (result, n) in [("obtained", standing.obtained), ("failed", standing.failed)] {
         let _ = writeln!(out, "portcullis_acme_attempts_total{{result=\"{result}\"}} {n}");
     }

@@ -7,12 +7,12 @@ use portcullis_edge::{CertificateFacts, Clock, Standing};
 use portcullis_model::{Config, Problems, WallTime};
 use serde::Serialize;
 
-use crate::certificates::Line;
+use crate::certificates::CertRow;
 use crate::cli::CheckArguments;
 
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum Unusable {
+pub enum ConfigError {
     /// The file cannot be read at all.
     #[error("cannot read {file}: {source}")]
     Unreadable {
@@ -28,11 +28,11 @@ pub enum Unusable {
 
 /// Reads a configuration file; relative paths in it are meant from its folder. Also returns its
 /// text, whose digest goes into the ledger.
-pub fn read(path: &Path) -> Result<(Config, String), Unusable> {
+pub fn read(path: &Path) -> Result<(Config, String), ConfigError> {
     let file = path.display().to_string();
     let text = std::fs::read_to_string(path)
-        .map_err(|source| Unusable::Unreadable { file: file.clone(), source })?;
-    let config = Config::read(&text, &file).map_err(Unusable::Problems)?;
+        .map_err(|source| ConfigError::Unreadable { file: file.clone(), source })?;
+    let config = Config::read(&text, &file).map_err(ConfigError::Problems)?;
     let folder = path.parent().unwrap_or(Path::new(""));
     Ok((config.rooted_at(folder), text))
 }
@@ -47,19 +47,19 @@ pub fn check(arguments: &CheckArguments) -> Result<bool> {
     match read(path) {
         Ok((config, _)) => {
             let now = Clock::new().wall();
-            let certificates = certificates(&config, now);
+            let certificates = check_certificates(&config, now);
             let mut certificates = certificates;
-            certificates.extend(authority(&config));
-            let usable = certificates.iter().all(Checked::is_usable);
+            certificates.extend(check_acme(&config));
+            let usable = certificates.iter().all(CertCheck::is_usable);
             if arguments.json {
-                let said = serde_json::json!({ "usable": usable, "certificates": certificates });
-                println!("{said}");
+                let result = serde_json::json!({ "usable": usable, "certificates": certificates });
+                println!("{result}");
             } else {
-                say(path, &config, &certificates, usable);
+                print_result(path, &config, &certificates, usable);
             }
             Ok(usable)
         }
-        Err(Unusable::Problems(problems)) => {
+        Err(ConfigError::Problems(problems)) => {
             if arguments.json {
                 println!("{}", serde_json::json!({ "usable": false, "problems": problems }));
             } else {
@@ -71,7 +71,7 @@ pub fn check(arguments: &CheckArguments) -> Result<bool> {
     }
 }
 
-fn say(path: &Path, config: &Config, certificates: &[Checked], usable: bool) {
+fn print_result(path: &Path, config: &Config, certificates: &[CertCheck], usable: bool) {
     if usable {
         println!("{} can be used.", path.display());
         for platform in &config.platforms {
@@ -92,16 +92,16 @@ fn say(path: &Path, config: &Config, certificates: &[Checked], usable: bool) {
             println!("  {}", facts.summary());
         }
         for problem in certificate.problem.iter().chain(&certificate.warning) {
-            eprintln!("{}: {problem}", certificate.word());
+            eprintln!("{}: {problem}", certificate.severity());
         }
     }
 }
 
 /// A certificate that was read as `run` would.
 #[derive(Serialize)]
-struct Checked {
+struct CertCheck {
     #[serde(flatten)]
-    facts: Option<Line>,
+    facts: Option<CertRow>,
     /// Why it cannot be used.
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
@@ -110,43 +110,45 @@ struct Checked {
     warning: Option<String>,
 }
 
-impl Checked {
+impl CertCheck {
     const fn is_usable(&self) -> bool {
         self.problem.is_none()
     }
 
-    const fn word(&self) -> &'static str {
+    const fn severity(&self) -> &'static str {
         if self.is_usable() { "warning" } else { "error" }
     }
 }
 
 /// A certificate that cannot be used is better found now than at the next restart.
-fn certificates(config: &Config, now: WallTime) -> Vec<Checked> {
+fn check_certificates(config: &Config, now: WallTime) -> Vec<CertCheck> {
     let read = config.tls_files().into_iter().map(portcullis_edge::inspect);
     read.map(|read| match read {
-        Ok(facts) => judge(&facts, now),
-        Err(problem) => Checked { facts: None, problem: Some(problem.to_string()), warning: None },
+        Ok(facts) => check_certificate(&facts, now),
+        Err(problem) => {
+            CertCheck { facts: None, problem: Some(problem.to_string()), warning: None }
+        }
     })
     .collect()
 }
 
 /// What has to be there for certificates from an authority. Nobody is asked over the network.
-fn authority(config: &Config) -> Option<Checked> {
+fn check_acme(config: &Config) -> Option<CertCheck> {
     let problem = portcullis_acme::examine(config.acme.as_ref()?).err()?.to_string();
-    Some(Checked { facts: None, problem: Some(problem), warning: None })
+    Some(CertCheck { facts: None, problem: Some(problem), warning: None })
 }
 
-fn judge(facts: &CertificateFacts, now: WallTime) -> Checked {
+fn check_certificate(facts: &CertificateFacts, now: WallTime) -> CertCheck {
     let file = facts.file.display();
     let days = facts.days_left(now);
     let problem = match facts.standing(now) {
         Standing::Expired => Some(format!(
             "{file} expired on {}. Visitors are shown a warning instead of the site: renew it.",
-            day(facts.not_after)
+            format_date(facts.not_after)
         )),
         Standing::NotYet => Some(format!(
             "{file} is valid from {} on only. Is this machine's clock right?",
-            day(facts.not_before)
+            format_date(facts.not_before)
         )),
         Standing::Valid | Standing::EndsSoon => None,
     };
@@ -156,17 +158,14 @@ fn judge(facts: &CertificateFacts, now: WallTime) -> Checked {
              refuse it."
         ))
     } else if facts.standing(now) == Standing::EndsSoon {
-        let ends = day(facts.not_after);
+        let ends = format_date(facts.not_after);
         Some(format!("{file} ends in {days} days, on {ends}. Is it being renewed?"))
     } else {
-        let ended = facts.staple_until.filter(|_| facts.staple_ended(now)).map(day);
-        ended.map(|ended| {
-            format!("{file} has an OCSP response that ended on {ended}, and is shown without it.")
-        })
+        None
     };
-    Checked { facts: Some(Line::of(facts, now)), problem, warning }
+    CertCheck { facts: Some(CertRow::new(facts, now)), problem, warning }
 }
 
-fn day(at: WallTime) -> String {
+fn format_date(at: WallTime) -> String {
     at.to_string().chars().take(10).collect()
 }

@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use portcullis_drill::Target;
+use portcullis_drill::LoopbackTarget;
 use portcullis_drill::vectors::{CONNECTIONS_MAX, SECONDS_MAX};
 use portcullis_ledger::Verifier;
 use portcullis_model::{OriginConfig, parse_origin};
 
-fn vkey(text: &str) -> Result<Verifier, String> {
+fn parse_vkey(text: &str) -> Result<Verifier, String> {
     text.trim().parse().map_err(|problem| format!("{problem}"))
 }
 
@@ -61,7 +61,7 @@ pub struct RunArguments {
     pub origin: Option<OriginConfig>,
     /// Where operators look, instead of what the configuration says.
     #[arg(long, value_name = "ADDRESS")]
-    pub operator: Option<SocketAddr>,
+    pub admin: Option<SocketAddr>,
     /// The folder of the ledger, instead of what the configuration says.
     #[arg(long, value_name = "FOLDER")]
     pub ledger: Option<PathBuf>,
@@ -100,7 +100,7 @@ pub struct DoctorArguments {
 #[command(args_conflicts_with_subcommands = true)]
 pub struct DrillArguments {
     #[command(subcommand)]
-    pub what: Option<DrillCommand>,
+    pub command: Option<DrillCommand>,
     /// What to rehearse.
     #[arg(long, default_value = "campaign-day")]
     pub scenario: String,
@@ -113,8 +113,8 @@ pub struct DrillArguments {
     pub out: Option<PathBuf>,
     /// Rehearse with this gate of yours, which is up already on loopback, instead of one with the
     /// demonstration's configuration.
-    #[arg(long, value_name = "ADDRESS", value_parser = Target::parse, requires = "origin_port")]
-    pub target: Option<Target>,
+    #[arg(long, value_name = "ADDRESS", value_parser = LoopbackTarget::parse, requires = "origin_port")]
+    pub target: Option<LoopbackTarget>,
     /// The port on 127.0.0.1 where your gate expects its origin: the demonstration site will be
     /// there.
     #[arg(long, value_name = "PORT", requires = "target")]
@@ -148,8 +148,8 @@ pub struct VectorsArguments {
     /// Your gate, up already on loopback: 127.0.0.1:8080, or `https://127.0.0.1:8443`.
     ///
     /// Without it, each vector gets a fresh gate with nothing but defaults, in front of a small site.
-    #[arg(long, value_name = "ADDRESS", value_parser = Target::parse)]
-    pub target: Option<Target>,
+    #[arg(long, value_name = "ADDRESS", value_parser = LoopbackTarget::parse)]
+    pub target: Option<LoopbackTarget>,
     /// The port on 127.0.0.1 where your gate expects its origin: a small site will be there, with a
     /// large page for slow reading.
     #[arg(long, value_name = "PORT", requires = "target", conflicts_with = "path", value_parser = clap::value_parser!(u16).range(1..))]
@@ -158,8 +158,8 @@ pub struct VectorsArguments {
     #[arg(long, requires = "target")]
     pub tls: bool,
     /// Your gate's `operator` address, to be told which reasons and cuts grew.
-    #[arg(long, value_name = "ADDRESS", value_parser = Target::parse, requires = "target")]
-    pub operator: Option<Target>,
+    #[arg(long, value_name = "ADDRESS", value_parser = LoopbackTarget::parse, requires = "target")]
+    pub admin: Option<LoopbackTarget>,
     /// The host name that is asked for.
     #[arg(long, value_name = "NAME", default_value = "localhost")]
     pub host: String,
@@ -168,7 +168,7 @@ pub struct VectorsArguments {
     pub path: String,
     /// The page that honest visitors ask for, if it is another.
     #[arg(long, value_name = "PATH")]
-    pub visitors_path: Option<String>,
+    pub visitor_path: Option<String>,
     /// Connections at the same time, instead of the vector's own number.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(CONNECTIONS_MAX)))]
     pub connections: Option<u32>,
@@ -182,10 +182,10 @@ pub struct VectorsArguments {
     /// For how many seconds a connection may be held, where that is the point, instead of what the
     /// configuration says.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3600))]
-    pub held_at_most: Option<u32>,
+    pub max_hold: Option<u32>,
     /// For how many seconds an honest visitor waits for a page.
     #[arg(long, value_name = "SECONDS", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=60))]
-    pub patience: u32,
+    pub page_timeout: u32,
     /// Answer in JSON, one object a line for each vector.
     #[arg(long)]
     pub json: bool,
@@ -232,7 +232,7 @@ pub struct IncidentArguments {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub enum OutputFormat {
     Text,
     Json,
     Html,
@@ -250,8 +250,8 @@ pub struct StatementArguments {
     #[arg(long, value_name = "FILE")]
     pub check: Option<PathBuf>,
     /// How to answer.
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub format: Format,
+    #[arg(long, value_enum, default_value_t = OutputFormat::Text)]
+    pub format: OutputFormat,
     /// Answer in JSON: the same as `--format json`.
     #[arg(long)]
     pub json: bool,
@@ -268,8 +268,8 @@ pub struct ReportArguments {
     #[command(flatten)]
     pub ledger: LedgerArguments,
     /// How to answer.
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub format: Format,
+    #[arg(long, value_enum, default_value_t = OutputFormat::Text)]
+    pub format: OutputFormat,
     /// Answer in JSON: the same as `--format json`.
     #[arg(long)]
     pub json: bool,
@@ -306,7 +306,7 @@ pub struct VerifyArguments {
     pub folder: PathBuf,
     /// The log's key as you were told it. Without it, the folder's own key is used, which shows
     /// only that the folder is consistent with itself.
-    #[arg(long, value_name = "VKEY", value_parser = vkey)]
+    #[arg(long, value_name = "VKEY", value_parser = parse_vkey)]
     pub key: Option<Verifier>,
     /// An older checkpoint that you kept: the log must be a continuation of it.
     #[arg(long, value_name = "FILE")]

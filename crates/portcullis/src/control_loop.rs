@@ -14,21 +14,21 @@ use portcullis_posture::{Action, Control, PlatformView};
 use serde::Serialize;
 use tracing::info;
 
-use crate::memory;
+use crate::baseline_store;
 use crate::recorder::Recorder;
 
 /// How often what has been learnt is kept.
-const KEEP_EVERY: Duration = Duration::from_secs(600);
+const SAVE_INTERVAL: Duration = Duration::from_secs(600);
 
 /// What one worker sends.
-pub struct FromWorker {
+pub struct WorkerChannel {
     pub meter: Arc<Meter>,
     pub records: rtrb::Consumer<Record>,
     pub sightings: rtrb::Consumer<Sighting>,
 }
 
 /// What the rest of the process may ask of the loop.
-pub enum Request {
+pub enum ControlMessage {
     /// Go over to this configuration; its text's digest is recorded.
     Reload { config: Box<Config>, digest: String },
     /// A new configuration was refused.
@@ -39,7 +39,7 @@ pub enum Request {
 
 /// What operators see, made anew each tick.
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct Status {
+pub struct GateStatus {
     /// When this was true.
     pub at: WallTime,
     /// Since when the gate runs.
@@ -49,18 +49,18 @@ pub struct Status {
     /// Open visitor connections.
     pub connections: u64,
     /// Connections stalled in their headers.
-    pub stalled_headers: u64,
+    pub connections_stalled: u64,
     /// Requests that the origins work on.
-    pub in_flight: u64,
+    pub origin_requests_in_flight: u64,
     /// Requests that wait for a free connection to an origin.
-    pub waiting: u64,
+    pub origin_queue_length: u64,
     /// Records that the watch did not see.
-    pub records_lost: u64,
+    pub records_dropped: u64,
     /// Limit-table entries that had to be forgotten.
-    pub limits_forgotten: u64,
+    pub limit_table_evictions: u64,
     /// When the loop ticked last, by the monotonic clock.
     #[serde(skip)]
-    pub ticked: Time,
+    pub last_tick: Time,
 }
 
 /// The loop with everything that it touches.
@@ -68,15 +68,15 @@ pub struct ControlLoop {
     pub control: Control,
     pub policy: Arc<ArcSwap<Policy>>,
     pub tables: Arc<Tables>,
-    pub workers: Vec<FromWorker>,
+    pub workers: Vec<WorkerChannel>,
     pub recorder: Recorder,
     pub clock: Clock,
     pub started: WallTime,
-    pub status: Arc<ArcSwap<Status>>,
-    pub requests: Receiver<Request>,
+    pub status: Arc<ArcSwap<GateStatus>>,
+    pub messages: Receiver<ControlMessage>,
     /// Where baselines are kept.
-    pub memory: PathBuf,
-    pub kept: Time,
+    pub baselines_path: PathBuf,
+    pub baselines_saved_at: Time,
 }
 
 impl ControlLoop {
@@ -84,10 +84,10 @@ impl ControlLoop {
     pub fn run(mut self) {
         let mut next = self.clock.now() + TICK;
         loop {
-            match self.requests.recv_timeout(next.since(self.clock.now())) {
-                Ok(Request::Stop) | Err(RecvTimeoutError::Disconnected) => break,
-                Ok(Request::Reload { config, digest }) => self.reload(*config, digest),
-                Ok(Request::ReloadRefused { problems }) => {
+            match self.messages.recv_timeout(next.since(self.clock.now())) {
+                Ok(ControlMessage::Stop) | Err(RecvTimeoutError::Disconnected) => break,
+                Ok(ControlMessage::Reload { config, digest }) => self.reload(*config, digest),
+                Ok(ControlMessage::ReloadRefused { problems }) => {
                     let events = vec![Event::ReloadRefused { problems }];
                     self.recorder.record(self.clock.wall(), events);
                 }
@@ -102,31 +102,31 @@ impl ControlLoop {
     }
 
     fn tick(&mut self) {
-        let total = self.drain();
+        let total = self.collect_records();
         let (now, wall) = (self.clock.now(), self.clock.wall());
         let mut actions = Vec::new();
         self.control.tick(now, wall, &total, &mut actions);
-        self.carry_out(wall, actions);
-        if now.since(self.kept) >= KEEP_EVERY {
-            self.kept = now;
-            memory::keep(&self.memory, self.control.baselines());
+        self.apply(wall, actions);
+        if now.since(self.baselines_saved_at) >= SAVE_INTERVAL {
+            self.baselines_saved_at = now;
+            baseline_store::save(&self.baselines_path, self.control.baselines());
         }
-        self.status.store(Arc::new(Status {
+        self.status.store(Arc::new(GateStatus {
             at: wall,
             started: self.started,
             platforms: self.control.view(now),
             connections: total.gauges.connections,
-            stalled_headers: total.gauges.stalled_headers,
-            in_flight: total.gauges.in_flight,
-            waiting: total.gauges.waiting,
-            records_lost: total.records_lost,
-            limits_forgotten: self.tables.forgotten(),
-            ticked: now,
+            connections_stalled: total.gauges.stalled_headers,
+            origin_requests_in_flight: total.gauges.in_flight,
+            origin_queue_length: total.gauges.waiting,
+            records_dropped: total.records_lost,
+            limit_table_evictions: self.tables.forgotten(),
+            last_tick: now,
         }));
     }
 
     /// Takes what the workers have sent so far; they may be sending more meanwhile.
-    fn drain(&mut self) -> Snapshot {
+    fn collect_records(&mut self) -> Snapshot {
         let mut total = Snapshot::default();
         for worker in &mut self.workers {
             for _ in 0..worker.sightings.slots() {
@@ -145,12 +145,12 @@ impl ControlLoop {
     }
 
     /// Events are written down before the procedures that they announce take effect.
-    fn carry_out(&mut self, wall: WallTime, actions: Vec<Action>) {
+    fn apply(&mut self, wall: WallTime, actions: Vec<Action>) {
         let mut events = Vec::new();
         for action in actions {
             match action {
                 Action::Record(event) => {
-                    tell(&event);
+                    log_event(&event);
                     events.push(event);
                 }
                 Action::Engage(procedures) => {
@@ -174,7 +174,7 @@ impl ControlLoop {
         self.control.reload(config, now, wall, &mut actions);
         let platforms = self.control.platforms();
         actions.insert(0, Action::Record(Event::Reloaded { configuration: digest, platforms }));
-        self.carry_out(wall, actions);
+        self.apply(wall, actions);
         info!("configuration reloaded");
     }
 
@@ -184,14 +184,14 @@ impl ControlLoop {
         let mut actions = Vec::new();
         self.control.finish(wall, &mut actions);
         actions.push(Action::Record(Event::Stopped));
-        self.carry_out(wall, actions);
+        self.apply(wall, actions);
         self.recorder.finish();
-        memory::keep(&self.memory, self.control.baselines());
+        baseline_store::save(&self.baselines_path, self.control.baselines());
     }
 }
 
 /// The operator's log says what the ledger says, in a line.
-fn tell(event: &Event) {
+fn log_event(event: &Event) {
     match event {
         Event::Tallied(_) => {}
         Event::AttackBegan { wave, platform, activities, evidence, .. } => {

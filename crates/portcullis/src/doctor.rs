@@ -14,7 +14,7 @@ use crate::run::worker_count;
 pub fn doctor(arguments: &DoctorArguments) -> Result<bool> {
     let config = match &arguments.config {
         Some(file) => check::read(file)?.0,
-        None => defaults(),
+        None => default_config(),
     };
     let machine = Machine::read(Path::new("/"), arguments.pid)?;
     let report = examine(&machine, &config, config.descriptors(worker_count(&config)));
@@ -23,11 +23,11 @@ pub fn doctor(arguments: &DoctorArguments) -> Result<bool> {
     } else {
         print!("{report}");
     }
-    Ok(report.is_sound())
+    Ok(report.passes())
 }
 
 /// Nothing but defaults, and nothing known of origins.
-fn defaults() -> Config {
+fn default_config() -> Config {
     let listen = ([0, 0, 0, 0], 443).into();
     let mut config = Config::for_origin(listen, OriginConfig::new("localhost".into(), 80));
     config.platforms.clear();

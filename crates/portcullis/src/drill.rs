@@ -7,20 +7,21 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
-use portcullis_drill::origin::{Origin, OriginConfig};
+use portcullis_drill::origin::{DemoOrigin, DemoOriginConfig};
 use portcullis_drill::{
-    GateFacts, GateMark, GateMoment, Recording, Rehearsal, Scenario, ScoreCard, Target, rehearse,
+    DrillRun, GateEvent, GateEventKind, GateFacts, LoopbackTarget, RunRecording, Scenario,
+    ScoreCard, run_scenario,
 };
 use portcullis_edge::Clock;
 use portcullis_ledger::{Ledger, manifest};
 use portcullis_model::{Entry, Event};
 
+use crate::child::{GateProcess, free_addresses};
 use crate::cli::{DrillArguments, DrillCommand};
-use crate::evidence::{Evidence, report_on};
-use crate::own_gate::{Gate, free_addresses};
+use crate::evidence::{LoadedLedger, build_report};
 
 /// How long the gate may take to come back to full speed after the last wave.
-const SETTLE: Duration = Duration::from_secs(20);
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What a party's spokesperson and its head of campaigns said in November 2019, as published: the
 /// sentences that the checker is shown with.
@@ -29,49 +30,49 @@ const SAID_IN_2019: &str = include_str!("../../../docs/examples/said-in-2019.txt
 /// Runs a scenario without and with the gate, and leaves behind what a campaign would need the
 /// morning after. Answers whether every floor of the score card was met.
 pub fn drill(arguments: &DrillArguments) -> Result<bool> {
-    if let Some(DrillCommand::Vectors(arguments)) = &arguments.what {
-        return crate::vectors::vectors(arguments);
+    if let Some(DrillCommand::Vectors(arguments)) = &arguments.command {
+        return crate::vectors::run_vectors(arguments);
     }
-    let scenario = Scenario::named(&arguments.scenario).with_context(|| {
+    let scenario = Scenario::by_name(&arguments.scenario).with_context(|| {
         let known: Vec<_> = Scenario::all().iter().map(|scenario| scenario.name).collect();
         format!("there is no scenario `{}`; there are: {}", arguments.scenario, known.join(", "))
     })?;
-    let out = fresh_folder(arguments.out.as_deref())?;
-    portcullis_drill::allow_open_files()?;
+    let out = create_results_folder(arguments.out.as_deref())?;
+    portcullis_drill::raise_nofile_limit()?;
     eprintln!("Drill `{}`, seed {}: {}", scenario.name, arguments.seed, scenario.summary);
 
     let without = {
-        let origin = origin(0)?;
-        run("without the gate", &scenario, arguments.seed, origin.address(), &origin)?
+        let origin = start_origin(0)?;
+        record_run("without the gate", &scenario, arguments.seed, origin.address(), &origin)?
     };
-    let origin = origin(arguments.origin_port.unwrap_or(0))?;
+    let origin = start_origin(arguments.origin_port.unwrap_or(0))?;
     let (with, ledger) = match arguments.target {
         Some(target) => {
-            let with = run("with your gate", &scenario, arguments.seed, target, &origin)?;
-            std::thread::sleep(SETTLE);
+            let with = record_run("with your gate", &scenario, arguments.seed, target, &origin)?;
+            std::thread::sleep(SETTLE_TIMEOUT);
             (with, arguments.ledger.clone())
         }
         None => {
-            let [listen, operator] = free_addresses()?;
-            let text = configuration(listen, operator, origin.address().address());
-            let gate = Gate::start(&out, &text, operator)?;
-            let target = Target::parse(&listen.to_string())?;
-            let with = run("with the gate", &scenario, arguments.seed, target, &origin)?;
-            gate.settle(SETTLE);
+            let [listen, admin] = free_addresses()?;
+            let text = config_text(listen, admin, origin.address().address());
+            let gate = GateProcess::start(&out, &text, admin)?;
+            let target = LoopbackTarget::parse(&listen.to_string())?;
+            let with = record_run("with the gate", &scenario, arguments.seed, target, &origin)?;
+            gate.wait_until_open(SETTLE_TIMEOUT);
             gate.stop()?;
             (with, Some(out.join("ledger")))
         }
     };
     drop(origin);
 
-    let marks = ledger.as_deref().map(marks).transpose()?.unwrap_or_default();
-    let facts = GateFacts::from_marks(&with, &marks);
+    let events = ledger.as_deref().map(gate_events).transpose()?.unwrap_or_default();
+    let facts = GateFacts::from_events(&with, &events);
     let card = ScoreCard::new(&without, &with, &facts);
     fs::write(out.join("score-card.txt"), card.to_string())?;
     fs::write(out.join("score-card.json"), serde_json::to_string_pretty(&card)?)?;
     fs::write(out.join("plot.svg"), portcullis_drill::plot::svg(&without, &with, &facts))?;
     if let Some(ledger) = &ledger {
-        morning_after(&out, ledger)?;
+        write_evidence(&out, ledger)?;
     }
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&card)?);
@@ -89,7 +90,7 @@ pub fn drill(arguments: &DrillArguments) -> Result<bool> {
 }
 
 /// A new folder for the results: never one that holds anything.
-fn fresh_folder(wanted: Option<&Path>) -> Result<PathBuf> {
+fn create_results_folder(wanted: Option<&Path>) -> Result<PathBuf> {
     let out = match wanted {
         Some(out) => out.to_owned(),
         None => {
@@ -105,29 +106,29 @@ fn fresh_folder(wanted: Option<&Path>) -> Result<PathBuf> {
     Ok(out)
 }
 
-fn origin(port: u16) -> Result<Origin> {
-    Ok(Origin::start(&OriginConfig { port, ..OriginConfig::default() })?)
+fn start_origin(port: u16) -> Result<DemoOrigin> {
+    Ok(DemoOrigin::start(&DemoOriginConfig { port, ..DemoOriginConfig::default() })?)
 }
 
-fn run(
+fn record_run(
     title: &str,
     scenario: &Scenario,
     seed: u64,
-    target: Target,
-    origin: &Origin,
-) -> Result<Recording> {
+    target: LoopbackTarget,
+    origin: &DemoOrigin,
+) -> Result<RunRecording> {
     let bar = ProgressBar::new(u64::from(scenario.lasts_ms()) / 100);
     let style = "{prefix:17} {bar:24} {msg}";
     bar.set_style(ProgressStyle::with_template(style).unwrap_or(ProgressStyle::default_bar()));
     bar.set_prefix(title.to_owned());
-    let rehearsal = Rehearsal {
+    let drill_run = DrillRun {
         target,
         host: "localhost",
         origin_status: origin.status_address(),
         scenario,
         seed,
     };
-    let recording = rehearse(&rehearsal, |progress| {
+    let recording = run_scenario(&drill_run, |progress| {
         let second = progress.last_second;
         bar.set_position(u64::from(progress.elapsed_ms) / 100);
         bar.set_message(format!(
@@ -143,16 +144,16 @@ fn run(
 }
 
 /// What a campaign would write for this site, with the times of a day pressed into a minute.
-fn configuration(
+fn config_text(
     listen: std::net::SocketAddr,
-    operator: std::net::SocketAddr,
+    admin: std::net::SocketAddr,
     origin: std::net::SocketAddr,
 ) -> String {
     format!(
         r#"# The configuration that the drill ran the gate with. A real day has more time: leave out
 # [watch] and [posture], and the defaults are reasonable.
 ledger = "ledger"
-operator = "{operator}"
+operator = "{admin}"
 
 [[listen]]
 address = "{listen}"
@@ -205,34 +206,34 @@ paths = ["/leaflet", "/leaflet/*"]
 }
 
 /// The moments of the ledger that a drill scores.
-fn marks(ledger: &Path) -> Result<Vec<GateMark>> {
+fn gate_events(ledger: &Path) -> Result<Vec<GateEvent>> {
     let reader = Ledger::read(ledger)?;
-    let mut marks = Vec::new();
+    let mut events = Vec::new();
     for entry in reader.entries() {
         let (_, bytes) = entry?;
         let entry: Entry = serde_json::from_slice(&bytes)?;
-        let what = match entry.event {
-            Event::SurgeBegan { .. } => GateMoment::SurgeNoticed,
-            Event::AttackBegan { .. } => GateMoment::AttackDetected,
-            Event::Mitigated { .. } => GateMoment::Mitigated,
-            Event::FullSpeed { .. } => GateMoment::FullSpeed,
+        let kind = match entry.event {
+            Event::SurgeBegan { .. } => GateEventKind::SurgeDetected,
+            Event::AttackBegan { .. } => GateEventKind::AttackDetected,
+            Event::Mitigated { .. } => GateEventKind::Mitigated,
+            Event::FullSpeed { .. } => GateEventKind::FullSpeed,
             Event::PostureChanged { from, to, .. } => {
-                GateMoment::PostureChanged(format!("{} to {}", from.word(), to.word()))
+                GateEventKind::PostureChanged(format!("{} to {}", from.word(), to.word()))
             }
             Event::Tallied(tally) => match tally.cuts {
-                Some(cuts) if !cuts.is_empty() => GateMoment::Cut(cuts),
+                Some(cuts) if !cuts.is_empty() => GateEventKind::Cut(cuts),
                 _ => continue,
             },
             _ => continue,
         };
-        marks.push(GateMark { unix_ms: entry.at.millis(), what });
+        events.push(GateEvent { unix_ms: entry.at.millis(), kind });
     }
-    Ok(marks)
+    Ok(events)
 }
 
 /// Statement, report and check, all from the ledger; then everything is listed and signed.
-fn morning_after(out: &Path, ledger: &Path) -> Result<()> {
-    let evidence = Evidence::read(ledger)?;
+fn write_evidence(out: &Path, ledger: &Path) -> Result<()> {
+    let evidence = LoadedLedger::read(ledger)?;
     let now = Clock::new().wall();
     if let Some(incident) = evidence.incidents.last() {
         let organisation = Some("Example Campaign".to_owned());
@@ -240,7 +241,7 @@ fn morning_after(out: &Path, ledger: &Path) -> Result<()> {
         fs::write(out.join("statement.txt"), statement.to_text())?;
         fs::write(out.join("statement.json"), statement.to_json())?;
         fs::write(out.join("statement.html"), statement.to_html())?;
-        let report = report_on(incident, &statement, organisation, now);
+        let report = build_report(incident, &statement, organisation, now);
         fs::write(out.join("report.txt"), report.to_text())?;
         fs::write(out.join("report.html"), report.to_html())?;
         let check = portcullis_statement::check(SAID_IN_2019, Some(incident))?;

@@ -14,7 +14,7 @@ use portcullis_statement::{LeafProof, Statement};
 use sha2::{Digest, Sha256};
 
 use crate::cli::{
-    Format, IncidentArguments, ReceiptArguments, ReportArguments, StatementArguments,
+    IncidentArguments, OutputFormat, ReceiptArguments, ReportArguments, StatementArguments,
     VerifyArguments,
 };
 
@@ -22,22 +22,22 @@ use crate::cli::{
 const PRESS_TEXT_BYTES: u64 = 1 << 20;
 
 /// A ledger with the incidents in it.
-pub struct Evidence {
+pub struct LoadedLedger {
     reader: Reader,
     pub incidents: Vec<Incident>,
 }
 
-impl Evidence {
+impl LoadedLedger {
     /// Reads the ledger in `folder`, or in its subfolder `ledger`.
     pub fn read(folder: &Path) -> Result<Self> {
-        let folder = ledger_in(folder);
+        let folder = ledger_folder(folder);
         let reader = Ledger::read(&folder)
             .with_context(|| format!("the ledger in {} cannot be read", folder.display()))?;
         let mut entries = Vec::new();
         for entry in reader.entries() {
             let (leaf, bytes) = entry?;
             let entry: Entry =
-                serde_json::from_slice(&bytes).with_context(|| match version_of(&bytes) {
+                serde_json::from_slice(&bytes).with_context(|| match leaf_version(&bytes) {
                     Some(v) if v > Entry::VERSION => format!(
                         "leaf {leaf} is of version {v}, and this program reads versions up to {}: \
                          read the ledger with a newer one",
@@ -89,7 +89,7 @@ impl Evidence {
 }
 
 /// The nine questions about an incident.
-pub fn report_on(
+pub fn build_report(
     incident: &Incident,
     statement: &Statement,
     organisation: Option<String>,
@@ -110,13 +110,13 @@ pub fn report_on(
 }
 
 /// The version that a leaf says it is of.
-fn version_of(bytes: &[u8]) -> Option<u32> {
+fn leaf_version(bytes: &[u8]) -> Option<u32> {
     let leaf: serde_json::Value = serde_json::from_slice(bytes).ok()?;
     u32::try_from(leaf.get("v")?.as_u64()?).ok()
 }
 
 /// A folder of results keeps its ledger in a subfolder.
-fn ledger_in(folder: &Path) -> PathBuf {
+fn ledger_folder(folder: &Path) -> PathBuf {
     let inner = folder.join("ledger");
     if !folder.join("format").exists() && inner.join("format").exists() {
         inner
@@ -127,9 +127,9 @@ fn ledger_in(folder: &Path) -> PathBuf {
 
 /// Lists incidents, or shows one.
 pub fn incident(arguments: &IncidentArguments) -> Result<bool> {
-    let evidence = Evidence::read(&arguments.ledger.ledger)?;
+    let evidence = LoadedLedger::read(&arguments.ledger.ledger)?;
     match &arguments.incident {
-        Some(name) => show(evidence.incident(name)?, arguments.json)?,
+        Some(name) => print_incident(evidence.incident(name)?, arguments.json)?,
         None if arguments.json => {
             println!("{}", serde_json::to_string_pretty(&evidence.incidents)?);
         }
@@ -150,7 +150,7 @@ pub fn incident(arguments: &IncidentArguments) -> Result<bool> {
     Ok(true)
 }
 
-fn show(incident: &Incident, json: bool) -> Result<()> {
+fn print_incident(incident: &Incident, json: bool) -> Result<()> {
     if json {
         println!("{}", serde_json::to_string_pretty(incident)?);
         return Ok(());
@@ -167,8 +167,8 @@ fn show(incident: &Incident, json: bool) -> Result<()> {
 
 /// Writes a statement, or checks one that somebody wrote.
 pub fn statement(arguments: &StatementArguments) -> Result<bool> {
-    let evidence = Evidence::read(&arguments.ledger.ledger)?;
-    let format = if arguments.json { Format::Json } else { arguments.format };
+    let evidence = LoadedLedger::read(&arguments.ledger.ledger)?;
+    let format = if arguments.json { OutputFormat::Json } else { arguments.format };
     if let Some(file) = &arguments.check {
         return check_press_text(&evidence, arguments, file, format);
     }
@@ -176,18 +176,18 @@ pub fn statement(arguments: &StatementArguments) -> Result<bool> {
     let statement =
         evidence.statement(incident, arguments.organisation.clone(), Clock::new().wall())?;
     match format {
-        Format::Text => print!("{}", statement.to_text()),
-        Format::Json => println!("{}", statement.to_json()),
-        Format::Html => print!("{}", statement.to_html()),
+        OutputFormat::Text => print!("{}", statement.to_text()),
+        OutputFormat::Json => println!("{}", statement.to_json()),
+        OutputFormat::Html => print!("{}", statement.to_html()),
     }
     Ok(true)
 }
 
 fn check_press_text(
-    evidence: &Evidence,
+    evidence: &LoadedLedger,
     arguments: &StatementArguments,
     file: &Path,
-    format: Format,
+    format: OutputFormat,
 ) -> Result<bool> {
     let text = read_text(file)?;
     // Without an incident every sentence about one is unsupported, which is worth saying too.
@@ -197,9 +197,9 @@ fn check_press_text(
     };
     let check = portcullis_statement::check(&text, incident)?;
     match format {
-        Format::Text => print!("{}", check.to_text()),
-        Format::Json => println!("{}", check.to_json()),
-        Format::Html => bail!("a check is answered in text or JSON"),
+        OutputFormat::Text => print!("{}", check.to_text()),
+        OutputFormat::Json => println!("{}", check.to_json()),
+        OutputFormat::Html => bail!("a check is answered in text or JSON"),
     }
     Ok(check.passes())
 }
@@ -220,15 +220,15 @@ fn read_text(file: &Path) -> Result<String> {
 
 /// Answers the nine questions.
 pub fn report(arguments: &ReportArguments) -> Result<bool> {
-    let evidence = Evidence::read(&arguments.ledger.ledger)?;
+    let evidence = LoadedLedger::read(&arguments.ledger.ledger)?;
     let incident = evidence.incident(&arguments.incident)?;
     let now = Clock::new().wall();
     let statement = evidence.statement(incident, arguments.organisation.clone(), now)?;
-    let report = report_on(incident, &statement, arguments.organisation.clone(), now);
-    match if arguments.json { Format::Json } else { arguments.format } {
-        Format::Text => print!("{}", report.to_text()),
-        Format::Json => println!("{}", report.to_json()),
-        Format::Html => print!("{}", report.to_html()),
+    let report = build_report(incident, &statement, arguments.organisation.clone(), now);
+    match if arguments.json { OutputFormat::Json } else { arguments.format } {
+        OutputFormat::Text => print!("{}", report.to_text()),
+        OutputFormat::Json => println!("{}", report.to_json()),
+        OutputFormat::Html => print!("{}", report.to_html()),
     }
     Ok(true)
 }
@@ -236,16 +236,16 @@ pub fn report(arguments: &ReportArguments) -> Result<bool> {
 /// Records that somebody was told.
 pub fn receipt(arguments: &ReceiptArguments) -> Result<bool> {
     let now = Clock::new().wall();
-    let told_at = match &arguments.at {
+    let notified_at = match &arguments.at {
         Some(text) => WallTime::parse(text)
             .with_context(|| format!("`{text}` is not a time; write it as 2026-11-23T19:04:00Z"))?,
         None => now,
     };
-    if told_at > now {
-        bail!("{told_at} is still to come: a receipt is about what has happened");
+    if notified_at > now {
+        bail!("{notified_at} is still to come: a receipt is about what has happened");
     }
     let document = match &arguments.document {
-        Some(file) => Some(digest(
+        Some(file) => Some(sha256_hex(
             &std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?,
         )),
         None => None,
@@ -254,10 +254,10 @@ pub fn receipt(arguments: &ReceiptArguments) -> Result<bool> {
         recipient: arguments.to.clone(),
         channel: arguments.channel.clone(),
         reference: arguments.reference.clone(),
-        told_at,
+        told_at: notified_at,
         document,
     };
-    let folder = ledger_in(&arguments.ledger.ledger);
+    let folder = ledger_folder(&arguments.ledger.ledger);
     let mut ledger = Ledger::open(&folder).with_context(|| {
         format!(
             "the ledger in {} cannot be written; while the gate runs it holds the ledger",
@@ -267,11 +267,11 @@ pub fn receipt(arguments: &ReceiptArguments) -> Result<bool> {
     let entry = Entry::new(now, Event::Notified(receipt));
     let leaf = ledger.append(&canonical_json(&entry)?)?;
     ledger.commit()?;
-    println!("Recorded in leaf {leaf}: {} was told at {told_at}.", arguments.to);
+    println!("Recorded in leaf {leaf}: {} was told at {notified_at}.", arguments.to);
     Ok(true)
 }
 
-fn digest(bytes: &[u8]) -> String {
+fn sha256_hex(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -1,16 +1,16 @@
 //! The command line, and the wiring: the one place that knows every room.
 
 mod acme;
+mod admin_handlers;
+mod baseline_store;
 mod certificates;
 mod check;
+mod child;
 mod cli;
 mod control_loop;
 mod doctor;
 mod drill;
 mod evidence;
-mod memory;
-mod own_gate;
-mod pages;
 mod recorder;
 mod replay;
 mod run;
@@ -27,13 +27,13 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The command did its work and the answer is no: a score card under its floors, a statement that
 /// the evidence does not support, a folder that does not verify.
-const ANSWER_IS_NO: u8 = 1;
+const EXIT_NEGATIVE: u8 = 1;
 /// The command could not do its work (`EX_USAGE` and its kin are for shells; people read the text).
-const COULD_NOT: u8 = 2;
+const EXIT_ERROR: u8 = 2;
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
-    let answer = match cli.command {
+    let result = match cli.command {
         cli::Command::Run(arguments) => run::run(&arguments),
         cli::Command::Check(arguments) => check::check(&arguments),
         cli::Command::Doctor(arguments) => doctor::doctor(&arguments),
@@ -45,18 +45,18 @@ fn main() -> ExitCode {
         cli::Command::Receipt(arguments) => evidence::receipt(&arguments),
         cli::Command::Verify(arguments) => evidence::verify(&arguments),
     };
-    match answer {
+    match result {
         Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(ANSWER_IS_NO),
+        Ok(false) => ExitCode::from(EXIT_NEGATIVE),
         Err(error) => {
-            eprintln!("portcullis: {}", chain(&error));
-            ExitCode::from(COULD_NOT)
+            eprintln!("portcullis: {}", format_error_chain(&error));
+            ExitCode::from(EXIT_ERROR)
         }
     }
 }
 
 /// An error with its causes, each said once: many causes already stand in the sentence above them.
-fn chain(error: &anyhow::Error) -> String {
+fn format_error_chain(error: &anyhow::Error) -> String {
     let mut text = error.to_string();
     for cause in error.chain().skip(1) {
         let cause = cause.to_string();

@@ -12,31 +12,31 @@ use portcullis_posture::Resume;
 use tracing::{error, info, warn};
 
 /// Batches that may wait for the disk; then events are lost, and their loss is an event.
-const BATCHES: usize = 1_024;
+const QUEUE_BATCHES: usize = 1_024;
 /// How long the control loop waits for a batch to be safe before it goes on regardless: people
 /// come first, and a procedure that waits for a stuck disk helps nobody.
-const PATIENCE: Duration = Duration::from_millis(200);
+const COMMIT_TIMEOUT: Duration = Duration::from_millis(200);
 /// How long to wait before a failed write is tried again.
-const RETRY: Duration = Duration::from_secs(1);
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-struct Batch {
+struct EntryBatch {
     entries: Vec<Entry>,
-    safe: SyncSender<()>,
+    committed: SyncSender<()>,
 }
 
 /// Hands events to the thread that owns the ledger.
 pub struct Recorder {
-    batches: Option<SyncSender<Batch>>,
+    batches: Option<SyncSender<EntryBatch>>,
     thread: Option<JoinHandle<()>>,
     gap: Option<(WallTime, u64)>,
 }
 
 /// Opens the ledger in `folder`, or begins it, and learns where an earlier run left off.
-pub fn open(folder: &Path, config: &Config, seed: &[u8; 32]) -> Result<(Ledger, Resume)> {
+pub fn open_ledger(folder: &Path, config: &Config, seed: &[u8; 32]) -> Result<(Ledger, Resume)> {
     let ledger = if folder.join("format").exists() {
         Ledger::open(folder)
     } else {
-        Ledger::create(folder, &origin_of(config), seed)
+        Ledger::create(folder, &log_origin(config), seed)
     }
     .with_context(|| format!("the ledger in {} cannot be used", folder.display()))?;
     let mut resume = Resume::default();
@@ -53,7 +53,7 @@ pub fn open(folder: &Path, config: &Config, seed: &[u8; 32]) -> Result<(Ledger, 
 }
 
 /// The log's name: a schemeless URL, as checkpoints demand, from the first host name.
-fn origin_of(config: &Config) -> String {
+fn log_origin(config: &Config) -> String {
     let host = config.platforms.iter().flat_map(|platform| &platform.hosts).find(|h| *h != "*");
     format!("{}/portcullis", host.map_or("localhost", String::as_str))
 }
@@ -61,10 +61,10 @@ fn origin_of(config: &Config) -> String {
 impl Recorder {
     /// Starts the thread that owns `ledger`.
     pub fn start(ledger: Ledger) -> Result<Self> {
-        let (batches, waiting) = sync_channel(BATCHES);
+        let (batches, queue) = sync_channel(QUEUE_BATCHES);
         let thread = std::thread::Builder::new()
             .name("recorder".into())
-            .spawn(move || keep(ledger, &waiting))
+            .spawn(move || write_batches(ledger, &queue))
             .context("cannot start the recorder's thread")?;
         Ok(Self { batches: Some(batches), thread: Some(thread), gap: None })
     }
@@ -78,11 +78,11 @@ impl Recorder {
         }
         entries.extend(events.into_iter().map(|event| Entry::new(wall, event)));
         let count = entries.len() as u64;
-        let (safe, done) = sync_channel(1);
-        match batches.try_send(Batch { entries, safe }) {
+        let (committed, done) = sync_channel(1);
+        match batches.try_send(EntryBatch { entries, committed }) {
             Ok(()) => {
                 self.gap = None;
-                if done.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+                if done.recv_timeout(COMMIT_TIMEOUT) == Err(RecvTimeoutError::Timeout) {
                     warn!("the disk is slow: going on before the ledger is written");
                 }
             }
@@ -105,26 +105,27 @@ impl Recorder {
     }
 }
 
-fn keep(mut ledger: Ledger, waiting: &Receiver<Batch>) {
-    let mut unsaid: Vec<SyncSender<()>> = Vec::new();
+fn write_batches(mut ledger: Ledger, queue: &Receiver<EntryBatch>) {
+    let mut unacknowledged: Vec<SyncSender<()>> = Vec::new();
     let mut gap: Option<(WallTime, u64)> = None;
     loop {
-        let wait = if unsaid.is_empty() { Duration::from_secs(3_600) } else { RETRY };
-        let first = match waiting.recv_timeout(wait) {
+        let wait =
+            if unacknowledged.is_empty() { Duration::from_secs(3_600) } else { RETRY_INTERVAL };
+        let first = match queue.recv_timeout(wait) {
             Ok(batch) => Some(batch),
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => break,
         };
         // Whatever else waits shares the same write to disk.
-        for batch in first.into_iter().chain(waiting.try_iter()) {
+        for batch in first.into_iter().chain(queue.try_iter()) {
             for entry in batch.entries {
-                stage(&mut ledger, &entry, &mut gap);
+                stage_entry(&mut ledger, &entry, &mut gap);
             }
-            unsaid.push(batch.safe);
+            unacknowledged.push(batch.committed);
         }
         match ledger.commit() {
             Ok(_) => {
-                for safe in unsaid.drain(..) {
+                for safe in unacknowledged.drain(..) {
                     let _ = safe.try_send(());
                 }
             }
@@ -137,21 +138,21 @@ fn keep(mut ledger: Ledger, waiting: &Receiver<Batch>) {
 }
 
 /// Stages one entry; before it, the loss of earlier ones.
-fn stage(ledger: &mut Ledger, entry: &Entry, gap: &mut Option<(WallTime, u64)>) {
+fn stage_entry(ledger: &mut Ledger, entry: &Entry, gap: &mut Option<(WallTime, u64)>) {
     if let Some((since, lost)) = *gap {
-        let told = Entry::new(entry.at, Event::RecordingGap { since, lost });
-        if append(ledger, &told).is_ok() {
+        let gap_entry = Entry::new(entry.at, Event::RecordingGap { since, lost });
+        if append_entry(ledger, &gap_entry).is_ok() {
             *gap = None;
         }
     }
-    if let Err(problem) = append(ledger, entry) {
+    if let Err(problem) = append_entry(ledger, entry) {
         let (since, lost) = gap.unwrap_or((entry.at, 0));
         *gap = Some((since, lost + 1));
         error!(%problem, lost = lost + 1, "an event was lost");
     }
 }
 
-fn append(ledger: &mut Ledger, entry: &Entry) -> Result<()> {
+fn append_entry(ledger: &mut Ledger, entry: &Entry) -> Result<()> {
     ledger.append(&canonical_json(entry)?)?;
     Ok(())
 }

@@ -14,7 +14,7 @@ use crate::cli::ReplayArguments;
 
 /// Feature values only have to differ within one replay, and the same log should give the same
 /// answer twice.
-const REPEATABLE: &[u8; 32] = b"the same log, the same answer, 1";
+const FIXED_SECRET: &[u8; 32] = b"the same log, the same answer, 1";
 
 /// Replays logs, and tells what the watch would have said and done. The answer is always yes: a
 /// log has no floors to meet.
@@ -32,9 +32,9 @@ pub fn replay(arguments: &ReplayArguments) -> Result<bool> {
             minutes.read(Recording::open(log)?);
         }
         let findings = minutes.finish();
-        return tell(arguments, &findings.text(), &findings.json(), &findings.svg());
+        return print_findings(arguments, &findings.text(), &findings.json(), &findings.svg());
     }
-    let mut replay = Replay::new(Arc::new(config), Secret::new(REPEATABLE));
+    let mut replay = Replay::new(Arc::new(config), Secret::new(FIXED_SECRET));
     let progress = ProgressBar::new_spinner();
     progress.set_style(
         ProgressStyle::with_template("{spinner} {human_pos} lines, {elapsed}")
@@ -45,12 +45,12 @@ pub fn replay(arguments: &ReplayArguments) -> Result<bool> {
     }
     progress.finish_and_clear();
     let findings = replay.finish();
-    tell(arguments, &findings.text(), &findings.json(), &findings.svg())
+    print_findings(arguments, &findings.text(), &findings.json(), &findings.svg())
 }
 
-fn tell(arguments: &ReplayArguments, text: &str, json: &str, svg: &str) -> Result<bool> {
+fn print_findings(arguments: &ReplayArguments, text: &str, json: &str, svg: &str) -> Result<bool> {
     if let Some(plot) = &arguments.plot {
-        write(plot, svg)?;
+        write_file(plot, svg)?;
     }
     if arguments.json {
         println!("{json}");
@@ -60,6 +60,6 @@ fn tell(arguments: &ReplayArguments, text: &str, json: &str, svg: &str) -> Resul
     Ok(true)
 }
 
-fn write(file: &Path, text: &str) -> Result<()> {
+fn write_file(file: &Path, text: &str) -> Result<()> {
     std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
 }

@@ -16,24 +16,24 @@ use portcullis_posture::{Control, Resume};
 use sha2::{Digest, Sha256};
 use tracing::{error, info, warn};
 
-use crate::acme::Acme;
-use crate::certificates::Certificates;
+use crate::acme::AcmeHandle;
+use crate::admin_handlers::AdminHandlers;
+use crate::baseline_store;
+use crate::certificates::CertReloader;
 use crate::check;
 use crate::cli::RunArguments;
-use crate::control_loop::{ControlLoop, FromWorker, Request, Status};
-use crate::memory;
-use crate::pages::OperatorPages;
+use crate::control_loop::{ControlLoop, ControlMessage, GateStatus, WorkerChannel};
 use crate::recorder::{self, Recorder};
 
 /// Records that may wait for the control loop: at 100,000 requests a second on one worker, two and
 /// a half ticks.
-const RECORDS: usize = 65_536;
+const RECORD_RING_SIZE: usize = 65_536;
 /// Sightings that may wait; they are told anew when they are lost.
-const SIGHTINGS: usize = 4_096;
+const FEATURE_NAME_RING_SIZE: usize = 4_096;
 /// Activities that a reload may add before counters run out of room.
 const SPARE_ACTIVITIES: usize = 64;
 /// How often the files of certificates are looked at: two system calls each.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+const CERT_POLL_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Runs until it is told to stop.
 pub fn run(arguments: &RunArguments) -> Result<bool> {
@@ -44,12 +44,12 @@ pub fn run(arguments: &RunArguments) -> Result<bool> {
         )
         .with_writer(std::io::stderr)
         .init();
-    let (config, digest) = configuration(arguments)?;
-    Gate::start(config, digest, arguments)?.serve(arguments)
+    let (config, digest) = load_config(arguments)?;
+    GateRuntime::start(config, digest, arguments)?.serve(arguments)
 }
 
 /// The configuration that the arguments ask for, and its digest.
-fn configuration(arguments: &RunArguments) -> Result<(Config, String)> {
+fn load_config(arguments: &RunArguments) -> Result<(Config, String)> {
     let (mut config, text) = match (&arguments.config, &arguments.origin) {
         (Some(path), _) => check::read(path)?,
         (None, Some(origin)) => {
@@ -59,22 +59,22 @@ fn configuration(arguments: &RunArguments) -> Result<(Config, String)> {
         }
         (None, None) => bail!("either --config FILE or --origin URL is needed"),
     };
-    if let Some(operator) = arguments.operator {
-        config.operator = operator;
+    if let Some(operator) = arguments.admin {
+        config.admin = operator;
     }
     if let Some(ledger) = &arguments.ledger {
         config.ledger.clone_from(ledger);
     }
-    Ok((config, digest_of(&text)))
+    Ok((config, sha256_hex(&text)))
 }
 
-fn digest_of(text: &str) -> String {
+fn sha256_hex(text: &str) -> String {
     Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Raises this process's limit of open files to the hard limit, and says so where even that is
 /// less than what visitors were promised.
-fn allow_open_files(needed: u64) {
+fn raise_nofile_limit(needed: u64) {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current.is_none_or(|current| current >= needed) {
@@ -93,55 +93,64 @@ fn allow_open_files(needed: u64) {
 }
 
 /// Everything that runs.
-struct Gate {
+struct GateRuntime {
     workers: Vec<JoinHandle<()>>,
     control: JoinHandle<()>,
-    operator: operator::Operator,
-    requests: Sender<Request>,
+    admin: operator::Operator,
+    messages: Sender<ControlMessage>,
     drain: tokio::sync::watch::Sender<bool>,
-    certificates: Certificates,
-    acme: Acme,
+    certificates: CertReloader,
+    acme: AcmeHandle,
     clock: Clock,
-    running: Config,
-    capacity: usize,
+    active_config: Config,
+    activity_capacity: usize,
 }
 
-impl Gate {
+impl GateRuntime {
     fn start(config: Config, digest: String, arguments: &RunArguments) -> Result<Self> {
         let clock = Clock::new();
         let started = clock.wall();
         let workers = worker_count(&config);
-        let running = config.clone();
-        allow_open_files(config.descriptors(workers));
+        let active_config = config.clone();
+        raise_nofile_limit(config.descriptors(workers));
 
         // Everything that can be refused is tried before the ledger says "started".
-        let certificates = Certificates::load(&config, started)?;
-        let mut acme = Acme::new(&certificates.keep);
+        let certificates = CertReloader::load(&config, started)?;
+        let mut acme = AcmeHandle::new(&certificates.shared);
         let listeners = portcullis_edge::bind(&config, workers)?;
-        let (ledger, resume) = recorder::open(&config.ledger, &config, &entropy()?)?;
+        let (ledger, resume) = recorder::open_ledger(&config.ledger, &config, &random_bytes()?)?;
         let mut recorder = Recorder::start(ledger)?;
 
         let config = Arc::new(config);
-        let secret = Secret::new(&entropy()?);
-        let tables = Arc::new(Tables::new(config.limits.sources_tracked, secret.clone()));
+        let secret = Secret::new(&random_bytes()?);
+        let tables = Arc::new(Tables::new(config.limits.source_table_size, secret.clone()));
         let policy = Arc::new(ArcSwap::from_pointee(Policy::new(Arc::clone(&config), secret)));
-        let capacity = policy.load().activities() + SPARE_ACTIVITIES;
+        let activity_capacity = policy.load().activities() + SPARE_ACTIVITIES;
         let (drain, draining) = tokio::sync::watch::channel(false);
 
         let mut control = Control::new(Arc::clone(&config), started, &resume);
-        let memory = memory::beside(&config.ledger);
-        control.restore(memory::recall(&memory));
-        announce(&mut recorder, &control, &resume, digest, workers, started, arguments.rehearsal);
+        let baselines_path = baseline_store::path_for(&config.ledger);
+        control.restore(baseline_store::load(&baselines_path));
+        record_started(
+            &mut recorder,
+            &control,
+            &resume,
+            digest,
+            workers,
+            started,
+            arguments.rehearsal,
+        );
 
         let open = Arc::new(AtomicU64::new(0));
         let faults = Arc::new(Faults::default());
         let mut handles = Vec::new();
-        let mut from_workers = Vec::new();
+        let mut worker_channels = Vec::new();
         let mut meters = Vec::new();
         for (at, listeners) in listeners.into_iter().enumerate() {
-            let meter = Arc::new(Meter::new(capacity));
-            let (records, records_out) = rtrb::RingBuffer::<Record>::new(RECORDS);
-            let (sightings, sightings_out) = rtrb::RingBuffer::<Sighting>::new(SIGHTINGS);
+            let meter = Arc::new(Meter::new(activity_capacity));
+            let (records, records_out) = rtrb::RingBuffer::<Record>::new(RECORD_RING_SIZE);
+            let (sightings, sightings_out) =
+                rtrb::RingBuffer::<Sighting>::new(FEATURE_NAME_RING_SIZE);
             let worker = Worker {
                 id: WorkerId(at as u16),
                 workers,
@@ -159,59 +168,64 @@ impl Gate {
                 drain: draining.clone(),
             };
             meters.push(Arc::clone(&meter));
-            from_workers.push(FromWorker { meter, records: records_out, sightings: sightings_out });
-            handles.push(thread(&format!("worker-{at}"), move || {
+            worker_channels.push(WorkerChannel {
+                meter,
+                records: records_out,
+                sightings: sightings_out,
+            });
+            handles.push(spawn_thread(&format!("worker-{at}"), move || {
                 if let Err(problem) = worker.run() {
                     error!(%problem, "a worker stopped");
                 }
             })?);
         }
 
-        let status = Arc::new(ArcSwap::from_pointee(Status { started, ..Status::default() }));
-        let (requests, asked) = channel();
-        let pages = OperatorPages {
+        let status =
+            Arc::new(ArcSwap::from_pointee(GateStatus { started, ..GateStatus::default() }));
+        let (messages, inbox) = channel();
+        let handlers = AdminHandlers {
             policy: Arc::clone(&policy),
             meters,
             status: Arc::clone(&status),
-            faults,
-            certificates: Arc::clone(&certificates.in_use),
-            acme: acme.standing(),
+            internal_errors: faults,
+            certificates: Arc::clone(&certificates.inventory),
+            acme: acme.status(),
             clock,
         };
         let control_loop = ControlLoop {
             control,
             policy,
             tables,
-            workers: from_workers,
+            workers: worker_channels,
             recorder,
             clock,
             started,
             status,
-            requests: asked,
-            memory,
-            kept: clock.now(),
+            messages: inbox,
+            baselines_path,
+            baselines_saved_at: clock.now(),
         };
-        let operator = operator::serve(running.operator, Arc::new(pages), draining)?;
-        let control = thread("control", move || control_loop.run())?;
-        for listener in &running.listeners {
+        let admin = operator::serve(active_config.admin, Arc::new(handlers), draining)?;
+        let control = spawn_thread("control", move || control_loop.run())?;
+        for listener in &active_config.listeners {
             let (tls, http_3) = (listener.tls.is_some(), listener.http_3);
             info!(address = %listener.address, tls, http_3, "listening");
         }
-        info!(address = %running.operator, "operators' listener");
-        if let Some(settings) = &running.acme {
+        info!(address = %active_config.admin, "operators' listener");
+        if let Some(settings) = &active_config.acme {
             acme.start(settings)?;
         }
         Ok(Self {
             workers: handles,
             control,
-            operator,
-            requests,
+            admin,
+            messages,
             drain,
             certificates,
             acme,
             clock,
-            running,
-            capacity,
+            active_config,
+            activity_capacity,
         })
     }
 
@@ -227,15 +241,15 @@ impl Gate {
                 let mut terminate = signal(SignalKind::terminate())?;
                 let mut interrupt = signal(SignalKind::interrupt())?;
                 let mut hangup = signal(SignalKind::hangup())?;
-                let mut look = tokio::time::interval(LOOK_EVERY);
-                look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+                let mut cert_poll = tokio::time::interval(CERT_POLL_INTERVAL);
+                cert_poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
                 loop {
                     tokio::select! {
                         _ = terminate.recv() => break,
                         _ = interrupt.recv() => break,
                         _ = hangup.recv() => self.reload(arguments),
-                        _ = look.tick() => {
-                            self.certificates.look(&self.running, self.clock.wall());
+                        _ = cert_poll.tick() => {
+                            self.certificates.poll_files(&self.active_config, self.clock.wall());
                         }
                     }
                 }
@@ -249,11 +263,11 @@ impl Gate {
                 error!("a worker's thread panicked");
             }
         }
-        let _ = self.requests.send(Request::Stop);
+        let _ = self.messages.send(ControlMessage::Stop);
         if self.control.join().is_err() {
             error!("the control loop's thread panicked");
         }
-        self.operator.join();
+        self.admin.join();
         info!("stopped");
         Ok(true)
     }
@@ -266,48 +280,50 @@ impl Gate {
         };
         if let Err(refusal) = self.try_reload(path, arguments) {
             warn!("the new configuration is refused, the old one stays:\n{refusal:#}");
-            let problems = match refusal.downcast_ref::<check::Unusable>() {
-                Some(check::Unusable::Problems(problems)) => {
+            let problems = match refusal.downcast_ref::<check::ConfigError>() {
+                Some(check::ConfigError::Problems(problems)) => {
                     (problems.problems.len() + problems.more) as u32
                 }
                 _ => 1,
             };
-            let _ = self.requests.send(Request::ReloadRefused { problems });
+            let _ = self.messages.send(ControlMessage::ReloadRefused { problems });
         }
     }
 
     fn try_reload(&mut self, path: &Path, arguments: &RunArguments) -> Result<()> {
         let (mut config, _) = check::read(path)?;
-        let (_, digest) = configuration(arguments)?;
-        config.operator = self.running.operator;
-        config.ledger.clone_from(&self.running.ledger);
+        let (_, digest) = load_config(arguments)?;
+        config.admin = self.active_config.admin;
+        config.ledger.clone_from(&self.active_config.ledger);
         let sockets = |config: &Config| {
             let kinds = config.listeners.iter();
             kinds
                 .map(|l| (l.address, l.tls.is_some(), l.proxy_protocol, l.http_3))
                 .collect::<Vec<_>>()
         };
-        if sockets(&config) != sockets(&self.running) || config.workers != self.running.workers {
+        if sockets(&config) != sockets(&self.active_config)
+            || config.workers != self.active_config.workers
+        {
             bail!("listeners and workers can only change with a restart");
         }
         let activities: usize = config.platforms.iter().map(|p| p.activities.len()).sum();
-        if activities > self.capacity {
+        if activities > self.activity_capacity {
             bail!("so many new activities ({activities} in all) need a restart");
         }
-        if config.acme.is_some() != self.running.acme.is_some() {
+        if config.acme.is_some() != self.active_config.acme.is_some() {
             bail!("[acme] can only come or go with a restart");
         }
         self.certificates.reload(&config, self.clock.wall())?;
         if let Some(settings) = &config.acme {
-            self.acme.change(settings);
+            self.acme.update(settings);
         }
-        self.running = config.clone();
-        let _ = self.requests.send(Request::Reload { config: Box::new(config), digest });
+        self.active_config = config.clone();
+        let _ = self.messages.send(ControlMessage::Reload { config: Box::new(config), digest });
         Ok(())
     }
 }
 
-fn announce(
+fn record_started(
     recorder: &mut Recorder,
     control: &Control,
     resume: &Resume,
@@ -334,13 +350,13 @@ pub fn worker_count(config: &Config) -> u16 {
     config.workers.unwrap_or_else(cores).max(1)
 }
 
-fn entropy() -> Result<[u8; 32]> {
+fn random_bytes() -> Result<[u8; 32]> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(|problem| anyhow::anyhow!("no randomness: {problem}"))?;
     Ok(bytes)
 }
 
-pub fn thread(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
+pub fn spawn_thread(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
     std::thread::Builder::new()
         .name(name.to_owned())
         .spawn(run)

@@ -3,47 +3,48 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use portcullis_drill::Target;
+use portcullis_drill::LoopbackTarget;
 use portcullis_drill::vectors::{
-    Grants, LARGE_PAGE, LIST, Over, Rehearsal, Rehearsed, Site, Vector, named, rehearse,
+    GateLimits, LARGE_PAGE, Site, VECTORS, Vector, VectorResult, VectorRun, VectorTransport,
+    by_name, run_vector,
 };
 use portcullis_model::Config;
 
-use crate::check::{self, Unusable};
+use crate::check::{self, ConfigError};
+use crate::child::{GateProcess, free_addresses};
 use crate::cli::VectorsArguments;
-use crate::own_gate::{Gate, free_addresses};
 
 /// Carries out the named vectors one after another, each against a fresh gate of ours unless another
 /// is named. Answers whether all were withstood.
-pub fn vectors(arguments: &VectorsArguments) -> Result<bool> {
+pub fn run_vectors(arguments: &VectorsArguments) -> Result<bool> {
     if arguments.list {
-        list(arguments.json)?;
+        print_list(arguments.json)?;
         return Ok(true);
     }
     let target =
-        arguments.target.map(|target| if arguments.tls { target.over_tls() } else { target });
+        arguments.target.map(|target| if arguments.tls { target.with_tls() } else { target });
     // A gate of ours has a listener of either kind.
-    let chosen = chosen(&arguments.names, target.is_none_or(|target| target.is_tls()))?;
-    let grants = match &arguments.config {
-        Some(file) => Grants::of(&check::read(file)?.0),
-        None => Grants::default(),
+    let selected = select_vectors(&arguments.names, target.is_none_or(|target| target.is_tls()))?;
+    let gate_limits = match &arguments.config {
+        Some(file) => GateLimits::from_config(&check::read(file)?.0),
+        None => GateLimits::default(),
     };
     let site = match (target, arguments.origin_port) {
         (Some(_), None) => None,
         (_, port) => Some(Site::start(port.unwrap_or(0)).context("cannot start the site")?),
     };
     let mut all_withstood = true;
-    for vector in chosen {
+    for vector in selected {
         let result = match (target, &site) {
             (Some(target), site) => {
-                let mut rehearsal = rehearsal(arguments, vector, target, grants.clone());
-                rehearsal.operator = arguments.operator;
-                if site.is_some() && vector.reads_slowly() {
-                    LARGE_PAGE.clone_into(&mut rehearsal.path);
+                let mut vector_run = build_run(arguments, vector, target, gate_limits.clone());
+                vector_run.admin = arguments.admin;
+                if site.is_some() && vector.needs_large_page() {
+                    LARGE_PAGE.clone_into(&mut vector_run.path);
                 }
-                carry_out(&rehearsal)?
+                run_one(&vector_run)?
             }
-            (None, Some(site)) => against_ours(arguments, vector, site)?,
+            (None, Some(site)) => run_against_own_gate(arguments, vector, site)?,
             (None, None) => bail!("there is neither a gate nor a site"),
         };
         if arguments.json {
@@ -57,97 +58,101 @@ pub fn vectors(arguments: &VectorsArguments) -> Result<bool> {
 }
 
 /// What was asked for, of this vector.
-fn rehearsal(
+fn build_run(
     arguments: &VectorsArguments,
     vector: &'static Vector,
-    target: Target,
-    grants: Grants,
-) -> Rehearsal {
-    let mut rehearsal = Rehearsal::new(vector, target, grants);
-    rehearsal.host.clone_from(&arguments.host);
-    rehearsal.path.clone_from(&arguments.path);
-    let visitors_path = arguments.visitors_path.as_ref().unwrap_or(&arguments.path);
-    rehearsal.visitors_path.clone_from(visitors_path);
-    rehearsal.patience = Duration::from_secs(u64::from(arguments.patience));
-    rehearsal.connections = arguments.connections.unwrap_or(vector.connections);
-    rehearsal.seconds = arguments.seconds.unwrap_or(vector.seconds);
-    if let Some(seconds) = arguments.held_at_most
-        && rehearsal.held_at_most.is_some()
+    target: LoopbackTarget,
+    gate_limits: GateLimits,
+) -> VectorRun {
+    let mut vector_run = VectorRun::new(vector, target, gate_limits);
+    vector_run.host.clone_from(&arguments.host);
+    vector_run.path.clone_from(&arguments.path);
+    let visitor_path = arguments.visitor_path.as_ref().unwrap_or(&arguments.path);
+    vector_run.visitor_path.clone_from(visitor_path);
+    vector_run.page_timeout = Duration::from_secs(u64::from(arguments.page_timeout));
+    vector_run.connections = arguments.connections.unwrap_or(vector.connections);
+    vector_run.seconds = arguments.seconds.unwrap_or(vector.seconds);
+    if let Some(seconds) = arguments.max_hold
+        && vector_run.max_hold.is_some()
     {
-        rehearsal.held_at_most = Some(Duration::from_secs(u64::from(seconds)));
+        vector_run.max_hold = Some(Duration::from_secs(u64::from(seconds)));
     }
-    rehearsal
+    vector_run
 }
 
-fn carry_out(rehearsal: &Rehearsal) -> Result<Rehearsed> {
-    let vector = rehearsal.vector;
-    eprintln!("{}, {} s: {}", vector.name, rehearsal.seconds, vector.about);
-    Ok(rehearse(rehearsal)?)
+fn run_one(vector_run: &VectorRun) -> Result<VectorResult> {
+    let vector = vector_run.vector;
+    eprintln!("{}, {} s: {}", vector.name, vector_run.seconds, vector.about);
+    Ok(run_vector(vector_run)?)
 }
 
 /// A gate with nothing but defaults, which is gone afterwards.
-fn against_ours(
+fn run_against_own_gate(
     arguments: &VectorsArguments,
     vector: &'static Vector,
     site: &Site,
-) -> Result<Rehearsed> {
+) -> Result<VectorResult> {
     let folder = tempfile::tempdir()?;
-    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()])?;
-    std::fs::write(folder.path().join("site.crt"), made.cert.pem())?;
-    std::fs::write(folder.path().join("site.key"), made.signing_key.serialize_pem())?;
-    let [plain, secure, operator] = free_addresses()?;
+    let certificate = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()])?;
+    std::fs::write(folder.path().join("site.crt"), certificate.cert.pem())?;
+    std::fs::write(folder.path().join("site.key"), certificate.signing_key.serialize_pem())?;
+    let [plain, secure, admin] = free_addresses()?;
     let text = format!(
-        "operator = \"{operator}\"\n\n[[listen]]\naddress = \"{plain}\"\n\n[[listen]]\n\
+        "operator = \"{admin}\"\n\n[[listen]]\naddress = \"{plain}\"\n\n[[listen]]\n\
          address = \"{secure}\"\ncertificate = \"site.crt\"\nkey = \"site.key\"\n\n\
          [limits]\n{}\n\n\
          [[platforms]]\nname = \"site\"\nhosts = [\"*\"]\norigin = \"http://{}\"\n",
         vector.limits,
         site.address()
     );
-    let grants = Grants::of(&Config::read(&text, "portcullis.toml").map_err(Unusable::Problems)?);
-    let gate = Gate::start(folder.path(), &text, operator)?;
-    let target = match vector.over {
-        Over::Either => Target::parse(&plain.to_string())?,
-        Over::Tls | Over::Udp => Target::parse(&secure.to_string())?.over_tls(),
+    let gate_limits = GateLimits::from_config(
+        &Config::read(&text, "portcullis.toml").map_err(ConfigError::Problems)?,
+    );
+    let gate = GateProcess::start(folder.path(), &text, admin)?;
+    let target = match vector.transport {
+        VectorTransport::Either => LoopbackTarget::parse(&plain.to_string())?,
+        VectorTransport::Tls | VectorTransport::Udp => {
+            LoopbackTarget::parse(&secure.to_string())?.with_tls()
+        }
     };
-    let mut rehearsal = rehearsal(arguments, vector, target, grants);
-    rehearsal.operator = Some(Target::parse(&operator.to_string())?);
-    if vector.reads_slowly() {
-        LARGE_PAGE.clone_into(&mut rehearsal.path);
+    let mut vector_run = build_run(arguments, vector, target, gate_limits);
+    vector_run.admin = Some(LoopbackTarget::parse(&admin.to_string())?);
+    if vector.needs_large_page() {
+        LARGE_PAGE.clone_into(&mut vector_run.path);
     }
-    let result = carry_out(&rehearsal)?;
+    let result = run_one(&vector_run)?;
     gate.stop()?;
     Ok(result)
 }
 
-fn chosen(names: &[String], tls: bool) -> Result<Vec<&'static Vector>> {
+fn select_vectors(names: &[String], tls: bool) -> Result<Vec<&'static Vector>> {
     if names == ["all"] {
-        let speaks = |vector: &&Vector| match vector.over {
-            Over::Either => true,
-            Over::Tls => tls,
+        let is_supported = |vector: &&Vector| match vector.transport {
+            VectorTransport::Either => true,
+            VectorTransport::Tls => tls,
             // HTTP/3 is off unless it was asked for.
-            Over::Udp => false,
+            VectorTransport::Udp => false,
         };
-        return Ok(LIST.iter().filter(speaks).collect());
+        return Ok(VECTORS.iter().filter(is_supported).collect());
     }
-    let mut chosen = Vec::new();
+    let mut selected = Vec::new();
     for name in names {
-        match named(name) {
-            Some(vector) => chosen.push(vector),
+        match by_name(name) {
+            Some(vector) => selected.push(vector),
             None => {
                 bail!("there is no vector `{name}`; `portcullis drill vectors --list` names all")
             }
         }
     }
-    Ok(chosen)
+    Ok(selected)
 }
 
-fn list(json: bool) -> Result<()> {
-    for vector in LIST {
-        let needs = match vector.over {
-            Over::Either => "",
-            Over::Tls => " (TLS)",
-            Over::Udp => " (HTTP/3)",
+fn print_list(json: bool) -> Result<()> {
+    for vector in VECTORS {
+        let needs = match vector.transport {
+            VectorTransport::Either => "",
+            VectorTransport::Tls => " (TLS)",
+            VectorTransport::Udp => " (HTTP/3)",
         };
         if json {
             let line = serde_json::json!({

@@ -34,7 +34,7 @@ fn pebble_is_here() -> bool {
 }
 
 /// Waits, with a limit, until something is there.
-fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let began = Instant::now();
     loop {
         if let Some(found) = look() {
@@ -46,18 +46,18 @@ fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 }
 
 /// Addresses and a folder for a gate and an authority that looks at it.
-struct Ground {
+struct AcmeSetup {
     folder: tempfile::TempDir,
     plain: SocketAddr,
     secure: SocketAddr,
-    operator: SocketAddr,
+    admin: SocketAddr,
     authority: SocketAddr,
     management: SocketAddr,
     /// Seconds that certificates live.
     life: u32,
 }
 
-impl Ground {
+impl AcmeSetup {
     fn new(life: u32) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let made = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
@@ -68,7 +68,7 @@ impl Ground {
             folder,
             plain: free_address(),
             secure: free_address(),
-            operator: free_address(),
+            admin: free_address(),
             authority: free_address(),
             management: free_address(),
             life,
@@ -81,7 +81,7 @@ impl Ground {
 
     fn gate(&self, origin: SocketAddr, challenge: &str) -> Gate {
         let file = self.configure(origin, &["site.example"], &self.acme(challenge));
-        Gate::start_with(file, self.plain, self.operator)
+        Gate::start_with(file, self.plain, self.admin)
     }
 
     /// The configuration's part about this authority.
@@ -100,7 +100,7 @@ impl Ground {
             "operator = \"{}\"\nworkers = 2\n[[listen]]\naddress = \"{}\"\n[[listen]]\n\
              address = \"{}\"\ntls = true\n{acme}[[platforms]]\nname = \"site\"\n\
              hosts = {hosts:?}\norigin = \"http://{origin}\"\n",
-            self.operator, self.plain, self.secure,
+            self.admin, self.plain, self.secure,
         );
         std::fs::write(&file, text).unwrap();
         file
@@ -132,7 +132,7 @@ impl Ground {
             program.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
         });
         let authority = Authority(both);
-        until("the authority is up", || TcpStream::connect(self.authority).ok());
+        wait_for("the authority is up", || TcpStream::connect(self.authority).ok());
         authority
     }
 
@@ -154,11 +154,11 @@ impl Ground {
     }
 
     /// Opens a connection, if the gate shows a certificate that a browser accepts.
-    fn visit(&self, browser: &Arc<ClientConfig>) -> Option<Visit> {
+    fn visit(&self, browser: &Arc<ClientConfig>) -> Option<TlsVisit> {
         self.visit_as("site.example", browser)
     }
 
-    fn visit_as(&self, host: &'static str, browser: &Arc<ClientConfig>) -> Option<Visit> {
+    fn visit_as(&self, host: &'static str, browser: &Arc<ClientConfig>) -> Option<TlsVisit> {
         let name = host.try_into().unwrap();
         let mut client = ClientConnection::new(browser.clone(), name).unwrap();
         let mut socket = TcpStream::connect(self.secure).unwrap();
@@ -166,11 +166,11 @@ impl Ground {
         while client.is_handshaking() {
             client.complete_io(&mut socket).ok()?;
         }
-        Some(Visit(StreamOwned::new(client, socket)))
+        Some(TlsVisit(StreamOwned::new(client, socket)))
     }
 
     /// The folder of this authority: the account, and the certificates.
-    fn kept(&self, file: &str) -> PathBuf {
+    fn stored_path(&self, file: &str) -> PathBuf {
         self.path().join(format!("acme/localhost_{}_dir/{file}", self.authority.port()))
     }
 }
@@ -187,10 +187,10 @@ impl Drop for Authority {
     }
 }
 
-struct Visit(StreamOwned<ClientConnection, TcpStream>);
+struct TlsVisit(StreamOwned<ClientConnection, TcpStream>);
 
-impl Visit {
-    fn ask(&mut self) -> String {
+impl TlsVisit {
+    fn get(&mut self) -> String {
         self.0.write_all(b"GET / HTTP/1.1\r\nHost: site.example\r\n\r\n").unwrap();
         let mut answer = [0; 4096];
         let read = self.0.read(&mut answer).unwrap();
@@ -202,13 +202,13 @@ impl Visit {
     }
 }
 
-fn standing(gate: &Gate) -> serde_json::Value {
-    let status: serde_json::Value = serde_json::from_str(&gate.operator("/status.json")).unwrap();
+fn acme_status(gate: &Gate) -> serde_json::Value {
+    let status: serde_json::Value = serde_json::from_str(&gate.admin_get("/status.json")).unwrap();
     status["acme"][0].clone()
 }
 
 fn metric(gate: &Gate, line: &str) -> u64 {
-    let metrics = gate.operator("/metrics");
+    let metrics = gate.admin_get("/metrics");
     let found = metrics.lines().find(|found| found.contains(line));
     found.map_or(0, |found| found.rsplit(' ').next().unwrap().parse().unwrap())
 }
@@ -218,15 +218,15 @@ fn a_host_gets_its_certificate_over_http_and_a_restart_asks_nobody_for_another()
     if !pebble_is_here() {
         return;
     }
-    let ground = Ground::new(86_400 * 90);
+    let ground = AcmeSetup::new(86_400 * 90);
     let authority = ground.authority();
     let browser = ground.browser();
     let origin = origin();
     let gate = ground.gate(origin, "http-01");
-    let mut visit = until("a certificate is shown", || ground.visit(&browser));
-    assert_eq!(visit.ask(), "HTTP/1.1 200 OK");
+    let mut visit = wait_for("a certificate is shown", || ground.visit(&browser));
+    assert_eq!(visit.get(), "HTTP/1.1 200 OK");
     let first = visit.certificate();
-    let stands = standing(&gate);
+    let stands = acme_status(&gate);
     assert_eq!((&stands["host"], &stands["days_left"]), (&"site.example".into(), &89.into()));
     assert_eq!((&stands["failures"], &stands["last_failure"]), (&0.into(), &().into()));
     let next = stands["next_attempt"].as_str().unwrap();
@@ -237,14 +237,14 @@ fn a_host_gets_its_certificate_over_http_and_a_restart_asks_nobody_for_another()
     let answer = common::send(gate.listen, request.as_bytes()).unwrap();
     assert!(answer.contains(&format!("\r\n\r\nGET {path} ")), "the origin's: {answer}");
     for secret in ["account.json", "site.example.pem"] {
-        let mode = std::fs::metadata(ground.kept(secret)).unwrap().permissions().mode();
+        let mode = std::fs::metadata(ground.stored_path(secret)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{secret}");
     }
 
     gate.stop();
     drop(authority);
     let gate = ground.gate(origin, "http-01");
-    let visit = until("the certificate is shown again", || ground.visit(&browser));
+    let visit = wait_for("the certificate is shown again", || ground.visit(&browser));
     assert_eq!(visit.certificate(), first);
     let attempts = ["obtained", "failed"].map(|result| {
         metric(&gate, &format!("portcullis_acme_attempts_total{{result=\"{result}\"}}"))
@@ -257,19 +257,19 @@ fn a_certificate_shown_by_tls_is_renewed_before_it_ends_and_connections_stay_ope
     if !pebble_is_here() {
         return;
     }
-    let ground = Ground::new(15);
+    let ground = AcmeSetup::new(15);
     let _authority = ground.authority();
     let browser = ground.browser();
     let gate = ground.gate(origin(), "tls-alpn-01");
-    let mut open = until("a certificate is shown", || ground.visit(&browser));
-    assert_eq!(open.ask(), "HTTP/1.1 200 OK");
+    let mut open = wait_for("a certificate is shown", || ground.visit(&browser));
+    assert_eq!(open.get(), "HTTP/1.1 200 OK");
     let first = open.certificate();
-    let second = until("another certificate is shown", || {
+    let second = wait_for("another certificate is shown", || {
         let visit = ground.visit(&browser).expect("there is a good one at every moment");
         Some(visit).filter(|visit| visit.certificate() != first)
     });
     assert_ne!(second.certificate(), first);
-    assert_eq!(open.ask(), "HTTP/1.1 200 OK", "the connection from before");
+    assert_eq!(open.get(), "HTTP/1.1 200 OK", "the connection from before");
     assert_eq!(metric(&gate, "reason=\"acme\"}"), 0, "nothing was asked over HTTP");
 }
 
@@ -278,13 +278,13 @@ fn without_its_authority_the_gate_serves_and_tries_again_less_and_less_often_unt
     if !pebble_is_here() {
         return;
     }
-    let ground = Ground::new(86_400);
+    let ground = AcmeSetup::new(86_400);
     let gate = ground.gate(origin(), "http-01");
     let request = b"GET / HTTP/1.1\r\nHost: site.example\r\nConnection: close\r\n\r\n";
     assert!(common::send(gate.listen, request).unwrap().starts_with("HTTP/1.1 200"));
     let failed = |times: u64| {
-        until("it was tried", || {
-            let stands = standing(&gate);
+        wait_for("it was tried", || {
+            let stands = acme_status(&gate);
             (stands["failures"].as_u64()? >= times).then_some(stands)
         })
     };
@@ -297,9 +297,9 @@ fn without_its_authority_the_gate_serves_and_tries_again_less_and_less_often_unt
 
     let _authority = ground.authority();
     let browser = ground.browser();
-    let mut visit = until("a certificate is shown", || ground.visit(&browser));
-    assert_eq!(visit.ask(), "HTTP/1.1 200 OK");
-    assert_eq!(standing(&gate)["failures"], 0);
+    let mut visit = wait_for("a certificate is shown", || ground.visit(&browser));
+    assert_eq!(visit.get(), "HTTP/1.1 200 OK");
+    assert_eq!(acme_status(&gate)["failures"], 0);
 }
 
 #[test]
@@ -307,17 +307,18 @@ fn a_challenge_that_is_not_found_is_told_in_the_authoritys_words() {
     if !pebble_is_here() {
         return;
     }
-    let mut ground = Ground::new(86_400);
+    let mut ground = AcmeSetup::new(86_400);
     let right = ground.plain;
     ground.plain = free_address();
     // The authority comes to a port where nobody is.
     let _authority = ground.authority();
     ground.plain = right;
     let gate = ground.gate(origin(), "http-01");
-    let words = until("it failed", || standing(&gate)["last_failure"].as_str().map(str::to_owned));
+    let words =
+        wait_for("it failed", || acme_status(&gate)["last_failure"].as_str().map(str::to_owned));
     assert!(words.starts_with("the authority did not find its challenge:"), "{words}");
     assert!(words.contains("connection refused"), "{words}");
-    let found = std::fs::read_dir(ground.kept("")).unwrap().flatten();
+    let found = std::fs::read_dir(ground.stored_path("")).unwrap().flatten();
     let names: Vec<_> = found.map(|entry| entry.file_name()).collect();
     assert_eq!(names, ["account.json"], "nothing but the account is kept");
 }
@@ -333,36 +334,36 @@ fn a_reload_changes_hosts_at_once_and_leaves_the_certificates_of_the_others() {
     if !pebble_is_here() {
         return;
     }
-    let ground = Ground::new(86_400 * 90);
+    let ground = AcmeSetup::new(86_400 * 90);
     let _authority = ground.authority();
     let browser = ground.browser();
     let origin = origin();
     let gate = ground.gate(origin, "http-01");
-    let mut open = until("a certificate is shown", || ground.visit(&browser));
+    let mut open = wait_for("a certificate is shown", || ground.visit(&browser));
     let first = open.certificate();
     assert!(ground.visit_as("other.example", &browser).is_none(), "nobody asked for it");
 
     let acme = ground.acme("http-01");
     ground.configure(origin, &["site.example", "other.example"], &acme);
     gate.signal(Signal::HUP);
-    let other = until("the new host has one", || ground.visit_as("other.example", &browser));
+    let other = wait_for("the new host has one", || ground.visit_as("other.example", &browser));
     let second = other.certificate();
     assert_eq!(ground.visit(&browser).unwrap().certificate(), first, "the old one is as it was");
-    assert_eq!(open.ask(), "HTTP/1.1 200 OK", "the connection from before");
+    assert_eq!(open.get(), "HTTP/1.1 200 OK", "the connection from before");
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     for host in ["site.example", "other.example"] {
-        let days = (expires(&gate, &ground.kept(&format!("{host}.pem"))) - now) / 86_400;
+        let days = (expires(&gate, &ground.stored_path(&format!("{host}.pem"))) - now) / 86_400;
         assert_eq!(days, 89, "{host}");
     }
 
     let fewer = format!("{acme}hosts = [\"other.example\"]\n");
     ground.configure(origin, &["site.example", "other.example"], &fewer);
     gate.signal(Signal::HUP);
-    until("the old host goes", || ground.visit(&browser).is_none().then_some(()));
+    wait_for("the old host goes", || ground.visit(&browser).is_none().then_some(()));
     let kept = ground.visit_as("other.example", &browser).expect("the other stays");
     assert_eq!(kept.certificate(), second);
-    assert!(ground.kept("site.example.pem").exists(), "its file stays");
-    assert_eq!(expires(&gate, &ground.kept("site.example.pem")), 0, "and is not told of");
+    assert!(ground.stored_path("site.example.pem").exists(), "its file stays");
+    assert_eq!(expires(&gate, &ground.stored_path("site.example.pem")), 0, "and is not told of");
     let obtained = metric(&gate, "portcullis_acme_attempts_total{result=\"obtained\"}");
     assert_eq!(obtained, 2, "one for each");
 }
@@ -372,19 +373,19 @@ fn a_reload_without_the_table_is_refused_and_certificates_are_kept_as_before() {
     if !pebble_is_here() {
         return;
     }
-    let ground = Ground::new(86_400 * 90);
+    let ground = AcmeSetup::new(86_400 * 90);
     let _authority = ground.authority();
     let browser = ground.browser();
     let origin = origin();
     let gate = ground.gate(origin, "http-01");
-    let first = until("a certificate is shown", || ground.visit(&browser)).certificate();
+    let first = wait_for("a certificate is shown", || ground.visit(&browser)).certificate();
     let made = rcgen::generate_simple_self_signed(vec!["site.example".into()]).unwrap();
     std::fs::write(ground.path().join("own.pem"), made.cert.pem()).unwrap();
     std::fs::write(ground.path().join("own.key"), made.signing_key.serialize_pem()).unwrap();
     let own = "[[certificates]]\ncertificate = \"own.pem\"\nkey = \"own.key\"\n";
     ground.configure(origin, &["site.example"], own);
     gate.signal(Signal::HUP);
-    until("it is refused", || {
+    wait_for("it is refused", || {
         let reader = portcullis_ledger::Ledger::read(&ground.path().join("ledger")).ok()?;
         let mut leaves = reader.entries().flatten().map(|(_, leaf)| common::text(&leaf));
         leaves.find(|leaf| leaf.contains("\"event\":\"reload-refused\""))
@@ -397,32 +398,32 @@ fn a_reload_that_names_another_authority_asks_it_at_once_and_shows_the_old_until
     if !pebble_is_here() {
         return;
     }
-    let ground = Ground::new(86_400 * 90);
+    let ground = AcmeSetup::new(86_400 * 90);
     let _authority = ground.authority();
     let browser = ground.browser();
     let origin = origin();
     let gate = ground.gate(origin, "http-01");
-    let first = until("a certificate is shown", || ground.visit(&browser)).certificate();
+    let first = wait_for("a certificate is shown", || ground.visit(&browser)).certificate();
 
     // Another one, which looks at the same gate and is not there yet.
-    let mut elsewhere = Ground::new(86_400 * 30);
+    let mut elsewhere = AcmeSetup::new(86_400 * 30);
     (elsewhere.plain, elsewhere.secure) = (ground.plain, ground.secure);
     for file in ["authority.pem", "authority.key"] {
         std::fs::copy(ground.path().join(file), elsewhere.path().join(file)).unwrap();
     }
     ground.configure(origin, &["site.example"], &elsewhere.acme("http-01"));
     gate.signal(Signal::HUP);
-    until("the other was asked in vain", || {
-        let failures = standing(&gate)["failures"].as_u64()?;
+    wait_for("the other was asked in vain", || {
+        let failures = acme_status(&gate)["failures"].as_u64()?;
         (failures > 0).then_some(())
     });
     assert_eq!(ground.visit(&browser).expect("the old one").certificate(), first);
-    assert_eq!(standing(&gate)["days_left"], 89, "what is shown is what is told of");
+    assert_eq!(acme_status(&gate)["days_left"], 89, "what is shown is what is told of");
 
     let _another = elsewhere.authority();
     let other_browser = elsewhere.browser();
-    let visit = until("the other's certificate is shown", || ground.visit(&other_browser));
+    let visit = wait_for("the other's certificate is shown", || ground.visit(&other_browser));
     assert_ne!(visit.certificate(), first);
-    until("it is told of", || (standing(&gate)["days_left"] == 29).then_some(()));
-    assert!(ground.kept("site.example.pem").exists(), "each authority has its own folder");
+    wait_for("it is told of", || (acme_status(&gate)["days_left"] == 29).then_some(()));
+    assert!(ground.stored_path("site.example.pem").exists(), "each authority has its own folder");
 }

@@ -35,7 +35,7 @@ fn connect(gate: &Gate, trusted: &rcgen::Certificate) -> Option<Stream> {
 }
 
 /// The status line of an answer on a connection that stays open.
-fn ask(stream: &mut Stream) -> String {
+fn get(stream: &mut Stream) -> String {
     stream.write_all(b"GET / HTTP/1.1\r\nHost: site.example\r\n\r\n").unwrap();
     let mut answer = [0; 4096];
     let read = stream.read(&mut answer).unwrap();
@@ -49,7 +49,7 @@ fn gate(folder: &Path) -> (Gate, rcgen::Certificate) {
 }
 
 fn status(gate: &Gate) -> serde_json::Value {
-    serde_json::from_str(&gate.operator("/status.json")).unwrap()
+    serde_json::from_str(&gate.admin_get("/status.json")).unwrap()
 }
 
 #[test]
@@ -57,15 +57,15 @@ fn new_certificate_files_are_served_without_a_signal_and_connections_stay_open()
     let folder = tempfile::tempdir().unwrap();
     let (gate, first) = gate(folder.path());
     let mut open = connect(&gate, &first).unwrap();
-    assert_eq!(ask(&mut open), "HTTP/1.1 200 OK");
+    assert_eq!(get(&mut open), "HTTP/1.1 200 OK");
     assert_eq!(status(&gate)["certificates"][0]["days_left"], 89);
     assert_eq!(status(&gate)["certificates"][0]["names"][0], "site.example");
 
     let second = certificate(folder.path(), "site", 200);
-    gate.until("the new certificate is shown", || connect(&gate, &second).is_some());
-    assert_eq!(ask(&mut open), "HTTP/1.1 200 OK");
+    gate.wait_until("the new certificate is shown", || connect(&gate, &second).is_some());
+    assert_eq!(get(&mut open), "HTTP/1.1 200 OK");
     assert_eq!(status(&gate)["certificates"][0]["days_left"], 199);
-    let metrics = gate.operator("/metrics");
+    let metrics = gate.admin_get("/metrics");
     let line = metrics.lines().find(|line| {
         line.starts_with("portcullis_certificate_expires_timestamp_seconds{")
             && line.contains("site.pem")
@@ -80,18 +80,18 @@ fn a_new_file_that_cannot_be_used_leaves_the_old_certificate_and_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let (gate, first) = gate(folder.path());
     let mut open = connect(&gate, &first).unwrap();
-    assert_eq!(ask(&mut open), "HTTP/1.1 200 OK");
+    assert_eq!(get(&mut open), "HTTP/1.1 200 OK");
     std::fs::write(folder.path().join("site.pem"), "not a certificate").unwrap();
     gate.signal(Signal::HUP);
     let refused = || status(&gate)["certificates_refused"].as_str().map(str::to_owned);
-    gate.until("the file is refused", || refused().is_some());
+    gate.wait_until("the file is refused", || refused().is_some());
     assert!(refused().unwrap().contains("site.pem holds no certificate"), "{:?}", refused());
     assert!(connect(&gate, &first).is_some());
-    assert_eq!(ask(&mut open), "HTTP/1.1 200 OK");
-    let metrics = gate.operator("/metrics");
+    assert_eq!(get(&mut open), "HTTP/1.1 200 OK");
+    let metrics = gate.admin_get("/metrics");
     assert!(!metrics.contains("portcullis_certificates_refused_total 0"), "{metrics}");
 
     let second = certificate(folder.path(), "site", 90);
-    gate.until("a good file mends it", || refused().is_none());
+    gate.wait_until("a good file mends it", || refused().is_none());
     assert!(connect(&gate, &second).is_some());
 }

@@ -15,7 +15,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use common::{Gate, origin, peer, text};
+use common::{Gate, has_peer, origin, text};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsConnector;
@@ -130,7 +130,7 @@ fn suite(bridge: SocketAddr) -> (BTreeSet<String>, BTreeSet<String>, String) {
 
 #[test]
 fn every_test_of_the_suite_passes_or_is_explained() {
-    if !peer("httpwg") {
+    if !has_peer("httpwg") {
         return;
     }
     let _alone = ONE_AT_A_TIME.lock();
@@ -151,12 +151,12 @@ fn every_test_of_the_suite_passes_or_is_explained() {
     let needless: Vec<_> = explained.difference(&failed).collect();
     assert!(needless.is_empty(), "explained, but passed: {needless:#?}");
     eprintln!("{} passed, {} failed and are explained", passed.len(), failed.len());
-    assert!(gate.try_get(gate.operator, "/healthz").is_some());
+    assert!(gate.try_get(gate.admin, "/healthz").is_some());
 }
 
 #[test]
 fn ordinary_clients_get_through_a_hundred_requests_at_a_time() {
-    if !peer("h2load") || !peer("curl") {
+    if !has_peer("h2load") || !has_peer("curl") {
         return;
     }
     let _alone = ONE_AT_A_TIME.lock();
@@ -177,7 +177,7 @@ fn ordinary_clients_get_through_a_hundred_requests_at_a_time() {
         .unwrap();
     let told = text(&output.stdout);
     assert!(told.starts_with("GET / HTTP/1.1") && told.ends_with('2'), "{told}");
-    let metrics = gate.operator("/metrics");
+    let metrics = gate.admin_get("/metrics");
     let cut: Vec<_> = metrics
         .lines()
         .filter(|line| line.starts_with("portcullis_cuts_total{") && !line.ends_with(" 0"))

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use common::{free_address, peer, portcullis, text};
+use common::{free_address, has_peer, portcullis, text};
 use rustix::process::{Pid, Signal, kill_process};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
@@ -256,7 +256,7 @@ fn gunicorn(folder: &Path, address: SocketAddr) -> Command {
 struct Gate {
     plain: SocketAddr,
     secure: SocketAddr,
-    operator: SocketAddr,
+    admin: SocketAddr,
     tls: Arc<ClientConfig>,
     process: Child,
 }
@@ -310,7 +310,7 @@ fn gate(folder: &Path, origins: &[Origin]) -> Gate {
         .with_root_certificates(roots)
         .with_no_client_auth();
     tls.alpn_protocols = vec![b"h2".to_vec()];
-    let gate = Gate { plain, secure, operator, tls: Arc::new(tls), process };
+    let gate = Gate { plain, secure, admin: operator, tls: Arc::new(tls), process };
     let began = Instant::now();
     while TcpStream::connect(gate.plain).is_err() {
         let said = fs::read_to_string(folder.join("gate.txt")).unwrap();
@@ -456,13 +456,13 @@ fn no_payload_is_two_requests_to_one_reader_and_one_to_another() {
     assert!(payloads.len() >= 100, "the corpus has {} payloads", payloads.len());
     let folder = tempfile::tempdir().unwrap();
     let mut origins = Vec::new();
-    if peer("nginx") {
+    if has_peer("nginx") {
         origins.push(Origin::start("nginx", "nginx", folder.path(), nginx));
     }
-    if peer("apache2") {
+    if has_peer("apache2") {
         origins.push(Origin::start("apache", "Apache", folder.path(), apache));
     }
-    if peer("gunicorn") {
+    if has_peer("gunicorn") {
         origins.push(Origin::start("gunicorn", "gunicorn", folder.path(), gunicorn));
     }
     if origins.is_empty() {
@@ -507,7 +507,7 @@ fn no_payload_is_two_requests_to_one_reader_and_one_to_another() {
             log.lines().count()
         })
         .sum();
-    let metrics = common::send(gate.operator, b"GET /metrics HTTP/1.0\r\nHost: a\r\n\r\n").unwrap();
+    let metrics = common::send(gate.admin, b"GET /metrics HTTP/1.0\r\nHost: a\r\n\r\n").unwrap();
     let forwarded: usize = metrics
         .lines()
         .filter(|line| line.starts_with("portcullis_forwarded_total{"))

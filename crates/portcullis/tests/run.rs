@@ -15,10 +15,10 @@ fn a_visitor_gets_through_and_the_gate_counts_it() {
     assert_eq!(status, 200);
     assert!(body.starts_with("GET /hello?name=value HTTP/1.1"), "{body}");
     assert!(body.to_ascii_lowercase().contains("x-forwarded-for: 127.0.0.1"), "{body}");
-    let metrics = gate.operator("/metrics");
+    let metrics = gate.admin_get("/metrics");
     assert!(metrics.contains("reason=\"ordinary\"} 1"), "{metrics}");
-    gate.until("the status is told", || {
-        gate.operator("/status.json").contains("\"posture\": \"open\"")
+    gate.wait_until("the status is told", || {
+        gate.admin_get("/status.json").contains("\"posture\": \"open\"")
     });
     gate.stop();
 }
@@ -33,7 +33,7 @@ fn a_flooding_source_is_refused_and_the_sum_over_reasons_is_the_number_of_reques
     assert_eq!(statuses[0], 200);
     assert_eq!(statuses.last(), Some(&429));
     let counted: u64 = gate
-        .operator("/metrics")
+        .admin_get("/metrics")
         .lines()
         .filter(|line| line.starts_with("portcullis_requests_total{"))
         .map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap())
@@ -55,10 +55,10 @@ fn a_good_file_is_reloaded_and_a_bad_one_refused() {
 
     // A host name that this request does not carry: the new policy refuses it.
     let named =
-        configuration(gate.listen, gate.operator, first, "").replace("\"*\"", "\"example.org\"");
+        configuration(gate.listen, gate.admin, first, "").replace("\"*\"", "\"example.org\"");
     std::fs::write(&gate.file, named).unwrap();
     gate.signal(Signal::HUP);
-    gate.until("the new policy holds", || gate.get("/").0 == 421);
+    gate.wait_until("the new policy holds", || gate.get("/").0 == 421);
     gate.stop();
 
     let shown = run(&["verify", folder.path().join("ledger").to_str().unwrap()]);
@@ -143,8 +143,8 @@ fn what_the_gate_cuts_stands_in_its_ledger() {
     let gate = Gate::start(folder.path(), origin(), "");
     let body = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n";
     let _ = common::send(gate.listen, body.as_bytes());
-    gate.until("it is counted", || {
-        gate.operator("/metrics").contains("portcullis_cuts_total{cause=\"malformed-body\"} 1")
+    gate.wait_until("it is counted", || {
+        gate.admin_get("/metrics").contains("portcullis_cuts_total{cause=\"malformed-body\"} 1")
     });
     gate.stop();
     let leaves = leaves(folder.path());

@@ -55,7 +55,7 @@ pub(crate) fn tighten(
     Some(Step {
         measure: Measure::TightenSources {
             limits: SourceLimits { connections, ..settings.tightened },
-            header_deadline: settings.tightened_header_deadline,
+            header_deadline: settings.tightened_header_timeout,
         },
         scope: whole(seen),
         reason: why.map_or_else(|| "an attack began".to_owned(), |evidence| evidence.says.clone()),

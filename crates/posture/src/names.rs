@@ -110,7 +110,7 @@ impl Names {
             }
             Measure::Challenge(portcullis_model::ChallengeKind::Wait) => format!(
                 "visitors without a token wait {} s on a page that continues by itself",
-                self.config.posture.wait.as_secs()
+                self.config.posture.wait_challenge_delay.as_secs()
             ),
             Measure::Shed(tier) => format!("activities of tier {} are not served", tier.word()),
         }

@@ -283,7 +283,7 @@ impl PlatformPosture {
         let over = self
             .wave
             .as_ref()
-            .is_some_and(|wave| context.now.since(wave.last_hostile) >= context.settings.quiet);
+            .is_some_and(|wave| context.now.since(wave.last_hostile) >= context.settings.quiet_period);
         if over && let Some(wave) = self.wave.take() {
             out.push(Action::Record(Event::AttackEnded {
                 wave: wave.number,
@@ -320,7 +320,7 @@ impl PlatformPosture {
     /// Releases the procedure that people feel most, one at a time.
     fn step_down(&mut self, context: &Context<'_>, out: &mut Vec<Action>) {
         if self.engaged.is_empty()
-            || context.now.since(self.relaxed_at) < context.settings.step_down
+            || context.now.since(self.relaxed_at) < context.settings.step_down_interval
         {
             return;
         }
@@ -352,7 +352,7 @@ impl PlatformPosture {
         });
         let id = ProcedureId(*context.next_procedure);
         *context.next_procedure = context.next_procedure.saturating_add(1);
-        let expiry = context.settings.expiry;
+        let expiry = context.settings.procedure_ttl;
         out.push(Action::Record(Event::ProcedureEngaged(ProcedureFacts {
             id,
             platform: context.names.platform(self.id),
@@ -428,7 +428,7 @@ impl PlatformPosture {
 
     /// While the attack goes on, what is engaged stays engaged.
     fn renew(&mut self, context: &Context<'_>) {
-        let expiry = context.settings.expiry;
+        let expiry = context.settings.procedure_ttl;
         for engaged in &mut self.engaged {
             if engaged.procedure.expires < context.now + expiry / 2 {
                 engaged.procedure.expires = context.now + expiry;
@@ -549,7 +549,7 @@ impl PlatformPosture {
         }
         let (since, wall) = *self.calm_since.get_or_insert((context.now, context.wall));
         let held = context.now.since(since);
-        if held >= context.settings.full_speed {
+        if held >= context.settings.full_speed_after {
             out.push(Action::Record(Event::FullSpeed {
                 platform: context.names.platform(self.id),
                 since: wall,

@@ -115,7 +115,7 @@ impl Engine {
         let assumed = config.platforms.first().filter(|_| host != "*").map(|p| p.name.clone());
         let warm_up = config.watch.warm_up;
         Self {
-            tables: Tables::new(config.limits.sources_tracked, secret),
+            tables: Tables::new(config.limits.source_table_size, secret),
             control: Control::new(Arc::clone(&config), WallTime(0), &Resume::default())
                 .without_connections(),
             meter: Meter::new(policy.activities()),

@@ -133,8 +133,8 @@ impl MinuteCounts {
     pub fn new(settings: WatchSettings) -> Self {
         Self {
             found: MinutesFindings {
-                surge_factor_tenths: settings.surge_tenths,
-                surge_min_rate: settings.surge_floor,
+                surge_factor_tenths: settings.surge_factor_tenths,
+                surge_min_rate: settings.surge_min_rate,
                 ..MinutesFindings::default()
             },
             settings,
@@ -233,8 +233,8 @@ impl MinuteCounts {
         self.recent.push_back(count);
         let rate: u64 = self.recent.iter().sum();
         let expected = self.baseline.expected_milli(wall);
-        let floor = u64::from(self.settings.surge_floor) * 1_000;
-        let multiple = expected * u64::from(self.settings.surge_tenths) / 10;
+        let floor = u64::from(self.settings.surge_min_rate) * 1_000;
+        let multiple = expected * u64::from(self.settings.surge_factor_tenths) / 10;
         let warm = u128::from(self.baseline.learnt()) * TICK.as_millis()
             >= self.settings.warm_up.as_millis();
         let over = warm && rate * 1_000 > floor.max(multiple);

@@ -351,14 +351,14 @@ impl PlatformWatch {
         rate: impl Fn(&ActivityWatch) -> u64,
     ) -> Vec<ActivityId> {
         let far_over = |activity: &ActivityWatch| {
-            let mut threshold = u64::from(settings.surge_floor) * 1_000;
+            let mut threshold = u64::from(settings.surge_min_rate) * 1_000;
             if activity.warm(settings) {
                 let expected = activity.baseline.expected_milli(wall);
                 let tenths = if strained {
                     threshold /= 4;
                     STRAINED_TENTHS
                 } else {
-                    u64::from(settings.surge_tenths)
+                    u64::from(settings.surge_factor_tenths)
                 };
                 threshold = threshold.max(expected * tenths / 10);
             }
@@ -489,7 +489,7 @@ impl PlatformWatch {
         // for no more than usual.
         let held_off = self.judgement == Judgement::Attack
             && !over.is_empty()
-            && self.stopped_per_second() >= u64::from(settings.surge_floor / 2).max(1);
+            && self.stopped_per_second() >= u64::from(settings.surge_min_rate / 2).max(1);
         if hostile || held_off {
             self.confirmed = (self.confirmed + 1).min(CONFIRM);
             self.hostile_since.get_or_insert(wall - TICK);

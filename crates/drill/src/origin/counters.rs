@@ -6,14 +6,14 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use super::OriginConfig;
+use super::DemoOriginConfig;
 
 /// The load of this many tenths of a second is kept: an hour.
 const TENTHS_MAX: usize = 36_000;
 
 /// The origin's account of itself, also the JSON of `GET /origin-status`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OriginStatus {
+pub struct DemoOriginStatus {
     /// Milliseconds since the origin started.
     pub uptime_ms: u64,
     /// Requests whose header arrived in full.
@@ -47,11 +47,11 @@ pub struct OriginStatus {
 pub(super) struct Gauge(AtomicU64);
 
 impl Gauge {
-    pub(super) fn up(&self) {
+    pub(super) fn increment(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn down(&self) {
+    pub(super) fn decrement(&self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 
@@ -60,7 +60,7 @@ impl Gauge {
     }
 }
 
-pub(super) struct Counters {
+pub(super) struct OriginCounters {
     started: Instant,
     workers: u64,
     slots: u64,
@@ -75,9 +75,9 @@ pub(super) struct Counters {
     pub(super) connections: Gauge,
 }
 
-impl Counters {
-    pub(super) fn new(config: &OriginConfig) -> Self {
-        Counters {
+impl OriginCounters {
+    pub(super) fn new(config: &DemoOriginConfig) -> Self {
+        OriginCounters {
             started: Instant::now(),
             workers: config.workers as u64,
             slots: config.slots as u64,
@@ -94,7 +94,7 @@ impl Counters {
     }
 
     /// A request's header has arrived.
-    pub(super) fn received(&self) {
+    pub(super) fn count_received(&self) {
         self.received.fetch_add(1, Ordering::Relaxed);
         let tenth = (self.started.elapsed().as_millis() / 100) as usize;
         if tenth < TENTHS_MAX {
@@ -106,9 +106,9 @@ impl Counters {
         }
     }
 
-    pub(super) fn status(&self) -> OriginStatus {
+    pub(super) fn status(&self) -> DemoOriginStatus {
         let received_by_tenth = self.tenths().clone();
-        OriginStatus {
+        DemoOriginStatus {
             uptime_ms: self.started.elapsed().as_millis() as u64,
             received: self.received.load(Ordering::Relaxed),
             served: self.served.get(),

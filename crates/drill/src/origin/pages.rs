@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use super::workers::Cost;
+use super::workers::PageCost;
 use crate::site;
 
 /// A page that a worker makes.
@@ -77,10 +77,10 @@ pub(super) fn route(method: &str, target: &str) -> Route {
 
 impl Page {
     /// What it costs to make.
-    pub(super) fn cost(&self) -> Cost {
-        let cost = |burn_micros, wait_millis| Cost {
-            burn: Duration::from_micros(burn_micros),
-            wait: Duration::from_millis(wait_millis),
+    pub(super) fn cost(&self) -> PageCost {
+        let cost = |cpu_micros, database_millis| PageCost {
+            cpu_time: Duration::from_micros(cpu_micros),
+            database_wait: Duration::from_millis(database_millis),
         };
         match self {
             Page::Search(_) | Page::Leaflet(_) => cost(1_000, 50),
@@ -215,7 +215,7 @@ fn home() -> String {
 fn news() -> String {
     let mut list = String::from("<ul class=\"news\">\n");
     for (slug, headline) in site::ARTICLES {
-        put(&mut list, format_args!("<li><a href=\"/news/{slug}\">{headline}</a></li>\n"));
+        append(&mut list, format_args!("<li><a href=\"/news/{slug}\">{headline}</a></li>\n"));
     }
     list.push_str("</ul>\n");
     list
@@ -238,10 +238,10 @@ fn search(words: &str) -> String {
     };
     let mut found = 0;
     for (slug, headline) in site::ARTICLES.iter().filter(|(_, headline)| fits(headline)) {
-        put(&mut main, format_args!("<li><a href=\"/news/{slug}\">{headline}</a></li>\n"));
+        append(&mut main, format_args!("<li><a href=\"/news/{slug}\">{headline}</a></li>\n"));
         found += 1;
     }
-    put(&mut main, format_args!("</ol>\n<p>{found} found.</p>"));
+    append(&mut main, format_args!("</ol>\n<p>{found} found.</p>"));
     main
 }
 
@@ -250,7 +250,7 @@ fn leaflet(ward: &str) -> String {
     let ward: String = ward.chars().filter(char::is_ascii_digit).take(4).collect();
     let mut main = format!("<p>For the people of ward {ward}, to print and fold.</p>\n");
     for (_, headline) in site::ARTICLES {
-        put(&mut main, format_args!("<h2>{headline}</h2>\n{}", paragraphs(6)));
+        append(&mut main, format_args!("<h2>{headline}</h2>\n{}", paragraphs(6)));
     }
     main
 }
@@ -262,7 +262,7 @@ fn feed() -> String {
          <description>News from the campaign</description>\n",
     );
     for (slug, headline) in site::ARTICLES {
-        put(
+        append(
             &mut feed,
             format_args!(
                 "<item><title>{headline}</title><link>http://localhost/news/{slug}</link></item>\n"
@@ -308,9 +308,9 @@ fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
-fn put(out: &mut String, what: std::fmt::Arguments<'_>) {
+fn append(out: &mut String, text: std::fmt::Arguments<'_>) {
     // Writing to a String cannot fail.
-    let _ = out.write_fmt(what);
+    let _ = out.write_fmt(text);
 }
 
 const VOLUNTEER_FORM: &str = "<p>Doors, phones, leaflets, tea: there is something for everyone.</p>\n\
@@ -350,19 +350,19 @@ fn skyline() -> String {
     let mut svg = String::from(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 960 120\" role=\"presentation\">\n",
     );
-    for house in 0..48_u32 {
-        let height = 30 + house * 37 % 60;
-        let left = house * 20;
-        put(
+    for building in 0..48_u32 {
+        let height = 30 + building * 37 % 60;
+        let left = building * 20;
+        append(
             &mut svg,
             format_args!(
                 "<rect x=\"{left}\" y=\"{}\" width=\"19\" height=\"{height}\" fill=\"#{:02x}5a3c\"/>",
                 120 - height,
-                40 + house * 11 % 80,
+                40 + building * 11 % 80,
             ),
         );
         for window in 0..height / 14 {
-            put(
+            append(
                 &mut svg,
                 format_args!(
                     "<rect x=\"{}\" y=\"{}\" width=\"5\" height=\"7\" fill=\"#fde68a\"/>",

@@ -7,31 +7,35 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
-use super::OriginConfig;
-use super::counters::Counters;
+use super::DemoOriginConfig;
+use super::counters::OriginCounters;
 use super::pages::{self, Route};
-use super::workers::{Burner, Pool};
-use crate::wire::Wire;
+use super::workers::{CpuBurner, WorkerPool};
+use crate::http1::Http1Stream;
 
 /// How long a client may take to read a response.
-const WRITE_PATIENCE: Duration = Duration::from_secs(10);
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What an asset costs.
-const ASSET_BURN: Duration = Duration::from_micros(50);
+const ASSET_CPU_TIME: Duration = Duration::from_micros(50);
 
 /// What every connection needs.
-pub(super) struct Shared {
-    config: OriginConfig,
-    counters: Arc<Counters>,
-    pool: Pool,
+pub(super) struct OriginContext {
+    config: DemoOriginConfig,
+    counters: Arc<OriginCounters>,
+    pool: WorkerPool,
     slots: Semaphore,
-    burner: Burner,
+    burner: CpuBurner,
 }
 
-impl Shared {
-    pub(super) fn new(config: OriginConfig, counters: Arc<Counters>, pool: Pool) -> Self {
+impl OriginContext {
+    pub(super) fn new(
+        config: DemoOriginConfig,
+        counters: Arc<OriginCounters>,
+        pool: WorkerPool,
+    ) -> Self {
         let slots = Semaphore::new(config.slots);
-        Shared { config, counters, pool, slots, burner: Burner::calibrate() }
+        OriginContext { config, counters, pool, slots, burner: CpuBurner::calibrate() }
     }
 }
 
@@ -39,24 +43,24 @@ impl Shared {
 pub(super) async fn run(
     listener: std::net::TcpListener,
     status_listener: std::net::TcpListener,
-    shared: Shared,
+    context: OriginContext,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let shared = Arc::new(shared);
+    let context = Arc::new(context);
     let (Ok(listener), Ok(status_listener)) =
         (TcpListener::from_std(listener), TcpListener::from_std(status_listener))
     else {
         return;
     };
     tokio::select! {
-        () = accept(listener, Arc::clone(&shared)) => {}
-        () = tell_status(status_listener, &shared.counters) => {}
+        () = accept(listener, Arc::clone(&context)) => {}
+        () = serve_status(status_listener, &context.counters) => {}
         _ = stopped.wait_for(|stopped| *stopped) => {}
     }
 }
 
-async fn accept(listener: TcpListener, shared: Arc<Shared>) {
-    let open = Arc::new(Semaphore::new(shared.config.connections));
+async fn accept(listener: TcpListener, context: Arc<OriginContext>) {
+    let open = Arc::new(Semaphore::new(context.config.max_connections));
     loop {
         // The permit comes first: whoever does not get one stays in the kernel's backlog.
         let Ok(permit) = Arc::clone(&open).acquire_owned().await else {
@@ -67,86 +71,86 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
             tokio::time::sleep(Duration::from_millis(20)).await;
             continue;
         };
-        let shared = Arc::clone(&shared);
+        let context = Arc::clone(&context);
         tokio::spawn(async move {
-            shared.counters.connections.up();
+            context.counters.connections.increment();
             // Nagle's delay would add to every latency measured.
             let _ = stream.set_nodelay(true);
-            converse(Wire::new(stream), &shared).await;
-            shared.counters.connections.down();
+            serve_connection(Http1Stream::new(stream), &context).await;
+            context.counters.connections.decrement();
             drop(permit);
         });
     }
 }
 
 /// One connection, request after request.
-async fn converse(mut wire: Wire, shared: &Shared) {
+async fn serve_connection(mut conn: Http1Stream, context: &OriginContext) {
     loop {
         // At the poller, without a slot.
-        if !matches!(timeout(shared.config.idle_patience, wire.readable()).await, Ok(Ok(()))) {
+        if !matches!(timeout(context.config.idle_timeout, conn.readable()).await, Ok(Ok(()))) {
             return;
         }
-        let Ok(slot) = shared.slots.acquire().await else {
+        let Ok(slot) = context.slots.acquire().await else {
             return;
         };
-        shared.counters.busy_slots.up();
-        let goes_on = exchange(&mut wire, shared).await;
-        shared.counters.busy_slots.down();
+        context.counters.busy_slots.increment();
+        let keep_alive = serve_request(&mut conn, context).await;
+        context.counters.busy_slots.decrement();
         drop(slot);
-        if !goes_on {
+        if !keep_alive {
             return;
         }
     }
 }
 
 /// One request and its response; whether another may follow.
-async fn exchange(wire: &mut Wire, shared: &Shared) -> bool {
-    let request = match timeout(shared.config.header_patience, wire.request()).await {
+async fn serve_request(conn: &mut Http1Stream, context: &OriginContext) -> bool {
+    let request = match timeout(context.config.header_timeout, conn.read_request()).await {
         Ok(Ok(Some(request))) => request,
         Ok(Ok(None)) => return false,
         Ok(Err(_)) => {
-            let _ = wire.write(pages::BAD_REQUEST).await;
+            let _ = conn.write(pages::BAD_REQUEST).await;
             return false;
         }
         Err(_) => {
-            shared.counters.header_timeouts.up();
-            let _ = wire.write(pages::REQUEST_TIMEOUT).await;
+            context.counters.header_timeouts.increment();
+            let _ = conn.write(pages::REQUEST_TIMEOUT).await;
             return false;
         }
     };
-    shared.counters.received();
+    context.counters.count_received();
     let response = match pages::route(&request.method, &request.target) {
         Route::Asset(asset) => {
-            shared.burner.burn(ASSET_BURN);
-            shared.counters.served.up();
+            context.burner.burn(ASSET_CPU_TIME);
+            context.counters.served.increment();
             asset.response()
         }
         Route::Page(page) => {
-            if let Some(response) = shared.pool.make(page).await {
-                shared.counters.served.up();
+            if let Some(response) = context.pool.render_page(page).await {
+                context.counters.served.increment();
                 response
             } else {
-                shared.counters.rejected.up();
+                context.counters.rejected.increment();
                 pages::too_busy()
             }
         }
     };
-    let written = timeout(WRITE_PATIENCE, wire.write(&response)).await;
+    let written = timeout(WRITE_TIMEOUT, conn.write(&response)).await;
     matches!(written, Ok(Ok(()))) && request.keep_alive
 }
 
 /// Answers `GET /origin-status`, one connection after another.
-async fn tell_status(listener: TcpListener, counters: &Counters) {
+async fn serve_status(listener: TcpListener, counters: &OriginCounters) {
     loop {
         if let Ok((stream, _)) = listener.accept().await {
-            let _ = timeout(Duration::from_secs(1), tell(stream, counters)).await;
+            let _ = timeout(Duration::from_secs(1), respond_status(stream, counters)).await;
         }
     }
 }
 
-async fn tell(stream: TcpStream, counters: &Counters) {
-    let mut wire = Wire::new(stream);
-    let Ok(Some(request)) = wire.request().await else {
+async fn respond_status(stream: TcpStream, counters: &OriginCounters) {
+    let mut conn = Http1Stream::new(stream);
+    let Ok(Some(request)) = conn.read_request().await else {
         return;
     };
     let response = if request.target == "/origin-status" {
@@ -155,5 +159,5 @@ async fn tell(stream: TcpStream, counters: &Counters) {
     } else {
         pages::response("404 Not Found", "text/plain", "no-store", b"Ask for /origin-status.\n")
     };
-    let _ = wire.write(&response).await;
+    let _ = conn.write(&response).await;
 }

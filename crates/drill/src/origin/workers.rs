@@ -8,116 +8,116 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::OriginConfig;
-use super::counters::Counters;
+use super::DemoOriginConfig;
+use super::counters::OriginCounters;
 use super::pages::{self, Page};
 
 /// What a page costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Cost {
+pub(super) struct PageCost {
     /// Processor time.
-    pub burn: Duration,
+    pub cpu_time: Duration,
     /// Wait for the database, on average.
-    pub wait: Duration,
+    pub database_wait: Duration,
 }
 
 /// A page to be made, and where it is awaited.
-struct Job {
+struct PageJob {
     page: Page,
     done: oneshot::Sender<Vec<u8>>,
 }
 
 /// The way to the workers. When the last of its clones is dropped, the workers end.
 #[derive(Clone)]
-pub(super) struct Pool {
-    jobs: mpsc::SyncSender<Job>,
-    counters: Arc<Counters>,
+pub(super) struct WorkerPool {
+    jobs: mpsc::SyncSender<PageJob>,
+    counters: Arc<OriginCounters>,
 }
 
-impl Pool {
+impl WorkerPool {
     pub(super) fn start(
-        config: &OriginConfig,
-        counters: &Arc<Counters>,
-    ) -> io::Result<(Pool, Vec<JoinHandle<()>>)> {
-        let (jobs, waiting) = mpsc::sync_channel(config.queue);
-        let waiting = Arc::new(Mutex::new(waiting));
-        let burner = Burner::calibrate();
+        config: &DemoOriginConfig,
+        counters: &Arc<OriginCounters>,
+    ) -> io::Result<(WorkerPool, Vec<JoinHandle<()>>)> {
+        let (jobs, queue) = mpsc::sync_channel(config.queue);
+        let queue = Arc::new(Mutex::new(queue));
+        let burner = CpuBurner::calibrate();
         let threads = (0..config.workers)
             .map(|number| {
-                let worker = Worker {
-                    waiting: Arc::clone(&waiting),
+                let worker = PageWorker {
+                    queue: Arc::clone(&queue),
                     counters: Arc::clone(counters),
                     burner,
-                    chance: 0x9e37_79b9_7f4a_7c15 ^ (number as u64 + 1),
+                    rng_state: 0x9e37_79b9_7f4a_7c15 ^ (number as u64 + 1),
                 };
                 std::thread::Builder::new()
                     .name(format!("origin-worker-{number}"))
                     .spawn(move || worker.run())
             })
             .collect::<io::Result<Vec<_>>>()?;
-        Ok((Pool { jobs, counters: Arc::clone(counters) }, threads))
+        Ok((WorkerPool { jobs, counters: Arc::clone(counters) }, threads))
     }
 
     /// Has a page made; `None` if the queue is full.
-    pub(super) async fn make(&self, page: Page) -> Option<Vec<u8>> {
+    pub(super) async fn render_page(&self, page: Page) -> Option<Vec<u8>> {
         let (done, made) = oneshot::channel();
-        self.counters.queued.up();
-        if self.jobs.try_send(Job { page, done }).is_err() {
-            self.counters.queued.down();
+        self.counters.queued.increment();
+        if self.jobs.try_send(PageJob { page, done }).is_err() {
+            self.counters.queued.decrement();
             return None;
         }
         made.await.ok()
     }
 }
 
-struct Worker {
-    waiting: Arc<Mutex<mpsc::Receiver<Job>>>,
-    counters: Arc<Counters>,
-    burner: Burner,
-    chance: u64,
+struct PageWorker {
+    queue: Arc<Mutex<mpsc::Receiver<PageJob>>>,
+    counters: Arc<OriginCounters>,
+    burner: CpuBurner,
+    rng_state: u64,
 }
 
-impl Worker {
+impl PageWorker {
     fn run(mut self) {
         loop {
-            let job = match self.waiting.lock() {
+            let job = match self.queue.lock() {
                 Ok(waiting) => waiting.recv(),
                 Err(_) => return,
             };
             let Ok(job) = job else { return };
-            self.counters.queued.down();
+            self.counters.queued.decrement();
             // Nobody waits any more: the origin is being stopped.
             if job.done.is_closed() {
                 continue;
             }
-            self.counters.busy_workers.up();
+            self.counters.busy_workers.increment();
             let cost = job.page.cost();
-            self.burner.burn(cost.burn);
-            let wait = self.around(cost.wait);
+            self.burner.burn(cost.cpu_time);
+            let wait = self.jittered(cost.database_wait);
             std::thread::sleep(wait);
             let response = pages::render(&job.page);
-            self.counters.busy_workers.down();
+            self.counters.busy_workers.decrement();
             let _ = job.done.send(response);
         }
     }
 
     /// Between four and six fifths of a duration (xorshift: any spread will do here).
-    fn around(&mut self, middle: Duration) -> Duration {
-        self.chance ^= self.chance << 13;
-        self.chance ^= self.chance >> 7;
-        self.chance ^= self.chance << 17;
-        middle * (80 + (self.chance % 41) as u32) / 100
+    fn jittered(&mut self, middle: Duration) -> Duration {
+        self.rng_state ^= self.rng_state << 13;
+        self.rng_state ^= self.rng_state >> 7;
+        self.rng_state ^= self.rng_state << 17;
+        middle * (80 + (self.rng_state % 41) as u32) / 100
     }
 }
 
 /// Processor time, spent on purpose. The amount of work is fixed when the origin starts, so that a
 /// page takes longer when the processor is contended, as a real one does.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Burner {
+pub(super) struct CpuBurner {
     rounds_per_100_micros: u64,
 }
 
-impl Burner {
+impl CpuBurner {
     pub(super) fn calibrate() -> Self {
         const ROUNDS: u64 = 100_000;
         // The fastest of several: whatever else ran only made it slower.
@@ -131,7 +131,7 @@ impl Burner {
             .unwrap_or(Duration::from_micros(100))
             .max(Duration::from_nanos(1));
         let rounds = u128::from(ROUNDS) * 100_000 / fastest.as_nanos();
-        Burner { rounds_per_100_micros: u64::try_from(rounds).unwrap_or(ROUNDS).max(1) }
+        CpuBurner { rounds_per_100_micros: u64::try_from(rounds).unwrap_or(ROUNDS).max(1) }
     }
 
     pub(super) fn burn(self, time: Duration) {

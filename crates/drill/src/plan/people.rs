@@ -2,8 +2,8 @@
 
 use std::net::Ipv4Addr;
 
-use super::draw::Draw;
-use super::{Ask, Browser, Step, Visitor, VisitorKind};
+use super::rng::SeededRng;
+use super::{Browser, VisitStep, Visitor, VisitorKind, VisitorRequest};
 use crate::scenario::Scenario;
 use crate::site;
 
@@ -20,7 +20,7 @@ const SHARED_ADDRESSES: u32 = 4;
 const FEED_EVERY_MS: u32 = 2_500;
 
 #[derive(Clone, Copy)]
-enum Next {
+enum Destination {
     Home,
     News,
     Article,
@@ -32,31 +32,32 @@ enum Next {
 }
 
 /// How visitors of an ordinary day arrive and move about.
-pub(super) fn everyday(draw: &mut Draw, scenario: &Scenario) -> Vec<Visitor> {
+pub(super) fn everyday_visitors(rng: &mut SeededRng, scenario: &Scenario) -> Vec<Visitor> {
     let window_ms = HEAD_START_MS + scenario.lasts_ms();
     let count = (u64::from(scenario.visitors_per_minute) * u64::from(window_ms) / 60_000) as u32;
     (0..count)
         .map(|index| {
-            let arrives_ms = draw.below(window_ms);
-            let mut steps = Journey::new(draw, arrives_ms);
-            let landing = if steps.draw.percent(60) { Next::Home } else { Next::Article };
-            steps.visit(landing);
-            for _ in 0..2 + steps.draw.below(5) {
-                steps.wander();
+            let arrives_ms = rng.below(window_ms);
+            let mut steps = VisitBuilder::new(rng, arrives_ms);
+            let landing =
+                if steps.rng.chance_percent(60) { Destination::Home } else { Destination::Article };
+            steps.go_to(landing);
+            for _ in 0..2 + steps.rng.below(5) {
+                steps.follow_random_link();
             }
-            let steps = steps.taken;
+            let steps = steps.steps;
             let planned = steps.len();
-            let steps: Vec<Step> = steps
+            let steps: Vec<VisitStep> = steps
                 .into_iter()
                 .filter(|step| (HEAD_START_MS..window_ms).contains(&step.at_ms))
-                .map(|step| Step { at_ms: step.at_ms - HEAD_START_MS, ..step })
+                .map(|step| VisitStep { at_ms: step.at_ms - HEAD_START_MS, ..step })
                 .collect();
-            let keeps_cookies = scenario.one_in_keeps_no_cookies == 0
-                || draw.below(scenario.one_in_keeps_no_cookies) != 0;
+            let keeps_cookies =
+                scenario.cookieless_one_in == 0 || rng.below(scenario.cookieless_one_in) != 0;
             Visitor {
                 kind: VisitorKind::Everyday,
-                source: source(draw, 1, index),
-                browser: browser(draw),
+                source: visitor_address(rng, 1, index),
+                browser: browser(rng),
                 keeps_cookies,
                 has_assets: arrives_ms < HEAD_START_MS && steps.len() < planned,
                 steps,
@@ -66,7 +67,7 @@ pub(super) fn everyday(draw: &mut Draw, scenario: &Scenario) -> Vec<Visitor> {
 }
 
 /// People who follow the link in a mail: to the volunteer form, and often sending it.
-pub(super) fn crowds(draw: &mut Draw, scenario: &Scenario) -> Vec<Visitor> {
+pub(super) fn crowd_visitors(rng: &mut SeededRng, scenario: &Scenario) -> Vec<Visitor> {
     let mut crowd = Vec::new();
     for (from_ms, to_ms, phase) in scenario.spans() {
         // The last ones come some time before the phase ends.
@@ -74,25 +75,25 @@ pub(super) fn crowds(draw: &mut Draw, scenario: &Scenario) -> Vec<Visitor> {
         for _ in 0..phase.crowd {
             let index = crowd.len() as u32;
             // Half of them at any time, half soon after the mail (the smaller of two draws).
-            let mut after_ms = draw.below(window_ms);
-            if draw.percent(50) {
-                after_ms = after_ms.min(draw.below(window_ms));
+            let mut after_ms = rng.below(window_ms);
+            if rng.chance_percent(50) {
+                after_ms = after_ms.min(rng.below(window_ms));
             }
             let arrives_ms = from_ms + after_ms;
-            let mut journey = Journey::new(draw, arrives_ms);
-            journey.page("/volunteer?from=mail".to_owned());
-            if journey.draw.percent(50) {
-                journey.send_volunteer_form();
+            let mut visit = VisitBuilder::new(rng, arrives_ms);
+            visit.page("/volunteer?from=mail".to_owned());
+            if visit.rng.chance_percent(50) {
+                visit.send_volunteer_form();
             }
-            for _ in 0..journey.draw.below(3) {
-                journey.wander();
+            for _ in 0..visit.rng.below(3) {
+                visit.follow_random_link();
             }
-            let mut steps = journey.taken;
+            let mut steps = visit.steps;
             steps.retain(|step| step.at_ms < scenario.lasts_ms());
             crowd.push(Visitor {
                 kind: VisitorKind::FlashCrowd,
-                source: source(draw, 2, index),
-                browser: browser(draw),
+                source: visitor_address(rng, 2, index),
+                browser: browser(rng),
                 keeps_cookies: true,
                 has_assets: false,
                 steps,
@@ -103,13 +104,13 @@ pub(super) fn crowds(draw: &mut Draw, scenario: &Scenario) -> Vec<Visitor> {
 }
 
 /// Programs that fetch the feed again and again.
-pub(super) fn feed_readers(draw: &mut Draw, scenario: &Scenario) -> Vec<Visitor> {
+pub(super) fn feed_readers(rng: &mut SeededRng, scenario: &Scenario) -> Vec<Visitor> {
     (0..scenario.feed_readers)
         .map(|index| {
-            let first_ms = draw.below(FEED_EVERY_MS);
+            let first_ms = rng.below(FEED_EVERY_MS);
             let steps = (first_ms..scenario.lasts_ms())
                 .step_by(FEED_EVERY_MS as usize)
-                .map(|at_ms| Step { at_ms, ask: Ask::Feed })
+                .map(|at_ms| VisitStep { at_ms, request: VisitorRequest::Feed })
                 .collect();
             Visitor {
                 kind: VisitorKind::FeedReader,
@@ -124,16 +125,16 @@ pub(super) fn feed_readers(draw: &mut Draw, scenario: &Scenario) -> Vec<Visitor>
 }
 
 /// An own address in 127.NET.0.0/16, or one of those that are shared.
-fn source(draw: &mut Draw, net: u8, index: u32) -> Ipv4Addr {
-    if draw.percent(SHARED_PERCENT) {
-        Ipv4Addr::new(127, net, 250, draw.below(SHARED_ADDRESSES) as u8 + 1)
+fn visitor_address(rng: &mut SeededRng, net: u8, index: u32) -> Ipv4Addr {
+    if rng.chance_percent(SHARED_PERCENT) {
+        Ipv4Addr::new(127, net, 250, rng.below(SHARED_ADDRESSES) as u8 + 1)
     } else {
         Ipv4Addr::new(127, net, (index / 250 % 250) as u8, (index % 250) as u8 + 1)
     }
 }
 
-fn browser(draw: &mut Draw) -> Browser {
-    draw.weighted(&[
+fn browser(rng: &mut SeededRng) -> Browser {
+    rng.pick_weighted(&[
         (26, Browser::ChromeAndroid),
         (24, Browser::SafariIphone),
         (20, Browser::ChromeWindows),
@@ -146,80 +147,80 @@ fn browser(draw: &mut Draw) -> Browser {
 }
 
 /// A visit being planned.
-struct Journey<'a> {
-    draw: &'a mut Draw,
+struct VisitBuilder<'a> {
+    rng: &'a mut SeededRng,
     now_ms: u32,
-    taken: Vec<Step>,
+    steps: Vec<VisitStep>,
 }
 
-impl<'a> Journey<'a> {
-    fn new(draw: &'a mut Draw, arrives_ms: u32) -> Self {
-        Journey { draw, now_ms: arrives_ms, taken: Vec::new() }
+impl<'a> VisitBuilder<'a> {
+    fn new(rng: &'a mut SeededRng, arrives_ms: u32) -> Self {
+        VisitBuilder { rng, now_ms: arrives_ms, steps: Vec::new() }
     }
 
     /// Asks for something now, then thinks for about three seconds.
-    fn ask(&mut self, ask: Ask) {
-        self.taken.push(Step { at_ms: self.now_ms, ask });
-        self.now_ms += 700 + self.draw.below(2_300) + self.draw.below(2_300);
+    fn request(&mut self, request: VisitorRequest) {
+        self.steps.push(VisitStep { at_ms: self.now_ms, request });
+        self.now_ms += 700 + self.rng.below(2_300) + self.rng.below(2_300);
     }
 
     fn page(&mut self, path: String) {
-        self.ask(Ask::Page(path));
+        self.request(VisitorRequest::Page(path));
     }
 
-    fn wander(&mut self) {
-        let next = self.draw.weighted(&[
-            (36, Next::Article),
-            (18, Next::Home),
-            (16, Next::News),
-            (9, Next::About),
-            (9, Next::Volunteer),
-            (9, Next::Donate),
-            (2, Next::Search),
-            (1, Next::Leaflet),
+    fn follow_random_link(&mut self) {
+        let destination = self.rng.pick_weighted(&[
+            (36, Destination::Article),
+            (18, Destination::Home),
+            (16, Destination::News),
+            (9, Destination::About),
+            (9, Destination::Volunteer),
+            (9, Destination::Donate),
+            (2, Destination::Search),
+            (1, Destination::Leaflet),
         ]);
-        self.visit(next);
+        self.go_to(destination);
     }
 
-    fn visit(&mut self, next: Next) {
-        match next {
-            Next::Home => self.page("/".to_owned()),
-            Next::News => self.page("/news".to_owned()),
-            Next::About => self.page("/about".to_owned()),
-            Next::Article => {
-                let article = self.draw.number() as usize;
+    fn go_to(&mut self, destination: Destination) {
+        match destination {
+            Destination::Home => self.page("/".to_owned()),
+            Destination::News => self.page("/news".to_owned()),
+            Destination::About => self.page("/about".to_owned()),
+            Destination::Article => {
+                let article = self.rng.next_u32() as usize;
                 self.page(site::article_path(article));
             }
-            Next::Search => {
-                let word = self.draw.below(site::SEARCH_WORDS.len() as u32) as usize;
+            Destination::Search => {
+                let word = self.rng.below(site::SEARCH_WORDS.len() as u32) as usize;
                 self.page(format!("/search?q={}", site::SEARCH_WORDS[word]));
             }
-            Next::Leaflet => {
-                let ward = self.draw.below(40) + 1;
+            Destination::Leaflet => {
+                let ward = self.rng.below(40) + 1;
                 self.page(format!("/leaflet?ward={ward}"));
             }
-            Next::Volunteer => {
+            Destination::Volunteer => {
                 self.page("/volunteer".to_owned());
-                if self.draw.percent(60) {
+                if self.rng.chance_percent(60) {
                     self.send_volunteer_form();
                 }
             }
-            Next::Donate => {
+            Destination::Donate => {
                 self.page("/donate".to_owned());
-                if self.draw.percent(60) {
-                    let pounds = self.draw.weighted(&[(5, 5), (4, 10), (2, 25), (1, 50)]);
+                if self.rng.chance_percent(60) {
+                    let pounds = self.rng.pick_weighted(&[(5, 5), (4, 10), (2, 25), (1, 50)]);
                     let body = format!("amount={pounds}&name=A+Supporter&gift_aid=yes");
-                    self.ask(Ask::Form { path: "/donate".to_owned(), body });
+                    self.request(VisitorRequest::Form { path: "/donate".to_owned(), body });
                 }
             }
         }
     }
 
     fn send_volunteer_form(&mut self) {
-        let number = self.draw.below(100_000);
+        let number = self.rng.below(100_000);
         let body = format!(
             "name=Supporter+{number}&email=supporter{number}%40campaign.example&evenings=yes"
         );
-        self.ask(Ask::Form { path: "/volunteer".to_owned(), body });
+        self.request(VisitorRequest::Form { path: "/volunteer".to_owned(), body });
     }
 }

@@ -1,7 +1,7 @@
 //! The score card of two synthetic runs.
 
 use super::*;
-use crate::facts::{GateMark, GateMoment};
+use crate::gate_facts::{GateEvent, GateEventKind};
 use crate::recording::{PhaseSpan, Second, TacticChange};
 use crate::scenario::Tactic;
 
@@ -20,7 +20,7 @@ fn phase(name: &str, title: &str, from_ms: u32, to_ms: u32) -> PhaseSpan {
 }
 
 /// Six phases of two seconds, a hundred pages in each; `lost` of those in attacks are not served.
-fn run(lost: u32, failing: Outcome, challenged: u32) -> Recording {
+fn run(lost: u32, failing: SampleOutcome, challenged: u32) -> RunRecording {
     let attacked = |span| PhaseSpan { is_attack: true, down_without_gate: true, ..span };
     let phases = vec![
         phase("normal-day", "Normal day", 0, 2_000),
@@ -37,13 +37,13 @@ fn run(lost: u32, failing: Outcome, challenged: u32) -> Recording {
             let outcome = match () {
                 () if span.is_attack && number < lost => failing,
                 () if span.is_attack && number >= 100 - challenged => {
-                    Outcome::ServedAfterChallenge { round_trips: 1 }
+                    SampleOutcome::ServedAfterChallenge { round_trips: 1 }
                 }
-                () => Outcome::Served,
+                () => SampleOutcome::Served,
             };
             samples.push(Sample {
                 phase: index,
-                who: Who::Person(kind),
+                client: ClientKind::Person(kind),
                 visitor: number,
                 start_ms: span.from_ms + number * 20,
                 latency_micros: 10_000 + number * 1_000,
@@ -54,15 +54,15 @@ fn run(lost: u32, failing: Outcome, challenged: u32) -> Recording {
         for number in 0..if span.is_attack { 1_500_u32 } else { 0 } {
             samples.push(Sample {
                 phase: index,
-                who: Who::Attacker(Tactic::SearchFlood),
+                client: ClientKind::Attacker(Tactic::SearchFlood),
                 visitor: number % 100,
                 start_ms: span.from_ms + number,
                 latency_micros: 2_000,
                 requests: 1,
                 outcome: if number.is_multiple_of(5) {
-                    Outcome::Served
+                    SampleOutcome::Served
                 } else {
-                    Outcome::Refused { status: 403 }
+                    SampleOutcome::Refused { status: 403 }
                 },
             });
         }
@@ -79,7 +79,7 @@ fn run(lost: u32, failing: Outcome, challenged: u32) -> Recording {
             ..Second::default()
         })
         .collect();
-    Recording {
+    RunRecording {
         scenario: "synthetic".into(),
         seed: 7,
         phases,
@@ -93,32 +93,32 @@ fn run(lost: u32, failing: Outcome, challenged: u32) -> Recording {
     }
 }
 
-fn marks() -> Vec<GateMark> {
+fn marks() -> Vec<GateEvent> {
     [
-        (2_400, GateMoment::SurgeNoticed),
-        (4_750, GateMoment::AttackDetected),
-        (4_750, GateMoment::PostureChanged("open to guarded".into())),
-        (5_000, GateMoment::Mitigated),
-        (7_250, GateMoment::FullSpeed),
-        (8_500, GateMoment::AttackDetected),
-        (9_000, GateMoment::Mitigated),
-        (9_500, GateMoment::Cut([("slow-read".into(), 1_040), ("idle".into(), 3)].into())),
-        (9_600, GateMoment::Cut([("slow-read".into(), 24)].into())),
-        (12_010, GateMoment::FullSpeed),
+        (2_400, GateEventKind::SurgeDetected),
+        (4_750, GateEventKind::AttackDetected),
+        (4_750, GateEventKind::PostureChanged("open to guarded".into())),
+        (5_000, GateEventKind::Mitigated),
+        (7_250, GateEventKind::FullSpeed),
+        (8_500, GateEventKind::AttackDetected),
+        (9_000, GateEventKind::Mitigated),
+        (9_500, GateEventKind::Cut([("slow-read".into(), 1_040), ("idle".into(), 3)].into())),
+        (9_600, GateEventKind::Cut([("slow-read".into(), 24)].into())),
+        (12_010, GateEventKind::FullSpeed),
     ]
-    .map(|(at_ms, what)| GateMark { unix_ms: STARTED + at_ms, what })
+    .map(|(at_ms, what)| GateEvent { unix_ms: STARTED + at_ms, kind: what })
     .into()
 }
 
-fn good() -> (Recording, Recording, GateFacts) {
-    let without = run(80, Outcome::TimedOut, 0);
-    let mut with = run(1, Outcome::Refused { status: 429 }, 6);
+fn good() -> (RunRecording, RunRecording, GateFacts) {
+    let without = run(80, SampleOutcome::TimedOut, 0);
+    let mut with = run(1, SampleOutcome::Refused { status: 429 }, 6);
     with.tactic_changes.push(TacticChange {
         at_ms: 5_200,
         from: Tactic::CacheBusting,
         to: Tactic::Imitation,
     });
-    let facts = GateFacts::from_marks(&with, &marks());
+    let facts = GateFacts::from_events(&with, &marks());
     (without, with, facts)
 }
 
@@ -133,13 +133,13 @@ fn a_drill_that_went_well_meets_its_floors() {
 
 #[test]
 fn a_drill_that_went_badly_says_what_it_missed() {
-    let without = run(30, Outcome::Refused { status: 503 }, 0);
-    let with = run(2, Outcome::Refused { status: 403 }, 0);
+    let without = run(30, SampleOutcome::Refused { status: 503 }, 0);
+    let with = run(2, SampleOutcome::Refused { status: 403 }, 0);
     let mut early = marks();
-    early[0].what = GateMoment::AttackDetected;
+    early[0].kind = GateEventKind::AttackDetected;
     early.truncate(5);
     early[1].unix_ms += 1_300;
-    let card = ScoreCard::new(&without, &with, &GateFacts::from_marks(&with, &early));
+    let card = ScoreCard::new(&without, &with, &GateFacts::from_events(&with, &early));
     assert!(!card.met);
     insta::assert_snapshot!("score_card_missed", card.to_string());
 }
@@ -156,17 +156,17 @@ fn no_line_of_the_card_is_wider_than_a_hundred_columns() {
 
 #[test]
 fn nothing_asked_is_not_everything_served() {
-    let nothing = Service::default();
+    let nothing = ServiceLevel::default();
     assert!(!nothing.serves_at_least(99));
     assert_eq!(nothing.served_share(), None);
 }
 
 #[test]
 fn a_share_is_never_rounded_up_to_the_floor() {
-    let nearly = Service { asked: 1_000, served: 989, ..Service::default() };
+    let nearly = ServiceLevel { requested: 1_000, served: 989, ..ServiceLevel::default() };
     assert!(!nearly.serves_at_least(99));
-    assert_eq!(floors::percent(9_997), "99.9%");
-    assert_eq!(floors::seconds(2_001), "2.1 s");
+    assert_eq!(thresholds::format_percent(9_997), "99.9%");
+    assert_eq!(thresholds::format_seconds(2_001), "2.1 s");
 }
 
 #[test]
@@ -177,12 +177,12 @@ fn moments_belong_to_the_wave_in_which_they_happened() {
     assert_eq!(facts.waves[0].full_speed_after_ms, Some(1_250));
     assert_eq!(facts.waves[1].mitigated_after_ms, Some(1_000));
     assert_eq!(facts.waves[1].full_speed_after_ms, Some(2_010));
-    assert_eq!(facts.crowd, CrowdJudgement::Surge);
+    assert_eq!(facts.crowd, CrowdAssessment::Surge);
     // A moment from before the run belongs to none.
-    let before = GateMark { unix_ms: STARTED - 1, what: GateMoment::AttackDetected };
-    let none = GateFacts::from_marks(&with, &[before]);
+    let before = GateEvent { unix_ms: STARTED - 1, kind: GateEventKind::AttackDetected };
+    let none = GateFacts::from_events(&with, &[before]);
     assert_eq!(none.waves[0].detected_after_ms, None);
-    assert!(none.moments.is_empty());
+    assert!(none.labels.is_empty());
 }
 
 #[test]

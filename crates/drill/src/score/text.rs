@@ -2,28 +2,28 @@
 
 use std::fmt;
 
-use super::floors::{not_recorded, percent, seconds};
-use super::{ScoreCard, Service};
-use crate::facts::CrowdJudgement;
+use super::thresholds::{format_percent, format_seconds, not_recorded};
+use super::{ScoreCard, ServiceLevel};
+use crate::gate_facts::CrowdAssessment;
 
 impl fmt::Display for ScoreCard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let length = seconds(self.lasts_ms);
+        let length = format_seconds(self.lasts_ms);
         writeln!(
             f,
             "Drill {}, seed {}: {length} without the gate, then the same {length} with it.\n",
             self.scenario, self.seed
         )?;
-        self.people(f)?;
-        self.load(f)?;
-        self.cost(f)?;
-        self.defence(f)?;
-        self.floor_list(f)
+        self.write_people(f)?;
+        self.write_load(f)?;
+        self.write_cost(f)?;
+        self.write_defence(f)?;
+        self.write_thresholds(f)
     }
 }
 
 impl ScoreCard {
-    fn people(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn write_people(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{:32}{:^34}{:>24}", "", "without the gate", "with the gate")?;
         writeln!(
             f,
@@ -36,20 +36,20 @@ impl ScoreCard {
             writeln!(
                 f,
                 "{mark} {title:30}{:>16}{:>18}{:>16}{:>18}",
-                served(&phase.without),
-                waits(&phase.without),
-                served(&phase.with),
-                waits(&phase.with),
+                format_served(&phase.without),
+                format_waits(&phase.without),
+                format_served(&phase.with),
+                format_waits(&phase.with),
             )?;
         }
         writeln!(
             f,
             "{:32}{:>16}{:>18}{:>16}{:>18}",
             "  The whole run",
-            served(&self.without.people),
-            waits(&self.without.people),
-            served(&self.with.people),
-            waits(&self.with.people),
+            format_served(&self.without.people),
+            format_waits(&self.without.people),
+            format_served(&self.with.people),
+            format_waits(&self.with.people),
         )?;
         writeln!(
             f,
@@ -57,12 +57,12 @@ impl ScoreCard {
              the phase that arrived whole, and their number. Nobody waits longer than {} in silence,\n  \
              or {} on pages that say they continue. Waited: median, 95th and 99th percentile of\n  \
              those served, challenges included.\n",
-            seconds(self.patience_ms),
-            seconds(self.announced_patience_ms),
+            format_seconds(self.page_timeout_ms),
+            format_seconds(self.announced_wait_limit_ms),
         )
     }
 
-    fn load(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn write_load(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rows = [
             (
                 "offered by everybody",
@@ -77,7 +77,7 @@ impl ScoreCard {
         ];
         writeln!(f, "{:44}{:>12}{:>12}", "Requests in the busiest second", "without", "with")?;
         for (what, without, with) in rows {
-            writeln!(f, "  {what:42}{:>12}{:>12}", grouped(without), grouped(with))?;
+            writeln!(f, "  {what:42}{:>12}{:>12}", group_digits(without), group_digits(with))?;
         }
         let (without, with) = (&self.without, &self.with);
         writeln!(f, "{:44}{:>12}{:>12}", "Attackers, whole run", "without", "with")?;
@@ -89,18 +89,18 @@ impl ScoreCard {
             writeln!(
                 f,
                 "  {what:42}{:>12}{:>12}",
-                grouped(u64::from(without)),
-                grouped(u64::from(with))
+                group_digits(u64::from(without)),
+                group_digits(u64::from(with))
             )?;
         }
         writeln!(f)
     }
 
-    fn cost(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn write_cost(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (all, crowd) = (&self.with.people, &self.with.flash_crowd);
         writeln!(f, "{:44}{:>12}{:>12}", "What the defence cost people", "everybody", "crowd")?;
         for (what, all, crowd) in [
-            ("asked, with the gate", all.asked, crowd.asked),
+            ("asked, with the gate", all.requested, crowd.requested),
             ("challenged, then served", all.challenged, crowd.challenged),
             ("refused", all.refused, crowd.refused),
             ("timed out", all.timed_out, crowd.timed_out),
@@ -109,15 +109,15 @@ impl ScoreCard {
             writeln!(
                 f,
                 "  {what:42}{:>12}{:>12}",
-                grouped(u64::from(all)),
-                grouped(u64::from(crowd))
+                group_digits(u64::from(all)),
+                group_digits(u64::from(crowd))
             )?;
         }
         writeln!(f)
     }
 
-    fn defence(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let time = |ms: Option<u32>| ms.map_or_else(not_recorded, seconds);
+    fn write_defence(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let time = |ms: Option<u32>| ms.map_or_else(not_recorded, format_seconds);
         writeln!(
             f,
             "{:26}{:>18}{:>18}{:>32}",
@@ -137,28 +137,28 @@ impl ScoreCard {
                 time(wave.full_speed_after_ms),
             )?;
         }
-        self.cut(f)?;
+        self.write_cuts(f)?;
         let crowd = match self.crowd {
-            CrowdJudgement::NotRehearsed => return writeln!(f),
-            CrowdJudgement::Unremarked => "nothing was recorded about it",
-            CrowdJudgement::Surge => "noticed as a surge, not called an attack",
-            CrowdJudgement::Attack => "called an attack, wrongly",
+            CrowdAssessment::NoCrowd => return writeln!(f),
+            CrowdAssessment::Unnoticed => "nothing was recorded about it",
+            CrowdAssessment::Surge => "noticed as a surge, not called an attack",
+            CrowdAssessment::Attack => "called an attack, wrongly",
         };
         writeln!(f, "  Flash crowd: {crowd}\n")
     }
 
     /// What the gate cut, most first.
-    fn cut(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn write_cuts(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut cuts: Vec<(&String, &u64)> = self.cuts.iter().collect();
         cuts.sort_by_key(|(_, n)| std::cmp::Reverse(**n));
-        let said: Vec<String> =
-            cuts.iter().map(|(cause, n)| format!("{cause} {}", grouped(**n))).collect();
+        let parts: Vec<String> =
+            cuts.iter().map(|(cause, n)| format!("{cause} {}", group_digits(**n))).collect();
         let mut line = String::from("  Cut after it had been let in:");
-        if said.is_empty() {
+        if parts.is_empty() {
             line += " nothing";
         }
-        for (at, one) in said.iter().enumerate() {
-            let comma = if at + 1 < said.len() { "," } else { "" };
+        for (at, one) in parts.iter().enumerate() {
+            let comma = if at + 1 < parts.len() { "," } else { "" };
             if line.len() + one.len() + comma.len() + 1 > 100 {
                 writeln!(f, "{line}")?;
                 line = String::from("   ");
@@ -170,25 +170,25 @@ impl ScoreCard {
         writeln!(f, "{line}")
     }
 
-    fn floor_list(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let met = self.floors.iter().filter(|floor| floor.met).count();
-        writeln!(f, "Floors: {met} of {} met", self.floors.len())?;
-        for floor in &self.floors {
+    fn write_thresholds(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let met = self.thresholds.iter().filter(|floor| floor.met).count();
+        writeln!(f, "Floors: {met} of {} met", self.thresholds.len())?;
+        for floor in &self.thresholds {
             let mark = if floor.met { "met" } else { "MISSED" };
-            writeln!(f, "  {mark:7} {:54} {:>13}  {}", floor.what, floor.floor, floor.measured)?;
+            writeln!(f, "  {mark:7} {:54} {:>13}  {}", floor.name, floor.required, floor.measured)?;
         }
         Ok(())
     }
 }
 
-fn served(service: &Service) -> String {
+fn format_served(service: &ServiceLevel) -> String {
     service.served_share().map_or_else(
         || "nobody asked".to_owned(),
-        |share| format!("{} of {:>4}", percent(share), service.asked),
+        |share| format!("{} of {:>4}", format_percent(share), service.requested),
     )
 }
 
-fn waits(service: &Service) -> String {
+fn format_waits(service: &ServiceLevel) -> String {
     match (service.p50_ms, service.p95_ms, service.p99_ms) {
         (Some(p50), Some(p95), Some(p99)) => format!("{p50}/{p95}/{p99}"),
         _ => "-".to_owned(),
@@ -196,7 +196,7 @@ fn waits(service: &Service) -> String {
 }
 
 /// A count with its thousands apart.
-fn grouped(count: u64) -> String {
+fn group_digits(count: u64) -> String {
     let digits = count.to_string();
     let mut out = String::new();
     for (index, digit) in digits.chars().enumerate() {

@@ -34,7 +34,7 @@ pub enum Browser {
 
 /// What a browser asks for, as far as its headers show it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fetch {
+pub(crate) enum FetchKind {
     /// A page, from elsewhere or typed.
     Landing,
     /// A page, by a link on this site.
@@ -48,10 +48,10 @@ pub(crate) enum Fetch {
 }
 
 /// One request to be written down.
-pub(crate) struct Head<'a> {
+pub(crate) struct BrowserRequest<'a> {
     pub host: &'a str,
     pub path: &'a str,
-    pub fetch: Fetch,
+    pub fetch: FetchKind,
     /// The page that the visitor comes from, on this site.
     pub referrer: Option<&'a str>,
     /// The cookie field's value, if there are cookies.
@@ -69,7 +69,7 @@ pub(crate) const COMMON: [Browser; 7] = [
     Browser::FirefoxAndroid,
 ];
 
-enum Family {
+enum BrowserFamily {
     Chromium { brands: &'static str, mobile: &'static str, platform: &'static str },
     Firefox,
     Safari,
@@ -121,74 +121,80 @@ impl Browser {
         !matches!(self, Browser::Text | Browser::FeedReader)
     }
 
-    fn family(self) -> Family {
-        let chromium = |brands, mobile, platform| Family::Chromium { brands, mobile, platform };
+    fn family(self) -> BrowserFamily {
+        let chromium =
+            |brands, mobile, platform| BrowserFamily::Chromium { brands, mobile, platform };
         match self {
             Browser::ChromeWindows => chromium(CHROME, "?0", "\"Windows\""),
             Browser::ChromeAndroid => chromium(CHROME, "?1", "\"Android\""),
             Browser::EdgeWindows => chromium(EDGE, "?0", "\"Windows\""),
-            Browser::FirefoxWindows | Browser::FirefoxAndroid => Family::Firefox,
-            Browser::SafariMac | Browser::SafariIphone => Family::Safari,
-            Browser::Text => Family::Text,
-            Browser::FeedReader => Family::Feed,
+            Browser::FirefoxWindows | Browser::FirefoxAndroid => BrowserFamily::Firefox,
+            Browser::SafariMac | Browser::SafariIphone => BrowserFamily::Safari,
+            Browser::Text => BrowserFamily::Text,
+            Browser::FeedReader => BrowserFamily::Feed,
         }
     }
 
     /// Writes the whole head of a request as this browser does.
-    pub(crate) fn write_head(self, head: &Head<'_>, out: &mut Vec<u8>) {
-        let mut fields = Fields { out };
-        let method = if matches!(head.fetch, Fetch::Form(_)) { "POST" } else { "GET" };
-        fields.line(&[method, " ", head.path, " HTTP/1.1"]);
-        fields.put("Host", head.host);
+    pub(crate) fn write_head(self, request: &BrowserRequest<'_>, out: &mut Vec<u8>) {
+        let mut headers = HeaderWriter { out };
+        let method = if matches!(request.fetch, FetchKind::Form(_)) { "POST" } else { "GET" };
+        headers.write_line(&[method, " ", request.path, " HTTP/1.1"]);
+        headers.field("Host", request.host);
         match self.family() {
-            Family::Chromium { brands, mobile, platform } => {
-                self.chromium(head, &mut fields, [brands, mobile, platform]);
+            BrowserFamily::Chromium { brands, mobile, platform } => {
+                self.chromium(request, &mut headers, [brands, mobile, platform]);
             }
-            Family::Firefox => self.firefox(head, &mut fields),
-            Family::Safari => self.safari(head, &mut fields),
-            Family::Text => self.text_browser(head, &mut fields),
-            Family::Feed => {
-                fields.put("User-Agent", self.user_agent());
-                fields.put("Accept", "application/rss+xml, application/xml;q=0.9, */*;q=0.5");
-                fields.put("Accept-Encoding", "gzip");
-                fields.put("Connection", "keep-alive");
+            BrowserFamily::Firefox => self.firefox(request, &mut headers),
+            BrowserFamily::Safari => self.safari(request, &mut headers),
+            BrowserFamily::Text => self.text_browser(request, &mut headers),
+            BrowserFamily::Feed => {
+                headers.field("User-Agent", self.user_agent());
+                headers.field("Accept", "application/rss+xml, application/xml;q=0.9, */*;q=0.5");
+                headers.field("Accept-Encoding", "gzip");
+                headers.field("Connection", "keep-alive");
             }
         }
-        fields.line(&[]);
+        headers.write_line(&[]);
     }
 
-    fn chromium(self, head: &Head<'_>, fields: &mut Fields<'_>, hints: [&str; 3]) {
+    fn chromium(
+        self,
+        request: &BrowserRequest<'_>,
+        headers: &mut HeaderWriter<'_>,
+        hints: [&str; 3],
+    ) {
         let [brands, mobile, platform] = hints;
-        fields.put("Connection", "keep-alive");
-        match head.fetch {
-            Fetch::Asset(_) => {
-                fields.put("sec-ch-ua-platform", platform);
-                fields.put("User-Agent", self.user_agent());
-                fields.put("sec-ch-ua", brands);
-                fields.put("sec-ch-ua-mobile", mobile);
+        headers.field("Connection", "keep-alive");
+        match request.fetch {
+            FetchKind::Asset(_) => {
+                headers.field("sec-ch-ua-platform", platform);
+                headers.field("User-Agent", self.user_agent());
+                headers.field("sec-ch-ua", brands);
+                headers.field("sec-ch-ua-mobile", mobile);
             }
-            Fetch::Landing | Fetch::Link | Fetch::Form(_) | Fetch::Feed => {
-                if let Fetch::Form(length) = head.fetch {
-                    fields.put("Content-Length", &length.to_string());
-                    fields.put("Cache-Control", "max-age=0");
+            FetchKind::Landing | FetchKind::Link | FetchKind::Form(_) | FetchKind::Feed => {
+                if let FetchKind::Form(length) = request.fetch {
+                    headers.field("Content-Length", &length.to_string());
+                    headers.field("Cache-Control", "max-age=0");
                 }
-                fields.put("sec-ch-ua", brands);
-                fields.put("sec-ch-ua-mobile", mobile);
-                fields.put("sec-ch-ua-platform", platform);
-                if matches!(head.fetch, Fetch::Form(_)) {
-                    fields.origin(head.host);
-                    fields.put("Content-Type", "application/x-www-form-urlencoded");
+                headers.field("sec-ch-ua", brands);
+                headers.field("sec-ch-ua-mobile", mobile);
+                headers.field("sec-ch-ua-platform", platform);
+                if matches!(request.fetch, FetchKind::Form(_)) {
+                    headers.origin(request.host);
+                    headers.field("Content-Type", "application/x-www-form-urlencoded");
                 }
-                fields.put("Upgrade-Insecure-Requests", "1");
-                fields.put("User-Agent", self.user_agent());
+                headers.field("Upgrade-Insecure-Requests", "1");
+                headers.field("User-Agent", self.user_agent());
             }
         }
-        fields.put(
+        headers.field(
             "Accept",
-            match head.fetch {
-                Fetch::Asset(AssetKind::Style) => "text/css,*/*;q=0.1",
-                Fetch::Asset(AssetKind::Script) => "*/*",
-                Fetch::Asset(AssetKind::Image) => {
+            match request.fetch {
+                FetchKind::Asset(AssetKind::Style) => "text/css,*/*;q=0.1",
+                FetchKind::Asset(AssetKind::Script) => "*/*",
+                FetchKind::Asset(AssetKind::Image) => {
                     "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
                 }
                 _ => {
@@ -197,104 +203,104 @@ impl Browser {
                 }
             },
         );
-        fields.put("Sec-Fetch-Site", head.site());
-        fields.put("Sec-Fetch-Mode", head.mode());
-        if head.is_navigation() {
-            fields.put("Sec-Fetch-User", "?1");
+        headers.field("Sec-Fetch-Site", request.site());
+        headers.field("Sec-Fetch-Mode", request.mode());
+        if request.is_navigation() {
+            headers.field("Sec-Fetch-User", "?1");
         }
-        fields.put("Sec-Fetch-Dest", head.destination());
-        fields.referrer(head);
-        fields.put("Accept-Encoding", "gzip, deflate, br, zstd");
-        fields.put("Accept-Language", "en-GB,en-US;q=0.9,en;q=0.8");
-        fields.cookie(head);
+        headers.field("Sec-Fetch-Dest", request.destination());
+        headers.referrer(request);
+        headers.field("Accept-Encoding", "gzip, deflate, br, zstd");
+        headers.field("Accept-Language", "en-GB,en-US;q=0.9,en;q=0.8");
+        headers.cookie(request);
     }
 
-    fn firefox(self, head: &Head<'_>, fields: &mut Fields<'_>) {
-        fields.put("User-Agent", self.user_agent());
-        fields.put(
+    fn firefox(self, request: &BrowserRequest<'_>, headers: &mut HeaderWriter<'_>) {
+        headers.field("User-Agent", self.user_agent());
+        headers.field(
             "Accept",
-            match head.fetch {
-                Fetch::Asset(AssetKind::Style) => "text/css,*/*;q=0.1",
-                Fetch::Asset(AssetKind::Script) => "*/*",
-                Fetch::Asset(AssetKind::Image) => {
+            match request.fetch {
+                FetchKind::Asset(AssetKind::Style) => "text/css,*/*;q=0.1",
+                FetchKind::Asset(AssetKind::Script) => "*/*",
+                FetchKind::Asset(AssetKind::Image) => {
                     "image/avif,image/webp,image/png,image/svg+xml,image/*;q=0.8,*/*;q=0.5"
                 }
                 _ => "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
             },
         );
-        fields.put("Accept-Language", "en-GB,en;q=0.5");
-        fields.put("Accept-Encoding", "gzip, deflate, br, zstd");
-        if let Fetch::Form(length) = head.fetch {
-            fields.put("Content-Type", "application/x-www-form-urlencoded");
-            fields.put("Content-Length", &length.to_string());
-            fields.origin(head.host);
+        headers.field("Accept-Language", "en-GB,en;q=0.5");
+        headers.field("Accept-Encoding", "gzip, deflate, br, zstd");
+        if let FetchKind::Form(length) = request.fetch {
+            headers.field("Content-Type", "application/x-www-form-urlencoded");
+            headers.field("Content-Length", &length.to_string());
+            headers.origin(request.host);
         }
-        fields.put("Connection", "keep-alive");
-        fields.referrer(head);
-        fields.cookie(head);
-        if head.is_navigation() {
-            fields.put("Upgrade-Insecure-Requests", "1");
+        headers.field("Connection", "keep-alive");
+        headers.referrer(request);
+        headers.cookie(request);
+        if request.is_navigation() {
+            headers.field("Upgrade-Insecure-Requests", "1");
         }
-        fields.put("Sec-Fetch-Dest", head.destination());
-        fields.put("Sec-Fetch-Mode", head.mode());
-        fields.put("Sec-Fetch-Site", head.site());
-        if head.is_navigation() {
-            fields.put("Sec-Fetch-User", "?1");
-            fields.put("Priority", "u=0, i");
+        headers.field("Sec-Fetch-Dest", request.destination());
+        headers.field("Sec-Fetch-Mode", request.mode());
+        headers.field("Sec-Fetch-Site", request.site());
+        if request.is_navigation() {
+            headers.field("Sec-Fetch-User", "?1");
+            headers.field("Priority", "u=0, i");
         }
     }
 
-    fn safari(self, head: &Head<'_>, fields: &mut Fields<'_>) {
-        if let Fetch::Form(length) = head.fetch {
-            fields.put("Content-Type", "application/x-www-form-urlencoded");
-            fields.put("Content-Length", &length.to_string());
-            fields.origin(head.host);
+    fn safari(self, request: &BrowserRequest<'_>, headers: &mut HeaderWriter<'_>) {
+        if let FetchKind::Form(length) = request.fetch {
+            headers.field("Content-Type", "application/x-www-form-urlencoded");
+            headers.field("Content-Length", &length.to_string());
+            headers.origin(request.host);
         }
-        fields.put("Sec-Fetch-Dest", head.destination());
-        fields.put("User-Agent", self.user_agent());
-        fields.put(
+        headers.field("Sec-Fetch-Dest", request.destination());
+        headers.field("User-Agent", self.user_agent());
+        headers.field(
             "Accept",
-            match head.fetch {
-                Fetch::Asset(AssetKind::Style) => "text/css,*/*;q=0.1",
-                Fetch::Asset(AssetKind::Script) => "*/*",
-                Fetch::Asset(AssetKind::Image) => {
+            match request.fetch {
+                FetchKind::Asset(AssetKind::Style) => "text/css,*/*;q=0.1",
+                FetchKind::Asset(AssetKind::Script) => "*/*",
+                FetchKind::Asset(AssetKind::Image) => {
                     "image/webp,image/avif,image/jxl,image/heic,image/heic-sequence,video/*;q=0.8,\
                      image/png,image/svg+xml,image/*;q=0.8,*/*;q=0.5"
                 }
                 _ => "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
             },
         );
-        fields.referrer(head);
-        fields.put("Sec-Fetch-Site", head.site());
-        fields.put("Sec-Fetch-Mode", head.mode());
-        fields.put("Accept-Language", "en-GB,en;q=0.9");
-        fields.put("Priority", if head.is_navigation() { "u=0, i" } else { "u=3, i" });
-        fields.put("Accept-Encoding", "gzip, deflate");
-        fields.cookie(head);
-        fields.put("Connection", "keep-alive");
+        headers.referrer(request);
+        headers.field("Sec-Fetch-Site", request.site());
+        headers.field("Sec-Fetch-Mode", request.mode());
+        headers.field("Accept-Language", "en-GB,en;q=0.9");
+        headers.field("Priority", if request.is_navigation() { "u=0, i" } else { "u=3, i" });
+        headers.field("Accept-Encoding", "gzip, deflate");
+        headers.cookie(request);
+        headers.field("Connection", "keep-alive");
     }
 
-    fn text_browser(self, head: &Head<'_>, fields: &mut Fields<'_>) {
-        fields.put("Accept", "text/html, text/plain, text/sgml, text/css, */*;q=0.01");
-        fields.put("Accept-Encoding", "gzip, bzip2");
-        fields.put("Accept-Language", "en");
-        fields.cookie(head);
-        fields.put("User-Agent", self.user_agent());
-        fields.referrer(head);
-        if let Fetch::Form(length) = head.fetch {
-            fields.put("Content-type", "application/x-www-form-urlencoded");
-            fields.put("Content-length", &length.to_string());
+    fn text_browser(self, request: &BrowserRequest<'_>, headers: &mut HeaderWriter<'_>) {
+        headers.field("Accept", "text/html, text/plain, text/sgml, text/css, */*;q=0.01");
+        headers.field("Accept-Encoding", "gzip, bzip2");
+        headers.field("Accept-Language", "en");
+        headers.cookie(request);
+        headers.field("User-Agent", self.user_agent());
+        headers.referrer(request);
+        if let FetchKind::Form(length) = request.fetch {
+            headers.field("Content-type", "application/x-www-form-urlencoded");
+            headers.field("Content-length", &length.to_string());
         }
     }
 }
 
-impl Head<'_> {
+impl BrowserRequest<'_> {
     fn is_navigation(&self) -> bool {
-        matches!(self.fetch, Fetch::Landing | Fetch::Link | Fetch::Form(_))
+        matches!(self.fetch, FetchKind::Landing | FetchKind::Link | FetchKind::Form(_))
     }
 
     fn site(&self) -> &'static str {
-        if self.fetch == Fetch::Landing { "none" } else { "same-origin" }
+        if self.fetch == FetchKind::Landing { "none" } else { "same-origin" }
     }
 
     fn mode(&self) -> &'static str {
@@ -303,63 +309,63 @@ impl Head<'_> {
 
     fn destination(&self) -> &'static str {
         match self.fetch {
-            Fetch::Landing | Fetch::Link | Fetch::Form(_) => "document",
-            Fetch::Asset(AssetKind::Style) => "style",
-            Fetch::Asset(AssetKind::Script) => "script",
-            Fetch::Asset(AssetKind::Image) => "image",
-            Fetch::Feed => "empty",
+            FetchKind::Landing | FetchKind::Link | FetchKind::Form(_) => "document",
+            FetchKind::Asset(AssetKind::Style) => "style",
+            FetchKind::Asset(AssetKind::Script) => "script",
+            FetchKind::Asset(AssetKind::Image) => "image",
+            FetchKind::Feed => "empty",
         }
     }
 }
 
-struct Fields<'a> {
+struct HeaderWriter<'a> {
     out: &'a mut Vec<u8>,
 }
 
-impl Fields<'_> {
-    fn line(&mut self, parts: &[&str]) {
+impl HeaderWriter<'_> {
+    fn write_line(&mut self, parts: &[&str]) {
         for part in parts {
             self.out.extend_from_slice(part.as_bytes());
         }
         self.out.extend_from_slice(b"\r\n");
     }
 
-    fn put(&mut self, name: &str, value: &str) {
-        self.line(&[name, ": ", value]);
+    fn field(&mut self, name: &str, value: &str) {
+        self.write_line(&[name, ": ", value]);
     }
 
     fn origin(&mut self, host: &str) {
-        self.line(&["Origin: http://", host]);
+        self.write_line(&["Origin: http://", host]);
     }
 
-    fn referrer(&mut self, head: &Head<'_>) {
-        if let Some(path) = head.referrer {
-            self.line(&["Referer: http://", head.host, path]);
+    fn referrer(&mut self, request: &BrowserRequest<'_>) {
+        if let Some(path) = request.referrer {
+            self.write_line(&["Referer: http://", request.host, path]);
         }
     }
 
-    fn cookie(&mut self, head: &Head<'_>) {
-        if let Some(cookie) = head.cookie {
-            self.put("Cookie", cookie);
+    fn cookie(&mut self, request: &BrowserRequest<'_>) {
+        if let Some(cookie) = request.cookie {
+            self.field("Cookie", cookie);
         }
     }
 }
 
 /// Writes the head of a scripting library that does not hide.
 pub(crate) fn write_script_head(host: &str, path: &str, out: &mut Vec<u8>) {
-    let mut fields = Fields { out };
-    fields.line(&["GET ", path, " HTTP/1.1"]);
-    fields.put("Host", host);
-    fields.put("User-Agent", "python-requests/2.32.4");
-    fields.put("Accept-Encoding", "gzip, deflate");
-    fields.put("Accept", "*/*");
-    fields.put("Connection", "keep-alive");
-    fields.line(&[]);
+    let mut headers = HeaderWriter { out };
+    headers.write_line(&["GET ", path, " HTTP/1.1"]);
+    headers.field("Host", host);
+    headers.field("User-Agent", "python-requests/2.32.4");
+    headers.field("Accept-Encoding", "gzip, deflate");
+    headers.field("Accept", "*/*");
+    headers.field("Connection", "keep-alive");
+    headers.write_line(&[]);
 }
 
 /// Writes the head of a tool that claims to be a browser, each time another one, and gets the
 /// details wrong: no `Sec-Fetch` fields, one language for all, an invented version.
-pub(crate) fn write_rotating_head(host: &str, path: &str, draw: u32, out: &mut Vec<u8>) {
+pub(crate) fn write_rotating_head(host: &str, path: &str, random: u32, out: &mut Vec<u8>) {
     const PLATFORMS: [&str; 6] = [
         "Windows NT 10.0; Win64; x64",
         "Windows NT 6.1; WOW64",
@@ -368,39 +374,39 @@ pub(crate) fn write_rotating_head(host: &str, path: &str, draw: u32, out: &mut V
         "Linux; Android 9; SM-G960F",
         "X11; Ubuntu; Linux x86_64",
     ];
-    let platform = PLATFORMS[draw as usize % PLATFORMS.len()];
-    let (major, build) = (60 + draw / 7 % 80, draw / 601 % 6_000);
+    let platform = PLATFORMS[random as usize % PLATFORMS.len()];
+    let (major, build) = (60 + random / 7 % 80, random / 601 % 6_000);
     let agent = format!(
         "Mozilla/5.0 ({platform}) AppleWebKit/537.36 (KHTML, like Gecko) \
          Chrome/{major}.0.{build}.{} Safari/537.36",
-        draw / 13 % 200
+        random / 13 % 200
     );
-    let mut fields = Fields { out };
-    fields.line(&["GET ", path, " HTTP/1.1"]);
-    fields.put("Host", host);
-    fields.put("User-Agent", &agent);
-    fields.put("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8");
-    fields.put("Accept-Language", "en-US,en;q=0.5");
-    fields.put("Accept-Encoding", "gzip, deflate, br");
-    fields.put("Cache-Control", "no-cache");
-    fields.put("Connection", "keep-alive");
-    fields.line(&[]);
+    let mut headers = HeaderWriter { out };
+    headers.write_line(&["GET ", path, " HTTP/1.1"]);
+    headers.field("Host", host);
+    headers.field("User-Agent", &agent);
+    headers.field("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8");
+    headers.field("Accept-Language", "en-US,en;q=0.5");
+    headers.field("Accept-Encoding", "gzip, deflate, br");
+    headers.field("Cache-Control", "no-cache");
+    headers.field("Connection", "keep-alive");
+    headers.write_line(&[]);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn written(browser: Browser, fetch: Fetch) -> String {
+    fn written(browser: Browser, fetch: FetchKind) -> String {
         let mut out = Vec::new();
-        let head = Head {
+        let request = BrowserRequest {
             host: "campaign.example",
             path: "/volunteer",
             fetch,
             referrer: Some("/"),
             cookie: Some("token=1"),
         };
-        browser.write_head(&head, &mut out);
+        browser.write_head(&request, &mut out);
         String::from_utf8(out).unwrap()
     }
 
@@ -408,12 +414,12 @@ mod tests {
     fn browsers_differ_in_fields_and_order_as_they_do_in_the_world() {
         let mut all = String::new();
         for browser in [Browser::ChromeWindows, Browser::FirefoxWindows, Browser::SafariIphone] {
-            for fetch in [Fetch::Link, Fetch::Asset(AssetKind::Style), Fetch::Form(7)] {
+            for fetch in [FetchKind::Link, FetchKind::Asset(AssetKind::Style), FetchKind::Form(7)] {
                 all += &written(browser, fetch).replace("\r\n", "\n");
             }
         }
-        all += &written(Browser::Text, Fetch::Link).replace("\r\n", "\n");
-        all += &written(Browser::FeedReader, Fetch::Feed).replace("\r\n", "\n");
+        all += &written(Browser::Text, FetchKind::Link).replace("\r\n", "\n");
+        all += &written(Browser::FeedReader, FetchKind::Feed).replace("\r\n", "\n");
         insta::assert_snapshot!(all);
     }
 
@@ -421,10 +427,11 @@ mod tests {
     fn every_head_is_one_well_formed_request() {
         let browsers = COMMON.into_iter().chain([Browser::Text, Browser::FeedReader]);
         for browser in browsers {
-            for fetch in [Fetch::Landing, Fetch::Link, Fetch::Form(3), Fetch::Feed] {
+            for fetch in [FetchKind::Landing, FetchKind::Link, FetchKind::Form(3), FetchKind::Feed]
+            {
                 let text = written(browser, fetch);
-                let mut fields = [httparse::EMPTY_HEADER; 32];
-                let mut request = httparse::Request::new(&mut fields);
+                let mut headers = [httparse::EMPTY_HEADER; 32];
+                let mut request = httparse::Request::new(&mut headers);
                 let parsed = request.parse(text.as_bytes()).unwrap();
                 assert_eq!(parsed, httparse::Status::Complete(text.len()), "{text}");
             }

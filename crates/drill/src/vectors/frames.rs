@@ -23,19 +23,19 @@ pub(super) const WINDOW_SIZE: u16 = 4;
 
 /// Frames to be sent in one go.
 #[derive(Debug, Default)]
-pub(super) struct Frames {
+pub(super) struct FrameBatch {
     pub(super) bytes: Vec<u8>,
-    pub(super) how_many: u64,
+    pub(super) count: u64,
 }
 
-impl Frames {
+impl FrameBatch {
     pub(super) fn frame(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
         let length = (payload.len() as u32).to_be_bytes();
         self.bytes.extend(&length[1..]);
         self.bytes.extend([kind, flags]);
         self.bytes.extend(stream.to_be_bytes());
         self.bytes.extend(payload);
-        self.how_many += 1;
+        self.count += 1;
     }
 
     pub(super) fn settings(&mut self, settings: &[(u16, u32)]) {
@@ -47,7 +47,7 @@ impl Frames {
     }
 
     /// A whole request's headers.
-    pub(super) fn headers(&mut self, stream: u32, block: &Block, ends: bool) {
+    pub(super) fn headers(&mut self, stream: u32, block: &HpackBlock, ends: bool) {
         let flags = END_HEADERS | if ends { END_STREAM } else { 0 };
         self.frame(HEADERS, flags, stream, &block.0);
     }
@@ -63,9 +63,9 @@ impl Frames {
 
 /// A header block.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Block(pub(super) Vec<u8>);
+pub(super) struct HpackBlock(pub(super) Vec<u8>);
 
-impl Block {
+impl HpackBlock {
     /// The four pseudo-fields of a request (RFC 9113, section 8.3.1).
     pub(super) fn request(method: &str, host: &str, path: &str) -> Self {
         let mut block = Self::default();
@@ -79,26 +79,26 @@ impl Block {
     /// A field, as it is: literal, without indexing (RFC 7541, section 6.2.2).
     pub(super) fn field(&mut self, name: &str, value: &str) -> &mut Self {
         self.0.push(0);
-        self.text(name);
-        self.text(value);
+        self.string(name);
+        self.string(value);
         self
     }
 
     /// A field that the other end is to remember (section 6.2.1).
-    pub(super) fn remembered(&mut self, name: &str, value: &str) -> &mut Self {
+    pub(super) fn indexed_field(&mut self, name: &str, value: &str) -> &mut Self {
         self.0.push(0x40);
-        self.text(name);
-        self.text(value);
+        self.string(name);
+        self.string(value);
         self
     }
 
     /// The field that was remembered last, so many times: a byte each (section 6.1, index 62).
-    pub(super) fn again(&mut self, times: usize) -> &mut Self {
+    pub(super) fn repeat_last(&mut self, times: usize) -> &mut Self {
         self.0.extend(std::iter::repeat_n(0x80 | 0x3e, times));
         self
     }
 
-    fn text(&mut self, text: &str) {
+    fn string(&mut self, text: &str) {
         self.integer(7, text.len());
         self.0.extend(text.as_bytes());
     }
@@ -169,13 +169,13 @@ mod tests {
 
     #[test]
     fn frames_have_the_layout_of_the_rfc() {
-        let mut frames = Frames::default();
+        let mut frames = FrameBatch::default();
         frames.window_update(5, 1);
         assert_eq!(frames.bytes, [0, 0, 4, 8, 0, 0, 0, 0, 5, 0, 0, 0, 1]);
-        let mut frames = Frames::default();
+        let mut frames = FrameBatch::default();
         frames.settings(&[(WINDOW_SIZE, 65_535)]);
         assert_eq!(frames.bytes, [0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 4, 0, 0, 255, 255]);
-        assert_eq!(frames.how_many, 1);
+        assert_eq!(frames.count, 1);
     }
 
     #[test]
@@ -184,7 +184,7 @@ mod tests {
         for (prefix, value, bytes) in
             [(5, 10, &[10_u8] as &[u8]), (5, 1337, &[31, 154, 10]), (8, 42, &[42])]
         {
-            let mut block = Block::default();
+            let mut block = HpackBlock::default();
             block.integer(prefix, value);
             assert_eq!(block.0, bytes, "{value}");
         }
@@ -199,11 +199,11 @@ mod tests {
             let (request, _) = connection.accept().await.unwrap().unwrap();
             request
         });
-        let mut frames = Frames::default();
+        let mut frames = FrameBatch::default();
         frames.bytes.extend(PREFACE);
         frames.settings(&[(TABLE_SIZE, 0)]);
-        let mut block = Block::request("GET", "example.org", "/a?b=c");
-        block.field("cookie", &"x".repeat(300)).remembered("x-a", "y").again(2);
+        let mut block = HpackBlock::request("GET", "example.org", "/a?b=c");
+        block.field("cookie", &"x".repeat(300)).indexed_field("x-a", "y").repeat_last(2);
         frames.headers(1, &block, true);
         let mut ours = ours;
         tokio::io::AsyncWriteExt::write_all(&mut ours, &frames.bytes).await.unwrap();
@@ -226,10 +226,10 @@ mod tests {
                 stream.send_response(answer, true).unwrap();
                 let _ = connection.accept().await;
             });
-            let mut frames = Frames::default();
+            let mut frames = FrameBatch::default();
             frames.bytes.extend(PREFACE);
             frames.settings(&[(TABLE_SIZE, 0)]);
-            frames.headers(1, &Block::request("GET", "a", "/"), true);
+            frames.headers(1, &HpackBlock::request("GET", "a", "/"), true);
             let mut ours = ours;
             tokio::io::AsyncWriteExt::write_all(&mut ours, &frames.bytes).await.unwrap();
             let read = loop {
@@ -238,7 +238,7 @@ mod tests {
                 let mut payload = vec![0; usize::from(head[1]) << 8 | usize::from(head[2])];
                 tokio::io::AsyncReadExt::read_exact(&mut ours, &mut payload).await.unwrap();
                 if head[3] == SETTINGS && head[4] & ACK == 0 {
-                    let mut frames = Frames::default();
+                    let mut frames = FrameBatch::default();
                     frames.frame(SETTINGS, ACK, 0, &[]);
                     tokio::io::AsyncWriteExt::write_all(&mut ours, &frames.bytes).await.unwrap();
                 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use rustls::ClientConnection;
 
+use super::context::{Attacker, End};
 use super::dial::server_name;
-use super::ground::{Attacker, End};
 use super::http_1::{drip, hold, write};
 
 /// Opens TCP, or says that it could not.
@@ -22,8 +22,8 @@ macro_rules! open_tcp {
 pub(super) async fn flood(attacker: Attacker) -> End {
     match attacker.open().await {
         Some(_) => {
-            attacker.answered("handshake");
-            End::Done
+            attacker.count_response("handshake");
+            End::Finished
         }
         None => End::NotOpened,
     }
@@ -32,8 +32,8 @@ pub(super) async fn flood(attacker: Attacker) -> End {
 /// A `ClientHello` a byte every 200 ms, or half of it and then nothing, by place.
 pub(super) async fn slow_hello(attacker: Attacker) -> End {
     let mut stream = open_tcp!(attacker);
-    let hello = hello(&attacker);
-    if attacker.place.is_multiple_of(2) {
+    let hello = client_hello(&attacker);
+    if attacker.slot.is_multiple_of(2) {
         let bytes = hello.into_iter().map(|byte| [byte]);
         return drip(&attacker, &mut stream, bytes, Duration::from_millis(200)).await;
     }
@@ -47,8 +47,8 @@ pub(super) async fn slow_hello(attacker: Attacker) -> End {
 /// sixty kilobytes; with a server name of sixteen; announced as sixteen megabytes.
 pub(super) async fn odd_hello(attacker: Attacker) -> End {
     let mut stream = open_tcp!(attacker);
-    let bytes = match attacker.place % 4 {
-        0 => in_records(&hello(&attacker)[RECORD..], 1),
+    let bytes = match attacker.slot % 4 {
+        0 => in_records(&client_hello(&attacker)[RECORD..], 1),
         1 => in_records(&handshake(&[(PADDING, vec![0; 60_000])]), RECORD_MAX),
         2 => in_records(&handshake(&[(SERVER_NAME, long_name(16_000))]), RECORD_MAX),
         _ => {
@@ -71,10 +71,10 @@ const SERVER_NAME: u16 = 0;
 const PADDING: u16 = 21;
 
 /// A `ClientHello` as this library's clients send it, in one record.
-fn hello(attacker: &Attacker) -> Vec<u8> {
+fn client_hello(attacker: &Attacker) -> Vec<u8> {
     let mut bytes = Vec::new();
     let name = server_name(attacker.host());
-    if let Ok(mut client) = ClientConnection::new(attacker.ground.tls.clone(), name) {
+    if let Ok(mut client) = ClientConnection::new(attacker.context.tls.clone(), name) {
         // Writing to memory does not fail.
         let _ = client.write_tls(&mut bytes);
     }

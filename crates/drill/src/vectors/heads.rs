@@ -6,9 +6,9 @@ use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::time::timeout_at;
 
-use super::connections::get;
-use super::ground::{Attacker, End};
-use super::http_1::{drip, hold, hold_on, note, write};
+use super::connections::get_request;
+use super::context::{Attacker, End};
+use super::http_1::{count_status, drip, hold, hold_on, write};
 
 /// Opens, or says that it could not.
 macro_rules! open {
@@ -25,7 +25,7 @@ pub(super) use open;
 pub(super) async fn slow(attacker: Attacker) -> End {
     let mut stream = open!(attacker);
     let begin = format!("GET {} HTTP/1.1\r\nHost: {}\r\n", attacker.path(), attacker.host());
-    attacker.requested(1);
+    attacker.count_requests(1);
     let more = (0..).map(|n| format!("X-{n}: a\r\n"));
     let pieces = std::iter::once(begin).chain(more);
     drip(&attacker, &mut stream, pieces, Duration::from_secs(1)).await
@@ -40,7 +40,7 @@ pub(super) async fn fast_drip(attacker: Attacker) -> End {
         let _ = write!(head, "X-{n}: {}\r\n", "a".repeat(180));
     }
     head += "\r\n";
-    attacker.requested(1);
+    attacker.count_requests(1);
     let bytes = head.into_bytes().into_iter().map(|byte| [byte]);
     drip(&attacker, &mut stream, bytes, Duration::ZERO).await
 }
@@ -50,11 +50,11 @@ pub(super) async fn fast_drip(attacker: Attacker) -> End {
 pub(super) async fn huge(attacker: Attacker) -> End {
     let mut stream = open!(attacker);
     let host = attacker.host();
-    let mut head = match attacker.place % 4 {
+    let mut head = match attacker.slot % 4 {
         3 => format!("GET /?{} HTTP/1.1\r\nHost: {host}\r\n", "a".repeat(20_000)),
         _ => format!("GET {} HTTP/1.1\r\nHost: {host}\r\n", attacker.path()),
     };
-    match attacker.place % 4 {
+    match attacker.slot % 4 {
         0 => {
             let _ = write!(head, "X-Large: {}\r\n", "a".repeat(1 << 20));
         }
@@ -67,7 +67,7 @@ pub(super) async fn huge(attacker: Attacker) -> End {
         _ => {}
     }
     head += "\r\n";
-    once(&attacker, &mut stream, &head).await
+    send_once(&attacker, &mut stream, &head).await
 }
 
 /// Fields whose names fall into one place of a hash table without a secret of its own: FNV-1a as the
@@ -87,7 +87,7 @@ pub(super) async fn colliding(attacker: Attacker) -> End {
     });
     let cookies: Vec<String> = cookies.collect();
     let _ = write!(head, "Cookie: {}\r\n\r\n", cookies.join("; "));
-    once(&attacker, &mut stream, &head).await
+    send_once(&attacker, &mut stream, &head).await
 }
 
 /// Names with the same lowest fifteen bits of their hash.
@@ -114,13 +114,13 @@ fn colliding_names(how_many: usize) -> Vec<String> {
 /// A hundred requests in one go, of which nobody waits for the answers.
 pub(super) async fn pipelining(attacker: Attacker) -> End {
     let mut stream = open!(attacker);
-    let head = get(&attacker, attacker.path());
+    let head = get_request(&attacker, attacker.path());
     let hundred = head.repeat(100);
     for _ in 0..20 {
-        if !attacker.may_go_on() {
+        if !attacker.may_continue() {
             return End::Held;
         }
-        attacker.requested(100);
+        attacker.count_requests(100);
         if let Err(end) = write(&attacker, &mut stream, hundred.as_bytes()).await {
             return end;
         }
@@ -137,7 +137,7 @@ pub(super) async fn smuggling(attacker: Attacker) -> End {
     let inner = format!("GET /smuggled HTTP/1.1\r\nHost: {host}\r\n\r\n");
     let length = inner.len();
     let post = format!("POST / HTTP/1.1\r\nHost: {host}\r\n");
-    let sample = match attacker.place % 8 {
+    let sample = match attacker.slot % 8 {
         0 => format!(
             "{post}Content-Length: {}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{inner}",
             length + 5
@@ -157,13 +157,13 @@ pub(super) async fn smuggling(attacker: Attacker) -> End {
              \r\n\r\n{inner}"
         ),
     };
-    once(&attacker, &mut stream, &sample).await
+    send_once(&attacker, &mut stream, &sample).await
 }
 
 /// Sends one request and waits for what the gate makes of it: until it closes, or has answered and would
 /// take another. To keep such a connection is another vector.
-async fn once(attacker: &Attacker, stream: &mut super::dial::Stream, head: &str) -> End {
-    attacker.requested(1);
+async fn send_once(attacker: &Attacker, stream: &mut super::dial::ClientStream, head: &str) -> End {
+    attacker.count_requests(1);
     if let Err(end) = write(attacker, stream, head.as_bytes()).await {
         return end;
     }
@@ -172,14 +172,18 @@ async fn once(attacker: &Attacker, stream: &mut super::dial::Stream, head: &str)
         Err(_) => End::Held,
         Ok(Ok(0) | Err(_)) => End::Closed,
         Ok(Ok(length)) => {
-            note(attacker, &answer[..length]);
-            if ends(&answer[..length]) { hold_on(attacker, stream).await } else { End::Done }
+            count_status(attacker, &answer[..length]);
+            if is_last_response(&answer[..length]) {
+                hold_on(attacker, stream).await
+            } else {
+                End::Finished
+            }
         }
     }
 }
 
 /// Whether the answer that begins so is the connection's last.
-fn ends(answer: &[u8]) -> bool {
+fn is_last_response(answer: &[u8]) -> bool {
     let head = String::from_utf8_lossy(answer).to_ascii_lowercase();
     let head = head.split("\r\n\r\n").next().unwrap_or_default();
     head.lines().any(|line| line == "connection: close")
@@ -191,9 +195,11 @@ mod tests {
 
     #[test]
     fn the_last_answer_of_a_connection_says_so_in_its_head() {
-        assert!(ends(b"HTTP/1.1 431 Too Large\r\nContent-Length: 1\r\nConnection: close\r\n\r\na"));
-        assert!(!ends(b"HTTP/1.1 414 Too Long\r\nContent-Length: 1\r\n\r\na"));
-        assert!(!ends(b"HTTP/1.1 200 OK\r\n\r\nconnection: close\r\n"));
+        assert!(is_last_response(
+            b"HTTP/1.1 431 Too Large\r\nContent-Length: 1\r\nConnection: close\r\n\r\na"
+        ));
+        assert!(!is_last_response(b"HTTP/1.1 414 Too Long\r\nContent-Length: 1\r\n\r\na"));
+        assert!(!is_last_response(b"HTTP/1.1 200 OK\r\n\r\nconnection: close\r\n"));
     }
 
     /// The names meet in one place of the table that they were made for, until it defends itself.

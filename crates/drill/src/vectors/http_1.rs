@@ -5,10 +5,10 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::ground::{Attacker, End};
+use super::context::{Attacker, End};
 
 /// How long a closed connection's last bytes may take.
-const LAST_WORD: Duration = Duration::from_millis(500);
+const LAST_READ_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Writes; an error is the connection's end, with whatever was answered before it.
 pub(super) async fn write<S>(attacker: &Attacker, stream: &mut S, bytes: &[u8]) -> Result<(), End>
@@ -21,19 +21,19 @@ where
     };
     match timeout_at(attacker.end(), writing).await {
         Ok(Ok(())) => {
-            attacker.sent(bytes.len());
+            attacker.count_bytes(bytes.len());
             Ok(())
         }
-        Ok(Err(_)) => Err(last_word(attacker, stream).await),
+        Ok(Err(_)) => Err(read_to_close(attacker, stream).await),
         Err(_) => Err(End::Held),
     }
 }
 
 /// Reads what is left after a write failed.
-async fn last_word<S: AsyncRead + Unpin>(attacker: &Attacker, stream: &mut S) -> End {
+async fn read_to_close<S: AsyncRead + Unpin>(attacker: &Attacker, stream: &mut S) -> End {
     let mut answer = [0; 64];
-    if let Ok(Ok(length)) = timeout(LAST_WORD, stream.read(&mut answer)).await {
-        note(attacker, &answer[..length]);
+    if let Ok(Ok(length)) = timeout(LAST_READ_TIMEOUT, stream.read(&mut answer)).await {
+        count_status(attacker, &answer[..length]);
     }
     End::Closed
 }
@@ -73,7 +73,7 @@ pub(super) async fn read<S: AsyncRead + Unpin>(
         Ok(Ok(0) | Err(_)) => Err(End::Closed),
         Ok(Ok(length)) => {
             if is_answer {
-                note(attacker, &answer[..length]);
+                count_status(attacker, &answer[..length]);
             }
             Ok(length)
         }
@@ -94,7 +94,7 @@ where
     let mut first = true;
     let mut next = Instant::now();
     for piece in bytes {
-        if !attacker.may_go_on() {
+        if !attacker.may_continue() {
             return End::Held;
         }
         if let Err(end) = write(attacker, stream, piece.as_ref()).await {
@@ -111,14 +111,14 @@ where
 }
 
 /// Counts the status of an answer.
-pub(super) fn note(attacker: &Attacker, answer: &[u8]) {
-    if let Some(status) = status(answer) {
-        attacker.answered(status);
+pub(super) fn count_status(attacker: &Attacker, answer: &[u8]) {
+    if let Some(status) = parse_status(answer) {
+        attacker.count_response(status);
     }
 }
 
 /// The status in the first bytes of an answer.
-pub(super) fn status(answer: &[u8]) -> Option<u16> {
+pub(super) fn parse_status(answer: &[u8]) -> Option<u16> {
     let text = answer.strip_prefix(b"HTTP/1.1 ").or_else(|| answer.strip_prefix(b"HTTP/1.0 "))?;
     std::str::from_utf8(text.get(..3)?).ok()?.parse().ok()
 }
@@ -129,10 +129,10 @@ mod tests {
 
     #[test]
     fn a_status_is_read_from_the_first_bytes_alone() {
-        assert_eq!(status(b"HTTP/1.1 431 Request"), Some(431));
-        assert_eq!(status(b"HTTP/1.0 200"), Some(200));
+        assert_eq!(parse_status(b"HTTP/1.1 431 Request"), Some(431));
+        assert_eq!(parse_status(b"HTTP/1.0 200"), Some(200));
         for other in [&b"HTTP/1.1 20"[..], b"\x15\x03\x03", b"", b"HTTP/1.1 abc"] {
-            assert_eq!(status(other), None);
+            assert_eq!(parse_status(other), None);
         }
     }
 }

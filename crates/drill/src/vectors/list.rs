@@ -3,13 +3,13 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use super::ground::{Attacker, End};
-use super::held::{self, Asked, Grants, Held, asked};
+use super::context::{Attacker, End};
+use super::hold_limits::{self, GateLimits, HoldLimit, RequestLimit, request_limits};
 use super::{bodies, connections, handshakes, heads, http_2, quic, tunnels};
 
 /// What a vector is carried over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Over {
+pub enum VectorTransport {
     /// TCP, or HTTP/1.1 with TLS or without, as the target speaks it.
     Either,
     /// The target must speak TLS (and HTTP/2, where the vector is one of HTTP/2).
@@ -28,7 +28,7 @@ pub struct Vector {
     /// The CVE, RFC or name that it is known by elsewhere.
     pub known_as: &'static str,
     /// What it needs.
-    pub over: Over,
+    pub transport: VectorTransport,
     /// Connections at the same time, if nothing else is said.
     pub connections: u32,
     /// How long it lasts, if nothing else is said.
@@ -37,15 +37,15 @@ pub struct Vector {
     /// where those would have to be waited for until tomorrow.
     pub limits: &'static str,
     /// For how long one connection may be held with it; `None` where that is not the point.
-    held: Option<Held>,
+    hold_limit: Option<HoldLimit>,
     /// How often one may ask; `None` where that is not the point.
-    asked: Option<Asked>,
+    request_limit: Option<RequestLimit>,
     /// The addresses that it comes from.
     pub(super) sources: u32,
-    pub(super) attack: Attack,
+    pub(super) attack: AttackFn,
 }
 
-pub(super) type Attack = fn(Attacker) -> Pin<Box<dyn Future<Output = End>>>;
+pub(super) type AttackFn = fn(Attacker) -> Pin<Box<dyn Future<Output = End>>>;
 
 impl std::fmt::Debug for Vector {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -56,24 +56,24 @@ impl std::fmt::Debug for Vector {
 impl Vector {
     /// For how long one connection may be held with it at most by a gate that grants this; `None`
     /// where holding a connection is not the point.
-    pub fn held_at_most(&self, grants: &Grants) -> Option<Duration> {
-        self.held.map(|held| held(grants))
+    pub fn max_hold(&self, gate_limits: &GateLimits) -> Option<Duration> {
+        self.hold_limit.map(|held| held(gate_limits))
     }
 
     /// How many requests one connection may make at most; `None` where that is not the point.
-    pub fn asked_at_most(&self, grants: &Grants) -> Option<u64> {
-        self.asked.map(|asked| asked(grants))
+    pub fn max_requests(&self, gate_limits: &GateLimits) -> Option<u64> {
+        self.request_limit.map(|asked| asked(gate_limits))
     }
 
     /// Whether it is about pages that are read slowly: then the page must be a large one.
-    pub fn reads_slowly(&self) -> bool {
+    pub fn needs_large_page(&self) -> bool {
         matches!(self.name, "slow-read" | "window-drip" | "zero-window")
     }
 }
 
 /// The vector of this name.
-pub fn named(name: &str) -> Option<&'static Vector> {
-    LIST.iter().find(|vector| vector.name == name)
+pub fn by_name(name: &str) -> Option<&'static Vector> {
+    VECTORS.iter().find(|vector| vector.name == name)
 }
 
 macro_rules! vectors {
@@ -84,12 +84,12 @@ macro_rules! vectors {
             name: $name,
             about: $about,
             known_as: $known,
-            over: Over::$over,
+            transport: VectorTransport::$over,
             connections: $connections,
             seconds: $seconds,
             limits: concat!($($limits)?),
-            held: $held,
-            asked: [$(Some($asked as Asked),)? None][0],
+            hold_limit: $held,
+            request_limit: [$(Some($asked as RequestLimit),)? None][0],
             sources: $sources,
             attack: |attacker| Box::pin($attack(attacker)),
         },)+]
@@ -97,47 +97,47 @@ macro_rules! vectors {
 }
 
 /// Every vector, from the first byte of a connection upwards.
-pub static LIST: &[Vector] = vectors! {
-    "idle-sockets", "connection flood", Either, 400 for 20 s, held Some(held::silence), from 8:
+pub static VECTORS: &[Vector] = vectors! {
+    "idle-sockets", "connection flood", Either, 400 for 20 s, held Some(hold_limits::silence), from 8:
         connections::idle => "opens connections and sends nothing";
-    "keep-alive-hoarding", "RFC 9112, section 9.3", Either, 400 for 75 s, held Some(held::idle), from 8:
+    "keep-alive-hoarding", "RFC 9112, section 9.3", Either, 400 for 75 s, held Some(hold_limits::idle), from 8:
         connections::keep_alive => "asks for one page on each connection and keeps it";
-    "long-lived", "RFC 9112, section 9.6", Either, 40 for 40 s, held Some(held::age),
+    "long-lived", "RFC 9112, section 9.6", Either, 40 for 40 s, held Some(hold_limits::age),
         with "connection_age = \"20s\"", from 4:
         connections::long_lived => "asks for a page a second on connections that it never leaves";
-    "endless-requests", "RFC 9112, section 9.6", Either, 4 for 20 s, held None, asked asked::told, from 4:
+    "endless-requests", "RFC 9112, section 9.6", Either, 4 for 20 s, held None, asked request_limits::http_1, from 4:
         connections::endless => "asks on one connection as often as it can";
-    "deaf-to-goaway", "RFC 9113, section 6.8", Tls, 4 for 20 s, held None, asked asked::deaf, from 4:
-        http_2::deaf_to_goaway => "asks on one connection, also behind the GOAWAY";
+    "deaf-to-goaway", "RFC 9113, section 6.8", Tls, 4 for 20 s, held None, asked request_limits::http_2, from 4:
+        http_2::ignore_goaway => "asks on one connection, also behind the GOAWAY";
     "many-sources", "state-table flood", Either, 800 for 10 s, held None, from 800:
         connections::many_sources => "comes from hundreds of addresses, each page another";
     "forged-addresses", "RFC 7239, section 8.1", Either, 40 for 10 s, held None, from 4:
         connections::forged_addresses => "invents a visitor's address in front of each request";
     "handshake-flood", "RFC 8446; THC-SSL-DOS", Tls, 60 for 10 s, held None, from 8:
         handshakes::flood => "shakes hands in full and goes away, again and again";
-    "slow-client-hello", "RFC 8446, section 4.1.2", Tls, 200 for 20 s, held Some(held::handshake), from 8:
+    "slow-client-hello", "RFC 8446, section 4.1.2", Tls, 200 for 20 s, held Some(hold_limits::handshake), from 8:
         handshakes::slow_hello => "sends a ClientHello in drips, or half of it";
-    "odd-client-hello", "RFC 8446, section 5.1", Tls, 80 for 20 s, held Some(held::handshake), from 8:
+    "odd-client-hello", "RFC 8446, section 5.1", Tls, 80 for 20 s, held Some(hold_limits::handshake), from 8:
         handshakes::odd_hello => "sends a ClientHello in shreds, padded, or with a huge name";
-    "slow-headers", "Slowloris; CVE-2007-6750", Either, 400 for 20 s, held Some(held::head), from 8:
+    "slow-headers", "Slowloris; CVE-2007-6750", Either, 400 for 20 s, held Some(hold_limits::head), from 8:
         heads::slow => "sends a header field every second and never ends";
     "header-drip", "quadratic parsing", Either, 20 for 10 s, held None, from 4:
         heads::fast_drip => "sends a large header byte by byte, as fast as it goes";
-    "huge-headers", "RFC 6585, section 5", Either, 40 for 10 s, held Some(held::refused), from 4:
+    "huge-headers", "RFC 6585, section 5", Either, 40 for 10 s, held Some(hold_limits::refused), from 4:
         heads::huge => "sends megabytes of header, ten thousand fields, a cookie bomb";
     "colliding-headers", "HashDoS; CVE-2011-4885", Either, 40 for 10 s, held None, from 4:
         heads::colliding => "sends names that meet in one place of a hash table";
     "pipelining", "RFC 9112, section 9.3.2", Either, 20 for 10 s, held None, from 4:
         heads::pipelining => "sends a hundred requests at once and waits for none";
-    "smuggling", "RFC 9112, section 11.2", Either, 16 for 10 s, held Some(held::refused), from 4:
+    "smuggling", "RFC 9112, section 11.2", Either, 16 for 10 s, held Some(hold_limits::refused), from 4:
         heads::smuggling => "sends requests that two servers could read differently";
-    "slow-body", "R-U-Dead-Yet", Either, 100 for 45 s, held Some(held::body), from 4:
+    "slow-body", "R-U-Dead-Yet", Either, 100 for 45 s, held Some(hold_limits::body), from 4:
         bodies::slow_body => "announces a megabyte and sends a byte a second";
-    "large-body", "RFC 9110, section 15.5.14", Either, 16 for 45 s, held Some(held::body), from 4:
+    "large-body", "RFC 9110, section 15.5.14", Either, 16 for 45 s, held Some(hold_limits::body), from 4:
         bodies::large_body => "uploads more than anybody may";
     "gzip-bomb", "CVE-2003-1564 and kin", Either, 20 for 10 s, held None, from 4:
         bodies::gzip_bomb => "sends ten megabytes in ten kilobytes";
-    "slow-read", "Sockstress; CVE-2008-4609", Either, 100 for 45 s, held Some(held::answer), from 4:
+    "slow-read", "Sockstress; CVE-2008-4609", Either, 100 for 45 s, held Some(hold_limits::response), from 4:
         bodies::slow_read => "asks for pages and reads a byte of them a second";
     "many-ranges", "CVE-2011-3192", Either, 20 for 10 s, held None, from 4:
         bodies::many_ranges => "asks for thirteen hundred ranges of one page";
@@ -147,17 +147,17 @@ pub static LIST: &[Vector] = vectors! {
         bodies::cache_busting => "asks for one page under ever new addresses";
     "expensive-pages", "HTTP flood", Either, 100 for 10 s, held None, from 20:
         bodies::expensive_pages => "searches for something else each time";
-    "tunnel-hoarding", "RFC 6455", Either, 100 for 135 s, held Some(held::tunnel), from 4:
+    "tunnel-hoarding", "RFC 6455", Either, 100 for 135 s, held Some(hold_limits::tunnel), from 4:
         tunnels::hoarding => "opens WebSockets and says nothing";
     "tunnel-drip", "RFC 6455, section 5.2", Either, 100 for 20 s, held None, from 4:
         tunnels::slow_frames => "sends a WebSocket frame a byte a second";
-    "connect", "RFC 9110, section 9.3.6", Either, 20 for 10 s, held Some(held::refused), from 4:
+    "connect", "RFC 9110, section 9.3.6", Either, 20 for 10 s, held Some(hold_limits::refused), from 4:
         tunnels::connect => "asks for a tunnel to somewhere else";
-    "preface-silence", "RFC 9113, section 3.4", Tls, 200 for 20 s, held Some(held::head), from 8:
+    "preface-silence", "RFC 9113, section 3.4", Tls, 200 for 20 s, held Some(hold_limits::head), from 8:
         http_2::preface_silence => "agrees on HTTP/2 and never begins";
-    "held-without-streams", "RFC 9113, section 5.1", Tls, 200 for 75 s, held Some(held::idle), from 8:
+    "held-without-streams", "RFC 9113, section 5.1", Tls, 200 for 75 s, held Some(hold_limits::idle), from 8:
         http_2::without_streams => "begins HTTP/2 and never asks";
-    "idle-streams", "RFC 9113, section 10.5", Tls, 8 for 45 s, held Some(held::body), from 4:
+    "idle-streams", "RFC 9113, section 10.5", Tls, 8 for 45 s, held Some(hold_limits::body), from 4:
         http_2::idle_streams => "opens a hundred streams of which nothing comes";
     "rapid-reset", "CVE-2023-44487", Tls, 8 for 10 s, held None, from 4:
         http_2::rapid_reset => "asks and takes it back at once, thousands of times";
@@ -177,9 +177,9 @@ pub static LIST: &[Vector] = vectors! {
         http_2::priorities => "shuffles priorities thousands of times";
     "window-update-flood", "CVE-2019-9517", Tls, 8 for 10 s, held None, from 4:
         http_2::window_flood => "grants a byte of room thousands of times";
-    "window-drip", "CVE-2019-9511", Tls, 8 for 45 s, held Some(held::answer), from 4:
+    "window-drip", "CVE-2019-9511", Tls, 8 for 45 s, held Some(hold_limits::response), from 4:
         http_2::window_drip => "asks for pages and grants them a few bytes a second";
-    "zero-window", "CVE-2019-9517", Tls, 8 for 45 s, held Some(held::answer), from 4:
+    "zero-window", "CVE-2019-9517", Tls, 8 for 45 s, held Some(hold_limits::response), from 4:
         http_2::zero_window => "asks for pages and never has room for them";
     "hpack-bomb", "CVE-2016-6581", Tls, 8 for 10 s, held None, from 4:
         http_2::hpack_bomb => "means one large header field ten thousand times";
@@ -198,11 +198,11 @@ mod tests {
 
     #[test]
     fn every_vector_has_a_name_of_its_own_and_stays_within_bounds() {
-        let mut names: Vec<_> = LIST.iter().map(|vector| vector.name).collect();
+        let mut names: Vec<_> = VECTORS.iter().map(|vector| vector.name).collect();
         names.sort_unstable();
         names.dedup();
-        assert_eq!(names.len(), LIST.len());
-        for vector in LIST {
+        assert_eq!(names.len(), VECTORS.len());
+        for vector in VECTORS {
             assert!(vector.connections <= CONNECTIONS_MAX && vector.seconds <= SECONDS_MAX);
             assert!(vector.about.len() <= 70, "{}", vector.name);
         }
@@ -211,14 +211,14 @@ mod tests {
     /// Else its verdict would say nothing of how long connections are held.
     #[test]
     fn a_vector_that_holds_connections_lasts_longer_than_defaults_allow() {
-        for vector in LIST {
+        for vector in VECTORS {
             let text = format!(
                 "[limits]\n{}\n[[listen]]\naddress = \"127.0.0.1:8080\"\n[[platforms]]\n\
                  name = \"a\"\nhosts = [\"*\"]\norigin = \"http://127.0.0.1:3000\"\n",
                 vector.limits
             );
-            let grants = Grants::of(&Config::read(&text, "a.toml").unwrap());
-            if let Some(held) = vector.held_at_most(&grants) {
+            let gate_limits = GateLimits::from_config(&Config::read(&text, "a.toml").unwrap());
+            if let Some(held) = vector.max_hold(&gate_limits) {
                 let lasts = Duration::from_secs(u64::from(vector.seconds));
                 assert!(lasts > held, "{}: {lasts:?} of {held:?}", vector.name);
             }

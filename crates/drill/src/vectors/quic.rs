@@ -10,8 +10,8 @@ use rustls::quic::{ClientConnection, Keys, Version};
 use tokio::net::UdpSocket;
 use tokio::time::{Instant, timeout_at};
 
+use super::context::{Attacker, End};
 use super::dial::server_name;
-use super::ground::{Attacker, End};
 
 /// The least that a datagram with an Initial may have (RFC 9000, section 14.1).
 const DATAGRAM: usize = 1_200;
@@ -24,7 +24,7 @@ const NUMBER: usize = 4;
 /// Initials with a fresh connection id each, well encrypted, with a true `ClientHello`; no answer is
 /// ever answered.
 pub(super) async fn initials(attacker: Attacker) -> End {
-    let target = attacker.ground.rehearsal.target.address();
+    let target = attacker.context.run.target.address();
     let from = match target.ip() {
         IpAddr::V4(_) => SocketAddr::from((attacker.source(), 0)),
         IpAddr::V6(ip) => SocketAddr::from((ip, 0)),
@@ -33,31 +33,31 @@ pub(super) async fn initials(attacker: Attacker) -> End {
     if socket.connect(target).await.is_err() {
         return End::NotOpened;
     }
-    let mut config = (*attacker.ground.tls).clone();
+    let mut config = (*attacker.context.tls).clone();
     config.alpn_protocols = vec![b"h3".to_vec()];
     let config = Arc::new(config);
     let mut round = 0;
-    while attacker.may_go_on() {
-        let Some(datagram) = initial(&attacker, &config, attacker.number(round)) else {
+    while attacker.may_continue() {
+        let Some(datagram) = initial(&attacker, &config, attacker.unique_number(round)) else {
             return End::NotOpened;
         };
         round += 1;
-        attacker.datagram(datagram.len());
+        attacker.count_datagram(datagram.len());
         if socket.send(&datagram).await.is_err() {
             // Nothing listens there (ICMP), or the queue is full.
-            attacker.answered("not taken");
+            attacker.count_response("not taken");
         }
         let until = (Instant::now() + PAUSE).min(attacker.end());
         let mut answer = [0; 2048];
         while let Ok(Ok(length)) = timeout_at(until, socket.recv(&mut answer)).await {
-            attacker.answered(kind(&answer[..length]));
+            attacker.count_response(packet_kind(&answer[..length]));
         }
     }
-    End::Done
+    End::Finished
 }
 
 /// What kind of datagram it is, by its first byte and version (RFC 9000, section 17.2).
-fn kind(datagram: &[u8]) -> &'static str {
+fn packet_kind(datagram: &[u8]) -> &'static str {
     match datagram {
         [first, 0, 0, 0, 0, ..] if first & 0x80 != 0 => "version negotiation",
         [first, ..] if first & 0x80 == 0 => "short header",

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::gate::GateCounts;
-use super::rehearsal::Rehearsal;
+use super::gate_counts::GateCounts;
+use super::vector_run::VectorRun;
 
 /// Honest requests that must have been served, in a hundred.
-const FLOOR_PERCENT: u64 = 99;
+const SERVED_MIN_PERCENT: u64 = 99;
 
 /// What was tried.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -28,28 +28,28 @@ pub struct Attempt {
 
 /// What became of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Fate {
+pub struct AttemptOutcome {
     /// Connections by how they ended.
     pub ends: BTreeMap<String, u64>,
     /// Answers by status (or by kind, where they have none).
-    pub answers: BTreeMap<String, u64>,
+    pub responses: BTreeMap<String, u64>,
     /// Streams that the gate reset, by code.
     pub resets: BTreeMap<String, u64>,
     /// How long the longest connection lasted, in milliseconds.
     pub longest_ms: u64,
     /// Connections that were held for longer than allowed.
-    pub held_too_long: u64,
+    pub over_hold_limit: u64,
     /// Requests of the connection that made most.
-    pub most_asked: u64,
+    pub most_requests: u64,
     /// Connections that made more requests than allowed.
-    pub asked_too_often: u64,
+    pub over_request_limit: u64,
 }
 
 /// How people fared meanwhile.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Service {
+pub struct VisitorStats {
     /// Pages that were asked for.
-    pub asked: u64,
+    pub requested: u64,
     /// Pages that came, below status 400, within a person's patience.
     pub served: u64,
     /// Pages that did not, by why.
@@ -62,10 +62,10 @@ pub struct Service {
     waits: Vec<Duration>,
 }
 
-impl Service {
-    pub(super) fn saw(&mut self, answer: Result<u16, &'static str>, wait: Duration) {
-        self.asked += 1;
-        let why = match answer {
+impl VisitorStats {
+    pub(super) fn record(&mut self, result: Result<u16, &'static str>, wait: Duration) {
+        self.requested += 1;
+        let why = match result {
             Ok(status) if status < 400 => {
                 self.served += 1;
                 self.waits.push(wait);
@@ -77,8 +77,8 @@ impl Service {
         *self.failed.entry(why).or_default() += 1;
     }
 
-    pub(super) fn add(&mut self, other: Self) {
-        self.asked += other.asked;
+    pub(super) fn merge(&mut self, other: Self) {
+        self.requested += other.requested;
         self.served += other.served;
         for (why, n) in other.failed {
             *self.failed.entry(why).or_default() += n;
@@ -86,7 +86,7 @@ impl Service {
         self.waits.extend(other.waits);
     }
 
-    pub(super) fn settle(&mut self) {
+    pub(super) fn finish(&mut self) {
         self.waits.sort_unstable();
         let at = |part: usize| {
             let last = self.waits.len().checked_sub(1)?;
@@ -95,14 +95,14 @@ impl Service {
         (self.median_ms, self.p99_ms) = (at(50).unwrap_or(0), at(99).unwrap_or(0));
     }
 
-    fn is_well(&self) -> bool {
-        self.asked > 0 && self.served * 100 >= self.asked * FLOOR_PERCENT
+    fn is_acceptable(&self) -> bool {
+        self.requested > 0 && self.served * 100 >= self.requested * SERVED_MIN_PERCENT
     }
 }
 
 /// A rehearsal's result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Rehearsed {
+pub struct VectorResult {
     /// The vector's name.
     pub vector: &'static str,
     /// What it does.
@@ -114,15 +114,15 @@ pub struct Rehearsed {
     /// How long it lasted.
     pub seconds: u32,
     /// What was tried.
-    pub tried: Attempt,
+    pub attempted: Attempt,
     /// What became of it.
-    pub fate: Fate,
+    pub outcome: AttemptOutcome,
     /// For how long a connection may be held, in milliseconds, where that is the point.
-    pub held_at_most_ms: Option<u64>,
+    pub max_hold_ms: Option<u64>,
     /// How many requests one connection may make, where that is the point.
-    pub asked_at_most: Option<u64>,
+    pub max_requests: Option<u64>,
     /// How people fared.
-    pub visitors: Service,
+    pub visitors: VisitorStats,
     /// What the gate counted, if it was asked.
     pub gate: Option<GateCounts>,
     /// Whether people were served and nothing was held for too long.
@@ -131,92 +131,92 @@ pub struct Rehearsed {
     pub verdict: String,
 }
 
-impl Rehearsed {
+impl VectorResult {
     pub(super) fn new(
-        rehearsal: &Rehearsal,
+        run: &VectorRun,
         seconds: u32,
-        (tried, fate): (Attempt, Fate),
-        visitors: Service,
+        (attempted, outcome): (Attempt, AttemptOutcome),
+        visitors: VisitorStats,
         gate: Option<GateCounts>,
     ) -> Self {
-        let allowed = rehearsal.held_at_most;
-        let mut faults = Vec::new();
-        if !visitors.is_well() {
-            faults.push(format!(
+        let allowed = run.max_hold;
+        let mut failures = Vec::new();
+        if !visitors.is_acceptable() {
+            failures.push(format!(
                 "only {} of {} pages of honest visitors were served within {} s",
                 visitors.served,
-                visitors.asked,
-                rehearsal.patience.as_secs()
+                visitors.requested,
+                run.page_timeout.as_secs()
             ));
         }
-        if let Some(allowed) = allowed.filter(|_| fate.held_too_long > 0) {
-            faults.push(format!(
+        if let Some(allowed) = allowed.filter(|_| outcome.over_hold_limit > 0) {
+            failures.push(format!(
                 "{} connections were held for longer than {} s (the longest for {} s)",
-                fate.held_too_long,
+                outcome.over_hold_limit,
                 allowed.as_secs_f64(),
-                fate.longest_ms as f64 / 1000.0
+                outcome.longest_ms as f64 / 1000.0
             ));
         }
-        if let Some(allowed) = rehearsal.asked_at_most.filter(|_| fate.asked_too_often > 0) {
-            faults.push(format!(
+        if let Some(allowed) = run.max_requests.filter(|_| outcome.over_request_limit > 0) {
+            failures.push(format!(
                 "{} connections made more than {allowed} requests (the most {})",
-                fate.asked_too_often, fate.most_asked
+                outcome.over_request_limit, outcome.most_requests
             ));
         }
-        let verdict = if faults.is_empty() {
-            let unseen = unseen(rehearsal, seconds, &fate).unwrap_or_default();
+        let verdict = if failures.is_empty() {
+            let unseen = untested_limit(run, seconds, &outcome).unwrap_or_default();
             format!(
                 "withstood: {} of {} pages of honest visitors were served{unseen}",
-                visitors.served, visitors.asked
+                visitors.served, visitors.requested
             )
         } else {
-            format!("not withstood: {}", faults.join(", and "))
+            format!("not withstood: {}", failures.join(", and "))
         };
         Self {
-            vector: rehearsal.vector.name,
-            about: rehearsal.vector.about,
-            known_as: rehearsal.vector.known_as,
-            target: rehearsal.target.to_string(),
+            vector: run.vector.name,
+            about: run.vector.about,
+            known_as: run.vector.known_as,
+            target: run.target.to_string(),
             seconds,
-            tried,
-            fate,
-            held_at_most_ms: allowed.map(|allowed| allowed.as_millis() as u64),
-            asked_at_most: rehearsal.asked_at_most,
+            attempted,
+            outcome,
+            max_hold_ms: allowed.map(|allowed| allowed.as_millis() as u64),
+            max_requests: run.max_requests,
             visitors,
             gate,
-            withstood: faults.is_empty(),
+            withstood: failures.is_empty(),
             verdict,
         }
     }
 }
 
 /// What a rehearsal was too short to see, which nobody should take for seen.
-fn unseen(rehearsal: &Rehearsal, seconds: u32, fate: &Fate) -> Option<String> {
+fn untested_limit(run: &VectorRun, seconds: u32, outcome: &AttemptOutcome) -> Option<String> {
     let lasted = Duration::from_secs(u64::from(seconds));
-    if let Some(allowed) = rehearsal.held_at_most.filter(|allowed| *allowed >= lasted) {
+    if let Some(allowed) = run.max_hold.filter(|allowed| *allowed >= lasted) {
         let allowed = allowed.as_secs_f64();
         return Some(format!(
             "; it was too short to see connections end, for which {allowed} s are allowed"
         ));
     }
-    let allowed = rehearsal.asked_at_most.filter(|allowed| fate.most_asked < *allowed / 2)?;
+    let allowed = run.max_requests.filter(|allowed| outcome.most_requests < *allowed / 2)?;
     Some(format!("; nobody came near the {allowed} requests that one connection may make"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::target::Target;
-    use crate::vectors::{Grants, named};
+    use crate::target::LoopbackTarget;
+    use crate::vectors::{GateLimits, by_name};
 
     #[test]
     fn what_was_too_short_to_be_seen_is_said_to_be() {
-        let target = Target::parse("127.0.0.1:8080").unwrap();
-        let verdict = |name: &str, seconds, most_asked| {
-            let rehearsal = Rehearsal::new(named(name).unwrap(), target, Grants::default());
-            let fate = Fate { most_asked, ..Fate::default() };
-            let visitors = Service { asked: 1, served: 1, ..Service::default() };
-            Rehearsed::new(&rehearsal, seconds, (Attempt::default(), fate), visitors, None).verdict
+        let target = LoopbackTarget::parse("127.0.0.1:8080").unwrap();
+        let verdict = |name: &str, seconds, most_requests| {
+            let run = VectorRun::new(by_name(name).unwrap(), target, GateLimits::default());
+            let outcome = AttemptOutcome { most_requests, ..AttemptOutcome::default() };
+            let visitors = VisitorStats { requested: 1, served: 1, ..VisitorStats::default() };
+            VectorResult::new(&run, seconds, (Attempt::default(), outcome), visitors, None).verdict
         };
         assert!(verdict("long-lived", 40, 0).contains("too short to see"));
         assert!(verdict("slow-body", 10, 0).contains("too short to see"));

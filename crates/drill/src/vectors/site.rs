@@ -17,7 +17,7 @@ const CONNECTIONS_MAX: usize = 128;
 /// A head that the gate forwards has at most 256 KiB, whatever is configured.
 const HEAD_MAX: u64 = 256 * 1024;
 /// Longer than any rehearsal: it is the gate that ends things.
-const PATIENCE: Duration = Duration::from_secs(180);
+const IO_TIMEOUT: Duration = Duration::from_secs(180);
 
 /// The site; it is there until the process ends.
 #[derive(Debug)]
@@ -48,15 +48,15 @@ fn accept(listener: &TcpListener) {
             continue;
         }
         let open = open.clone();
-        let answering = std::thread::Builder::new().name("page".to_owned()).spawn({
+        let thread = std::thread::Builder::new().name("page".to_owned()).spawn({
             let open = open.clone();
             move || {
                 // How a connection ends is the gate's affair.
-                let _ = answer_all(&stream);
+                let _ = serve_connection(&stream);
                 open.fetch_sub(1, Ordering::Relaxed);
             }
         });
-        if answering.is_err() {
+        if thread.is_err() {
             open.fetch_sub(1, Ordering::Relaxed);
         }
     }
@@ -64,20 +64,20 @@ fn accept(listener: &TcpListener) {
 
 /// What a request says that matters here.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Head {
+struct SiteRequest {
     path: String,
     length: u64,
     chunked: bool,
     upgrade: bool,
 }
 
-fn answer_all(stream: &TcpStream) -> io::Result<()> {
+fn serve_connection(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(IO_TIMEOUT))?;
+    stream.set_write_timeout(Some(IO_TIMEOUT))?;
     let mut reader = BufReader::new(stream);
     let mut writer = stream;
-    while let Some(head) = head(&mut reader)? {
+    while let Some(head) = read_request(&mut reader)? {
         if head.upgrade {
             writer.write_all(
                 b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n\
@@ -101,14 +101,14 @@ fn answer_all(stream: &TcpStream) -> io::Result<()> {
 }
 
 /// Reads one head; `None` where there is none any more.
-fn head(reader: &mut impl BufRead) -> io::Result<Option<Head>> {
+fn read_request(reader: &mut impl BufRead) -> io::Result<Option<SiteRequest>> {
     let mut reader = reader.take(HEAD_MAX);
     let mut line = String::new();
     if reader.read_line(&mut line)? == 0 {
         return Ok(None);
     }
     let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
-    let mut head = Head { path, ..Head::default() };
+    let mut request = SiteRequest { path, ..SiteRequest::default() };
     loop {
         line.clear();
         if reader.read_line(&mut line)? == 0 {
@@ -117,17 +117,17 @@ fn head(reader: &mut impl BufRead) -> io::Result<Option<Head>> {
         let field = line.trim_end().to_ascii_lowercase();
         let Some((name, value)) = field.split_once(':') else {
             return if field.is_empty() {
-                Ok(Some(head))
+                Ok(Some(request))
             } else {
                 Err(io::ErrorKind::InvalidData.into())
             };
         };
         match (name, value.trim()) {
             ("content-length", value) => {
-                head.length = value.parse().map_err(|_| io::ErrorKind::InvalidData)?;
+                request.length = value.parse().map_err(|_| io::ErrorKind::InvalidData)?;
             }
-            ("transfer-encoding", value) => head.chunked = value == "chunked",
-            ("upgrade", _) => head.upgrade = true,
+            ("transfer-encoding", value) => request.chunked = value == "chunked",
+            ("upgrade", _) => request.upgrade = true,
             _ => {}
         }
     }

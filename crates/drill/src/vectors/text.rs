@@ -3,72 +3,72 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::result::Rehearsed;
+use super::result::VectorResult;
 
-impl fmt::Display for Rehearsed {
+impl fmt::Display for VectorResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} ({}): {}", self.vector, self.known_as, self.about)?;
-        let tried = &self.tried;
+        let attempted = &self.attempted;
         let kinds = [
-            (tried.connections, "connections"),
-            (tried.requests, "requests"),
-            (tried.frames, "frames"),
-            (tried.datagrams, "datagrams"),
-            (tried.bytes, "bytes"),
+            (attempted.connections, "connections"),
+            (attempted.requests, "requests"),
+            (attempted.frames, "frames"),
+            (attempted.datagrams, "datagrams"),
+            (attempted.bytes, "bytes"),
         ];
         let kinds = kinds.iter().filter(|(n, _)| *n > 0);
-        let tried: Vec<_> = kinds.map(|(n, kind)| format!("{n} {kind}")).collect();
-        row(f, "tried", &format!("{} in {} s", or_nothing(&tried), self.seconds))?;
-        row(f, "connections", &list(&self.fate.ends))?;
-        if !self.fate.answers.is_empty() {
-            row(f, "answers", &list(&self.fate.answers))?;
+        let attempted: Vec<_> = kinds.map(|(n, kind)| format!("{n} {kind}")).collect();
+        write_row(f, "tried", &format!("{} in {} s", join_or_nothing(&attempted), self.seconds))?;
+        write_row(f, "connections", &format_counts(&self.outcome.ends))?;
+        if !self.outcome.responses.is_empty() {
+            write_row(f, "answers", &format_counts(&self.outcome.responses))?;
         }
-        if !self.fate.resets.is_empty() {
-            row(f, "streams reset", &list(&self.fate.resets))?;
+        if !self.outcome.resets.is_empty() {
+            write_row(f, "streams reset", &format_counts(&self.outcome.resets))?;
         }
-        let longest = self.fate.longest_ms as f64 / 1000.0;
-        let allowed = match self.held_at_most_ms {
+        let longest = self.outcome.longest_ms as f64 / 1000.0;
+        let allowed = match self.max_hold_ms {
             Some(allowed) => format!(", {} s are allowed", allowed as f64 / 1000.0),
             None => String::new(),
         };
-        row(f, "held longest", &format!("{longest:.1} s{allowed}"))?;
-        if let Some(allowed) = self.asked_at_most {
-            let most = self.fate.most_asked;
-            row(f, "asked most", &format!("{most} requests, {allowed} are allowed"))?;
+        write_row(f, "held longest", &format!("{longest:.1} s{allowed}"))?;
+        if let Some(allowed) = self.max_requests {
+            let most = self.outcome.most_requests;
+            write_row(f, "asked most", &format!("{most} requests, {allowed} are allowed"))?;
         }
         let people = &self.visitors;
         let failed = match people.failed.is_empty() {
             true => String::new(),
-            false => format!("; not served: {}", list(&people.failed)),
+            false => format!("; not served: {}", format_counts(&people.failed)),
         };
-        row(
+        write_row(
             f,
             "honest visitors",
             &format!(
                 "{} of {} pages, waiting {} ms (half of them) to {} ms (99 in 100){failed}",
-                people.served, people.asked, people.median_ms, people.p99_ms
+                people.served, people.requested, people.median_ms, people.p99_ms
             ),
         )?;
         if let Some(gate) = &self.gate {
-            row(f, "gate: reasons", &list(&gate.reasons))?;
-            row(f, "gate: cuts", &list(&gate.cuts))?;
+            write_row(f, "gate: reasons", &format_counts(&gate.reasons))?;
+            write_row(f, "gate: cuts", &format_counts(&gate.cuts))?;
             if !gate.counters.is_empty() {
-                row(f, "gate: counters", &list(&gate.counters))?;
+                write_row(f, "gate: counters", &format_counts(&gate.counters))?;
             }
         }
-        row(f, "verdict", &self.verdict)
+        write_row(f, "verdict", &self.verdict)
     }
 }
 
-fn row(f: &mut fmt::Formatter<'_>, head: &str, text: &str) -> fmt::Result {
+fn write_row(f: &mut fmt::Formatter<'_>, head: &str, text: &str) -> fmt::Result {
     writeln!(f, "  {head:<16} {text}")
 }
 
-fn or_nothing(parts: &[String]) -> String {
+fn join_or_nothing(parts: &[String]) -> String {
     if parts.is_empty() { "nothing".to_owned() } else { parts.join(", ") }
 }
 
-fn list(counts: &BTreeMap<String, u64>) -> String {
+fn format_counts(counts: &BTreeMap<String, u64>) -> String {
     let parts: Vec<_> = counts.iter().map(|(word, n)| format!("{n} {word}")).collect();
-    or_nothing(&parts)
+    join_or_nothing(&parts)
 }

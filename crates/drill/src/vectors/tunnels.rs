@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::ground::{Attacker, End};
+use super::context::{Attacker, End};
 use super::heads::open;
 use super::http_1::{drip, hold, write};
 
 /// Opens a WebSocket and says nothing on it.
 pub(super) async fn hoarding(attacker: Attacker) -> End {
     let mut stream = open!(attacker);
-    attacker.requested(1);
+    attacker.count_requests(1);
     match write(&attacker, &mut stream, upgrade(&attacker).as_bytes()).await {
         Ok(()) => hold(&attacker, &mut stream).await,
         Err(end) => end,
@@ -19,7 +19,7 @@ pub(super) async fn hoarding(attacker: Attacker) -> End {
 /// Opens a WebSocket and sends a frame over it a byte each second, from the header on.
 pub(super) async fn slow_frames(attacker: Attacker) -> End {
     let mut stream = open!(attacker);
-    attacker.requested(1);
+    attacker.count_requests(1);
     // A masked binary frame of 65 535 bytes (RFC 6455, section 5.2).
     let header = [0x82, 0xfe, 0xff, 0xff, 1, 2, 3, 4].into_iter().map(|byte| vec![byte]);
     let content = std::iter::repeat_n(vec![0], 0xffff);
@@ -31,7 +31,7 @@ pub(super) async fn slow_frames(attacker: Attacker) -> End {
 /// Asks for a tunnel to somewhere else, as if the gate were an open proxy.
 pub(super) async fn connect(attacker: Attacker) -> End {
     let mut stream = open!(attacker);
-    attacker.requested(1);
+    attacker.count_requests(1);
     let head = "CONNECT elsewhere.example:443 HTTP/1.1\r\nHost: elsewhere.example:443\r\n\r\n";
     match write(&attacker, &mut stream, head.as_bytes()).await {
         Ok(()) => hold(&attacker, &mut stream).await,

@@ -222,7 +222,7 @@ impl Line {
     /// Reads and judges the head that has come.
     fn read(&self, visit: &Rc<Visit>, span: Span) -> Result<(Asked, Judged), Reason> {
         let ends = &mut *self.ends.borrow_mut();
-        let most = usize::from(visit.house.policy.load().config().limits.header_fields);
+        let most = usize::from(visit.house.policy.load().config().limits.max_header_fields);
         let mut few = [MaybeUninit::uninit(); FIELDS];
         let mut many = Vec::new();
         let fields = if most <= FIELDS {
@@ -414,7 +414,7 @@ impl Ends {
                 return Poll::Ready(Next::Over);
             }
             if !self.buffer.is_empty() {
-                let most = self.visit.house.policy.load().config().limits.header_bytes as usize;
+                let most = self.visit.house.policy.load().config().limits.max_header_bytes as usize;
                 if self.in_a_row >= IN_A_ROW {
                     // Others have their turn first.
                     self.in_a_row = 0;

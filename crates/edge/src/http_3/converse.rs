@@ -39,7 +39,7 @@ pub(crate) async fn converse(visit: &Rc<Visit>, connecting: Connecting, handshak
         let policy = house.policy.load();
         let limits = &policy.config().limits;
         let _ = visit.http_3.set(Box::new(RefCell::new(Guard::new(limits, now))));
-        u64::from(limits.header_bytes)
+        u64::from(limits.max_header_bytes)
     };
     visit.enter(Phase::Arriving);
     // Boxed, so that handshakes do not take the room for it.

@@ -136,7 +136,7 @@ fn crypto(certificates: &ServerConfig) -> Result<Arc<Listening>, EdgeError> {
 fn transport(limits: &Limits) -> TransportConfig {
     let mut transport = TransportConfig::default();
     transport
-        .max_concurrent_bidi_streams(VarInt::from_u32(limits.streams_per_connection))
+        .max_concurrent_bidi_streams(VarInt::from_u32(limits.max_streams_per_connection))
         .max_concurrent_uni_streams(VarInt::from_u32(ONE_WAY_STREAMS))
         .receive_window(VarInt::from_u32(CONNECTION_WINDOW))
         .stream_receive_window(VarInt::from_u32(STREAM_WINDOW))
@@ -202,7 +202,7 @@ impl Drop for Handshaking {
 /// Whether an address has to show first that it is where it says it is. `underway`: handshakes of
 /// this worker, one of `workers`.
 fn must_prove(limits: Http3Limits, workers: u16, underway: u32, under_attack: bool) -> bool {
-    under_attack || underway >= limits.retry_above.div_ceil(u32::from(workers.max(1)))
+    under_attack || underway >= limits.retry_threshold.div_ceil(u32::from(workers.max(1)))
 }
 
 fn receive(house: &Rc<House>, incoming: Incoming, settings: &Settings) {
@@ -220,7 +220,7 @@ fn receive(house: &Rc<House>, incoming: Incoming, settings: &Settings) {
     }
     let address = incoming.remote_address().ip().to_canonical();
     let trusted = config.trusted_proxies.iter().any(|network| network.contains(address));
-    if !house.admit(limits.connections) {
+    if !house.admit(limits.max_connections) {
         return turn_away(house, incoming, proven, Reason::Connections);
     }
     let visit = Rc::new(Visit::new(house.clone(), true, Phase::Handshake));
@@ -234,7 +234,7 @@ fn receive(house: &Rc<House>, incoming: Incoming, settings: &Settings) {
     if !house.tables.take_handshake((!trusted).then_some(source), &budgets, now) {
         return turn_away(house, incoming, proven, Reason::HandshakeRate);
     }
-    let most = budgets.at_once.div_ceil(u32::from(house.workers)) as usize;
+    let most = budgets.max_concurrent.div_ceil(u32::from(house.workers)) as usize;
     let Some(place) = house.handshakes.begin(&visit, most, now) else {
         return turn_away(house, incoming, proven, Reason::Handshakes);
     };
@@ -275,10 +275,10 @@ mod tests {
 
     #[test]
     fn addresses_are_asked_to_prove_themselves_once_many_are_at_the_door_or_under_attack() {
-        let limits = Http3Limits { retry_above: 4 };
+        let limits = Http3Limits { retry_threshold: 4 };
         assert!(!must_prove(limits, 2, 1, false));
         assert!(must_prove(limits, 2, 2, false));
         assert!(must_prove(limits, 2, 0, true));
-        assert!(must_prove(Http3Limits { retry_above: 0 }, 2, 0, false));
+        assert!(must_prove(Http3Limits { retry_threshold: 0 }, 2, 0, false));
     }
 }

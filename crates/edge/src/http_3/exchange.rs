@@ -92,7 +92,7 @@ pub(crate) async fn exchange(visit: &Rc<Visit>, whole: Whole, side: &Rc<Side>) {
     let (idle, rate) = {
         let policy = house.policy.load();
         let limits = &policy.config().limits;
-        (limits.body_idle, limits.download_rate)
+        (limits.body_idle_timeout, limits.min_download_rate)
     };
     let deadline = house.deadlines.new_for(visit, house.now() + idle);
     let told = Cell::new(0);

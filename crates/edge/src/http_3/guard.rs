@@ -5,7 +5,7 @@
 //! forgets no stream that ended before its head came. Both are bounded here; the budgets are those
 //! of HTTP/2.
 
-use portcullis_model::{Allowance, Cut, Http2Limits, Limits, Time};
+use portcullis_model::{RateLimit, Cut, Http2Limits, Limits, Time};
 
 use super::endpoint::SEND_WINDOW;
 use super::frames::{DATA, Frame, HEADERS, NOT_ON_REQUESTS, PRIORITY_UPDATE};
@@ -34,7 +34,7 @@ enum Kind {
 const KINDS: usize = 6;
 
 impl Kind {
-    const fn allowance(self, limits: &Http2Limits) -> Allowance {
+    const fn allowance(self, limits: &Http2Limits) -> RateLimit {
         match self {
             Self::Reset => limits.resets,
             Self::Refused => limits.refused_streams,
@@ -78,7 +78,7 @@ impl Guard {
             limits: limits.http_2,
             // The library unpacks up to the limit and refuses what is above; one that is twice as
             // large before it is unpacked comes from nobody who means it.
-            block_limit: u64::from(limits.header_bytes) * 2,
+            block_limit: u64::from(limits.max_header_bytes) * 2,
             budgets: [Budget::full(now); KINDS],
             heads: Vec::new(),
             lost_heads: 0,

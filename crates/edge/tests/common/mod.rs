@@ -50,7 +50,7 @@ impl Gate {
         let tls = Arc::new(ArcSwap::from_pointee(tls));
         let bound = bind(&config, workers).unwrap();
         let address = bound[0][0].address();
-        let tables = Arc::new(Tables::new(config.limits.sources_tracked, secret.clone()));
+        let tables = Arc::new(Tables::new(config.limits.source_table_size, secret.clone()));
         let policy = Policy::new(Arc::new(config), secret);
         let activities = policy.activities();
         let policy = Arc::new(ArcSwap::from_pointee(policy));
@@ -188,11 +188,11 @@ impl Drop for Gate {
 pub fn config(origin: SocketAddr) -> Config {
     let listen = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0);
     let mut settings = OriginConfig::new(origin.ip().to_string(), origin.port());
-    settings.connect_deadline = Duration::from_secs(1);
-    settings.response_deadline = Duration::from_secs(1);
-    settings.queue_deadline = Duration::from_millis(500);
+    settings.connect_timeout = Duration::from_secs(1);
+    settings.response_timeout = Duration::from_secs(1);
+    settings.queue_timeout = Duration::from_millis(500);
     let mut config = Config::for_origin(listen, settings);
-    config.limits.drain = Duration::from_secs(2);
+    config.limits.shutdown_grace = Duration::from_secs(2);
     config
 }
 

@@ -26,7 +26,6 @@ pub fn secure(config: &mut Config) -> tempfile::TempDir {
     let files = TlsFiles {
         certificate: folder.path().join("site.crt"),
         key: folder.path().join("site.key"),
-        ocsp: None,
     };
     std::fs::write(&files.certificate, made.cert.pem()).unwrap();
     std::fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();

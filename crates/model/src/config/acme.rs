@@ -80,7 +80,7 @@ impl AcmeConfig {
 
 fn stand_in(folder: &Path) -> TlsFiles {
     let file = folder.join("stand-in.pem");
-    TlsFiles { certificate: file.clone(), key: file, ocsp: None }
+    TlsFiles { certificate: file.clone(), key: file }
 }
 
 /// `[acme]` as far as it could be read.

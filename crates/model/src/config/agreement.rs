@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use crate::{RequestPattern, Tier};
 
-use super::Patience;
+use super::ActivityTimeouts;
 use super::pattern::{covers, show_pattern};
 use super::problem::{Flaw, Report, quoted};
 use super::table::Placed;
@@ -27,7 +27,7 @@ pub(super) struct PlacedActivity {
     pub tier: Tier,
     pub patterns: Vec<Placed<RequestPattern>>,
     pub challenge: bool,
-    pub patience: Patience,
+    pub patience: ActivityTimeouts,
 }
 
 /// The operators' pages ask nobody for a password.

@@ -17,8 +17,8 @@ use super::problem::{Flaw, Problems, Report, quoted};
 use super::syntax;
 use super::table::{Placed, Table};
 use super::{
-    ActivityConfig, Allowance, Config, HandshakeLimits, Http2Limits, Http3Limits, Limits, Listener,
-    OriginConfig, Patience, PlatformConfig, PostureSettings, TlsFiles, TokenBudget, TunnelLimits,
+    ActivityConfig, RateLimit, Config, HandshakeLimits, Http2Limits, Http3Limits, Limits, Listener,
+    OriginConfig, ActivityTimeouts, PlatformConfig, PostureSettings, TlsFiles, TokenBudget, TunnelLimits,
     WatchSettings,
 };
 
@@ -63,7 +63,6 @@ impl Config {
         for tls in of_listeners.chain(&mut self.certificates) {
             tls.certificate = folder.join(&tls.certificate);
             tls.key = folder.join(&tls.key);
-            tls.ocsp = tls.ocsp.take().map(|ocsp| folder.join(ocsp));
         }
         if let Some(acme) = &mut self.acme {
             acme.root_at(folder);
@@ -128,7 +127,7 @@ fn read_root(report: &mut Report, root: &Table) -> Config {
         listeners,
         certificates: shared,
         acme,
-        operator: operator.value,
+        admin: operator.value,
         workers,
         ledger: ledger.value.into(),
         trusted_proxies: trusted_proxies.into_iter().map(|p| p.value).collect(),
@@ -183,13 +182,8 @@ impl PlacedListener {
 fn pair(report: &mut Report, table: &Table) -> Option<TlsFiles> {
     let certificate = table.find::<String>(report, "certificate");
     let key = table.find::<String>(report, "key");
-    let ocsp = table.find::<String>(report, "ocsp");
     let (certificate, key) = certificate.zip(key)?;
-    Some(TlsFiles {
-        certificate: certificate.value.into(),
-        key: key.value.into(),
-        ocsp: ocsp.map(|ocsp| ocsp.value.into()),
-    })
+    Some(TlsFiles { certificate: certificate.value.into(), key: key.value.into() })
 }
 
 fn listener(
@@ -214,7 +208,6 @@ fn listener(
     let own = certificate.zip(key).map(|(certificate, key)| TlsFiles {
         certificate: certificate.value.into(),
         key: key.value.into(),
-        ocsp: None,
     });
     let wanted = table.find::<bool>(report, "tls");
     if let Some(wanted) = &wanted {
@@ -271,38 +264,38 @@ fn limits(report: &mut Report, table: &Table) -> (Limits, Bounds) {
     };
     agreement::no_more(report, &bounds.connections, &connections);
     let limits = Limits {
-        header_deadline: bounds.header_deadline.value,
-        handshake_deadline: table.get(report, "handshake_deadline").value,
-        body_idle: table.get(report, "body_idle").value,
-        upload_rate: table.get(report, "upload_rate").value,
-        download_rate: table.get(report, "download_rate").value,
-        response_idle: table.get(report, "response_idle").value,
-        idle: table.get(report, "idle").value,
-        tunnel_idle: table.get(report, "tunnel_idle").value,
-        tunnel_age: table.get(report, "tunnel_age").value,
-        connection_age: table.get(report, "connection_age").value,
-        requests_per_connection: table.get(report, "requests_per_connection").value,
-        header_bytes: header_bytes.value,
-        header_fields: table.get(report, "header_fields").value,
-        target_bytes: table.get(report, "target_bytes").value,
-        ranges: table.get(report, "ranges").value,
-        body_bytes: table.get(report, "body_bytes").value,
-        connections: connections.value,
-        streams_per_connection: table.get(report, "streams_per_connection").value,
+        header_timeout: bounds.header_deadline.value,
+        handshake_timeout: table.get(report, "handshake_deadline").value,
+        body_idle_timeout: table.get(report, "body_idle").value,
+        min_upload_rate: table.get(report, "upload_rate").value,
+        min_download_rate: table.get(report, "download_rate").value,
+        response_idle_timeout: table.get(report, "response_idle").value,
+        idle_timeout: table.get(report, "idle").value,
+        tunnel_idle_timeout: table.get(report, "tunnel_idle").value,
+        max_tunnel_age: table.get(report, "tunnel_age").value,
+        max_connection_age: table.get(report, "connection_age").value,
+        max_requests_per_connection: table.get(report, "requests_per_connection").value,
+        max_header_bytes: header_bytes.value,
+        max_header_fields: table.get(report, "header_fields").value,
+        max_target_bytes: table.get(report, "target_bytes").value,
+        max_ranges: table.get(report, "ranges").value,
+        max_body_bytes: table.get(report, "body_bytes").value,
+        max_connections: connections.value,
+        max_streams_per_connection: table.get(report, "streams_per_connection").value,
         http_2: http_2(report, table),
         handshakes: handshakes(report, table),
         http_3: Http3Limits {
-            retry_above: table.table(report, "http_3").get(report, "retry_above").value,
+            retry_threshold: table.table(report, "http_3").get(report, "retry_above").value,
         },
         source: SourceLimits {
             requests_per_second: bounds.requests_per_second.value,
             burst: bounds.burst.value,
             connections: bounds.connections.value,
         },
-        network_connections: table.table(report, "network").get(report, "connections").value,
+        max_network_connections: table.table(report, "network").get(report, "connections").value,
         tunnels: tunnels(report, table),
-        sources_tracked: table.get(report, "sources_tracked").value,
-        drain: table.get(report, "drain").value,
+        source_table_size: table.get(report, "sources_tracked").value,
+        shutdown_grace: table.get(report, "drain").value,
     };
     (limits, bounds)
 }
@@ -312,33 +305,33 @@ fn tunnels(report: &mut Report, limits: &Table) -> TunnelLimits {
     let all = table.get(report, "all");
     let source = table.get(report, "source");
     agreement::no_more(report, &source, &all);
-    TunnelLimits { all: all.value, source: source.value }
+    TunnelLimits { max_total: all.value, max_per_source: source.value }
 }
 
 fn http_2(report: &mut Report, limits: &Table) -> Http2Limits {
     let table = limits.table(report, "http_2");
     Http2Limits {
-        resets: Allowance {
+        resets: RateLimit {
             per_second: table.get(report, "resets_per_second").value,
             burst: table.get(report, "resets_burst").value,
         },
-        refused_streams: Allowance {
+        refused_streams: RateLimit {
             per_second: table.get(report, "refused_streams_per_second").value,
             burst: table.get(report, "refused_streams_burst").value,
         },
-        control_frames: Allowance {
+        control_frames: RateLimit {
             per_second: table.get(report, "control_frames_per_second").value,
             burst: table.get(report, "control_frames_burst").value,
         },
-        window_updates: Allowance {
+        window_updates: RateLimit {
             per_second: table.get(report, "window_updates_per_second").value,
             burst: table.get(report, "window_updates_burst").value,
         },
-        small_data_frames: Allowance {
+        small_data_frames: RateLimit {
             per_second: table.get(report, "small_data_frames_per_second").value,
             burst: table.get(report, "small_data_frames_burst").value,
         },
-        continuations: Allowance {
+        continuations: RateLimit {
             per_second: table.get(report, "continuations_per_second").value,
             burst: table.get(report, "continuations_burst").value,
         },
@@ -354,16 +347,16 @@ fn handshakes(report: &mut Report, limits: &Table) -> HandshakeLimits {
     agreement::no_more(report, &source_per_second, &per_second);
     agreement::no_more(report, &source_burst, &burst);
     HandshakeLimits {
-        all: Allowance { per_second: per_second.value, burst: burst.value },
-        source: Allowance { per_second: source_per_second.value, burst: source_burst.value },
-        at_once: table.get(report, "at_once").value,
+        total: RateLimit { per_second: per_second.value, burst: burst.value },
+        source: RateLimit { per_second: source_per_second.value, burst: source_burst.value },
+        max_concurrent: table.get(report, "at_once").value,
     }
 }
 
 fn watch(report: &mut Report, table: &Table) -> WatchSettings {
     WatchSettings {
-        surge_tenths: table.get(report, "surge").value,
-        surge_floor: table.get(report, "surge_floor").value,
+        surge_factor_tenths: table.get(report, "surge").value,
+        surge_min_rate: table.get(report, "surge_floor").value,
         warm_up: table.get(report, "warm_up").value,
     }
 }
@@ -380,23 +373,23 @@ fn posture(report: &mut Report, table: &Table, ordinary: &Bounds) -> PostureSett
     agreement::no_longer(report, &header_deadline, &ordinary.header_deadline);
     let token = table.table(report, "token");
     PostureSettings {
-        quiet: table.get(report, "quiet").value,
-        step_down: table.get(report, "step_down").value,
-        full_speed: table.get(report, "full_speed").value,
-        expiry: table.get(report, "expiry").value,
+        quiet_period: table.get(report, "quiet").value,
+        step_down_interval: table.get(report, "step_down").value,
+        full_speed_after: table.get(report, "full_speed").value,
+        procedure_ttl: table.get(report, "expiry").value,
         collateral_per_million: table.get(report, "collateral_per_million").value,
         tightened: SourceLimits {
             requests_per_second: requests_per_second.value,
             burst: burst.value,
             connections: connections.value,
         },
-        tightened_header_deadline: header_deadline.value,
+        tightened_header_timeout: header_deadline.value,
         token: TokenBudget {
             requests_per_second: token.get(report, "requests_per_second").value,
             burst: token.get(report, "burst").value,
             lifetime: token.get(report, "lifetime").value,
         },
-        wait: table.get(report, "wait").value,
+        wait_challenge_delay: table.get(report, "wait").value,
     }
 }
 
@@ -415,7 +408,7 @@ impl Platform {
             tier: activity.tier,
             matches: activity.patterns.into_iter().map(|p| p.value).collect(),
             challenge: activity.challenge,
-            patience: activity.patience,
+            timeouts: activity.patience,
         });
         Some(PlatformConfig {
             name: self.name?.value,
@@ -473,10 +466,10 @@ fn platform_origin(report: &mut Report, table: &Table) -> Option<Placed<OriginCo
     Some(origin.map(|origin| OriginConfig {
         host: origin.host,
         port: origin.port,
-        connections,
-        connect_deadline,
-        response_deadline,
-        queue_deadline,
+        max_connections: connections,
+        connect_timeout: connect_deadline,
+        response_timeout: response_deadline,
+        queue_timeout: queue_deadline,
     }))
 }
 
@@ -501,10 +494,10 @@ fn activity(report: &mut Report, table: &Table) -> PlacedActivity {
             .unwrap_or(Tier::Important),
         patterns: table.list(report, "paths", parse_pattern),
         challenge: table.get(report, "challenge").value,
-        patience: Patience {
-            response_idle: table.find(report, "response_idle").map(|time| time.value),
-            tunnel_idle: table.find(report, "tunnel_idle").map(|time| time.value),
-            tunnel_age: table.find(report, "tunnel_age").map(|time| time.value),
+        patience: ActivityTimeouts {
+            response_idle_timeout: table.find(report, "response_idle").map(|time| time.value),
+            tunnel_idle_timeout: table.find(report, "tunnel_idle").map(|time| time.value),
+            max_tunnel_age: table.find(report, "tunnel_age").map(|time| time.value),
         },
     }
 }

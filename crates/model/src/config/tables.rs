@@ -46,7 +46,7 @@ pub(super) static ROOT: Section = Section {
         Key {
             name: "operator",
             kind: Kind::Address,
-            absent: Absent::Is(|c| Value::Address(c.operator)),
+            absent: Absent::Is(|c| Value::Address(c.admin)),
             about: "Where operators look: `/healthz`, `/metrics` and `/status.json`. Nobody is \
                     asked for a password there.",
             why: "",
@@ -204,15 +204,6 @@ static CERTIFICATE: Section = Section {
             about: "File of the private key (PEM).",
             why: "",
         },
-        Key {
-            name: "ocsp",
-            kind: Kind::Text,
-            absent: Absent::Means("nothing is stapled"),
-            about: "File of an OCSP response (DER), shown to visitors with the certificate. \
-                    Something of yours has to fetch it anew before it ends; few authorities \
-                    still answer.",
-            why: "",
-        },
     ],
 };
 
@@ -230,7 +221,7 @@ static LIMITS: Section = Section {
         Key {
             name: "header_deadline",
             kind: Kind::Time(secs(1), MINUTE),
-            absent: Absent::Is(|c| Value::Time(c.limits.header_deadline)),
+            absent: Absent::Is(|c| Value::Time(c.limits.header_timeout)),
             about: "From the first byte of a request to the end of its headers.",
             why: "a phone on a poor network needs a few seconds for its kilobyte; whoever needs a \
                   minute is holding a place",
@@ -238,14 +229,14 @@ static LIMITS: Section = Section {
         Key {
             name: "handshake_deadline",
             kind: Kind::Time(secs(1), MINUTE),
-            absent: Absent::Is(|c| Value::Time(c.limits.handshake_deadline)),
+            absent: Absent::Is(|c| Value::Time(c.limits.handshake_timeout)),
             about: "The TLS handshake, from accept.",
             why: "a handshake is two round trips; whoever needs a minute is holding a place",
         },
         Key {
             name: "body_idle",
             kind: Kind::Time(secs(1), secs(600)),
-            absent: Absent::Is(|c| Value::Time(c.limits.body_idle)),
+            absent: Absent::Is(|c| Value::Time(c.limits.body_idle_timeout)),
             about: "Longest silence within the body of a request; and how far a \
                     visitor may fall behind `upload_rate` and `download_rate`, which every byte \
                     makes up for.",
@@ -255,7 +246,7 @@ static LIMITS: Section = Section {
         Key {
             name: "upload_rate",
             kind: LEAST_RATE,
-            absent: Absent::Is(|c| Value::Bytes(u64::from(c.limits.upload_rate))),
+            absent: Absent::Is(|c| Value::Bytes(u64::from(c.limits.min_upload_rate))),
             about: "Bytes per second at which a visitor must at least send a body, while it is \
                     waited for. Whoever falls behind by more than `body_idle` is answered with \
                     408. A body of N bytes takes at most `body_idle` and N / `upload_rate`: at \
@@ -265,7 +256,7 @@ static LIMITS: Section = Section {
         Key {
             name: "download_rate",
             kind: LEAST_RATE,
-            absent: Absent::Is(|c| Value::Bytes(u64::from(c.limits.download_rate))),
+            absent: Absent::Is(|c| Value::Bytes(u64::from(c.limits.min_download_rate))),
             about: "Bytes per second at which a visitor must at least take what waits to be sent \
                     on its connection. Whoever falls behind by more than `body_idle` is cut. An \
                     answer that has nothing to send for a while is not concerned.",
@@ -274,14 +265,14 @@ static LIMITS: Section = Section {
         Key {
             name: "idle",
             kind: Kind::Time(secs(1), HOUR),
-            absent: Absent::Is(|c| Value::Time(c.limits.idle)),
+            absent: Absent::Is(|c| Value::Time(c.limits.idle_timeout)),
             about: "Longest silence between two requests of a connection.",
             why: "an idle connection holds a place that somebody else may need",
         },
         Key {
             name: "response_idle",
             kind: Kind::Time(secs(1), DAY),
-            absent: Absent::Is(|c| Value::Time(c.limits.response_idle)),
+            absent: Absent::Is(|c| Value::Time(c.limits.response_idle_timeout)),
             about: "Longest silence of the origin within an answer. An activity may have its own: \
                     a stream of events without a sign of life in between may need hours.",
             why: RESPONSE_IDLE_WHY,
@@ -289,7 +280,7 @@ static LIMITS: Section = Section {
         Key {
             name: "tunnel_idle",
             kind: Kind::Time(secs(1), DAY),
-            absent: Absent::Is(|c| Value::Time(c.limits.tunnel_idle)),
+            absent: Absent::Is(|c| Value::Time(c.limits.tunnel_idle_timeout)),
             about: "Longest silence on a WebSocket, after which it is cut (`tunnel-idle`). An \
                     activity may have its own.",
             why: TUNNEL_IDLE_WHY,
@@ -297,7 +288,7 @@ static LIMITS: Section = Section {
         Key {
             name: "tunnel_age",
             kind: Kind::Time(secs(1), TUNNEL_AGE),
-            absent: Absent::Is(|c| Value::Time(c.limits.tunnel_age)),
+            absent: Absent::Is(|c| Value::Time(c.limits.max_tunnel_age)),
             about: "How long a WebSocket may last before it is cut (`tunnel-age`). An activity may \
                     have its own.",
             why: TUNNEL_AGE_WHY,
@@ -305,7 +296,7 @@ static LIMITS: Section = Section {
         Key {
             name: "connection_age",
             kind: Kind::Time(secs(10), DAY),
-            absent: Absent::Is(|c| Value::Time(c.limits.connection_age)),
+            absent: Absent::Is(|c| Value::Time(c.limits.max_connection_age)),
             about: "How old a connection may become. Then it is asked to end: HTTP/1.1 by \
                     `Connection: close` on the next answer, HTTP/2 and HTTP/3 by GOAWAY. What is under way \
                     has as long again before it is cut (`age`). A WebSocket is not concerned.",
@@ -315,7 +306,7 @@ static LIMITS: Section = Section {
         Key {
             name: "requests_per_connection",
             kind: Kind::Count(10, 100_000_000),
-            absent: Absent::Is(|c| Value::Count(u64::from(c.limits.requests_per_connection))),
+            absent: Absent::Is(|c| Value::Count(u64::from(c.limits.max_requests_per_connection))),
             about: "Requests on one connection, after which it is asked to end as above. A visitor \
                     over HTTP/2 or HTTP/3 who goes on all the same is cut (`age`).",
             why: "a page asks for some dozens; a hundred million is no limit",
@@ -323,7 +314,7 @@ static LIMITS: Section = Section {
         Key {
             name: "header_bytes",
             kind: Kind::Bytes(8 * KIB, 256 * KIB),
-            absent: Absent::Is(|c| Value::Bytes(u64::from(c.limits.header_bytes))),
+            absent: Absent::Is(|c| Value::Bytes(u64::from(c.limits.max_header_bytes))),
             about: "Request line and header fields of one request.",
             why: "cookies of an ordinary site come to a few KiB; each connection may hold this \
                   much memory",
@@ -331,7 +322,7 @@ static LIMITS: Section = Section {
         Key {
             name: "header_fields",
             kind: Kind::Count(32, 1_000),
-            absent: Absent::Is(|c| Value::Count(u64::from(c.limits.header_fields))),
+            absent: Absent::Is(|c| Value::Count(u64::from(c.limits.max_header_fields))),
             about: "Header fields of one request. Over HTTP/2, where browsers may send a cookie \
                     in crumbs, each crumb counts.",
             why: "browsers and proxies together send about thirty",
@@ -339,7 +330,7 @@ static LIMITS: Section = Section {
         Key {
             name: "target_bytes",
             kind: Kind::Bytes(KIB, 60 * KIB),
-            absent: Absent::Is(|c| Value::Bytes(u64::from(c.limits.target_bytes))),
+            absent: Absent::Is(|c| Value::Bytes(u64::from(c.limits.max_target_bytes))),
             about: "The target of one request: its path and query. Longer ones are answered with \
                     414.",
             why: "forms that search send a few hundred bytes; origins accept 8 KiB as a rule, and \
@@ -348,7 +339,7 @@ static LIMITS: Section = Section {
         Key {
             name: "ranges",
             kind: Kind::Count(1, 200),
-            absent: Absent::Is(|c| Value::Count(u64::from(c.limits.ranges))),
+            absent: Absent::Is(|c| Value::Count(u64::from(c.limits.max_ranges))),
             about: "Parts of a document that one request may ask for (`Range`). More of them, or \
                     overlapping ones, are answered with 416.",
             why: "browsers, players and downloads ask for one part and readers of documents for a \
@@ -357,14 +348,14 @@ static LIMITS: Section = Section {
         Key {
             name: "body_bytes",
             kind: Kind::Bytes(KIB, 1 << 40),
-            absent: Absent::Is(|c| Value::Bytes(c.limits.body_bytes)),
+            absent: Absent::Is(|c| Value::Bytes(c.limits.max_body_bytes)),
             about: "The body of one request. It is passed on as it comes, not held in memory.",
             why: "a form needs a KiB; the origin has to take whatever is allowed here",
         },
         Key {
             name: "connections",
             kind: Kind::Count(16, 1 << 20),
-            absent: Absent::Is(|c| Value::Count(u64::from(c.limits.connections))),
+            absent: Absent::Is(|c| Value::Count(u64::from(c.limits.max_connections))),
             about: "Connections of visitors at the same time, over all workers. Above three \
                     quarters of it idle ones are granted less than `idle`, down to 5 seconds; at \
                     the bound the one that has been idle for longest (for a second at least) ends \
@@ -376,21 +367,21 @@ static LIMITS: Section = Section {
         Key {
             name: "streams_per_connection",
             kind: Kind::Count(1, 1_000),
-            absent: Absent::Is(|c| Value::Count(u64::from(c.limits.streams_per_connection))),
+            absent: Absent::Is(|c| Value::Count(u64::from(c.limits.max_streams_per_connection))),
             about: "Requests at the same time on one HTTP/2 or HTTP/3 connection.",
             why: "a page asks for some dozens; each stream costs memory",
         },
         Key {
             name: "sources_tracked",
             kind: Kind::Count(1_024, 1 << 24),
-            absent: Absent::Is(|c| Value::Count(u64::from(c.limits.sources_tracked))),
+            absent: Absent::Is(|c| Value::Count(u64::from(c.limits.source_table_size))),
             about: "Sources that are remembered at the same time.",
             why: "the table is of fixed size, some dozens of bytes for each",
         },
         Key {
             name: "drain",
             kind: Kind::Time(Duration::ZERO, secs(600)),
-            absent: Absent::Is(|c| Value::Time(c.limits.drain)),
+            absent: Absent::Is(|c| Value::Time(c.limits.shutdown_grace)),
             about: "How long requests under way may take to finish after SIGTERM.",
             why: "a machine that is to be restarted should not wait for longer",
         },
@@ -483,7 +474,7 @@ static WATCH: Section = Section {
         Key {
             name: "surge",
             kind: Kind::Times(15, 1_000),
-            absent: Absent::Is(|c| Value::Times(c.watch.surge_tenths)),
+            absent: Absent::Is(|c| Value::Times(c.watch.surge_factor_tenths)),
             about: "How many times its baseline an activity must have.",
             why: "ordinary days differ by half; at a hundred times nothing would be noticed in \
                   time",
@@ -491,7 +482,7 @@ static WATCH: Section = Section {
         Key {
             name: "surge_floor",
             kind: Kind::Count(1, 1_000_000),
-            absent: Absent::Is(|c| Value::Count(u64::from(c.watch.surge_floor))),
+            absent: Absent::Is(|c| Value::Count(u64::from(c.watch.surge_min_rate))),
             about: "Requests per second of one activity under which nothing is called a surge.",
             why: "with zero, two visitors at night would be a surge",
         },
@@ -513,14 +504,14 @@ static POSTURE: Section = Section {
         Key {
             name: "quiet",
             kind: Kind::Time(secs(1), HOUR),
-            absent: Absent::Is(|c| Value::Time(c.posture.quiet)),
+            absent: Absent::Is(|c| Value::Time(c.posture.quiet_period)),
             about: "No hostile traffic for this long ends a wave.",
             why: "attackers pause for seconds; after an hour it is another wave",
         },
         Key {
             name: "step_down",
             kind: Kind::Time(Duration::from_millis(250), HOUR),
-            absent: Absent::Is(|c| Value::Time(c.posture.step_down)),
+            absent: Absent::Is(|c| Value::Time(c.posture.step_down_interval)),
             about: "After a wave ended, procedures are released one by one, this far apart.",
             why: "the watch looks every 250 ms, and sees the effect of each release before the next; people should not \
                   wait longer than an hour",
@@ -528,14 +519,14 @@ static POSTURE: Section = Section {
         Key {
             name: "full_speed",
             kind: Kind::Time(secs(1), DAY),
-            absent: Absent::Is(|c| Value::Time(c.posture.full_speed)),
+            absent: Absent::Is(|c| Value::Time(c.posture.full_speed_after)),
             about: "Full speed is recorded once it has held for this long.",
             why: "it is a claim about a stretch of time, not about a moment",
         },
         Key {
             name: "expiry",
             kind: Kind::Time(secs(10), DAY),
-            absent: Absent::Is(|c| Value::Time(c.posture.expiry)),
+            absent: Absent::Is(|c| Value::Time(c.posture.procedure_ttl)),
             about: "A procedure that nobody renews ends after this.",
             why: "shorter ones would end between two renewals; no procedure outlives a day unseen",
         },
@@ -550,7 +541,7 @@ static POSTURE: Section = Section {
         Key {
             name: "wait",
             kind: Kind::Time(secs(1), secs(30)),
-            absent: Absent::Is(|c| Value::Time(c.posture.wait)),
+            absent: Absent::Is(|c| Value::Time(c.posture.wait_challenge_delay)),
             about: "How long the page of a wait challenge waits.",
             why: "people leave a page that makes them wait for half a minute",
         },
@@ -603,7 +594,7 @@ static TIGHTENED: Section = Section {
         Key {
             name: "header_deadline",
             kind: Kind::Time(Duration::from_millis(500), MINUTE),
-            absent: Absent::Is(|c| Value::Time(c.posture.tightened_header_deadline)),
+            absent: Absent::Is(|c| Value::Time(c.posture.tightened_header_timeout)),
             about: "From the first byte of a request to the end of its headers.",
             why: "half a second is one slow round trip; less would refuse people",
         },
@@ -693,7 +684,7 @@ static ORIGIN: Section = Section {
         Key {
             name: "connections",
             kind: Kind::Count(1, 65_535),
-            absent: Absent::Is(|c| Value::Count(u64::from(defaults(c).connections))),
+            absent: Absent::Is(|c| Value::Count(u64::from(defaults(c).max_connections))),
             about: "Connections to it at the same time, over all workers: how many requests the \
                     origin can work on at once.",
             why: "zero would forward nothing; one address has no more ports than 65535",
@@ -701,21 +692,21 @@ static ORIGIN: Section = Section {
         Key {
             name: "connect_deadline",
             kind: Kind::Time(Duration::from_millis(100), MINUTE),
-            absent: Absent::Is(|c| Value::Time(defaults(c).connect_deadline)),
+            absent: Absent::Is(|c| Value::Time(defaults(c).connect_timeout)),
             about: "How long a connection may take to open.",
             why: "a request that waits a minute for a connection has lost its visitor",
         },
         Key {
             name: "response_deadline",
             kind: Kind::Time(Duration::from_millis(100), HOUR),
-            absent: Absent::Is(|c| Value::Time(defaults(c).response_deadline)),
+            absent: Absent::Is(|c| Value::Time(defaults(c).response_timeout)),
             about: "How long a response may take to begin.",
             why: "reports may take minutes; an hour is a lost connection",
         },
         Key {
             name: "queue_deadline",
             kind: Kind::Time(Duration::ZERO, secs(300)),
-            absent: Absent::Is(|c| Value::Time(defaults(c).queue_deadline)),
+            absent: Absent::Is(|c| Value::Time(defaults(c).queue_timeout)),
             about: "How long a request may wait for a free connection.",
             why: "waiting requests hold memory, and people do not wait for five minutes",
         },

@@ -49,7 +49,7 @@ fn every_key_that_is_written_is_heard() {
 #[test]
 fn line_ends_of_other_systems_and_inline_tables_are_read() {
     let config = good("crlf-and-comments.toml");
-    assert_eq!(config.limits.idle, Duration::from_secs(5));
+    assert_eq!(config.limits.idle_timeout, Duration::from_secs(5));
     assert_eq!(config.platforms[0].hosts, ["example.org"]);
 }
 
@@ -93,7 +93,7 @@ fn the_example_is_good_as_it_stands_and_with_every_line_in_force() {
     assert_eq!(all.watch, WatchSettings::default());
     assert_eq!(all.posture, PostureSettings::default());
     assert_eq!(all.platforms, config.platforms);
-    assert_eq!((all.operator, all.ledger), (config.operator, config.ledger));
+    assert_eq!((all.admin, all.ledger), (config.admin, config.ledger));
 }
 
 #[test]

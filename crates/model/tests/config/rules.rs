@@ -13,7 +13,7 @@ pub fn assert_sound(config: &Config) {
     assert!((1..=16).contains(&config.listeners.len()));
     let addresses: BTreeSet<_> = config.listeners.iter().map(|l| l.address).collect();
     assert_eq!(addresses.len(), config.listeners.len());
-    assert!(!addresses.contains(&config.operator));
+    assert!(!addresses.contains(&config.admin));
     assert!(addresses.iter().all(|address| address.port() > 0));
     assert!(config.workers.is_none_or(|workers| (1..=256).contains(&workers)));
     assert!(!config.ledger.as_os_str().is_empty());
@@ -27,29 +27,29 @@ pub fn assert_sound(config: &Config) {
 
 fn assert_limits(config: &Config) {
     let limits = &config.limits;
-    let memory = u64::from(limits.connections) * u64::from(limits.header_bytes);
+    let memory = u64::from(limits.max_connections) * u64::from(limits.max_header_bytes);
     assert!(memory <= 16 << 30);
     // The HTTP library needs a buffer of 8 KiB at least.
-    assert!((8 << 10..=256 << 10).contains(&limits.header_bytes));
-    assert!(limits.sources_tracked <= 1 << 24);
-    assert!(limits.header_fields >= 32);
+    assert!((8 << 10..=256 << 10).contains(&limits.max_header_bytes));
+    assert!(limits.source_table_size <= 1 << 24);
+    assert!(limits.max_header_fields >= 32);
     for deadline in
-        [limits.header_deadline, limits.handshake_deadline, limits.body_idle, limits.idle]
+        [limits.header_timeout, limits.handshake_timeout, limits.body_idle_timeout, limits.idle_timeout]
     {
         assert!(deadline >= Duration::from_secs(1) && deadline <= Duration::from_hours(1));
     }
-    assert!(limits.connection_age >= Duration::from_secs(10) && limits.connection_age <= DAY);
-    assert!(limits.requests_per_connection >= 10);
-    for patience in [limits.response_idle, limits.tunnel_idle, limits.tunnel_age] {
+    assert!(limits.max_connection_age >= Duration::from_secs(10) && limits.max_connection_age <= DAY);
+    assert!(limits.max_requests_per_connection >= 10);
+    for patience in [limits.response_idle_timeout, limits.tunnel_idle_timeout, limits.max_tunnel_age] {
         assert!(patience >= Duration::from_secs(1) && patience <= DAY * 7);
     }
-    assert!(limits.tunnels.source > 0 && limits.tunnels.source <= limits.tunnels.all);
-    assert!(limits.network_connections > 0);
+    assert!(limits.tunnels.max_per_source > 0 && limits.tunnels.max_per_source <= limits.tunnels.max_total);
+    assert!(limits.max_network_connections > 0);
     let source = &limits.source;
     assert!(source.requests_per_second > 0 && source.burst > 0 && source.connections > 0);
-    assert!(source.connections <= limits.connections);
-    assert!((15..=1_000).contains(&config.watch.surge_tenths));
-    assert!(config.watch.surge_floor > 0 && config.watch.warm_up <= DAY);
+    assert!(source.connections <= limits.max_connections);
+    assert!((15..=1_000).contains(&config.watch.surge_factor_tenths));
+    assert!(config.watch.surge_min_rate > 0 && config.watch.warm_up <= DAY);
 }
 
 fn assert_posture(config: &Config) {
@@ -59,16 +59,16 @@ fn assert_posture(config: &Config) {
     assert!(tightened.burst <= ordinary.burst);
     assert!(tightened.connections <= ordinary.connections);
     assert!(tightened.requests_per_second > 0 && tightened.burst > 0 && tightened.connections > 0);
-    assert!(posture.tightened_header_deadline <= config.limits.header_deadline);
-    assert!(posture.tightened_header_deadline >= Duration::from_millis(500));
-    for time in [posture.quiet, posture.full_speed, posture.wait] {
+    assert!(posture.tightened_header_timeout <= config.limits.header_timeout);
+    assert!(posture.tightened_header_timeout >= Duration::from_millis(500));
+    for time in [posture.quiet_period, posture.full_speed_after, posture.wait_challenge_delay] {
         assert!(time >= Duration::from_secs(1) && time <= DAY);
     }
-    assert!(posture.step_down >= Duration::from_millis(250) && posture.step_down <= DAY);
-    assert!(posture.expiry >= Duration::from_secs(10) && posture.expiry <= DAY);
+    assert!(posture.step_down_interval >= Duration::from_millis(250) && posture.step_down_interval <= DAY);
+    assert!(posture.procedure_ttl >= Duration::from_secs(10) && posture.procedure_ttl <= DAY);
     assert!((1..=100_000).contains(&posture.collateral_per_million));
     assert!(posture.token.requests_per_second > 0 && posture.token.burst > 0);
-    assert!(posture.token.lifetime > posture.wait);
+    assert!(posture.token.lifetime > posture.wait_challenge_delay);
 }
 
 fn assert_platforms(platforms: &[PlatformConfig]) {
@@ -88,8 +88,8 @@ fn assert_platforms(platforms: &[PlatformConfig]) {
     assert!(activities <= 512);
     for platform in platforms {
         assert!(!platform.hosts.is_empty());
-        assert!(platform.origin.port > 0 && platform.origin.connections > 0);
-        assert!(platform.origin.connect_deadline > Duration::ZERO);
+        assert!(platform.origin.port > 0 && platform.origin.max_connections > 0);
+        assert!(platform.origin.connect_timeout > Duration::ZERO);
         let names: BTreeSet<_> =
             platform.activities.iter().map(|a| a.name.to_lowercase()).collect();
         assert_eq!(names.len(), platform.activities.len());

@@ -6,12 +6,12 @@ use std::time::Duration;
 use crate::gate;
 use crate::message::Framing;
 use crate::origin::{Origin, answer};
-use crate::visitor::{Answer, Visitor, get};
+use crate::visitor::{ReceivedResponse, Visitor, get};
 
 /// What a visitor sees where the origin answers with these bytes and then keeps the connection, or ends it.
-fn seen(method: &str, bytes: &'static [u8], ends: bool) -> Answer {
+fn seen(method: &str, bytes: &'static [u8], ends: bool) -> ReceivedResponse {
     let origin = Origin::start(move |link| {
-        while link.asked().is_some() {
+        while link.next_request().is_some() {
             link.write(bytes);
             if ends {
                 return;
@@ -23,7 +23,7 @@ fn seen(method: &str, bytes: &'static [u8], ends: bool) -> Answer {
     let [first, second] =
         [Visitor::plain(gate.listen), Visitor::secure(secure, &[])].map(|mut visitor| {
             visitor.send(get("/").replace("GET", method));
-            visitor.answer_to(method)
+            visitor.response_to(method)
         });
     assert_eq!((&first.content, first.framing), (&second.content, second.framing));
     gate.stop();
@@ -69,7 +69,7 @@ fn answers_before_the_answer_do_not_take_its_place() {
         visitor.send(get("/"));
         // Passing them on is allowed, and not done today.
         let answered = loop {
-            let answered = visitor.answer();
+            let answered = visitor.response();
             if answered.status() >= 200 {
                 break answered;
             }
@@ -89,7 +89,7 @@ fn a_part_of_a_document_passes_as_a_part() {
     let (gate, _) = gate(folder.path(), origin.address, "");
     let mut visitor = Visitor::plain(gate.listen);
     visitor.send("GET / HTTP/1.1\r\nHost: example.org\r\nRange: bytes=2-5\r\n\r\n");
-    let answered = visitor.answer();
+    let answered = visitor.response();
     assert_eq!((answered.status(), answered.text().as_str()), (206, "2345"));
     assert_eq!(answered.head.field("content-range"), Some("bytes 2-5/10"));
     gate.stop();
@@ -110,7 +110,7 @@ fn chunks_of_the_origin_come_as_chunks_with_their_trailers_for_whoever_wants_the
     for mut visitor in [Visitor::plain(gate.listen), Visitor::secure(secure, &[])] {
         visitor
             .send("GET / HTTP/1.1\r\nHost: example.org\r\nTE: trailers\r\nConnection: TE\r\n\r\n");
-        let answered = visitor.answer();
+        let answered = visitor.response();
         assert_eq!((answered.framing, answered.content.whole), (Framing::Chunked, true));
         assert_eq!(answered.text(), "hello world0123456789abcdefghij");
         assert_eq!(answered.content.trailers, [("x-sum".to_owned(), "42".to_owned())]);
@@ -127,7 +127,7 @@ fn each_piece_of_an_answer_comes_when_it_was_sent_and_not_at_the_end() {
     let (said, heard) = std::sync::mpsc::channel::<()>();
     let heard = std::sync::Mutex::new(heard);
     let origin = Origin::start(move |link| {
-        if link.asked().is_some() {
+        if link.next_request().is_some() {
             link.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
             for n in 0..5 {
                 // Each only after the one before has arrived.
@@ -146,7 +146,7 @@ fn each_piece_of_an_answer_comes_when_it_was_sent_and_not_at_the_end() {
         said.send(()).unwrap();
         let mut came = Vec::new();
         while came.len() < 12 {
-            came.extend(visitor.some());
+            came.extend(visitor.read_some());
         }
         let came = String::from_utf8_lossy(&came).into_owned();
         assert!(came.starts_with(&format!("7\r\npiece {n}\r\n")), "{came:?}");
@@ -157,7 +157,7 @@ fn each_piece_of_an_answer_comes_when_it_was_sent_and_not_at_the_end() {
 #[test]
 fn an_answer_that_ends_with_the_connection_comes_whole_and_the_visitor_stays() {
     let origin = Origin::start(|link| {
-        if link.asked().is_some() {
+        if link.next_request().is_some() {
             link.write("HTTP/1.1 200 OK\r\n\r\nto the ");
             std::thread::sleep(Duration::from_millis(20));
             link.write("end");
@@ -195,7 +195,7 @@ fn an_answer_that_breaks_off_does_not_look_whole() {
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nzz\r\nnonsense\r\n0\r\n\r\n",
     ];
     let origin = Origin::start(move |link| {
-        if let Some(asked) = link.asked() {
+        if let Some(asked) = link.next_request() {
             link.write(broken[asked.path[1..].parse::<usize>().unwrap()]);
         }
     });
@@ -205,7 +205,7 @@ fn an_answer_that_breaks_off_does_not_look_whole() {
         for mut visitor in [Visitor::plain(gate.listen), Visitor::secure(secure, &[])] {
             visitor.send(get(&format!("/{n}")));
             // What breaks off at once may have no head either.
-            if let Some(answered) = visitor.answer_or_end("GET") {
+            if let Some(answered) = visitor.response_or_end("GET") {
                 let passed = answered.status() == 200 && answered.content.whole;
                 assert!(!passed, "{} became {answered:?}", bytes.escape_ascii());
             }
@@ -218,7 +218,7 @@ fn an_answer_that_breaks_off_does_not_look_whole() {
 /// how that ends is all that tells.
 fn breaks_off() -> Origin {
     Origin::start(|link| {
-        if link.asked().is_some() {
+        if link.next_request().is_some() {
             link.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n");
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -227,7 +227,7 @@ fn breaks_off() -> Origin {
 
 fn looks_whole(mut visitor: Visitor) -> bool {
     visitor.send("GET / HTTP/1.0\r\nHost: example.org\r\n\r\n");
-    visitor.answer_or_end("GET").is_some_and(|answered| answered.content.whole)
+    visitor.response_or_end("GET").is_some_and(|answered| answered.content.whole)
 }
 
 #[test]
@@ -256,12 +256,12 @@ fn an_http_1_0_visitor_is_not_told_that_what_broke_off_is_whole() {
 fn a_connection_whose_answer_broke_off_is_not_used_again() {
     let origin = Origin::start(|link| {
         if link.number == 0 {
-            if link.asked().is_some() {
+            if link.next_request().is_some() {
                 link.write("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
             }
             return;
         }
-        while link.asked().is_some() {
+        while link.next_request().is_some() {
             link.write(answer("whole"));
         }
     });
@@ -269,8 +269,8 @@ fn a_connection_whose_answer_broke_off_is_not_used_again() {
     let (gate, _) = gate(folder.path(), origin.address, "");
     let mut visitor = Visitor::plain(gate.listen);
     visitor.send(get("/"));
-    assert!(visitor.answer_or_end("GET").is_none_or(|answered| !answered.content.whole));
-    assert!(visitor.is_over());
+    assert!(visitor.response_or_end("GET").is_none_or(|answered| !answered.content.whole));
+    assert!(visitor.is_closed());
     assert_eq!(Visitor::plain(gate.listen).get("/").text(), "whole");
     gate.stop();
 }

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::sync::mpsc::{Sender, channel};
 
-use crate::common::peer;
+use crate::common::has_peer;
 use crate::gate;
 use crate::origin::Origin;
 use crate::python::{python, script};
@@ -19,7 +19,7 @@ fn origin(chunked: bool) -> (Origin, Sender<()>) {
     let (come, next) = channel::<()>();
     let next = Mutex::new(next);
     let origin = Origin::start(move |link| {
-        if link.asked().is_none() {
+        if link.next_request().is_none() {
             return;
         }
         let framing = if chunked { "Transfer-Encoding: chunked\r\n" } else { "" };
@@ -82,7 +82,7 @@ fn each_event_comes_to_a_public_client_before_the_next_is_sent() {
 
 #[test]
 fn each_event_comes_to_curl_before_the_next_is_sent_over_every_protocol() {
-    if !peer("curl") {
+    if !has_peer("curl") {
         return;
     }
     for protocol in ["--http1.1", "--http2", "--http1.0"] {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::gate;
 use crate::message::Framing;
-use crate::origin::{Link, Origin, answer};
+use crate::origin::{Origin, OriginConn, answer};
 use crate::visitor::{Visitor, get, post};
 
 fn paths(origin: &Origin) -> Vec<String> {
@@ -27,7 +27,7 @@ fn hundreds_of_requests_on_one_connection_are_answered_by_one_connection_to_the_
                 post(&format!("/{n}"), &body)
             });
             let expected = if n % 3 == 0 { 0 } else { body.len() };
-            let answered = visitor.answer();
+            let answered = visitor.response();
             assert_eq!(
                 (answered.status(), answered.framing),
                 (200, Framing::Length(answered.text().len()))
@@ -51,7 +51,7 @@ fn requests_that_come_in_one_packet_are_answered_in_order_even_where_the_first_t
     for mut visitor in [Visitor::plain(gate.listen), Visitor::secure(secure, &[])] {
         visitor.send(get("/first") + &get("/second") + &get("/third"));
         for path in ["/first", "/second", "/third"] {
-            assert_eq!(visitor.answer().text(), path);
+            assert_eq!(visitor.response().text(), path);
         }
         assert_eq!(visitor.get("/fourth").text(), "/fourth");
     }
@@ -72,9 +72,9 @@ fn bodies_between_requests_in_one_packet_are_taken_for_bodies() {
         b"PUT /chunked HTTP/1.1\r\nHost: example.org\r\nTransfer-Encoding: chunked\r\n\r\n\
                     3\r\nabc\r\nA;x=y\r\n0123456789\r\n0\r\n\r\n";
     visitor.send([post("/length", &inner), chunked.to_vec(), get("/after").into_bytes()].concat());
-    assert_eq!(visitor.answer().text(), format!("/length {}", inner.escape_ascii()));
-    assert_eq!(visitor.answer().text(), "/chunked abc0123456789");
-    assert_eq!(visitor.answer().text(), "/after ");
+    assert_eq!(visitor.response().text(), format!("/length {}", inner.escape_ascii()));
+    assert_eq!(visitor.response().text(), "/chunked abc0123456789");
+    assert_eq!(visitor.response().text(), "/after ");
     gate.stop();
 }
 
@@ -93,10 +93,10 @@ fn a_head_without_a_body_to_its_answer_is_followed_by_the_next_answer() {
     let mut visitor = Visitor::plain(gate.listen);
     let head = get("/head").replace("GET", "HEAD");
     visitor.send([get("/204"), get("/304"), head, get("/")].concat());
-    assert_eq!(visitor.answer().status(), 204);
-    assert_eq!(visitor.answer().status(), 304);
-    assert_eq!(visitor.answer_to("HEAD").head.field("content-length"), Some("500"));
-    assert_eq!(visitor.answer().text(), "whole");
+    assert_eq!(visitor.response().status(), 204);
+    assert_eq!(visitor.response().status(), 304);
+    assert_eq!(visitor.response_to("HEAD").head.field("content-length"), Some("500"));
+    assert_eq!(visitor.response().text(), "whole");
     assert_eq!(origin.connections(), 1);
     gate.stop();
 }
@@ -108,12 +108,12 @@ fn who_says_close_gets_close_and_the_end_behind_the_answer() {
     let (gate, secure) = gate(folder.path(), origin.address, "");
     for mut visitor in [Visitor::plain(gate.listen), Visitor::secure(secure, &[])] {
         visitor.send("GET / HTTP/1.1\r\nHost: example.org\r\nConnection: close\r\n\r\n");
-        let answered = visitor.answer();
+        let answered = visitor.response();
         assert_eq!(
             (answered.text().as_str(), answered.head.field("connection")),
             ("done", Some("close"))
         );
-        assert!(visitor.is_over());
+        assert!(visitor.is_closed());
     }
     assert!(origin.requests().iter().all(|asked| asked.head.field("connection").is_none()));
     gate.stop();
@@ -129,17 +129,17 @@ fn an_http_1_0_visitor_is_kept_if_it_asks_for_that_and_let_go_if_not() {
         visitor.send(format!(
             "GET {path} HTTP/1.0\r\nHost: example.org\r\nConnection: keep-alive\r\n\r\n"
         ));
-        let answered = visitor.answer();
+        let answered = visitor.response();
         assert_eq!(
             (answered.text().as_str(), answered.head.field("connection")),
             (path, Some("keep-alive"))
         );
     }
     visitor.send("GET /3 HTTP/1.0\r\nHost: example.org\r\n\r\n");
-    let answered = visitor.answer();
+    let answered = visitor.response();
     assert_eq!((answered.status(), answered.text().as_str()), (200, "/3"));
     assert_ne!(answered.head.field("connection"), Some("keep-alive"));
-    assert!(visitor.is_over());
+    assert!(visitor.is_closed());
     let via: Vec<_> = origin
         .requests()
         .iter()
@@ -159,7 +159,7 @@ fn an_http_1_0_visitor_gets_no_chunks() {
     for more in ["", "Connection: keep-alive\r\n"] {
         let mut visitor = Visitor::plain(gate.listen);
         visitor.send(format!("GET / HTTP/1.0\r\nHost: example.org\r\n{more}\r\n"));
-        let answered = visitor.answer();
+        let answered = visitor.response();
         assert_eq!((answered.framing, answered.text().as_str()), (Framing::Close, "hello world"));
         assert!(answered.content.whole);
     }
@@ -169,7 +169,7 @@ fn an_http_1_0_visitor_gets_no_chunks() {
 #[test]
 fn an_origin_that_says_close_costs_the_visitor_nothing() {
     let origin = Origin::start(|link| {
-        if link.asked().is_some() {
+        if link.next_request().is_some() {
             link.write("HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\nlast");
         }
     });
@@ -185,15 +185,15 @@ fn an_origin_that_says_close_costs_the_visitor_nothing() {
 }
 
 /// Answers the first request and closes the connection as soon as the second one's head has come.
-fn closes_at_the_second(link: &mut Link) {
+fn closes_at_the_second(link: &mut OriginConn) {
     if link.number == 0 {
-        if link.asked().is_some() {
+        if link.next_request().is_some() {
             link.write(answer("first"));
             link.head();
         }
         return;
     }
-    while link.asked().is_some() {
+    while link.next_request().is_some() {
         link.write(answer("fresh"));
     }
 }
@@ -218,7 +218,7 @@ fn a_post_that_meets_a_closing_connection_to_the_origin_is_not_asked_twice() {
     let mut visitor = Visitor::plain(gate.listen);
     assert_eq!(visitor.get("/1").text(), "first");
     visitor.send(post("/2", b"an order"));
-    assert_eq!(visitor.answer().status(), 502);
+    assert_eq!(visitor.response().status(), 502);
     assert_eq!(paths(&origin), ["/1", "/2"]);
     gate.stop();
 }
@@ -226,7 +226,7 @@ fn a_post_that_meets_a_closing_connection_to_the_origin_is_not_asked_twice() {
 #[test]
 fn a_connection_that_the_origin_closed_in_between_is_not_used_for_a_post_either() {
     let origin = Origin::start(|link| {
-        if link.asked().is_some() {
+        if link.next_request().is_some() {
             link.write(answer("once"));
         }
     });
@@ -235,8 +235,8 @@ fn a_connection_that_the_origin_closed_in_between_is_not_used_for_a_post_either(
     let mut visitor = Visitor::plain(gate.listen);
     for n in 1..=5 {
         visitor.send(post("/", b"an order"));
-        assert_eq!(visitor.answer().text(), "once");
-        gate.until("the origin has closed it", || origin.ended() == n);
+        assert_eq!(visitor.response().text(), "once");
+        gate.wait_until("the origin has closed it", || origin.ended() == n);
         assert_eq!(origin.connections(), n);
     }
     assert_eq!(origin.requests().len(), 5);
@@ -246,7 +246,7 @@ fn a_connection_that_the_origin_closed_in_between_is_not_used_for_a_post_either(
 #[test]
 fn what_an_origin_sends_unasked_is_nobodys_answer() {
     let origin = Origin::start(|link| {
-        while link.asked().is_some() {
+        while link.next_request().is_some() {
             link.write([answer("asked"), answer("unasked")].concat());
         }
     });
@@ -257,6 +257,6 @@ fn what_an_origin_sends_unasked_is_nobodys_answer() {
         assert_eq!(visitor.get("/").text(), "asked");
         std::thread::sleep(Duration::from_millis(20));
     }
-    assert!(visitor.hears_nothing_for(Duration::from_millis(100)));
+    assert!(visitor.receives_nothing_for(Duration::from_millis(100)));
     gate.stop();
 }

@@ -131,9 +131,9 @@ fn origin() -> Origin {
 
 fn download(visitor: &mut Visitor, form: &str, size: usize) {
     visitor.send(get(&format!("/{form}/{size}")));
-    let head = Head::read(&mut visitor.line).unwrap().unwrap();
+    let head = Head::read(&mut visitor.stream).unwrap().unwrap();
     assert_eq!(head.status(), 200);
-    let came = Pattern::new().receive(head.framing_of_answer("GET"), &mut visitor.line);
+    let came = Pattern::new().receive(head.framing_of_answer("GET"), &mut visitor.stream);
     assert_eq!(came, size);
 }
 
@@ -145,7 +145,7 @@ fn upload(visitor: &mut Visitor, chunked: bool, size: usize) {
     };
     visitor.send(format!("POST /up/{size} HTTP/1.1\r\nHost: example.org\r\n{framing}\r\n\r\n"));
     Pattern::new().send(size, chunked, |bytes| visitor.send(bytes));
-    assert_eq!(visitor.answer().text(), size.to_string());
+    assert_eq!(visitor.response().text(), size.to_string());
 }
 
 fn with_gate(test: impl Fn(&Gate, Visitor, Visitor)) {

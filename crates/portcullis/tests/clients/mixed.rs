@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::message::{Framing, chunks};
-use crate::origin::{Link, Origin};
+use crate::origin::{Origin, OriginConn};
 use crate::visitor::{Visitor, get, post};
 use crate::{digest, gate, pattern};
 
@@ -38,8 +38,8 @@ impl Dice {
 
 /// Answers `/FORM/SIZE/TAG` with `SIZE` bytes in one of the framings, its tag, and the digest of
 /// what came; or breaks off in one of several ways.
-fn behave(link: &mut Link) {
-    while let Some(asked) = link.asked() {
+fn behave(link: &mut OriginConn) {
+    while let Some(asked) = link.next_request() {
         let mut parts = asked.path[1..].split('/');
         let (form, size, tag) =
             (parts.next().unwrap(), parts.next().unwrap(), parts.next().unwrap());
@@ -90,7 +90,7 @@ fn connect(plain: SocketAddr, secure: SocketAddr, dice: &mut Dice) -> Visitor {
 
 /// Reads an answer that has to come whole, and be that to this question.
 fn is_answered(visitor: &mut Visitor, form: &str, size: usize, tag: &str, body: &[u8]) {
-    let answered = visitor.answer();
+    let answered = visitor.response();
     assert!(answered.content.whole, "{form} {size}");
     assert_eq!(answered.head.field("x-tag"), Some(tag), "{form} {size}");
     assert_eq!(answered.head.field("x-got"), Some(digest(body).as_str()), "{form} {size}");
@@ -147,7 +147,7 @@ fn goes_on(plain: SocketAddr, secure: SocketAddr, seed: u64) {
                 let form = ["cut", "gone"][dice.below(2)];
                 visitor.send(get(&format!("/{form}/{}/{tag}", size + 2)));
                 let right = |status: u16, whole: bool| status == 502 || !whole;
-                let answered = visitor.answer_or_end("GET");
+                let answered = visitor.response_or_end("GET");
                 assert!(answered.is_none_or(|a| right(a.status(), a.content.whole)), "{form}");
                 visitor = connect(plain, secure, &mut dice);
             }
@@ -159,7 +159,7 @@ fn goes_on(plain: SocketAddr, secure: SocketAddr, seed: u64) {
             _ => {
                 let _ = visitor.try_send(bytes);
                 if dice.below(2) == 0 {
-                    let _ = visitor.line.read(&mut [0; 100]);
+                    let _ = visitor.stream.read(&mut [0; 100]);
                 }
                 visitor = connect(plain, secure, &mut dice);
             }
@@ -180,8 +180,8 @@ fn whatever_goes_on_beside_it_an_answer_that_looks_whole_is_the_right_one_and_no
             scope.spawn(move || goes_on(plain, secure, seed));
         }
     });
-    gate.until("nothing is under way and nobody is connected", || {
-        let metrics = gate.operator("/metrics");
+    gate.wait_until("nothing is under way and nobody is connected", || {
+        let metrics = gate.admin_get("/metrics");
         let none = |name: &str| metrics.contains(&format!("{name} 0\n"));
         none("portcullis_in_flight") && none("portcullis_waiting") && none("portcullis_connections")
     });

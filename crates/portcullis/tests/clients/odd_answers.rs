@@ -8,7 +8,7 @@ use crate::visitor::{Visitor, get};
 
 /// What a visitor may get.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Fate {
+enum ExpectedResult {
     /// `hello`, whole.
     Passes,
     /// The gate's own page.
@@ -18,13 +18,13 @@ enum Fate {
     /// Any of them: what a strict reader refuses and a lenient one understands.
     Whichever,
 }
-use Fate::{Cut, Passes, Refused, Whichever};
+use ExpectedResult::{Cut, Passes, Refused, Whichever};
 
 const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
 
-fn odd() -> Vec<(Fate, Vec<u8>)> {
-    let mut all: Vec<(Fate, Vec<u8>)> = Vec::new();
-    let known: &[(Fate, &[u8])] = &[
+fn odd() -> Vec<(ExpectedResult, Vec<u8>)> {
+    let mut all: Vec<(ExpectedResult, Vec<u8>)> = Vec::new();
+    let known: &[(ExpectedResult, &[u8])] = &[
         // Not HTTP, or not of this version.
         (Refused, b""),
         (Refused, b"this is not HTTP at all\r\n\r\n"),
@@ -85,7 +85,7 @@ fn odd() -> Vec<(Fate, Vec<u8>)> {
         (Passes, b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello"),
     ];
     all.extend(known.iter().map(|(fate, bytes)| (*fate, bytes.to_vec())));
-    let chunked: &[(Fate, &str)] = &[
+    let chunked: &[(ExpectedResult, &str)] = &[
         (Passes, "00005\r\nhello\r\n000\r\n\r\n"),
         (Passes, "5;a=b;c=\"d;e\"\r\nhello\r\n0;f\r\n\r\n"),
         (Passes, "1\r\nh\r\n4\r\nello\r\n0\r\nX-Unannounced: 1\r\n\r\n"),
@@ -125,7 +125,7 @@ fn odd() -> Vec<(Fate, Vec<u8>)> {
 fn what_is_plain_passes_what_is_not_http_is_a_calm_502_and_what_breaks_does_not_look_whole() {
     let cases = odd();
     let origin = Origin::start(|link| {
-        while let Some(asked) = link.asked() {
+        while let Some(asked) = link.next_request() {
             let (number, then) = asked.path[1..].split_once('/').unwrap();
             link.write(&odd()[number.parse::<usize>().unwrap()].1);
             if then == "ends" {
@@ -142,7 +142,7 @@ fn what_is_plain_passes_what_is_not_http_is_a_calm_502_and_what_breaks_does_not_
         for way in ways {
             let mut visitor = Visitor::plain(gate.listen);
             visitor.send(get(&format!("/{number}/{way}")));
-            let answered = visitor.answer_or_end("GET");
+            let answered = visitor.response_or_end("GET");
             let is = match &answered {
                 Some(answered) if answered.status() == 502 && answered.content.whole => Refused,
                 Some(answered) if answered.content.whole => {
@@ -163,7 +163,7 @@ fn what_is_plain_passes_what_is_not_http_is_a_calm_502_and_what_breaks_does_not_
 fn a_body_where_none_belongs_is_nobodys_next_answer() {
     let poison = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison";
     let origin = Origin::start(move |link| {
-        while let Some(asked) = link.asked() {
+        while let Some(asked) = link.next_request() {
             match (asked.method.as_str(), asked.path.as_str()) {
                 (_, "/good") => link.write(answer("good")),
                 ("HEAD", _) => {
@@ -188,7 +188,7 @@ fn a_body_where_none_belongs_is_nobodys_next_answer() {
         for pause in [0, 30] {
             let mut visitor = Visitor::plain(gate.listen);
             visitor.send(get(path).replace("GET", method));
-            let first = visitor.answer_to(method);
+            let first = visitor.response_to(method);
             assert_eq!(
                 (first.status().to_string().as_str(), first.text().as_str()),
                 (&path[1..], "")

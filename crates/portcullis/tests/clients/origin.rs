@@ -10,43 +10,43 @@ use crate::message::{Content, Head};
 
 pub struct Origin {
     pub address: SocketAddr,
-    seen: Arc<Seen>,
+    log: Arc<OriginLog>,
 }
 
 #[derive(Default)]
-struct Seen {
+struct OriginLog {
     connections: AtomicUsize,
     ended: AtomicUsize,
-    requests: Mutex<Vec<Asked>>,
+    requests: Mutex<Vec<ReceivedRequest>>,
     complaints: Mutex<Vec<String>>,
 }
 
 /// A request, as the origin reads it.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub struct ReceivedRequest {
     pub head: Head,
     pub method: String,
     pub path: String,
     pub content: Content,
-    place: usize,
+    index: usize,
 }
 
 /// One connection of the gate's.
-pub struct Link {
+pub struct OriginConn {
     /// The how manieth connection it is, from 0.
     pub number: usize,
     pub lines: BufReader<TcpStream>,
     stream: TcpStream,
-    seen: Arc<Seen>,
+    log: Arc<OriginLog>,
 }
 
 impl Origin {
     /// Runs `behave` for each connection; it ends when that returns.
-    pub fn start(behave: impl Fn(&mut Link) + Send + Sync + 'static) -> Self {
+    pub fn start(behave: impl Fn(&mut OriginConn) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let seen = Arc::<Seen>::default();
-        let shared = seen.clone();
+        let log = Arc::<OriginLog>::default();
+        let shared = log.clone();
         let behave = Arc::new(behave);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -54,7 +54,7 @@ impl Origin {
                 stream.set_read_timeout(Some(PATIENCE)).unwrap();
                 let number = shared.connections.fetch_add(1, Ordering::Relaxed);
                 let lines = BufReader::new(stream.try_clone().unwrap());
-                let mut link = Link { number, lines, stream, seen: shared.clone() };
+                let mut link = OriginConn { number, lines, stream, log: shared.clone() };
                 let behave = behave.clone();
                 let shared = shared.clone();
                 std::thread::spawn(move || {
@@ -64,43 +64,43 @@ impl Origin {
                 });
             }
         });
-        Self { address, seen }
+        Self { address, log }
     }
 
     /// Answers each request with what `answer` makes of it, on connections that are kept.
-    pub fn answering(answer: impl Fn(&Asked) -> Vec<u8> + Send + Sync + 'static) -> Self {
+    pub fn answering(answer: impl Fn(&ReceivedRequest) -> Vec<u8> + Send + Sync + 'static) -> Self {
         Self::start(move |link| {
-            while let Some(asked) = link.asked() {
+            while let Some(asked) = link.next_request() {
                 link.write(answer(&asked));
             }
         })
     }
 
     /// The requests whose heads have come, each with as much of its body as came.
-    pub fn requests(&self) -> Vec<Asked> {
-        self.seen.requests.lock().unwrap().clone()
+    pub fn requests(&self) -> Vec<ReceivedRequest> {
+        self.log.requests.lock().unwrap().clone()
     }
 
     pub fn connections(&self) -> usize {
-        self.seen.connections.load(Ordering::Relaxed)
+        self.log.connections.load(Ordering::Relaxed)
     }
 
     /// How many of them the origin has closed.
     pub fn ended(&self) -> usize {
-        self.seen.ended.load(Ordering::Acquire)
+        self.log.ended.load(Ordering::Acquire)
     }
 }
 
 impl Drop for Origin {
     fn drop(&mut self) {
-        let complaints = self.seen.complaints.lock().unwrap();
+        let complaints = self.log.complaints.lock().unwrap();
         assert!(complaints.is_empty() || std::thread::panicking(), "{complaints:?}");
     }
 }
 
-impl Link {
+impl OriginConn {
     /// The head of the next request. `None` where the connection ends.
-    pub fn head(&mut self) -> Option<Asked> {
+    pub fn head(&mut self) -> Option<ReceivedRequest> {
         let head = match Head::read(&mut self.lines) {
             Ok(head) => head?,
             Err(error) => {
@@ -112,27 +112,28 @@ impl Link {
         let (method, path) = (words.next()?, words.next()?);
         if words.next().as_deref() != Some("HTTP/1.1") || head.all("host").len() != 1 {
             let complaint = format!("no request: {head:?}");
-            self.seen.complaints.lock().unwrap().push(complaint);
+            self.log.complaints.lock().unwrap().push(complaint);
         }
-        let mut requests = self.seen.requests.lock().unwrap();
+        let mut requests = self.log.requests.lock().unwrap();
         let place = requests.len();
-        let asked = Asked { head, method, path, content: Content::default(), place };
+        let asked =
+            ReceivedRequest { head, method, path, content: Content::default(), index: place };
         requests.push(asked.clone());
         Some(asked)
     }
 
     /// The body that belongs to a head; returns whether it came whole.
-    pub fn body(&mut self, asked: &mut Asked) -> bool {
+    pub fn body(&mut self, asked: &mut ReceivedRequest) -> bool {
         match Content::read(&mut self.lines, asked.head.framing_of_request()) {
             Ok(content) => asked.content = content,
             Err(error) => self.complain(&error),
         }
-        self.seen.requests.lock().unwrap()[asked.place] = asked.clone();
+        self.log.requests.lock().unwrap()[asked.index] = asked.clone();
         asked.content.whole
     }
 
     /// The next request, whole.
-    pub fn asked(&mut self) -> Option<Asked> {
+    pub fn next_request(&mut self) -> Option<ReceivedRequest> {
         let mut asked = self.head()?;
         self.body(&mut asked).then_some(asked)
     }
@@ -144,7 +145,7 @@ impl Link {
 
     fn complain(&self, error: &std::io::Error) {
         if error.kind() == std::io::ErrorKind::InvalidData {
-            self.seen.complaints.lock().unwrap().push(error.to_string());
+            self.log.complaints.lock().unwrap().push(error.to_string());
         }
     }
 }

@@ -5,16 +5,16 @@ use std::net::SocketAddr;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use crate::common::{peer, text};
+use crate::common::{has_peer, text};
 use crate::message::chunks;
-use crate::origin::{Asked, Origin, answer};
+use crate::origin::{Origin, ReceivedRequest, answer};
 use crate::python::{python, script};
 use crate::{digest, gate, pattern};
 
 /// What the programs ask for (`programs.py` says what each must be).
 fn origin() -> Origin {
     Origin::start(|link| {
-        while let Some(asked) = link.asked() {
+        while let Some(asked) = link.next_request() {
             let stays = match asked.path.as_str() {
                 "/cut/length" => {
                     link.write("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n");
@@ -40,7 +40,7 @@ fn origin() -> Origin {
     })
 }
 
-fn content_of(asked: &Asked) -> Vec<u8> {
+fn content_of(asked: &ReceivedRequest) -> Vec<u8> {
     let (form, size) = asked.path[1..].split_once('/').unwrap_or((&asked.path[1..], ""));
     let size = size.parse().unwrap_or(0);
     match form {
@@ -137,7 +137,7 @@ fn curl(arguments: &[&str], input: &[u8]) -> Output {
     output
 }
 
-fn told(asked: (&str, &str), content: &[u8]) -> String {
+fn expected_output(asked: (&str, &str), content: &[u8]) -> String {
     let (method, path) = asked;
     let (length, sha256) = (content.len(), digest(content));
     format!(
@@ -160,7 +160,7 @@ fn curl_works(base: &str, kind: &[&str]) {
         &["-T", "-", "-H", "Expect: 100-continue", "--expect100-timeout", "15"],
         &["-T", "-", "-H", "Expect:"],
     ] {
-        let said = told(("PUT", "/echo/large"), &large).into_bytes();
+        let said = expected_output(("PUT", "/echo/large"), &large).into_bytes();
         assert_eq!(run(more, "/echo/large", &large), fine(said), "{more:?}");
     }
     for form in ["length", "chunked", "close"] {
@@ -186,7 +186,7 @@ fn curl_works(base: &str, kind: &[&str]) {
 }
 
 fn with_curl(test: impl Fn(SocketAddr, SocketAddr)) {
-    if !peer("curl") {
+    if !has_peer("curl") {
         return;
     }
     let origin = origin();

@@ -13,7 +13,7 @@ const SIZES: [usize; 20] = [
 /// Answers `/length/N`, `/chunked/N` and `/close/N` with N bytes, and says what it got.
 fn origin() -> Origin {
     Origin::start(|link| {
-        while let Some(asked) = link.asked() {
+        while let Some(asked) = link.next_request() {
             let (form, size) = asked.path[1..].split_once('/').unwrap();
             let content = pattern(size.parse().unwrap());
             let got = digest(&asked.content.bytes);
@@ -52,7 +52,7 @@ fn exchange(visitor: &mut Visitor) {
                 ));
                 visitor.send(chunks(&content, &[3, 16_384, 1, 8_192, 65_536]));
             }
-            let answered = visitor.answer();
+            let answered = visitor.response();
             assert_eq!(answered.status(), 200);
             assert!(answered.content.whole, "{size} up, {path}");
             assert_eq!(answered.head.field("x-got"), Some(digest(&content).as_str()), "{size} up");
@@ -98,7 +98,7 @@ fn heads_of_every_size_below_the_limit_pass_both_ways() {
             let value = "v".repeat(size);
             visitor
                 .send(format!("GET / HTTP/1.1\r\nHost: example.org\r\nX-Large: {value}\r\n\r\n"));
-            let answered = visitor.answer();
+            let answered = visitor.response();
             assert_eq!((answered.status(), answered.text().as_str()), (200, "behind it"), "{size}");
             assert_eq!(answered.head.field("x-back"), Some(value.as_str()));
         }

@@ -14,20 +14,20 @@ fn a_body_keeps_its_framing_and_its_trailers() {
     let (gate, secure) = gate(folder.path(), origin.address, "");
     for mut visitor in [Visitor::plain(gate.listen), Visitor::secure(secure, &[])] {
         visitor.send(post("/", b"with a length"));
-        assert_eq!(visitor.answer().text(), "with a length");
+        assert_eq!(visitor.response().text(), "with a length");
         visitor.send(
             "POST / HTTP/1.1\r\nHost: example.org\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n\
              5\r\nhello\r\n006\r\n world\r\n0\r\nX-Sum: 42\r\n\r\n",
         );
-        assert_eq!(visitor.answer().text(), "hello world");
+        assert_eq!(visitor.response().text(), "hello world");
         visitor.send("POST / HTTP/1.1\r\nHost: example.org\r\nContent-Length: 0\r\n\r\n");
-        assert_eq!(visitor.answer().text(), "");
+        assert_eq!(visitor.response().text(), "");
         visitor.send("POST / HTTP/1.1\r\nHost: example.org\r\n\r\n");
-        assert_eq!(visitor.answer().text(), "");
+        assert_eq!(visitor.response().text(), "");
         visitor.send(
             "PUT / HTTP/1.1\r\nHost: example.org\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         );
-        assert_eq!(visitor.answer().text(), "");
+        assert_eq!(visitor.response().text(), "");
     }
     for four in origin.requests().chunks(5) {
         assert_eq!(four[0].head.framing_of_request(), Framing::Length(13));
@@ -50,9 +50,9 @@ fn who_waits_for_leave_to_send_gets_it_before_the_body_and_the_origin_gets_the_b
             visitor.send(format!(
                 "POST / HTTP/1.1\r\nHost: example.org\r\n{field}\r\nExpect: 100-continue\r\n\r\n"
             ));
-            assert_eq!(visitor.answer().status(), 100);
+            assert_eq!(visitor.response().status(), 100);
             visitor.send(body);
-            assert_eq!(visitor.answer().text(), "hello");
+            assert_eq!(visitor.response().text(), "hello");
         }
     }
     assert!(origin.requests().iter().all(|asked| asked.head.field("expect").is_none()));
@@ -67,10 +67,10 @@ fn who_does_not_wait_for_leave_is_served_as_well() {
     let mut visitor = Visitor::plain(gate.listen);
     let request = "POST / HTTP/1.1\r\nHost: example.org\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\nhello";
     visitor.send(request.to_owned() + &get("/next"));
-    let first = visitor.answer();
-    let last = if first.status() == 100 { visitor.answer() } else { first };
+    let first = visitor.response();
+    let last = if first.status() == 100 { visitor.response() } else { first };
     assert_eq!(last.text(), "hello");
-    assert_eq!(visitor.answer().text(), "");
+    assert_eq!(visitor.response().text(), "");
     gate.stop();
 }
 
@@ -81,8 +81,8 @@ fn nobody_gets_leave_to_send_what_the_gate_refuses_anyway() {
     let (gate, _) = gate(folder.path(), origin.address, "[limits]\nbody_bytes = \"1 KiB\"\n");
     let mut visitor = Visitor::plain(gate.listen);
     visitor.send("POST / HTTP/1.1\r\nHost: example.org\r\nContent-Length: 5000\r\nExpect: 100-continue\r\n\r\n");
-    assert_eq!(visitor.answer().status(), 413);
-    assert!(visitor.is_over() && origin.requests().is_empty());
+    assert_eq!(visitor.response().status(), 413);
+    assert!(visitor.is_closed() && origin.requests().is_empty());
     gate.stop();
 }
 
@@ -105,12 +105,12 @@ fn an_origin_that_refuses_at_the_head_is_heard_although_the_body_is_still_coming
         ));
         if !expect.is_empty() {
             // The gate answers this itself: it does not ask the origin before a body begins.
-            assert_eq!(visitor.answer().status(), 100);
+            assert_eq!(visitor.response().status(), 100);
         }
         visitor.send("the beginning");
-        let answered = visitor.answer();
+        let answered = visitor.response();
         assert_eq!((answered.status(), answered.text().as_str()), (403, "no"));
-        assert!(visitor.is_over(), "what would come now is a body that nobody reads");
+        assert!(visitor.is_closed(), "what would come now is a body that nobody reads");
     }
     gate.stop();
 }
@@ -133,11 +133,11 @@ fn an_answer_that_begins_before_the_upload_ends_passes_while_the_upload_goes_on(
     let mut visitor = Visitor::plain(gate.listen);
     visitor.send("POST / HTTP/1.1\r\nHost: example.org\r\nContent-Length: 100000\r\n\r\nx");
     assert_eq!(visitor.head().status(), 200);
-    assert_eq!(visitor.some(), b"5\r\nearly\r\n");
+    assert_eq!(visitor.read_some(), b"5\r\nearly\r\n");
     visitor.send(vec![b'y'; 99_999]);
     let mut rest = Vec::new();
     while !rest.ends_with(b"0\r\n\r\n") {
-        rest.extend(visitor.some());
+        rest.extend(visitor.read_some());
     }
     assert_eq!(
         rest.escape_ascii().to_string().to_ascii_lowercase(),
@@ -166,8 +166,9 @@ fn a_body_that_breaks_off_never_looks_whole_to_the_origin() {
         drop(visitor);
     }
     // Whoever is asked last has seen all the others.
-    gate.until("every body has been given up", || {
-        origin.requests().len() >= 5 && gate.operator("/metrics").contains("portcullis_in_flight 0")
+    gate.wait_until("every body has been given up", || {
+        origin.requests().len() >= 5
+            && gate.admin_get("/metrics").contains("portcullis_in_flight 0")
     });
     for asked in origin.requests() {
         assert!(!asked.content.whole, "{asked:?}");
@@ -191,7 +192,7 @@ fn a_connection_whose_body_the_origin_did_not_read_is_not_used_again() {
     let (gate, _) = gate(folder.path(), origin.address, "");
     let mut visitor = Visitor::plain(gate.listen);
     visitor.send("POST /early HTTP/1.1\r\nHost: example.org\r\nContent-Length: 1000\r\n\r\nx");
-    assert_eq!(visitor.answer().text(), "early");
+    assert_eq!(visitor.response().text(), "early");
     // Asked meanwhile, by somebody else: never with the rest of the body before it.
     let mut other = Visitor::plain(gate.listen);
     assert_eq!(other.get("/other").text(), "/other");

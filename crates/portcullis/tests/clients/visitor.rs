@@ -13,15 +13,15 @@ use crate::PATIENCE;
 use crate::message::{Content, Framing, Head};
 
 pub struct Visitor {
-    pub line: BufReader<Line>,
+    pub stream: BufReader<ClientStream>,
 }
 
-pub enum Line {
+pub enum ClientStream {
     Plain(TcpStream),
     Secure(Box<StreamOwned<ClientConnection, TcpStream>>),
 }
 
-impl Line {
+impl ClientStream {
     fn tcp(&self) -> &TcpStream {
         match self {
             Self::Plain(stream) => stream,
@@ -30,7 +30,7 @@ impl Line {
     }
 }
 
-impl Read for Line {
+impl Read for ClientStream {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
         match self {
             Self::Plain(stream) => stream.read(buffer),
@@ -41,13 +41,13 @@ impl Read for Line {
 
 /// What came back.
 #[derive(Debug)]
-pub struct Answer {
+pub struct ReceivedResponse {
     pub head: Head,
     pub framing: Framing,
     pub content: Content,
 }
 
-impl Answer {
+impl ReceivedResponse {
     pub fn status(&self) -> u16 {
         self.head.status()
     }
@@ -59,7 +59,7 @@ impl Answer {
 
 impl Visitor {
     pub fn plain(gate: SocketAddr) -> Self {
-        Self { line: BufReader::new(Line::Plain(connect(gate))) }
+        Self { stream: BufReader::new(ClientStream::Plain(connect(gate))) }
     }
 
     /// Over TLS, offering these protocols (ALPN), if any.
@@ -69,13 +69,13 @@ impl Visitor {
             .with_safe_default_protocol_versions()
             .unwrap()
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Whoever))
+            .with_custom_certificate_verifier(Arc::new(AcceptAnyCert))
             .with_no_client_auth();
         config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
         let name = ServerName::try_from("example.org").unwrap();
         let tls = ClientConnection::new(Arc::new(config), name).unwrap();
         let stream = StreamOwned::new(tls, connect(gate));
-        Self { line: BufReader::new(Line::Secure(Box::new(stream))) }
+        Self { stream: BufReader::new(ClientStream::Secure(Box::new(stream))) }
     }
 
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
@@ -83,15 +83,17 @@ impl Visitor {
     }
 
     pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> Result<()> {
-        match self.line.get_mut() {
-            Line::Plain(stream) => stream.write_all(bytes.as_ref()),
-            Line::Secure(stream) => stream.write_all(bytes.as_ref()).and_then(|()| stream.flush()),
+        match self.stream.get_mut() {
+            ClientStream::Plain(stream) => stream.write_all(bytes.as_ref()),
+            ClientStream::Secure(stream) => {
+                stream.write_all(bytes.as_ref()).and_then(|()| stream.flush())
+            }
         }
     }
 
     /// Says that no more is coming.
     pub fn end(&mut self) {
-        self.line.get_ref().tcp().shutdown(Shutdown::Write).unwrap();
+        self.stream.get_ref().tcp().shutdown(Shutdown::Write).unwrap();
     }
 
     /// The next head, without what belongs to it.
@@ -100,7 +102,7 @@ impl Visitor {
     }
 
     fn head_or_end(&mut self) -> Option<Head> {
-        let head = match Head::read(&mut self.line) {
+        let head = match Head::read(&mut self.stream) {
             Ok(head) => head?,
             Err(error)
                 if matches!(
@@ -122,46 +124,46 @@ impl Visitor {
 
     /// The next answer, to a request of this method. `None` where the connection ends before its
     /// head is complete.
-    pub fn answer_or_end(&mut self, method: &str) -> Option<Answer> {
+    pub fn response_or_end(&mut self, method: &str) -> Option<ReceivedResponse> {
         let head = self.head_or_end()?;
         let framing = head.framing_of_answer(method);
-        let content = Content::read(&mut self.line, framing).unwrap();
-        Some(Answer { head, framing, content })
+        let content = Content::read(&mut self.stream, framing).unwrap();
+        Some(ReceivedResponse { head, framing, content })
     }
 
-    pub fn answer_to(&mut self, method: &str) -> Answer {
-        self.answer_or_end(method).expect("the gate closes instead of answering")
+    pub fn response_to(&mut self, method: &str) -> ReceivedResponse {
+        self.response_or_end(method).expect("the gate closes instead of answering")
     }
 
-    pub fn answer(&mut self) -> Answer {
-        self.answer_to("GET")
+    pub fn response(&mut self) -> ReceivedResponse {
+        self.response_to("GET")
     }
 
     /// A GET, and its answer.
-    pub fn get(&mut self, path: &str) -> Answer {
+    pub fn get(&mut self, path: &str) -> ReceivedResponse {
         self.send(get(path));
-        self.answer()
+        self.response()
     }
 
     /// As many bytes as come now, at least one.
-    pub fn some(&mut self) -> Vec<u8> {
+    pub fn read_some(&mut self) -> Vec<u8> {
         let mut buffer = [0; 16_384];
-        let read = self.line.read(&mut buffer).unwrap();
+        let read = self.stream.read(&mut buffer).unwrap();
         buffer[..read].to_vec()
     }
 
     /// Whether the gate ends the connection, and says nothing more before.
-    pub fn is_over(&mut self) -> bool {
+    pub fn is_closed(&mut self) -> bool {
         let mut rest = Vec::new();
-        let _ = self.line.read_to_end(&mut rest);
+        let _ = self.stream.read_to_end(&mut rest);
         rest.is_empty()
     }
 
     /// Whether nothing comes for a while.
-    pub fn hears_nothing_for(&mut self, time: Duration) -> bool {
-        self.line.get_ref().tcp().set_read_timeout(Some(time)).unwrap();
-        let read = self.line.read(&mut [0; 1]);
-        self.line.get_ref().tcp().set_read_timeout(Some(PATIENCE)).unwrap();
+    pub fn receives_nothing_for(&mut self, time: Duration) -> bool {
+        self.stream.get_ref().tcp().set_read_timeout(Some(time)).unwrap();
+        let read = self.stream.read(&mut [0; 1]);
+        self.stream.get_ref().tcp().set_read_timeout(Some(PATIENCE)).unwrap();
         read.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
     }
 }
@@ -189,9 +191,9 @@ fn connect(gate: SocketAddr) -> TcpStream {
 
 /// The certificate was made for this test.
 #[derive(Debug)]
-struct Whoever;
+struct AcceptAnyCert;
 
-impl ServerCertVerifier for Whoever {
+impl ServerCertVerifier for AcceptAnyCert {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,

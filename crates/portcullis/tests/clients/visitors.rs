@@ -29,7 +29,7 @@ fn a_head_may_come_byte_by_byte_or_cut_anywhere() {
             visitor.send([*byte]);
             std::thread::sleep(Duration::from_millis(1));
         }
-        assert_eq!(visitor.answer().text(), "POST /page body");
+        assert_eq!(visitor.response().text(), "POST /page body");
     }
     let mut visitor = Visitor::plain(gate.listen);
     for cut in 1..request.len() {
@@ -37,7 +37,7 @@ fn a_head_may_come_byte_by_byte_or_cut_anywhere() {
         visitor.send(first);
         std::thread::sleep(Duration::from_millis(2));
         visitor.send(second);
-        assert_eq!(visitor.answer().text(), "POST /page body", "cut at {cut}");
+        assert_eq!(visitor.response().text(), "POST /page body", "cut at {cut}");
     }
     gate.stop();
 }
@@ -54,7 +54,7 @@ fn a_request_may_come_with_the_end_of_the_one_before() {
         std::thread::sleep(Duration::from_millis(2));
     }
     for n in 0..8 {
-        assert_eq!(visitor.answer().text(), format!("POST /{n} body"));
+        assert_eq!(visitor.response().text(), format!("POST /{n} body"));
     }
     gate.stop();
 }
@@ -71,13 +71,13 @@ fn who_ends_its_side_behind_a_request_is_answered_whole_or_counts_as_gone() {
         let mut visitor = Visitor::plain(gate.listen);
         visitor.send(post("/", b"all there is"));
         visitor.end();
-        if let Some(answered) = visitor.answer_or_end("POST") {
+        if let Some(answered) = visitor.response_or_end("POST") {
             assert_eq!((answered.status(), answered.text().as_str()), (200, "all there is"));
         }
-        assert!(visitor.is_over());
+        assert!(visitor.is_closed());
     }
-    gate.until("nothing is under way", || {
-        gate.operator("/metrics").contains("portcullis_in_flight 0")
+    gate.wait_until("nothing is under way", || {
+        gate.admin_get("/metrics").contains("portcullis_in_flight 0")
     });
     gate.stop();
 }
@@ -114,7 +114,7 @@ fn unusual_forms_are_understood() {
     for (request, expected) in forms {
         let mut visitor = Visitor::plain(gate.listen);
         visitor.send(request);
-        let answered = visitor.answer();
+        let answered = visitor.response();
         assert_eq!((answered.status(), answered.text().as_str()), (200, expected), "{request:?}");
         assert_eq!(visitor.get("/next").text(), "GET /next ");
     }
@@ -134,7 +134,7 @@ fn values_pass_byte_for_byte_and_names_mean_the_same_in_any_case() {
     visitor.send(
         b"GET / HTTP/1.1\r\nHost: example.org\r\nUser-Agent: caf\xe9/1\r\nAccept: a\r\nACCEPT: b\r\nX-Empty:\r\n\r\n",
     );
-    let answered = visitor.answer();
+    let answered = visitor.response();
     assert_eq!(answered.head.all("set-cookie"), ["a=1; Path=/", "b=2"]);
     assert_eq!(answered.head.field("x-empty"), Some(""));
     assert_eq!(answered.head.field("x-spaces"), Some("a  b"));
@@ -158,8 +158,8 @@ fn a_visitor_who_leaves_in_mid_answer_leaves_the_origin_free() {
         visitor.send(get("/large"));
         assert_eq!(visitor.head().status(), 200);
     }
-    gate.until("nothing is under way", || {
-        gate.operator("/metrics").contains("portcullis_in_flight 0")
+    gate.wait_until("nothing is under way", || {
+        gate.admin_get("/metrics").contains("portcullis_in_flight 0")
     });
     assert_eq!(Visitor::plain(gate.listen).get("/small").text(), "small");
     gate.stop();

@@ -54,8 +54,8 @@ fn visits(scheme: &str) {
         .unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert_eq!(text(&output.stdout), "all as it should be\n");
-    gate.until("no tunnel is open", || {
-        gate.operator("/metrics").contains("portcullis_connections 0\n")
+    gate.wait_until("no tunnel is open", || {
+        gate.admin_get("/metrics").contains("portcullis_connections 0\n")
     });
     gate.stop();
 }
@@ -97,7 +97,7 @@ fn what_comes_right_behind_the_agreement_passes_and_so_does_the_end_of_either_si
         visitor.send(vec![b'x'; 200_000]);
         visitor.end();
         let mut rest = String::new();
-        visitor.line.read_to_string(&mut rest).unwrap();
+        visitor.stream.read_to_string(&mut rest).unwrap();
         assert_eq!(rest, "right behind it200000 bytes, and an end");
     }
     gate.stop();
@@ -115,7 +115,7 @@ fn an_upgrade_that_is_declined_leaves_both_connections_for_more() {
         let before = origin.connections();
         for _ in 0..3 {
             visitor.send(ASKS);
-            let declined = visitor.answer();
+            let declined = visitor.response();
             assert_eq!((declined.status(), declined.text().as_str()), (426, "no"));
             assert_eq!(visitor.get("/page").text(), "a page");
         }

@@ -25,7 +25,7 @@ pub fn text(bytes: &[u8]) -> String {
 }
 
 /// Whether `program` is on PATH. In CI it has to be.
-pub fn peer(program: &str) -> bool {
+pub fn has_peer(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
     let required = std::env::var("PORTCULLIS_PEERS").is_ok_and(|value| value == "required");
@@ -42,13 +42,13 @@ pub fn origin() -> SocketAddr {
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            std::thread::spawn(move || answer(stream));
+            std::thread::spawn(move || respond(stream));
         }
     });
     address
 }
 
-fn answer(stream: TcpStream) {
+fn respond(stream: TcpStream) {
     let mut lines = BufReader::new(stream.try_clone().unwrap());
     let mut stream = stream;
     loop {
@@ -71,8 +71,8 @@ fn answer(stream: TcpStream) {
         if lines.read_exact(&mut body).is_err() {
             return;
         }
-        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{head}", head.len());
-        if stream.write_all(answer.as_bytes()).is_err() {
+        let response = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{head}", head.len());
+        if stream.write_all(response.as_bytes()).is_err() {
             return;
         }
     }
@@ -82,7 +82,7 @@ fn answer(stream: TcpStream) {
 pub struct Gate {
     pub process: Child,
     pub listen: SocketAddr,
-    pub operator: SocketAddr,
+    pub admin: SocketAddr,
     pub file: PathBuf,
 }
 
@@ -93,13 +93,13 @@ pub fn free_address() -> SocketAddr {
 impl Gate {
     /// Starts the gate in `folder` with this text after the usual beginning of a configuration.
     pub fn start(folder: &Path, origin: SocketAddr, more: &str) -> Self {
-        let (listen, operator) = (free_address(), free_address());
+        let (listen, admin) = (free_address(), free_address());
         let file = folder.join("portcullis.toml");
-        std::fs::write(&file, configuration(listen, operator, origin, more)).unwrap();
-        Self::start_with(file, listen, operator)
+        std::fs::write(&file, configuration(listen, admin, origin, more)).unwrap();
+        Self::start_with(file, listen, admin)
     }
 
-    pub fn start_with(file: PathBuf, listen: SocketAddr, operator: SocketAddr) -> Self {
+    pub fn start_with(file: PathBuf, listen: SocketAddr, admin: SocketAddr) -> Self {
         let process = portcullis()
             .args(["run", "--config"])
             .arg(&file)
@@ -107,13 +107,13 @@ impl Gate {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let gate = Self { process, listen, operator, file };
-        gate.until("it is up", || gate.try_get(gate.operator, "/healthz").is_some());
+        let gate = Self { process, listen, admin, file };
+        gate.wait_until("it is up", || gate.try_get(gate.admin, "/healthz").is_some());
         gate
     }
 
     /// Waits, with a limit, until something is true.
-    pub fn until(&self, what: &str, mut is_true: impl FnMut() -> bool) {
+    pub fn wait_until(&self, what: &str, mut is_true: impl FnMut() -> bool) {
         let began = Instant::now();
         while !is_true() {
             assert!(began.elapsed() < Duration::from_secs(20), "waited in vain until {what}");
@@ -139,15 +139,15 @@ impl Gate {
         self.try_get(self.listen, path).unwrap()
     }
 
-    pub fn operator(&self, path: &str) -> String {
-        self.try_get(self.operator, path).unwrap().1
+    pub fn admin_get(&self, path: &str) -> String {
+        self.try_get(self.admin, path).unwrap().1
     }
 
     pub fn try_get(&self, address: SocketAddr, path: &str) -> Option<(u16, String)> {
         let request =
             format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-        let answer = send(address, request.as_bytes()).ok()?;
-        let (head, body) = answer.split_once("\r\n\r\n")?;
+        let response = send(address, request.as_bytes()).ok()?;
+        let (head, body) = response.split_once("\r\n\r\n")?;
         Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
     }
 }
@@ -164,19 +164,19 @@ pub fn send(address: SocketAddr, bytes: &[u8]) -> std::io::Result<String> {
     stream.write_all(bytes)?;
     // A connection that is kept open for the next request is no failure: its answer has come.
     stream.set_read_timeout(Some(Duration::from_secs(2)))?;
-    let mut answer = Vec::new();
-    let _ = stream.read_to_end(&mut answer);
-    Ok(text(&answer))
+    let mut response = Vec::new();
+    let _ = stream.read_to_end(&mut response);
+    Ok(text(&response))
 }
 
 pub fn configuration(
     listen: SocketAddr,
-    operator: SocketAddr,
+    admin: SocketAddr,
     origin: SocketAddr,
     more: &str,
 ) -> String {
     format!(
-        "ledger = \"ledger\"\noperator = \"{operator}\"\nworkers = 2\n\n[[listen]]\n\
+        "ledger = \"ledger\"\noperator = \"{admin}\"\nworkers = 2\n\n[[listen]]\n\
          address = \"{listen}\"\n\n{more}\n\n[[platforms]]\nname = \"site\"\nhosts = [\"*\"]\n\
          origin = \"http://{origin}\"\n"
     )
@@ -196,8 +196,8 @@ pub fn certificate(folder: &Path, name: &str, days: i64) -> rcgen::Certificate {
     } else {
         parameters.not_after += Duration::from_secs(days.unsigned_abs() * day);
     }
-    let made = parameters.self_signed(&key).unwrap();
+    let certificate = parameters.self_signed(&key).unwrap();
     std::fs::write(folder.join(format!("{name}.key")), key.serialize_pem()).unwrap();
-    std::fs::write(folder.join(format!("{name}.pem")), made.pem()).unwrap();
-    made
+    std::fs::write(folder.join(format!("{name}.pem")), certificate.pem()).unwrap();
+    certificate
 }

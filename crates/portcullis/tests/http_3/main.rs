@@ -126,7 +126,7 @@ fn visit(python: &Path, gate: SocketAddr, wishes: &[&str]) -> Vec<Value> {
 }
 
 fn metric(gate: &Gate, name: &str) -> u64 {
-    let metrics = gate.operator("/metrics");
+    let metrics = gate.admin_get("/metrics");
     let line = metrics.lines().find(|line| line.starts_with(&format!("{name} ")));
     line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or_else(|| panic!("{name}"))
 }
@@ -222,8 +222,8 @@ fn a_gate_that_is_told_to_stop_finishes_what_a_public_client_asked_for() {
         visit(&python, secure, &wishes)
     });
     listens.recv().unwrap();
-    gate.until("the answer is under way", || {
-        gate.operator("/metrics").contains("portcullis_forwarded_total{")
+    gate.wait_until("the answer is under way", || {
+        gate.admin_get("/metrics").contains("portcullis_forwarded_total{")
     });
     gate.signal(Signal::TERM);
     let told = client.join().unwrap();

@@ -1,6 +1,6 @@
 //! `portcullis drill vectors` as people use it.
 
-use portcullis_drill::vectors::LIST;
+use portcullis_drill::vectors::VECTORS;
 use serde_json::Value;
 
 use crate::common::{Gate, free_address, portcullis, run, text};
@@ -75,8 +75,8 @@ fn what_cannot_be_rehearsed_is_said_so_before_anything_is_sent() {
 fn the_list_names_each_vector_in_a_line() {
     let output = run(&["drill", "vectors", "--list"]);
     let said = text(&output.stdout);
-    assert_eq!(said.lines().count(), LIST.len());
-    for (line, vector) in said.lines().zip(LIST) {
+    assert_eq!(said.lines().count(), VECTORS.len());
+    for (line, vector) in said.lines().zip(VECTORS) {
         assert!(line.starts_with(vector.name) && line.contains(vector.about), "{line}");
     }
 }

@@ -1,10 +1,10 @@
 //! Vectors that only hold connections, or have many of them.
 
-use crate::rehearsed::Case;
+use crate::case::Case;
 
 #[test]
 fn sockets_that_say_nothing_are_closed_when_a_header_is_due() {
-    let done = Case::new("idle-sockets").held_at_most(5).run();
+    let done = Case::new("idle-sockets").max_hold(5).run();
     done.counted("header-deadline", done.reason("header-deadline"), 60);
 }
 
@@ -12,32 +12,32 @@ fn sockets_that_say_nothing_are_closed_when_a_header_is_due() {
 fn sockets_beyond_the_source_s_share_are_closed_at_once() {
     // 60 connections from eight addresses are seven or eight from each.
     let limits = "[limits.source]\nconnections = 4";
-    let done = Case::new("idle-sockets").held_at_most(5).with_limits(limits).run();
+    let done = Case::new("idle-sockets").max_hold(5).with_limits(limits).run();
     done.counted("source-connections", done.reason("source-connections"), 60);
 }
 
 #[test]
 fn kept_connections_that_ask_for_nothing_more_are_closed() {
-    let done = Case::new("keep-alive-hoarding").held_at_most(5).run();
+    let done = Case::new("keep-alive-hoarding").max_hold(5).run();
     done.counted("idle", done.cut("idle"), 60);
 }
 
 #[test]
-fn connections_that_are_old_are_told_by_an_answer_and_end() {
+fn old_connections_get_connection_close_and_end() {
     let case = Case::new("long-lived").sized(20, 14);
     let done = case.with_limits("connection_age = \"10s\"").run();
     done.counted("closed", done.ended("closed by the gate"), 20);
     // They heard it, so that nothing had to be cut.
-    assert_eq!(done.cut("age"), 0, "{}", done.told());
+    assert_eq!(done.cut("age"), 0, "{}", done.describe());
 }
 
 #[test]
-fn connections_that_have_asked_often_are_told_by_an_answer_and_end() {
+fn connections_at_the_request_limit_get_connection_close_and_end() {
     let case = Case::new("endless-requests").sized(4, 4);
     let done = case.with_limits("requests_per_connection = 50").run();
     done.counted("closed", done.ended("closed by the gate"), 16);
-    assert_eq!(done.result["fate"]["most_asked"], 50, "{}", done.told());
-    assert_eq!(done.cut("age"), 0, "{}", done.told());
+    assert_eq!(done.result["fate"]["most_asked"], 50, "{}", done.describe());
+    assert_eq!(done.cut("age"), 0, "{}", done.describe());
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn whoever_asks_on_behind_the_farewell_is_cut() {
     done.counted("age", done.cut("age"), 4);
     // Fifty, ten times sixty, and what was under way.
     let most = done.result["fate"]["most_asked"].as_u64().unwrap();
-    assert!((650..=710).contains(&most), "{most}: {}", done.told());
+    assert!((650..=710).contains(&most), "{most}: {}", done.describe());
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn a_crowd_of_addresses_fills_no_table_that_could_refuse_anybody() {
     let limits = "sources_tracked = 1024";
     let done = Case::new("many-sources").sized(800, 5).with_limits(limits).run();
     done.counted("ordinary", done.reason("ordinary"), 800);
-    assert_eq!(done.reason("source-rate"), 0, "{}", done.told());
+    assert_eq!(done.reason("source-rate"), 0, "{}", done.describe());
 }
 
 #[test]

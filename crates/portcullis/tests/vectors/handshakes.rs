@@ -1,16 +1,16 @@
 //! Vectors of the TLS handshake.
 
-use crate::rehearsed::Case;
+use crate::case::Case;
 
 #[test]
 fn hellos_that_come_in_drips_are_given_up_in_time() {
-    let done = Case::new("slow-client-hello").over_tls().held_at_most(5).run();
+    let done = Case::new("slow-client-hello").over_tls().max_hold(5).run();
     done.counted("handshake", done.reason("handshake"), 60);
 }
 
 #[test]
 fn hellos_in_shreds_or_of_absurd_size_are_turned_away() {
-    let done = Case::new("odd-client-hello").over_tls().held_at_most(5).sized(16, 5).run();
+    let done = Case::new("odd-client-hello").over_tls().max_hold(5).sized(16, 5).run();
     done.counted("handshake", done.reason("handshake"), 16);
 }
 
@@ -18,9 +18,9 @@ fn hellos_in_shreds_or_of_absurd_size_are_turned_away() {
 fn full_handshakes_again_and_again_leave_room_for_people() {
     let done = Case::new("handshake-flood").over_tls().sized(40, 5).run();
     // Every connection was answered for: with a handshake, or with the reason why there is none.
-    assert!(done.connections() >= 40, "{}", done.told());
+    assert!(done.connections() >= 40, "{}", done.describe());
     let without = done.ended("not opened");
-    assert_eq!(done.answers("handshake") + without, done.connections(), "{}", done.told());
+    assert_eq!(done.answers("handshake") + without, done.connections(), "{}", done.describe());
 }
 
 #[test]
@@ -30,19 +30,19 @@ fn handshakes_beyond_a_source_s_budget_are_refused_before_they_cost_anything() {
     done.counted("handshake-rate", done.reason("handshake-rate"), 100);
     // Eight addresses, each with its burst and its rate, and a busy machine's delay.
     let allowed = 8 * (10 + 5 * 10);
-    assert!(done.answers("handshake") <= allowed, "{}", done.told());
+    assert!(done.answers("handshake") <= allowed, "{}", done.describe());
 }
 
 #[test]
 fn http_2_that_was_agreed_on_and_never_begins_is_ended() {
-    let done = Case::new("preface-silence").over_tls().held_at_most(5).run();
+    let done = Case::new("preface-silence").over_tls().max_hold(5).run();
     done.counted("preface", done.cut("preface"), 60);
 }
 
 #[test]
 fn quic_initials_are_asked_for_proof_and_keep_nobody_out() {
     let done = Case::new("quic-initials").over_http_3().sized(20, 4).run();
-    assert!(done.answers("retry") > 100, "{}", done.told());
+    assert!(done.answers("retry") > 100, "{}", done.describe());
     // Those who were believed at first, until there were as many as may be: their handshakes had no
     // second message.
     done.counted("handshake", done.reason("handshake"), 10);
@@ -52,5 +52,5 @@ fn quic_initials_are_asked_for_proof_and_keep_nobody_out() {
 fn quic_where_none_is_spoken_reaches_nobody() {
     let done = Case::new("quic-initials").over_tls().sized(20, 3).run();
     assert_eq!(done.connections(), 0);
-    assert_eq!(done.answers("initial") + done.answers("retry"), 0, "{}", done.told());
+    assert_eq!(done.answers("initial") + done.answers("retry"), 0, "{}", done.describe());
 }

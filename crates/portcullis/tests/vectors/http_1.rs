@@ -1,11 +1,11 @@
 //! Vectors of HTTP/1.1: heads, bodies, answers, tunnels, floods.
 
-use crate::rehearsed::Case;
+use crate::case::Case;
 use crate::site::LARGE;
 
 #[test]
 fn headers_that_never_end_are_given_up_in_time() {
-    let done = Case::new("slow-headers").held_at_most(5).run();
+    let done = Case::new("slow-headers").max_hold(5).run();
     done.counted("header-deadline", done.reason("header-deadline"), 60);
 }
 
@@ -40,14 +40,14 @@ fn pipelined_requests_are_taken_one_by_one_and_counted_each() {
 
 #[test]
 fn ambiguous_requests_are_refused_and_nothing_within_them_arrives() {
-    let done = Case::new("smuggling").sized(16, 5).held_at_most(5).run();
+    let done = Case::new("smuggling").sized(16, 5).max_hold(5).run();
     done.counted("malformed", done.reason("malformed"), 16);
-    assert_eq!(done.site.smuggled(), 0, "{}", done.told());
+    assert_eq!(done.site.smuggled(), 0, "{}", done.describe());
 }
 
 #[test]
 fn bodies_a_byte_a_second_are_ended() {
-    let done = Case::new("slow-body").sized(40, 7).held_at_most(6).run();
+    let done = Case::new("slow-body").sized(40, 7).max_hold(6).run();
     done.counted("slow-body or idle", done.cut("slow-body") + done.cut("idle"), 20);
 }
 
@@ -55,7 +55,7 @@ fn bodies_a_byte_a_second_are_ended() {
 fn bodies_beyond_the_limit_are_refused() {
     let done = Case::new("large-body")
         .sized(16, 5)
-        .held_at_most(6)
+        .max_hold(6)
         .with_limits("body_bytes = \"1 MiB\"")
         .run();
     done.counted("body-too-large", done.reason("body-too-large"), 8);
@@ -64,13 +64,13 @@ fn bodies_beyond_the_limit_are_refused() {
 
 #[test]
 fn packed_bodies_are_not_unpacked() {
-    let done = Case::new("gzip-bomb").sized(20, 4).costing_kib(192).run();
-    assert!(done.requests() >= 20, "{}", done.told());
+    let done = Case::new("gzip-bomb").sized(20, 4).with_kib_per_connection(192).run();
+    assert!(done.requests() >= 20, "{}", done.describe());
 }
 
 #[test]
 fn answers_that_nobody_takes_are_given_up() {
-    let done = Case::new("slow-read").sized(40, 8).asking_for(LARGE).held_at_most(7).run();
+    let done = Case::new("slow-read").sized(40, 8).with_path(LARGE).max_hold(7).run();
     done.counted("slow-read", done.cut("slow-read"), 40);
 }
 
@@ -96,19 +96,19 @@ fn a_flood_from_few_addresses_is_bound_by_their_limits() {
 
 #[test]
 fn silent_tunnels_are_closed() {
-    let done = Case::new("tunnel-hoarding").sized(30, 7).held_at_most(5).run();
+    let done = Case::new("tunnel-hoarding").sized(30, 7).max_hold(5).run();
     done.counted("tunnel-idle", done.cut("tunnel-idle"), 30);
 }
 
 #[test]
 fn tunnels_that_drip_take_nothing_from_others() {
     let done = Case::new("tunnel-drip").sized(30, 5).run();
-    assert_eq!(done.answers("101") + done.answers("307"), done.requests(), "{}", done.told());
+    assert_eq!(done.answers("101") + done.answers("307"), done.requests(), "{}", done.describe());
 }
 
 #[test]
 fn nobody_is_taken_elsewhere() {
-    let done = Case::new("connect").sized(20, 5).held_at_most(5).run();
+    let done = Case::new("connect").sized(20, 5).max_hold(5).run();
     done.counted("not-supported", done.reason("not-supported"), 20);
     done.counted("405", done.answers("405"), 20);
 }

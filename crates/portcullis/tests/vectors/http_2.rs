@@ -1,63 +1,63 @@
 //! Vectors of HTTP/2, frame by frame.
 
-use crate::rehearsed::Case;
+use crate::case::Case;
 use crate::site::LARGE;
 
 /// Carries a flood of frames out; each connection of it must be told to calm down, and be counted.
 #[track_caller]
-fn told_to_calm_down(vector: &'static str, cause: &str) {
+fn assert_enhance_your_calm(vector: &'static str, cause: &str) {
     let done = Case::new(vector).over_http_2().run();
     let told = done.ended("GOAWAY ENHANCE_YOUR_CALM");
     done.counted("told to calm down", told, 4);
     // Those that were under way when the attackers let go may be counted without having read it.
     let counted = done.cut(cause);
-    assert!((told..=told + 4).contains(&counted), "{counted} of {told}: {}", done.told());
-    assert_eq!(done.ended("closed by the gate"), 0, "{}", done.told());
+    assert!((told..=told + 4).contains(&counted), "{counted} of {told}: {}", done.describe());
+    assert_eq!(done.ended("closed by the gate"), 0, "{}", done.describe());
 }
 
 #[test]
-fn rapid_resets_are_told_to_calm_down() {
-    told_to_calm_down("rapid-reset", "reset-flood");
+fn rapid_resets_end_in_enhance_your_calm() {
+    assert_enhance_your_calm("rapid-reset", "reset-flood");
 }
 
 #[test]
-fn header_blocks_without_end_are_told_to_calm_down() {
-    told_to_calm_down("continuation-flood", "continuation-flood");
+fn header_blocks_without_end_end_in_enhance_your_calm() {
+    assert_enhance_your_calm("continuation-flood", "continuation-flood");
 }
 
 #[test]
-fn ping_floods_are_told_to_calm_down() {
-    told_to_calm_down("ping-flood", "ping-flood");
+fn ping_floods_end_in_enhance_your_calm() {
+    assert_enhance_your_calm("ping-flood", "ping-flood");
 }
 
 #[test]
-fn settings_floods_are_told_to_calm_down() {
-    told_to_calm_down("settings-flood", "settings-flood");
+fn settings_floods_end_in_enhance_your_calm() {
+    assert_enhance_your_calm("settings-flood", "settings-flood");
 }
 
 #[test]
-fn priority_floods_are_told_to_calm_down() {
-    told_to_calm_down("priority-flood", "priority-flood");
+fn priority_floods_end_in_enhance_your_calm() {
+    assert_enhance_your_calm("priority-flood", "priority-flood");
 }
 
 #[test]
-fn window_update_floods_are_told_to_calm_down() {
-    told_to_calm_down("window-update-flood", "window-update-flood");
+fn window_update_floods_end_in_enhance_your_calm() {
+    assert_enhance_your_calm("window-update-flood", "window-update-flood");
 }
 
 #[test]
-fn data_without_content_is_told_to_calm_down() {
-    told_to_calm_down("empty-data", "empty-data-flood");
+fn data_without_content_end_in_enhance_your_calm() {
+    assert_enhance_your_calm("empty-data", "empty-data-flood");
 }
 
 #[test]
-fn data_in_crumbs_is_told_to_calm_down() {
-    told_to_calm_down("tiny-data", "small-data-flood");
+fn data_in_crumbs_end_in_enhance_your_calm() {
+    assert_enhance_your_calm("tiny-data", "small-data-flood");
 }
 
 #[test]
-fn header_bombs_are_told_to_calm_down() {
-    told_to_calm_down("hpack-bomb", "header-list");
+fn header_bombs_end_in_enhance_your_calm() {
+    assert_enhance_your_calm("hpack-bomb", "header-list");
 }
 
 #[test]
@@ -78,14 +78,14 @@ fn cookies_in_crumbs_count_as_the_header_that_they_are() {
 
 #[test]
 fn connections_without_streams_are_ended() {
-    let done = Case::new("held-without-streams").over_tls().held_at_most(5).run();
+    let done = Case::new("held-without-streams").over_tls().max_hold(5).run();
     done.counted("idle", done.cut("idle"), 60);
 }
 
 #[test]
 fn streams_that_give_no_room_are_reset() {
     for vector in ["zero-window", "window-drip"] {
-        let done = Case::new(vector).over_http_2().sized(3, 7).asking_for(LARGE).run();
+        let done = Case::new(vector).over_http_2().sized(3, 7).with_path(LARGE).run();
         done.counted("stall or slow-read", done.cut("stall") + done.cut("slow-read"), 12);
     }
 }

@@ -6,6 +6,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod case;
 mod command;
 mod connections;
 mod handshakes;
@@ -13,5 +14,4 @@ mod http_1;
 mod http_2;
 mod page;
 mod peers;
-mod rehearsed;
 mod site;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use portcullis_drill::vectors::LIST;
+use portcullis_drill::vectors::VECTORS;
 use portcullis_model::{Cut, Outcome, Reason, Verdict};
 
 fn root() -> PathBuf {
@@ -66,7 +66,7 @@ fn every_vector_of_the_taxonomy_is_on_the_page_once() {
 #[test]
 fn the_page_and_the_drill_name_the_same_vectors() {
     let on_page: Vec<String> = rows().iter().flat_map(|row| named(&row[5])).collect();
-    let in_drill: BTreeSet<&str> = LIST.iter().map(|vector| vector.name).collect();
+    let in_drill: BTreeSet<&str> = VECTORS.iter().map(|vector| vector.name).collect();
     let unique: BTreeSet<&str> = on_page.iter().map(String::as_str).collect();
     assert_eq!(unique, in_drill);
     assert_eq!(unique.len(), on_page.len(), "each stands in one row");

@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use crate::rehearsed::{Case, Rehearsed};
+use crate::case::{Case, CaseResult};
 use crate::site::LARGE;
 
 /// Whether `program` is on PATH. In CI it has to be.
@@ -21,14 +21,19 @@ fn peer(program: &str) -> bool {
 
 /// Lets `tool` loose on a gate and has people visit it meanwhile; the drill's own attack is one
 /// socket that says nothing.
-fn beside(tool: &'static str, over_tls: bool, arguments: &[&str], path: &str) -> Option<Rehearsed> {
+fn beside(
+    tool: &'static str,
+    over_tls: bool,
+    arguments: &[&str],
+    path: &str,
+) -> Option<CaseResult> {
     if !peer(tool) {
         return None;
     }
     // The attack's 200 connections come on top of what the drill opens.
-    let case = Case::new("idle-sockets").sized(1, 7).held_at_most(6).costing_kib(200 * 192);
+    let case = Case::new("idle-sockets").sized(1, 7).max_hold(6).with_kib_per_connection(200 * 192);
     let case = if over_tls { case.over_tls() } else { case };
-    let done = case.and_descriptors(200).run_beside(|url| {
+    let done = case.with_descriptors(200).run_alongside(|url| {
         let mut attack = Command::new(tool);
         attack.args(arguments).arg(format!("{url}{path}"));
         attack.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -43,7 +48,7 @@ fn beside(tool: &'static str, over_tls: bool, arguments: &[&str], path: &str) ->
 /// 200 connections at once, something every second, for six seconds.
 const SLOWLY: [&str; 8] = ["-c", "200", "-r", "200", "-i", "1", "-l", "6"];
 
-fn slowhttptest(mode: &[&str], path: &str) -> Option<Rehearsed> {
+fn slowhttptest(mode: &[&str], path: &str) -> Option<CaseResult> {
     let arguments = [mode, &SLOWLY, &["-p", "3", "-u"]].concat();
     beside("slowhttptest", false, &arguments, path)
 }

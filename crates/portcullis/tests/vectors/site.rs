@@ -16,11 +16,11 @@ pub const LARGE: &str = "/large";
 #[derive(Clone)]
 pub struct Site {
     pub address: SocketAddr,
-    seen: Arc<Seen>,
+    counters: Arc<SiteCounters>,
 }
 
 #[derive(Default)]
-struct Seen {
+struct SiteCounters {
     requests: AtomicU64,
     smuggled: AtomicU64,
 }
@@ -29,30 +29,30 @@ impl Site {
     pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let seen = Arc::<Seen>::default();
-        let counts = seen.clone();
+        let counters = Arc::<SiteCounters>::default();
+        let counts = counters.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let seen = counts.clone();
+                let counters = counts.clone();
                 // How a connection ends is the gate's affair.
-                std::thread::spawn(move || serve(stream, &seen));
+                std::thread::spawn(move || serve(stream, &counters));
             }
         });
-        Self { address, seen }
+        Self { address, counters }
     }
 
     /// Requests that arrived.
     pub fn requests(&self) -> u64 {
-        self.seen.requests.load(Ordering::Relaxed)
+        self.counters.requests.load(Ordering::Relaxed)
     }
 
     /// Requests that stood within others.
     pub fn smuggled(&self) -> u64 {
-        self.seen.smuggled.load(Ordering::Relaxed)
+        self.counters.smuggled.load(Ordering::Relaxed)
     }
 }
 
-fn serve(stream: TcpStream, seen: &Seen) -> Option<()> {
+fn serve(stream: TcpStream, counters: &SiteCounters) -> Option<()> {
     stream.set_nodelay(true).ok()?;
     let mut reader = BufReader::new(stream.try_clone().ok()?);
     let mut writer = stream;
@@ -73,9 +73,9 @@ fn serve(stream: TcpStream, seen: &Seen) -> Option<()> {
                 None => return None,
             }
         }
-        seen.requests.fetch_add(1, Ordering::Relaxed);
+        counters.requests.fetch_add(1, Ordering::Relaxed);
         if path.contains("smuggled") {
-            seen.smuggled.fetch_add(1, Ordering::Relaxed);
+            counters.smuggled.fetch_add(1, Ordering::Relaxed);
         }
         if upgrade {
             let answer = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n\

@@ -73,7 +73,7 @@ pub fn config() -> Config {
         tier,
         matches: vec![RequestPattern { method: None, path: PathPattern::Prefix(pattern.into()) }],
         challenge: true,
-        patience: portcullis_model::Patience::default(),
+        timeouts: portcullis_model::ActivityTimeouts::default(),
     };
     config.platforms = vec![PlatformConfig {
         name: "campaign".into(),

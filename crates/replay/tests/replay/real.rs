@@ -46,7 +46,7 @@ fn the_world_cup_has_surges_each_over_its_baseline() {
     assert_eq!((found.rows, found.unparsed, found.missing), (70_580, 0, 10));
     assert!(found.surges.count() >= 5, "{}", found.text());
     for surge in &found.surges {
-        assert!(surge.tenths >= u64::from(settings.surge_tenths), "{}", found.text());
+        assert!(surge.tenths >= u64::from(settings.surge_factor_tenths), "{}", found.text());
     }
     let busiest = found.busiest().expect("a busiest minute");
     assert_eq!(busiest.requests, 2_564);

@@ -20,7 +20,7 @@ pub fn config() -> Config {
         tier: Tier::Optional,
         matches: vec![RequestPattern { method: None, path: PathPattern::Exact("/search".into()) }],
         challenge: true,
-        patience: portcullis_model::Patience::default(),
+        timeouts: portcullis_model::ActivityTimeouts::default(),
     };
     config.platforms[0].activities.insert(0, search);
     config

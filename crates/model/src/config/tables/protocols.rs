@@ -22,7 +22,7 @@ pub(super) static NETWORK: Section = Section {
     keys: &[Key {
         name: "connections",
         kind: Kind::Count(1, 1 << 20),
-        absent: Absent::Is(|c| Value::Count(u64::from(c.limits.network_connections))),
+        absent: Absent::Is(|c| Value::Count(u64::from(c.limits.max_network_connections))),
         about: "Connections at the same time; more are closed (`network-connections`).",
         why: "a mobile carrier hides hundreds of people behind one /24; more than \
               `limits.connections` is no limit",
@@ -38,14 +38,14 @@ pub(super) static TUNNELS: Section = Section {
         Key {
             name: "all",
             kind: Kind::Count(1, 1 << 20),
-            absent: Absent::Is(|c| Value::Count(u64::from(c.limits.tunnels.all))),
+            absent: Absent::Is(|c| Value::Count(u64::from(c.limits.tunnels.max_total))),
             about: "Of all visitors together, over all workers.",
             why: "each holds a connection to the visitor and one to the origin",
         },
         Key {
             name: "source",
             kind: Kind::Count(1, 1 << 20),
-            absent: Absent::Is(|c| Value::Count(u64::from(c.limits.tunnels.source))),
+            absent: Absent::Is(|c| Value::Count(u64::from(c.limits.tunnels.max_per_source))),
             about: "Of each source (an IPv4 address, or an IPv6 /64). No more than `all`.",
             why: "an office may have as many tabs open behind one address",
         },
@@ -167,14 +167,14 @@ pub(super) static HANDSHAKES: Section = Section {
         Key {
             name: "per_second",
             kind: RATE,
-            absent: Absent::Is(|c| Value::Count(u64::from(c.limits.handshakes.all.per_second))),
+            absent: Absent::Is(|c| Value::Count(u64::from(c.limits.handshakes.total.per_second))),
             about: "By all visitors together: each second in the long run.",
             why: RATE_WHY,
         },
         Key {
             name: "burst",
             kind: RATE,
-            absent: Absent::Is(|c| Value::Count(u64::from(c.limits.handshakes.all.burst))),
+            absent: Absent::Is(|c| Value::Count(u64::from(c.limits.handshakes.total.burst))),
             about: "By all visitors together: at once.",
             why: RATE_WHY,
         },
@@ -195,7 +195,7 @@ pub(super) static HANDSHAKES: Section = Section {
         Key {
             name: "at_once",
             kind: Kind::Count(16, 1 << 20),
-            absent: Absent::Is(|c| Value::Count(u64::from(c.limits.handshakes.at_once))),
+            absent: Absent::Is(|c| Value::Count(u64::from(c.limits.handshakes.max_concurrent))),
             about: "Under way at the same time, over all workers. When it is full, whoever has \
                     been at it for longest has to go, if that is over a second.",
             why: "a handshake takes a round trip or two; each costs about 20 KiB of memory",
@@ -212,7 +212,7 @@ pub(super) static HTTP_3: Section = Section {
     keys: &[Key {
         name: "retry_above",
         kind: Kind::Count(0, 65_535),
-        absent: Absent::Is(|c| Value::Count(u64::from(c.limits.http_3.retry_above))),
+        absent: Absent::Is(|c| Value::Count(u64::from(c.limits.http_3.retry_threshold))),
         about: "Such handshakes under way, over all workers, from which on an address has to prove \
                 itself first (Retry), which costs it a round trip. While any procedure is engaged, \
                 every address has to.",

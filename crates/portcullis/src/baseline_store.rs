@@ -12,27 +12,27 @@ use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
 
 /// The version of the file's format.
-const VERSION: u32 = 1;
+const FORMAT_VERSION: u32 = 1;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Kept {
+struct BaselineFile {
     version: u32,
     baselines: Vec<Learnt>,
 }
 
 /// `LEDGER.baselines.json`.
-pub fn beside(ledger: &Path) -> PathBuf {
+pub fn path_for(ledger: &Path) -> PathBuf {
     let mut name = ledger.file_name().unwrap_or_default().to_owned();
     name.push(".baselines.json");
     ledger.with_file_name(name)
 }
 
 /// What an earlier run learnt; nothing if there is no file, or none that can be read.
-pub fn recall(path: &Path) -> Vec<Learnt> {
+pub fn load(path: &Path) -> Vec<Learnt> {
     let Ok(bytes) = fs::read(path) else { return Vec::new() };
-    match serde_json::from_slice::<Kept>(&bytes) {
-        Ok(kept) if kept.version == VERSION => {
+    match serde_json::from_slice::<BaselineFile>(&bytes) {
+        Ok(kept) if kept.version == FORMAT_VERSION => {
             info!(path = %path.display(), activities = kept.baselines.len(), "baselines recalled");
             kept.baselines
         }
@@ -48,14 +48,14 @@ pub fn recall(path: &Path) -> Vec<Learnt> {
 }
 
 /// Keeps what has been learnt: the old file stays until the new one is whole.
-pub fn keep(path: &Path, baselines: Vec<Learnt>) {
-    let kept = Kept { version: VERSION, baselines };
-    let fresh = path.with_extension("json.new");
-    let written = serde_json::to_vec(&kept).map_err(std::io::Error::other).and_then(|bytes| {
-        let mut file = fs::File::create(&fresh)?;
+pub fn save(path: &Path, baselines: Vec<Learnt>) {
+    let stored = BaselineFile { version: FORMAT_VERSION, baselines };
+    let temporary = path.with_extension("json.new");
+    let written = serde_json::to_vec(&stored).map_err(std::io::Error::other).and_then(|bytes| {
+        let mut file = fs::File::create(&temporary)?;
         file.write_all(&bytes)?;
         file.sync_all()?;
-        fs::rename(&fresh, path)
+        fs::rename(&temporary, path)
     });
     if let Err(problem) = written {
         warn!(path = %path.display(), %problem, "the baselines could not be kept");

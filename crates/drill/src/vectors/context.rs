@@ -10,9 +10,9 @@ use std::time::Duration;
 use rustls::ClientConfig;
 use tokio::time::{Instant, sleep};
 
-use super::Rehearsal;
+use super::VectorRun;
 use super::dial;
-use super::held::Grants;
+use super::hold_limits::GateLimits;
 
 /// Requests of one rehearsal: 1024 connections at 250 a second would come to 256 000 in a second;
 /// a rehearsal is to show a defence, not to measure the machine.
@@ -25,18 +25,18 @@ pub(super) const BYTES_MAX: u64 = 256 * 1024 * 1024;
 pub(super) const DATAGRAMS_MAX: u64 = 50_000;
 
 /// How long opening a connection may take.
-const OPENING: Duration = Duration::from_secs(3);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// An answer as it is counted: its status, or what kind of answer it is.
-pub(super) struct Answer(String);
+pub(super) struct ResponseLabel(String);
 
-impl From<u16> for Answer {
+impl From<u16> for ResponseLabel {
     fn from(status: u16) -> Self {
         Self(status.to_string())
     }
 }
 
-impl From<&str> for Answer {
+impl From<&str> for ResponseLabel {
     fn from(kind: &str) -> Self {
         Self(kind.to_owned())
     }
@@ -52,50 +52,50 @@ pub(crate) enum End {
     /// The gate said why it closes it (RFC 9113, section 7).
     GoAway(u32),
     /// The gate had ended every stream of it (RFC 9113, section 5.1).
-    StreamsOver,
+    StreamsEnded,
     /// The attacker had sent what it had.
-    Done,
+    Finished,
     /// It could not be opened.
     NotOpened,
 }
 
 /// One rehearsal, as its attackers know it.
-pub(crate) struct Ground {
-    pub(super) rehearsal: Rehearsal,
+pub(crate) struct VectorContext {
+    pub(super) run: VectorRun,
     pub(super) tls: Arc<ClientConfig>,
     pub(super) tls_http_2: Arc<ClientConfig>,
     /// When everybody lets go.
     pub(super) end: Instant,
-    pub(super) count: Count,
+    pub(super) counters: AttackCounters,
 }
 
 /// What was tried, and what came of it.
 #[derive(Default)]
-pub(super) struct Count {
+pub(super) struct AttackCounters {
     pub(super) connections: Cell<u64>,
     pub(super) requests: Cell<u64>,
     pub(super) frames: Cell<u64>,
     pub(super) datagrams: Cell<u64>,
     pub(super) bytes: Cell<u64>,
     /// Answers by their status, or by the kind of the datagram.
-    pub(super) answers: RefCell<BTreeMap<String, u64>>,
+    pub(super) responses: RefCell<BTreeMap<String, u64>>,
     /// Streams that the gate reset, by the code.
     pub(super) resets: RefCell<BTreeMap<String, u64>>,
     pub(super) ends: RefCell<BTreeMap<String, u64>>,
     pub(super) longest: Cell<Duration>,
-    pub(super) held_too_long: Cell<u64>,
-    pub(super) most_asked: Cell<u64>,
-    pub(super) asked_too_often: Cell<u64>,
+    pub(super) over_hold_limit: Cell<u64>,
+    pub(super) most_requests: Cell<u64>,
+    pub(super) over_request_limit: Cell<u64>,
 }
 
-impl Ground {
+impl VectorContext {
     /// Whether an attacker may go on: the time is not over and no budget is used up.
-    pub(super) fn may_go_on(&self) -> bool {
+    pub(super) fn may_continue(&self) -> bool {
         Instant::now() < self.end
-            && self.count.requests.get() < REQUESTS_MAX
-            && self.count.frames.get() < FRAMES_MAX
-            && self.count.datagrams.get() < DATAGRAMS_MAX
-            && self.count.bytes.get() < BYTES_MAX
+            && self.counters.requests.get() < REQUESTS_MAX
+            && self.counters.frames.get() < FRAMES_MAX
+            && self.counters.datagrams.get() < DATAGRAMS_MAX
+            && self.counters.bytes.get() < BYTES_MAX
     }
 }
 
@@ -106,73 +106,73 @@ fn add(to: &Cell<u64>, more: u64) {
 /// One connection of the attack: a place among all, opened for the `turn`th time.
 #[derive(Clone)]
 pub(crate) struct Attacker {
-    pub(super) ground: Rc<Ground>,
-    pub(super) place: u32,
-    pub(super) turn: u32,
+    pub(super) context: Rc<VectorContext>,
+    pub(super) slot: u32,
+    pub(super) attempt: u32,
     /// Requests that were made on it.
-    pub(super) asked: Rc<Cell<u64>>,
+    pub(super) requests: Rc<Cell<u64>>,
 }
 
 impl Attacker {
     pub(super) fn host(&self) -> &str {
-        &self.ground.rehearsal.host
+        &self.context.run.host
     }
 
     pub(super) fn path(&self) -> &str {
-        &self.ground.rehearsal.path
+        &self.context.run.path
     }
 
-    pub(super) fn grants(&self) -> &Grants {
-        &self.ground.rehearsal.grants
+    pub(super) fn gate_limits(&self) -> &GateLimits {
+        &self.context.run.gate_limits
     }
 
-    pub(super) fn may_go_on(&self) -> bool {
-        self.ground.may_go_on()
+    pub(super) fn may_continue(&self) -> bool {
+        self.context.may_continue()
     }
 
     pub(super) fn end(&self) -> Instant {
-        self.ground.end
+        self.context.end
     }
 
     /// A number that no other turn of any other place has: for paths and names that never come
     /// again.
-    pub(super) fn number(&self, round: u32) -> u64 {
-        u64::from(self.place) << 40 | u64::from(self.turn) << 24 | u64::from(round)
+    pub(super) fn unique_number(&self, round: u32) -> u64 {
+        u64::from(self.slot) << 40 | u64::from(self.attempt) << 24 | u64::from(round)
     }
 
     /// The address that this place comes from.
     pub(super) fn source(&self) -> Ipv4Addr {
-        let sources = self.ground.rehearsal.vector.sources.max(1);
-        let which = self.place % sources;
+        let sources = self.context.run.vector.sources.max(1);
+        let which = self.slot % sources;
         // 127.66.0.0/16 belongs to the attackers of a rehearsal, 127.77.0.0/16 to its visitors.
         Ipv4Addr::new(127, 66, (which / 250) as u8, (1 + which % 250) as u8)
     }
 
-    pub(super) fn requested(&self, how_many: u64) {
-        add(&self.ground.count.requests, how_many);
-        add(&self.asked, how_many);
+    pub(super) fn count_requests(&self, count: u64) {
+        add(&self.context.counters.requests, count);
+        add(&self.requests, count);
     }
 
-    pub(super) fn framed(&self, how_many: u64) {
-        add(&self.ground.count.frames, how_many);
+    pub(super) fn count_frames(&self, count: u64) {
+        add(&self.context.counters.frames, count);
     }
 
-    pub(super) fn datagram(&self, bytes: usize) {
-        add(&self.ground.count.datagrams, 1);
-        self.sent(bytes);
+    pub(super) fn count_datagram(&self, bytes: usize) {
+        add(&self.context.counters.datagrams, 1);
+        self.count_bytes(bytes);
     }
 
-    pub(super) fn sent(&self, bytes: usize) {
-        add(&self.ground.count.bytes, bytes as u64);
+    pub(super) fn count_bytes(&self, bytes: usize) {
+        add(&self.context.counters.bytes, bytes as u64);
     }
 
-    pub(super) fn answered(&self, with: impl Into<Answer>) {
-        *self.ground.count.answers.borrow_mut().entry(with.into().0).or_default() += 1;
+    pub(super) fn count_response(&self, with: impl Into<ResponseLabel>) {
+        *self.context.counters.responses.borrow_mut().entry(with.into().0).or_default() += 1;
     }
 
-    pub(super) fn reset(&self, code: u32) {
-        let word = code_word(code).to_owned();
-        *self.ground.count.resets.borrow_mut().entry(word).or_default() += 1;
+    pub(super) fn count_reset(&self, code: u32) {
+        let word = error_code_name(code).to_owned();
+        *self.context.counters.resets.borrow_mut().entry(word).or_default() += 1;
     }
 
     /// Opens TCP alone.
@@ -185,50 +185,53 @@ impl Attacker {
         &self,
         receive_buffer: Option<u32>,
     ) -> Option<tokio::net::TcpStream> {
-        add(&self.ground.count.connections, 1);
-        let target = self.ground.rehearsal.target;
-        let opening = dial::tcp(target, self.source(), receive_buffer);
-        tokio::time::timeout(OPENING, opening).await.ok()?.ok()
+        add(&self.context.counters.connections, 1);
+        let target = self.context.run.target;
+        let opening = dial::connect_tcp(target, self.source(), receive_buffer);
+        tokio::time::timeout(CONNECT_TIMEOUT, opening).await.ok()?.ok()
     }
 
     /// Opens a connection for HTTP/1.1, over TLS where the target speaks it.
-    pub(super) async fn open(&self) -> Option<dial::Stream> {
+    pub(super) async fn open(&self) -> Option<dial::ClientStream> {
         self.open_with(None).await
     }
 
     /// The same, with a receive buffer of this many bytes.
-    pub(super) async fn open_with(&self, receive_buffer: Option<u32>) -> Option<dial::Stream> {
+    pub(super) async fn open_with(
+        &self,
+        receive_buffer: Option<u32>,
+    ) -> Option<dial::ClientStream> {
         let tcp = self.open_tcp_with(receive_buffer).await?;
-        if !self.ground.rehearsal.target.is_tls() {
-            return Some(dial::Stream::Plain(tcp));
+        if !self.context.run.target.is_tls() {
+            return Some(dial::ClientStream::Plain(tcp));
         }
-        self.shake_hands(tcp, &self.ground.tls).await
+        self.tls_handshake(tcp, &self.context.tls).await
     }
 
     /// Opens a connection for HTTP/2: TLS, with `h2` agreed by ALPN.
-    pub(super) async fn open_http_2(&self) -> Option<dial::Stream> {
+    pub(super) async fn open_http_2(&self) -> Option<dial::ClientStream> {
         let tcp = self.open_tcp().await?;
-        self.shake_hands(tcp, &self.ground.tls_http_2).await
+        self.tls_handshake(tcp, &self.context.tls_http_2).await
     }
 
-    async fn shake_hands(
+    async fn tls_handshake(
         &self,
         tcp: tokio::net::TcpStream,
         config: &Arc<ClientConfig>,
-    ) -> Option<dial::Stream> {
-        let shaking = dial::tls(tcp, config.clone(), self.host());
-        tokio::time::timeout(OPENING, shaking).await.ok()?.ok()
+    ) -> Option<dial::ClientStream> {
+        let shaking = dial::connect_tls(tcp, config.clone(), self.host());
+        tokio::time::timeout(CONNECT_TIMEOUT, shaking).await.ok()?.ok()
     }
 }
 
 /// Sleeps for `pause`, but not beyond the rehearsal's end.
-pub(super) async fn rest(attacker: &Attacker, pause: Duration) {
+pub(super) async fn bounded_sleep(attacker: &Attacker, pause: Duration) {
     let left = attacker.end().saturating_duration_since(Instant::now());
     sleep(pause.min(left)).await;
 }
 
 /// The names of RFC 9113, section 7.
-pub(super) fn code_word(code: u32) -> &'static str {
+pub(super) fn error_code_name(code: u32) -> &'static str {
     match code {
         0x0 => "NO_ERROR",
         0x1 => "PROTOCOL_ERROR",

@@ -14,20 +14,20 @@ use std::error::Error;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use portcullis_drill::origin::{Origin, OriginConfig};
-use portcullis_drill::recording::{Outcome, Who};
-use portcullis_drill::{Rehearsal, Scenario, Target, rehearse};
+use portcullis_drill::origin::{DemoOrigin, DemoOriginConfig};
+use portcullis_drill::recording::{ClientKind, SampleOutcome};
+use portcullis_drill::{DrillRun, LoopbackTarget, Scenario, run_scenario};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let name = arguments.next().unwrap_or_else(|| "campaign-day".to_owned());
     let scenario =
-        Scenario::named(&name).ok_or_else(|| format!("there is no scenario `{name}`"))?;
+        Scenario::by_name(&name).ok_or_else(|| format!("there is no scenario `{name}`"))?;
     let port = arguments.next().map_or(Ok(0), |port| port.parse())?;
-    portcullis_drill::allow_open_files()?;
-    let origin = Origin::start(&OriginConfig { port, ..OriginConfig::default() })?;
+    portcullis_drill::raise_nofile_limit()?;
+    let origin = DemoOrigin::start(&DemoOriginConfig { port, ..DemoOriginConfig::default() })?;
     let target = match arguments.next() {
-        Some(gate) => Target::parse(&gate)?,
+        Some(gate) => LoopbackTarget::parse(&gate)?,
         None => origin.address(),
     };
     let waiting = Instant::now();
@@ -38,14 +38,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         std::thread::sleep(Duration::from_millis(100));
     }
 
-    let rehearsal = Rehearsal {
+    let drill_run = DrillRun {
         target,
         host: "localhost",
         origin_status: origin.status_address(),
         scenario: &scenario,
         seed: 2019,
     };
-    let recording = rehearse(&rehearsal, |progress| {
+    let recording = run_scenario(&drill_run, |progress| {
         eprint!("\r{:5.1} s  {:40}", f64::from(progress.elapsed_ms) / 1_000.0, progress.phase);
     })?;
     eprintln!();
@@ -69,15 +69,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     for phase in 0..recording.phases.len() {
         let mut tally = std::collections::BTreeMap::new();
         for sample in recording.samples.iter().filter(|sample| usize::from(sample.phase) == phase) {
-            let who = match sample.who {
-                Who::Person(kind) => format!("{kind:?}"),
-                Who::Attacker(tactic) => tactic.title().to_owned(),
+            let client = match sample.client {
+                ClientKind::Person(kind) => format!("{kind:?}"),
+                ClientKind::Attacker(tactic) => tactic.title().to_owned(),
             };
             let outcome = match sample.outcome {
-                Outcome::ServedAfterChallenge { .. } => "served after a challenge".to_owned(),
+                SampleOutcome::ServedAfterChallenge { .. } => "served after a challenge".to_owned(),
                 other => format!("{other:?}"),
             };
-            *tally.entry((who, outcome)).or_insert(0_u32) += 1;
+            *tally.entry((client, outcome)).or_insert(0_u32) += 1;
         }
         println!("{}", recording.phases[phase].title);
         for ((who, outcome), count) in tally {

@@ -5,64 +5,68 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout_at};
 
-use crate::target::Target;
-use crate::wire::{Response, Wire};
+use crate::http1::{Http1Stream, ParsedResponse};
+use crate::target::LoopbackTarget;
 
 /// The most cookies that a jar keeps, as many as a visitor of one site needs.
 const COOKIES_MAX: usize = 4;
 
 /// Why there was no response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum CallError {
+pub(crate) enum ClientError {
     /// Patience ended.
     TimedOut,
     /// No connection, or one that ended before the response did.
-    Broken,
+    ConnectionLost,
 }
 
 /// Sends requests from one address, keeping the connection while the other end does.
-pub(crate) struct Caller {
-    target: Target,
+pub(crate) struct HttpClient {
+    target: LoopbackTarget,
     source: Ipv4Addr,
-    kept: Option<Wire>,
+    idle_conn: Option<Http1Stream>,
 }
 
-impl Caller {
-    pub(crate) fn new(target: Target, source: Ipv4Addr) -> Self {
-        Caller { target, source, kept: None }
+impl HttpClient {
+    pub(crate) fn new(target: LoopbackTarget, source: Ipv4Addr) -> Self {
+        HttpClient { target, source, idle_conn: None }
     }
 
     /// Sends a request and reads the response to its end.
     ///
     /// A kept connection that turns out to have been closed meanwhile is replaced once, as browsers
     /// do it.
-    pub(crate) async fn call(
+    pub(crate) async fn send(
         &mut self,
         request: &[u8],
         deadline: Instant,
-    ) -> Result<Response, CallError> {
-        if let Some(wire) = self.kept.take() {
+    ) -> Result<ParsedResponse, ClientError> {
+        if let Some(wire) = self.idle_conn.take() {
             match timeout_at(deadline, self.exchange(wire, request)).await {
                 Ok(Ok(response)) => return Ok(response),
                 Ok(Err(())) => {}
-                Err(_) => return Err(CallError::TimedOut),
+                Err(_) => return Err(ClientError::TimedOut),
             }
         }
-        let fresh = async {
+        let new_connection = async {
             let stream = connect(self.target, self.source).await.map_err(|_| ())?;
-            self.exchange(Wire::new(stream), request).await
+            self.exchange(Http1Stream::new(stream), request).await
         };
-        match timeout_at(deadline, fresh).await {
-            Ok(answer) => answer.map_err(|()| CallError::Broken),
-            Err(_) => Err(CallError::TimedOut),
+        match timeout_at(deadline, new_connection).await {
+            Ok(answer) => answer.map_err(|()| ClientError::ConnectionLost),
+            Err(_) => Err(ClientError::TimedOut),
         }
     }
 
-    async fn exchange(&mut self, mut wire: Wire, request: &[u8]) -> Result<Response, ()> {
-        wire.write(request).await.map_err(|_| ())?;
-        let response = wire.response().await.map_err(|_| ())?.ok_or(())?;
+    async fn exchange(
+        &mut self,
+        mut conn: Http1Stream,
+        request: &[u8],
+    ) -> Result<ParsedResponse, ()> {
+        conn.write(request).await.map_err(|_| ())?;
+        let response = conn.read_response().await.map_err(|_| ())?.ok_or(())?;
         if response.keep_alive {
-            self.kept = Some(wire);
+            self.idle_conn = Some(conn);
         }
         Ok(response)
     }
@@ -70,7 +74,10 @@ impl Caller {
 
 /// Connects from an address of its own where the target allows it: a target on `[::1]` sees
 /// everybody at `::1`.
-pub(crate) async fn connect(target: Target, source: Ipv4Addr) -> std::io::Result<TcpStream> {
+pub(crate) async fn connect(
+    target: LoopbackTarget,
+    source: Ipv4Addr,
+) -> std::io::Result<TcpStream> {
     let stream = match target.address().ip() {
         IpAddr::V4(_) => {
             let socket = TcpSocket::new_v4()?;
@@ -85,13 +92,13 @@ pub(crate) async fn connect(target: Target, source: Ipv4Addr) -> std::io::Result
 
 /// A browser's cookies for one site.
 #[derive(Debug, Default)]
-pub(crate) struct Jar {
+pub(crate) struct BrowserCookies {
     cookies: Vec<(String, String)>,
 }
 
-impl Jar {
+impl BrowserCookies {
     /// Takes in a response's `Set-Cookie` fields; whether anything changed.
-    pub(crate) fn keep(&mut self, response: &Response) -> bool {
+    pub(crate) fn store(&mut self, response: &ParsedResponse) -> bool {
         let mut changed = false;
         for field in &response.set_cookies {
             let mut attributes = field.split(';').map(str::trim);
@@ -112,7 +119,7 @@ impl Jar {
     }
 
     /// The `Cookie` field's value, if there are cookies.
-    pub(crate) fn field(&self) -> Option<String> {
+    pub(crate) fn header_value(&self) -> Option<String> {
         let pairs: Vec<_> =
             self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         (!pairs.is_empty()).then(|| pairs.join("; "))
@@ -121,7 +128,7 @@ impl Jar {
 
 /// Where a response sends its reader, if it does.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Onward {
+pub(crate) struct RedirectTarget {
     /// The path and query, on the same site.
     pub path: String,
     /// Seconds to wait first.
@@ -134,10 +141,14 @@ pub(crate) struct Onward {
 
 /// Where the response to a request for `path` leads: a redirect, or a page with a `Refresh` field.
 /// Other sites are not followed.
-pub(crate) fn onward(response: &Response, host: &str, path: &str) -> Option<Onward> {
+pub(crate) fn redirect_target(
+    response: &ParsedResponse,
+    host: &str,
+    path: &str,
+) -> Option<RedirectTarget> {
     if matches!(response.status, 301 | 302 | 303 | 307 | 308) {
-        return Some(Onward {
-            path: same_site(response.location.as_deref()?, host, path)?,
+        return Some(RedirectTarget {
+            path: same_site_path(response.location.as_deref()?, host, path)?,
             wait_seconds: 0,
             repeats_form: matches!(response.status, 307 | 308),
             is_refresh: false,
@@ -152,8 +163,8 @@ pub(crate) fn onward(response: &Response, host: &str, path: &str) -> Option<Onwa
         _ => rest,
     };
     let address = address.trim_matches(['"', '\'']);
-    Some(Onward {
-        path: same_site(if address.is_empty() { path } else { address }, host, path)?,
+    Some(RedirectTarget {
+        path: same_site_path(if address.is_empty() { path } else { address }, host, path)?,
         wait_seconds,
         repeats_form: false,
         is_refresh: true,
@@ -161,7 +172,7 @@ pub(crate) fn onward(response: &Response, host: &str, path: &str) -> Option<Onwa
 }
 
 /// The path and query of an address on this site, relative to `path`.
-fn same_site(address: &str, host: &str, path: &str) -> Option<String> {
+fn same_site_path(address: &str, host: &str, path: &str) -> Option<String> {
     let address = address.split('#').next().unwrap_or_default();
     if address.chars().any(|c| c.is_control() || c == ' ') || address.len() > 2_048 {
         return None;
@@ -192,12 +203,12 @@ fn same_site(address: &str, host: &str, path: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn response(status: u16, location: Option<&str>, refresh: Option<&str>) -> Response {
-        Response {
+    fn response(status: u16, location: Option<&str>, refresh: Option<&str>) -> ParsedResponse {
+        ParsedResponse {
             status,
             location: location.map(str::to_owned),
             refresh: refresh.map(str::to_owned),
-            ..Response::default()
+            ..ParsedResponse::default()
         }
     }
 
@@ -215,10 +226,11 @@ mod tests {
             ("javascript:alert(1)", None),
             ("/a\r\nHost: b", None),
         ] {
-            let answer = onward(&response(303, Some(location), None), "localhost", "/news/a?b=c");
+            let answer =
+                redirect_target(&response(303, Some(location), None), "localhost", "/news/a?b=c");
             assert_eq!(answer.map(|onward| onward.path).as_deref(), leads_to, "{location}");
         }
-        assert_eq!(onward(&response(200, Some("/x"), None), "localhost", "/"), None);
+        assert_eq!(redirect_target(&response(200, Some("/x"), None), "localhost", "/"), None);
     }
 
     #[test]
@@ -230,36 +242,38 @@ mod tests {
             ("3, url=\"/x\"", 3, "/x"),
             ("1.5; url=/x", 1, "/x"),
         ] {
-            let answer = onward(&response(403, None, Some(refresh)), "localhost", "/here").unwrap();
+            let answer =
+                redirect_target(&response(403, None, Some(refresh)), "localhost", "/here").unwrap();
             assert_eq!((answer.wait_seconds, answer.path.as_str()), (wait_seconds, path));
             assert!(answer.is_refresh);
         }
-        assert_eq!(onward(&response(200, None, Some("soon")), "localhost", "/"), None);
+        assert_eq!(redirect_target(&response(200, None, Some("soon")), "localhost", "/"), None);
     }
 
     #[test]
     fn only_some_redirects_repeat_a_form() {
         for (status, repeats) in [(302, false), (303, false), (307, true), (308, true)] {
-            let answer = onward(&response(status, Some("/x"), None), "localhost", "/").unwrap();
+            let answer =
+                redirect_target(&response(status, Some("/x"), None), "localhost", "/").unwrap();
             assert_eq!(answer.repeats_form, repeats);
         }
     }
 
     #[test]
     fn a_jar_keeps_replaces_and_forgets() {
-        let mut jar = Jar::default();
-        let set = |fields: &[&str]| Response {
+        let mut browser_cookies = BrowserCookies::default();
+        let set = |fields: &[&str]| ParsedResponse {
             set_cookies: fields.iter().map(|&field| field.to_owned()).collect(),
-            ..Response::default()
+            ..ParsedResponse::default()
         };
-        assert!(jar.keep(&set(&["a=1; Path=/; HttpOnly", "b=x=y"])));
-        assert_eq!(jar.field().as_deref(), Some("a=1; b=x=y"));
-        assert!(jar.keep(&set(&["a=2"])));
-        assert_eq!(jar.field().as_deref(), Some("b=x=y; a=2"));
-        assert!(jar.keep(&set(&["b=; Max-Age=0", "nonsense"])));
-        assert_eq!(jar.field().as_deref(), Some("a=2"));
-        assert!(!jar.keep(&set(&[])));
-        assert!(jar.keep(&set(&["c=1", "d=1", "e=1", "f=1", "g=1"])));
-        assert_eq!(jar.cookies.len(), COOKIES_MAX);
+        assert!(browser_cookies.store(&set(&["a=1; Path=/; HttpOnly", "b=x=y"])));
+        assert_eq!(browser_cookies.header_value().as_deref(), Some("a=1; b=x=y"));
+        assert!(browser_cookies.store(&set(&["a=2"])));
+        assert_eq!(browser_cookies.header_value().as_deref(), Some("b=x=y; a=2"));
+        assert!(browser_cookies.store(&set(&["b=; Max-Age=0", "nonsense"])));
+        assert_eq!(browser_cookies.header_value().as_deref(), Some("a=2"));
+        assert!(!browser_cookies.store(&set(&[])));
+        assert!(browser_cookies.store(&set(&["c=1", "d=1", "e=1", "f=1", "g=1"])));
+        assert_eq!(browser_cookies.cookies.len(), COOKIES_MAX);
     }
 }

@@ -7,124 +7,132 @@ use portcullis_model::{Config, Limits, OriginConfig};
 
 /// What a gate's configuration grants to whoever makes it wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Grants {
+pub struct GateLimits {
     limits: Limits,
     /// The longest wait for a place at an origin.
-    place: Duration,
+    queue_wait: Duration,
     /// The longest silence on an upgraded connection, by any activity.
     tunnel_idle: Duration,
 }
 
-impl Default for Grants {
+impl Default for GateLimits {
     fn default() -> Self {
         let limits = Limits::default();
-        let place = OriginConfig::new(String::new(), 0).queue_deadline;
-        Self { tunnel_idle: limits.tunnel_idle, limits, place }
+        let queue_wait = OriginConfig::new(String::new(), 0).queue_timeout;
+        Self { tunnel_idle: limits.tunnel_idle_timeout, limits, queue_wait }
     }
 }
 
-impl Grants {
+impl GateLimits {
     /// Of this configuration: where its platforms and activities differ, the most that any grants.
-    pub fn of(config: &Config) -> Self {
+    pub fn from_config(config: &Config) -> Self {
         let limits = config.limits.clone();
-        let places = config.platforms.iter().map(|platform| platform.origin.queue_deadline);
+        let queue_waits = config.platforms.iter().map(|platform| platform.origin.queue_timeout);
         let activities = config.platforms.iter().flat_map(|platform| &platform.activities);
-        let tunnels = activities.filter_map(|activity| activity.patience.tunnel_idle);
+        let tunnels = activities.filter_map(|activity| activity.timeouts.tunnel_idle_timeout);
         Self {
-            place: places.max().unwrap_or_default(),
-            tunnel_idle: tunnels.fold(limits.tunnel_idle, Duration::max),
+            queue_wait: queue_waits.max().unwrap_or_default(),
+            tunnel_idle: tunnels.fold(limits.tunnel_idle_timeout, Duration::max),
             limits,
         }
     }
 
     /// The most that one request's body may have.
     pub(super) const fn body_bytes(&self) -> u64 {
-        self.limits.body_bytes
+        self.limits.max_body_bytes
     }
 }
 
 /// For how long a connection may be held, by what is granted.
-pub(super) type Held = fn(&Grants) -> Duration;
+pub(super) type HoldLimit = fn(&GateLimits) -> Duration;
 
 /// How many requests a connection may make, by what is granted.
-pub(super) type Asked = fn(&Grants) -> u64;
+pub(super) type RequestLimit = fn(&GateLimits) -> u64;
 
 /// Beside what is granted: until the connection is open, with some hundred others at the same moment
 /// (up to a second or two on a busy machine; our clock starts before it), until the gate looks at its
 /// deadlines again (a quarter of a second), and until an attacker notices the end (those who drip
 /// look once a second).
-const NOTICED: Duration = Duration::from_secs(5);
+const DETECTION_SLACK: Duration = Duration::from_secs(5);
 
 /// Whoever was refused while it was still sending is listened to for this long, so that it can
 /// read the answer; and whoever is told to go over HTTP/2 has two seconds to do so.
-const LISTENED_TO: Duration = Duration::from_secs(1);
-const FAREWELL: Duration = Duration::from_secs(2);
+const LINGER: Duration = Duration::from_secs(1);
+const GOAWAY_GRACE: Duration = Duration::from_secs(2);
 
 /// A connection that never says anything: over TLS it owes a handshake, else a head.
-pub(super) fn silence(grants: &Grants) -> Duration {
-    grants.limits.header_deadline.max(grants.limits.handshake_deadline) + NOTICED
+pub(super) fn silence(gate_limits: &GateLimits) -> Duration {
+    gate_limits.limits.header_timeout.max(gate_limits.limits.handshake_timeout) + DETECTION_SLACK
 }
 
 /// A handshake that never ends.
-pub(super) fn handshake(grants: &Grants) -> Duration {
-    grants.limits.handshake_deadline + NOTICED
+pub(super) fn handshake(gate_limits: &GateLimits) -> Duration {
+    gate_limits.limits.handshake_timeout + DETECTION_SLACK
 }
 
 /// A head that never ends, or an HTTP/2 connection that never begins: both owe a head from the end
 /// of the handshake on, which our attackers do not draw out here. Then the answer.
-pub(super) fn head(grants: &Grants) -> Duration {
-    grants.limits.header_deadline + LISTENED_TO + NOTICED
+pub(super) fn head(gate_limits: &GateLimits) -> Duration {
+    gate_limits.limits.header_timeout + LINGER + DETECTION_SLACK
 }
 
 /// What is refused as soon as it is seen.
-pub(super) fn refused(_: &Grants) -> Duration {
-    LISTENED_TO + NOTICED
+pub(super) fn refused(_: &GateLimits) -> Duration {
+    LINGER + DETECTION_SLACK
 }
 
 /// A connection that is idle after its first request, which may have waited for a place, and over
 /// HTTP/2 is asked to go before it is cut.
-pub(super) fn idle(grants: &Grants) -> Duration {
-    grants.place + grants.limits.idle + FAREWELL + NOTICED
+pub(super) fn idle(gate_limits: &GateLimits) -> Duration {
+    gate_limits.queue_wait + gate_limits.limits.idle_timeout + GOAWAY_GRACE + DETECTION_SLACK
 }
 
 /// A body that is too slow. The origin's place is waited for after its first byte; from then on each
 /// byte makes up for its share of the least rate, and one a second is next to nothing.
-pub(super) fn body(grants: &Grants) -> Duration {
-    grants.place + behind(grants, grants.limits.upload_rate) + LISTENED_TO + NOTICED
+pub(super) fn body(gate_limits: &GateLimits) -> Duration {
+    gate_limits.queue_wait
+        + time_to_fall_behind(gate_limits, gate_limits.limits.min_upload_rate)
+        + LINGER
+        + DETECTION_SLACK
 }
 
 /// An answer that is not taken: the place, and then the same the other way round. An answer that is
 /// small enough for the system to take it whole is over; who has nothing else leaves.
-pub(super) fn answer(grants: &Grants) -> Duration {
-    grants.place + behind(grants, grants.limits.download_rate) + NOTICED
+pub(super) fn response(gate_limits: &GateLimits) -> Duration {
+    gate_limits.queue_wait
+        + time_to_fall_behind(gate_limits, gate_limits.limits.min_download_rate)
+        + DETECTION_SLACK
 }
 
 /// A tunnel on which nothing moves, behind the question for it.
-pub(super) fn tunnel(grants: &Grants) -> Duration {
-    grants.place + grants.tunnel_idle + NOTICED
+pub(super) fn tunnel(gate_limits: &GateLimits) -> Duration {
+    gate_limits.queue_wait + gate_limits.tunnel_idle + DETECTION_SLACK
 }
 
 /// A connection that is used for longer than any is meant to live: over HTTP/1.1 it is told so by the
 /// answer to its next request, which our attackers make a second later; over HTTP/2 at once.
-pub(super) fn age(grants: &Grants) -> Duration {
-    grants.limits.connection_age + Duration::from_secs(1) + grants.place + NOTICED
+pub(super) fn age(gate_limits: &GateLimits) -> Duration {
+    gate_limits.limits.max_connection_age
+        + Duration::from_secs(1)
+        + gate_limits.queue_wait
+        + DETECTION_SLACK
 }
 
 /// How many requests one connection may make.
-pub(super) mod asked {
-    use super::Grants;
+pub(super) mod request_limits {
+    use super::GateLimits;
 
     /// Over HTTP/1.1 the answer to the last one says that it is the last, and closes.
-    pub(in super::super) fn told(grants: &Grants) -> u64 {
-        u64::from(grants.limits.requests_per_connection)
+    pub(in super::super) fn http_1(gate_limits: &GateLimits) -> u64 {
+        u64::from(gate_limits.limits.max_requests_per_connection)
     }
 
     /// Over HTTP/2 the visitor is told to go, and may not have heard it: what it may have sent before
     /// it does is as much again, or ten times all streams that may be open at once if those are more.
     /// Whoever goes on behind that is cut, while it has some streams under way that are not answered.
-    pub(in super::super) fn deaf(grants: &Grants) -> u64 {
-        let streams = grants.limits.streams_per_connection;
-        let requests = grants.limits.requests_per_connection;
+    pub(in super::super) fn http_2(gate_limits: &GateLimits) -> u64 {
+        let streams = gate_limits.limits.max_streams_per_connection;
+        let requests = gate_limits.limits.max_requests_per_connection;
         u64::from(requests) + u64::from(requests.max(streams * 10)) + u64::from(streams)
     }
 }
@@ -132,10 +140,10 @@ pub(super) mod asked {
 /// How long it takes somebody who moves four bytes a second (the fastest of our slow attackers) to be
 /// too far behind `rate` bytes a second: each second of waiting is short of a whole one by what the
 /// bytes make up for. At four or less nobody is ever behind, and no rehearsal is as long as what is said.
-fn behind(grants: &Grants, rate: u32) -> Duration {
+fn time_to_fall_behind(gate_limits: &GateLimits, rate: u32) -> Duration {
     const MOVES: u32 = 4;
     match rate.checked_sub(MOVES) {
-        Some(short @ 1..) => grants.limits.body_idle * rate / short,
+        Some(short @ 1..) => gate_limits.limits.body_idle_timeout * rate / short,
         _ => Duration::from_secs(3_600),
     }
 }
@@ -153,14 +161,15 @@ mod tests {
             )
         };
         let config = |extra: &str| Config::read(&text(extra), "a.toml").unwrap();
-        let defaults = Grants::of(&config(""));
-        assert_eq!(defaults, Grants::default());
+        let defaults = GateLimits::from_config(&config(""));
+        assert_eq!(defaults, GateLimits::default());
         assert_eq!(head(&defaults), Duration::from_secs(10 + 1 + 5));
         assert_eq!(idle(&defaults), Duration::from_secs(3 + 60 + 2 + 5));
-        let own = Grants::of(&config("[limits]\nidle = \"20s\"\nbody_idle = \"10s\"\n"));
+        let own =
+            GateLimits::from_config(&config("[limits]\nidle = \"20s\"\nbody_idle = \"10s\"\n"));
         assert_eq!(idle(&own), Duration::from_secs(3 + 20 + 2 + 5));
         assert_eq!(head(&own), head(&defaults));
         // Four in five hundred are made up for.
-        assert_eq!(answer(&own).as_millis(), 3_000 + 10_080 + 5_000);
+        assert_eq!(response(&own).as_millis(), 3_000 + 10_080 + 5_000);
     }
 }

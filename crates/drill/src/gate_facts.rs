@@ -1,29 +1,29 @@
 //! What the gate's own ledger says about a run, in the run's own time.
 //!
-//! The caller reads the ledger and hands over its moments as [`GateMark`]s; [`GateFacts::from_marks`]
+//! The caller reads the ledger and hands over its moments as [`GateEvent`]s; [`GateFacts::from_events`]
 //! relates them to the waves that were really sent.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::recording::Recording;
+use crate::recording::RunRecording;
 use crate::scenario::WaveSpan;
 
 /// A moment in the gate's ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GateMark {
+pub struct GateEvent {
     /// When, in milliseconds since the Unix epoch.
     pub unix_ms: u64,
     /// What.
-    pub what: GateMoment,
+    pub kind: GateEventKind,
 }
 
 /// What can happen in the gate that a drill scores.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum GateMoment {
+pub enum GateEventKind {
     /// A surge was noticed, without calling it an attack.
-    SurgeNoticed,
+    SurgeDetected,
     /// An attack was declared.
     AttackDetected,
     /// The first procedure against it was engaged, or it was found to be held.
@@ -42,12 +42,12 @@ pub struct GateFacts {
     /// For each wave that was sent, in order.
     pub waves: Vec<WaveFacts>,
     /// What it made of the flash crowd.
-    pub crowd: CrowdJudgement,
+    pub crowd: CrowdAssessment,
     /// Connections and streams that it had let in and that it cut, from the run's start on, by
     /// cause.
     pub cuts: BTreeMap<String, u64>,
     /// Every moment, in order of time, for the plot.
-    pub moments: Vec<Moment>,
+    pub labels: Vec<EventLabel>,
 }
 
 /// What the gate did about one wave.
@@ -66,11 +66,11 @@ pub struct WaveFacts {
 /// What the gate made of the flash crowd.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum CrowdJudgement {
+pub enum CrowdAssessment {
     /// There was none.
-    NotRehearsed,
+    NoCrowd,
     /// Nothing was recorded about it.
-    Unremarked,
+    Unnoticed,
     /// It was noticed as a surge.
     Surge,
     /// It was called an attack, wrongly.
@@ -79,27 +79,27 @@ pub enum CrowdJudgement {
 
 /// A moment with its words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Moment {
+pub struct EventLabel {
     /// When, in milliseconds from the run's start.
     pub at_ms: u32,
     /// What happened.
-    pub what: String,
+    pub label: String,
 }
 
 impl GateFacts {
     /// Relates the ledger's moments to the run with the gate. Moments from before the run are left
     /// out; those after its end count, since full speed may be recorded after the last visitor left.
-    pub fn from_marks(with: &Recording, marks: &[GateMark]) -> Self {
-        let mut marks: Vec<(u32, &GateMoment)> = marks
+    pub fn from_events(with: &RunRecording, events: &[GateEvent]) -> Self {
+        let mut events: Vec<(u32, &GateEventKind)> = events
             .iter()
             .filter_map(|mark| {
                 let at_ms = mark.unix_ms.checked_sub(with.started_unix_ms)?;
-                Some((u32::try_from(at_ms).ok()?, &mark.what))
+                Some((u32::try_from(at_ms).ok()?, &mark.kind))
             })
             .collect();
-        marks.sort_by_key(|(at_ms, _)| *at_ms);
-        let first = |what: &GateMoment, from_ms: u32, to_ms: u32| {
-            marks
+        events.sort_by_key(|(at_ms, _)| *at_ms);
+        let first = |what: &GateEventKind, from_ms: u32, to_ms: u32| {
+            events
                 .iter()
                 .find(|(at_ms, moment)| *moment == what && (from_ms..to_ms).contains(at_ms))
                 .map(|(at_ms, _)| *at_ms)
@@ -111,9 +111,9 @@ impl GateFacts {
             .enumerate()
             .map(|(index, &sent)| {
                 let next_ms = spans.get(index + 1).map_or(u32::MAX, |next| next.from_ms);
-                let detected = first(&GateMoment::AttackDetected, sent.from_ms, sent.to_ms);
-                let mitigated = first(&GateMoment::Mitigated, sent.from_ms, sent.to_ms);
-                let full_speed = first(&GateMoment::FullSpeed, sent.to_ms, next_ms);
+                let detected = first(&GateEventKind::AttackDetected, sent.from_ms, sent.to_ms);
+                let mitigated = first(&GateEventKind::Mitigated, sent.from_ms, sent.to_ms);
+                let full_speed = first(&GateEventKind::FullSpeed, sent.to_ms, next_ms);
                 WaveFacts {
                     sent,
                     detected_after_ms: detected.map(|at_ms| at_ms - sent.from_ms),
@@ -127,40 +127,40 @@ impl GateFacts {
         let crowd = crowds
             .map(|phase| {
                 let seen = |what| first(what, phase.from_ms, phase.to_ms).is_some();
-                if seen(&GateMoment::AttackDetected) {
-                    CrowdJudgement::Attack
-                } else if seen(&GateMoment::SurgeNoticed) {
-                    CrowdJudgement::Surge
+                if seen(&GateEventKind::AttackDetected) {
+                    CrowdAssessment::Attack
+                } else if seen(&GateEventKind::SurgeDetected) {
+                    CrowdAssessment::Surge
                 } else {
-                    CrowdJudgement::Unremarked
+                    CrowdAssessment::Unnoticed
                 }
             })
             .max_by_key(|judgement| *judgement as u8)
-            .unwrap_or(CrowdJudgement::NotRehearsed);
+            .unwrap_or(CrowdAssessment::NoCrowd);
 
         let mut cuts = BTreeMap::new();
-        for (_, moment) in &marks {
-            if let GateMoment::Cut(causes) = moment {
+        for (_, moment) in &events {
+            if let GateEventKind::Cut(causes) = moment {
                 for (cause, n) in causes {
                     *cuts.entry(cause.clone()).or_default() += n;
                 }
             }
         }
 
-        let moments = marks
+        let labels = events
             .iter()
             .filter_map(|(at_ms, moment)| {
                 let what = match moment {
-                    GateMoment::SurgeNoticed => "surge noticed".to_owned(),
-                    GateMoment::AttackDetected => "attack declared".to_owned(),
-                    GateMoment::Mitigated => "mitigated".to_owned(),
-                    GateMoment::PostureChanged(words) => words.clone(),
-                    GateMoment::FullSpeed => "full speed".to_owned(),
-                    GateMoment::Cut(_) => return None,
+                    GateEventKind::SurgeDetected => "surge noticed".to_owned(),
+                    GateEventKind::AttackDetected => "attack declared".to_owned(),
+                    GateEventKind::Mitigated => "mitigated".to_owned(),
+                    GateEventKind::PostureChanged(words) => words.clone(),
+                    GateEventKind::FullSpeed => "full speed".to_owned(),
+                    GateEventKind::Cut(_) => return None,
                 };
-                Some(Moment { at_ms: *at_ms, what })
+                Some(EventLabel { at_ms: *at_ms, label: what })
             })
             .collect();
-        GateFacts { waves, crowd, cuts, moments }
+        GateFacts { waves, crowd, cuts, labels }
     }
 }

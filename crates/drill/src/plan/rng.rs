@@ -5,17 +5,17 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 
 /// A stream of drawn numbers. Streams of one seed are independent of one another, so a change to
 /// the attackers does not move the visitors.
-pub(super) struct Draw(ChaCha8Rng);
+pub(super) struct SeededRng(ChaCha8Rng);
 
-impl Draw {
+impl SeededRng {
     pub(super) fn new(seed: u64, stream: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(stream);
-        Draw(rng)
+        SeededRng(rng)
     }
 
     /// Any number.
-    pub(super) fn number(&mut self) -> u32 {
+    pub(super) fn next_u32(&mut self) -> u32 {
         self.0.next_u32()
     }
 
@@ -26,12 +26,12 @@ impl Draw {
     }
 
     /// True in `share` of 100 cases.
-    pub(super) fn percent(&mut self, share: u32) -> bool {
+    pub(super) fn chance_percent(&mut self, share: u32) -> bool {
         self.below(100) < share
     }
 
     /// One of `choices` with the weight beside it. The weights must not all be zero.
-    pub(super) fn weighted<T: Copy>(&mut self, choices: &[(u32, T)]) -> T {
+    pub(super) fn pick_weighted<T: Copy>(&mut self, choices: &[(u32, T)]) -> T {
         let mut left = self.below(choices.iter().map(|(weight, _)| weight).sum());
         for &(weight, choice) in choices {
             if left < weight {

@@ -30,9 +30,9 @@ pub struct Case {
     pub connections: u32,
     pub seconds: u32,
     /// Where holding is the point: for how many seconds a connection may be held.
-    pub held_at_most: Option<u32>,
+    pub max_hold: Option<u32>,
     /// What one connection of the attack may cost the gate, in KiB.
-    pub kib_each: u64,
+    pub kib_per_connection: u64,
     pub path: &'static str,
     /// Descriptors besides one for each connection.
     pub descriptors: u64,
@@ -48,10 +48,10 @@ impl Case {
             http_3: false,
             connections: 60,
             seconds: 6,
-            held_at_most: None,
+            max_hold: None,
             // The head as it comes and as it is parsed (2 × 32 KiB), what waits to be written and
             // to be passed on (2 × 32 KiB), TLS both ways (2 × 16 KiB), and the task itself.
-            kib_each: 192,
+            kib_per_connection: 192,
             path: "/",
             descriptors: 0,
             limits: "",
@@ -65,29 +65,35 @@ impl Case {
     /// The TLS listener speaks HTTP/3 too. A handshake holds some 64 KiB until it is given up, and
     /// 2 MiB of packets may wait in each of two sockets.
     pub fn over_http_3(self) -> Self {
-        Self { tls: true, http_3: true, kib_each: 192 + 64 * 4, ..self }
+        Self { tls: true, http_3: true, kib_per_connection: 192 + 64 * 4, ..self }
     }
 
     /// Over HTTP/2 one connection may hold a hundred streams, each with 32 KiB that wait to be sent
     /// and a few KiB of its own, and a MiB of bodies under way.
     pub fn over_http_2(self) -> Self {
-        Self { tls: true, connections: 4, seconds: 4, kib_each: 100 * 40 + 1024 + 192, ..self }
+        Self {
+            tls: true,
+            connections: 4,
+            seconds: 4,
+            kib_per_connection: 100 * 40 + 1024 + 192,
+            ..self
+        }
     }
 
     pub fn sized(self, connections: u32, seconds: u32) -> Self {
         Self { connections, seconds, ..self }
     }
 
-    pub fn held_at_most(self, seconds: u32) -> Self {
-        Self { held_at_most: Some(seconds), ..self }
+    pub fn max_hold(self, seconds: u32) -> Self {
+        Self { max_hold: Some(seconds), ..self }
     }
 
-    pub fn asking_for(self, path: &'static str) -> Self {
+    pub fn with_path(self, path: &'static str) -> Self {
         Self { path, ..self }
     }
 
-    pub fn costing_kib(self, kib_each: u64) -> Self {
-        Self { kib_each, ..self }
+    pub fn with_kib_per_connection(self, kib_per_connection: u64) -> Self {
+        Self { kib_per_connection, ..self }
     }
 
     pub fn with_limits(self, limits: &'static str) -> Self {
@@ -95,23 +101,23 @@ impl Case {
     }
 
     /// As many descriptors more, for what comes from elsewhere.
-    pub fn and_descriptors(self, more: u64) -> Self {
+    pub fn with_descriptors(self, more: u64) -> Self {
         Self { descriptors: more, ..self }
     }
 
     /// Carries it out, with nobody else beside.
-    pub fn run(self) -> Rehearsed {
+    pub fn run(self) -> CaseResult {
         self.run_with(|_| None)
     }
 
     /// Carries it out while something else attacks, which is given the gate's URL.
-    pub fn run_beside(self, attack: impl FnOnce(&str) -> Child) -> Rehearsed {
+    pub fn run_alongside(self, attack: impl FnOnce(&str) -> Child) -> CaseResult {
         self.run_with(|url| Some(attack(url)))
     }
 
     /// Carries it out. Whatever the vector, nobody else may notice: every visitor is served, and the
     /// gate takes no more memory and descriptors than the attack's connections account for.
-    fn run_with(self, attack: impl FnOnce(&str) -> Option<Child>) -> Rehearsed {
+    fn run_with(self, attack: impl FnOnce(&str) -> Option<Child>) -> CaseResult {
         let folder = tempfile::tempdir().unwrap();
         let site = Site::start();
         let (gate, secure) = gate(folder.path(), &site, self.limits, self.http_3);
@@ -124,58 +130,58 @@ impl Case {
 
         let mut drill = portcullis();
         drill.args(["drill", "vectors", self.vector, "--json", "--patience", PATIENCE]);
-        drill.args(["--target", &target, "--operator", &gate.operator.to_string()]);
+        drill.args(["--target", &target, "--operator", &gate.admin.to_string()]);
         drill.args(["--connections", &self.connections.to_string()]);
         drill.args(["--seconds", &self.seconds.to_string(), "--path", self.path]);
         drill.args(["--visitors-path", "/"]).arg("--config").arg(&gate.file);
-        if let Some(seconds) = self.held_at_most {
+        if let Some(seconds) = self.max_hold {
             drill.args(["--held-at-most", &seconds.to_string()]);
         }
         let attack = attack(&target);
-        let (said, most_descriptors) = watched(process, drill);
+        let (output, most_descriptors) = run_and_watch(process, drill);
         if let Some(mut attack) = attack {
             // It has had its time, whatever it still waits for.
             let _ = attack.kill();
             attack.wait().unwrap();
         }
         let most_kib = memory_kib(process, "VmHWM:");
-        let result: Value = serde_json::from_str(&said).unwrap_or_else(|_| panic!("{said}"));
-        let rehearsed = Rehearsed { result, site };
+        let result: Value = serde_json::from_str(&output).unwrap_or_else(|_| panic!("{output}"));
+        let case_result = CaseResult { result, site };
         eprintln!(
             "{}, {} KiB before and {most_kib} KiB at most, {} descriptors before and {most_descriptors} at most",
-            rehearsed.told(),
+            case_result.describe(),
             before.0,
             before.1
         );
 
-        rehearsed.visitors_were_served();
-        assert_eq!(rehearsed.result["withstood"], true, "{}", rehearsed.told());
-        let allowed = before.0 + u64::from(self.connections) * self.kib_each + SLACK_KIB;
-        assert!(most_kib <= allowed, "{most_kib} of {allowed} KiB: {}", rehearsed.told());
+        case_result.visitors_were_served();
+        assert_eq!(case_result.result["withstood"], true, "{}", case_result.describe());
+        let allowed = before.0 + u64::from(self.connections) * self.kib_per_connection + SLACK_KIB;
+        assert!(most_kib <= allowed, "{most_kib} of {allowed} KiB: {}", case_result.describe());
         let allowed = before.1 + u64::from(self.connections) + self.descriptors + SLACK_DESCRIPTORS;
         assert!(
             most_descriptors <= allowed,
             "{most_descriptors} of {allowed} descriptors: {}",
-            rehearsed.told()
+            case_result.describe()
         );
         // Attacked as it was, the gate may ask for a sign of life first.
         let status = gate.get("/").0;
         assert!(status < 400, "afterwards: {status}");
-        rehearsed
+        case_result
     }
 }
 
 /// What came of it.
-pub struct Rehearsed {
+pub struct CaseResult {
     pub result: Value,
     pub site: Site,
 }
 
-impl Rehearsed {
+impl CaseResult {
     fn visitors_were_served(&self) {
         let visitors = &self.result["visitors"];
-        assert!(visitors["asked"].as_u64().unwrap() >= 30, "{}", self.told());
-        assert_eq!(visitors["asked"], visitors["served"], "{}", self.told());
+        assert!(visitors["asked"].as_u64().unwrap() >= 30, "{}", self.describe());
+        assert_eq!(visitors["asked"], visitors["served"], "{}", self.describe());
     }
 
     /// How often the gate gave this reason.
@@ -209,14 +215,14 @@ impl Rehearsed {
     }
 
     /// Everything, for whoever has to mend it.
-    pub fn told(&self) -> String {
+    pub fn describe(&self) -> String {
         self.result.to_string()
     }
 
     /// Asserts that something was counted at least so often.
     #[track_caller]
     pub fn counted(&self, what: &str, counted: u64, at_least: u64) {
-        assert!(counted >= at_least, "{what}: {counted} of {at_least}: {}", self.told());
+        assert!(counted >= at_least, "{what}: {counted} of {at_least}: {}", self.describe());
     }
 }
 
@@ -256,7 +262,7 @@ pub fn gate(
 
 /// Runs the drill to its end and looks at the gate's descriptors meanwhile. What the drill said, and
 /// the most descriptors.
-fn watched(process: u32, mut drill: Command) -> (String, u64) {
+fn run_and_watch(process: u32, mut drill: Command) -> (String, u64) {
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let watcher = scope.spawn(|| {

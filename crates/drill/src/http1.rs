@@ -23,15 +23,15 @@ const CHUNK_LINE_MAX: usize = 1_024;
 const BODY_MAX: u64 = 16 * 1024 * 1024;
 
 /// A connection with what has been read from it and not yet been used.
-pub(crate) struct Wire<S = TcpStream> {
+pub(crate) struct Http1Stream<S = TcpStream> {
     stream: S,
     buffer: Vec<u8>,
-    used: usize,
+    consumed: usize,
 }
 
 /// A request's head. Its body, if any, has been read and dropped.
 #[derive(Debug)]
-pub(crate) struct Request {
+pub(crate) struct ParsedRequest {
     pub method: String,
     pub target: String,
     pub keep_alive: bool,
@@ -39,7 +39,7 @@ pub(crate) struct Request {
 
 /// What of a response a drill needs. Its body has been read and dropped.
 #[derive(Debug, Default)]
-pub(crate) struct Response {
+pub(crate) struct ParsedResponse {
     pub status: u16,
     pub location: Option<String>,
     pub refresh: Option<String>,
@@ -49,7 +49,7 @@ pub(crate) struct Response {
 
 /// What can go wrong on a connection.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum WireError {
+pub(crate) enum Http1Error {
     /// The other end closed, or the system says so.
     #[error("the connection failed: {0}")]
     Io(#[from] io::Error),
@@ -60,16 +60,16 @@ pub(crate) enum WireError {
 
 /// How long the body after a head is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Length {
+enum MessageLength {
     Exactly(u64),
     Chunked,
-    ToTheEnd,
+    UntilClose,
 }
 
-impl Wire {
+impl Http1Stream {
     /// Waits until there is something to read, or the other end has closed, without reading it.
     pub(crate) async fn readable(&self) -> io::Result<()> {
-        if self.used == self.buffer.len() {
+        if self.consumed == self.buffer.len() {
             // A peek and not mere readiness, which may be announced when there is nothing yet.
             self.stream.peek(&mut [0]).await?;
         }
@@ -77,9 +77,9 @@ impl Wire {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Http1Stream<S> {
     pub(crate) fn new(stream: S) -> Self {
-        Wire { stream, buffer: Vec::new(), used: 0 }
+        Http1Stream { stream, buffer: Vec::new(), consumed: 0 }
     }
 
     /// Writes all of it.
@@ -88,26 +88,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     }
 
     /// Reads a request to the end of its body; `None` if the other end closed before its first byte.
-    pub(crate) async fn request(&mut self) -> Result<Option<Request>, WireError> {
+    pub(crate) async fn read_request(&mut self) -> Result<Option<ParsedRequest>, Http1Error> {
         let (request, length, expects) = loop {
             let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
             let mut head = httparse::Request::new(&mut fields);
-            match head.parse(&self.buffer[self.used..]) {
+            match head.parse(&self.buffer[self.consumed..]) {
                 Ok(httparse::Status::Complete(head_length)) => {
-                    let request = Request {
+                    let request = ParsedRequest {
                         method: head.method.unwrap_or_default().to_owned(),
                         target: head.path.unwrap_or_default().to_owned(),
                         keep_alive: keep_alive(head.version, head.headers),
                     };
-                    let length = body_length(head.headers)?.unwrap_or(Length::Exactly(0));
+                    let length = body_length(head.headers)?.unwrap_or(MessageLength::Exactly(0));
                     let expects = field(head.headers, "expect").is_some();
-                    self.used += head_length;
+                    self.consumed += head_length;
                     break (request, length, expects);
                 }
                 Ok(httparse::Status::Partial) => {}
-                Err(_) => return Err(WireError::Malformed("the request's head")),
+                Err(_) => return Err(Http1Error::Malformed("the request's head")),
             }
-            if !self.more_head().await? {
+            if !self.read_more_head().await? {
                 return Ok(None);
             }
         };
@@ -120,114 +120,117 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
     /// Reads a response to the end of its body, past any interim ones. `None` if the other end
     /// closed before its first byte.
-    pub(crate) async fn response(&mut self) -> Result<Option<Response>, WireError> {
+    pub(crate) async fn read_response(&mut self) -> Result<Option<ParsedResponse>, Http1Error> {
         let (mut response, length) = loop {
             let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
             let mut head = httparse::Response::new(&mut fields);
-            match head.parse(&self.buffer[self.used..]) {
+            match head.parse(&self.buffer[self.consumed..]) {
                 Ok(httparse::Status::Complete(head_length)) => {
                     let status = head.code.unwrap_or_default();
-                    self.used += head_length;
+                    self.consumed += head_length;
                     match status {
                         100..=199 => continue,
-                        204 | 304 => break (understand(status, &head), Length::Exactly(0)),
+                        204 | 304 => {
+                            break (response_from_head(status, &head), MessageLength::Exactly(0));
+                        }
                         _ => {
-                            let length = body_length(head.headers)?.unwrap_or(Length::ToTheEnd);
-                            break (understand(status, &head), length);
+                            let length =
+                                body_length(head.headers)?.unwrap_or(MessageLength::UntilClose);
+                            break (response_from_head(status, &head), length);
                         }
                     }
                 }
                 Ok(httparse::Status::Partial) => {}
-                Err(_) => return Err(WireError::Malformed("the response's head")),
+                Err(_) => return Err(Http1Error::Malformed("the response's head")),
             }
-            if !self.more_head().await? {
+            if !self.read_more_head().await? {
                 return Ok(None);
             }
         };
-        response.keep_alive &= length != Length::ToTheEnd;
+        response.keep_alive &= length != MessageLength::UntilClose;
         self.skip_body(length).await?;
         Ok(Some(response))
     }
 
     /// Reads on within a head; false if the other end closed before its first byte.
-    async fn more_head(&mut self) -> Result<bool, WireError> {
-        if self.buffer.len() - self.used > HEAD_MAX {
-            return Err(WireError::Malformed("a head beyond the limit"));
+    async fn read_more_head(&mut self) -> Result<bool, Http1Error> {
+        if self.buffer.len() - self.consumed > HEAD_MAX {
+            return Err(Http1Error::Malformed("a head beyond the limit"));
         }
-        if self.fill().await? {
+        if self.read_more().await? {
             return Ok(true);
         }
-        if self.used == self.buffer.len() {
+        if self.consumed == self.buffer.len() {
             return Ok(false);
         }
-        Err(WireError::Io(io::ErrorKind::UnexpectedEof.into()))
+        Err(Http1Error::Io(io::ErrorKind::UnexpectedEof.into()))
     }
 
     /// Reads once; false at the end of the stream.
-    async fn fill(&mut self) -> io::Result<bool> {
-        if self.used == self.buffer.len() {
+    async fn read_more(&mut self) -> io::Result<bool> {
+        if self.consumed == self.buffer.len() {
             self.buffer.clear();
-            self.used = 0;
-        } else if self.used > HEAD_MAX {
-            self.buffer.drain(..self.used);
-            self.used = 0;
+            self.consumed = 0;
+        } else if self.consumed > HEAD_MAX {
+            self.buffer.drain(..self.consumed);
+            self.consumed = 0;
         }
         self.buffer.reserve(8 * 1024);
         Ok(self.stream.read_buf(&mut self.buffer).await? > 0)
     }
 
-    async fn skip_body(&mut self, length: Length) -> Result<(), WireError> {
+    async fn skip_body(&mut self, length: MessageLength) -> Result<(), Http1Error> {
         match length {
-            Length::Exactly(bytes) => self.skip(bytes).await,
-            Length::ToTheEnd => {
+            MessageLength::Exactly(bytes) => self.skip(bytes).await,
+            MessageLength::UntilClose => {
                 let mut read = 0;
                 loop {
-                    read += (self.buffer.len() - self.used) as u64;
-                    self.used = self.buffer.len();
+                    read += (self.buffer.len() - self.consumed) as u64;
+                    self.consumed = self.buffer.len();
                     if read > BODY_MAX {
-                        return Err(WireError::Malformed("a body beyond the limit"));
+                        return Err(Http1Error::Malformed("a body beyond the limit"));
                     }
-                    if !self.fill().await? {
+                    if !self.read_more().await? {
                         return Ok(());
                     }
                 }
             }
-            Length::Chunked => self.skip_chunks().await,
+            MessageLength::Chunked => self.skip_chunks().await,
         }
     }
 
-    async fn skip(&mut self, mut bytes: u64) -> Result<(), WireError> {
+    async fn skip(&mut self, mut bytes: u64) -> Result<(), Http1Error> {
         if bytes > BODY_MAX {
-            return Err(WireError::Malformed("a body beyond the limit"));
+            return Err(Http1Error::Malformed("a body beyond the limit"));
         }
         loop {
-            let here = ((self.buffer.len() - self.used) as u64).min(bytes);
-            self.used += here as usize;
+            let here = ((self.buffer.len() - self.consumed) as u64).min(bytes);
+            self.consumed += here as usize;
             bytes -= here;
             if bytes == 0 {
                 return Ok(());
             }
-            if !self.fill().await? {
-                return Err(WireError::Io(io::ErrorKind::UnexpectedEof.into()));
+            if !self.read_more().await? {
+                return Err(Http1Error::Io(io::ErrorKind::UnexpectedEof.into()));
             }
         }
     }
 
-    async fn skip_chunks(&mut self) -> Result<(), WireError> {
+    async fn skip_chunks(&mut self) -> Result<(), Http1Error> {
         let mut total: u64 = 0;
         loop {
             let size = loop {
-                match httparse::parse_chunk_size(&self.buffer[self.used..]) {
+                match httparse::parse_chunk_size(&self.buffer[self.consumed..]) {
                     Ok(httparse::Status::Complete((line, size))) => {
-                        self.used += line;
+                        self.consumed += line;
                         break size;
                     }
                     Ok(httparse::Status::Partial)
-                        if self.buffer.len() - self.used <= CHUNK_LINE_MAX => {}
-                    _ => return Err(WireError::Malformed("a chunk's size")),
+                        if self.buffer.len() - self.consumed <= CHUNK_LINE_MAX => {}
+                    _ => return Err(Http1Error::Malformed("a chunk's size")),
                 }
-                if !self.fill().await? {
-                    return Err(WireError::Io(io::ErrorKind::UnexpectedEof.into()));
+                if !self.read_more().await? {
+                    return Err(Http1Error::Io(io::ErrorKind::UnexpectedEof.into()));
                 }
             };
             if size == 0 {
@@ -235,34 +238,34 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             }
             total = total.saturating_add(size);
             if total > BODY_MAX {
-                return Err(WireError::Malformed("a body beyond the limit"));
+                return Err(Http1Error::Malformed("a body beyond the limit"));
             }
             self.skip(size + 2).await?;
         }
     }
 
     /// Trailers look like the fields of a head; they end with an empty line.
-    async fn skip_trailers(&mut self) -> Result<(), WireError> {
+    async fn skip_trailers(&mut self) -> Result<(), Http1Error> {
         loop {
             let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
-            match httparse::parse_headers(&self.buffer[self.used..], &mut fields) {
+            match httparse::parse_headers(&self.buffer[self.consumed..], &mut fields) {
                 Ok(httparse::Status::Complete((length, _))) => {
-                    self.used += length;
+                    self.consumed += length;
                     return Ok(());
                 }
                 Ok(httparse::Status::Partial) => {}
-                Err(_) => return Err(WireError::Malformed("trailers")),
+                Err(_) => return Err(Http1Error::Malformed("trailers")),
             }
-            if !self.more_head().await? {
-                return Err(WireError::Io(io::ErrorKind::UnexpectedEof.into()));
+            if !self.read_more_head().await? {
+                return Err(Http1Error::Io(io::ErrorKind::UnexpectedEof.into()));
             }
         }
     }
 }
 
-fn understand(status: u16, head: &httparse::Response<'_, '_>) -> Response {
+fn response_from_head(status: u16, head: &httparse::Response<'_, '_>) -> ParsedResponse {
     let text = |name| field(head.headers, name).map(|value| value.chars().take(2_048).collect());
-    Response {
+    ParsedResponse {
         status,
         location: text("location"),
         refresh: text("refresh"),
@@ -283,29 +286,29 @@ fn field<'h>(fields: &'h [httparse::Header<'_>], name: &str) -> Option<&'h str> 
 }
 
 fn keep_alive(version: Option<u8>, fields: &[httparse::Header<'_>]) -> bool {
-    let says = |what: &str| {
+    let has_option = |what: &str| {
         field(fields, "connection").is_some_and(|value| {
             value.split(',').any(|option| option.trim().eq_ignore_ascii_case(what))
         })
     };
-    if version == Some(1) { !says("close") } else { says("keep-alive") }
+    if version == Some(1) { !has_option("close") } else { has_option("keep-alive") }
 }
 
 /// The length that the fields state, if they do (RFC 9112, section 6).
-fn body_length(fields: &[httparse::Header<'_>]) -> Result<Option<Length>, WireError> {
+fn body_length(fields: &[httparse::Header<'_>]) -> Result<Option<MessageLength>, Http1Error> {
     if let Some(coding) = field(fields, "transfer-encoding") {
         return if coding.eq_ignore_ascii_case("chunked") {
-            Ok(Some(Length::Chunked))
+            Ok(Some(MessageLength::Chunked))
         } else {
-            Err(WireError::Malformed("a transfer coding other than chunked"))
+            Err(Http1Error::Malformed("a transfer coding other than chunked"))
         };
     }
     field(fields, "content-length")
         .map(|value| {
             value
                 .parse()
-                .map(Length::Exactly)
-                .map_err(|_| WireError::Malformed("a content length that is no number"))
+                .map(MessageLength::Exactly)
+                .map_err(|_| Http1Error::Malformed("a content length that is no number"))
         })
         .transpose()
 }
@@ -316,17 +319,17 @@ mod tests {
     use tokio::net::TcpListener;
 
     /// Both ends of a connection; one sends the bytes in pieces and closes.
-    async fn receiving(pieces: &'static [&'static [u8]]) -> Wire {
+    async fn receiving(chunks: &'static [&'static [u8]]) -> Http1Stream {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move {
             let mut stream = TcpStream::connect(address).await.unwrap();
-            for piece in pieces {
+            for piece in chunks {
                 stream.write_all(piece).await.unwrap();
                 tokio::time::sleep(std::time::Duration::from_millis(2)).await;
             }
         });
-        Wire::new(listener.accept().await.unwrap().0)
+        Http1Stream::new(listener.accept().await.unwrap().0)
     }
 
     #[tokio::test]
@@ -339,15 +342,15 @@ mod tests {
             b"\r\nset-cookie: b=2\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
         ])
         .await;
-        let first = wire.response().await.unwrap().unwrap();
+        let first = wire.read_response().await.unwrap().unwrap();
         assert_eq!((first.status, first.refresh.as_deref()), (200, Some("1; url=/x")));
         assert!(first.keep_alive);
-        assert_eq!(wire.response().await.unwrap().unwrap().status, 403);
-        let third = wire.response().await.unwrap().unwrap();
+        assert_eq!(wire.read_response().await.unwrap().unwrap().status, 403);
+        let third = wire.read_response().await.unwrap().unwrap();
         assert_eq!(third.location.as_deref(), Some("/y"));
         assert_eq!(third.set_cookies, ["a=1", "b=2"]);
         assert!(!third.keep_alive);
-        assert!(wire.response().await.unwrap().is_none());
+        assert!(wire.read_response().await.unwrap().is_none());
     }
 
     #[tokio::test]
@@ -357,11 +360,11 @@ mod tests {
             b"TP/1.0\r\n\r\n",
         ])
         .await;
-        let post = wire.request().await.unwrap().unwrap();
+        let post = wire.read_request().await.unwrap().unwrap();
         assert_eq!((post.method.as_str(), post.target.as_str()), ("POST", "/donate"));
         assert!(post.keep_alive);
-        assert!(!wire.request().await.unwrap().unwrap().keep_alive);
-        assert!(wire.request().await.unwrap().is_none());
+        assert!(!wire.read_request().await.unwrap().unwrap().keep_alive);
+        assert!(wire.read_request().await.unwrap().is_none());
     }
 
     #[tokio::test]
@@ -373,8 +376,8 @@ mod tests {
             &[b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n"],
             &[b"HTTP/1.1 200"],
         ] {
-            let pieces: &'static [&'static [u8]] = Box::leak(pieces.to_vec().into_boxed_slice());
-            assert!(receiving(pieces).await.response().await.is_err());
+            let chunks: &'static [&'static [u8]] = Box::leak(pieces.to_vec().into_boxed_slice());
+            assert!(receiving(chunks).await.read_response().await.is_err());
         }
     }
 }

@@ -10,20 +10,20 @@ use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// How long it may take to start, and to stop.
-const START: Duration = Duration::from_secs(20);
-const STOP: Duration = Duration::from_secs(20);
+const START_TIMEOUT: Duration = Duration::from_secs(20);
+const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The gate as a process of its own.
-pub struct Gate {
+pub struct GateProcess {
     process: Child,
-    operator: SocketAddr,
+    admin: SocketAddr,
     log: PathBuf,
 }
 
-impl Gate {
+impl GateProcess {
     /// Writes `configuration`, which names `operator`, to `portcullis.toml` in `folder`, starts the
     /// gate with it, and waits until it is up. What it says goes to `gate.log` beside it.
-    pub fn start(folder: &Path, configuration: &str, operator: SocketAddr) -> Result<Self> {
+    pub fn start(folder: &Path, configuration: &str, admin: SocketAddr) -> Result<Self> {
         let file = folder.join("portcullis.toml");
         fs::write(&file, configuration)?;
         let log = folder.join("gate.log");
@@ -35,14 +35,17 @@ impl Gate {
             .stderr(fs::File::create(&log)?)
             .spawn()
             .context("cannot start the gate")?;
-        let mut gate = Self { process, operator, log };
+        let mut gate = Self { process, admin, log };
         let began = Instant::now();
         while gate.posture().is_none() {
             if let Some(status) = gate.process.try_wait()? {
                 bail!("the gate ended at once ({status}); {} says why", gate.log.display());
             }
-            if began.elapsed() > START {
-                bail!("the gate did not come up within {START:?}; see {}", gate.log.display());
+            if began.elapsed() > START_TIMEOUT {
+                bail!(
+                    "the gate did not come up within {START_TIMEOUT:?}; see {}",
+                    gate.log.display()
+                );
             }
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -51,15 +54,15 @@ impl Gate {
 
     /// The posture, from the operators' listener.
     fn posture(&self) -> Option<String> {
-        let status = get(self.operator, "/status.json").ok()?;
+        let status = http_get(self.admin, "/status.json").ok()?;
         let status: serde_json::Value = serde_json::from_str(&status).ok()?;
         Some(status["platforms"][0]["posture"].as_str()?.to_owned())
     }
 
     /// Waits until the gate has raised itself again, for this long at most.
-    pub fn settle(&self, patience: Duration) {
+    pub fn wait_until_open(&self, timeout: Duration) {
         let began = Instant::now();
-        while began.elapsed() < patience && self.posture().as_deref() != Some("open") {
+        while began.elapsed() < timeout && self.posture().as_deref() != Some("open") {
             std::thread::sleep(Duration::from_millis(250));
         }
     }
@@ -70,8 +73,8 @@ impl Gate {
         }
         let began = Instant::now();
         while self.process.try_wait()?.is_none() {
-            if began.elapsed() > STOP {
-                bail!("the gate did not stop within {STOP:?}; see {}", self.log.display());
+            if began.elapsed() > STOP_TIMEOUT {
+                bail!("the gate did not stop within {STOP_TIMEOUT:?}; see {}", self.log.display());
             }
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -80,7 +83,7 @@ impl Gate {
 }
 
 /// An interrupted rehearsal leaves no gate behind.
-impl Drop for Gate {
+impl Drop for GateProcess {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
@@ -99,13 +102,13 @@ pub fn free_addresses<const N: usize>() -> Result<[SocketAddr; N]> {
     Ok(addresses)
 }
 
-fn get(address: SocketAddr, path: &str) -> std::io::Result<String> {
+fn http_get(address: SocketAddr, path: &str) -> std::io::Result<String> {
     use std::io::{Read, Write};
-    let patience = Duration::from_secs(1);
-    let mut stream = std::net::TcpStream::connect_timeout(&address, patience)?;
-    stream.set_read_timeout(Some(patience))?;
+    let timeout = Duration::from_secs(1);
+    let mut stream = std::net::TcpStream::connect_timeout(&address, timeout)?;
+    stream.set_read_timeout(Some(timeout))?;
     write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.take(1 << 20).read_to_string(&mut answer)?;
-    Ok(answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default())
+    let mut response = String::new();
+    stream.take(1 << 20).read_to_string(&mut response)?;
+    Ok(response.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default())
 }

@@ -7,26 +7,26 @@ use serde::Serialize;
 /// How something stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Standing {
+pub enum CheckStatus {
     /// As it should be.
-    Sound,
+    Ok,
     /// Fine as it is; there is more to be had.
-    Optional,
+    Info,
     /// Should be mended before an election.
-    Advisable,
+    Warn,
     /// Will fail in an attack that the gate itself would withstand.
-    Lacking,
+    Fail,
     /// Could not be seen from here.
     Unknown,
 }
 
-impl Standing {
-    const fn word(self) -> &'static str {
+impl CheckStatus {
+    const fn as_str(self) -> &'static str {
         match self {
-            Self::Sound => "sound",
-            Self::Optional => "optional",
-            Self::Advisable => "advisable",
-            Self::Lacking => "LACKING",
+            Self::Ok => "sound",
+            Self::Info => "optional",
+            Self::Warn => "advisable",
+            Self::Fail => "LACKING",
             Self::Unknown => "unknown",
         }
     }
@@ -34,13 +34,13 @@ impl Standing {
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Finding {
+pub struct CheckResult {
     /// What it is.
     pub name: String,
     /// How it stands.
-    pub standing: Standing,
+    pub status: CheckStatus,
     /// What was seen.
-    pub seen: String,
+    pub observed: String,
     /// Why it matters; empty where it is as it should be.
     pub why: &'static str,
     /// What to do, in words.
@@ -51,34 +51,34 @@ pub struct Finding {
 
 /// All that was found.
 #[derive(Clone, Debug, Serialize)]
-pub struct Report {
+pub struct DoctorReport {
     /// In the order in which a connection meets it.
-    pub findings: Vec<Finding>,
+    pub checks: Vec<CheckResult>,
 }
 
-impl Report {
+impl DoctorReport {
     /// Whether nothing is lacking.
-    pub fn is_sound(&self) -> bool {
-        self.findings.iter().all(|finding| finding.standing != Standing::Lacking)
+    pub fn passes(&self) -> bool {
+        self.checks.iter().all(|finding| finding.status != CheckStatus::Fail)
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for DoctorReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let width = self.findings.iter().map(|finding| finding.name.chars().count()).max();
+        let width = self.checks.iter().map(|finding| finding.name.chars().count()).max();
         let width = width.unwrap_or(0);
-        for finding in &self.findings {
-            let Finding { name, standing, seen, why, advice, .. } = finding;
-            writeln!(f, "{:<9}  {name:<width$}  {seen}", standing.word())?;
-            if *standing != Standing::Sound {
+        for finding in &self.checks {
+            let CheckResult { name, status: standing, observed: seen, why, advice, .. } = finding;
+            writeln!(f, "{:<9}  {name:<width$}  {seen}", standing.as_str())?;
+            if *standing != CheckStatus::Ok {
                 let indent = 9 + 2 + width + 2;
-                let said = [Some(*why), advice.as_deref()].into_iter().flatten();
-                for text in said.filter(|text| !text.is_empty()) {
-                    wrapped(f, text, indent)?;
+                let texts = [Some(*why), advice.as_deref()].into_iter().flatten();
+                for text in texts.filter(|text| !text.is_empty()) {
+                    write_wrapped(f, text, indent)?;
                 }
             }
         }
-        let settings: Vec<_> = self.findings.iter().filter_map(|finding| finding.sysctl).collect();
+        let settings: Vec<_> = self.checks.iter().filter_map(|finding| finding.sysctl).collect();
         if !settings.is_empty() {
             f.write_str(
                 "\nAs root, into /etc/sysctl.d/90-portcullis.conf, then `sysctl --system`:\n\n",
@@ -87,14 +87,14 @@ impl fmt::Display for Report {
                 writeln!(f, "    {setting}")?;
             }
         }
-        let count = |standing| self.findings.iter().filter(|f| f.standing == standing).count();
+        let count = |status| self.checks.iter().filter(|f| f.status == status).count();
         writeln!(
             f,
             "\n{} looked at: {} lacking, {} advisable, {} unknown. docs/kernel.md says more.",
-            self.findings.len(),
-            count(Standing::Lacking),
-            count(Standing::Advisable),
-            count(Standing::Unknown)
+            self.checks.len(),
+            count(CheckStatus::Fail),
+            count(CheckStatus::Warn),
+            count(CheckStatus::Unknown)
         )
     }
 }
@@ -102,7 +102,7 @@ impl fmt::Display for Report {
 /// Columns of a terminal that everybody has.
 const COLUMNS: usize = 100;
 
-fn wrapped(f: &mut fmt::Formatter<'_>, text: &str, indent: usize) -> fmt::Result {
+fn write_wrapped(f: &mut fmt::Formatter<'_>, text: &str, indent: usize) -> fmt::Result {
     let mut column = 0;
     for word in text.split_whitespace() {
         let length = word.chars().count();

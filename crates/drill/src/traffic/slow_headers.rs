@@ -13,36 +13,36 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
-use super::Ground;
-use super::caller::connect;
-use crate::plan::{PlannedAssault, PlannedRung};
-use crate::recording::{Outcome, Sample, Who};
+use super::RunContext;
+use super::client::connect;
+use crate::plan::{PlannedAttack, PlannedRung};
+use crate::recording::{ClientKind, Sample, SampleOutcome};
 use crate::scenario::Tactic;
 
 /// How often a byte is sent.
-const DRIBBLE: Duration = Duration::from_secs(1);
+const DRIP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long opening a connection may take.
-const OPENING: Duration = Duration::from_secs(2);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A connection that was cut is opened again after a second, so many times at most.
 const REOPENINGS_MAX: usize = 4;
 
 /// Holds all connections of a rung until the assault ends.
-pub(super) async fn hold(
-    ground: &Arc<Ground>,
-    assault: &PlannedAssault,
+pub(super) async fn hold_slow_connections(
+    context: &Arc<RunContext>,
+    assault: &PlannedAttack,
     rung: &PlannedRung,
 ) -> Vec<Sample> {
-    let end = ground.instant(assault.to_ms);
+    let end = context.instant(assault.to_ms);
     let held = Rc::new(Cell::new(0_u32));
     let mut connections = JoinSet::new();
-    for shot in &rung.shots {
-        let source = rung.sources[usize::from(shot.bot)];
-        let bot = u32::from(shot.bot);
-        let opens = ground.instant(shot.at_ms);
+    for attack_request in &rung.requests {
+        let source = rung.sources[usize::from(attack_request.bot)];
+        let bot = u32::from(attack_request.bot);
+        let opens = context.instant(attack_request.at_ms);
         let phase = assault.phase as u16;
-        let ground = Arc::clone(ground);
+        let context = Arc::clone(context);
         let held = Rc::clone(&held);
         connections.spawn_local(async move {
             let mut samples = Vec::new();
@@ -53,19 +53,19 @@ pub(super) async fn hold(
                     break;
                 }
                 let begun = Instant::now();
-                let start_ms = ground.now_ms();
-                ground.tally.attack_request(start_ms);
-                let outcome = dribble(&ground, source, end, &held).await;
+                let start_ms = context.now_ms();
+                context.counters.attack_request(start_ms);
+                let outcome = hold_one(&context, source, end, &held).await;
                 samples.push(Sample {
                     phase,
-                    who: Who::Attacker(Tactic::SlowHeaders),
+                    client: ClientKind::Attacker(Tactic::SlowHeaders),
                     visitor: bot,
                     start_ms,
                     latency_micros: begun.elapsed().as_micros() as u32,
                     requests: 1,
                     outcome,
                 });
-                next = Instant::now() + DRIBBLE;
+                next = Instant::now() + DRIP_INTERVAL;
             }
             samples
         });
@@ -78,42 +78,47 @@ pub(super) async fn hold(
 }
 
 /// One connection, from its opening until it is cut or the attack ends.
-async fn dribble(ground: &Ground, source: Ipv4Addr, end: Instant, held: &Cell<u32>) -> Outcome {
-    let Ok(Ok(mut stream)) = timeout(OPENING, connect(ground.target, source)).await else {
-        return Outcome::ConnectionFailed;
+async fn hold_one(
+    context: &RunContext,
+    source: Ipv4Addr,
+    end: Instant,
+    held: &Cell<u32>,
+) -> SampleOutcome {
+    let Ok(Ok(mut stream)) = timeout(CONNECT_TIMEOUT, connect(context.target, source)).await else {
+        return SampleOutcome::ConnectionFailed;
     };
-    let begin = format!("GET / HTTP/1.1\r\nHost: {}\r\nX-Wait: ", ground.host);
+    let begin = format!("GET / HTTP/1.1\r\nHost: {}\r\nX-Wait: ", context.host);
     if stream.write_all(begin.as_bytes()).await.is_err() {
-        return Outcome::ConnectionFailed;
+        return SampleOutcome::ConnectionFailed;
     }
     held.set(held.get() + 1);
-    let mut next = Instant::now() + DRIBBLE;
-    let mut answer = [0_u8; 64];
+    let mut next = Instant::now() + DRIP_INTERVAL;
+    let mut response = [0_u8; 64];
     let outcome = loop {
-        ground.tally.slow_connections(ground.now_ms(), held.get());
-        if let Ok(read) = timeout_at(next.min(end), stream.read(&mut answer)).await {
+        context.counters.slow_connections(context.now_ms(), held.get());
+        if let Ok(read) = timeout_at(next.min(end), stream.read(&mut response)).await {
             break match read {
                 Ok(length) if length > 0 => {
-                    Outcome::Refused { status: status_of(&answer[..length]) }
+                    SampleOutcome::Refused { status: parse_status(&response[..length]) }
                 }
-                _ => Outcome::ConnectionFailed,
+                _ => SampleOutcome::ConnectionFailed,
             };
         }
         if Instant::now() >= end {
-            break Outcome::TimedOut;
+            break SampleOutcome::TimedOut;
         }
         if stream.write_all(b"a").await.is_err() {
-            break Outcome::ConnectionFailed;
+            break SampleOutcome::ConnectionFailed;
         }
-        next += DRIBBLE;
+        next += DRIP_INTERVAL;
     };
     held.set(held.get() - 1);
     outcome
 }
 
 /// The status in the first bytes of a response; zero if it is none.
-fn status_of(answer: &[u8]) -> u16 {
-    std::str::from_utf8(answer)
+fn parse_status(response: &[u8]) -> u16 {
+    std::str::from_utf8(response)
         .ok()
         .and_then(|text| text.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok())
         .unwrap_or(0)

@@ -8,9 +8,9 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::run::DrillError;
-use crate::target::Target;
+use crate::target::LoopbackTarget;
 
-const PATIENCE: Duration = Duration::from_secs(5);
+const ADMIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// Some hundred activities with twenty lines each are well below this.
 const PAGE_MAX: u64 = 8 * 1024 * 1024;
 
@@ -29,21 +29,21 @@ pub struct GateCounts {
 
 impl GateCounts {
     /// Asks for `/metrics`.
-    pub fn read(operator: Target) -> Result<Self, DrillError> {
-        let failed = |why: String| DrillError::Operator { operator, why };
+    pub fn read(admin: LoopbackTarget) -> Result<Self, DrillError> {
+        let failed = |why: String| DrillError::AdminListener { admin, why };
         let ask = || -> std::io::Result<String> {
-            let mut stream = TcpStream::connect_timeout(&operator.address(), PATIENCE)?;
-            stream.set_read_timeout(Some(PATIENCE))?;
-            stream.set_write_timeout(Some(PATIENCE))?;
+            let mut stream = TcpStream::connect_timeout(&admin.address(), ADMIN_TIMEOUT)?;
+            stream.set_read_timeout(Some(ADMIN_TIMEOUT))?;
+            stream.set_write_timeout(Some(ADMIN_TIMEOUT))?;
             stream.write_all(
                 b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
             )?;
-            let mut answer = String::new();
-            stream.take(PAGE_MAX).read_to_string(&mut answer)?;
-            Ok(answer)
+            let mut response = String::new();
+            stream.take(PAGE_MAX).read_to_string(&mut response)?;
+            Ok(response)
         };
-        let answer = ask().map_err(|error| failed(error.to_string()))?;
-        let page = answer
+        let response = ask().map_err(|error| failed(error.to_string()))?;
+        let page = response
             .strip_prefix("HTTP/1.1 200 ")
             .and_then(|rest| rest.split_once("\r\n\r\n"))
             .map(|(_, page)| page)

@@ -6,11 +6,11 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use portcullis_drill::origin::{Origin, OriginConfig};
+use portcullis_drill::origin::{DemoOrigin, DemoOriginConfig};
 use portcullis_drill::plan::VisitorKind;
-use portcullis_drill::recording::{Outcome, Recording, Who};
-use portcullis_drill::scenario::{Assault, Phase, Rung, Tactic};
-use portcullis_drill::{DrillError, Rehearsal, Scenario, Target, rehearse};
+use portcullis_drill::recording::{ClientKind, RunRecording, SampleOutcome};
+use portcullis_drill::scenario::{AttackPlan, Rung, ScenarioPhase, Tactic};
+use portcullis_drill::{DrillError, DrillRun, LoopbackTarget, Scenario, run_scenario};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -20,26 +20,26 @@ fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn run(target: Target, origin: &Origin, scenario: &Scenario) -> Recording {
-    let rehearsal = Rehearsal {
+fn run(target: LoopbackTarget, origin: &DemoOrigin, scenario: &Scenario) -> RunRecording {
+    let drill_run = DrillRun {
         target,
         host: "campaign.example",
         origin_status: origin.status_address(),
         scenario,
         seed: 2019,
     };
-    let mut told = 0;
-    let recording = rehearse(&rehearsal, |progress| {
+    let mut updates = 0;
+    let recording = run_scenario(&drill_run, |progress| {
         assert_eq!(progress.total_ms, scenario.lasts_ms());
-        told += 1;
+        updates += 1;
     })
     .unwrap();
-    assert!(told > 0, "nothing was told while it ran");
+    assert!(updates > 0, "nothing was told while it ran");
     recording
 }
 
 /// Served and asked for, by phase.
-fn served(recording: &Recording) -> Vec<(u32, u32)> {
+fn served(recording: &RunRecording) -> Vec<(u32, u32)> {
     let mut phases = vec![(0, 0); recording.phases.len()];
     for (_, sample) in recording.people() {
         let phase = &mut phases[usize::from(sample.phase)];
@@ -52,7 +52,7 @@ fn served(recording: &Recording) -> Vec<(u32, u32)> {
 #[test]
 fn without_a_gate_the_site_is_well_then_down_then_well_again() {
     let _alone = alone();
-    let origin = Origin::start(&OriginConfig::default()).unwrap();
+    let origin = DemoOrigin::start(&DemoOriginConfig::default()).unwrap();
     let recording = run(origin.address(), &origin, &Scenario::smoke());
     let [normal, flood, recovery] = served(&recording)[..] else { panic!("three phases") };
     assert!(normal.1 >= 15 && normal.0 == normal.1, "normal day: {normal:?}");
@@ -69,35 +69,35 @@ fn without_a_gate_the_site_is_well_then_down_then_well_again() {
 #[test]
 fn people_pass_challenges_and_attackers_climb_their_ladder() {
     let _alone = alone();
-    let origin = Origin::start(&OriginConfig::default()).unwrap();
+    let origin = DemoOrigin::start(&DemoOriginConfig::default()).unwrap();
     let rung = |tactic, strength| Rung { tactic, bots: 40, strength };
-    let quiet = Phase {
+    let quiet = ScenarioPhase {
         name: "quiet",
         title: "Quiet",
         lasts_ms: 500,
         crowd: 0,
-        assaults: vec![],
+        attacks: vec![],
         down_without_gate: false,
     };
     let scenario = Scenario {
         name: "ladder",
         summary: "One attacker that is stopped twice.",
         visitors_per_minute: 300,
-        one_in_keeps_no_cookies: 0,
+        cookieless_one_in: 0,
         feed_readers: 1,
         phases: vec![
             quiet.clone(),
-            Phase {
+            ScenarioPhase {
                 name: "attack",
                 title: "Attack",
                 lasts_ms: 5_000,
-                assaults: vec![Assault {
+                attacks: vec![AttackPlan {
                     ladder: vec![
                         rung(Tactic::CacheBusting, 200),
                         rung(Tactic::Imitation, 200),
                         rung(Tactic::TokenFarm, 100),
                     ],
-                    overruns_ms: 0,
+                    overrun_ms: 0,
                 }],
                 ..quiet
             },
@@ -112,18 +112,18 @@ fn people_pass_challenges_and_attackers_climb_their_ladder() {
     }
     for (kind, outcomes) in people.values() {
         let expected_first = match kind {
-            VisitorKind::FeedReader => Outcome::Served,
-            _ => Outcome::ServedAfterChallenge { round_trips: 1 },
+            VisitorKind::FeedReader => SampleOutcome::Served,
+            _ => SampleOutcome::ServedAfterChallenge { round_trips: 1 },
         };
         // A form needs its page's challenge first; the stand-in never challenges a form.
-        if outcomes[0] != Outcome::Served {
+        if outcomes[0] != SampleOutcome::Served {
             assert_eq!(outcomes[0], expected_first);
         }
         assert!(outcomes[1..].iter().all(|outcome| outcome.is_served()), "{kind:?} {outcomes:?}");
     }
     let challenged = recording
         .people()
-        .filter(|(_, s)| matches!(s.outcome, Outcome::ServedAfterChallenge { .. }))
+        .filter(|(_, s)| matches!(s.outcome, SampleOutcome::ServedAfterChallenge { .. }))
         .count();
     assert!(challenged >= 10, "{challenged} challenged");
 
@@ -135,7 +135,7 @@ fn people_pass_challenges_and_attackers_climb_their_ladder() {
     let farmed = recording
         .samples
         .iter()
-        .filter(|s| s.who == Who::Attacker(Tactic::TokenFarm) && s.outcome.is_served())
+        .filter(|s| s.client == ClientKind::Attacker(Tactic::TokenFarm) && s.outcome.is_served())
         .count();
     assert!(farmed > 20, "{farmed} pages for the token farm");
     assert!(recording.seconds.iter().all(|second| second.origin_requests == 0));
@@ -144,28 +144,29 @@ fn people_pass_challenges_and_attackers_climb_their_ladder() {
 #[test]
 fn slow_headers_are_held_until_the_attacker_lets_go() {
     let _alone = alone();
-    let origin = Origin::start(&OriginConfig::default()).unwrap();
+    let origin = DemoOrigin::start(&DemoOriginConfig::default()).unwrap();
     let scenario = Scenario {
         name: "slow",
         summary: "Slow headers only.",
         visitors_per_minute: 60,
-        one_in_keeps_no_cookies: 0,
+        cookieless_one_in: 0,
         feed_readers: 0,
-        phases: vec![Phase {
+        phases: vec![ScenarioPhase {
             name: "slow",
             title: "Slow",
             lasts_ms: 2_500,
             crowd: 0,
-            assaults: vec![Assault {
+            attacks: vec![AttackPlan {
                 ladder: vec![Rung { tactic: Tactic::SlowHeaders, bots: 10, strength: 60 }],
-                overruns_ms: 0,
+                overrun_ms: 0,
             }],
             down_without_gate: false,
         }],
     };
     let recording = run(origin.address(), &origin, &scenario);
     let held = recording.samples.iter().filter(|sample| {
-        sample.who == Who::Attacker(Tactic::SlowHeaders) && sample.outcome == Outcome::TimedOut
+        sample.client == ClientKind::Attacker(Tactic::SlowHeaders)
+            && sample.outcome == SampleOutcome::TimedOut
     });
     assert_eq!(held.count(), 60);
     assert_eq!(recording.seconds[1].slow_connections, 60);
@@ -175,35 +176,35 @@ fn slow_headers_are_held_until_the_attacker_lets_go() {
 
 #[test]
 fn a_run_says_what_is_missing_before_anything_is_sent() {
-    let origin = Origin::start(&OriginConfig::default()).unwrap();
+    let origin = DemoOrigin::start(&DemoOriginConfig::default()).unwrap();
     let smoke = Scenario::smoke();
-    let sound = Rehearsal {
+    let sound = DrillRun {
         target: origin.address(),
         host: "localhost",
         origin_status: origin.status_address(),
         scenario: &smoke,
         seed: 1,
     };
-    let nowhere = Target::parse("127.0.0.1:1").unwrap();
-    let fails = |rehearsal: Rehearsal<'_>| rehearse(&rehearsal, |_| {}).unwrap_err();
+    let nowhere = LoopbackTarget::parse("127.0.0.1:1").unwrap();
+    let fails = |drill_run: DrillRun<'_>| run_scenario(&drill_run, |_| {}).unwrap_err();
     assert!(matches!(
-        fails(Rehearsal { target: nowhere, ..sound.clone() }),
+        fails(DrillRun { target: nowhere, ..sound.clone() }),
         DrillError::Unreachable { .. }
     ));
     assert!(matches!(
-        fails(Rehearsal { origin_status: nowhere, ..sound.clone() }),
+        fails(DrillRun { origin_status: nowhere, ..sound.clone() }),
         DrillError::OriginStatus { .. }
     ));
-    assert!(matches!(fails(Rehearsal { host: "a\r\nX: b", ..sound }), DrillError::Host(_)));
+    assert!(matches!(fails(DrillRun { host: "a\r\nX: b", ..sound }), DrillError::InvalidHost(_)));
     assert_eq!(origin.status().received, 0);
 }
 
 /// Refuses what is no browser, challenges browsers without a token by a redirect that sets one (to
 /// Safari by a page to wait on), and serves the rest by itself.
-fn stand_in() -> Target {
+fn stand_in() -> LoopbackTarget {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
-    let target = Target::parse(&listener.local_addr().unwrap().to_string()).unwrap();
+    let target = LoopbackTarget::parse(&listener.local_addr().unwrap().to_string()).unwrap();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
