@@ -189,7 +189,7 @@ fn tracking(machine: &Machine, connections: u64) -> CheckResult {
                    gate nor its log sees any of it.";
         let advice = format!(
             "net.netfilter.nf_conntrack_max wants {} at least (four entries for each of \
-             limits.connections), or `notrack` rules for the gate's ports.",
+             limits.max_connections), or `notrack` rules for the gate's ports.",
             group_digits(needed)
         );
         return check_result(NAME, CheckStatus::Fail, observed, why).with_advice(advice);
@@ -221,7 +221,7 @@ fn open_files(machine: &Machine, needed: u64) -> CheckResult {
         return check_result(NAME, CheckStatus::Ok, observed, "");
     }
     check_result(NAME, CheckStatus::Fail, observed, why).with_advice(format!(
-        "LimitNOFILE={} in the service's unit, or `ulimit -n`; or a smaller limits.connections. \
+        "LimitNOFILE={} in the service's unit, or `ulimit -n`; or a smaller limits.max_connections. \
          The limit is that of this shell, unless --pid names the gate's process.",
         needed.next_power_of_two()
     ))
@@ -243,7 +243,7 @@ fn memory(machine: &Machine, config: &Config) -> CheckResult {
         return check_result(NAME, CheckStatus::Ok, observed, "");
     }
     check_result(NAME, CheckStatus::Fail, observed, why)
-        .with_advice("Lower limits.connections or limits.header_bytes, or get more memory.")
+        .with_advice("Lower limits.max_connections or limits.max_header_bytes, or get more memory.")
 }
 
 fn overflows(machine: &Machine) -> CheckResult {

@@ -155,7 +155,7 @@ fn receive(house: &Rc<House>, stream: TcpStream, peer: SocketAddr, rules: Rules)
     }
     house.read_clock();
     if !house.admit(config.limits.max_connections) {
-        return drop_for(Reason::Connections);
+        return drop_for(Reason::ConnectionLimit);
     }
     let phase = match rules {
         Rules { proxy_protocol: true, .. } => Phase::Proxy,

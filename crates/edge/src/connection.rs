@@ -271,7 +271,7 @@ pub(crate) fn as_stream(visit: &Rc<Visit>, stream: impl Future<Output = ()> + 's
     let mut stream = Box::pin(stream);
     tokio::task::spawn_local(poll_fn(move |cx| {
         if cut.get() {
-            visit.count(Cut::Stall);
+            visit.count(Cut::FlowControlStall);
             // Dropping the stream resets it.
             return Poll::Ready(());
         }

@@ -188,7 +188,7 @@ impl Failure {
                 (UploadState::Broken, _) if visit.spoilt_body.get() => {
                     return (Outcome::BodyAborted, Trouble::BodyMalformed);
                 }
-                (UploadState::Broken, _) => return (Outcome::VisitorGone, Trouble::BodySlow),
+                (UploadState::Broken, _) => return (Outcome::VisitorDisconnected, Trouble::BodySlow),
                 (UploadState::Awaited, Self::Silent) => {
                     return (Outcome::BodyAborted, Trouble::BodySlow);
                 }
@@ -311,7 +311,7 @@ impl Account {
 impl Drop for Account {
     fn drop(&mut self) {
         if !self.settled {
-            self.settle(Outcome::VisitorGone);
+            self.settle(Outcome::VisitorDisconnected);
         }
     }
 }

@@ -8,7 +8,7 @@
 
 use core::time::Duration;
 
-use portcullis_model::{RateLimit, Cut, Http2Limits, Limits, Time};
+use portcullis_model::{Cut, Http2Limits, Limits, RateLimit, Time};
 
 use crate::frames::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM_OR_ACK, Frame, FrameReader, GOAWAY, HEADERS, PING,
@@ -72,11 +72,11 @@ impl Kind {
     const fn cut(self) -> Cut {
         match self {
             Self::Reset => Cut::ResetFlood,
-            Self::Refused => Cut::RefusedStreams,
+            Self::Refused => Cut::ServerResetFlood,
             Self::Ping => Cut::PingFlood,
             Self::Settings => Cut::SettingsFlood,
             Self::Priority => Cut::PriorityFlood,
-            Self::Stray => Cut::StrayFrameFlood,
+            Self::Stray => Cut::UnknownFrameFlood,
             Self::WindowUpdate => Cut::WindowUpdateFlood,
             Self::EmptyData => Cut::EmptyDataFlood,
             Self::SmallData => Cut::SmallDataFlood,
@@ -228,7 +228,7 @@ impl Guard {
                     self.last_stream = frame.stream;
                     self.earn(UPDATES_PER_REQUEST);
                     if self.windows.opened(frame.stream) > self.most_streams {
-                        return Err(Cut::RefusedStreams);
+                        return Err(Cut::ServerResetFlood);
                     }
                 }
                 self.block_grows(frame, now)
@@ -343,7 +343,7 @@ impl Guard {
             b"too_many_continuations" => Cut::ContinuationFlood,
             b"header_list_way_too_large" => Cut::HeaderList,
             b"too_many_resets" => Cut::ResetFlood,
-            b"too_many_internal_resets" => Cut::RefusedStreams,
+            b"too_many_internal_resets" => Cut::ServerResetFlood,
             b"too_many_data_frames" if self.empty_data_last => Cut::EmptyDataFlood,
             b"too_many_data_frames" => Cut::SmallDataFlood,
             _ => Cut::ProtocolError,
@@ -491,7 +491,7 @@ mod tests {
             (frame(SETTINGS, 0, 0, &[]), Cut::SettingsFlood, 299),
             (frame(PRIORITY, 0, 1, &[0; 5]), Cut::PriorityFlood, 300),
             (frame(PRIORITY_UPDATE, 0, 0, &[0; 9]), Cut::PriorityFlood, 300),
-            (frame(0xfa, 0, 0, &[0; 9]), Cut::StrayFrameFlood, 300),
+            (frame(0xfa, 0, 0, &[0; 9]), Cut::UnknownFrameFlood, 300),
             (frame(WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1]), Cut::WindowUpdateFlood, 300),
             (frame(DATA, 0, 1, &[]), Cut::EmptyDataFlood, 1000),
             (frame(DATA, 0, 1, &[1]), Cut::SmallDataFlood, 1000),
@@ -568,7 +568,7 @@ mod tests {
         }
         let reset = frame(RST_STREAM, 0, 1, &[0, 0, 0, 1]);
         let flood = (0..1000).find_map(|_| guard.sent(&reset, Time(1), |_| ()).err());
-        assert_eq!(flood, Some(Cut::RefusedStreams));
+        assert_eq!(flood, Some(Cut::ServerResetFlood));
     }
 
     #[test]

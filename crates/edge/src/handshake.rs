@@ -47,13 +47,13 @@ pub(crate) async fn shake_hands(
         return Err(Reason::HandshakeRate);
     }
     let most = limits.max_concurrent.div_ceil(u32::from(house.workers)) as usize;
-    let place = house.handshakes.begin(visit, most, now).ok_or(Reason::Handshakes)?;
+    let place = house.handshakes.begin(visit, most, now).ok_or(Reason::HandshakeConcurrency)?;
     if let Some(client) = Ja4::of_records(&first) {
         visit.know_tls_client(client);
     }
-    let config = house.tls.load().get(listener).cloned().flatten().ok_or(Reason::Handshake)?;
+    let config = house.tls.load().get(listener).cloned().flatten().ok_or(Reason::HandshakeFailed)?;
     let accepting = TlsAcceptor::from(config).accept(Socket::new(stream, first, visit.clone()));
-    let stream = accepting.await.map_err(|_| Reason::Handshake)?;
+    let stream = accepting.await.map_err(|_| Reason::HandshakeFailed)?;
     drop(place);
     if stream.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed) {
         house.tables.handshake_resumed(source, &limits);
@@ -76,7 +76,7 @@ async fn first_message(stream: &mut TcpStream, ahead: Bytes) -> Result<Bytes, Re
             buffer.reserve(buffer.len().max(ROOM));
         }
         if stream.read_buf(&mut buffer).await.unwrap_or(0) == 0 {
-            return Err(Reason::Handshake);
+            return Err(Reason::HandshakeFailed);
         }
     }
 }
@@ -101,7 +101,7 @@ impl Handshakes {
                 return None;
             }
             let (_, slow) = oldest.remove();
-            slow.turn_away(Reason::Handshakes);
+            slow.turn_away(Reason::HandshakeConcurrency);
         }
         let number = self.next.replace(self.next.get() + 1);
         under_way.insert(number, (now, visit.clone()));

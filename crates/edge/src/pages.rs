@@ -127,10 +127,10 @@ fn refused(reason: Reason) -> (StatusCode, Text) {
                  parts working. Please try again in about half a minute."
             ),
         ),
-        Reason::Tunnels => (
+        Reason::TunnelLimit => (
             StatusCode::SERVICE_UNAVAILABLE,
             text!(
-                "tunnels",
+                "tunnel-limit",
                 "No live connection is free",
                 "As many live connections as this site can keep are open. Please close tabs of \
                  this site that you do not need, and try again in a moment."
@@ -172,10 +172,10 @@ fn refused(reason: Reason) -> (StatusCode, Text) {
                  followed a link, please begin from the home page."
             ),
         ),
-        Reason::Ranges => (
+        Reason::TooManyRanges => (
             StatusCode::RANGE_NOT_SATISFIABLE,
             text!(
-                "ranges",
+                "too-many-ranges",
                 "Too many parts were asked for at once",
                 "Your program asked for many parts of this document, or for the same part twice. \
                  Please download it as a whole."
@@ -190,20 +190,20 @@ fn refused(reason: Reason) -> (StatusCode, Text) {
             ),
         ),
         Reason::Malformed
-        | Reason::Ordinary
+        | Reason::Allowed
         | Reason::Acme
         | Reason::TokenHeld
         | Reason::Exempt
-        | Reason::Unproven
-        | Reason::Answered
+        | Reason::ChallengeIssued
+        | Reason::ChallengePassed
         | Reason::SourceConnections
         | Reason::NetworkConnections
-        | Reason::Connections
-        | Reason::HeaderDeadline
+        | Reason::ConnectionLimit
+        | Reason::HeaderTimeout
         | Reason::HandshakeRate
-        | Reason::Handshakes
+        | Reason::HandshakeConcurrency
         | Reason::ClientHello
-        | Reason::Handshake
+        | Reason::HandshakeFailed
         | Reason::ProxyHeader => (
             StatusCode::BAD_REQUEST,
             text!(

@@ -124,7 +124,7 @@ pub(crate) fn judge(visit: &Rc<Visit>, head: &Head<'_>, body: Announced, turn: T
     let too_much = if body.least > limits.max_body_bytes {
         Some(Reason::BodyTooLarge)
     } else if present.has(Kind::Range) && !ranges::bearable(head, usize::from(limits.max_ranges)) {
-        Some(Reason::Ranges)
+        Some(Reason::TooManyRanges)
     } else {
         None
     };
@@ -145,7 +145,7 @@ pub(crate) fn judge(visit: &Rc<Visit>, head: &Head<'_>, body: Announced, turn: T
         let pool = house.pool(decision.record.platform, &platform.origin);
         passage = Passage::open(house, &pool, sender.source, limits, patience);
         if passage.is_none() {
-            decision.record.reason = Reason::Tunnels;
+            decision.record.reason = Reason::TunnelLimit;
             decision.answer = gate::Answer::Refuse { retry_after: Some(TUNNEL_AGAIN) };
         }
     }
@@ -183,7 +183,9 @@ pub(crate) fn judge(visit: &Rc<Visit>, head: &Head<'_>, body: Announced, turn: T
                 cookie,
                 wants,
                 upgrade: passage,
-                response_idle: patience.response_idle_timeout.unwrap_or(limits.response_idle_timeout),
+                response_idle: patience
+                    .response_idle_timeout
+                    .unwrap_or(limits.response_idle_timeout),
                 body: Terms {
                     bytes: limits.max_body_bytes,
                     rate: limits.min_upload_rate,

@@ -11,7 +11,7 @@ use std::io;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use portcullis_model::{ActivityId, Limits, ActivityTimeouts, SourceKey};
+use portcullis_model::{ActivityId, ActivityTimeouts, Limits, SourceKey};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 

@@ -270,7 +270,7 @@ impl Visit {
         // sends until it has come there and back: some hundreds. Twice the limit is beyond both.
         let beyond = limits.max_requests_per_connection.max(limits.max_streams_per_connection * 10);
         if so_far > limits.max_requests_per_connection.saturating_add(beyond) {
-            self.cut_for(Cut::Age);
+            self.cut_for(Cut::MaxAge);
         }
     }
 
@@ -406,7 +406,7 @@ impl Visit {
         }
         let over = age >= limits.max_connection_age * 2;
         if over {
-            self.cut_for(Cut::Age);
+            self.cut_for(Cut::MaxAge);
         }
         over
     }
@@ -441,7 +441,7 @@ impl Visit {
             let guard = guard.borrow();
             let windows = guard.windows();
             if windows.is_stalled(patience, now) {
-                self.cut_for(Cut::Stall);
+                self.cut_for(Cut::FlowControlStall);
                 return false;
             }
             if self.phase() == Phase::Idle {
@@ -458,22 +458,22 @@ impl Visit {
         }
         if self.phase() == Phase::Arriving && self.is_multiplexed() {
             if age >= header_deadline {
-                self.cut_for(Cut::Preface);
+                self.cut_for(Cut::MissingPreface);
             }
             return false;
         }
         let overdue = match self.phase() {
             Phase::Proxy => (age >= header_deadline).then_some(Reason::ProxyHeader),
-            Phase::Handshake => (age >= limits.handshake_timeout).then_some(Reason::Handshake),
+            Phase::Handshake => (age >= limits.handshake_timeout).then_some(Reason::HandshakeFailed),
             Phase::Arriving | Phase::Header => {
-                (age >= header_deadline).then_some(Reason::HeaderDeadline)
+                (age >= header_deadline).then_some(Reason::HeaderTimeout)
             }
             // Whoever still takes the last answer is not silent.
             Phase::Idle if self.is_backed_up() => return false,
             Phase::Idle => {
                 if age >= idle {
                     let late = age >= limits.idle_timeout;
-                    self.end_politely(if late { Cut::Idle } else { Cut::Pressure });
+                    self.end_politely(if late { Cut::Idle } else { Cut::Evicted });
                 }
                 if age >= idle + POLITE {
                     self.cut();
@@ -495,7 +495,7 @@ impl Visit {
                 let block = self.guard.get().and_then(|guard| guard.borrow().block_open_since());
                 let open = block.or(head);
                 if open.is_some_and(|since| now.since(since) >= header_deadline) {
-                    self.house.meter.decided(ActivityId(0), Reason::HeaderDeadline);
+                    self.house.meter.decided(ActivityId(0), Reason::HeaderTimeout);
                     self.cut();
                 }
                 return false;
@@ -576,7 +576,7 @@ impl Visits {
             line.leave(place);
             let Some(visit) = slots.get(place as usize).and_then(Option::as_ref) else { continue };
             if visit.can_give_way(now) {
-                visit.cut_for(Cut::Pressure);
+                visit.cut_for(Cut::Evicted);
                 return true;
             }
             if !visit.is_cut() {

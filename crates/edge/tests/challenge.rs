@@ -52,5 +52,5 @@ fn whatever_else_lies_below_that_path_is_the_origins() {
     }
     gate.answers.remove("the-token");
     assert_eq!(ask(&gate, "GET", ASKED).text(), "hello", "it is over");
-    assert_eq!((gate.reason(Reason::Acme), gate.reason(Reason::Ordinary)), (0, 6));
+    assert_eq!((gate.reason(Reason::Acme), gate.reason(Reason::Allowed)), (0, 6));
 }

@@ -55,5 +55,5 @@ fn without_a_descriptor_left_idle_connections_make_room_for_new_ones_without_a_b
     assert!(errors > 0);
     // It waits after each.
     assert!(u128::from(errors) <= took.as_millis() + 100, "{errors} in {took:?}");
-    assert!(gate.snapshot().cuts.of(Cut::Pressure) > 0);
+    assert!(gate.snapshot().cuts.of(Cut::Evicted) > 0);
 }

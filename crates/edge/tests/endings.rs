@@ -29,7 +29,7 @@ fn the_last_request_of_a_connection_is_answered_and_told_that_it_is_the_last() {
     assert_eq!((last.status, last.field("connection")), (200, Some("close")));
     assert_eq!(last.text(), "hello");
     assert!(visitor.closed_within(Duration::from_secs(10)));
-    assert_eq!(cut(&gate, Cut::Age), 0);
+    assert_eq!(cut(&gate, Cut::MaxAge), 0);
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn an_old_connection_is_told_by_its_next_answer_and_not_closed_under_its_feet() 
     let last = visitor.get("/");
     assert_eq!((last.status, last.field("connection")), (200, Some("close")));
     assert!(visitor.closed_within(Duration::from_secs(10)));
-    assert_eq!(cut(&gate, Cut::Age), 0);
+    assert_eq!(cut(&gate, Cut::MaxAge), 0);
 }
 
 #[test]
@@ -85,13 +85,13 @@ fn what_is_under_way_has_as_long_again_and_is_then_cut() {
     visitor.send("GET / HTTP/1.1\r\nHost: example.org\r\n\r\n");
     let head = visitor.until(b"\r\n\r\n");
     assert!(head.starts_with(b"HTTP/1.1 200"));
-    while cut(&gate, Cut::Age) == 0 {
+    while cut(&gate, Cut::MaxAge) == 0 {
         assert!(begun.elapsed() < Duration::from_secs(20));
         std::thread::sleep(Duration::from_millis(10));
     }
     assert!(begun.elapsed() >= Duration::from_millis(1_750));
     eventually("it is gone", || gate.snapshot().gauges.connections == 0);
-    assert_eq!(cut(&gate, Cut::Age), 1);
+    assert_eq!(cut(&gate, Cut::MaxAge), 1);
 }
 
 const PING: u8 = 6;
@@ -124,7 +124,7 @@ fn over_http_2_a_farewell_says_that_no_more_is_answered_and_what_was_asked_is() 
         let goaway = wire.until(|frame| frame.kind == GOAWAY).expect("a farewell");
         assert_eq!(goaway.number(4), 0);
     }
-    assert_eq!(cut(&gate, Cut::Age), 0);
+    assert_eq!(cut(&gate, Cut::MaxAge), 0);
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn over_http_2_whoever_goes_on_after_the_farewell_is_cut() {
         n += 1;
     }
     assert_eq!(n, 110);
-    assert_eq!(cut(&gate, Cut::Age), 1);
+    assert_eq!(cut(&gate, Cut::MaxAge), 1);
     eventually("it is gone", || gate.snapshot().gauges.connections == 0);
 }
 
@@ -166,5 +166,5 @@ fn over_http_2_an_old_connection_gets_a_farewell_without_a_request() {
     wire.send(&frame(PING, ACKNOWLEDGED, 0, &ping.payload));
     assert!(wire.closed_within(Duration::from_secs(10)));
     eventually("it is gone", || gate.snapshot().gauges.connections == 0);
-    assert_eq!(cut(&gate, Cut::Age), 0);
+    assert_eq!(cut(&gate, Cut::MaxAge), 0);
 }

@@ -19,11 +19,11 @@ fn a_request_is_forwarded_and_its_answer_returned() {
     let answer = gate.connect().get("/news?page=2");
     assert_eq!((answer.status, answer.text()), (200, "hello"));
     assert_eq!(origin.last().line(), "GET /news?page=2 HTTP/1.1");
-    assert_eq!(gate.reason(Reason::Ordinary), 1);
+    assert_eq!(gate.reason(Reason::Allowed), 1);
     eventually("the outcome is counted", || gate.outcome(Outcome::Served) == 1);
     let records = gate.records();
     assert_eq!(records.len(), 1);
-    assert_eq!(records[0].reason, Reason::Ordinary);
+    assert_eq!(records[0].reason, Reason::Allowed);
 }
 
 #[test]
@@ -35,7 +35,7 @@ fn both_connections_are_kept_alive() {
         assert_eq!(visitor.get(&format!("/{at}")).text(), "hello");
     }
     assert_eq!(origin.connections(), 1);
-    assert_eq!(gate.reason(Reason::Ordinary), 20);
+    assert_eq!(gate.reason(Reason::Allowed), 20);
 }
 
 #[test]
@@ -491,7 +491,7 @@ fn a_visitor_who_leaves_frees_the_origin() {
     visitor.send("GET / HTTP/1.1\r\nHost: example.org\r\n\r\n");
     eventually("in flight", || gate.snapshot().gauges.in_flight == 1);
     drop(visitor);
-    eventually("gone", || gate.outcome(Outcome::VisitorGone) == 1);
+    eventually("gone", || gate.outcome(Outcome::VisitorDisconnected) == 1);
     assert_eq!(gate.snapshot().gauges.in_flight, 0);
 }
 
@@ -550,7 +550,7 @@ fn nothing_is_leaked_whatever_visitors_and_the_origin_do() {
         let gauges = gate.snapshot().gauges;
         (gauges.connections, gauges.in_flight, gauges.waiting) == (0, 0, 0)
     });
-    let forwarded = gate.reason(Reason::Ordinary);
+    let forwarded = gate.reason(Reason::Allowed);
     let finished: u64 = Outcome::ALL.iter().map(|outcome| gate.outcome(*outcome)).sum();
     assert_eq!(finished, forwarded);
     assert_eq!(gate.faults.panics(), 0);

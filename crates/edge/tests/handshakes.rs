@@ -13,7 +13,7 @@ use std::time::Duration;
 use common::{Gate, Origin, config, eventually};
 use portcullis_edge::client_hello::{LONGEST, MOST_RECORDS};
 use portcullis_edge::ja4::Ja4;
-use portcullis_model::{RateLimit, Config, Feature, Reason, TlsFiles};
+use portcullis_model::{Config, Feature, RateLimit, Reason, TlsFiles};
 use rustls::{ClientConfig, ClientConnection, HandshakeKind, RootCertStore, StreamOwned};
 
 /// A site with TLS and a client that trusts it.
@@ -89,7 +89,7 @@ fn a_part_of_the_first_message_meets_the_deadline() {
     let mut visitor = gate.connect();
     visitor.send(&site.hello()[..100]);
     assert!(visitor.closed_within(Duration::from_secs(20)));
-    eventually("it is counted", || gate.reason(Reason::Handshake) == 1);
+    eventually("it is counted", || gate.reason(Reason::HandshakeFailed) == 1);
     eventually("none is open", || gate.snapshot().gauges.connections == 0);
 }
 
@@ -111,7 +111,7 @@ fn a_first_message_that_is_too_long_is_refused_before_it_has_come() {
     }
     assert!(crumbs.closed_within(Duration::from_secs(20)));
     eventually("both are counted", || gate.reason(Reason::ClientHello) == 2);
-    assert_eq!(gate.reason(Reason::Handshake), 0);
+    assert_eq!(gate.reason(Reason::HandshakeFailed), 0);
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn what_is_no_tls_is_told_so() {
     let mut visitor = gate.connect();
     visitor.send("GET / HTTP/1.1\r\nHost: example.org\r\n\r\n");
     assert_eq!(visitor.exactly(1), [21], "an alert");
-    eventually("counted", || gate.reason(Reason::Handshake) == 1);
+    eventually("counted", || gate.reason(Reason::HandshakeFailed) == 1);
 }
 
 #[test]
@@ -198,8 +198,8 @@ fn the_slowest_handshake_makes_room_and_silent_connections_take_none() {
     std::thread::sleep(Duration::from_millis(1_100));
     assert!(site.page(&gate, 8).is_some());
     assert!(slow[0].closed_within(Duration::from_secs(20)));
-    assert_eq!(gate.reason(Reason::Handshakes), 1);
-    assert_eq!(gate.reason(Reason::Handshake), 0);
+    assert_eq!(gate.reason(Reason::HandshakeConcurrency), 1);
+    assert_eq!(gate.reason(Reason::HandshakeFailed), 0);
     drop(silent);
 }
 
@@ -213,7 +213,7 @@ fn a_newcomer_is_refused_where_nobody_is_slow() {
     for visitor in &mut pair {
         visitor.send(site.hello());
     }
-    eventually("one is refused", || gate.reason(Reason::Handshakes) == 1);
+    eventually("one is refused", || gate.reason(Reason::HandshakeConcurrency) == 1);
 }
 
 /// The fingerprints that requests told since the last call.
@@ -368,5 +368,5 @@ fn only_tls_1_2_and_1_3_are_spoken() {
         assert_eq!(asked.status.success(), spoken, "{version}: {said}");
         assert_eq!(said.contains("BEGIN CERTIFICATE"), spoken, "{version}: {said}");
     }
-    eventually("both are counted", || gate.reason(Reason::Handshake) == 2);
+    eventually("both are counted", || gate.reason(Reason::HandshakeFailed) == 2);
 }

@@ -95,7 +95,7 @@ fn many_parts_of_a_document_or_the_same_twice_are_refused_and_one_part_is_not() 
     let many: Vec<_> = (0..1300).map(|at| format!("{}-{}", at * 2, at * 2)).collect();
     assert_eq!(ask(&format!("bytes={}", many.join(","))), 416);
     assert_eq!(ask("bytes=0-,0-,0-"), 416);
-    assert_eq!(gate.reason(Reason::Ranges), 2);
+    assert_eq!(gate.reason(Reason::TooManyRanges), 2);
     assert_eq!(origin.requests(), 2);
     assert_eq!(ask("bytes=5-"), 200);
 }

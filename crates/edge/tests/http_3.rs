@@ -14,7 +14,7 @@ use bytes::{Buf, Bytes};
 use common::{Gate, Origin, Reply, config, eventually};
 use h3::client::{RequestStream, SendRequest};
 use http::{Request, Response};
-use portcullis_model::{RateLimit, Config, Cut, Feature, Outcome, Reason, TlsFiles};
+use portcullis_model::{Config, Cut, Feature, Outcome, RateLimit, Reason, TlsFiles};
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{ClientConfig, Endpoint};
 use rustls::RootCertStore;
@@ -146,7 +146,7 @@ fn a_page_comes_by_http_3_where_the_listener_offers_it() {
         assert_eq!(received.field("x-forwarded-for"), Some("127.0.0.1"));
         assert_eq!(received.field("x-forwarded-proto"), Some("https"));
         assert_eq!(received.field("transfer-encoding"), None);
-        assert_eq!(gate.reason(Reason::Ordinary), 1);
+        assert_eq!(gate.reason(Reason::Allowed), 1);
         eventually("the outcome", || gate.outcome(Outcome::Served) == 1);
         visitor.leave().await;
     });
@@ -308,7 +308,7 @@ fn addresses_prove_themselves_where_many_are_at_the_door_and_are_then_served() {
             visitor.leave().await;
         }
         assert_eq!(gate.snapshot().retries, 4);
-        assert_eq!(gate.reason(Reason::Handshake), 0);
+        assert_eq!(gate.reason(Reason::HandshakeFailed), 0);
     });
 }
 
@@ -334,7 +334,7 @@ fn where_all_places_are_taken_by_forgers_who_proves_its_address_is_let_in() {
         let mut visitor = connect(&gate, &certified).await;
         assert_eq!(visitor.get("/").await.1, b"hello");
         assert_eq!(gate.snapshot().retries, 4);
-        until("the handshakes are over", || gate.reason(Reason::Handshake) == 2).await;
+        until("the handshakes are over", || gate.reason(Reason::HandshakeFailed) == 2).await;
         // What a forged address is sent is three times what was sent in its name, and a farewell.
         tokio::time::sleep(Duration::from_millis(200)).await;
         let (mut buffer, mut answered) = ([0; 2_000], 0);
@@ -490,7 +490,7 @@ fn a_small_answer_that_is_never_acknowledged_is_given_up_as_soon_as_the_least_ra
         }
     });
     eventually("the origin has answered", || gate.outcome(Outcome::Served) == 1);
-    eventually("it is given up", || cut(&gate, Cut::Stall) == 1);
+    eventually("it is given up", || cut(&gate, Cut::FlowControlStall) == 1);
     drop(hold);
     visitor.join().unwrap();
 }
@@ -542,7 +542,7 @@ fn a_request_that_is_given_up_leaves_the_origin_and_the_others_stay() {
         stream.finish().await.unwrap();
         until("it is at the origin", || origin.requests() == 1).await;
         stream.stop_sending(h3::error::Code::H3_REQUEST_CANCELLED);
-        until("it is dropped", || gate.outcome(Outcome::VisitorGone) == 1).await;
+        until("it is dropped", || gate.outcome(Outcome::VisitorDisconnected) == 1).await;
         assert_eq!(visitor.get("/").await.1, b"hello");
         go_on.send(()).unwrap();
         visitor.leave().await;

@@ -147,8 +147,8 @@ fn each_kind_of_flood_and_of_broken_framing_ends_the_connection_and_is_counted()
         let post = |rest: Vec<u8>| [head(POST), rest].concat();
         let on_requests: Vec<(Cut, u64, Vec<u8>)> = vec![
             (Cut::HeaderList, CALM, announced(HEADERS, 1_000_000)),
-            (Cut::StrayFrameFlood, CALM, announced(MADE_UP, 1_000_000)),
-            (Cut::StrayFrameFlood, CALM, frame(MADE_UP, b"x").repeat(1_000)),
+            (Cut::UnknownFrameFlood, CALM, announced(MADE_UP, 1_000_000)),
+            (Cut::UnknownFrameFlood, CALM, frame(MADE_UP, b"x").repeat(1_000)),
             (Cut::ProtocolError, BROKEN, frame(DATA, b"content before a head, of some length")),
             (Cut::ProtocolError, BROKEN, post(frame(SETTINGS, &[]))),
             (Cut::ProtocolError, BROKEN, post(announced(0x41, 1))),
@@ -165,8 +165,8 @@ fn each_kind_of_flood_and_of_broken_framing_ends_the_connection_and_is_counted()
             assert_eq!(scene.cut(why), before + 1, "{why:?}");
         }
         for (why, bytes) in [
-            (Cut::StrayFrameFlood, frame(MADE_UP, b"x").repeat(1_000)),
-            (Cut::StrayFrameFlood, announced(MADE_UP, 1_000_000)),
+            (Cut::UnknownFrameFlood, frame(MADE_UP, b"x").repeat(1_000)),
+            (Cut::UnknownFrameFlood, announced(MADE_UP, 1_000_000)),
             (Cut::PriorityFlood, frame(PRIORITY_UPDATE, &[0, b'u']).repeat(1_000)),
         ] {
             let before = scene.cut(why);
@@ -193,7 +193,7 @@ fn streams_that_are_no_requests_cannot_be_opened_for_ever() {
             let _ = stream.finish();
         }
         assert_eq!(visitor.farewell().await, CALM);
-        assert_eq!(scene.cut(Cut::StrayFrameFlood), 1);
+        assert_eq!(scene.cut(Cut::UnknownFrameFlood), 1);
     });
 }
 
@@ -207,7 +207,7 @@ fn a_head_that_does_not_come_to_its_end_ends_the_connection_in_time() {
         let _streams = visitor.ask(&whole[..whole.len() - 1], false).await;
         until("it counts as stalled", || scene.gate.snapshot().gauges.stalled_headers == 1).await;
         assert_eq!(visitor.farewell().await, 0x10d);
-        assert_eq!(scene.gate.reason(Reason::HeaderDeadline), 1);
+        assert_eq!(scene.gate.reason(Reason::HeaderTimeout), 1);
     });
 }
 
@@ -235,13 +235,14 @@ fn a_head_above_the_limit_is_answered_and_counted() {
 fn an_answer_that_nobody_takes_is_given_up() {
     run(async {
         let origin = Origin::start(|_| Reply::ok(&"x".repeat(500_000)));
-        let mut scene = Scene::new(&origin, |limits| limits.body_idle_timeout = Duration::from_secs(1));
+        let mut scene =
+            Scene::new(&origin, |limits| limits.body_idle_timeout = Duration::from_secs(1));
         let mut transport = TransportConfig::default();
         transport.stream_receive_window(VarInt::from_u32(2_000));
         scene.client.transport_config(Arc::new(transport));
         let visitor = scene.connect(&[]).await;
         let _streams = visitor.ask(&head(GET), true).await;
-        until("it is counted", || scene.cut(Cut::Stall) + scene.cut(Cut::SlowRead) == 1).await;
+        until("it is counted", || scene.cut(Cut::FlowControlStall) + scene.cut(Cut::SlowRead) == 1).await;
         until("the origin is free", || scene.gate.snapshot().gauges.in_flight == 0).await;
     });
 }

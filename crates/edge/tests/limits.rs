@@ -53,7 +53,7 @@ fn a_header_that_does_not_arrive_in_time_ends_the_connection_without_an_answer()
     assert!(silent.closed_within(Duration::from_secs(2)));
     assert!(begun.elapsed() >= Duration::from_millis(1500));
     assert!(begun.elapsed() < Duration::from_secs(3));
-    assert_eq!(gate.reason(Reason::HeaderDeadline), 2);
+    assert_eq!(gate.reason(Reason::HeaderTimeout), 2);
     eventually("none is stalled", || gate.snapshot().gauges.stalled_headers == 0);
     eventually("both are gone", || gate.snapshot().gauges.connections == 0);
 }
@@ -72,7 +72,7 @@ fn a_second_header_has_the_same_deadline_and_idling_in_between_does_not_count() 
     assert_eq!(visitor.get("/").status, 200);
     visitor.send("GET / HT");
     assert!(visitor.closed_within(Duration::from_secs(2)));
-    assert_eq!(gate.reason(Reason::HeaderDeadline), 1);
+    assert_eq!(gate.reason(Reason::HeaderTimeout), 1);
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn a_tightened_deadline_cuts_connections_that_dribble_already() {
     let begun = Instant::now();
     assert!(dribbling.closed_within(Duration::from_secs(2)));
     assert!(begun.elapsed() < Duration::from_millis(1500));
-    assert_eq!(gate.reason(Reason::HeaderDeadline), 1);
+    assert_eq!(gate.reason(Reason::HeaderTimeout), 1);
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn the_gate_holds_only_so_many_connections() {
     let held = [gate.connect_from(1), gate.connect_from(2)];
     eventually("both are in", || gate.snapshot().gauges.connections == 2);
     assert!(gate.connect_from(3).closed_within(Duration::from_secs(2)));
-    assert_eq!(gate.reason(Reason::Connections), 1);
+    assert_eq!(gate.reason(Reason::ConnectionLimit), 1);
     drop(held);
     eventually("there is room again", || gate.snapshot().gauges.connections == 0);
     assert_eq!(gate.connect_from(3).get("/").status, 200);
@@ -464,7 +464,7 @@ fn a_challenged_visitor_follows_a_redirect_and_is_served() {
         .send(format!("GET /next HTTP/1.1\r\nHost: example.org\r\nCookie: {cookie}; b=2\r\n\r\n"));
     assert_eq!(visitor.answer().text(), "/next");
     assert_eq!(origin.last().field("cookie"), Some("b=2"));
-    assert_eq!(gate.reason(Reason::Unproven), 1);
+    assert_eq!(gate.reason(Reason::ChallengeIssued), 1);
     assert_eq!(gate.reason(Reason::TokenHeld), 2);
 }
 
@@ -683,7 +683,7 @@ fn a_drain_ends_in_time_whatever_visitors_do() {
     let begun = Instant::now();
     gate.join();
     assert!(begun.elapsed() < Duration::from_secs(2));
-    assert_eq!(gate.outcome(Outcome::VisitorGone), 1);
+    assert_eq!(gate.outcome(Outcome::VisitorDisconnected), 1);
 }
 
 #[test]

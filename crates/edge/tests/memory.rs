@@ -153,5 +153,5 @@ fn a_hundred_answers_that_nobody_reads_hold_less_than_fourteen_mebibytes_and_the
     }
     eventually("every connection to the origin is free again", freed);
     let cuts = gate.snapshot().cuts;
-    assert!(cuts.of(Cut::Stall) >= 2, "{cuts:?}");
+    assert!(cuts.of(Cut::FlowControlStall) >= 2, "{cuts:?}");
 }

@@ -28,8 +28,8 @@ fn where_every_place_is_taken_the_longest_idle_connection_ends_and_the_new_one_i
     let mut new = gate.connect_from(2);
     assert_eq!(new.get("/").status, 200);
     assert!(idle[0].closed_within(Duration::from_secs(10)));
-    assert_eq!(cut(&gate, Cut::Pressure), 1);
-    assert_eq!(gate.reason(Reason::Connections), 0);
+    assert_eq!(cut(&gate, Cut::Evicted), 1);
+    assert_eq!(gate.reason(Reason::ConnectionLimit), 0);
     assert_eq!(idle[1].get("/").status, 200);
     assert_eq!(idle[2].get("/").status, 200);
     eventually("it is counted out", || gate.snapshot().gauges.connections == 3);
@@ -47,7 +47,7 @@ fn connections_in_the_middle_of_something_do_not_end_for_a_new_one() {
     eventually("both are in", || gate.snapshot().gauges.connections == 2);
     std::thread::sleep(Duration::from_millis(1_200));
     assert!(gate.connect_from(2).closed_within(Duration::from_secs(10)));
-    assert_eq!((gate.reason(Reason::Connections), cut(&gate, Cut::Pressure)), (1, 0));
+    assert_eq!((gate.reason(Reason::ConnectionLimit), cut(&gate, Cut::Evicted)), (1, 0));
     asking.send("Host: example.org\r\n\r\n");
     assert_eq!(asking.answer().status, 200);
     assert_eq!(silent.get("/").status, 200);
@@ -65,7 +65,7 @@ fn idle_connections_are_granted_less_where_places_are_scarce() {
     for visitor in &mut idle {
         assert_eq!(visitor.get("/").status, 200);
     }
-    while cut(&gate, Cut::Pressure) == 0 {
+    while cut(&gate, Cut::Evicted) == 0 {
         assert!(begun.elapsed() < Duration::from_secs(30));
         std::thread::sleep(Duration::from_millis(20));
     }

@@ -209,7 +209,7 @@ fn an_answer_that_the_library_holds_whole_is_not_held_by_a_window_opened_byte_by
     }
     assert!(begun.elapsed() < Duration::from_secs(15));
     assert!(begun.elapsed() > Duration::from_secs(3));
-    assert_eq!(cut(&gate, Cut::Stall), 1);
+    assert_eq!(cut(&gate, Cut::FlowControlStall), 1);
     eventually("the connection is gone", || gate.snapshot().gauges.connections == 0);
 }
 
@@ -245,7 +245,7 @@ fn a_visitor_with_small_windows_on_a_slow_line_gets_every_answer() {
     assert_eq!((all[1], all[3]), (40_000, 40_000));
     // Longer than anyone may be silent or behind.
     assert!(begun.elapsed() > Duration::from_secs(2));
-    assert_eq!(cut(&gate, Cut::Stall), 0);
+    assert_eq!(cut(&gate, Cut::FlowControlStall), 0);
 }
 
 #[test]
@@ -279,7 +279,7 @@ fn one_answer_that_nobody_reads_is_reset_and_the_one_beside_it_comes_whole() {
     }
     assert_eq!(all, 100_000);
     assert!(reset);
-    assert_eq!(cut(&gate, Cut::Stall), 1);
+    assert_eq!(cut(&gate, Cut::FlowControlStall), 1);
     eventually("the origin is free", || gate.snapshot().gauges.in_flight == 0);
     assert_eq!(gate.snapshot().gauges.connections, 1);
 }

@@ -64,7 +64,7 @@ fn requests_that_are_given_up_never_have_the_origin_work_on_more_than_it_can() {
     let most = most.load(SeqCst);
     assert!(most <= 8, "{most} at once");
     eventually("all are over", || gate.snapshot().gauges.waiting == 0);
-    assert!(gate.outcome(Outcome::VisitorGone) > 150);
+    assert!(gate.outcome(Outcome::VisitorDisconnected) > 150);
     assert_eq!(gate.outcome(Outcome::Served), 6);
     // And every place is free again.
     eventually("nothing is under way", || working.load(SeqCst) == 0);
@@ -92,7 +92,7 @@ fn requests_that_are_given_up_count_against_their_source() {
         attack.join().unwrap();
     }
     eventually("most are refused", || gate.reason(Reason::SourceRate) > 150);
-    let forwarded = gate.reason(Reason::Ordinary);
+    let forwarded = gate.reason(Reason::Allowed);
     assert!((50..120).contains(&forwarded), "{forwarded}");
     assert!(origin.requests() as u64 <= forwarded);
     // Whoever comes from elsewhere does not notice.

@@ -133,7 +133,7 @@ fn http_2_is_spoken_where_the_visitor_offers_it() {
         assert_eq!(received.field("x-forwarded-proto"), Some("https"));
         assert_eq!(received.field("via"), Some("2 portcullis"));
         assert!(received.line().ends_with(" HTTP/1.1"));
-        assert_eq!(gate.reason(Reason::Ordinary), 20);
+        assert_eq!(gate.reason(Reason::Allowed), 20);
         assert_eq!(gate.outcome(Outcome::Served), 20);
     });
 }
@@ -208,7 +208,7 @@ fn a_reset_stream_frees_the_origin_and_the_rest_goes_on() {
         slow.abort();
         let response = sender.send_request(get("/")).await.unwrap();
         assert_eq!(text(response).await, "ok");
-        eventually("the outcome", || gate.outcome(Outcome::VisitorGone) == 1);
+        eventually("the outcome", || gate.outcome(Outcome::VisitorDisconnected) == 1);
         assert_eq!(gate.snapshot().gauges.in_flight, 0);
     });
 }
@@ -369,7 +369,7 @@ fn a_handshake_that_fails_or_stalls_is_dropped_and_counted() {
     assert!(nonsense.closed_within(Duration::from_secs(1)));
     let mut silent = gate.connect();
     assert!(silent.closed_within(Duration::from_secs(3)));
-    assert_eq!(gate.reason(Reason::Handshake), 2);
+    assert_eq!(gate.reason(Reason::HandshakeFailed), 2);
 }
 
 #[test]
@@ -384,8 +384,8 @@ fn an_http_2_connection_that_never_begins_is_dropped() {
         let mut all = Vec::new();
         let ended = tokio::time::timeout(Duration::from_secs(3), stream.read_to_end(&mut all));
         assert!(ended.await.is_ok());
-        assert_eq!(cut(&gate, Cut::Preface), 1);
-        assert_eq!(gate.reason(Reason::HeaderDeadline), 0);
+        assert_eq!(cut(&gate, Cut::MissingPreface), 1);
+        assert_eq!(gate.reason(Reason::HeaderTimeout), 0);
     });
 }
 
@@ -405,7 +405,7 @@ fn an_http_2_connection_between_requests_idles_and_then_ends_politely() {
         assert_eq!(text(sender.send_request(get("/")).await.unwrap()).await, "hello");
         tokio::time::sleep(Duration::from_secs(3)).await;
         assert!(sender.is_closed());
-        assert_eq!(gate.reason(Reason::HeaderDeadline), 0);
+        assert_eq!(gate.reason(Reason::HeaderTimeout), 0);
     });
 }
 
@@ -459,7 +459,7 @@ fn a_flood_is_told_to_calm_down_and_counted_by_its_kind() {
             (frame(4, 0, 0, &[]), Cut::SettingsFlood),
             (frame(2, 0, 1, &[0, 0, 0, 3, 9]), Cut::PriorityFlood),
             (frame(8, 0, 0, &[0, 0, 0, 1]), Cut::WindowUpdateFlood),
-            (frame(0xfa, 0, 0, &[]), Cut::StrayFrameFlood),
+            (frame(0xfa, 0, 0, &[]), Cut::UnknownFrameFlood),
         ];
         for (nuisance, why) in floods {
             let mut stream = connect(&gate, &certified).await;
@@ -504,7 +504,7 @@ fn a_broken_protocol_and_streams_that_we_had_to_reset_are_counted() {
         }
         let _ = stream.flush().await;
         rest(&mut stream).await;
-        assert_eq!(cut(&gate, Cut::RefusedStreams), 1);
+        assert_eq!(cut(&gate, Cut::ServerResetFlood), 1);
         eventually("nothing is left", || gate.snapshot().gauges.in_flight == 0);
     });
 }
@@ -551,7 +551,7 @@ fn a_stream_whose_visitor_takes_no_more_is_reset_and_the_rest_goes_on() {
         assert_eq!(gate.snapshot().gauges.in_flight, 1);
         tokio::time::sleep(Duration::from_secs(3)).await;
         assert_eq!(gate.snapshot().gauges.in_flight, 0);
-        assert_eq!(cut(&gate, Cut::Stall), 1);
+        assert_eq!(cut(&gate, Cut::FlowControlStall), 1);
         assert!(stuck.into_body().collect().await.is_err());
         let response = sender.send_request(get("/")).await.unwrap();
         assert_eq!(text(response).await, "small");

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use common::{Gate, Origin, Reply, Visitor, config, eventually};
 use portcullis_model::{
-    ActivityConfig, Config, Cut, Outcome, PathPattern, ActivityTimeouts, Reason, RequestPattern, Tier,
+    ActivityConfig, ActivityTimeouts, Config, Cut, Outcome, PathPattern, Reason, RequestPattern,
+    Tier,
 };
 
 /// Agrees to every upgrade and echoes; answers `hello` to everything else.
@@ -63,7 +64,7 @@ fn a_source_has_only_so_many_tunnels_and_is_told_so_and_pages_and_others_go_on()
     third.send(format!("GET / {UPGRADE}"));
     let answer = third.answer();
     assert_eq!((answer.status, answer.field("retry-after")), (503, Some("10")));
-    assert_eq!(gate.reason(Reason::Tunnels), 1);
+    assert_eq!(gate.reason(Reason::TunnelLimit), 1);
     assert_eq!(third.get("/").status, 200);
     assert_eq!(upgrade(&mut gate.connect_from(2), "/"), 101);
     assert!(open.iter_mut().all(says_something));
@@ -85,7 +86,7 @@ fn all_together_have_only_so_many_tunnels_over_all_workers() {
         open.push(visitor);
     }
     assert_eq!(upgrade(&mut gate.connect_from(4), "/"), 503);
-    assert_eq!(gate.reason(Reason::Tunnels), 1);
+    assert_eq!(gate.reason(Reason::TunnelLimit), 1);
 }
 
 #[test]
@@ -149,7 +150,10 @@ fn a_tunnel_lasts_only_so_long_however_lively_and_its_activity_may_say_how_long(
     let mut settings = config(origin.address);
     settings.limits.max_tunnel_age = Duration::from_secs(1);
     let hours = Some(Duration::from_hours(2));
-    with_live(&mut settings, ActivityTimeouts { max_tunnel_age: hours, ..ActivityTimeouts::default() });
+    with_live(
+        &mut settings,
+        ActivityTimeouts { max_tunnel_age: hours, ..ActivityTimeouts::default() },
+    );
     let gate = Gate::start(settings);
     let (mut brief, mut live) = (gate.connect(), gate.connect());
     assert_eq!(upgrade(&mut live, "/live"), 101);
@@ -171,7 +175,10 @@ fn a_tunnel_may_be_silent_only_for_so_long_and_its_activity_may_say_how_long() {
     let mut settings = config(origin.address);
     settings.limits.tunnel_idle_timeout = Duration::from_secs(1);
     let hours = Some(Duration::from_hours(2));
-    with_live(&mut settings, ActivityTimeouts { tunnel_idle_timeout: hours, ..ActivityTimeouts::default() });
+    with_live(
+        &mut settings,
+        ActivityTimeouts { tunnel_idle_timeout: hours, ..ActivityTimeouts::default() },
+    );
     let gate = Gate::start(settings);
     let (mut brief, mut live) = (gate.connect(), gate.connect());
     assert_eq!(upgrade(&mut live, "/live"), 101);
@@ -196,7 +203,10 @@ fn an_answer_may_be_silent_only_for_so_long_and_its_activity_may_say_how_long() 
     let mut settings = config(origin.address);
     settings.limits.response_idle_timeout = Duration::from_secs(1);
     let hours = Some(Duration::from_hours(2));
-    with_live(&mut settings, ActivityTimeouts { response_idle_timeout: hours, ..ActivityTimeouts::default() });
+    with_live(
+        &mut settings,
+        ActivityTimeouts { response_idle_timeout: hours, ..ActivityTimeouts::default() },
+    );
     let gate = Gate::start(settings);
     assert_eq!(gate.connect().get("/live").text(), "data: one\n\ndata: two\n\n");
     let mut brief = gate.connect();

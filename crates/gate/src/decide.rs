@@ -162,7 +162,7 @@ impl Visit<'_> {
         }
         match engaged.challenge {
             Some((procedure, kind)) => self.challenge(procedure, kind, &shown),
-            None => self.forward(Reason::Ordinary, &shown, None),
+            None => self.forward(Reason::Allowed, &shown, None),
         }
     }
 
@@ -176,7 +176,7 @@ impl Visit<'_> {
         else {
             return self.refuse(Reason::SourceRate, TokenState::None, None, Some(5));
         };
-        let reason = if procedure.is_some() { Reason::Exempt } else { Reason::Ordinary };
+        let reason = if procedure.is_some() { Reason::Exempt } else { Reason::Allowed };
         self.forward(reason, &Shown { load, ..Shown::NOTHING }, procedure)
     }
 
@@ -333,7 +333,7 @@ impl Visit<'_> {
                 self.fresh_number(),
                 shown,
                 procedure.id,
-                Reason::Unproven,
+                Reason::ChallengeIssued,
             ));
         }
         Some(self.refuse(Reason::SourceRate, shown.state, Some(procedure.id), Some(5)))
@@ -352,7 +352,7 @@ impl Visit<'_> {
             let clean = shown.in_query && shown.in_cookie && page;
             if clean && token.age(self.wall).is_some() {
                 let location = self.location(None);
-                let record = self.record(Reason::Answered, shown.state, Some(procedure.id));
+                let record = self.record(Reason::ChallengePassed, shown.state, Some(procedure.id));
                 return Decision { record, answer: Answer::Redirect { location, cookie: None } };
             }
             return self.forward(Reason::TokenHeld, shown, Some(procedure.id));
@@ -363,7 +363,7 @@ impl Visit<'_> {
                 number,
                 shown,
                 procedure.id,
-                Reason::Answered,
+                Reason::ChallengePassed,
             );
         }
         match needed {
@@ -372,7 +372,7 @@ impl Visit<'_> {
                 self.number(),
                 shown,
                 procedure.id,
-                Reason::Unproven,
+                Reason::ChallengeIssued,
             ),
             ChallengeKind::Wait => self.wait_page(procedure.id, shown),
         }
@@ -384,7 +384,7 @@ impl Visit<'_> {
         // One second more than the check demands: tokens count in whole seconds.
         let seconds = self.policy.config().posture.wait_challenge_delay.as_secs() as u32 + 1;
         Decision {
-            record: self.record(Reason::Unproven, shown.state, Some(procedure)),
+            record: self.record(Reason::ChallengeIssued, shown.state, Some(procedure)),
             answer: Answer::WaitPage { seconds, continue_to: self.location(Some(&ticket)) },
         }
     }

@@ -17,7 +17,7 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use core::time::Duration;
 
-use portcullis_model::{RateLimit, HandshakeLimits, SourceKey, Time, TunnelLimits};
+use portcullis_model::{HandshakeLimits, RateLimit, SourceKey, Time, TunnelLimits};
 
 use crate::secret::Secret;
 

@@ -150,7 +150,7 @@ fn tightened() -> Measure {
 #[test]
 fn an_ordinary_request_is_forwarded_untouched() {
     let decision = Gate::with(&[]).ask(&browser(), "GET", "/");
-    assert_eq!(decision.record.reason, Reason::Ordinary);
+    assert_eq!(decision.record.reason, Reason::Allowed);
     assert!(matches!(decision.answer, Answer::Forward { strip_pass: false, cookie: None, .. }));
 }
 
@@ -177,7 +177,7 @@ fn a_flooding_source_is_refused_on_an_ordinary_day_too() {
     let gate = Gate::with(&[]);
     let reasons: Vec<_> =
         (0..1_200).map(|_| gate.ask(&browser(), "GET", "/").record.reason).collect();
-    assert_eq!(reasons.iter().filter(|r| **r == Reason::Ordinary).count(), 1_000);
+    assert_eq!(reasons.iter().filter(|r| **r == Reason::Allowed).count(), 1_000);
     assert_eq!(reasons.last(), Some(&Reason::SourceRate));
 }
 
@@ -190,8 +190,8 @@ fn a_signature_refuses_what_it_names_and_nothing_else() {
         .to_vec();
     let gate = Gate::with(&[Measure::RefuseSignature(Signature { conditions })]);
     assert_eq!(gate.ask(&browser(), "GET", "/search?q=2").record.reason, Reason::Signature);
-    assert_eq!(gate.ask(&browser(), "GET", "/search?page=2").record.reason, Reason::Ordinary);
-    assert_eq!(gate.ask(&browser(), "GET", "/donate").record.reason, Reason::Ordinary);
+    assert_eq!(gate.ask(&browser(), "GET", "/search?page=2").record.reason, Reason::Allowed);
+    assert_eq!(gate.ask(&browser(), "GET", "/donate").record.reason, Reason::Allowed);
 }
 
 #[test]
@@ -199,17 +199,17 @@ fn an_expired_procedure_is_ignored_even_if_nobody_removes_it() {
     let mut gate = Gate::with(&[Measure::Shed(Tier::Important)]);
     assert_eq!(gate.ask(&browser(), "GET", "/").record.reason, Reason::Shed);
     gate.pass(Duration::from_secs(600));
-    assert_eq!(gate.ask(&browser(), "GET", "/").record.reason, Reason::Ordinary);
+    assert_eq!(gate.ask(&browser(), "GET", "/").record.reason, Reason::Allowed);
 }
 
 #[test]
 fn optional_activities_are_shed_before_essential_ones() {
     let gate = Gate::with(&[Measure::Shed(Tier::Optional)]);
     assert_eq!(gate.ask(&browser(), "GET", "/search").record.reason, Reason::Shed);
-    assert_eq!(gate.ask(&browser(), "GET", "/").record.reason, Reason::Ordinary);
+    assert_eq!(gate.ask(&browser(), "GET", "/").record.reason, Reason::Allowed);
     let gate = Gate::with(&[Measure::Shed(Tier::Important)]);
     assert_eq!(gate.ask(&browser(), "GET", "/").record.reason, Reason::Shed);
-    assert_eq!(gate.ask(&browser(), "GET", "/donate").record.reason, Reason::Ordinary);
+    assert_eq!(gate.ask(&browser(), "GET", "/donate").record.reason, Reason::Allowed);
 }
 
 #[test]
@@ -347,7 +347,7 @@ fn an_office_behind_one_address_is_not_locked_out() {
         for url in ["/", "/style.css", "/logo.svg", "/news"] {
             let (decision, _) = browse(&mut gate, person, "GET", url);
             assert!(
-                matches!(decision.record.reason, Reason::Ordinary | Reason::TokenHeld),
+                matches!(decision.record.reason, Reason::Allowed | Reason::TokenHeld),
                 "{decision:?}"
             );
         }
@@ -400,7 +400,7 @@ fn whoever_has_a_token_is_not_refused_for_the_look_of_their_browser() {
     let mut visitor = browser();
     browse(&mut open, &mut visitor, "GET", "/");
     let gate = Gate::with(&[signature]);
-    assert_eq!(gate.ask(&visitor, "GET", "/").record.reason, Reason::Ordinary);
+    assert_eq!(gate.ask(&visitor, "GET", "/").record.reason, Reason::Allowed);
     assert_eq!(gate.ask(&browser(), "GET", "/").record.reason, Reason::Signature);
 }
 
@@ -457,7 +457,7 @@ fn whoever_asks_for_more_weighs_more() {
 fn a_bot_that_ignores_redirects_gets_its_address_rate_and_no_more() {
     let gate = Gate::with(&[tightened()]);
     let forwarded = (0..500)
-        .filter(|_| gate.ask(&browser(), "GET", "/").record.reason == Reason::Ordinary)
+        .filter(|_| gate.ask(&browser(), "GET", "/").record.reason == Reason::Allowed)
         .count();
     assert_eq!(forwarded, 10);
     assert_eq!(gate.ask(&browser(), "GET", "/").record.reason, Reason::SourceRate);
@@ -470,7 +470,7 @@ fn a_borrowed_token_is_worth_nothing_far_away() {
     browse(&mut gate, &mut visitor, "GET", "/");
     let thief = Visitor { agent: "another browser", ..visitor };
     let decision = gate.ask(&thief, "GET", "/");
-    assert_eq!(decision.record.reason, Reason::Unproven);
+    assert_eq!(decision.record.reason, Reason::ChallengeIssued);
     assert_eq!(decision.record.token, TokenState::Invalid);
 }
 

@@ -139,7 +139,7 @@ mod tests {
         let before = cuts(3_600_000, 10_000, &[]);
         let during = cuts(60_000, 500, &[(Cut::SlowRead, 9)]);
         assert!(!during.is_significant(&before, CutVector::SlowReading));
-        let during = cuts(60_000, 500, &[(Cut::SlowRead, 6), (Cut::Stall, 4)]);
+        let during = cuts(60_000, 500, &[(Cut::SlowRead, 6), (Cut::FlowControlStall, 4)]);
         assert!(during.is_significant(&before, CutVector::SlowReading));
         assert_eq!(during.significant_techniques(&before), [CutVector::SlowReading]);
     }
@@ -162,7 +162,7 @@ mod tests {
     #[test]
     fn idle_connections_speak_of_no_attack_however_many_they_are() {
         let before = cuts(600_000, 10_000, &[]);
-        let during = cuts(60_000, 0, &[(Cut::Idle, 9_000), (Cut::Pressure, 9_000)]);
+        let during = cuts(60_000, 0, &[(Cut::Idle, 9_000), (Cut::Evicted, 9_000)]);
         assert!(during.significant_techniques(&before).is_empty());
         assert_eq!(during.attack_summary(), "");
         assert_eq!(during.lines().len(), 2);

@@ -497,7 +497,7 @@ impl Incident {
         let attack = self.attack();
         let window = self.window();
         attack.records_lost > 0
-            || attack.reason(portcullis_model::Reason::Connections) > 0
+            || attack.reason(portcullis_model::Reason::ConnectionLimit) > 0
             || self.more_waves > 0
             || self.waves.iter().any(|wave| wave.interrupted.is_some())
             || self.coverage.lost_events > 0

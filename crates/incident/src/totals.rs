@@ -364,12 +364,12 @@ impl Totals {
 
     /// Requests that were answered by a challenge.
     pub fn challenges_issued(&self) -> u64 {
-        self.reason(Reason::Unproven)
+        self.reason(Reason::ChallengeIssued)
     }
 
     /// Challenges that were passed, never more than were given.
     pub fn passed_challenges(&self) -> u64 {
-        let answered = self.reason(Reason::Answered).max(self.challenges_passed);
+        let answered = self.reason(Reason::ChallengePassed).max(self.challenges_passed);
         answered.min(self.challenges_issued())
     }
 

@@ -152,8 +152,8 @@ pub const fn evidence(kind: EvidenceKind) -> &'static str {
 pub const fn cut(why: Cut) -> &'static str {
     match why {
         Cut::Idle => "idle connections",
-        Cut::Pressure => "idle connections whose place was needed",
-        Cut::Age => "connections older than they may be",
+        Cut::Evicted => "idle connections whose place was needed",
+        Cut::MaxAge => "connections older than they may be",
         Cut::SlowRead => "slow readers",
         Cut::SlowBody => "slow senders of a body",
         Cut::MalformedBody => "bodies that could be read in two ways",
@@ -167,11 +167,11 @@ pub const fn cut(why: Cut) -> &'static str {
         Cut::EmptyDataFlood => "floods of empty data",
         Cut::SmallDataFlood => "floods of tiny pieces of data",
         Cut::ContinuationFlood => "headers in too many pieces",
-        Cut::StrayFrameFlood => "floods of frames that ask for nothing",
-        Cut::RefusedStreams => "connections that made the gate reset too many streams",
+        Cut::UnknownFrameFlood => "floods of frames that ask for nothing",
+        Cut::ServerResetFlood => "connections that made the gate reset too many streams",
         Cut::HeaderList => "headers far above the limit",
-        Cut::Stall => "readers that gave no room",
-        Cut::Preface => "connections that never began to speak HTTP/2 or HTTP/3",
+        Cut::FlowControlStall => "readers that gave no room",
+        Cut::MissingPreface => "connections that never began to speak HTTP/2 or HTTP/3",
         Cut::ProtocolError => "breaches of HTTP/2 or HTTP/3",
     }
 }

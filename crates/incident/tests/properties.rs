@@ -55,7 +55,7 @@ fn event() -> impl Strategy<Value = Event> {
                 };
                 let mut tally = tally(&platform, from, from + length, small);
                 if huge == u64::MAX {
-                    tally.reasons.insert("ordinary".into(), huge);
+                    tally.reasons.insert("allowed".into(), huge);
                     tally.reasons.insert("from the future".into(), huge);
                     tally.peak_offered_per_second = huge;
                     tally.unseen = huge;

@@ -497,7 +497,7 @@ impl RequestPattern {
 
 impl Config {
     /// The operators' listener unless configuration says otherwise: loopback only.
-    pub const OPERATOR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9_919);
+    pub const ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9_919);
 
     /// Every certificate with its key that an operator has named, each once.
     pub fn tls_files(&self) -> Vec<&TlsFiles> {
@@ -517,7 +517,8 @@ impl Config {
     /// ledger's, the operators' and the certificates' while they are read.
     pub fn descriptors(&self, workers: u16) -> u64 {
         const OWN: u64 = 128;
-        let origins = self.platforms.iter().map(|platform| u64::from(platform.origin.max_connections));
+        let origins =
+            self.platforms.iter().map(|platform| u64::from(platform.origin.max_connections));
         let of_each_worker = 2 * self.listeners.len() as u64 + 8;
         u64::from(self.limits.max_connections)
             + origins.sum::<u64>()
@@ -537,7 +538,7 @@ impl Config {
             }],
             certificates: Vec::new(),
             acme: None,
-            admin: Self::OPERATOR,
+            admin: Self::ADMIN,
             workers: None,
             ledger: PathBuf::from("ledger"),
             trusted_proxies: Vec::new(),

@@ -389,7 +389,7 @@ mod tests {
     #[test]
     fn a_snapshot_difference_holds_what_happened_between() {
         let meter = Meter::new(2);
-        meter.decided(ActivityId(1), Reason::Ordinary);
+        meter.decided(ActivityId(1), Reason::Allowed);
         let mut before = Snapshot::default();
         meter.add_to(&mut before);
         meter.decided(ActivityId(1), Reason::Signature);

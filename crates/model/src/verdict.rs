@@ -45,7 +45,7 @@ macro_rules! reasons {
 
 reasons! {
     /// Nothing spoke against it.
-    Ordinary => "ordinary", Forward;
+    Allowed => "allowed", Forward;
     /// A challenge was engaged, and the visitor held a token with budget left.
     TokenHeld => "token-held", Forward;
     /// A challenge was engaged, and this activity is exempt from challenges by configuration.
@@ -54,9 +54,9 @@ reasons! {
     /// in, and answered by the gate in the origin's place.
     Acme => "acme", Forward;
     /// A challenge was engaged and the visitor held no token yet.
-    Unproven => "unproven", Challenge;
+    ChallengeIssued => "challenge-issued", Challenge;
     /// The visitor answered a challenge and is sent on to the address they asked for.
-    Answered => "answered", Challenge;
+    ChallengePassed => "challenge-passed", Challenge;
     /// The token's budget of requests is used up for the moment.
     TokenSpent => "token-spent", Refuse;
     /// An engaged signature matched.
@@ -67,7 +67,7 @@ reasons! {
     Shed => "shed", Refuse;
     /// As many upgraded connections were open as may be: of the source, of all, or of what the
     /// origin has room for.
-    Tunnels => "tunnels", Refuse;
+    TunnelLimit => "tunnel-limit", Refuse;
     /// No platform has this host name.
     UnknownHost => "unknown-host", Refuse;
     /// The request was ambiguous or malformed (for example Content-Length with Transfer-Encoding).
@@ -79,7 +79,7 @@ reasons! {
     /// The announced body is larger than the limit.
     BodyTooLarge => "body-too-large", Refuse;
     /// More parts of a document were asked for than are allowed, or some of them twice.
-    Ranges => "ranges", Refuse;
+    TooManyRanges => "too-many-ranges", Refuse;
     /// The method or upgrade is not one that Portcullis forwards (for example CONNECT).
     NotSupported => "not-supported", Refuse;
     /// The source held more connections than its limit.
@@ -87,17 +87,17 @@ reasons! {
     /// The source's network held more connections than its limit.
     NetworkConnections => "network-connections", Drop;
     /// The gate held as many connections as it may, and none of them was idle.
-    Connections => "connections", Drop;
+    ConnectionLimit => "connection-limit", Drop;
     /// The request's headers did not arrive in time.
-    HeaderDeadline => "header-deadline", Drop;
+    HeaderTimeout => "header-timeout", Drop;
     /// More TLS handshakes were begun than may be, by the source or by all together.
     HandshakeRate => "handshake-rate", Drop;
     /// The gate was in as many TLS handshakes as it may, and this one was new or the slowest.
-    Handshakes => "handshakes", Drop;
+    HandshakeConcurrency => "handshake-concurrency", Drop;
     /// The first message of the TLS handshake was too long, or in too many pieces.
     ClientHello => "client-hello", Drop;
     /// The TLS handshake did not finish in time, or failed.
-    Handshake => "handshake", Drop;
+    HandshakeFailed => "handshake-failed", Drop;
     /// The PROXY protocol header was missing or wrong on a listener that demands one.
     ProxyHeader => "proxy-header", Drop;
 }
@@ -140,7 +140,7 @@ words! {
     /// The request's body did not arrive in time, or grew beyond the limit.
     BodyAborted => "body-aborted";
     /// The visitor went away before the answer.
-    VisitorGone => "visitor-gone";
+    VisitorDisconnected => "visitor-disconnected";
     }
 }
 
@@ -151,9 +151,9 @@ words! {
     /// Nothing was asked for too long.
     Idle => "idle";
     /// Nothing was asked for a while, and the place was needed.
-    Pressure => "pressure";
+    Evicted => "evicted";
     /// It was as old as it may be, or had asked as often, and did not end when it was asked to.
-    Age => "age";
+    MaxAge => "max-age";
     /// The visitor took what was sent to it below the least rate, or not at all.
     SlowRead => "slow-read";
     /// The visitor sent a body below the least rate, or stopped.
@@ -181,15 +181,15 @@ words! {
     /// HTTP/2: headers in too many pieces (CVE-2024-27316).
     ContinuationFlood => "continuation-flood";
     /// HTTP/2, HTTP/3: too many frames that ask for nothing: of unknown kinds, or farewells.
-    StrayFrameFlood => "stray-frame-flood";
+    UnknownFrameFlood => "unknown-frame-flood";
     /// HTTP/2, HTTP/3: the visitor made us reset too many streams (CVE-2025-8671).
-    RefusedStreams => "refused-streams";
+    ServerResetFlood => "server-reset-flood";
     /// HTTP/2, HTTP/3: a header block far above the limit, as it came or unpacked.
     HeaderList => "header-list";
     /// HTTP/2, HTTP/3: the visitor gave no room for what was to be sent to it.
-    Stall => "stall";
+    FlowControlStall => "flow-control-stall";
     /// HTTP/2 or HTTP/3 was chosen in the handshake and never begun.
-    Preface => "preface";
+    MissingPreface => "missing-preface";
     /// HTTP/2, HTTP/3: the visitor broke the protocol, so that the connection could not go on.
     ProtocolError => "protocol-error";
     }
@@ -220,8 +220,8 @@ impl Cut {
     /// no more than with crowds.
     pub const fn vector(self) -> Option<CutVector> {
         match self {
-            Self::Idle | Self::Pressure | Self::Age | Self::TunnelIdle | Self::TunnelAge => None,
-            Self::SlowRead | Self::Stall => Some(CutVector::SlowReading),
+            Self::Idle | Self::Evicted | Self::MaxAge | Self::TunnelIdle | Self::TunnelAge => None,
+            Self::SlowRead | Self::FlowControlStall => Some(CutVector::SlowReading),
             Self::SlowBody => Some(CutVector::SlowBodies),
             Self::MalformedBody => Some(CutVector::Ambiguity),
             Self::ResetFlood
@@ -232,10 +232,10 @@ impl Cut {
             | Self::EmptyDataFlood
             | Self::SmallDataFlood
             | Self::ContinuationFlood
-            | Self::StrayFrameFlood
-            | Self::RefusedStreams
+            | Self::UnknownFrameFlood
+            | Self::ServerResetFlood
             | Self::HeaderList
-            | Self::Preface
+            | Self::MissingPreface
             | Self::ProtocolError => Some(CutVector::Protocol),
         }
     }

@@ -153,25 +153,27 @@ fn config_text(
         r#"# The configuration that the drill ran the gate with. A real day has more time: leave out
 # [watch] and [posture], and the defaults are reasonable.
 ledger = "ledger"
-operator = "{admin}"
 
-[[listen]]
+[admin]
+listen = "{admin}"
+
+[[listeners]]
 address = "{listen}"
 
 [limits]
-sources_tracked = 65_536
+source_table_size = 65_536
 
 [watch]
 warm_up = "4s"           # the normal day before the flash crowd lasts seconds here
 
 [posture]
-quiet = "2s"
-step_down = "250ms"
-full_speed = "1s"
-wait = "1s"
+quiet_period = "2s"
+step_down_interval = "250ms"
+full_speed_after = "1s"
+wait_challenge_delay = "1s"
 
 [posture.tightened]
-header_deadline = "2s"
+header_timeout = "2s"
 
 [[platforms]]
 name = "campaign"
@@ -179,8 +181,8 @@ hosts = ["*"]
 
 [platforms.origin]
 url = "http://{origin}"
-connections = 32         # the site has four workers; more would only queue there
-queue_deadline = "2s"
+max_connections = 32         # the site has four workers; more would only queue there
+queue_timeout = "2s"
 
 [[platforms.activities]]
 name = "donate"

@@ -86,7 +86,7 @@ fn raise_nofile_limit(needed: u64) {
         warn!(
             allowed,
             needed,
-            "fewer open files are allowed than limits.connections may need: LimitNOFILE in the \
+            "fewer open files are allowed than limits.max_connections may need: LimitNOFILE in the \
              service's unit raises it, and `portcullis doctor` says more"
         );
     }

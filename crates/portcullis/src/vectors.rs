@@ -98,7 +98,7 @@ fn run_against_own_gate(
     std::fs::write(folder.path().join("site.key"), certificate.signing_key.serialize_pem())?;
     let [plain, secure, admin] = free_addresses()?;
     let text = format!(
-        "operator = \"{admin}\"\n\n[[listen]]\naddress = \"{plain}\"\n\n[[listen]]\n\
+        "[admin]\nlisten = \"{admin}\"\n\n[[listeners]]\naddress = \"{plain}\"\n\n[[listeners]]\n\
          address = \"{secure}\"\ncertificate = \"site.crt\"\nkey = \"site.key\"\n\n\
          [limits]\n{}\n\n\
          [[platforms]]\nname = \"site\"\nhosts = [\"*\"]\norigin = \"http://{}\"\n",

@@ -97,7 +97,7 @@ impl AcmeSetup {
     fn configure(&self, origin: SocketAddr, hosts: &[&str], acme: &str) -> PathBuf {
         let file = self.path().join("portcullis.toml");
         let text = format!(
-            "operator = \"{}\"\nworkers = 2\n[[listen]]\naddress = \"{}\"\n[[listen]]\n\
+            "workers = 2\n[admin]\nlisten = \"{}\"\n[[listeners]]\naddress = \"{}\"\n[[listeners]]\n\
              address = \"{}\"\ntls = true\n{acme}[[platforms]]\nname = \"site\"\n\
              hosts = {hosts:?}\norigin = \"http://{origin}\"\n",
             self.admin, self.plain, self.secure,

@@ -14,7 +14,7 @@ use common::{certificate, configuration, portcullis, run, text};
 fn check_says_where_and_how_to_mend_a_file() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("bad.toml");
-    std::fs::write(&file, "[[listen]]\nadress = \"0.0.0.0:80\"\n").unwrap();
+    std::fs::write(&file, "[[listeners]]\nadress = \"0.0.0.0:80\"\n").unwrap();
     let checked = run(&["check", file.to_str().unwrap()]);
     assert_eq!(checked.status.code(), Some(1));
     let said = text(&checked.stderr);

@@ -163,7 +163,7 @@ fn ordinary_clients_get_through_a_hundred_requests_at_a_time() {
     let folder = tempfile::tempdir().unwrap();
     // Three thousand requests from one address in a few seconds are no ordinary day.
     let roomy = "[limits.source]\nrequests_per_second = 100_000\nburst = 100_000\n\
-                 [watch]\nsurge_floor = 100_000\n";
+                 [watch]\nsurge_min_rate = 100_000\n";
     let (gate, _) = secure_gate(folder.path(), origin(), roomy);
     let url = format!("https://{}/", gate.listen);
     let output =

@@ -286,11 +286,11 @@ fn gate(folder: &Path, origins: &[Origin]) -> Gate {
         .collect();
     // The whole corpus comes from one address in a few seconds, which is no ordinary visitor.
     let told = format!(
-        "ledger = \"ledger\"\noperator = \"{operator}\"\nworkers = 2\n\
-         [[listen]]\naddress = \"{plain}\"\n\
-         [[listen]]\naddress = \"{secure}\"\ncertificate = \"site.crt\"\nkey = \"site.key\"\n\
+        "ledger = \"ledger\"\nworkers = 2\n[admin]\nlisten = \"{operator}\"\n\
+         [[listeners]]\naddress = \"{plain}\"\n\
+         [[listeners]]\naddress = \"{secure}\"\ncertificate = \"site.crt\"\nkey = \"site.key\"\n\
          [limits.source]\nrequests_per_second = 10_000\nburst = 100_000\n\
-         [watch]\nsurge_floor = 100_000\n{platforms}"
+         [watch]\nsurge_min_rate = 100_000\n{platforms}"
     );
     let file = folder.join("portcullis.toml");
     fs::write(&file, told).unwrap();

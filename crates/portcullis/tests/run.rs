@@ -16,7 +16,7 @@ fn a_visitor_gets_through_and_the_gate_counts_it() {
     assert!(body.starts_with("GET /hello?name=value HTTP/1.1"), "{body}");
     assert!(body.to_ascii_lowercase().contains("x-forwarded-for: 127.0.0.1"), "{body}");
     let metrics = gate.admin_get("/metrics");
-    assert!(metrics.contains("reason=\"ordinary\"} 1"), "{metrics}");
+    assert!(metrics.contains("reason=\"allowed\"} 1"), "{metrics}");
     gate.wait_until("the status is told", || {
         gate.admin_get("/status.json").contains("\"posture\": \"open\"")
     });
@@ -26,8 +26,8 @@ fn a_visitor_gets_through_and_the_gate_counts_it() {
 #[test]
 fn a_flooding_source_is_refused_and_the_sum_over_reasons_is_the_number_of_requests() {
     let folder = tempfile::tempdir().unwrap();
-    let limits = "[limits.source]\nrequests_per_second = 20\nburst = 100\nconnections = 64\n\
-                  [posture.tightened]\nburst = 50\nconnections = 32";
+    let limits = "[limits.source]\nrequests_per_second = 20\nburst = 100\nmax_connections = 64\n\
+                  [posture.tightened]\nburst = 50\nmax_connections = 32";
     let gate = Gate::start(folder.path(), origin(), limits);
     let statuses: Vec<u16> = (0..150).map(|_| gate.get("/").0).collect();
     assert_eq!(statuses[0], 200);

@@ -129,7 +129,7 @@ impl Control {
             && let Some(tally) = self.tallies.get_mut(usize::from(record.platform.0))
         {
             let through =
-                record.reason == Reason::Answered || record.reason.verdict() == Verdict::Forward;
+                record.reason == Reason::ChallengePassed || record.reason.verdict() == Verdict::Forward;
             tally.observe(record.source, through && record.token == TokenState::Earned);
         }
     }
@@ -350,7 +350,7 @@ fn totals(tick: &[ActivityCounts], seen: &Observation, wall: WallTime) -> TickTo
         totals.offered += counts.offered();
         totals.forwarded += by_verdict(counts, Verdict::Forward);
         totals.stopped += counts.offered() - by_verdict(counts, Verdict::Forward);
-        answered += counts.reason(Reason::Answered);
+        answered += counts.reason(Reason::ChallengePassed);
     }
     totals.stopped = totals.stopped.saturating_sub(answered);
     totals

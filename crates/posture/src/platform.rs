@@ -280,10 +280,9 @@ impl PlatformPosture {
         if self.wave.is_some() {
             self.turn_hold(context, seen, out);
         }
-        let over = self
-            .wave
-            .as_ref()
-            .is_some_and(|wave| context.now.since(wave.last_hostile) >= context.settings.quiet_period);
+        let over = self.wave.as_ref().is_some_and(|wave| {
+            context.now.since(wave.last_hostile) >= context.settings.quiet_period
+        });
         if over && let Some(wave) = self.wave.take() {
             out.push(Action::Record(Event::AttackEnded {
                 wave: wave.number,

@@ -11,7 +11,7 @@ use portcullis_model::{
 use portcullis_posture::{Action, Control, Resume};
 
 const TWO_SITES: &str = r#"
-[[listen]]
+[[listeners]]
 address = "127.0.0.1:8080"
 
 [[platforms]]

@@ -229,7 +229,7 @@ impl PlatformWatch {
         self.window.push(record);
         self.sources.add(record.source);
         let through =
-            record.reason == Reason::Answered || record.reason.verdict() == Verdict::Forward;
+            record.reason == Reason::ChallengePassed || record.reason.verdict() == Verdict::Forward;
         let answered = record.token == TokenState::Earned && through;
         self.answered += u64::from(answered);
         let Some(id) = record.procedure else { return };
@@ -238,7 +238,7 @@ impl PlatformWatch {
         counts.answered += u64::from(answered);
         let stopped = match record.reason.verdict() {
             Verdict::Refuse | Verdict::Drop => true,
-            Verdict::Challenge => record.reason == Reason::Unproven,
+            Verdict::Challenge => record.reason == Reason::ChallengeIssued,
             Verdict::Forward => false,
         };
         counts.stopped += u64::from(stopped);
@@ -433,7 +433,7 @@ impl PlatformWatch {
     fn unanswered_challenges(&self) -> Option<Evidence> {
         // Those of the last second may still be on their way.
         let older = self.health.iter().take(HEALTH - SECOND);
-        let challenged: u64 = older.map(|h| h.counts.reason(Reason::Unproven)).sum();
+        let challenged: u64 = older.map(|h| h.counts.reason(Reason::ChallengeIssued)).sum();
         let answered: u64 = self.health.iter().map(|h| h.answered).sum();
         if challenged < 40 {
             return None;
@@ -517,7 +517,7 @@ impl PlatformWatch {
             stopped += health.counts.reason(Reason::Signature)
                 + health.counts.reason(Reason::SourceRate)
                 + health.counts.reason(Reason::TokenSpent);
-            challenged += health.counts.reason(Reason::Unproven);
+            challenged += health.counts.reason(Reason::ChallengeIssued);
             answered += health.answered;
         }
         stopped + challenged.saturating_sub(answered)

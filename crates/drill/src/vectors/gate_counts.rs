@@ -101,19 +101,19 @@ mod tests {
 
     #[test]
     fn what_grew_is_told_over_all_activities() {
-        let page = |ordinary: u64, idle: u64| {
+        let page = |allowed: u64, idle: u64| {
             format!(
                 "# TYPE portcullis_requests_total counter\n\
-                 portcullis_requests_total{{platform=\"a\",activity=\"b\",reason=\"ordinary\"}} {ordinary}\n\
-                 portcullis_requests_total{{platform=\"a\",activity=\"c\",reason=\"ordinary\"}} 2\n\
+                 portcullis_requests_total{{platform=\"a\",activity=\"b\",reason=\"allowed\"}} {allowed}\n\
+                 portcullis_requests_total{{platform=\"a\",activity=\"c\",reason=\"allowed\"}} 2\n\
                  portcullis_cuts_total{{cause=\"idle\"}} {idle}\n\
                  portcullis_connections 17\nportcullis_panics_total 0\nnonsense\n"
             )
         };
         let (before, after) = (GateCounts::parse(&page(1, 0)), GateCounts::parse(&page(4, 9)));
         let grown = after.since(&before);
-        assert_eq!(after.reasons["ordinary"], 6);
-        assert_eq!(grown.reasons["ordinary"], 3);
+        assert_eq!(after.reasons["allowed"], 6);
+        assert_eq!(grown.reasons["allowed"], 3);
         assert_eq!(grown.cuts["idle"], 9);
         assert!(grown.outcomes.is_empty() && grown.counters.is_empty());
     }

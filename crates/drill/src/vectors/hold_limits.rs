@@ -156,7 +156,7 @@ mod tests {
     fn the_bounds_follow_the_configuration() {
         let text = |extra: &str| {
             format!(
-                "{extra}\n[[listen]]\naddress = \"127.0.0.1:8080\"\n\n[[platforms]]\n\
+                "{extra}\n[[listeners]]\naddress = \"127.0.0.1:8080\"\n\n[[platforms]]\n\
                  name = \"a\"\nhosts = [\"*\"]\norigin = \"http://127.0.0.1:3000\"\n"
             )
         };
@@ -165,8 +165,9 @@ mod tests {
         assert_eq!(defaults, GateLimits::default());
         assert_eq!(head(&defaults), Duration::from_secs(10 + 1 + 5));
         assert_eq!(idle(&defaults), Duration::from_secs(3 + 60 + 2 + 5));
-        let own =
-            GateLimits::from_config(&config("[limits]\nidle = \"20s\"\nbody_idle = \"10s\"\n"));
+        let own = GateLimits::from_config(&config(
+            "[limits]\nidle_timeout = \"20s\"\nbody_idle_timeout = \"10s\"\n",
+        ));
         assert_eq!(idle(&own), Duration::from_secs(3 + 20 + 2 + 5));
         assert_eq!(head(&own), head(&defaults));
         // Four in five hundred are made up for.

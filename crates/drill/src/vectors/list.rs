@@ -103,7 +103,7 @@ pub static VECTORS: &[Vector] = vectors! {
     "keep-alive-hoarding", "RFC 9112, section 9.3", Either, 400 for 75 s, held Some(hold_limits::idle), from 8:
         connections::keep_alive => "asks for one page on each connection and keeps it";
     "long-lived", "RFC 9112, section 9.6", Either, 40 for 40 s, held Some(hold_limits::age),
-        with "connection_age = \"20s\"", from 4:
+        with "max_connection_age = \"20s\"", from 4:
         connections::long_lived => "asks for a page a second on connections that it never leaves";
     "endless-requests", "RFC 9112, section 9.6", Either, 4 for 20 s, held None, asked request_limits::http_1, from 4:
         connections::endless => "asks on one connection as often as it can";
@@ -213,7 +213,7 @@ mod tests {
     fn a_vector_that_holds_connections_lasts_longer_than_defaults_allow() {
         for vector in VECTORS {
             let text = format!(
-                "[limits]\n{}\n[[listen]]\naddress = \"127.0.0.1:8080\"\n[[platforms]]\n\
+                "[limits]\n{}\n[[listeners]]\naddress = \"127.0.0.1:8080\"\n[[platforms]]\n\
                  name = \"a\"\nhosts = [\"*\"]\norigin = \"http://127.0.0.1:3000\"\n",
                 vector.limits
             );

@@ -31,7 +31,7 @@ pub(crate) async fn converse(visit: &Rc<Visit>, connecting: Connecting, handshak
     let shaken = connecting.await;
     drop(handshaking);
     let Ok(connection) = shaken else {
-        return house.meter.decided(ActivityId(0), Reason::Handshake);
+        return house.meter.decided(ActivityId(0), Reason::HandshakeFailed);
     };
     heard(visit, &connection);
     let now = house.read_clock();

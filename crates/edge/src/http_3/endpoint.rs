@@ -221,7 +221,7 @@ fn receive(house: &Rc<House>, incoming: Incoming, settings: &Settings) {
     let address = incoming.remote_address().ip().to_canonical();
     let trusted = config.trusted_proxies.iter().any(|network| network.contains(address));
     if !house.admit(limits.max_connections) {
-        return turn_away(house, incoming, proven, Reason::Connections);
+        return turn_away(house, incoming, proven, Reason::ConnectionLimit);
     }
     let visit = Rc::new(Visit::new(house.clone(), true, Phase::Handshake));
     let presence = house.visits.enter(&visit);
@@ -236,7 +236,7 @@ fn receive(house: &Rc<House>, incoming: Incoming, settings: &Settings) {
     }
     let most = budgets.max_concurrent.div_ceil(u32::from(house.workers)) as usize;
     let Some(place) = house.handshakes.begin(&visit, most, now) else {
-        return turn_away(house, incoming, proven, Reason::Handshakes);
+        return turn_away(house, incoming, proven, Reason::HandshakeConcurrency);
     };
     match incoming.accept_with(settings.server.clone()) {
         Ok(connecting) => {
@@ -244,7 +244,7 @@ fn receive(house: &Rc<House>, incoming: Incoming, settings: &Settings) {
             let task = attend(visit, presence, connecting, handshaking);
             tokio::task::spawn_local(task);
         }
-        Err(_) => house.meter.decided(ActivityId(0), Reason::Handshake),
+        Err(_) => house.meter.decided(ActivityId(0), Reason::HandshakeFailed),
     }
 }
 

@@ -192,7 +192,7 @@ impl Sender<'_> {
             if let Some(due) = pace.due(self.idle * others.div_ceil(SHARE)) {
                 self.deadline.set(due);
                 if now >= due {
-                    self.visit.count(Cut::Stall);
+                    self.visit.count(Cut::FlowControlStall);
                     return Poll::Ready(None);
                 }
             }
@@ -229,7 +229,7 @@ impl Sender<'_> {
             most = self.guarded(|guard| guard.unacknowledged()).unwrap_or(0).max(most);
             let due = since + self.idle + tail(most, self.rate);
             if house.now() >= due {
-                self.visit.count(Cut::Stall);
+                self.visit.count(Cut::FlowControlStall);
                 return Poll::Ready(false);
             }
             self.deadline.set(due);

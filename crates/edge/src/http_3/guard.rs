@@ -5,7 +5,7 @@
 //! forgets no stream that ended before its head came. Both are bounded here; the budgets are those
 //! of HTTP/2.
 
-use portcullis_model::{RateLimit, Cut, Http2Limits, Limits, Time};
+use portcullis_model::{Cut, Http2Limits, Limits, RateLimit, Time};
 
 use super::endpoint::SEND_WINDOW;
 use super::frames::{DATA, Frame, HEADERS, NOT_ON_REQUESTS, PRIORITY_UPDATE};
@@ -46,9 +46,9 @@ impl Kind {
     const fn cut(self) -> Cut {
         match self {
             Self::Reset => Cut::ResetFlood,
-            Self::Refused => Cut::RefusedStreams,
+            Self::Refused => Cut::ServerResetFlood,
             Self::Priority => Cut::PriorityFlood,
-            Self::Stray => Cut::StrayFrameFlood,
+            Self::Stray => Cut::UnknownFrameFlood,
             Self::EmptyData => Cut::EmptyDataFlood,
             Self::SmallData => Cut::SmallDataFlood,
         }
@@ -168,7 +168,7 @@ impl Guard {
 
     fn stray(&mut self, frame: Frame, now: Time) -> Result<(), Cut> {
         if frame.length > SMALL_FRAME {
-            return Err(Cut::StrayFrameFlood);
+            return Err(Cut::UnknownFrameFlood);
         }
         self.spend(Kind::Stray, now)
     }
@@ -210,8 +210,8 @@ mod tests {
         let huge = frame(HEADERS, 64 * 1024 + 1);
         assert_eq!(guard.on_request(huge, 0, Time(0)), Err(Cut::HeaderList));
         let stray = frame(0x21, 1 << 40);
-        assert_eq!(guard.on_request(stray, 1, Time(0)), Err(Cut::StrayFrameFlood));
-        assert_eq!(guard.on_control(stray, Time(0)), Err(Cut::StrayFrameFlood));
+        assert_eq!(guard.on_request(stray, 1, Time(0)), Err(Cut::UnknownFrameFlood));
+        assert_eq!(guard.on_control(stray, Time(0)), Err(Cut::UnknownFrameFlood));
         assert_eq!(guard.on_request(frame(DATA, 1 << 40), 1, Time(0)), Ok(()));
     }
 

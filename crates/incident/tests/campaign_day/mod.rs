@@ -133,13 +133,13 @@ pub fn tally(platform: &str, from: u64, to: u64, load: Load) -> Tally {
         some.map(|(word, n)| ((*word).to_owned(), *n)).collect()
     };
     let reasons = words(&[
-        ("ordinary", forwarded),
-        ("unproven", given),
-        ("answered", passed),
+        ("allowed", forwarded),
+        ("challenge-issued", given),
+        ("challenge-passed", passed),
         ("signature", n(load.signature)),
         ("source-rate", n(load.rate)),
         ("shed", n(load.shed)),
-        ("header-deadline", n(load.slow)),
+        ("header-timeout", n(load.slow)),
     ]);
     let outcomes = words(&[("served", forwarded - failed), ("origin-timeout", failed)]);
     let offered: u64 = reasons.values().sum();

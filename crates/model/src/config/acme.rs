@@ -177,7 +177,7 @@ impl PlacedAcme {
         if !listeners.is_empty() && listeners.iter().all(|listener| listener.tls.is_none()) {
             let flaw = Flaw::new(
                 "no listener would show the certificates",
-                "a [[listen]] with address = \"0.0.0.0:443\" and tls = true",
+                "a [[listeners]] with address = \"0.0.0.0:443\" and tls = true",
             );
             report.add(self.heading.as_ref(), "acme", flaw);
         }
@@ -186,7 +186,7 @@ impl PlacedAcme {
         if !listeners.is_empty() && !plain && by_http {
             let flaw = Flaw::new(
                 "with http-01 the authority asks over plain HTTP, and every listener speaks TLS",
-                "a [[listen]] with address = \"0.0.0.0:80\"",
+                "a [[listeners]] with address = \"0.0.0.0:80\"",
             )
             .hint("or challenge = \"tls-alpn-01\", which comes to port 443");
             report.add(

@@ -31,22 +31,22 @@ pub(super) struct PlacedActivity {
 }
 
 /// The operators' pages ask nobody for a password.
-pub(super) fn operator_is_private(
+pub(super) fn admin_is_private(
     report: &mut Report,
-    operator: &Placed<SocketAddr>,
+    admin: &Placed<SocketAddr>,
     open: &Placed<bool>,
 ) {
-    let private = operator.value.ip().to_canonical().is_loopback();
-    if private || open.value || !operator.sound || !open.sound {
+    let private = admin.value.ip().to_canonical().is_loopback();
+    if private || open.value || !admin.sound || !open.sound {
         return;
     }
     let flaw = Flaw::new(
-        format!("other machines can reach `{}`", operator.value),
+        format!("other machines can reach `{}`", admin.value),
         "an address of this machine alone, such as 127.0.0.1:9919: these pages ask for no \
          password",
     )
-    .hint("if a firewall decides who can reach it, add operator_open = true");
-    report.add(operator.place.as_ref(), &operator.key, flaw);
+    .hint("if a firewall decides who can reach it, add allow_remote = true");
+    report.add(admin.place.as_ref(), &admin.key, flaw);
 }
 
 /// Whether two listening addresses take the same connections.
@@ -61,7 +61,7 @@ fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
 pub(super) fn listeners_apart(
     report: &mut Report,
     listeners: &[&Placed<SocketAddr>],
-    operator: &Placed<SocketAddr>,
+    admin: &Placed<SocketAddr>,
 ) {
     let mut first: BTreeMap<SocketAddr, &str> = BTreeMap::new();
     for listener in listeners {
@@ -75,10 +75,10 @@ pub(super) fn listeners_apart(
         } else {
             first.insert(address, &listener.key);
         }
-        if operator.sound && overlap(address, operator.value) {
+        if admin.sound && overlap(address, admin.value) {
             let flaw = Flaw::new(
-                format!("`{address}` is where operators look (`{}`)", operator.value),
-                "an address and port that `operator` does not use",
+                format!("`{address}` is the admin listener's address (`{}`)", admin.value),
+                "an address and port that `admin.listen` does not use",
             );
             report.add(listener.place.as_ref(), &listener.key, flaw);
         }
@@ -117,7 +117,7 @@ pub(super) fn http_3_possible(
             "HTTP/3 cannot stand behind a proxy that sends PROXY headers",
             "either http_3 or proxy_protocol",
         )
-        .hint("HTTP/3 has to reach this gate directly: give it a [[listen]] of its own")
+        .hint("HTTP/3 has to reach this gate directly: give it a [[listeners]] of its own")
     } else {
         return;
     };
@@ -141,7 +141,10 @@ pub(super) fn headers_fit_memory(
             show_bytes(u64::from(header_bytes.value)),
             show_bytes((all >> 30) << 30),
         ),
-        format!("limits.connections × limits.header_bytes of at most {}", show_bytes(ALL_HEADERS)),
+        format!(
+            "limits.max_connections × limits.max_header_bytes of at most {}",
+            show_bytes(ALL_HEADERS)
+        ),
     );
     let place = connections.place.as_ref().or(header_bytes.place.as_ref());
     report.add(place, &connections.key, flaw);
@@ -266,7 +269,7 @@ pub(super) fn no_loop<'p>(
     report: &mut Report,
     origins: impl Iterator<Item = &'p Placed<OriginConfig>>,
     listeners: &[&Placed<SocketAddr>],
-    operator: &Placed<SocketAddr>,
+    admin: &Placed<SocketAddr>,
 ) {
     for origin in origins {
         let host = match origin.value.host.as_str() {
@@ -280,7 +283,7 @@ pub(super) fn no_loop<'p>(
         let ours = listeners
             .iter()
             .map(|listener| (listener.value, listener.key.as_str()))
-            .chain([(operator.value, operator.key.as_str())]);
+            .chain([(admin.value, admin.key.as_str())]);
         // `0.0.0.0` also listens on loopback, but not on the addresses of other machines, and
         // which others are this machine's is not known here.
         let same = |ours: SocketAddr| {

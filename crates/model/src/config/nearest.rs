@@ -19,7 +19,7 @@ const ELSEWHERE: [(&str, &str); 18] = [
     ("cert", "certificate"),
     ("priority", "tier"),
     ("threads", "workers"),
-    ("admin", "operator"),
+    ("operator", "admin"),
 ];
 
 /// Longer words are compared no further: nobody meant a key by them.
@@ -74,13 +74,13 @@ fn distance(a: &str, b: &str) -> usize {
 mod tests {
     use super::*;
 
-    const KEYS: [&str; 5] = ["name", "hosts", "origin", "activities", "header_deadline"];
+    const KEYS: [&str; 5] = ["name", "hosts", "origin", "activities", "header_timeout"];
 
     #[test]
     fn slips_of_the_hand_find_their_word() {
         assert_eq!(nearest("hots", KEYS), Some("hosts"));
         assert_eq!(nearest("orgiin", KEYS), Some("origin"));
-        assert_eq!(nearest("header-deadlne", KEYS), Some("header_deadline"));
+        assert_eq!(nearest("header-timeot", KEYS), Some("header_timeout"));
         assert_eq!(nearest("Name", KEYS), Some("name"));
     }
 

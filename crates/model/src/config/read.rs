@@ -17,9 +17,9 @@ use super::problem::{Flaw, Problems, Report, quoted};
 use super::syntax;
 use super::table::{Placed, Table};
 use super::{
-    ActivityConfig, RateLimit, Config, HandshakeLimits, Http2Limits, Http3Limits, Limits, Listener,
-    OriginConfig, ActivityTimeouts, PlatformConfig, PostureSettings, TlsFiles, TokenBudget, TunnelLimits,
-    WatchSettings,
+    ActivityConfig, ActivityTimeouts, Config, HandshakeLimits, Http2Limits, Http3Limits, Limits,
+    Listener, OriginConfig, PlatformConfig, PostureSettings, RateLimit, TlsFiles, TokenBudget,
+    TunnelLimits, WatchSettings,
 };
 
 /// A file that a person keeps is smaller; reading a larger one would only cost memory.
@@ -72,21 +72,22 @@ impl Config {
 
     /// A configuration in which whatever has a default has it.
     pub(super) fn defaults() -> Self {
-        Self::for_origin(Self::OPERATOR, OriginConfig::new("127.0.0.1".into(), 3_000))
+        Self::for_origin(Self::ADMIN, OriginConfig::new("127.0.0.1".into(), 3_000))
     }
 }
 
 fn read_root(report: &mut Report, root: &Table) -> Config {
     let ledger = root.get::<String>(report, "ledger");
-    let operator = root.get(report, "operator");
-    let operator_open = root.get(report, "operator_open");
-    agreement::operator_is_private(report, &operator, &operator_open);
+    let table = root.table(report, "admin");
+    let admin = table.get(report, "listen");
+    let allow_remote = table.get(report, "allow_remote");
+    agreement::admin_is_private(report, &admin, &allow_remote);
     let workers = root.find(report, "workers").map(|workers| workers.value);
     let before = report.len();
     let trusted_proxies = root.list(report, "trusted_proxies", parse_network);
     let nobody_trusted = trusted_proxies.is_empty() && report.len() == before;
 
-    let listeners = root.tables(report, "listen");
+    let listeners = root.tables(report, "listeners");
     let certificates = root.has("certificates") || root.has("acme");
     let shared = root.tables(report, "certificates");
     let shared: Vec<_> = shared.iter().filter_map(|table| pair(report, table)).collect();
@@ -96,7 +97,7 @@ fn read_root(report: &mut Report, root: &Table) -> Config {
     let listeners: Vec<_> =
         listeners.iter().map(|table| listener(report, table, certificates, first)).collect();
     let addresses: Vec<_> = listeners.iter().filter_map(|l| l.address.as_ref()).collect();
-    agreement::listeners_apart(report, &addresses, &operator);
+    agreement::listeners_apart(report, &addresses, &admin);
     if nobody_trusted {
         let flags = listeners.iter().map(|listener| &listener.proxy_protocol);
         agreement::proxies_named(report, flags);
@@ -116,7 +117,7 @@ fn read_root(report: &mut Report, root: &Table) -> Config {
     let hosts: Vec<_> = platforms.iter().map(|p| p.hosts.as_slice()).collect();
     agreement::hosts_apart(report, &hosts);
     let origins = platforms.iter().filter_map(|p| p.origin.as_ref());
-    agreement::no_loop(report, origins, &addresses, &operator);
+    agreement::no_loop(report, origins, &addresses, &admin);
     agreement::activities_bounded(report, platforms.iter().map(|p| &p.activities));
 
     let listeners: Vec<_> = listeners.into_iter().filter_map(PlacedListener::resolve).collect();
@@ -127,7 +128,7 @@ fn read_root(report: &mut Report, root: &Table) -> Config {
         listeners,
         certificates: shared,
         acme,
-        admin: operator.value,
+        admin: admin.value,
         workers,
         ledger: ledger.value.into(),
         trusted_proxies: trusted_proxies.into_iter().map(|p| p.value).collect(),
@@ -251,59 +252,62 @@ pub(super) struct Bounds {
 }
 
 fn limits(report: &mut Report, table: &Table) -> (Limits, Bounds) {
-    let header_deadline = table.get(report, "header_deadline");
-    let header_bytes = table.get(report, "header_bytes");
-    let connections = table.get(report, "connections");
+    let header_deadline = table.get(report, "header_timeout");
+    let header_bytes = table.get(report, "max_header_bytes");
+    let connections = table.get(report, "max_connections");
     agreement::headers_fit_memory(report, &connections, &header_bytes);
     let source = table.table(report, "source");
     let bounds = Bounds {
         requests_per_second: source.get(report, "requests_per_second"),
         burst: source.get(report, "burst"),
-        connections: source.get(report, "connections"),
+        connections: source.get(report, "max_connections"),
         header_deadline,
     };
     agreement::no_more(report, &bounds.connections, &connections);
     let limits = Limits {
         header_timeout: bounds.header_deadline.value,
-        handshake_timeout: table.get(report, "handshake_deadline").value,
-        body_idle_timeout: table.get(report, "body_idle").value,
-        min_upload_rate: table.get(report, "upload_rate").value,
-        min_download_rate: table.get(report, "download_rate").value,
-        response_idle_timeout: table.get(report, "response_idle").value,
-        idle_timeout: table.get(report, "idle").value,
-        tunnel_idle_timeout: table.get(report, "tunnel_idle").value,
-        max_tunnel_age: table.get(report, "tunnel_age").value,
-        max_connection_age: table.get(report, "connection_age").value,
-        max_requests_per_connection: table.get(report, "requests_per_connection").value,
+        handshake_timeout: table.get(report, "handshake_timeout").value,
+        body_idle_timeout: table.get(report, "body_idle_timeout").value,
+        min_upload_rate: table.get(report, "min_upload_rate").value,
+        min_download_rate: table.get(report, "min_download_rate").value,
+        response_idle_timeout: table.get(report, "response_idle_timeout").value,
+        idle_timeout: table.get(report, "idle_timeout").value,
+        tunnel_idle_timeout: table.get(report, "tunnel_idle_timeout").value,
+        max_tunnel_age: table.get(report, "max_tunnel_age").value,
+        max_connection_age: table.get(report, "max_connection_age").value,
+        max_requests_per_connection: table.get(report, "max_requests_per_connection").value,
         max_header_bytes: header_bytes.value,
-        max_header_fields: table.get(report, "header_fields").value,
-        max_target_bytes: table.get(report, "target_bytes").value,
-        max_ranges: table.get(report, "ranges").value,
-        max_body_bytes: table.get(report, "body_bytes").value,
+        max_header_fields: table.get(report, "max_header_fields").value,
+        max_target_bytes: table.get(report, "max_target_bytes").value,
+        max_ranges: table.get(report, "max_ranges").value,
+        max_body_bytes: table.get(report, "max_body_bytes").value,
         max_connections: connections.value,
-        max_streams_per_connection: table.get(report, "streams_per_connection").value,
+        max_streams_per_connection: table.get(report, "max_streams_per_connection").value,
         http_2: http_2(report, table),
         handshakes: handshakes(report, table),
         http_3: Http3Limits {
-            retry_threshold: table.table(report, "http_3").get(report, "retry_above").value,
+            retry_threshold: table.table(report, "http_3").get(report, "retry_threshold").value,
         },
         source: SourceLimits {
             requests_per_second: bounds.requests_per_second.value,
             burst: bounds.burst.value,
             connections: bounds.connections.value,
         },
-        max_network_connections: table.table(report, "network").get(report, "connections").value,
+        max_network_connections: table
+            .table(report, "network")
+            .get(report, "max_connections")
+            .value,
         tunnels: tunnels(report, table),
-        source_table_size: table.get(report, "sources_tracked").value,
-        shutdown_grace: table.get(report, "drain").value,
+        source_table_size: table.get(report, "source_table_size").value,
+        shutdown_grace: table.get(report, "shutdown_grace").value,
     };
     (limits, bounds)
 }
 
 fn tunnels(report: &mut Report, limits: &Table) -> TunnelLimits {
     let table = limits.table(report, "tunnels");
-    let all = table.get(report, "all");
-    let source = table.get(report, "source");
+    let all = table.get(report, "max_total");
+    let source = table.get(report, "max_per_source");
     agreement::no_more(report, &source, &all);
     TunnelLimits { max_total: all.value, max_per_source: source.value }
 }
@@ -349,14 +353,14 @@ fn handshakes(report: &mut Report, limits: &Table) -> HandshakeLimits {
     HandshakeLimits {
         total: RateLimit { per_second: per_second.value, burst: burst.value },
         source: RateLimit { per_second: source_per_second.value, burst: source_burst.value },
-        max_concurrent: table.get(report, "at_once").value,
+        max_concurrent: table.get(report, "max_concurrent").value,
     }
 }
 
 fn watch(report: &mut Report, table: &Table) -> WatchSettings {
     WatchSettings {
-        surge_factor_tenths: table.get(report, "surge").value,
-        surge_min_rate: table.get(report, "surge_floor").value,
+        surge_factor_tenths: table.get(report, "surge_factor").value,
+        surge_min_rate: table.get(report, "surge_min_rate").value,
         warm_up: table.get(report, "warm_up").value,
     }
 }
@@ -365,18 +369,18 @@ fn posture(report: &mut Report, table: &Table, ordinary: &Bounds) -> PostureSett
     let tightened = table.table(report, "tightened");
     let requests_per_second = tightened.get(report, "requests_per_second");
     let burst = tightened.get(report, "burst");
-    let connections = tightened.get(report, "connections");
-    let header_deadline = tightened.get(report, "header_deadline");
+    let connections = tightened.get(report, "max_connections");
+    let header_deadline = tightened.get(report, "header_timeout");
     agreement::no_more(report, &requests_per_second, &ordinary.requests_per_second);
     agreement::no_more(report, &burst, &ordinary.burst);
     agreement::no_more(report, &connections, &ordinary.connections);
     agreement::no_longer(report, &header_deadline, &ordinary.header_deadline);
     let token = table.table(report, "token");
     PostureSettings {
-        quiet_period: table.get(report, "quiet").value,
-        step_down_interval: table.get(report, "step_down").value,
-        full_speed_after: table.get(report, "full_speed").value,
-        procedure_ttl: table.get(report, "expiry").value,
+        quiet_period: table.get(report, "quiet_period").value,
+        step_down_interval: table.get(report, "step_down_interval").value,
+        full_speed_after: table.get(report, "full_speed_after").value,
+        procedure_ttl: table.get(report, "procedure_ttl").value,
         collateral_per_million: table.get(report, "collateral_per_million").value,
         tightened: SourceLimits {
             requests_per_second: requests_per_second.value,
@@ -389,7 +393,7 @@ fn posture(report: &mut Report, table: &Table, ordinary: &Bounds) -> PostureSett
             burst: token.get(report, "burst").value,
             lifetime: token.get(report, "lifetime").value,
         },
-        wait_challenge_delay: table.get(report, "wait").value,
+        wait_challenge_delay: table.get(report, "wait_challenge_delay").value,
     }
 }
 
@@ -458,10 +462,10 @@ fn platform_origin(report: &mut Report, table: &Table) -> Option<Placed<OriginCo
     }
     let table = table.table(report, "origin");
     let url = table.find(report, "url");
-    let connections = table.get(report, "connections").value;
-    let connect_deadline = table.get(report, "connect_deadline").value;
-    let response_deadline = table.get(report, "response_deadline").value;
-    let queue_deadline = table.get(report, "queue_deadline").value;
+    let connections = table.get(report, "max_connections").value;
+    let connect_deadline = table.get(report, "connect_timeout").value;
+    let response_deadline = table.get(report, "response_timeout").value;
+    let queue_deadline = table.get(report, "queue_timeout").value;
     let origin = read_origin(report, url?)?;
     Some(origin.map(|origin| OriginConfig {
         host: origin.host,
@@ -495,9 +499,11 @@ fn activity(report: &mut Report, table: &Table) -> PlacedActivity {
         patterns: table.list(report, "paths", parse_pattern),
         challenge: table.get(report, "challenge").value,
         patience: ActivityTimeouts {
-            response_idle_timeout: table.find(report, "response_idle").map(|time| time.value),
-            tunnel_idle_timeout: table.find(report, "tunnel_idle").map(|time| time.value),
-            max_tunnel_age: table.find(report, "tunnel_age").map(|time| time.value),
+            response_idle_timeout: table
+                .find(report, "response_idle_timeout")
+                .map(|time| time.value),
+            tunnel_idle_timeout: table.find(report, "tunnel_idle_timeout").map(|time| time.value),
+            max_tunnel_age: table.find(report, "max_tunnel_age").map(|time| time.value),
         },
     }
 }

@@ -44,22 +44,6 @@ pub(super) static ROOT: Section = Section {
             why: "",
         },
         Key {
-            name: "operator",
-            kind: Kind::Address,
-            absent: Absent::Is(|c| Value::Address(c.admin)),
-            about: "Where operators look: `/healthz`, `/metrics` and `/status.json`. Nobody is \
-                    asked for a password there.",
-            why: "",
-        },
-        Key {
-            name: "operator_open",
-            kind: Kind::Flag,
-            absent: Absent::Is(|_| Value::Flag(false)),
-            about: "Allows `operator` to be an address that other machines can reach. Say `true` \
-                    only where a firewall decides who can.",
-            why: "",
-        },
-        Key {
             name: "workers",
             kind: Kind::Count(1, 256),
             absent: Absent::Means("one per core"),
@@ -76,9 +60,16 @@ pub(super) static ROOT: Section = Section {
             why: "every connection is compared with each",
         },
         Key {
-            name: "listen",
+            name: "admin",
+            kind: Kind::Table(&ADMIN),
+            absent: Absent::Means("every default"),
+            about: "The listener for operators and monitoring.",
+            why: "",
+        },
+        Key {
+            name: "listeners",
             kind: Kind::Tables(&LISTEN, 16),
-            absent: Absent::Required("[[listen]] with address = \"0.0.0.0:80\""),
+            absent: Absent::Required("[[listeners]] with address = \"0.0.0.0:80\""),
             about: "Where visitors connect.",
             why: "every worker opens each of them",
         },
@@ -131,8 +122,31 @@ pub(super) static ROOT: Section = Section {
     ],
 };
 
+static ADMIN: Section = Section {
+    heading: "[admin]",
+    about: "The listener for operators and monitoring: `/healthz`, `/metrics` and `/status.json`. It \
+            asks for no password.",
+    keys: &[
+        Key {
+            name: "listen",
+            kind: Kind::Address,
+            absent: Absent::Is(|c| Value::Address(c.admin)),
+            about: "Address and port of the admin listener.",
+            why: "",
+        },
+        Key {
+            name: "allow_remote",
+            kind: Kind::Flag,
+            absent: Absent::Is(|_| Value::Flag(false)),
+            about: "Allows `listen` to be an address that other machines can reach. Set it to `true` \
+                    only where a firewall restricts access.",
+            why: "",
+        },
+    ],
+};
+
 static LISTEN: Section = Section {
-    heading: "[[listen]]",
+    heading: "[[listeners]]",
     about: "An address that visitors connect to. At least one. Over TLS, HTTP/2 and HTTP/1.1, \
             and HTTP/3 where `http_3` says so; without, HTTP/1.1.",
     keys: &[
@@ -219,7 +233,7 @@ static LIMITS: Section = Section {
             on a small server.",
     keys: &[
         Key {
-            name: "header_deadline",
+            name: "header_timeout",
             kind: Kind::Time(secs(1), MINUTE),
             absent: Absent::Is(|c| Value::Time(c.limits.header_timeout)),
             about: "From the first byte of a request to the end of its headers.",
@@ -227,50 +241,50 @@ static LIMITS: Section = Section {
                   minute is holding a place",
         },
         Key {
-            name: "handshake_deadline",
+            name: "handshake_timeout",
             kind: Kind::Time(secs(1), MINUTE),
             absent: Absent::Is(|c| Value::Time(c.limits.handshake_timeout)),
             about: "The TLS handshake, from accept.",
             why: "a handshake is two round trips; whoever needs a minute is holding a place",
         },
         Key {
-            name: "body_idle",
+            name: "body_idle_timeout",
             kind: Kind::Time(secs(1), secs(600)),
             absent: Absent::Is(|c| Value::Time(c.limits.body_idle_timeout)),
             about: "Longest silence within the body of a request; and how far a \
-                    visitor may fall behind `upload_rate` and `download_rate`, which every byte \
+                    visitor may fall behind `min_upload_rate` and `min_download_rate`, which every byte \
                     makes up for.",
             why: "a train in a tunnel is silent for seconds; ten minutes of silence is not a \
                   transfer",
         },
         Key {
-            name: "upload_rate",
+            name: "min_upload_rate",
             kind: LEAST_RATE,
             absent: Absent::Is(|c| Value::Bytes(u64::from(c.limits.min_upload_rate))),
             about: "Bytes per second at which a visitor must at least send a body, while it is \
-                    waited for. Whoever falls behind by more than `body_idle` is answered with \
-                    408. A body of N bytes takes at most `body_idle` and N / `upload_rate`: at \
+                    waited for. Whoever falls behind by more than `body_idle_timeout` is answered with \
+                    408. A body of N bytes takes at most `body_idle_timeout` and N / `min_upload_rate`: at \
                     500 bytes a second, 64 MiB may take 37 hours.",
             why: LEAST_RATE_WHY,
         },
         Key {
-            name: "download_rate",
+            name: "min_download_rate",
             kind: LEAST_RATE,
             absent: Absent::Is(|c| Value::Bytes(u64::from(c.limits.min_download_rate))),
             about: "Bytes per second at which a visitor must at least take what waits to be sent \
-                    on its connection. Whoever falls behind by more than `body_idle` is cut. An \
+                    on its connection. Whoever falls behind by more than `body_idle_timeout` is cut. An \
                     answer that has nothing to send for a while is not concerned.",
             why: LEAST_RATE_WHY,
         },
         Key {
-            name: "idle",
+            name: "idle_timeout",
             kind: Kind::Time(secs(1), HOUR),
             absent: Absent::Is(|c| Value::Time(c.limits.idle_timeout)),
             about: "Longest silence between two requests of a connection.",
             why: "an idle connection holds a place that somebody else may need",
         },
         Key {
-            name: "response_idle",
+            name: "response_idle_timeout",
             kind: Kind::Time(secs(1), DAY),
             absent: Absent::Is(|c| Value::Time(c.limits.response_idle_timeout)),
             about: "Longest silence of the origin within an answer. An activity may have its own: \
@@ -278,7 +292,7 @@ static LIMITS: Section = Section {
             why: RESPONSE_IDLE_WHY,
         },
         Key {
-            name: "tunnel_idle",
+            name: "tunnel_idle_timeout",
             kind: Kind::Time(secs(1), DAY),
             absent: Absent::Is(|c| Value::Time(c.limits.tunnel_idle_timeout)),
             about: "Longest silence on a WebSocket, after which it is cut (`tunnel-idle`). An \
@@ -286,7 +300,7 @@ static LIMITS: Section = Section {
             why: TUNNEL_IDLE_WHY,
         },
         Key {
-            name: "tunnel_age",
+            name: "max_tunnel_age",
             kind: Kind::Time(secs(1), TUNNEL_AGE),
             absent: Absent::Is(|c| Value::Time(c.limits.max_tunnel_age)),
             about: "How long a WebSocket may last before it is cut (`tunnel-age`). An activity may \
@@ -294,25 +308,25 @@ static LIMITS: Section = Section {
             why: TUNNEL_AGE_WHY,
         },
         Key {
-            name: "connection_age",
+            name: "max_connection_age",
             kind: Kind::Time(secs(10), DAY),
             absent: Absent::Is(|c| Value::Time(c.limits.max_connection_age)),
             about: "How old a connection may become. Then it is asked to end: HTTP/1.1 by \
                     `Connection: close` on the next answer, HTTP/2 and HTTP/3 by GOAWAY. What is under way \
-                    has as long again before it is cut (`age`). A WebSocket is not concerned.",
+                    has as long again before it is cut (`max-age`). A WebSocket is not concerned.",
             why: "whoever comes back pays a handshake, which below ten seconds costs more than it \
                   frees; a connection that lives for days keeps rules that were changed since",
         },
         Key {
-            name: "requests_per_connection",
+            name: "max_requests_per_connection",
             kind: Kind::Count(10, 100_000_000),
             absent: Absent::Is(|c| Value::Count(u64::from(c.limits.max_requests_per_connection))),
             about: "Requests on one connection, after which it is asked to end as above. A visitor \
-                    over HTTP/2 or HTTP/3 who goes on all the same is cut (`age`).",
+                    over HTTP/2 or HTTP/3 who goes on all the same is cut (`max-age`).",
             why: "a page asks for some dozens; a hundred million is no limit",
         },
         Key {
-            name: "header_bytes",
+            name: "max_header_bytes",
             kind: Kind::Bytes(8 * KIB, 256 * KIB),
             absent: Absent::Is(|c| Value::Bytes(u64::from(c.limits.max_header_bytes))),
             about: "Request line and header fields of one request.",
@@ -320,7 +334,7 @@ static LIMITS: Section = Section {
                   much memory",
         },
         Key {
-            name: "header_fields",
+            name: "max_header_fields",
             kind: Kind::Count(32, 1_000),
             absent: Absent::Is(|c| Value::Count(u64::from(c.limits.max_header_fields))),
             about: "Header fields of one request. Over HTTP/2, where browsers may send a cookie \
@@ -328,7 +342,7 @@ static LIMITS: Section = Section {
             why: "browsers and proxies together send about thirty",
         },
         Key {
-            name: "target_bytes",
+            name: "max_target_bytes",
             kind: Kind::Bytes(KIB, 60 * KIB),
             absent: Absent::Is(|c| Value::Bytes(u64::from(c.limits.max_target_bytes))),
             about: "The target of one request: its path and query. Longer ones are answered with \
@@ -337,7 +351,7 @@ static LIMITS: Section = Section {
                   no more than 64 KiB can be read",
         },
         Key {
-            name: "ranges",
+            name: "max_ranges",
             kind: Kind::Count(1, 200),
             absent: Absent::Is(|c| Value::Count(u64::from(c.limits.max_ranges))),
             about: "Parts of a document that one request may ask for (`Range`). More of them, or \
@@ -346,40 +360,40 @@ static LIMITS: Section = Section {
                   few; each part costs the origin, and none of them saves anything beyond 200",
         },
         Key {
-            name: "body_bytes",
+            name: "max_body_bytes",
             kind: Kind::Bytes(KIB, 1 << 40),
             absent: Absent::Is(|c| Value::Bytes(c.limits.max_body_bytes)),
             about: "The body of one request. It is passed on as it comes, not held in memory.",
             why: "a form needs a KiB; the origin has to take whatever is allowed here",
         },
         Key {
-            name: "connections",
+            name: "max_connections",
             kind: Kind::Count(16, 1 << 20),
             absent: Absent::Is(|c| Value::Count(u64::from(c.limits.max_connections))),
             about: "Connections of visitors at the same time, over all workers. Above three \
-                    quarters of it idle ones are granted less than `idle`, down to 5 seconds; at \
+                    quarters of it idle ones are granted less than `idle_timeout`, down to 5 seconds; at \
                     the bound the one that has been idle for longest (for a second at least) ends \
                     for each new one (`pressure`), and only where none is idle the new one is \
                     refused.",
             why: "one browser opens six; each connection costs a file descriptor and up to \
-                  `header_bytes` of memory",
+                  `max_header_bytes` of memory",
         },
         Key {
-            name: "streams_per_connection",
+            name: "max_streams_per_connection",
             kind: Kind::Count(1, 1_000),
             absent: Absent::Is(|c| Value::Count(u64::from(c.limits.max_streams_per_connection))),
             about: "Requests at the same time on one HTTP/2 or HTTP/3 connection.",
             why: "a page asks for some dozens; each stream costs memory",
         },
         Key {
-            name: "sources_tracked",
+            name: "source_table_size",
             kind: Kind::Count(1_024, 1 << 24),
             absent: Absent::Is(|c| Value::Count(u64::from(c.limits.source_table_size))),
             about: "Sources that are remembered at the same time.",
             why: "the table is of fixed size, some dozens of bytes for each",
         },
         Key {
-            name: "drain",
+            name: "shutdown_grace",
             kind: Kind::Time(Duration::ZERO, secs(600)),
             absent: Absent::Is(|c| Value::Time(c.limits.shutdown_grace)),
             about: "How long requests under way may take to finish after SIGTERM.",
@@ -458,10 +472,10 @@ static SOURCE: Section = Section {
             why: RATE_WHY,
         },
         Key {
-            name: "connections",
+            name: "max_connections",
             kind: CONNECTIONS_OF_SOURCE,
             absent: Absent::Is(|c| Value::Count(u64::from(c.limits.source.connections))),
-            about: "Connections at the same time. No more than `limits.connections`.",
+            about: "Connections at the same time. No more than `limits.max_connections`.",
             why: CONNECTIONS_OF_SOURCE_WHY,
         },
     ],
@@ -472,7 +486,7 @@ static WATCH: Section = Section {
     about: "When a surge is a surge. A surge alone is never called an attack.",
     keys: &[
         Key {
-            name: "surge",
+            name: "surge_factor",
             kind: Kind::Times(15, 1_000),
             absent: Absent::Is(|c| Value::Times(c.watch.surge_factor_tenths)),
             about: "How many times its baseline an activity must have.",
@@ -480,7 +494,7 @@ static WATCH: Section = Section {
                   time",
         },
         Key {
-            name: "surge_floor",
+            name: "surge_min_rate",
             kind: Kind::Count(1, 1_000_000),
             absent: Absent::Is(|c| Value::Count(u64::from(c.watch.surge_min_rate))),
             about: "Requests per second of one activity under which nothing is called a surge.",
@@ -502,14 +516,14 @@ static POSTURE: Section = Section {
     about: "How fast the gate is lowered and raised.",
     keys: &[
         Key {
-            name: "quiet",
+            name: "quiet_period",
             kind: Kind::Time(secs(1), HOUR),
             absent: Absent::Is(|c| Value::Time(c.posture.quiet_period)),
             about: "No hostile traffic for this long ends a wave.",
             why: "attackers pause for seconds; after an hour it is another wave",
         },
         Key {
-            name: "step_down",
+            name: "step_down_interval",
             kind: Kind::Time(Duration::from_millis(250), HOUR),
             absent: Absent::Is(|c| Value::Time(c.posture.step_down_interval)),
             about: "After a wave ended, procedures are released one by one, this far apart.",
@@ -517,14 +531,14 @@ static POSTURE: Section = Section {
                   wait longer than an hour",
         },
         Key {
-            name: "full_speed",
+            name: "full_speed_after",
             kind: Kind::Time(secs(1), DAY),
             absent: Absent::Is(|c| Value::Time(c.posture.full_speed_after)),
             about: "Full speed is recorded once it has held for this long.",
             why: "it is a claim about a stretch of time, not about a moment",
         },
         Key {
-            name: "expiry",
+            name: "procedure_ttl",
             kind: Kind::Time(secs(10), DAY),
             absent: Absent::Is(|c| Value::Time(c.posture.procedure_ttl)),
             about: "A procedure that nobody renews ends after this.",
@@ -539,7 +553,7 @@ static POSTURE: Section = Section {
             why: "an estimate is never zero; one in ten is no longer narrow",
         },
         Key {
-            name: "wait",
+            name: "wait_challenge_delay",
             kind: Kind::Time(secs(1), secs(30)),
             absent: Absent::Is(|c| Value::Time(c.posture.wait_challenge_delay)),
             about: "How long the page of a wait challenge waits.",
@@ -585,14 +599,14 @@ static TIGHTENED: Section = Section {
             why: RATE_WHY,
         },
         Key {
-            name: "connections",
+            name: "max_connections",
             kind: CONNECTIONS_OF_SOURCE,
             absent: Absent::Is(|c| Value::Count(u64::from(c.posture.tightened.connections))),
             about: "Connections at the same time.",
             why: CONNECTIONS_OF_SOURCE_WHY,
         },
         Key {
-            name: "header_deadline",
+            name: "header_timeout",
             kind: Kind::Time(Duration::from_millis(500), MINUTE),
             absent: Absent::Is(|c| Value::Time(c.posture.tightened_header_timeout)),
             about: "From the first byte of a request to the end of its headers.",
@@ -682,7 +696,7 @@ static ORIGIN: Section = Section {
             why: "",
         },
         Key {
-            name: "connections",
+            name: "max_connections",
             kind: Kind::Count(1, 65_535),
             absent: Absent::Is(|c| Value::Count(u64::from(defaults(c).max_connections))),
             about: "Connections to it at the same time, over all workers: how many requests the \
@@ -690,21 +704,21 @@ static ORIGIN: Section = Section {
             why: "zero would forward nothing; one address has no more ports than 65535",
         },
         Key {
-            name: "connect_deadline",
+            name: "connect_timeout",
             kind: Kind::Time(Duration::from_millis(100), MINUTE),
             absent: Absent::Is(|c| Value::Time(defaults(c).connect_timeout)),
             about: "How long a connection may take to open.",
             why: "a request that waits a minute for a connection has lost its visitor",
         },
         Key {
-            name: "response_deadline",
+            name: "response_timeout",
             kind: Kind::Time(Duration::from_millis(100), HOUR),
             absent: Absent::Is(|c| Value::Time(defaults(c).response_timeout)),
             about: "How long a response may take to begin.",
             why: "reports may take minutes; an hour is a lost connection",
         },
         Key {
-            name: "queue_deadline",
+            name: "queue_timeout",
             kind: Kind::Time(Duration::ZERO, secs(300)),
             absent: Absent::Is(|c| Value::Time(defaults(c).queue_timeout)),
             about: "How long a request may wait for a free connection.",
@@ -752,24 +766,24 @@ static ACTIVITY: Section = Section {
             why: "",
         },
         Key {
-            name: "response_idle",
+            name: "response_idle_timeout",
             kind: Kind::Time(secs(1), DAY),
-            absent: Absent::Means("`limits.response_idle`"),
+            absent: Absent::Means("`limits.response_idle_timeout`"),
             about: "Longest silence of the origin within an answer. A stream of events may need \
                     hours.",
             why: RESPONSE_IDLE_WHY,
         },
         Key {
-            name: "tunnel_idle",
+            name: "tunnel_idle_timeout",
             kind: Kind::Time(secs(1), DAY),
-            absent: Absent::Means("`limits.tunnel_idle`"),
+            absent: Absent::Means("`limits.tunnel_idle_timeout`"),
             about: "Longest silence on a WebSocket.",
             why: TUNNEL_IDLE_WHY,
         },
         Key {
-            name: "tunnel_age",
+            name: "max_tunnel_age",
             kind: Kind::Time(secs(1), TUNNEL_AGE),
-            absent: Absent::Means("`limits.tunnel_age`"),
+            absent: Absent::Means("`limits.max_tunnel_age`"),
             about: "How long a WebSocket may last. A chat may need hours.",
             why: TUNNEL_AGE_WHY,
         },

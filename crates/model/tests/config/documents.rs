@@ -30,8 +30,8 @@ fn every_example_of_the_documentation_is_good() {
         let block = block.split("```").next().expect("a block ends");
         // Pieces are completed: keys of the top come first, tables may follow.
         let mut text = block.to_owned();
-        if !text.contains("[[listen]]") {
-            text += "\n[[listen]]\naddress = \"127.0.0.1:8080\"\n";
+        if !text.contains("[[listeners]]") {
+            text += "\n[[listeners]]\naddress = \"127.0.0.1:8080\"\n";
         }
         if !text.contains("[[platforms]]") {
             text += "\n[[platforms]]\nname = \"site\"\nhosts = [\"*\"]\n\

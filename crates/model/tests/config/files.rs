@@ -137,7 +137,7 @@ fn too_many_activities_are_refused_where_they_become_too_many() {
         format!("[[platforms]]\n{site}{}", activities.concat())
     };
     let platforms: Vec<_> = (0..9).map(platform).collect();
-    let listen = "[[listen]]\naddress = \"127.0.0.1:8080\"\n";
+    let listen = "[[listeners]]\naddress = \"127.0.0.1:8080\"\n";
     let text = format!("{listen}{}", platforms.concat());
     let problems = Config::read(&text, "many.toml").expect_err("too many");
     assert_eq!(problems.problems.len(), 1, "{problems}");

@@ -100,12 +100,12 @@ fn ends(range: &str) -> Option<([String; 2], Vec<String>)> {
     Some(([format!("\"{least}\""), format!("\"{most}\"")], beyond))
 }
 
-const SITE: &str = "[[listen]]\naddress = \"127.0.0.1:8080\"\n";
+const SITE: &str = "[[listeners]]\naddress = \"127.0.0.1:8080\"\n";
 const PLATFORM: &str = "[[platforms]]\nname = \"site\"\nhosts = [\"*\"]\n";
 const ACTIVITY: &str = "[[platforms.activities]]\nname = \"chat\"\npaths = [\"/chat\"]\n";
 /// What `[acme]` cannot do without: its terms and a host, and a listener that shows certificates.
 const ACME: &str = "terms_accepted = true\nhosts = [\"example.org\"]\n";
-const SECURE: &str = "[[listen]]\naddress = \"127.0.0.1:8443\"\ntls = true\n";
+const SECURE: &str = "[[listeners]]\naddress = \"127.0.0.1:8443\"\ntls = true\n";
 
 /// A file with one value for each key that has a range.
 fn file_of(mut value: impl FnMut(&str, &str, &str) -> Option<String>) -> String {
@@ -152,7 +152,7 @@ fn both_ends_of_every_documented_range_are_accepted() {
             let (ends, _) = ends(range)?;
             ranges += 1;
             // All connections with the largest headers would be more than the memory allows.
-            if (table, key, end) == ("[limits]", "connections", 1) {
+            if (table, key, end) == ("[limits]", "max_connections", 1) {
                 return Some("65_536".into());
             }
             Some(ends[end].clone())

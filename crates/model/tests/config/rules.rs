@@ -33,17 +33,27 @@ fn assert_limits(config: &Config) {
     assert!((8 << 10..=256 << 10).contains(&limits.max_header_bytes));
     assert!(limits.source_table_size <= 1 << 24);
     assert!(limits.max_header_fields >= 32);
-    for deadline in
-        [limits.header_timeout, limits.handshake_timeout, limits.body_idle_timeout, limits.idle_timeout]
-    {
+    for deadline in [
+        limits.header_timeout,
+        limits.handshake_timeout,
+        limits.body_idle_timeout,
+        limits.idle_timeout,
+    ] {
         assert!(deadline >= Duration::from_secs(1) && deadline <= Duration::from_hours(1));
     }
-    assert!(limits.max_connection_age >= Duration::from_secs(10) && limits.max_connection_age <= DAY);
+    assert!(
+        limits.max_connection_age >= Duration::from_secs(10) && limits.max_connection_age <= DAY
+    );
     assert!(limits.max_requests_per_connection >= 10);
-    for patience in [limits.response_idle_timeout, limits.tunnel_idle_timeout, limits.max_tunnel_age] {
+    for patience in
+        [limits.response_idle_timeout, limits.tunnel_idle_timeout, limits.max_tunnel_age]
+    {
         assert!(patience >= Duration::from_secs(1) && patience <= DAY * 7);
     }
-    assert!(limits.tunnels.max_per_source > 0 && limits.tunnels.max_per_source <= limits.tunnels.max_total);
+    assert!(
+        limits.tunnels.max_per_source > 0
+            && limits.tunnels.max_per_source <= limits.tunnels.max_total
+    );
     assert!(limits.max_network_connections > 0);
     let source = &limits.source;
     assert!(source.requests_per_second > 0 && source.burst > 0 && source.connections > 0);
@@ -64,7 +74,10 @@ fn assert_posture(config: &Config) {
     for time in [posture.quiet_period, posture.full_speed_after, posture.wait_challenge_delay] {
         assert!(time >= Duration::from_secs(1) && time <= DAY);
     }
-    assert!(posture.step_down_interval >= Duration::from_millis(250) && posture.step_down_interval <= DAY);
+    assert!(
+        posture.step_down_interval >= Duration::from_millis(250)
+            && posture.step_down_interval <= DAY
+    );
     assert!(posture.procedure_ttl >= Duration::from_secs(10) && posture.procedure_ttl <= DAY);
     assert!((1..=100_000).contains(&posture.collateral_per_million));
     assert!(posture.token.requests_per_second > 0 && posture.token.burst > 0);

@@ -151,7 +151,7 @@ fn upload(visitor: &mut Visitor, chunked: bool, size: usize) {
 fn with_gate(test: impl Fn(&Gate, Visitor, Visitor)) {
     let origin = origin();
     let folder = tempfile::tempdir().unwrap();
-    let limits = "[limits]\nbody_bytes = \"1 GiB\"\n";
+    let limits = "[limits]\nmax_body_bytes = \"1 GiB\"\n";
     let (gate, secure) = gate(folder.path(), origin.address, limits);
     let mut visitors = [Visitor::plain(gate.listen), Visitor::secure(secure, &[])];
     for visitor in &mut visitors {

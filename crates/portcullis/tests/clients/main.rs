@@ -55,8 +55,8 @@ fn gate(folder: &Path, origin: SocketAddr, more: &str) -> (Gate, SocketAddr) {
     std::fs::write(folder.join("site.key"), made.signing_key.serialize_pem()).unwrap();
     let secure = free_address();
     let listener = format!(
-        "[[listen]]\naddress = \"{secure}\"\ncertificate = \"site.crt\"\nkey = \"site.key\"\n\n{more}\n\
-         [watch]\nsurge_floor = 1_000_000\n"
+        "[[listeners]]\naddress = \"{secure}\"\ncertificate = \"site.crt\"\nkey = \"site.key\"\n\n{more}\n\
+         [watch]\nsurge_min_rate = 1_000_000\n"
     );
     (Gate::start(folder, origin, &listener), secure)
 }

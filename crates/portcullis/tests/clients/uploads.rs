@@ -78,7 +78,7 @@ fn who_does_not_wait_for_leave_is_served_as_well() {
 fn nobody_gets_leave_to_send_what_the_gate_refuses_anyway() {
     let origin = Origin::answering(|_| answer(""));
     let folder = tempfile::tempdir().unwrap();
-    let (gate, _) = gate(folder.path(), origin.address, "[limits]\nbody_bytes = \"1 KiB\"\n");
+    let (gate, _) = gate(folder.path(), origin.address, "[limits]\nmax_body_bytes = \"1 KiB\"\n");
     let mut visitor = Visitor::plain(gate.listen);
     visitor.send("POST / HTTP/1.1\r\nHost: example.org\r\nContent-Length: 5000\r\nExpect: 100-continue\r\n\r\n");
     assert_eq!(visitor.response().status(), 413);

@@ -176,7 +176,7 @@ pub fn configuration(
     more: &str,
 ) -> String {
     format!(
-        "ledger = \"ledger\"\noperator = \"{admin}\"\nworkers = 2\n\n[[listen]]\n\
+        "ledger = \"ledger\"\nworkers = 2\n\n[admin]\nlisten = \"{admin}\"\n\n[[listeners]]\n\
          address = \"{listen}\"\n\n{more}\n\n[[platforms]]\nname = \"site\"\nhosts = [\"*\"]\n\
          origin = \"http://{origin}\"\n"
     )

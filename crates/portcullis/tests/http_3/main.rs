@@ -106,7 +106,7 @@ fn gate(folder: &Path, more: &str) -> (Gate, SocketAddr) {
     std::fs::write(folder.join("site.key"), made.signing_key.serialize_pem()).unwrap();
     let secure = free_address();
     let listener = format!(
-        "[[listen]]\naddress = \"{secure}\"\ncertificate = \"site.crt\"\nkey = \"site.key\"\n\
+        "[[listeners]]\naddress = \"{secure}\"\ncertificate = \"site.crt\"\nkey = \"site.key\"\n\
          http_3 = true\n\n{more}"
     );
     (Gate::start(folder, origin(), &listener), secure)
@@ -176,7 +176,7 @@ fn a_public_client_gets_pages_heads_errors_and_large_bodies_both_ways() {
 fn where_every_address_has_to_prove_itself_a_public_client_does_and_is_served() {
     let Some(python) = python() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let (gate, secure) = gate(folder.path(), "[limits.http_3]\nretry_above = 0\n");
+    let (gate, secure) = gate(folder.path(), "[limits.http_3]\nretry_threshold = 0\n");
     let told = visit(&python, secure, &["GET", "/page"]);
     assert_eq!(told[0]["status"], 200);
     assert_eq!(told[1]["retried"], true);

@@ -238,7 +238,7 @@ pub fn gate(
     std::fs::write(folder.join("site.key"), made.signing_key.serialize_pem()).unwrap();
     let secure = free_address();
     let mut text = String::new();
-    writeln!(text, "[[listen]]\naddress = \"{secure}\"").unwrap();
+    writeln!(text, "[[listeners]]\naddress = \"{secure}\"").unwrap();
     writeln!(text, "certificate = \"site.crt\"\nkey = \"site.key\"").unwrap();
     writeln!(text, "http_3 = {http_3}\n").unwrap();
     writeln!(text, "[limits]").unwrap();
@@ -255,8 +255,8 @@ pub fn gate(
     }
     writeln!(text, "{limits}\n").unwrap();
     // None may be looser than the limits above, whichever test sets them.
-    writeln!(text, "[posture.tightened]\nheader_deadline = \"1s\"").unwrap();
-    writeln!(text, "requests_per_second = 20\nburst = 60\nconnections = 4\n").unwrap();
+    writeln!(text, "[posture.tightened]\nheader_timeout = \"1s\"").unwrap();
+    writeln!(text, "requests_per_second = 20\nburst = 60\nmax_connections = 4\n").unwrap();
     (Gate::start(folder, site.address, &text), secure)
 }
 

@@ -5,13 +5,13 @@ use crate::case::Case;
 #[test]
 fn sockets_that_say_nothing_are_closed_when_a_header_is_due() {
     let done = Case::new("idle-sockets").max_hold(5).run();
-    done.counted("header-deadline", done.reason("header-deadline"), 60);
+    done.counted("header-timeout", done.reason("header-timeout"), 60);
 }
 
 #[test]
 fn sockets_beyond_the_source_s_share_are_closed_at_once() {
     // 60 connections from eight addresses are seven or eight from each.
-    let limits = "[limits.source]\nconnections = 4";
+    let limits = "[limits.source]\nmax_connections = 4";
     let done = Case::new("idle-sockets").max_hold(5).with_limits(limits).run();
     done.counted("source-connections", done.reason("source-connections"), 60);
 }
@@ -28,7 +28,7 @@ fn old_connections_get_connection_close_and_end() {
     let done = case.with_limits("connection_age = \"10s\"").run();
     done.counted("closed", done.ended("closed by the gate"), 20);
     // They heard it, so that nothing had to be cut.
-    assert_eq!(done.cut("age"), 0, "{}", done.describe());
+    assert_eq!(done.cut("max-age"), 0, "{}", done.describe());
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn connections_at_the_request_limit_get_connection_close_and_end() {
     let done = case.with_limits("requests_per_connection = 50").run();
     done.counted("closed", done.ended("closed by the gate"), 16);
     assert_eq!(done.result["fate"]["most_asked"], 50, "{}", done.describe());
-    assert_eq!(done.cut("age"), 0, "{}", done.describe());
+    assert_eq!(done.cut("max-age"), 0, "{}", done.describe());
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn whoever_asks_on_behind_the_farewell_is_cut() {
     let case = Case::new("deaf-to-goaway").over_http_2();
     let limits = "requests_per_connection = 50\nstreams_per_connection = 60";
     let done = case.with_limits(limits).run();
-    done.counted("age", done.cut("age"), 4);
+    done.counted("max-age", done.cut("max-age"), 4);
     // Fifty, ten times sixty, and what was under way.
     let most = done.result["fate"]["most_asked"].as_u64().unwrap();
     assert!((650..=710).contains(&most), "{most}: {}", done.describe());
@@ -55,7 +55,7 @@ fn whoever_asks_on_behind_the_farewell_is_cut() {
 fn a_crowd_of_addresses_fills_no_table_that_could_refuse_anybody() {
     let limits = "sources_tracked = 1024";
     let done = Case::new("many-sources").sized(800, 5).with_limits(limits).run();
-    done.counted("ordinary", done.reason("ordinary"), 800);
+    done.counted("allowed", done.reason("allowed"), 800);
     assert_eq!(done.reason("source-rate"), 0, "{}", done.describe());
 }
 

@@ -5,13 +5,13 @@ use crate::case::Case;
 #[test]
 fn hellos_that_come_in_drips_are_given_up_in_time() {
     let done = Case::new("slow-client-hello").over_tls().max_hold(5).run();
-    done.counted("handshake", done.reason("handshake"), 60);
+    done.counted("handshake-failed", done.reason("handshake-failed"), 60);
 }
 
 #[test]
 fn hellos_in_shreds_or_of_absurd_size_are_turned_away() {
     let done = Case::new("odd-client-hello").over_tls().max_hold(5).sized(16, 5).run();
-    done.counted("handshake", done.reason("handshake"), 16);
+    done.counted("handshake-failed", done.reason("handshake-failed"), 16);
 }
 
 #[test]
@@ -36,7 +36,7 @@ fn handshakes_beyond_a_source_s_budget_are_refused_before_they_cost_anything() {
 #[test]
 fn http_2_that_was_agreed_on_and_never_begins_is_ended() {
     let done = Case::new("preface-silence").over_tls().max_hold(5).run();
-    done.counted("preface", done.cut("preface"), 60);
+    done.counted("missing-preface", done.cut("missing-preface"), 60);
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn quic_initials_are_asked_for_proof_and_keep_nobody_out() {
     assert!(done.answers("retry") > 100, "{}", done.describe());
     // Those who were believed at first, until there were as many as may be: their handshakes had no
     // second message.
-    done.counted("handshake", done.reason("handshake"), 10);
+    done.counted("handshake-failed", done.reason("handshake-failed"), 10);
 }
 
 #[test]

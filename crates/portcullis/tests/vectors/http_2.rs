@@ -64,9 +64,9 @@ fn header_bombs_end_in_enhance_your_calm() {
 fn who_makes_the_gate_reset_streams_is_ended() {
     // Five ways, one by each connection.
     let done = Case::new("made-you-reset").over_http_2().sized(10, 4).run();
-    let counted = done.cut("refused-streams") + done.cut("protocol-error");
+    let counted = done.cut("server-reset-flood") + done.cut("protocol-error");
     done.counted("refused-streams or protocol-error", counted, 10);
-    done.counted("refused-streams", done.cut("refused-streams"), 4);
+    done.counted("server-reset-flood", done.cut("server-reset-flood"), 4);
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn connections_without_streams_are_ended() {
 fn streams_that_give_no_room_are_reset() {
     for vector in ["zero-window", "window-drip"] {
         let done = Case::new(vector).over_http_2().sized(3, 7).with_path(LARGE).run();
-        done.counted("stall or slow-read", done.cut("stall") + done.cut("slow-read"), 12);
+        done.counted("flow-control-stall or slow-read", done.cut("flow-control-stall") + done.cut("slow-read"), 12);
     }
 }
 

@@ -56,14 +56,14 @@ fn slowhttptest(mode: &[&str], path: &str) -> Option<CaseResult> {
 #[test]
 fn slowhttptest_with_slow_headers_is_cut_off() {
     let Some(done) = slowhttptest(&["-H"], "/") else { return };
-    done.counted("header-deadline", done.reason("header-deadline"), 100);
+    done.counted("header-timeout", done.reason("header-timeout"), 100);
 }
 
 #[test]
 fn slowhttptest_with_slow_bodies_is_cut_off() {
     let Some(done) = slowhttptest(&["-B", "-s", "8192"], "/") else { return };
     // Under the attack the gate may ask for a sign of life instead, which this tool does not give.
-    let ended = done.cut("slow-body") + done.reason("unproven");
+    let ended = done.cut("slow-body") + done.reason("challenge-issued");
     done.counted("bodies that were ended", ended, 100);
 }
 
@@ -71,7 +71,7 @@ fn slowhttptest_with_slow_bodies_is_cut_off() {
 fn slowhttptest_that_reads_slowly_is_cut_off() {
     let mode = ["-X", "-k", "4", "-w", "512", "-y", "1024", "-n", "1", "-z", "32"];
     let Some(done) = slowhttptest(&mode, LARGE) else { return };
-    done.counted("slow-read", done.cut("slow-read") + done.reason("unproven"), 60);
+    done.counted("slow-read", done.cut("slow-read") + done.reason("challenge-issued"), 60);
 }
 
 #[test]

@@ -220,7 +220,7 @@ impl World {
                     self.meter.finished(record.activity, Outcome::OriginBusy, waited, latency);
                 }
             }
-            Verdict::Challenge => fate.challenged += u64::from(record.reason == Reason::Unproven),
+            Verdict::Challenge => fate.challenged += u64::from(record.reason == Reason::ChallengeIssued),
             Verdict::Refuse | Verdict::Drop => fate.refused += 1,
         }
         decision.answer

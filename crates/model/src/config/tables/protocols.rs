@@ -20,33 +20,33 @@ pub(super) static NETWORK: Section = Section {
             it: whoever rents a whole network has hundreds of addresses, or thousands of /64. \
             Visitors behind a trusted proxy are not concerned.",
     keys: &[Key {
-        name: "connections",
+        name: "max_connections",
         kind: Kind::Count(1, 1 << 20),
         absent: Absent::Is(|c| Value::Count(u64::from(c.limits.max_network_connections))),
         about: "Connections at the same time; more are closed (`network-connections`).",
         why: "a mobile carrier hides hundreds of people behind one /24; more than \
-              `limits.connections` is no limit",
+              `limits.max_connections` is no limit",
     }],
 };
 
 pub(super) static TUNNELS: Section = Section {
     heading: "[limits.tunnels]",
     about: "How many WebSockets may be open, from the question for one to its end. More are \
-            answered with 503 (`tunnels`). On each platform they may hold three quarters of \
+            answered with 503 (`tunnel-limit`). On each platform they may hold three quarters of \
             the origin's connections; the rest is for pages.",
     keys: &[
         Key {
-            name: "all",
+            name: "max_total",
             kind: Kind::Count(1, 1 << 20),
             absent: Absent::Is(|c| Value::Count(u64::from(c.limits.tunnels.max_total))),
             about: "Of all visitors together, over all workers.",
             why: "each holds a connection to the visitor and one to the origin",
         },
         Key {
-            name: "source",
+            name: "max_per_source",
             kind: Kind::Count(1, 1 << 20),
             absent: Absent::Is(|c| Value::Count(u64::from(c.limits.tunnels.max_per_source))),
-            about: "Of each source (an IPv4 address, or an IPv6 /64). No more than `all`.",
+            about: "Of each source (an IPv4 address, or an IPv6 /64). No more than `max_total`.",
             why: "an office may have as many tabs open behind one address",
         },
     ],
@@ -193,7 +193,7 @@ pub(super) static HANDSHAKES: Section = Section {
             why: RATE_WHY,
         },
         Key {
-            name: "at_once",
+            name: "max_concurrent",
             kind: Kind::Count(16, 1 << 20),
             absent: Absent::Is(|c| Value::Count(u64::from(c.limits.handshakes.max_concurrent))),
             about: "Under way at the same time, over all workers. When it is full, whoever has \
@@ -210,7 +210,7 @@ pub(super) static HTTP_3: Section = Section {
             the budgets of `[limits.http_2]` for resets, refused streams, control frames and small \
             data hold for them too.",
     keys: &[Key {
-        name: "retry_above",
+        name: "retry_threshold",
         kind: Kind::Count(0, 65_535),
         absent: Absent::Is(|c| Value::Count(u64::from(c.limits.http_3.retry_threshold))),
         about: "Such handshakes under way, over all workers, from which on an address has to prove \
