@@ -163,9 +163,8 @@ fn every_crate_begins_with_what_it_is_for() {
         let lib = folder.join("lib.rs");
         let file = if lib.exists() { lib } else { folder.join("main.rs") };
         let text = std::fs::read_to_string(&file).expect("a crate root");
-        let first = text.lines().find(|line| line.starts_with("//!"));
-        let code = text.lines().position(|line| !line.is_empty() && !line.starts_with("//"));
-        let purpose = text.lines().position(|line| Some(line) == first);
-        assert!(purpose.is_some() && purpose < code, "{} does not say what the crate is for", file.display());
+        let mut lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with("// "));
+        let begins = lines.next().is_some_and(|line| line.starts_with("//! "));
+        assert!(begins, "{} does not say what the crate is for", file.display());
     }
 }
