@@ -14,7 +14,9 @@ fuzz_target!(|bytes: &[u8]| {
             assert_eq!(text.as_str().len(), 36);
             let records: Vec<u8> = whole
                 .chunks(whole.len().div_ceil(8).max(1))
-                .flat_map(|part| [&[22, 3, 1][..], &(part.len() as u16).to_be_bytes(), part].concat())
+                .flat_map(|part| {
+                    [&[22, 3, 1][..], &(part.len() as u16).to_be_bytes(), part].concat()
+                })
                 .collect();
             assert_eq!(Ja4::of_records(&records), Some(text));
         }

@@ -10,8 +10,8 @@ fuzz_target!(|text: &str| {
     match Config::read(text, "portcullis.toml") {
         Ok(config) => {
             assert!(!config.listeners.is_empty() && !config.platforms.is_empty());
-            let memory =
-                u64::from(config.limits.connections) * u64::from(config.limits.header_bytes);
+            let memory = u64::from(config.limits.max_connections)
+                * u64::from(config.limits.max_header_bytes);
             assert!(memory <= 16 << 30);
             for platform in &config.platforms {
                 let last = platform.activities.last().expect("every list ends in its catch-all");

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use rustls::{ClientConfig, ClientConnection, HandshakeKind, Stream};
 
-use crate::{BenchResult, CONCURRENCY, connect, in_parallel, tls};
+use crate::connect::{BenchResult, connect};
+use crate::parallel::{CONCURRENCY, in_parallel};
+use crate::tls;
 
 /// Makes `count` handshakes, full ones or resumed ones, and fails if one is of the other kind.
 pub(crate) fn run(port: u16, count: usize, resumed: bool) -> BenchResult<()> {
@@ -57,7 +59,7 @@ fn read_to_the_end(tls: &mut ClientConnection, socket: &mut TcpStream) -> BenchR
         match stream.read(&mut rest) {
             Ok(0) => return Ok(()),
             Ok(_) => {}
-            // Some close without a closing alert, or at once.
+            // Some close without a closing alert, or immediately.
             Err(error)
                 if matches!(
                     error.kind(),

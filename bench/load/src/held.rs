@@ -1,4 +1,4 @@
-//! Connections and streams that are opened and held, so that what they weigh can be seen.
+//! Connections and streams that are opened and held, to measure what they cost the proxy.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
-use crate::{BenchResult, connect, tls};
+use crate::connect::{BenchResult, connect};
+use crate::tls;
 
-/// Connections are given up after this, whoever still reads them.
+/// Connections are closed after this time, even if the measurement still uses them.
 const MAX_HOLD: Duration = Duration::from_secs(120);
 
 /// How an idle connection came to be idle: after one request and its answer.
@@ -59,7 +60,7 @@ pub(crate) fn idle(port: u16, count: usize, kind: ClientProtocol) -> BenchResult
     hold(held, count)
 }
 
-/// Opens `connections` HTTP/2 connections with `streams` requests each that nobody answers.
+/// Opens `connections` HTTP/2 connections with `streams` requests each, which get no response.
 pub(crate) fn streams(port: u16, connections: usize, streams: u32) -> BenchResult<()> {
     let config = tls::config(b"h2", false)?;
     let mut held = Vec::with_capacity(connections);

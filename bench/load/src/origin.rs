@@ -1,11 +1,11 @@
-//! An origin that takes requests and never answers: what waits for it is active.
+//! An origin that accepts requests and never responds, so that streams that wait for it stay open.
 
 use std::io::Read;
 use std::net::{Ipv4Addr, TcpListener};
 use std::thread;
 use std::time::Duration;
 
-use crate::BenchResult;
+use crate::connect::BenchResult;
 
 /// Ends with its standard input, or after this long.
 const MAX_RUNTIME: Duration = Duration::from_secs(180);

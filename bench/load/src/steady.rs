@@ -1,4 +1,4 @@
-//! Requests at a steady rate, whatever becomes of those before: what a visitor waits at half load.
+//! Requests at a steady rate, however slow the responses are: what a visitor waits at half load.
 //!
 //! Each thread has one connection and its own moments to send at. An answer's time counts from
 //! the moment at which its request was due, so that a slow answer also counts against those that
@@ -8,8 +8,8 @@ use std::io::{Read, Write};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::connect::{BenchResult, connect};
 use crate::held::response_length;
-use crate::{BenchResult, connect};
 
 /// What a browser sends for a page.
 const REQUEST: &[u8] = b"GET /small.html HTTP/1.1\r\n\

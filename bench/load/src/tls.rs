@@ -8,7 +8,7 @@ use rustls::crypto::{CryptoProvider, ring};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
-use crate::BenchResult;
+use crate::connect::BenchResult;
 
 /// The name that every proxy under measurement has in its certificate.
 pub(crate) fn name() -> BenchResult<ServerName<'static>> {

@@ -1,9 +1,11 @@
 //! Visits of one request each: a new connection, the request, its answer, and the end.
 
+use crate::connect::BenchResult;
 use crate::held::{ClientProtocol, fetch_page, open};
-use crate::{BenchResult, in_parallel, tls};
+use crate::parallel::in_parallel;
+use crate::tls;
 
-/// Makes `count` visits, each over a connection of its own.
+/// Makes `count` visits, each over a new connection.
 pub(crate) fn run(port: u16, count: usize, kind: ClientProtocol) -> BenchResult<()> {
     let config = kind.alpn().map(|protocol| tls::config(protocol, false)).transpose()?;
     let seconds = in_parallel(count, |number| {

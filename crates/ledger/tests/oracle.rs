@@ -9,6 +9,8 @@
 //! tlog-venv/bin/pip install aics-tlog==0.2.1
 //! PORTCULLIS_TLOG_PYTHON=$PWD/tlog-venv/bin/python cargo test -p portcullis-ledger --test oracle
 //! ```
+//!
+//! With `PORTCULLIS_PEERS=required`, as in CI, a Python that is absent is a failure.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -80,6 +82,8 @@ fn same_files(theirs: &Path, ours: &Path, compared: &mut usize) {
 #[test]
 fn another_implementation_reads_verifies_and_writes_the_same_folder() {
     let Ok(python) = std::env::var("PORTCULLIS_TLOG_PYTHON") else {
+        let required = std::env::var("PORTCULLIS_PEERS").is_ok_and(|value| value == "required");
+        assert!(!required, "PORTCULLIS_TLOG_PYTHON names no Python with aics-tlog");
         eprintln!("skipped: PORTCULLIS_TLOG_PYTHON names no Python with aics-tlog");
         return;
     };
