@@ -6,6 +6,10 @@
 //!
 //! This crate never reads a clock, a file, a socket or a random number.
 
+// module order: activity feature source time verdict
+// module order: evidence meter procedure
+// module order: config event record
+
 mod activity;
 mod config;
 mod event;

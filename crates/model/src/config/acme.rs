@@ -2,86 +2,14 @@
 
 use core::net::IpAddr;
 use core::time::Duration;
-use std::path::{Path, PathBuf};
 
+use super::acme_settings::{AcmeChallenge, AcmeConfig};
 use super::host::parse_host;
-use super::keys::{DefaultValue, KeySpec, TableSpec, ValueType};
 use super::problem::{Flaw, ProblemCollector, quoted};
+use super::ranges::ACME_HOSTS;
+use super::settings::{Listener, PlatformConfig};
 use super::table::{Placed, Table};
-use super::value::Value;
-use super::{Listener, PlatformConfig, TlsFiles};
-
-/// Certificates from an authority that speaks ACME (RFC 8555), one for each host.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AcmeConfig {
-    /// The URL of the authority's directory. Begins with `https://`.
-    pub directory: String,
-    /// Where the authority writes to when something is wrong; an address of e-mail.
-    pub contact: Option<String>,
-    /// The folder in which the account and the certificates are kept.
-    pub folder: PathBuf,
-    /// How the authority sees that a host is ours.
-    pub challenge: AcmeChallenge,
-    /// What certificates are for. Never empty; names in lower case, no addresses.
-    pub hosts: Vec<String>,
-    /// A file with more root certificates (PEM), for a private authority.
-    pub root: Option<PathBuf>,
-    /// How long to wait after a first failure; doubled with each one more.
-    pub retry: Duration,
-}
-
-/// How an authority sees that a host is ours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AcmeChallenge {
-    /// It asks for a page over plain HTTP, on port 80 (RFC 8555 section 8.3).
-    Http01,
-    /// It looks at a certificate, on port 443 (RFC 8737).
-    TlsAlpn01,
-}
-
-impl AcmeChallenge {
-    /// As it is written.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Http01 => "http-01",
-            Self::TlsAlpn01 => "tls-alpn-01",
-        }
-    }
-}
-
-/// The most hosts: Let's Encrypt issues 50 certificates a week for one registered domain, and
-/// each is a few KiB of memory.
-const HOSTS: usize = 256;
-
-impl AcmeConfig {
-    /// The directory of Let's Encrypt.
-    pub const LETS_ENCRYPT: &str = "https://acme-v02.api.letsencrypt.org/directory";
-    /// The directory of its trial: certificates that browsers refuse, with far wider limits.
-    pub const STAGING: &str = "https://acme-staging-v02.api.letsencrypt.org/directory";
-    /// The folder unless configuration says otherwise.
-    pub const FOLDER: &str = "acme";
-    /// Let's Encrypt counts five failures an hour for one host; with this, doubled each time, there
-    /// are four in the first hour, and fewer after.
-    pub const RETRY: Duration = Duration::from_secs(300);
-
-    /// What visitors are shown as long as there is nothing better: a certificate that names no
-    /// host. Whoever reads the configuration makes it when it is not there; one file has both.
-    pub fn placeholder_certificate(&self) -> TlsFiles {
-        stand_in(&self.folder)
-    }
-
-    pub(super) fn resolve_paths(&mut self, folder: &Path) {
-        self.folder = folder.join(&self.folder);
-        if let Some(root) = &mut self.root {
-            *root = folder.join(&*root);
-        }
-    }
-}
-
-fn stand_in(folder: &Path) -> TlsFiles {
-    let file = folder.join("stand-in.pem");
-    TlsFiles { certificate: file.clone(), key: file }
-}
+use super::tls_files::TlsFiles;
 
 /// `[acme]` as far as it could be read.
 pub(super) struct PlacedAcme {
@@ -163,7 +91,7 @@ pub(super) fn acme(report: &mut ProblemCollector, root: &Table) -> Option<Placed
 
 impl PlacedAcme {
     /// What listeners without a certificate of their own show.
-    pub(super) fn stand_in(&self) -> TlsFiles {
+    pub(super) fn placeholder_certificate(&self) -> TlsFiles {
         self.config.placeholder_certificate()
     }
 
@@ -214,9 +142,10 @@ impl PlacedAcme {
                     "hosts = [\"example.org\"] here, or on the platform",
                 );
                 report.add(self.heading.as_ref(), "acme", flaw);
-            } else if self.config.hosts.len() > HOSTS {
+            } else if self.config.hosts.len() > ACME_HOSTS {
                 let found = format!("the platforms have {} hosts", self.config.hosts.len());
-                let flaw = Flaw::new(found, format!("at most {HOSTS}: name them as hosts here"));
+                let flaw =
+                    Flaw::new(found, format!("at most {ACME_HOSTS}: name them as hosts here"));
                 report.add(self.heading.as_ref(), "acme", flaw);
             }
         }
@@ -255,78 +184,3 @@ fn name_for_certificate(text: &str) -> Result<String, Flaw> {
     }
     Ok(host)
 }
-
-pub(super) static ACME: TableSpec = TableSpec {
-    heading: "[acme]",
-    about: "Certificates from an authority that speaks ACME (RFC 8555), such as Let's Encrypt: one \
-            for each host, got when it is missing and renewed at two thirds of its life. Every \
-            listener with `tls = true` shows them. See [acme.md](acme.md).",
-    keys: &[
-        KeySpec {
-            name: "terms_accepted",
-            kind: ValueType::Flag,
-            absent: DefaultValue::Required("terms_accepted = true, once you have read its terms"),
-            about: "Whether you accept the authority's terms of service; only `true` is of use.",
-            why: "",
-        },
-        KeySpec {
-            name: "contact",
-            kind: ValueType::Text,
-            absent: DefaultValue::Described("the authority cannot write to you"),
-            about: "Your address of e-mail. The authority learns it, nobody else.",
-            why: "",
-        },
-        KeySpec {
-            name: "directory",
-            kind: ValueType::Text,
-            absent: DefaultValue::Value(|_| Value::Text(AcmeConfig::LETS_ENCRYPT.into())),
-            about: "The address of the authority's directory. `\"staging\"` is the trial of Let's \
-                    Encrypt: its certificates are refused by browsers, and its limits are wide, so \
-                    that you can try whether all is well.",
-            why: "",
-        },
-        KeySpec {
-            name: "hosts",
-            kind: ValueType::List(1, HOSTS),
-            absent: DefaultValue::Described("every host that a platform names"),
-            about: "What certificates are for.",
-            why: "a certificate for no host is none; Let's Encrypt issues 50 a week for one domain",
-        },
-        KeySpec {
-            name: "challenge",
-            kind: ValueType::Word(&[
-                AcmeChallenge::Http01.as_str(),
-                AcmeChallenge::TlsAlpn01.as_str(),
-            ]),
-            absent: DefaultValue::Value(|_| Value::Text(AcmeChallenge::Http01.as_str().into())),
-            about: "How the authority sees that a host is yours: `http-01` asks for a page on port \
-                    80, `tls-alpn-01` looks at a certificate on port 443.",
-            why: "",
-        },
-        KeySpec {
-            name: "folder",
-            kind: ValueType::Text,
-            absent: DefaultValue::Value(|_| Value::Text(AcmeConfig::FOLDER.into())),
-            about: "The folder in which the account and the certificates are kept. It holds private \
-                    keys: nobody but the gate needs to read it.",
-            why: "",
-        },
-        KeySpec {
-            name: "root",
-            kind: ValueType::Text,
-            absent: DefaultValue::Described("the roots that browsers know"),
-            about: "File with more root certificates (PEM), to recognise a private authority by.",
-            why: "",
-        },
-        KeySpec {
-            name: "retry",
-            kind: ValueType::Time(Duration::from_secs(1), Duration::from_secs(86_400)),
-            absent: DefaultValue::Value(|_| Value::Time(AcmeConfig::RETRY)),
-            about: "How long to wait after a failure before the next attempt for the same host. It \
-                    doubles with each failure in a row, up to a day, and is spread by a quarter \
-                    each way.",
-            why: "Let's Encrypt allows five failures an hour for one host, which the default keeps \
-                  to; with a day between attempts a certificate may end first",
-        },
-    ],
-};

@@ -8,13 +8,12 @@ use std::collections::BTreeMap;
 
 use crate::{RequestPattern, Tier};
 
-use super::ActivityTimeouts;
 use super::pattern::{covers, format_pattern};
 use super::problem::{Flaw, ProblemCollector, quoted};
+use super::ranges::ALL_ACTIVITIES;
+use super::settings::{ActivityConfig, ActivityTimeouts, OriginConfig};
 use super::table::Placed;
-use super::tables::ALL_ACTIVITIES;
 use super::value::{format_bytes, format_count, format_time};
-use super::{ActivityConfig, OriginConfig};
 
 /// Memory that the headers of all connections together may come to. A small server has this
 /// much; a large one raises neither limit so far.

@@ -5,7 +5,7 @@
 
 use core::time::Duration;
 
-use super::Config;
+use super::settings::Config;
 use super::value::{Value, format_bytes, format_count, format_tenths, format_time};
 
 /// A table of the file and its keys.

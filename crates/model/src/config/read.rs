@@ -14,13 +14,14 @@ use super::host::parse_host;
 use super::origin::origin;
 use super::pattern::parse_pattern;
 use super::problem::{Flaw, ProblemCollector, Problems, quoted};
+use super::settings::{
+    ActivityConfig, ActivityTimeouts, Config, HandshakeLimits, Http2Limits, Http3Limits, Limits,
+    Listener, OriginConfig, PlatformConfig, PostureSettings, RateLimit, TokenBudget, TunnelLimits,
+    WatchSettings,
+};
 use super::syntax;
 use super::table::{Placed, Table};
-use super::{
-    ActivityConfig, ActivityTimeouts, Config, HandshakeLimits, Http2Limits, Http3Limits, Limits,
-    Listener, OriginConfig, PlatformConfig, PostureSettings, RateLimit, TlsFiles, TokenBudget,
-    TunnelLimits, WatchSettings,
-};
+use super::tls_files::TlsFiles;
 
 /// A file that a person keeps is smaller; reading a larger one would only cost memory.
 const LARGEST_FILE: usize = 256 * 1024;
@@ -92,8 +93,8 @@ fn read_root(report: &mut ProblemCollector, root: &Table) -> Config {
     let shared = root.tables(report, "certificates");
     let shared: Vec<_> = shared.iter().filter_map(|table| pair(report, table)).collect();
     let acme = acme(report, root);
-    let stand_in = acme.as_ref().map(PlacedAcme::stand_in);
-    let first = shared.first().or(stand_in.as_ref());
+    let placeholder = acme.as_ref().map(PlacedAcme::placeholder_certificate);
+    let first = shared.first().or(placeholder.as_ref());
     let listeners: Vec<_> =
         listeners.iter().map(|table| listener(report, table, certificates, first)).collect();
     let addresses: Vec<_> = listeners.iter().filter_map(|l| l.address.as_ref()).collect();

@@ -2,8 +2,8 @@
 
 use core::fmt::Write;
 
-use super::Config;
 use super::keys::{DefaultValue, KeySpec, TableSpec, ValueType};
+use super::settings::Config;
 use super::tables::ROOT;
 
 impl Config {

@@ -8,7 +8,7 @@ use toml::de::DeValue;
 use super::keys::{KeySpec, ValueType};
 use super::nearest::nearest;
 use super::problem::{Flaw, invisible, quoted};
-use super::tables::LONGEST_TEXT;
+use super::ranges::LONGEST_TEXT;
 use super::value::{Value, parse_address, parse_bytes, parse_tenths, parse_time};
 
 /// What a scalar key can be read as.

@@ -2,9 +2,10 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::Config;
 use super::keys::{DefaultValue, KeySpec, TableSpec, ValueType};
-use super::tables::{LONGEST_TEXT, ROOT};
+use super::ranges::LONGEST_TEXT;
+use super::settings::Config;
+use super::tables::ROOT;
 use super::value::Value;
 
 const TIME: &str = "^([0-9]+h ?)?([0-9]+m ?)?([0-9]+s ?)?([0-9]+ms)?$";

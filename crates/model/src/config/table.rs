@@ -6,11 +6,11 @@ use core::ops::Range;
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
-use super::Config;
 use super::keys::{DefaultValue, KeySpec, TableSpec, ValueType};
 use super::nearest::nearest;
 use super::problem::{Flaw, ProblemCollector, quoted};
 use super::scalar::{Scalar, kind_of, scalar};
+use super::settings::Config;
 use super::tables::ROOT;
 use super::value::format_count;
 

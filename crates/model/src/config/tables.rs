@@ -2,35 +2,19 @@
 
 use core::time::Duration;
 
-use super::acme::ACME;
 use super::keys::{DefaultValue, KeySpec, TableSpec, ValueType};
+use super::ranges::{ACTIVITIES, DAY, HOUR, KIB, MINUTE, PLATFORMS, RATE, RATE_WHY, secs};
+use super::settings::{Config, OriginConfig};
 use super::value::Value;
 
+mod acme;
 mod protocols;
 
+use acme::ACME;
 use protocols::{
     HANDSHAKES, HTTP_2, HTTP_3, NETWORK, RESPONSE_IDLE_WHY, TUNNEL_AGE, TUNNEL_AGE_WHY,
     TUNNEL_IDLE_WHY, TUNNELS,
 };
-
-/// Names and files.
-pub(super) const LONGEST_TEXT: usize = 4_096;
-/// Platforms of one gate. Counters, sketches and baselines are kept for each activity of each.
-const PLATFORMS: usize = 64;
-/// Activities of one platform, without the catch-all.
-const ACTIVITIES: usize = 64;
-/// Activities of all platforms together, catch-alls included: each costs every worker about a
-/// kilobyte of counters, and the watch a sketch and a baseline.
-pub(super) const ALL_ACTIVITIES: usize = 512;
-
-const fn secs(seconds: u64) -> Duration {
-    Duration::from_secs(seconds)
-}
-
-const MINUTE: Duration = secs(60);
-const HOUR: Duration = secs(3_600);
-const DAY: Duration = secs(86_400);
-const KIB: u64 = 1 << 10;
 
 pub(super) static ROOT: TableSpec = TableSpec {
     heading: "",
@@ -449,8 +433,6 @@ static LIMITS: TableSpec = TableSpec {
 };
 
 /// The range of every rate and burst: zero would refuse everybody.
-const RATE: ValueType = ValueType::Count(1, 1_000_000);
-const RATE_WHY: &str = "zero would refuse everybody; a million is no limit";
 /// The range of connections of one source.
 const CONNECTIONS_OF_SOURCE: ValueType = ValueType::Count(1, 65_535);
 const CONNECTIONS_OF_SOURCE_WHY: &str =
@@ -803,6 +785,6 @@ static ACTIVITY: TableSpec = TableSpec {
 };
 
 /// The origin of a configuration that is all defaults: it has one platform.
-fn defaults(config: &super::Config) -> &super::OriginConfig {
+fn defaults(config: &Config) -> &OriginConfig {
     &config.platforms[0].origin
 }

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::super::keys::{DefaultValue, KeySpec, TableSpec, ValueType};
 use super::super::value::Value;
-use super::{RATE, RATE_WHY, secs};
+use crate::config::ranges::{RATE, RATE_WHY, secs};
 
 pub(super) const RESPONSE_IDLE_WHY: &str = "servers that send events say something twice a minute; an answer that is silent for a day \
      has lost its origin";
