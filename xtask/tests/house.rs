@@ -9,15 +9,16 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 /// holds them against each other.
 const ROOMS: &[(&str, &[&str])] = &[
     ("model", &[]),
+    ("durable", &[]),
     ("gate", &["model"]),
     ("watch", &["model"]),
     ("posture", &["model", "watch"]),
-    ("ledger", &[]),
+    ("ledger", &["durable"]),
     ("incident", &["model"]),
     ("statement", &["model", "incident"]),
     ("report", &["model", "incident"]),
     ("edge", &["model", "gate"]),
-    ("acme", &["model", "edge"]),
+    ("acme", &["durable", "model", "edge"]),
     ("drill", &["model", "report"]),
     ("replay", &["model", "gate", "watch", "posture", "incident", "report"]),
     ("doctor", &["model"]),

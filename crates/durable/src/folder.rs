@@ -46,7 +46,9 @@ impl Folder {
 impl ReadDisk for Folder {
     fn read(&self, path: &str, limit: u64) -> io::Result<Vec<u8>> {
         let mut content = Vec::new();
-        File::open(self.full_path(path))?.take(limit.saturating_add(1)).read_to_end(&mut content)?;
+        File::open(self.full_path(path))?
+            .take(limit.saturating_add(1))
+            .read_to_end(&mut content)?;
         if content.len() as u64 > limit {
             let message = format!("it is larger than the limit of {limit} bytes for such a file");
             return Err(io::Error::new(io::ErrorKind::InvalidData, message));

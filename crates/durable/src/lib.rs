@@ -2,7 +2,7 @@
 //!
 //! - [`write_file`] replaces one file on its own atomically: for saved state.
 //! - [`replace`] does the same on any [`Disk`]; [`AppendFile`] adds batches to a file and knows when
-//!   the file must be written anew: for logs and outboxes.
+//!   the whole file must be replaced: for logs and outboxes.
 //! - [`push_frame`] and [`FrameIter`] put checksummed records into such a file and find where a torn
 //!   tail begins.
 //!

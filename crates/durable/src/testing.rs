@@ -131,6 +131,7 @@ impl MemoryDisk {
     }
 
     /// The disk that the next process sees after a crash.
+    #[must_use]
     pub fn restart(&self, crash: Crash) -> Self {
         let old = self.0.borrow();
         let mut state = DiskState {
@@ -231,7 +232,9 @@ impl MemoryDisk {
         state.steps += 1;
         let full = || Err(io::Error::from(io::ErrorKind::StorageFull));
         let fault = state.fault.and_then(|(at, fault)| match fault {
-            DiskFault::FailsFor(more) => (at..=at + more).contains(&step).then_some(DiskFault::Fails),
+            DiskFault::FailsFor(more) => {
+                (at..=at + more).contains(&step).then_some(DiskFault::Fails)
+            }
             fault => (at == step).then_some(fault),
         });
         match fault {
@@ -406,7 +409,7 @@ impl Disk for MemoryDisk {
     }
 }
 
-/// A generator of repeatable random numbers, from the seed that it holds.
+/// A generator of repeatable random numbers, from a seed.
 #[derive(Clone, Debug)]
 pub struct SplitMix64(pub u64);
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use arc_swap::ArcSwap;
-use portcullis_acme::Standing as Issued;
+use portcullis_acme::AcmeStatus;
 use portcullis_edge::{CertificateFacts, Standing, TlsConfigs, TlsKeep};
 use portcullis_model::{Config, TlsFiles, WallTime};
 use serde::Serialize;
@@ -198,10 +198,11 @@ impl Line {
 
 impl InUse {
     /// For `/metrics`: these, and those that the gate got by itself.
-    pub fn metrics(&self, issued: &Issued, out: &mut String) {
+    pub fn metrics(&self, issued: &AcmeStatus, out: &mut String) {
         use crate::pages::{escape, head};
         let ours = self.facts.iter().map(|facts| (&facts.file, facts.not_after));
-        let issued = issued.hosts.iter().filter_map(|host| Some((host.file.as_ref()?, host.ends?)));
+        let issued =
+            issued.hosts.iter().filter_map(|host| Some((host.file.as_ref()?, host.expires?)));
         let all: BTreeMap<_, _> = ours.chain(issued).collect();
         if !all.is_empty() {
             let help = "When a certificate ends, in seconds since 1970.";

@@ -132,7 +132,7 @@ fn certificates(config: &Config, now: WallTime) -> Vec<Checked> {
 
 /// What has to be there for certificates from an authority. Nobody is asked over the network.
 fn authority(config: &Config) -> Option<Checked> {
-    let problem = portcullis_acme::examine(config.acme.as_ref()?).err()?.to_string();
+    let problem = portcullis_acme::check(config.acme.as_ref()?).err()?.to_string();
     Some(Checked { facts: None, problem: Some(problem), warning: None })
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use portcullis_acme::Standing;
+use portcullis_acme::AcmeStatus;
 use portcullis_edge::operator::Pages;
 use portcullis_edge::{Clock, Faults};
 use portcullis_gate::Policy;
@@ -27,7 +27,7 @@ pub struct OperatorPages {
     pub status: Arc<ArcSwap<Status>>,
     pub faults: Arc<Faults>,
     pub certificates: Arc<ArcSwap<InUse>>,
-    pub acme: Arc<ArcSwap<Standing>>,
+    pub acme: Arc<ArcSwap<AcmeStatus>>,
     pub clock: Clock,
 }
 

@@ -175,7 +175,7 @@ impl Gate {
             status: Arc::clone(&status),
             faults,
             certificates: Arc::clone(&certificates.in_use),
-            acme: acme.standing(),
+            acme: acme.status(),
             clock,
         };
         let control_loop = ControlLoop {
