@@ -1,4 +1,4 @@
-//! The account at the authority: found in its file, or made there.
+//! The account at the authority: read from its file, or created.
 
 use std::fs;
 use std::io;
@@ -8,13 +8,17 @@ use instant_acme::{Account, AccountCredentials, NewAccount};
 use portcullis_model::AcmeConfig;
 use tracing::{info, warn};
 
-use crate::client::Bounded;
+use crate::client::BoundedHttpClient;
 use crate::error::AcmeError;
 use crate::store::{self, Store};
 
-/// The account in the store; without one, a new one, which is stored before it is used.
-pub(crate) async fn account(config: &AcmeConfig, store: &Store) -> Result<Account, AcmeError> {
-    let builder = Account::builder_with_http(Box::new(Bounded::new(config.root.as_deref())?));
+/// Loads the account from the store, or creates one and stores it before it is used.
+pub(crate) async fn load_or_create(
+    config: &AcmeConfig,
+    store: &Store,
+) -> Result<Account, AcmeError> {
+    let client = BoundedHttpClient::new(config.root.as_deref())?;
+    let builder = Account::builder_with_http(Box::new(client));
     let path = store.account();
     if let Some(credentials) = read(&path)? {
         return Ok(builder.from_credentials(credentials).await?);
@@ -23,14 +27,14 @@ pub(crate) async fn account(config: &AcmeConfig, store: &Store) -> Result<Accoun
     let contact: Vec<&str> = contact.iter().map(String::as_str).collect();
     let wanted = NewAccount {
         contact: &contact,
-        // The configuration says so, or it is refused.
+        // The configuration reader refuses `[acme]` without the operator's agreement.
         terms_of_service_agreed: true,
         only_return_existing: false,
     };
     let (account, credentials) = builder.create(&wanted, config.directory.clone(), None).await?;
     let text = serde_json::to_string(&credentials).map_err(instant_acme::Error::from)?;
     store::write(&path, &text)?;
-    info!(directory = %config.directory, "an account was made at the certificate authority");
+    info!(directory = %config.directory, "ACME account created");
     Ok(account)
 }
 
@@ -40,17 +44,18 @@ fn read(path: &Path) -> Result<Option<AccountCredentials>, AcmeError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(AcmeError::File { what: "read", path: path.to_owned(), source }),
     };
-    // What serde says could quote the key.
-    let problem = "does not hold an account. Move it away, and a new account is made.".to_owned();
+    // The message omits serde's error, which could quote the key.
+    let problem =
+        "does not hold an account. Move it away, and the gate creates a new account.".to_owned();
     let read = serde_json::from_str(&text);
-    read.map(Some).map_err(|_| AcmeError::Content { path: path.to_owned(), problem })
+    read.map(Some).map_err(|_| AcmeError::InvalidFile { path: path.to_owned(), problem })
 }
 
-/// Moves aside an account that the authority no longer knows; the next attempt makes a new one.
-pub(crate) fn set_aside(store: &Store) {
+/// Renames the file of an account that the authority does not know; the next attempt creates one.
+pub(crate) fn archive_account(store: &Store) {
     let path = store.account();
     match fs::rename(&path, path.with_extension("unknown")) {
-        Ok(()) => warn!("the authority does not know our account any more: a new one is made"),
-        Err(error) => warn!(%error, "an account that is unknown cannot be moved aside"),
+        Ok(()) => warn!("the authority does not know the ACME account; creating a new one"),
+        Err(error) => warn!(%error, "cannot rename the file of an unknown ACME account"),
     }
 }

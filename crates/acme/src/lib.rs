@@ -1,30 +1,37 @@
-//! Certificates that the gate gets by itself and renews (ACME, RFC 8555).
+//! Certificates that the gate obtains and renews automatically (ACME, RFC 8555).
 //!
-//! [`keep`] is the entry point: it never ends, never stops the gate, and changes what visitors are
-//! shown only by putting a good certificate in the place of another. [`schedule`] says when; it
-//! knows neither clock nor chance. [`store`] is what outlives a restart.
+//! [`run`] is the entry point. It never stops the gate, and it replaces a certificate only by a valid
+//! one. [`schedule`] computes the times of renewals and retries, without clock and randomness.
+//! [`store`] has the files that survive a restart.
+
+// module order: error schedule sinks
+// module order: client store
+// module order: account order
+// module order: renewer
 
 mod account;
 mod client;
 mod error;
-mod keeper;
 mod order;
+mod renewer;
 pub mod schedule;
+mod sinks;
 pub mod store;
 
 use portcullis_model::AcmeConfig;
 
 pub use error::AcmeError;
-pub use keeper::{Doors, HostStanding, Standing, keep};
+pub use renewer::{AcmeStatus, HostStatus, run};
+pub use sinks::CertSinks;
 
-/// Sees whether what the configuration names can be used, without asking anybody.
-pub fn examine(config: &AcmeConfig) -> Result<(), AcmeError> {
-    client::Bounded::new(config.root.as_deref()).map(|_| ())
+/// Checks that the files named in the configuration are usable, without contacting the authority.
+pub fn check(config: &AcmeConfig) -> Result<(), AcmeError> {
+    client::BoundedHttpClient::new(config.root.as_deref()).map(|_| ())
 }
 
-/// Examines, and makes the folder and what is shown for the time being.
+/// Checks the configuration, and creates the folder and the placeholder certificate.
 pub fn prepare(config: &AcmeConfig) -> Result<(), AcmeError> {
-    examine(config)?;
+    check(config)?;
     store::Store::open(config)?;
-    store::make_stand_in(config)
+    store::create_placeholder(config)
 }

@@ -1,33 +1,32 @@
-//! JSON in its canonical form, RFC 8785: one value has one spelling, so that it has one hash.
+//! Canonical JSON (RFC 8785): a value has one spelling, and so one hash.
 
 use serde::Serialize;
 use serde_json::Value;
 
-/// The largest integer that every JSON reader holds exactly, 2^53 − 1 (RFC 7493, section 2.2; RFC
-/// 8785, appendix D).
+/// The largest integer that every JSON reader represents exactly, 2^53 − 1 (RFC 7493, section 2.2;
+/// RFC 8785, appendix D).
 const MAX_EXACT: u64 = (1 << 53) - 1;
 
-/// Why a value has no canonical JSON.
+/// A value has no canonical JSON.
 #[derive(Debug, thiserror::Error)]
 pub enum CanonicalError {
-    /// The value cannot be written as JSON: not a number, infinite, or a map with keys that are not
-    /// text.
+    /// The value cannot be written as JSON: a float that is not finite, or a map key that is not text.
     #[error("the value cannot be written as canonical JSON: {0}")]
     NotJson(#[from] serde_json::Error),
-    /// RFC 8785 would round the integer, silently, to the nearest double.
+    /// RFC 8785 would silently round the integer to the nearest double.
     #[error(
-        "{at} is {number}, which canonical JSON would round: write integers beyond 9,007,199,254,740,991 as text"
+        "{at} is {number}, which canonical JSON would round; write integers beyond 9,007,199,254,740,991 as text"
     )]
     Inexact {
-        /// Where in the value the number stands, as a JSON pointer.
+        /// The position of the number in the value, as a JSON pointer.
         at: String,
         /// The number.
         number: String,
     },
 }
 
-/// The bytes of a value as canonical JSON (RFC 8785), fit for a leaf. Integers that would not
-/// survive the trip through a double are refused rather than rounded.
+/// Encodes a value as canonical JSON (RFC 8785), for an entry. Integers that a double cannot
+/// represent are refused, not rounded.
 pub fn canonical_json(value: &impl Serialize) -> Result<Vec<u8>, CanonicalError> {
     let bytes = serde_json_canonicalizer::to_vec(value)?;
     check_exact(&serde_json::to_value(value)?, &mut String::new())?;
@@ -74,7 +73,7 @@ mod tests {
     /// The example of RFC 8785, section 3.2.2 (its numbers as doubles) with its result of section
     /// 3.2.3.
     #[test]
-    fn the_example_of_the_rfc_comes_out_as_printed_there() {
+    fn the_example_of_the_rfc_is_encoded_as_printed_there() {
         let value: Value = serde_json::from_str(
             r#"{"numbers": [333333333.33333329, 1E30, 4.50, 2e-3, 0.000000000000000000000000001],
                 "string": "\u20ac$\u000F\u000aA'\u0042\u0022\u005c\\\"\/",
@@ -103,13 +102,13 @@ mod tests {
         let error = canonical_json(&json!({"times": [1, MAX_EXACT + 1]})).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "/times/1 is 9007199254740992, which canonical JSON would round: write integers beyond \
+            "/times/1 is 9007199254740992, which canonical JSON would round; write integers beyond \
              9,007,199,254,740,991 as text"
         );
     }
 
     #[test]
-    fn what_is_not_a_number_is_refused() {
+    fn nan_is_refused() {
         assert!(matches!(canonical_json(&f64::NAN), Err(CanonicalError::NotJson(_))));
     }
 }

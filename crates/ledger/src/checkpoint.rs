@@ -1,4 +1,4 @@
-//! Checkpoints, the signed head of the ledger, by the C2SP specification
+//! Checkpoints: the signed heads of the ledger, by the C2SP specification
 //! [tlog-checkpoint](https://c2sp.org/tlog-checkpoint).
 
 use std::fmt;
@@ -8,12 +8,12 @@ use crate::error::FormatError;
 use crate::hash::Hash;
 use crate::note::{Note, Signer, Verifier};
 
-/// The most bytes of a checkpoint that are read: room for many witnesses' signatures, post-quantum
-/// ones among them (up to 5 kB each).
+/// The largest checkpoint in bytes: enough for many witnesses' signatures, also post-quantum ones (up
+/// to 5 kB each).
 pub(crate) const MAX_CHECKPOINT_BYTES: usize = 256 * 1024;
 
-/// What a checkpoint says: which log, how many entries, and the root of the tree over them.
-/// Displays and parses as the text that is signed.
+/// The content of a checkpoint: the log, the number of entries, and the root of the tree over them.
+/// Displays and parses as the signed text.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TreeHead {
     /// The log's name.
@@ -22,7 +22,7 @@ pub struct TreeHead {
     pub size: u64,
     /// The root of the tree over these entries.
     pub root: Hash,
-    /// Lines that other software may have added; this software adds none.
+    /// Additional lines by other software; this crate adds none.
     pub extensions: Vec<String>,
 }
 
@@ -56,15 +56,14 @@ impl FromStr for TreeHead {
     }
 }
 
-/// A number in its one spelling: ASCII digits, no leading zero, below 2^63 (other implementations
-/// count in signed 64-bit numbers).
+/// Parses a number in its only valid spelling: ASCII digits, no leading zero, below 2^63 (other
+/// implementations use signed 64-bit numbers).
 pub(crate) fn decimal(text: &str) -> Option<u64> {
     let number: u64 = text.parse().ok()?;
     (number.to_string() == text && i64::try_from(number).is_ok()).then_some(number)
 }
 
-/// A tree head with the log's good signature: whoever holds a value of this type knows that the
-/// log's key signed it. Displays as the signed note.
+/// A tree head with a valid signature by the log's key. Displays as the signed note.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Checkpoint {
     head: TreeHead,
@@ -80,7 +79,7 @@ impl Checkpoint {
         Ok(Self { head, note })
     }
 
-    /// Reads a checkpoint and checks that the log of this name signed it with this key.
+    /// Parses a checkpoint and verifies that it names the verifier's log and has its signature.
     pub fn verify(note: &str, verifier: &Verifier) -> Result<Self, FormatError> {
         let parsed = Note::parse(note, MAX_CHECKPOINT_BYTES)?;
         let head: TreeHead = parsed.text.parse()?;
@@ -107,7 +106,7 @@ impl Checkpoint {
         self.head.root
     }
 
-    /// The signed note, as it stands in the file `checkpoint`.
+    /// The signed note, which is the content of the file `checkpoint`.
     pub fn note(&self) -> &str {
         &self.note
     }
@@ -129,7 +128,7 @@ mod tests {
         "example.com/behind-the-sofa\n20852163\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n";
 
     #[test]
-    fn the_example_of_the_specification_reads_back_as_it_was_written() {
+    fn the_example_of_the_specification_is_parsed_and_written_unchanged() {
         let head: TreeHead = HEAD.parse().unwrap();
         assert_eq!(head.origin, "example.com/behind-the-sofa");
         assert_eq!(head.size, 20_852_163);
@@ -140,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_line_is_named() {
+    fn an_error_names_the_invalid_line() {
         for (broken, line) in [
             ("\n5\nx\n".to_owned(), 1),
             (HEAD.replace("20852163", "020852163"), 2),
@@ -167,7 +166,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_byte_of_a_checkpoint_can_change_unseen(at in 0_usize..200, to in any::<u8>()) {
+        fn a_change_of_any_byte_of_a_checkpoint_is_detected(at in 0_usize..200, to in any::<u8>()) {
             let signer = Signer::new("log.example", &[5; 32]).unwrap();
             let good = Checkpoint::sign(12, Hash::EMPTY_ROOT, &signer).unwrap();
             let mut bytes = good.note().as_bytes().to_vec();

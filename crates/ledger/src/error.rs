@@ -1,107 +1,118 @@
-//! What can go wrong, told to the person who can mend it.
+//! Errors, each with a message for the person who can fix the cause.
 
 use std::io;
 
-/// Why a text (a note, a key, a checkpoint, a proof, a manifest) cannot be used as what it should
-/// be.
+use portcullis_durable::WriteError;
+
+/// A text (a note, a key, a checkpoint, a proof, a manifest) is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FormatError {
-    /// The text breaks the form that its specification prescribes.
+    /// A line of the text is not as its specification demands.
     #[error("line {line}: expected {expected}")]
     Line {
-        /// The line at which the form breaks, from 1.
+        /// The number of the line, from 1.
         line: usize,
-        /// What the form prescribes there.
+        /// What the specification demands there.
         expected: &'static str,
     },
-    /// The text as a whole is not of the prescribed form.
+    /// The text as a whole is not as its specification demands.
     #[error("expected {0}")]
     Whole(&'static str),
-    /// The text is larger than its kind may be.
-    #[error("{bytes} bytes is more than the {limit} bytes that such a text may have")]
+    /// The text is too large.
+    #[error("{bytes} bytes is more than the {limit} bytes allowed for such a text")]
     TooLong {
         /// The size found.
         bytes: usize,
         /// The largest size allowed.
         limit: usize,
     },
-    /// No signature is by the key asked for.
-    #[error("it carries no signature by {0}")]
+    /// The note has no signature by the given key.
+    #[error("it has no signature by {0}")]
     NotSignedBy(String),
-    /// A signature claims to be by the key asked for, and is not.
-    #[error("the signature by {0} does not fit the text; one or the other was changed")]
+    /// A signature names the given key and is not valid.
+    #[error("the signature by {0} does not match the text; one of the two was changed")]
     BadSignature(String),
     /// The checkpoint is of another log than its signer's.
     #[error("it is a checkpoint of {found}, not of {expected}")]
     OtherOrigin {
         /// The origin line found.
         found: String,
-        /// The origin that the key stands for.
+        /// The name of the key.
         expected: String,
     },
-    /// A proof does not lead from its leaf to its checkpoint.
+    /// The hashes of a proof do not lead from its leaf to the root of its checkpoint.
     #[error("the hashes do not lead from entry {index} to the root that the checkpoint signs")]
     ProofFails {
-        /// The index that the proof is for.
+        /// The index of the proof's entry.
         index: u64,
     },
 }
 
-/// Why the ledger could not do what was asked. Nothing that was acknowledged is lost by any of
-/// these, and whatever was appended stays staged, so that the caller can go on and try again.
+/// A ledger operation failed.
+///
+/// No acknowledged entry is lost by any of these errors, and appended entries stay staged, so the
+/// caller can continue and retry.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file system refused an operation.
     #[error("could not {doing} {file}: {source}")]
     Io {
-        /// What was tried, as a verb.
+        /// The operation, as a verb.
         doing: &'static str,
         /// The file or folder, relative to the ledger's folder.
         file: String,
-        /// The system's answer.
+        /// The file system's error.
         source: io::Error,
     },
-    /// The batch was not made durable. It is still staged: call `commit` again.
+    /// The batch is not durable. It is still staged: call `commit` again.
     #[error(
-        "{entries} entries are not yet safe on disk and stay in memory; commit again once the cause is mended: {source}"
+        "{entries} entries are not yet safe on disk and stay in memory; commit again once the cause is fixed: {source}"
     )]
     NotDurable {
-        /// How many entries wait.
+        /// The number of staged entries.
         entries: usize,
         /// The cause.
         source: Box<Error>,
     },
-    /// Every entry is durable in the journal, but the tiles or the checkpoint file made from it
-    /// could not be written. Call `commit` again to catch up.
+    /// Every entry is durable in the journal, but tiles or the checkpoint file could not be
+    /// written. Call `commit` again to catch up.
     #[error(
-        "the entries are safe in the journal, but the files made from it lag behind; commit again once the cause is mended: {0}"
+        "the entries are safe in the journal, but the published files are behind; commit again once the cause is fixed: {0}"
     )]
     Behind(#[source] Box<Error>),
-    /// An entry is larger than the format can hold.
+    /// An entry is larger than the format allows.
     #[error(
-        "the entry has {bytes} bytes; an entry holds at most 65,535. Record its SHA-256 and keep the content elsewhere"
+        "the entry has {bytes} bytes; at most 65,535 are allowed. Record its SHA-256 and store the content elsewhere"
     )]
     EntryTooLarge {
         /// The size of the entry.
         bytes: usize,
     },
-    /// So much waits for the disk that no more is taken into memory.
+    /// The limit of memory for entries that are not on disk yet is reached.
     #[error(
-        "{bytes} bytes already wait for the disk, as many as are kept in memory; the entry was not taken. Commit first"
+        "{bytes} bytes already wait for the disk, which is the limit; the entry was not accepted. Commit first"
     )]
     TooMuchWaiting {
-        /// The bytes that wait.
+        /// The bytes in memory.
         bytes: usize,
     },
-    /// The folder holds no ledger.
-    #[error("{folder} holds no ledger (there is no file named \"format\" in it)")]
+    /// The folder contains no ledger to read.
+    #[error("{folder} contains no ledger (it has no file named \"format\")")]
     NotALedger {
         /// The folder.
         folder: String,
     },
-    /// The folder holds something already, so no ledger is begun there.
+    /// The folder contains no ledger to write to, and opening never creates one.
     #[error(
-        "{folder} already holds {found}; choose an empty folder, or open the ledger that is there"
+        "{folder} contains no ledger (it has no file named \"format\"). Check the path, and that its file system is mounted. A new ledger, with a new key, must be created explicitly (Ledger::create)"
+    )]
+    NotCreated {
+        /// The folder.
+        folder: String,
+    },
+    /// The folder is not empty, so no ledger is created in it.
+    #[error(
+        "{folder} already contains {found}; choose an empty folder, or open the existing ledger"
     )]
     AlreadyThere {
         /// The folder.
@@ -112,20 +123,10 @@ pub enum Error {
     /// The folder was written by another version of this software.
     #[error("this ledger has the format {found:?}; this program reads {expected:?}")]
     OtherFormat {
-        /// The format that the folder states.
+        /// The format stated in the folder.
         found: String,
-        /// The format that this program knows.
+        /// The format that this program supports.
         expected: &'static str,
-    },
-    /// The folder holds another log's ledger.
-    #[error(
-        "the folder holds the ledger of {found}, not of {expected}; give each log a folder of its own"
-    )]
-    OtherLog {
-        /// The log's name in the folder.
-        found: String,
-        /// The name asked for.
-        expected: String,
     },
     /// Another process writes this ledger.
     #[error("another process is writing the ledger in {folder}; one writer at a time")]
@@ -133,30 +134,30 @@ pub enum Error {
         /// The folder.
         folder: String,
     },
-    /// A file is not what was written.
+    /// A file does not have the content that was written.
     #[error("{file}{}: {what}", entry_suffix(*.entry))]
     Damaged {
         /// The damaged file, relative to the ledger's folder.
         file: String,
-        /// The entry that is affected, where it is known.
+        /// The affected entry, if known.
         entry: Option<u64>,
         /// What is wrong with it.
         what: String,
     },
-    /// The entry has no proof, for the checkpoint does not cover it yet.
-    #[error("there is no entry {index} under the checkpoint, which covers {size} entries")]
+    /// The checkpoint does not cover the entry.
+    #[error("there is no entry {index}: the checkpoint covers {size} entries")]
     NoSuchEntry {
-        /// The index asked for.
+        /// The requested index.
         index: u64,
         /// The size of the tree.
         size: u64,
     },
-    /// The name cannot be the name of a key.
+    /// The name of a log is not valid.
     #[error(
         "{0:?} cannot name a log: a name is 1 to 200 characters, without spaces, control characters or \"+\""
     )]
     BadName(String),
-    /// The folder holds a file that a manifest cannot list.
+    /// The folder contains a file that a manifest cannot list.
     #[error("{file:?} cannot be listed in a manifest: {why}")]
     Unlistable {
         /// The file, relative to the folder.
@@ -164,12 +165,10 @@ pub enum Error {
         /// The reason.
         why: &'static str,
     },
-    /// The ledger was written to during every look at it.
-    #[error(
-        "the ledger was being written to each time it was looked at; try again in a moment, or verify a copy"
-    )]
+    /// The ledger changed during every attempt to verify it.
+    #[error("the ledger changed during every attempt to verify it; try again, or verify a copy")]
     Changing,
-    /// A text that the caller gave is not of its form.
+    /// A text from the caller is invalid.
     #[error("{what}: {source}")]
     Text {
         /// Which text.
@@ -184,7 +183,7 @@ fn entry_suffix(entry: Option<u64>) -> String {
 }
 
 impl Error {
-    /// Whether every entry appended before the failing call is safe on disk all the same.
+    /// Whether every appended entry is durable despite the error.
     pub fn entries_are_durable(&self) -> bool {
         matches!(self, Self::Behind(_))
     }
@@ -193,6 +192,11 @@ impl Error {
     pub(crate) fn io(doing: &'static str, file: &str) -> impl FnOnce(io::Error) -> Self {
         let file = if file.is_empty() { "the folder".to_owned() } else { file.to_owned() };
         move |source| Self::Io { doing, file, source }
+    }
+
+    /// For `map_err`: a step of a durable write failed.
+    pub(crate) fn write(file: &str) -> impl FnOnce(WriteError) -> Self {
+        move |error| Self::io(error.step, file)(error.source)
     }
 
     pub(crate) fn damaged(file: impl Into<String>, what: impl Into<String>) -> Self {
@@ -215,7 +219,7 @@ mod tests {
         assert_eq!(
             full.to_string(),
             "3 entries are not yet safe on disk and stay in memory; commit again once the cause is \
-             mended: could not write journal: No space left on device"
+             fixed: could not write journal: No space left on device"
         );
         let damaged = Error::Damaged {
             file: "tile/entries/000".into(),

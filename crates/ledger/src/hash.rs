@@ -1,4 +1,4 @@
-//! The hashes of an RFC 6962 Merkle tree over SHA-256.
+//! SHA-256 hashes and the nodes of an RFC 6962 Merkle tree.
 
 use std::fmt;
 
@@ -6,8 +6,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
-/// A SHA-256 value: a leaf hash, an inner node or the root of a tree. Displays as base64, as the
-/// C2SP text formats write it.
+/// A SHA-256 value: a leaf hash, an inner node or the root of a tree. Displays as base64, as in the
+/// C2SP text formats.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Hash(pub [u8; Hash::BYTES]);
 
@@ -22,7 +22,7 @@ impl Hash {
         0xb8, 0x55,
     ]);
 
-    /// SHA-256 of the bytes, without a prefix: for files, not for nodes of the tree.
+    /// SHA-256 of the bytes without a prefix: for files, not for nodes of the tree.
     pub fn of_bytes(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
     }
@@ -44,8 +44,8 @@ impl Hash {
         Self(sha.finalize().into())
     }
 
-    /// The root of a tree whose lowest nodes are `hashes`. For RFC 6962 the last one may stand for
-    /// a subtree that is not full, which is how tiles of several levels are put together.
+    /// The root of a tree whose lowest nodes are `hashes`. By RFC 6962 the last one may be the root of
+    /// a subtree that is not full, so this also combines tiles of several levels.
     pub fn of_row(hashes: &[Self]) -> Self {
         match hashes {
             [] => Self::EMPTY_ROOT,
@@ -57,8 +57,7 @@ impl Hash {
         }
     }
 
-    /// Reads the 44 characters of standard base64 that stand for a hash, in their one valid
-    /// spelling.
+    /// Parses 44 characters of standard base64 in their only valid spelling.
     pub fn from_base64(text: &str) -> Option<Self> {
         let bytes = STANDARD.decode(text).ok()?;
         Some(Self(bytes.try_into().ok()?))
@@ -69,13 +68,13 @@ impl Hash {
         hex(&self.0)
     }
 
-    /// Splits the bytes of a tile into its hashes; `None` if they are not a whole number of hashes.
+    /// Splits the bytes of a tile into hashes; `None` if the size is not a multiple of 32.
     pub fn row_from_bytes(bytes: &[u8]) -> Option<Vec<Self>> {
         let (hashes, rest) = bytes.as_chunks::<{ Hash::BYTES }>();
         rest.is_empty().then(|| hashes.iter().map(|hash| Self(*hash)).collect())
     }
 
-    /// The bytes of a tile that holds these hashes.
+    /// The bytes of a tile with these hashes.
     pub fn row_to_bytes(hashes: &[Self]) -> Vec<u8> {
         hashes.iter().flat_map(|hash| hash.0).collect()
     }
@@ -98,7 +97,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
         .collect()
 }
 
-/// Reads lower-case hexadecimal of exactly `N` bytes.
+/// Parses lower-case hexadecimal of exactly `N` bytes.
 pub(crate) fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     let text = text.as_bytes();
     if text.len() != 2 * N {
@@ -166,7 +165,7 @@ mod tests {
         let text = Hash::EMPTY_ROOT.to_string();
         assert_eq!(Hash::from_base64(&text), Some(Hash::EMPTY_ROOT));
         assert_eq!(Hash::from_base64(text.trim_end_matches('=')), None);
-        // The last character carries two bits that must be zero.
+        // The last character has two bits that must be zero.
         assert_eq!(Hash::from_base64(&text.replace("U=", "V=")), None);
     }
 

@@ -1,31 +1,39 @@
-//! The append-only log: bytes in, proofs out.
+//! The append-only log: an entry is bytes, and a signed Merkle tree proves that it is in the log.
 //!
-//! Its entry points are [`Ledger`], which writes, [`Reader`], which reads without being the writer,
-//! and [`verify::folder`], with which an outsider checks everything. The formats are those of
+//! Entry points: [`Ledger`] writes, [`LedgerReader`] reads without being the writer, and
+//! [`verify::folder`] lets an outsider verify everything. The formats are those of
 //! [C2SP](https://c2sp.org): tlog-tiles, tlog-checkpoint, signed-note and tlog-proof over RFC 6962
-//! trees, so that other people's software can read and verify the log too; `README.md` describes
-//! the folder byte by byte.
+//! trees, so other software can read and verify the log too. `README.md` describes the folder byte
+//! by byte.
 //!
-//! It never interprets an entry, never reads a clock or draws randomness (the secret key is made of
-//! bytes that the caller passes in), and never panics on what it finds on disk. A log proves that
-//! an entry was written and has not been changed since; it does not prove that the entry was true.
+//! The crate does not interpret entries. It has no clock and no randomness (the caller passes the
+//! bytes of the secret key), and content on disk never makes it panic. A log proves that an entry
+//! was written and has not been changed since; it does not prove that the entry is true.
 
-#![cfg_attr(test, allow(clippy::unwrap_used))]
+// module order: canonical hash recovery
+// module order: error files tile proof
+// module order: note tree
+// module order: layout checkpoint
+// module order: tlog_proof tile_reader journal manifest
+// module order: reader ledger verify
+// module order: open
 
 mod canonical;
 mod checkpoint;
-pub mod disk;
 mod error;
+mod files;
 mod hash;
 mod journal;
+mod layout;
 mod ledger;
 pub mod manifest;
 mod note;
+mod open;
 mod proof;
 mod reader;
 mod recovery;
-mod shelf;
 mod tile;
+mod tile_reader;
 mod tlog_proof;
 mod tree;
 pub mod verify;
@@ -37,7 +45,7 @@ pub use hash::Hash;
 pub use ledger::Ledger;
 pub use note::{Note, Signer, Verifier};
 pub use proof::{verify_consistency, verify_inclusion};
-pub use reader::{Entries, Reader};
+pub use reader::{Entries, LedgerReader};
 pub use recovery::Recovery;
-pub use tile::{MAX_ENTRY_BYTES, Shelf, TILE_WIDTH, Tile};
+pub use tile::{MAX_ENTRY_BYTES, TILE_WIDTH, Tile, TileKind};
 pub use tlog_proof::{PROOF_EXTENSION, Proof};

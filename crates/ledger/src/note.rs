@@ -1,8 +1,8 @@
 //! Signed notes, by the C2SP specification [signed-note](https://c2sp.org/signed-note), with
 //! Ed25519 keys.
 //!
-//! A note is a text and, after an empty line, one line for each signature. The same form carries
-//! checkpoints and manifests.
+//! A note is a text, an empty line, and one line for each signature. Checkpoints and manifests are
+//! signed notes.
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,24 +17,24 @@ use crate::hash::{Hash, from_hex, hex};
 /// The signature type that the specification assigns to plain Ed25519.
 const ED25519: u8 = 0x01;
 
-/// The most signatures that are read in one note; the specification asks for at least 16.
+/// The most signatures in one note; the specification demands support for at least 16.
 const MAX_SIGNATURES: usize = 64;
 
-/// The longest name of a key in characters. The specification sets no limit; this one keeps lines
+/// The longest name of a key in characters. The specification has no limit; this one keeps lines
 /// readable.
 const MAX_NAME_CHARS: usize = 200;
 
-/// What begins a signature line: an em dash and a space.
+/// The beginning of a signature line: an em dash and a space.
 const SIGNATURE_MARK: &str = "\u{2014} ";
 
-/// A name and a secret key: what signs the notes of one log.
+/// A name and a secret key that sign the notes of one log.
 pub struct Signer {
     name: String,
     key: SigningKey,
 }
 
 impl Signer {
-    /// A signer from 32 bytes of secret entropy. The name is the log's origin, a URL without its
+    /// Makes a signer from 32 bytes of secret entropy. The name is the log's origin, a URL without its
     /// scheme, such as `party.example/portcullis`.
     pub fn new(name: &str, seed: &[u8; 32]) -> Result<Self, Error> {
         if !is_key_name(name) {
@@ -43,18 +43,18 @@ impl Signer {
         Ok(Self { name: name.to_owned(), key: SigningKey::from_bytes(seed) })
     }
 
-    /// The name that its signatures bear.
+    /// The name in its signatures.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The public half, which checks what this signer signed.
+    /// The public key and name, which verify this signer's signatures.
     pub fn verifier(&self) -> Verifier {
         Verifier::new(self.name.clone(), self.key.verifying_key())
     }
 
-    /// The text with its signature: a whole note. The text is one or more lines, each ended by a
-    /// newline, and has no other control character.
+    /// Signs a text and returns the note. The text is one or more lines, each with a newline at its
+    /// end, and has no other control character.
     pub fn sign(&self, text: &str) -> Result<String, FormatError> {
         check_characters(text)?;
         if !text.ends_with('\n') {
@@ -65,20 +65,20 @@ impl Signer {
         Ok(format!("{text}\n{SIGNATURE_MARK}{} {}\n", self.name, STANDARD.encode(bytes)))
     }
 
-    /// The secret, to be stored where only the log's writer reads it.
+    /// The secret key, to be stored where only the log's writer can read it.
     pub(crate) fn seed(&self) -> [u8; 32] {
         self.key.to_bytes()
     }
 }
 
-/// Names the signer; the secret stays out.
+/// Writes the public key only.
 impl fmt::Debug for Signer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Signer({})", self.verifier())
     }
 }
 
-/// A name and a public key: what checks the notes of one log. Displays and parses as a "vkey",
+/// A name and a public key that verify the notes of one log. Displays and parses as a "vkey",
 /// `<name>+<key ID>+<base64 of type and key>`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Verifier {
@@ -97,7 +97,7 @@ impl Verifier {
         Self { name, id: [a, b, c, d], key }
     }
 
-    /// The name that the signatures it checks bear.
+    /// The name in the signatures that it verifies.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -114,7 +114,7 @@ impl fmt::Display for Verifier {
 impl FromStr for Verifier {
     type Err = FormatError;
 
-    /// Reads a vkey in its one valid spelling, without white space around it.
+    /// Parses a vkey in its only valid spelling, without surrounding white space.
     fn from_str(vkey: &str) -> Result<Self, FormatError> {
         // Base64 may contain a plus, a name may not.
         let mut parts = vkey.splitn(3, '+');
@@ -122,7 +122,7 @@ impl FromStr for Verifier {
             return Err(FormatError::Whole("a key of the form name+hash+base64"));
         };
         if !is_key_name(name) {
-            return Err(FormatError::Whole("a key whose name has no spaces and is not empty"));
+            return Err(FormatError::Whole("a key with a valid name: not empty, no spaces"));
         }
         let id: [u8; 4] = from_hex(id).ok_or(FormatError::Whole(
             "a key with 8 lower-case hexadecimal digits in its middle",
@@ -140,16 +140,16 @@ impl FromStr for Verifier {
             .ok_or(FormatError::Whole("a valid Ed25519 public key"))?;
         let verifier = Self::new(name.to_owned(), key);
         if verifier.id != id {
-            return Err(FormatError::Whole("a key whose name, hash and base64 belong together"));
+            return Err(FormatError::Whole("a key whose hash is that of its name and base64"));
         }
         Ok(verifier)
     }
 }
 
-/// A note taken apart. Its text means nothing until [`Note::verify`] has said who signed it.
+/// A parsed note. Its text is not trustworthy before [`Note::verify`] returns `Ok`.
 #[derive(Debug)]
 pub struct Note<'a> {
-    /// What was signed, its final newline included.
+    /// The signed text, with its final newline.
     pub text: &'a str,
     signatures: Vec<SignatureLine<'a>>,
 }
@@ -162,7 +162,7 @@ struct SignatureLine<'a> {
 }
 
 impl<'a> Note<'a> {
-    /// Takes a note apart. `limit` is the most bytes it may have.
+    /// Parses a note of at most `limit` bytes.
     pub fn parse(note: &'a str, limit: usize) -> Result<Self, FormatError> {
         if note.len() > limit {
             return Err(FormatError::TooLong { bytes: note.len(), limit });
@@ -191,8 +191,8 @@ impl<'a> Note<'a> {
         Ok(Self { text, signatures })
     }
 
-    /// Checks the signatures by this key: there is at least one, and all of them are good.
-    /// Signatures by other keys are passed over, as the specification says.
+    /// Verifies that there is at least one signature by this key, and that all of them are valid.
+    /// Signatures by other keys are ignored, as the specification demands.
     pub fn verify(&self, verifier: &Verifier) -> Result<(), FormatError> {
         let mut found = false;
         for line in &self.signatures {
@@ -210,7 +210,7 @@ impl<'a> Note<'a> {
         if found { Ok(()) } else { Err(FormatError::NotSignedBy(verifier.to_string())) }
     }
 
-    /// How many signatures are not by this key, and so say nothing to whoever trusts it.
+    /// The number of signatures that are not by this key.
     pub fn signatures_by_others(&self, verifier: &Verifier) -> usize {
         let others = self.signatures.iter();
         others.filter(|line| line.name != verifier.name || line.id != verifier.id).count()
@@ -227,7 +227,7 @@ impl<'a> SignatureLine<'a> {
     }
 }
 
-/// Whether a text can be the name of a key: not empty, no white space, no plus, no control
+/// Whether a text is a valid name of a key: not empty, no white space, no plus, no control
 /// character.
 fn is_key_name(name: &str) -> bool {
     let forbidden =
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_signature_is_passed_over_and_alone_is_not_enough() {
+    fn an_unknown_signature_is_ignored_and_not_sufficient() {
         let verifier: Verifier = VKEY.parse().unwrap();
         let other = Signer::new("witness.example", &[9; 32]).unwrap();
         let other = other.sign("This is an example message.\n").unwrap();
@@ -301,14 +301,14 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_does_not_show_when_a_signer_is_printed() {
+    fn debug_output_of_a_signer_does_not_show_the_secret() {
         let signer = Signer::new("log.example", &[0xAB; 32]).unwrap();
         assert_eq!(format!("{signer:?}"), format!("Signer({})", signer.verifier()));
     }
 
     proptest! {
         #[test]
-        fn no_byte_of_a_key_can_change_unseen(at in 0..VKEY.len(), to in any::<u8>()) {
+        fn a_change_of_any_byte_of_a_key_is_detected(at in 0..VKEY.len(), to in any::<u8>()) {
             let mut bytes = VKEY.as_bytes().to_vec();
             prop_assume!(bytes[at] != to);
             bytes[at] = to;
@@ -318,7 +318,7 @@ mod tests {
         }
 
         #[test]
-        fn no_text_makes_the_note_reader_fail(text in "\\PC{0,40}(\n{1,2}\u{2014}? ?[a-z/]{0,9} [A-Za-z+/=]{0,16}){0,3}\n?") {
+        fn any_text_is_parsed_without_a_panic(text in "\\PC{0,40}(\n{1,2}\u{2014}? ?[a-z/]{0,9} [A-Za-z+/=]{0,16}){0,3}\n?") {
             let _ = Note::parse(&text, 10_000).map(|note| note.verify(&VKEY.parse().unwrap()));
         }
     }

@@ -1,4 +1,4 @@
-//! Checking inclusion and consistency proofs, by the algorithms of RFC 9162, section 2.1.
+//! Verification of inclusion and consistency proofs, by the algorithms of RFC 9162, section 2.1.
 
 use crate::hash::Hash;
 
@@ -33,9 +33,9 @@ pub fn verify_inclusion(leaf: Hash, index: u64, size: u64, proof: &[Hash], root:
     last == 0 && hash == root
 }
 
-/// Whether `proof` shows that the tree of `old_size` leaves with root `old_root` is the beginning
-/// of the tree of `new_size` leaves with root `new_root` (RFC 9162, section 2.1.4.2). The empty
-/// tree is the beginning of every tree.
+/// Whether `proof` shows that one tree is the beginning of another (RFC 9162, section 2.1.4.2): the
+/// tree of `old_size` leaves with root `old_root` of the tree of `new_size` leaves with root
+/// `new_root`. The empty tree is the beginning of every tree.
 pub fn verify_consistency(
     old_size: u64,
     old_root: Hash,
@@ -52,7 +52,7 @@ pub fn verify_consistency(
     if old_size == 0 {
         return proof.is_empty() && old_root == Hash::EMPTY_ROOT;
     }
-    // An old tree that is a full subtree of the new one is the first hash of the proof itself.
+    // If the old tree is a full subtree of the new one, the proof omits its root.
     let (first, proof) = if old_size.is_power_of_two() {
         (old_root, proof)
     } else {

@@ -1,6 +1,7 @@
-//! One entry's proof in one small text, by the C2SP specification
-//! [tlog-proof](https://c2sp.org/tlog-proof): whoever has the entry, the text and the log's key can
-//! check without a network that the log held the entry.
+//! Inclusion proofs as text, by the C2SP specification [tlog-proof](https://c2sp.org/tlog-proof).
+//!
+//! With the entry, this text and the log's public key, anyone can check offline that the entry is
+//! in the log.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,20 +15,19 @@ use crate::hash::Hash;
 use crate::note::Verifier;
 use crate::proof::{MAX_PROOF_HASHES, verify_inclusion};
 
-/// The ending that the specification gives to files with a proof.
+/// The file name extension of proofs, from the specification.
 pub const PROOF_EXTENSION: &str = ".tlog-proof";
 
 const FIRST_LINE: &str = "c2sp.org/tlog-proof@v1";
 
-/// The most bytes of a proof that are read: the checkpoint, 64 hashes, and as much again for extra
-/// data.
+/// The largest proof in bytes: the checkpoint, 64 hashes, and the same size again for extra data.
 pub(crate) const MAX_PROOF_BYTES: usize = 2 * MAX_CHECKPOINT_BYTES;
 
-/// That an entry is in the log: where it stands, the hashes from it to the root, and the checkpoint
-/// that signs the root. Displays and parses as the text of a `.tlog-proof` file.
+/// The proof that an entry is in the log: its index, the hashes from it to the root, and the
+/// checkpoint that signs the root. Displays and parses as the content of a `.tlog-proof` file.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Proof {
-    /// Data that travels with the proof and is not authenticated by it.
+    /// Data next to the proof that the proof does not authenticate.
     pub extra: Option<Vec<u8>>,
     /// The entry's index in the log, from 0.
     pub index: u64,
@@ -37,9 +37,13 @@ pub struct Proof {
     pub checkpoint: String,
 }
 
+/// Whether a path names a file with a proof.
+pub(crate) fn is_proof_file(path: &str) -> bool {
+    path.ends_with(PROOF_EXTENSION)
+}
+
 impl Proof {
-    /// Checks that the entry with this leaf hash is in the log, and hands back the checkpoint that
-    /// says so.
+    /// Checks that the entry with this leaf hash is in the log; returns the checkpoint that covers it.
     pub fn verify(&self, leaf: Hash, verifier: &Verifier) -> Result<Checkpoint, FormatError> {
         let checkpoint = Checkpoint::verify(&self.checkpoint, verifier)?;
         let (size, root) = (checkpoint.size(), checkpoint.root());
@@ -66,8 +70,8 @@ impl fmt::Display for Proof {
 impl FromStr for Proof {
     type Err = FormatError;
 
-    /// Reads a proof in its one valid spelling. Neither the hashes nor the checkpoint's signatures
-    /// are checked by this: see [`Proof::verify`].
+    /// Reads a proof in its only valid spelling, without checking hashes or signatures: see
+    /// [`Proof::verify`].
     fn from_str(text: &str) -> Result<Self, FormatError> {
         if text.len() > MAX_PROOF_BYTES {
             return Err(FormatError::TooLong { bytes: text.len(), limit: MAX_PROOF_BYTES });
@@ -119,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proof_is_the_text_that_the_specification_shows() {
+    fn a_proof_is_written_as_in_the_specification() {
         let (proof, leaf, verifier) = proof();
         let text = proof.to_string();
         assert!(text.starts_with("c2sp.org/tlog-proof@v1\nindex 1\n"), "{text}");
@@ -130,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn extra_data_is_kept_as_it_came() {
+    fn extra_data_is_unchanged_after_writing_and_reading() {
         let (mut proof, ..) = proof();
         proof.extra = Some(b"context".to_vec());
         let text = proof.to_string();
@@ -146,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn the_line_that_breaks_the_form_is_named() {
+    fn an_error_names_the_invalid_line() {
         let (proof, ..) = proof();
         let text = proof.to_string();
         for (from, to, line) in [
@@ -163,7 +167,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_byte_of_a_proof_can_change_unseen(at in 0_usize..400, to in any::<u8>()) {
+        fn a_change_of_any_byte_of_a_proof_is_detected(at in 0_usize..400, to in any::<u8>()) {
             let (proof, leaf, verifier) = proof();
             let mut bytes = proof.to_string().into_bytes();
             let at = at % bytes.len();
@@ -176,7 +180,7 @@ mod tests {
         }
 
         #[test]
-        fn no_text_makes_the_proof_reader_fail(
+        fn any_text_is_read_without_a_panic(
             lines in "(c2sp.org/tlog-proof@v1\n)?((extra|index) [A-Za-z0-9=]{0,6}\n){0,3}\\PC{0,30}\n{0,3}\\PC{0,30}",
         ) {
             if let Ok(proof) = lines.parse::<Proof>() {

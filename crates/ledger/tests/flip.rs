@@ -1,5 +1,5 @@
-//! Any byte changed in any file is found, and the file is named.
-#![allow(clippy::unwrap_used)]
+//! A change of any byte in any file is found, and the file is named.
+#![allow(clippy::unwrap_used, reason = "in the helpers of tests")]
 
 mod support;
 
@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use portcullis_ledger::verify::{self, Report};
+use portcullis_durable::testing::{MemoryDisk, SplitMix64};
+use portcullis_ledger::verify::{self, VerifyReport};
 use portcullis_ledger::{Ledger, Verifier, manifest};
-use support::{MemoryDisk, Random, entry};
+use support::entry;
 
 const ORIGIN: &str = "flip.example";
 
-/// A results folder as a drill leaves it: a ledger, proofs, a page, and perhaps a manifest.
+/// A results folder as a drill writes it: a ledger, proofs, a page, and perhaps a manifest.
 fn results(folder: &Path, with_manifest: bool) -> Verifier {
     let mut ledger = Ledger::create(&folder.join("ledger"), ORIGIN, &[8; 32]).unwrap();
     for batch in [2, 1, 2] {
@@ -45,7 +46,7 @@ fn files(folder: &Path, below: &str, found: &mut BTreeMap<String, Vec<u8>>) {
     }
 }
 
-fn names(report: &Report, file: &str) -> bool {
+fn names(report: &VerifyReport, file: &str) -> bool {
     report.faults.iter().any(|fault| fault.file == file)
 }
 
@@ -66,7 +67,7 @@ fn flip_every_byte(masks: &[u8], with_manifest: bool, trust: bool) {
                 changed[at] ^= mask;
                 fs::write(folder.join(path), &changed).unwrap();
                 let report = verify::folder(folder, trusted, None).unwrap();
-                assert!(!report.is_sound(), "{path}, byte {at} ^ {mask:#x} went unseen");
+                assert!(!report.is_sound(), "{path}, byte {at} ^ {mask:#x} was not found");
                 assert!(names(&report, path), "{path}, byte {at} ^ {mask:#x}: {report}");
             }
         }
@@ -80,19 +81,19 @@ fn every_flipped_byte_is_found_and_its_file_named() {
 }
 
 #[test]
-fn every_flipped_byte_is_found_under_a_manifest_and_a_trusted_key_too() {
+fn every_flipped_byte_is_found_with_a_manifest_and_a_trusted_key() {
     flip_every_byte(&[0x04], true, true);
 }
 
 #[test]
-fn every_missing_file_is_named_and_every_file_too_many() {
+fn every_missing_or_additional_file_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     results(folder, true);
     let mut found = BTreeMap::new();
     files(folder, "", &mut found);
     for (path, content) in &found {
-        // The writer's own files may be left out of a copy, and a folder need not have a manifest.
+        // A copy may omit the writer's private files, and a folder need not have a manifest.
         let optional = ["ledger/key", "ledger/lock", "manifest.note"].contains(&path.as_str());
         fs::remove_file(folder.join(path)).unwrap();
         let report = verify::folder(folder, None, None).unwrap();
@@ -123,9 +124,9 @@ fn larger() -> MemoryDisk {
 }
 
 #[test]
-fn in_a_larger_log_the_damaged_file_and_entry_are_named_and_no_other() {
+fn in_a_larger_log_only_the_damaged_file_is_named() {
     let disk = larger();
-    let mut random = Random(3);
+    let mut random = SplitMix64(3);
     assert!(verify::files(&disk, None, None).unwrap().is_sound());
     for path in disk.paths() {
         let length = disk.content(&path).len() as u64;
@@ -155,7 +156,7 @@ fn a_changed_entry_is_named_by_its_index() {
 }
 
 #[test]
-fn damage_in_entries_and_tiles_at_once_is_told_apart() {
+fn damage_in_several_files_names_exactly_these_files() {
     let disk = larger();
     disk.flip("tile/entries/000", 100, 1);
     disk.flip("tile/0/001", 100, 1);
@@ -167,7 +168,7 @@ fn damage_in_entries_and_tiles_at_once_is_told_apart() {
 }
 
 #[test]
-fn a_history_made_anew_without_the_key_is_found() {
+fn a_history_rewritten_without_the_key_is_found() {
     // Entries, tiles and journal of another history, under the checkpoint and key of this one.
     let (disk, other) = (larger(), MemoryDisk::default());
     let mut ledger = Ledger::create_on(other.clone(), ORIGIN, &[9; 32]).unwrap();
@@ -184,7 +185,7 @@ fn a_history_made_anew_without_the_key_is_found() {
     let report = verify::files(&disk, None, None).unwrap();
     assert!(!report.is_sound());
 
-    // With a key of their own it is consistent, and only the trusted key tells.
+    // With another key the history is consistent, and only the trusted key shows the change.
     let trusted = Ledger::open_on(larger()).unwrap().verifier();
     assert!(verify::files(&other, None, None).unwrap().is_sound());
     let report = verify::files(&other, Some(&trusted), None).unwrap();
@@ -210,7 +211,7 @@ fn opening_refuses_damage_and_names_the_file() {
 }
 
 #[test]
-fn damage_to_the_last_acknowledged_batch_is_not_taken_for_a_torn_end() {
+fn damage_to_the_last_acknowledged_batch_is_not_treated_as_a_torn_end() {
     let journal = larger().content("journal");
     for damage in 1..40 {
         let at = journal.len() - damage;
@@ -231,7 +232,7 @@ fn damage_to_the_last_acknowledged_batch_is_not_taken_for_a_torn_end() {
 }
 
 #[test]
-fn a_torn_end_is_cut_and_said() {
+fn a_torn_end_is_cut_and_reported() {
     let disk = larger();
     let mut journal = disk.content("journal");
     let whole = journal.clone();
@@ -244,11 +245,10 @@ fn a_torn_end_is_cut_and_said() {
     assert_eq!(ledger.size(), 600);
     assert_eq!(
         ledger.recovery().to_string(),
-        "The ledger was not closed in good order. Every acknowledged entry is there. The journal \
-         ended in a batch whose writing was interrupted; it was never acknowledged and was cut (10 \
-         bytes, 0 whole entries)."
+        "The ledger was not closed cleanly. It has every acknowledged entry. The journal ended in an \
+         interrupted batch, which was never acknowledged and was cut (10 bytes, 0 whole entries)."
     );
-    // The journal begins anew with each opening, with one checkpoint for all it holds.
+    // Each opening writes a new journal, with one checkpoint for all its entries.
     assert!(disk.content("journal").len() < whole.len());
     assert!(verify::files(&disk, None, None).unwrap().notes.len() < report.notes.len());
 }

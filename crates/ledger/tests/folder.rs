@@ -1,13 +1,14 @@
-//! The ledger in a real folder: who may write, who may read meanwhile, and what the files look
-//! like.
-#![allow(clippy::unwrap_used)]
+//! The ledger in a real folder: its lock, concurrent readers, and the files on disk.
+#![allow(clippy::unwrap_used, reason = "in the helpers of tests")]
 
 mod support;
 
 use std::fs;
+use std::path::Path;
 
+use portcullis_durable::Folder;
 use portcullis_ledger::verify::{self, OldCheckpoint};
-use portcullis_ledger::{Error, Ledger, Reader, disk::Folder, manifest};
+use portcullis_ledger::{Error, Ledger, LedgerReader, manifest};
 use support::entry;
 
 fn fill(ledger: &mut Ledger, count: u64) {
@@ -16,6 +17,19 @@ fn fill(ledger: &mut Ledger, count: u64) {
         ledger.append(&entry(next)).unwrap();
     }
     ledger.commit().unwrap();
+}
+
+/// Copies a file or a whole folder over another one.
+fn copy(from: &Path, to: &Path) {
+    if from.is_file() {
+        fs::copy(from, to).unwrap();
+        return;
+    }
+    fs::create_dir_all(to).unwrap();
+    for item in fs::read_dir(from).unwrap() {
+        let name = item.unwrap().file_name();
+        copy(&from.join(&name), &to.join(&name));
+    }
 }
 
 #[test]
@@ -29,34 +43,36 @@ fn there_is_one_writer_at_a_time() {
 }
 
 #[test]
-fn a_folder_that_is_no_ledger_is_neither_opened_nor_overwritten_nor_made() {
+fn opening_never_creates_a_ledger_and_creating_never_overwrites() {
     let folder = tempfile::tempdir().unwrap();
     let nowhere = folder.path().join("nowhere");
-    assert!(matches!(Ledger::open(&nowhere), Err(Error::NotALedger { .. })));
+    let error = Ledger::open(&nowhere).unwrap_err();
+    assert!(matches!(error, Error::NotCreated { .. }), "{error}");
+    assert!(error.to_string().contains("must be created explicitly"), "{error}");
     assert!(!nowhere.exists());
+    assert!(matches!(Ledger::read(&nowhere), Err(Error::NotALedger { .. })));
     fs::write(folder.path().join("thesis.txt"), "years of work").unwrap();
     let error = Ledger::create(folder.path(), "one.example", &[1; 32]).unwrap_err();
     assert!(error.to_string().contains("thesis.txt"), "{error}");
 }
 
 #[test]
-fn opening_or_creating_does_the_right_one_and_minds_the_name() {
+fn an_existing_ledger_is_opened_and_not_created_again() {
     let folder = tempfile::tempdir().unwrap();
-    let mut ledger = Ledger::open_or_create(folder.path(), "one.example", &[1; 32]).unwrap();
+    let mut ledger = Ledger::create(folder.path(), "one.example", &[1; 32]).unwrap();
     fill(&mut ledger, 3);
     let vkey = ledger.verifier();
     drop(ledger);
-    let ledger = Ledger::open_or_create(folder.path(), "one.example", &[2; 32]).unwrap();
+    let error = Ledger::create(folder.path(), "two.example", &[2; 32]).unwrap_err();
+    assert!(matches!(error, Error::AlreadyThere { .. }), "{error}");
+    let ledger = Ledger::open(folder.path()).unwrap();
     assert_eq!((ledger.size(), ledger.verifier()), (3, vkey));
     assert!(ledger.recovery().is_clean());
-    drop(ledger);
-    let error = Ledger::open_or_create(folder.path(), "two.example", &[2; 32]).unwrap_err();
-    assert!(matches!(error, Error::OtherLog { .. }), "{error}");
 }
 
 #[cfg(unix)]
 #[test]
-fn the_secret_key_is_for_its_owner_alone() {
+fn the_secret_key_is_readable_by_its_owner_only() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
     drop(Ledger::create(folder.path(), "one.example", &[7; 32]).unwrap());
@@ -87,12 +103,12 @@ fn an_entry_holds_at_most_65_535_bytes_and_may_be_empty() {
 }
 
 #[test]
-fn a_reader_keeps_its_view_while_the_writer_goes_on() {
+fn a_reader_keeps_its_view_while_the_writer_continues() {
     let folder = tempfile::tempdir().unwrap();
     let mut ledger = Ledger::create(folder.path(), "one.example", &[1; 32]).unwrap();
     fill(&mut ledger, 10);
     let reader = Ledger::read(folder.path()).unwrap();
-    // Enough commits that the version of the reader's tile is long gone, and then the bundle full.
+    // Enough commits to remove the reader's version of the tile, and then to fill the bundle.
     for _ in 0..40 {
         fill(&mut ledger, 1);
     }
@@ -108,7 +124,54 @@ fn a_reader_keeps_its_view_while_the_writer_goes_on() {
 }
 
 #[test]
-fn readers_and_verifiers_work_beside_a_busy_writer() {
+fn a_follower_reads_each_entry_once_and_the_tail_is_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut ledger = Ledger::create(folder.path(), "one.example", &[1; 32]).unwrap();
+    let mut reader = Ledger::read(folder.path()).unwrap();
+    assert_eq!(reader.tail(5).count(), 0);
+    let mut followed = Vec::new();
+    for added in [0, 1, 9, 300, 1, 700] {
+        fill(&mut ledger, added);
+        assert_eq!(reader.refresh().unwrap(), added);
+        for found in reader.entries_from(followed.len() as u64) {
+            let (index, content) = found.unwrap();
+            assert_eq!((index, content), (followed.len() as u64, entry(index)));
+            followed.push(index);
+        }
+        assert_eq!(followed.len() as u64, ledger.size());
+    }
+    let tail: Vec<u64> = reader.tail(300).map(|found| found.unwrap().0).collect();
+    assert_eq!(tail, (711..1011).collect::<Vec<_>>());
+    assert_eq!(reader.tail(5_000).count(), 1011);
+    assert_eq!(reader.refresh().unwrap(), 0);
+}
+
+#[test]
+fn a_follower_refuses_a_log_that_does_not_continue_from_what_it_read() {
+    let [folder, other] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let mut ledger = Ledger::create(folder.path(), "one.example", &[1; 32]).unwrap();
+    fill(&mut ledger, 7);
+    let mut reader = Ledger::read(folder.path()).unwrap();
+    // The same key, another history: first a shorter one, then a longer one.
+    let mut rewritten = Ledger::create(other.path(), "one.example", &[1; 32]).unwrap();
+    for (first, more) in [("other", 1), ("", 20)] {
+        if !first.is_empty() {
+            rewritten.append(first.as_bytes()).unwrap();
+        }
+        fill(&mut rewritten, more);
+        for file in ["checkpoint", "tile"] {
+            let [from, to] = [&other, &folder].map(|folder| folder.path().join(file));
+            copy(&from, &to);
+        }
+        let error = reader.refresh().unwrap_err();
+        assert!(matches!(error, Error::Damaged { .. }), "{error}");
+        assert!(error.to_string().contains("does not continue"), "{error}");
+        assert_eq!(reader.size(), 7);
+    }
+}
+
+#[test]
+fn readers_and_verifiers_work_with_a_concurrent_writer() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().to_owned();
     let mut ledger = Ledger::create(&path, "one.example", &[1; 32]).unwrap();
@@ -121,7 +184,7 @@ fn readers_and_verifiers_work_beside_a_busy_writer() {
         });
         let mut last = 0;
         while !writer.is_finished() {
-            let reader = Reader::open(Folder::new(&path)).unwrap();
+            let reader = LedgerReader::open(Folder::new(&path)).unwrap();
             assert!(reader.size() >= last);
             last = reader.size();
             let mut count = 0;
@@ -156,7 +219,7 @@ fn at_most_sixteen_partial_versions_of_a_tile_are_kept_and_none_of_a_full_one() 
 }
 
 #[test]
-fn the_log_must_continue_from_a_checkpoint_that_someone_kept() {
+fn the_log_must_continue_from_an_older_checkpoint() {
     let folder = tempfile::tempdir().unwrap();
     let mut ledger =
         Ledger::create(&folder.path().join("ledger"), "one.example", &[1; 32]).unwrap();
@@ -181,17 +244,17 @@ fn the_log_must_continue_from_a_checkpoint_that_someone_kept() {
     ledger.commit().unwrap();
     fill(&mut ledger, 30);
     let report = verify::folder(other.path(), None, Some(&old)).unwrap();
-    assert!(report.faults[0].what.contains("were others then"), "{report}");
+    assert!(report.faults[0].what.contains("were different then"), "{report}");
 }
 
 #[test]
-fn a_manifest_lists_every_file_but_the_writers_own() {
+fn a_manifest_lists_every_file_except_the_private_ones_of_the_writer() {
     let folder = tempfile::tempdir().unwrap();
     let mut ledger =
         Ledger::create(&folder.path().join("ledger"), "one.example", &[1; 32]).unwrap();
     fill(&mut ledger, 2);
     fs::write(folder.path().join("score card.txt"), "99%").unwrap();
-    fs::write(folder.path().join("key"), "no secret: it stands in no ledger").unwrap();
+    fs::write(folder.path().join("key"), "no secret: it is in no ledger").unwrap();
     let listed = manifest::write(folder.path(), ledger.signer()).unwrap();
     let text = fs::read_to_string(folder.path().join("manifest.note")).unwrap();
     let paths: Vec<&str> = text

@@ -1,5 +1,4 @@
 //! A real process on a real file system, killed at any moment.
-#![allow(clippy::unwrap_used)]
 
 mod support;
 
@@ -8,21 +7,26 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use portcullis_durable::testing::SplitMix64;
 use portcullis_ledger::{Error, Ledger, verify};
-use support::{Random, entry};
+use support::entry;
 
-/// In the environment of the process to be killed: the folder it writes to.
+/// The environment variable with the folder of the process to be killed.
 const FOLDER: &str = "PORTCULLIS_LEDGER_TEST_FOLDER";
 
-/// Not a test of its own: the process that the next one kills. It says which size is acknowledged,
-/// for ever.
+/// Not a test: the process that the next test kills. It prints the acknowledged size in an endless
+/// loop.
 #[test]
 fn writer_to_be_killed() {
     let Ok(folder) = std::env::var(FOLDER) else {
         return;
     };
-    let mut ledger = Ledger::open_or_create(Path::new(&folder), "kill.example", &[6; 32]).unwrap();
-    let mut random = Random(ledger.size());
+    let folder = Path::new(&folder);
+    let mut ledger = match Ledger::open(folder) {
+        Err(Error::NotCreated { .. }) => Ledger::create(folder, "kill.example", &[6; 32]).unwrap(),
+        opened => opened.unwrap(),
+    };
+    let mut random = SplitMix64(ledger.size());
     loop {
         for _ in 0..=random.below(40) {
             let next = ledger.size() + ledger.staged() as u64;
@@ -33,9 +37,9 @@ fn writer_to_be_killed() {
 }
 
 #[test]
-fn after_being_killed_at_any_moment_the_log_opens_and_has_every_acknowledged_entry() {
+fn a_log_whose_writer_was_killed_opens_with_every_acknowledged_entry() {
     let folder = tempfile::tempdir().unwrap();
-    let mut random = Random(11);
+    let mut random = SplitMix64(11);
     let mut acknowledged = 0;
     for round in 0..12 {
         let mut child = Command::new(std::env::current_exe().unwrap())
@@ -58,13 +62,13 @@ fn after_being_killed_at_any_moment_the_log_opens_and_has_every_acknowledged_ent
 
         let report = match verify::folder(folder.path(), None, None) {
             Ok(report) => report,
-            // Killed before it had made a ledger at all.
+            // Killed before the ledger was created.
             Err(Error::NotALedger { .. }) if acknowledged == 0 => continue,
             Err(error) => panic!("round {round}: {error}"),
         };
-        let begun = folder.path().join("format").exists();
-        assert!(report.is_sound() || !begun, "round {round}: {report}");
-        if !begun {
+        let created = folder.path().join("format").exists();
+        assert!(report.is_sound() || !created, "round {round}: {report}");
+        if !created {
             continue;
         }
         let ledger = Ledger::open(folder.path()).unwrap();
@@ -82,5 +86,5 @@ fn after_being_killed_at_any_moment_the_log_opens_and_has_every_acknowledged_ent
             assert_eq!(content, entry(index));
         }
     }
-    assert!(acknowledged > 0, "no round got as far as a commit");
+    assert!(acknowledged > 0, "no round reached a commit");
 }

@@ -1,19 +1,19 @@
-//! The ledger against an exact model: a list of entries, of which a first part is acknowledged.
-#![allow(clippy::unwrap_used)]
+//! The ledger against an exact model: a list of entries, the first of which are acknowledged.
 
 mod support;
 
+use portcullis_durable::testing::{Crash, DiskFault, MemoryDisk};
 use portcullis_ledger::verify;
-use portcullis_ledger::{Hash, Ledger, Proof, Reader, verify_consistency, verify_inclusion};
+use portcullis_ledger::{Hash, Ledger, LedgerReader, Proof, verify_consistency, verify_inclusion};
 use proptest::prelude::*;
-use support::{Fault, MemoryDisk, Stop, entry};
+use support::entry;
 
 #[derive(Clone, Debug)]
 enum Step {
     Append(u64),
     Commit,
-    Stop(Stop),
-    Fault { after: u64, fault: Fault },
+    Crash(Crash),
+    Fault { after: u64, fault: DiskFault },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -21,9 +21,9 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (1_u64..6).prop_map(Step::Append),
         2 => (100_u64..400).prop_map(Step::Append),
         6 => Just(Step::Commit),
-        1 => prop::sample::select(Stop::ALL.to_vec()).prop_map(Step::Stop),
-        1 => any::<u64>().prop_map(|seed| Step::Stop(Stop::PowerCutSome(seed))),
-        2 => (0_u64..30, prop::sample::select(Fault::ALL.to_vec()))
+        1 => prop::sample::select(Crash::ALL.to_vec()).prop_map(Step::Crash),
+        1 => any::<u64>().prop_map(|seed| Step::Crash(Crash::PowerCutSome(seed))),
+        2 => (0_u64..30, prop::sample::select(DiskFault::ALL.to_vec()))
             .prop_map(|(after, fault)| Step::Fault { after, fault }),
     ]
 }
@@ -31,14 +31,14 @@ fn step() -> impl Strategy<Value = Step> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
     #[test]
-    fn whatever_happens_in_whatever_order_the_acknowledged_entries_are_there(
+    fn acknowledged_entries_survive_any_order_of_faults_and_crashes(
         steps in prop::collection::vec(step(), 1..25),
     ) {
         let mut disk = MemoryDisk::default();
         let mut ledger = Ledger::create_on(disk.clone(), "model.example", &[1; 32]).unwrap();
         let (mut appended, mut acknowledged) = (0_u64, 0_u64);
-        for step in steps.into_iter().chain([Step::Stop(Stop::Kill)]) {
-            let mut stop = None;
+        for step in steps.into_iter().chain([Step::Crash(Crash::Kill)]) {
+            let mut crash = None;
             match step {
                 Step::Append(count) => {
                     for _ in 0..count {
@@ -55,19 +55,19 @@ proptest! {
                     Err(_) => {}
                 },
                 Step::Fault { after, fault } => disk.fault_after(after, fault),
-                Step::Stop(kind) => stop = Some(kind),
+                Step::Crash(kind) => crash = Some(kind),
             }
-            if disk.is_dead() && stop.is_none() {
-                stop = Some(Stop::PowerCut);
+            if disk.is_dead() && crash.is_none() {
+                crash = Some(Crash::PowerCut);
             }
-            if let Some(stop) = stop {
-                disk = disk.restart(stop);
+            if let Some(crash) = crash {
+                disk = disk.restart(crash);
                 ledger = Ledger::open_on(disk.clone()).unwrap();
                 prop_assert!((acknowledged..=appended).contains(&ledger.size()));
                 (appended, acknowledged) = (ledger.size(), ledger.size());
                 let report = verify::files(&disk, None, None).unwrap();
                 prop_assert!(report.is_sound(), "{}", report);
-                let entries = Reader::open(disk.clone()).unwrap();
+                let entries = LedgerReader::open(disk.clone()).unwrap();
                 let entries: Vec<_> = entries.entries().map(|found| found.unwrap().1).collect();
                 let expected: Vec<_> = (0..appended).map(entry).collect();
                 prop_assert_eq!(entries, expected);
@@ -76,7 +76,7 @@ proptest! {
     }
 
     #[test]
-    fn proofs_of_every_size_verify_and_agree_between_writer_and_reader(
+    fn proofs_of_every_size_verify_and_are_the_same_from_writer_and_reader(
         batches in prop::collection::vec(1_u64..300, 1..6), picks in prop::collection::vec(any::<u64>(), 5),
     ) {
         let disk = MemoryDisk::default();
@@ -91,7 +91,7 @@ proptest! {
             heads.push((checkpoint.size(), checkpoint.root()));
         }
         let (size, root) = heads[heads.len() - 1];
-        let reader = Reader::open(disk).unwrap();
+        let reader = LedgerReader::open(disk).unwrap();
         for pick in picks {
             let index = pick % size;
             let proof = ledger.prove_inclusion(index).unwrap();

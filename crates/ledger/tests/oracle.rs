@@ -1,8 +1,8 @@
-//! Independent implementations must agree with ours.
+//! Comparison with independent implementations of the same formats.
 //!
-//! Trees and proofs are compared with the crate `ct-merkle`, always. The whole folder (notes,
-//! tiles, bundles, checkpoint and proofs) is compared with the Python package index's `aics-tlog`
-//! when `PORTCULLIS_TLOG_PYTHON` names a Python that can import it:
+//! Trees and proofs are always compared with the crate `ct-merkle`. The whole folder (notes, tiles,
+//! bundles, checkpoint and proofs) is compared with `aics-tlog` from `PyPI` if
+//! `PORTCULLIS_TLOG_PYTHON` names a Python interpreter that can import it:
 //!
 //! ```sh
 //! python3 -m venv tlog-venv      # Python 3.12 or newer
@@ -20,16 +20,17 @@ use std::path::Path;
 use std::process::Command;
 
 use ct_merkle::mem_backed_tree::MemoryBackedTree;
+use portcullis_durable::testing::MemoryDisk;
 use portcullis_ledger::{Hash, Ledger, verify_consistency, verify_inclusion};
 use sha2::Sha256;
-use support::{MemoryDisk, entry};
+use support::entry;
 
 fn bytes(hashes: &[Hash]) -> Vec<u8> {
     Hash::row_to_bytes(hashes)
 }
 
 #[test]
-fn roots_and_proofs_are_those_of_another_implementation() {
+fn roots_and_proofs_equal_those_of_another_implementation() {
     let disk = MemoryDisk::default();
     let mut ledger = Ledger::create_on(disk, "oracle.example", &[4; 32]).unwrap();
     let mut theirs = MemoryBackedTree::<Sha256, Vec<u8>>::new();
@@ -63,7 +64,7 @@ fn roots_and_proofs_are_those_of_another_implementation() {
     }
 }
 
-/// Every file that the other implementation wrote is there, with the same bytes.
+/// Checks that every file of the other implementation exists, with the same bytes.
 fn same_files(theirs: &Path, ours: &Path, compared: &mut usize) {
     for item in fs::read_dir(theirs).unwrap() {
         let item = item.unwrap();
@@ -115,8 +116,8 @@ fn another_implementation_reads_verifies_and_writes_the_same_folder() {
         }
         let output = Command::new(&python).arg(&script).args([&ours, &proofs, &theirs]).output();
         let output = output.unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{size} entries: {said}");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{size} entries: {errors}");
         let mut compared = 0;
         same_files(&theirs, &ours, &mut compared);
         assert!(compared >= 3, "only {compared} files compared");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use arc_swap::ArcSwap;
-use portcullis_acme::{Doors, HostStanding, Standing};
+use portcullis_acme::{AcmeStatus, CertSinks, HostStatus};
 use portcullis_edge::{ChallengeAnswers, TlsShared};
 use portcullis_model::{AcmeConfig, WallTime};
 use serde::Serialize;
@@ -18,14 +18,14 @@ use crate::run::spawn_thread;
 /// The thread that gets certificates, seen from outside. It is idle nearly always, and nothing
 /// waits for it: not the start of the gate, no request, and not the end.
 pub struct AcmeHandle {
-    sinks: Doors,
-    status: Arc<ArcSwap<Standing>>,
+    sinks: CertSinks,
+    status: Arc<ArcSwap<AcmeStatus>>,
     settings: Option<watch::Sender<AcmeConfig>>,
 }
 
 impl AcmeHandle {
     pub fn new(keep: &TlsShared) -> Self {
-        let sinks = Doors {
+        let sinks = CertSinks {
             issued: Arc::clone(&keep.issued),
             challenges: Arc::clone(&keep.challenges),
             answers: Arc::default(),
@@ -37,14 +37,14 @@ impl AcmeHandle {
         Arc::clone(&self.sinks.answers)
     }
 
-    pub fn status(&self) -> Arc<ArcSwap<Standing>> {
+    pub fn status(&self) -> Arc<ArcSwap<AcmeStatus>> {
         Arc::clone(&self.status)
     }
 
     /// Begins; visitors are served already.
     pub fn start(&mut self, config: &AcmeConfig) -> Result<()> {
         let (settings, settings_changes) = watch::channel(config.clone());
-        let (doors, standing) = (self.sinks.clone(), self.status());
+        let (sinks, status) = (self.sinks.clone(), self.status());
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             // Names are looked up there, one at a time.
@@ -52,7 +52,7 @@ impl AcmeHandle {
             .build()
             .context("cannot start the runtime that gets certificates")?;
         spawn_thread("acme", move || {
-            runtime.block_on(portcullis_acme::keep(settings_changes, doors, standing));
+            runtime.block_on(portcullis_acme::run(settings_changes, sinks, status));
             // A name that is still being looked up holds nobody back.
             runtime.shutdown_background();
         })?;
@@ -86,16 +86,16 @@ pub struct AcmeHostRow {
 }
 
 impl AcmeHostRow {
-    pub fn new(host: &HostStanding, now: WallTime) -> Self {
-        let days = |ends: WallTime| {
+    pub fn new(host: &HostStatus, now: WallTime) -> Self {
+        let days = |expires: WallTime| {
             let whole =
                 |from: WallTime, to: WallTime| (to.since(from).as_secs() / 86_400).cast_signed();
-            if now <= ends { whole(now, ends) } else { -1 - whole(ends, now) }
+            if now <= expires { whole(now, expires) } else { -1 - whole(expires, now) }
         };
         Self {
             host: host.host.clone(),
-            expires: host.ends,
-            days_left: host.ends.map(days),
+            expires: host.expires,
+            days_left: host.expires.map(days),
             next_attempt: host.next,
             failures: host.failures,
             last_failure: host.last_failure.clone(),
@@ -104,18 +104,18 @@ impl AcmeHostRow {
 }
 
 /// A figure of one host.
-type HostMetric = fn(&HostStanding) -> u64;
+type HostMetric = fn(&HostStatus) -> u64;
 
 /// For `/metrics`.
-pub fn write_metrics(standing: &Standing, out: &mut String) {
-    if standing.hosts.is_empty() {
+pub fn write_metrics(status: &AcmeStatus, out: &mut String) {
+    if status.hosts.is_empty() {
         return;
     }
     let gauges: [(&str, &str, HostMetric); 3] = [
         (
             "acme_certificate_expires_timestamp_seconds",
             "When the certificate for a host ends, in seconds since 1970; 0 while there is none.",
-            |host| host.ends.map_or(0, WallTime::seconds),
+            |host| host.expires.map_or(0, WallTime::seconds),
         ),
         (
             "acme_next_attempt_timestamp_seconds",
@@ -130,7 +130,7 @@ pub fn write_metrics(standing: &Standing, out: &mut String) {
     ];
     for (name, help, of) in gauges {
         write_metric_header(out, name, "gauge", help);
-        for host in &standing.hosts {
+        for host in &status.hosts {
             let _ = writeln!(
                 out,
                 "portcullis_{name}{{host=\"{}\"}} {}",
@@ -140,7 +140,7 @@ pub fn write_metrics(standing: &Standing, out: &mut String) {
         }
     }
     write_metric_header(out, "acme_attempts_total", "counter", "Attempts to get a certificate.");
-    for (result, n) in [("obtained", standing.obtained), ("failed", standing.failed)] {
+    for (result, n) in [("obtained", status.obtained), ("failed", status.failed)] {
         let _ = writeln!(out, "portcullis_acme_attempts_total{{result=\"{result}\"}} {n}");
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use portcullis_acme::Standing;
+use portcullis_acme::AcmeStatus;
 use portcullis_edge::operator::Pages;
 use portcullis_edge::{Clock, InternalErrors};
 use portcullis_gate::Policy;
@@ -29,7 +29,7 @@ pub struct AdminHandlers {
     pub status: Arc<ArcSwap<GateStatus>>,
     pub internal_errors: Arc<InternalErrors>,
     pub certificates: Arc<ArcSwap<CertInventory>>,
-    pub acme: Arc<ArcSwap<Standing>>,
+    pub acme: Arc<ArcSwap<AcmeStatus>>,
     pub clock: Clock,
 }
 

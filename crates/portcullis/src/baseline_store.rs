@@ -4,9 +4,9 @@
 //! like a surge. It holds rates by hour and activity, nothing about any visitor.
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use portcullis_durable::{FileAccess, write_file};
 use portcullis_posture::SavedBaseline;
 use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
@@ -47,16 +47,12 @@ pub fn load(path: &Path) -> Vec<SavedBaseline> {
     }
 }
 
-/// Keeps what has been learnt: the old file stays until the new one is whole.
+/// Saves the baselines; after a crash the file has the old content or the new one.
 pub fn save(path: &Path, baselines: Vec<SavedBaseline>) {
     let stored = BaselineFile { version: FORMAT_VERSION, baselines };
-    let temporary = path.with_extension("json.new");
-    let written = serde_json::to_vec(&stored).map_err(std::io::Error::other).and_then(|bytes| {
-        let mut file = fs::File::create(&temporary)?;
-        file.write_all(&bytes)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)
-    });
+    let written = serde_json::to_vec(&stored)
+        .map_err(anyhow::Error::from)
+        .and_then(|bytes| Ok(write_file(path, &bytes, FileAccess::Default)?));
     if let Err(problem) = written {
         warn!(path = %path.display(), %problem, "the baselines could not be kept");
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use arc_swap::ArcSwap;
-use portcullis_acme::Standing;
+use portcullis_acme::AcmeStatus;
 use portcullis_edge::{CertStatus, CertificateFacts, TlsConfigs, TlsShared};
 use portcullis_model::{Config, TlsFiles, WallTime};
 use serde::Serialize;
@@ -184,10 +184,11 @@ impl CertRow {
 
 impl CertInventory {
     /// For `/metrics`: these, and those that the gate got by itself.
-    pub fn write_metrics(&self, issued: &Standing, out: &mut String) {
+    pub fn write_metrics(&self, issued: &AcmeStatus, out: &mut String) {
         use crate::admin_handlers::{escape_label, write_metric_header};
         let ours = self.facts.iter().map(|facts| (&facts.file, facts.not_after));
-        let issued = issued.hosts.iter().filter_map(|host| Some((host.file.as_ref()?, host.ends?)));
+        let issued =
+            issued.hosts.iter().filter_map(|host| Some((host.file.as_ref()?, host.expires?)));
         let all: BTreeMap<_, _> = ours.chain(issued).collect();
         if !all.is_empty() {
             let help = "When a certificate ends, in seconds since 1970.";

@@ -134,7 +134,7 @@ fn check_certificates(config: &Config, now: WallTime) -> Vec<CertCheck> {
 
 /// What has to be there for certificates from an authority. Nobody is asked over the network.
 fn check_acme(config: &Config) -> Option<CertCheck> {
-    let problem = portcullis_acme::examine(config.acme.as_ref()?).err()?.to_string();
+    let problem = portcullis_acme::check(config.acme.as_ref()?).err()?.to_string();
     Some(CertCheck { facts: None, problem: Some(problem), warning: None })
 }
 

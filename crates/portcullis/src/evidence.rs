@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use portcullis_edge::Clock;
 use portcullis_incident::{Incident, fold, timeline, words};
 use portcullis_ledger::verify::OldCheckpoint;
-use portcullis_ledger::{Ledger, Reader, canonical_json};
+use portcullis_ledger::{Ledger, LedgerReader, canonical_json};
 use portcullis_model::{Entry, Event, Receipt, WallTime};
 use portcullis_report::{ClaimLine, OperatorInput, Provenance, nine_questions};
 use portcullis_statement::{LeafProof, Statement};
@@ -23,7 +23,7 @@ const PRESS_TEXT_BYTES: u64 = 1 << 20;
 
 /// A ledger with the incidents in it.
 pub struct LoadedLedger {
-    reader: Reader,
+    reader: LedgerReader,
     pub incidents: Vec<Incident>,
 }
 

@@ -1,5 +1,5 @@
-//! The command as an outsider meets it.
-#![allow(clippy::unwrap_used)]
+//! The command `portcullis-verify`.
+#![allow(clippy::unwrap_used, reason = "in the helpers of tests")]
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 use portcullis_ledger::{Ledger, manifest};
 
-/// A folder of results, always the same to the last byte.
+/// A folder of results, always with the same bytes.
 fn results(folder: &Path) -> Ledger {
     let mut ledger = Ledger::create(&folder.join("ledger"), "party.example/log", &[3; 32]).unwrap();
     for event in ["started", "attack began", "attack ended"] {
@@ -18,7 +18,7 @@ fn results(folder: &Path) -> Ledger {
     fs::write(folder.join("attack.tlog-proof"), proof).unwrap();
     fs::write(folder.join("statement.txt"), "We were attacked.\n").unwrap();
     manifest::write(folder, ledger.signer()).unwrap();
-    // What is handed on has no secret in it.
+    // A copy for outsiders has no secret in it.
     fs::remove_file(folder.join("ledger/key")).unwrap();
     ledger
 }
@@ -31,21 +31,21 @@ fn run(folder: &Path, arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-fn told(output: &Output) -> String {
+fn transcript(output: &Output) -> String {
     let status = output.status.code().unwrap();
     let [out, err] = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text));
     format!("exit status {status}\n{out}{err}")
 }
 
 #[test]
-fn a_sound_folder_is_told_in_calm_words_with_what_it_does_not_show() {
+fn a_sound_folder_is_reported_with_the_limits_of_the_result() {
     let folder = tempfile::tempdir().unwrap();
     results(folder.path());
-    insta::assert_snapshot!(told(&run(folder.path(), &["."])));
+    insta::assert_snapshot!(transcript(&run(folder.path(), &["."])));
 }
 
 #[test]
-fn with_the_trusted_key_and_an_older_checkpoint_nothing_is_left_open() {
+fn the_trusted_key_and_an_older_checkpoint_remove_the_limits() {
     let folder = tempfile::tempdir().unwrap();
     let mut ledger = results(folder.path());
     let vkey = ledger.verifier().to_string();
@@ -54,7 +54,7 @@ fn with_the_trusted_key_and_an_older_checkpoint_nothing_is_left_open() {
     ledger.commit().unwrap();
     let outer = folder.path();
     let output = run(outer, &["ledger", "--key", &vkey, "--since", "kept"]);
-    insta::assert_snapshot!(told(&output));
+    insta::assert_snapshot!(transcript(&output));
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn a_changed_byte_is_named_by_file_and_entry() {
     let bundle = folder.path().join("ledger/tile/entries/000.p/3");
     let content = fs::read_to_string(&bundle).unwrap();
     fs::write(&bundle, content.replace("attack began", "attack Began")).unwrap();
-    insta::assert_snapshot!(told(&run(folder.path(), &["."])));
+    insta::assert_snapshot!(transcript(&run(folder.path(), &["."])));
 }
 
 #[test]
@@ -75,11 +75,11 @@ fn another_key_than_the_trusted_one_is_not_sound() {
     let other = other.verifier().to_string();
     let output = run(folder.path(), &[".", "--key", &other]);
     assert_eq!(output.status.code(), Some(1));
-    insta::assert_snapshot!(told(&output));
+    insta::assert_snapshot!(transcript(&output));
 }
 
 #[test]
-fn a_program_gets_json() {
+fn json_output_has_the_fields_of_the_report() {
     let folder = tempfile::tempdir().unwrap();
     results(folder.path());
     let output = run(folder.path(), &[".", "--json"]);
@@ -90,12 +90,12 @@ fn a_program_gets_json() {
 }
 
 #[test]
-fn what_cannot_be_checked_is_a_status_of_its_own() {
+fn a_folder_that_cannot_be_verified_has_exit_status_2() {
     let folder = tempfile::tempdir().unwrap();
     for arguments in [&["."][..], &["nowhere"], &[".", "--key", "nonsense"], &[]] {
         let output = run(folder.path(), arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
         assert!(!output.stderr.is_empty());
     }
-    insta::assert_snapshot!(told(&run(folder.path(), &["nowhere"])));
+    insta::assert_snapshot!(transcript(&run(folder.path(), &["nowhere"])));
 }

@@ -1,54 +1,53 @@
-//! What a verification found, as data and in words.
+//! The result of a verification, as data and as text.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// The most faults and the most notes that a report lists; beyond that they are counted.
+/// The most faults, and the most notices, that a report lists; more faults are only counted.
 const MAX_LISTED: usize = 200;
 
-/// What the verification of a folder found. `Display` tells it to a person, [`Report::to_json`] to
-/// a program.
+/// The result of verifying a folder. `Display` writes it for people, [`VerifyReport::to_json`] for
+/// programs.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct Report {
-    /// Whether nothing is wrong; see [`Report::is_sound`].
+pub struct VerifyReport {
+    /// Whether there is no fault; see [`VerifyReport::is_sound`].
     pub sound: bool,
     /// The log's name.
     pub origin: Option<String>,
-    /// The key that the signatures were checked with, as a vkey.
+    /// The key that verified the signatures, as a vkey.
     pub vkey: Option<String>,
-    /// Where that key came from.
+    /// The source of that key.
     pub key_from: KeySource,
     /// The number of entries that the checkpoint covers.
     pub size: Option<u64>,
     /// The root that the checkpoint signs, in base64.
     pub root: Option<String>,
-    /// The older checkpoint that was compared, if one was given, and whether this log continues
-    /// from it.
-    pub since: Option<Since>,
-    /// How much was checked.
-    pub checked: Checked,
-    /// What does not add up.
+    /// The comparison with an older checkpoint, if one was given.
+    pub since: Option<CheckpointComparison>,
+    /// The numbers of items checked.
+    pub checked: CheckedCounts,
+    /// What is wrong.
     pub faults: Vec<Fault>,
-    /// How many faults there are beyond those listed.
+    /// The number of faults that are not listed.
     pub more_faults: u64,
-    /// What is no fault and good to know.
-    pub notes: Vec<Note>,
+    /// What a reader should know although it is not a fault.
+    pub notes: Vec<Notice>,
 }
 
-/// Where the key came from that signatures were checked with.
+/// The source of the key that verified the signatures.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum KeySource {
-    /// The caller named it: a good signature is this log's.
+    /// The caller: a valid signature is this log's.
     Given,
-    /// The folder itself: a good signature shows only that the folder is consistent with itself.
+    /// The folder itself: a valid signature shows only that the folder is consistent with itself.
     Folder,
 }
 
-/// How much was checked.
+/// The numbers of items checked.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Serialize)]
-pub struct Checked {
+pub struct CheckedCounts {
     /// Entries whose hash was compared.
     pub entries: u64,
     /// Entry bundles, partial ones included.
@@ -57,42 +56,42 @@ pub struct Checked {
     pub tiles: u64,
     /// Entries in the journal.
     pub journal_entries: u64,
-    /// Files with a proof.
+    /// Proof files.
     pub proofs: u64,
-    /// Files that a manifest lists; `None` if there is no manifest.
+    /// Files in the manifest; `None` if there is no manifest.
     pub manifest_files: Option<u64>,
 }
 
-/// The older checkpoint that the log was compared with.
+/// The comparison of the log with an older checkpoint.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct Since {
-    /// How many entries it covers.
+pub struct CheckpointComparison {
+    /// The number of entries that the older checkpoint covers.
     pub size: u64,
-    /// Whether the log of today begins with exactly these entries.
+    /// Whether the present log begins with exactly these entries.
     pub continued: bool,
 }
 
-/// Something that does not add up.
+/// One thing that is wrong.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Fault {
     /// The file, relative to the verified folder.
     pub file: String,
-    /// The entry that is affected, where it is one.
+    /// The affected entry, if it is one entry.
     pub entry: Option<u64>,
     /// What is wrong.
     pub what: String,
 }
 
-/// Something good to know.
+/// One thing that a reader should know.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct Note {
-    /// The file that it is about, if it is about one.
+pub struct Notice {
+    /// The file that it is about, if it is about one file.
     pub file: Option<String>,
-    /// What to know.
+    /// The message.
     pub what: String,
 }
 
-impl Report {
+impl VerifyReport {
     pub(super) fn new(key_from: KeySource) -> Self {
         Self {
             sound: true,
@@ -102,24 +101,24 @@ impl Report {
             size: None,
             root: None,
             since: None,
-            checked: Checked::default(),
+            checked: CheckedCounts::default(),
             faults: Vec::new(),
             more_faults: 0,
             notes: Vec::new(),
         }
     }
 
-    /// Whether everything that was checked is as it was signed. Notes do not count against it.
+    /// Whether everything that was checked is as it was signed. Notices do not count as faults.
     pub fn is_sound(&self) -> bool {
         self.sound
     }
 
-    /// The report as JSON for programs.
+    /// The report as JSON.
     pub fn to_json(&self) -> serde_json::Result<String> {
         serde_json::to_string_pretty(self)
     }
 
-    pub(super) fn fault(
+    pub(super) fn add_fault(
         &mut self,
         file: impl Into<String>,
         entry: Option<u64>,
@@ -133,22 +132,22 @@ impl Report {
         }
     }
 
-    pub(super) fn note(&mut self, file: Option<&str>, what: impl Into<String>) {
+    pub(super) fn add_notice(&mut self, file: Option<&str>, what: impl Into<String>) {
         if self.notes.len() < MAX_LISTED {
-            self.notes.push(Note { file: file.map(str::to_owned), what: what.into() });
+            self.notes.push(Notice { file: file.map(str::to_owned), what: what.into() });
         }
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for VerifyReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let faults = self.faults.len() as u64 + self.more_faults;
         match (faults, self.size) {
-            (0, Some(1)) => writeln!(f, "Sound: the one entry is as it was signed.")?,
+            (0, Some(1)) => writeln!(f, "Sound: the only entry is as it was signed.")?,
             (0, Some(size)) => writeln!(f, "Sound: all {size} entries are as they were signed.")?,
             (0, None) => writeln!(f, "Sound.")?,
-            (1, _) => writeln!(f, "Not sound: one thing does not add up.")?,
-            (more, _) => writeln!(f, "Not sound: {more} things do not add up.")?,
+            (1, _) => writeln!(f, "Not sound: one fault.")?,
+            (more, _) => writeln!(f, "Not sound: {more} faults.")?,
         }
         for fault in &self.faults {
             let entry = fault.entry.map_or_else(String::new, |entry| format!(", entry {entry}"));
@@ -167,7 +166,7 @@ impl fmt::Display for Report {
         }
         if let Some(since) = &self.since {
             let verdict = if since.continued {
-                "this log continues from it; nothing before it was changed or removed"
+                "this log continues from it; no entry before it was changed or removed"
             } else {
                 "this log does not continue from it"
             };
@@ -194,13 +193,13 @@ impl fmt::Display for Report {
         if self.key_from == KeySource::Folder {
             writeln!(
                 f,
-                "\nThe key came from the folder itself. So this shows only that the folder is consistent with\n\
-                 itself: whoever could write all of it could have made it anew with a key of their own. To know\n\
-                 that it is the log you were told of, verify it with the key you were told: --key VKEY."
+                "\nThe key came from the folder itself, so this shows only that the folder is consistent with itself.\n\
+                 A person who can write all of it can also create it again with another key. To verify that it is\n\
+                 the operator's log, pass the public key that the operator published: --key VKEY."
             )?;
         }
         if !self.notes.is_empty() {
-            writeln!(f, "\nGood to know:")?;
+            writeln!(f, "\nNotes:")?;
             for note in &self.notes {
                 match &note.file {
                     Some(file) => writeln!(f, "  - {file}: {}", note.what)?,

@@ -1,11 +1,11 @@
-"""Checks a ledger with an independent implementation of the C2SP formats, PyPI's aics-tlog.
+"""Verifies a ledger with an independent implementation of the C2SP formats, aics-tlog from PyPI.
 
     python check.py LEDGER PROOFS OUT
 
-LEDGER is a ledger's folder, PROOFS a folder with `.tlog-proof` files and with older checkpoints named
-`SIZE.checkpoint`, beside each of which `SIZE.consistency` holds our proof from it, one base64 hash a line. OUT is
-an empty folder: the same entries are written to it anew as tiles and a checkpoint, by the other implementation,
-so that the caller can compare the files byte for byte. The secret key is read for that, from LEDGER/key.
+LEDGER is the folder of a ledger. PROOFS has `.tlog-proof` files, older checkpoints named `SIZE.checkpoint`, and
+for each of these our consistency proof in `SIZE.consistency`, one base64 hash a line. OUT is an empty folder: the
+other implementation writes the same entries to it as tiles and a checkpoint, so that the caller can compare the
+files byte for byte. To sign the checkpoint it reads the secret key from LEDGER/key.
 """
 
 import base64
