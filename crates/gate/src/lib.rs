@@ -9,7 +9,7 @@
 //! the running gate, a drill, a replay and the simulation.
 
 mod decide;
-mod lexicon;
+mod feature_names;
 mod policy;
 mod request;
 mod secret;
@@ -17,7 +17,7 @@ mod table;
 mod token;
 
 pub use decide::{Decision, Disposition, decide};
-pub use lexicon::FeatureNameCache;
+pub use feature_names::FeatureNameCache;
 pub use policy::Policy;
 pub use request::{Fields, Request};
 pub use secret::Secret;

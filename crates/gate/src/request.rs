@@ -5,7 +5,7 @@ use core::hash::Hasher;
 use portcullis_model::{Feature, Features, SourceKey};
 
 use crate::secret::Secret;
-use crate::token;
+use crate::token::{self, TokenText};
 
 /// The header fields of a request, in the order in which they arrived.
 pub trait Fields {
@@ -88,9 +88,6 @@ pub(crate) struct RequestFeatures<'a> {
     /// Whether it asks for a range, or for news since an earlier answer.
     pub partial: bool,
 }
-
-/// A token's text, copied out of a header field.
-pub(crate) type TokenText = [u8; token::TEXT_BYTES];
 
 impl<'a> RequestFeatures<'a> {
     pub(crate) fn of(request: &Request<'a>, secret: &Secret) -> Self {

@@ -11,7 +11,6 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::Mac;
 use portcullis_model::{ChallengeKind, SourceKey, WallTime};
 
-use crate::request::TokenText;
 use crate::secret::Secret;
 
 /// The name of the gate's cookie. It is taken out before a request goes to the origin.
@@ -26,7 +25,10 @@ const CLOCK_STEP_SECONDS: u32 = 5;
 const MAC_BYTES: usize = 16;
 const TOKEN_BYTES: usize = 1 + 4 + 8 + MAC_BYTES;
 /// Length of a token's text.
-pub(crate) const TEXT_BYTES: usize = TOKEN_BYTES.div_ceil(3) * 4 - 1;
+const TEXT_BYTES: usize = TOKEN_BYTES.div_ceil(3) * 4 - 1;
+
+/// A token's text, copied out of a header field.
+pub(crate) type TokenText = [u8; TEXT_BYTES];
 
 /// What a token says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
