@@ -12,7 +12,7 @@ const BACKLOG: u64 = 4_096;
 /// Retransmissions of a SYN-ACK: 3 forget a half-open connection after 15 s, the kernel's default
 /// of 5 after 63 s (`tcp_synack_retries` in the kernel's ip-sysctl.rst).
 const SYNACK_RETRIES: u64 = 3;
-/// A tracked connection that is silent for longer than this is remembered for nobody.
+/// A tracked connection that is silent for longer than this needs no entry in the table.
 const DAY: u64 = 86_400;
 /// Bytes that the kernel holds for one connection, beside the header that the gate may hold: two
 /// socket buffers of 16 KiB.
@@ -95,7 +95,7 @@ fn syn_cookies(machine: &Machine) -> CheckResult {
         machine.syn_cookies,
         |value| value > 0,
         CheckStatus::Fail,
-        "A few thousand half-open connections from made-up addresses would keep everybody out.",
+        "A few thousand half-open connections from spoofed addresses would block all new connections.",
         "net.ipv4.tcp_syncookies = 1",
     )
 }
@@ -141,8 +141,8 @@ fn synack_retries(machine: &Machine) -> CheckResult {
         machine.synack_retries,
         |value| value <= SYNACK_RETRIES,
         CheckStatus::Warn,
-        "Each half-open connection holds its place for as long as its answer is repeated: 15 \
-         seconds with 3, 63 seconds with 5. Each repetition also hits whoever owns the address.",
+        "Each half-open connection uses a backlog entry while its SYN-ACK is retransmitted: 15 s \
+         with 3 retries, 63 s with 5. Retransmissions also hit the owner of a spoofed address.",
         "net.ipv4.tcp_synack_retries = 3",
     )
 }
@@ -153,8 +153,8 @@ fn rp_filter(machine: &Machine) -> CheckResult {
         machine.rp_filter,
         |value| value > 0,
         CheckStatus::Warn,
-        "Packets whose source address could not be reached the way they came are let in. (2, the \
-         loose mode, also suits machines with several ways out. IPv6 wants a rule in nftables.)",
+        "Packets with a spoofed source address are accepted. (2, loose mode, also works with \
+         several uplinks. IPv6 needs an nftables rule.)",
         "net.ipv4.conf.all.rp_filter = 2",
     )
 }
@@ -167,7 +167,7 @@ fn synproxy(machine: &Machine) -> CheckResult {
     let cookies = machine.cookies_sent.unwrap_or(0);
     let observed =
         format!("not in use; {} SYN cookies sent since the start", group_digits(cookies));
-    let why = "With it, connections from made-up addresses end in the firewall and never reach the \
+    let why = "With it, connections from spoofed addresses end in the firewall and never reach the \
                gate's sockets. Worth its trouble where SYN floods have used up a machine in spite \
                of cookies.";
     check_result(NAME, CheckStatus::Info, observed, why)
@@ -185,8 +185,8 @@ fn tracking(machine: &Machine, connections: u64) -> CheckResult {
     // Each connection of a visitor has an entry, and so has the one to the origin.
     let needed = connections * 4;
     if most < needed {
-        let why = "When the table is full, the kernel drops everybody's packets, and neither the \
-                   gate nor its log sees any of it.";
+        let why = "When the table is full, the kernel drops packets of all clients, and the gate \
+                   cannot see it.";
         let advice = format!(
             "net.netfilter.nf_conntrack_max wants {} at least (four entries for each of \
              limits.max_connections), or `notrack` rules for the gate's ports.",
@@ -296,7 +296,7 @@ fn origin(name: &str, origin: &OriginConfig, listeners: &[SocketAddr]) -> CheckR
         let observed = format!("{authority}, on this machine alone");
         return check_result(name, CheckStatus::Ok, observed, "");
     }
-    let why = "Whoever finds that port goes around the gate, unless a firewall stands before it.";
+    let why = "Clients can bypass the gate through this port unless a firewall blocks it.";
     let observed = format!("{authority} also listens on {}", open.join(" and "));
     check_result(name, CheckStatus::Fail, observed, why)
         .with_advice(format!("Have it listen on 127.0.0.1:{} only.", origin.port))
@@ -343,7 +343,7 @@ mod tests {
         }
     }
 
-    fn standings(machine: &Machine) -> Vec<(String, CheckStatus)> {
+    fn statuses(machine: &Machine) -> Vec<(String, CheckStatus)> {
         examine(machine, &config(), 20_000)
             .checks
             .into_iter()
@@ -355,12 +355,12 @@ mod tests {
     fn flaw(change: impl FnOnce(&mut Machine)) -> Vec<(String, CheckStatus)> {
         let mut machine = sound();
         change(&mut machine);
-        standings(&machine)
+        statuses(&machine)
     }
 
     #[test]
     fn a_machine_that_is_as_it_should_be_lacks_nothing() {
-        assert_eq!(standings(&sound()), []);
+        assert_eq!(statuses(&sound()), []);
     }
 
     #[test]
@@ -384,7 +384,7 @@ mod tests {
     #[test]
     fn tracking_is_judged_by_its_size_its_memory_and_its_looseness() {
         let with = |tracking| {
-            flaw(|machine| machine.conntrack = Some(tracking)).pop().map(|(_, standing)| standing)
+            flaw(|machine| machine.conntrack = Some(tracking)).pop().map(|(_, status)| status)
         };
         let good = Conntrack {
             max_entries: 262_144,
@@ -400,10 +400,9 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_seen_is_said_to_be_unknown_and_not_taken_for_sound() {
-        let found = standings(&Machine::default());
-        let unknown =
-            found.iter().filter(|(_, standing)| *standing == CheckStatus::Unknown).count();
+    fn what_cannot_be_read_is_unknown_and_not_ok() {
+        let found = statuses(&Machine::default());
+        let unknown = found.iter().filter(|(_, status)| *status == CheckStatus::Unknown).count();
         assert_eq!(unknown, 9, "{found:?}");
     }
 

@@ -1,8 +1,8 @@
-//! What of an attack is the kernel's to bear, and what of it this machine lacks.
+//! Checks the kernel settings and limits that matter in an attack.
 //!
-//! SYN floods, spoofed addresses and full tables never reach a program: they are met by settings.
-//! [`Machine::read`] reads them (and changes nothing), [`examine`] judges them against what the
-//! configuration promises visitors, [`DoctorReport`] says it to people, with the lines that mend it.
+//! SYN floods, spoofed addresses and full tables never reach a program: kernel settings stop them.
+//! [`Machine::read`] reads them (and changes nothing), [`examine`] compares them with the
+//! configuration's limits, and [`DoctorReport`] prints the result with the lines that fix it.
 
 mod examine;
 mod machine;

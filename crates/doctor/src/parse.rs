@@ -1,4 +1,4 @@
-//! The forms in which Linux tells of itself (`proc(5)`).
+//! Parsers for files under `/proc` (`proc(5)`).
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -27,7 +27,7 @@ fn address(text: &str) -> Option<SocketAddr> {
     Some(SocketAddr::new(ip, port))
 }
 
-/// One counter out of `/proc/net/netstat`, where a line of names stands above a line of values.
+/// One counter out of `/proc/net/netstat`, where a line of names precedes a line of values.
 pub(crate) fn counter(netstat: &str, group: &str, name: &str) -> Option<u64> {
     let mut lines = netstat.lines().filter_map(|line| line.strip_prefix(group)?.strip_prefix(':'));
     let (names, values) = (lines.next()?, lines.next()?);
@@ -56,7 +56,7 @@ mod tests {
 
     #[test]
     #[cfg(target_endian = "little")]
-    fn listeners_are_told_from_connections_in_both_families() {
+    fn listeners_differ_from_connections_in_both_families() {
         let table = "  sl  local_address rem_address   st tx_queue\n\
                         0: 0100007F:1F90 00000000:0000 0A 00000000:00000000\n\
                         1: 00000000:0050 00000000:0000 0A 00000000:00000000\n\

@@ -1,10 +1,10 @@
-//! What was found, and how it is told.
+//! The results of the checks, and their text.
 
 use core::fmt;
 
 use serde::Serialize;
 
-/// How something stands.
+/// The status of one check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CheckStatus {
@@ -12,7 +12,7 @@ pub enum CheckStatus {
     Ok,
     /// Fine as it is; there is more to be had.
     Info,
-    /// Should be mended before an election.
+    /// Should be fixed before an election.
     Warn,
     /// Will fail in an attack that the gate itself would withstand.
     Fail,
@@ -23,10 +23,10 @@ pub enum CheckStatus {
 impl CheckStatus {
     const fn as_str(self) -> &'static str {
         match self {
-            Self::Ok => "sound",
-            Self::Info => "optional",
-            Self::Warn => "advisable",
-            Self::Fail => "LACKING",
+            Self::Ok => "ok",
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Fail => "FAIL",
             Self::Unknown => "unknown",
         }
     }
@@ -37,15 +37,15 @@ impl CheckStatus {
 pub struct CheckResult {
     /// What it is.
     pub name: String,
-    /// How it stands.
+    /// Its status.
     pub status: CheckStatus,
-    /// What was seen.
+    /// The observed value.
     pub observed: String,
     /// Why it matters; empty where it is as it should be.
     pub why: &'static str,
     /// What to do, in words.
     pub advice: Option<String>,
-    /// A kernel setting that mends it, as a line for `/etc/sysctl.d`.
+    /// A kernel setting that fixes it, as a line for `/etc/sysctl.d`.
     pub sysctl: Option<&'static str>,
 }
 
@@ -57,7 +57,7 @@ pub struct DoctorReport {
 }
 
 impl DoctorReport {
-    /// Whether nothing is lacking.
+    /// Whether no check failed.
     pub fn passes(&self) -> bool {
         self.checks.iter().all(|finding| finding.status != CheckStatus::Fail)
     }
@@ -68,9 +68,9 @@ impl fmt::Display for DoctorReport {
         let width = self.checks.iter().map(|finding| finding.name.chars().count()).max();
         let width = width.unwrap_or(0);
         for finding in &self.checks {
-            let CheckResult { name, status: standing, observed: seen, why, advice, .. } = finding;
-            writeln!(f, "{:<9}  {name:<width$}  {seen}", standing.as_str())?;
-            if *standing != CheckStatus::Ok {
+            let CheckResult { name, status, observed, why, advice, .. } = finding;
+            writeln!(f, "{:<9}  {name:<width$}  {observed}", status.as_str())?;
+            if *status != CheckStatus::Ok {
                 let indent = 9 + 2 + width + 2;
                 let texts = [Some(*why), advice.as_deref()].into_iter().flatten();
                 for text in texts.filter(|text| !text.is_empty()) {
@@ -90,7 +90,7 @@ impl fmt::Display for DoctorReport {
         let count = |status| self.checks.iter().filter(|f| f.status == status).count();
         writeln!(
             f,
-            "\n{} looked at: {} lacking, {} advisable, {} unknown. docs/kernel.md says more.",
+            "\n{} checks: {} failed, {} warnings, {} unknown. See docs/kernel.md.",
             self.checks.len(),
             count(CheckStatus::Fail),
             count(CheckStatus::Warn),
@@ -99,7 +99,7 @@ impl fmt::Display for DoctorReport {
     }
 }
 
-/// Columns of a terminal that everybody has.
+/// Columns that every terminal has.
 const COLUMNS: usize = 100;
 
 fn write_wrapped(f: &mut fmt::Formatter<'_>, text: &str, indent: usize) -> fmt::Result {

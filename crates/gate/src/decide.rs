@@ -13,16 +13,16 @@ use crate::request::{Request, RequestFeatures};
 use crate::table::{Bucket, RequestWeight, Tables, TakeResult};
 use crate::token::{self, Token, TokenBinding, TokenKind};
 
-/// What the gate decided, and what is to be written down about it.
+/// The gate's decision on one request, with its record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
-    /// The record for the watch; its reason says the verdict.
+    /// The record for the watch; its reason implies the verdict.
     pub record: Record,
-    /// What the edge is to do.
+    /// The action that the edge carries out.
     pub answer: Disposition,
 }
 
-/// What the edge is to do.
+/// The action that the edge carries out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Disposition {
     /// Send the request to the origin.
@@ -31,8 +31,8 @@ pub enum Disposition {
         strip_pass: bool,
         /// Add this `Set-Cookie` to the response.
         cookie: Option<String>,
-        /// How much the visitor has asked for lately. When not all can be served, those who
-        /// asked for least come first.
+        /// The visitor's recent load. When the origin is full, visitors with the least load are served
+        /// first.
         load: Duration,
     },
     /// Answer 307, so that the method and body survive, never to be cached.
@@ -42,7 +42,7 @@ pub enum Disposition {
         /// A `Set-Cookie`.
         cookie: Option<String>,
     },
-    /// Answer with the page that continues by itself.
+    /// Answer with the wait page, which continues automatically.
     WaitPage {
         /// After how many seconds.
         seconds: u32,
@@ -71,7 +71,7 @@ impl<'a> ActiveProcedures<'a> {
     }
 }
 
-/// What the visitor showed.
+/// The tokens that a request presented.
 struct PresentedToken {
     state: TokenState,
     /// The budget and level of a token that verifies.
@@ -82,7 +82,7 @@ struct PresentedToken {
     in_cookie: bool,
     /// A wait challenge was waited out: this is the number its token will have.
     waited: Option<u64>,
-    /// How much the visitor has asked for lately.
+    /// The visitor's recent load.
     load: Duration,
 }
 
@@ -155,7 +155,7 @@ impl RequestContext<'_> {
                 return decision;
             }
         } else {
-            // Whoever has earned a token is not refused for what their browser looks like.
+            // A visitor with a token is not refused for the features of their browser.
             if let Some(procedure) = engaged.signature {
                 return self.refuse(Reason::Signature, shown.state, Some(procedure.id), None);
             }
@@ -217,7 +217,7 @@ impl RequestContext<'_> {
         TokenBinding::of(self.request.source, user_agent)
     }
 
-    /// Looks at the cookie and the gate's query parameter.
+    /// Verifies the tokens in the cookie and in the gate's query parameter.
     fn shown(&self) -> PresentedToken {
         let query = self.look.pass.map(str::as_bytes);
         if self.look.cookies[0].is_none() && query.is_none() {
@@ -260,8 +260,8 @@ impl RequestContext<'_> {
         }
     }
 
-    /// A token's budget takes the place of its address's tightened rate. `None`: go on to the
-    /// challenge.
+    /// Applies the token's budget in place of the address's tightened rate. `None`: the challenge
+    /// comes next.
     fn with_token(
         &self,
         engaged: &ActiveProcedures<'_>,
@@ -296,11 +296,11 @@ impl RequestContext<'_> {
         }
     }
 
-    /// What a token buys. While a wait is asked for, because redirects were answered by what
-    /// pressed, half of the rate and three quarters at once. By default that is what a person needs
-    /// whose browser keeps nothing yet: three pages of a hundred parts each, opened in tabs at once,
-    /// are 3 × (1 + 100 / 4) = 78 of 90; and then a page with forty parts that are new (11) each four
-    /// seconds, for as long as they like, of 3 a second.
+    /// The budget of a token. While the wait challenge is engaged (the attack passes redirects), it is
+    /// half of the rate and three quarters of the burst. By default that suffices for a person with an
+    /// empty cache: three pages of a hundred assets each, opened in tabs together, cost
+    /// 3 × (1 + 100 / 4) = 78 of 90; after that, a page with forty new assets (11) every four
+    /// seconds stays within 3 a second.
     fn token_bucket(&self, engaged: &ActiveProcedures<'_>) -> Bucket {
         let TokenBudget { requests_per_second, burst, .. } = self.budget();
         if matches!(engaged.challenge, Some((_, ChallengeKind::WaitPage))) {
@@ -332,8 +332,8 @@ impl RequestContext<'_> {
         let Some((procedure, _)) = engaged.tightened else {
             return Some(self.refuse(Reason::SourceRate, shown.state, None, Some(5)));
         };
-        // Many people may sit behind this address. Each may earn a budget of their own, for as
-        // long as the address has tokens left to be handed.
+        // Many people may share this address. Each may earn a separate budget while the address
+        // has tokens left to issue.
         if self.tables.mint(self.request.source, self.now) {
             return Some(self.redirect_with_token(
                 TokenKind::ChallengePassed(ChallengeKind::Redirect),
@@ -472,8 +472,8 @@ impl RequestContext<'_> {
         }
     }
 
-    /// A number for a token. An address that has been handed many gets one for all its visitors
-    /// of one browser, by the hour: nobody is turned away, but they share a budget.
+    /// The number of a new token. An address that has received many gets one number for all its
+    /// visitors with one user agent, by the hour: none is refused, but they share a budget.
     fn number(&self) -> u64 {
         if self.tables.mint(self.request.source, self.now) {
             return self.fresh_number();
@@ -485,7 +485,7 @@ impl RequestContext<'_> {
         hasher.finish()
     }
 
-    /// A number that nobody outside can foresee: a keyed hash of who asks for what when.
+    /// An unpredictable number: a keyed hash of source, request and time.
     fn fresh_number(&self) -> u64 {
         let mut hasher = self.policy.secret().feature_hasher();
         hasher.write_u64(self.request.source.bits());

@@ -1,19 +1,18 @@
-//! Readable names for hashed feature values, told once in a while.
+//! Readable names for hashed feature values, reported now and then.
 
 use portcullis_model::{FEATURES, Feature, FeatureName, Record};
 
 use crate::request::{Request, describe};
 
-/// Values that a worker remembers having told; must be a power of two.
+/// Reported values that a worker remembers; a power of two.
 const REMEMBERED: usize = 1024;
 
-/// One worker's memory of which feature values it has told lately.
+/// A worker's cache of the feature values that it has reported lately.
 ///
-/// Direct-mapped: two values that fall on the same place are told again now and then, which costs
-/// a copy and nothing else.
+/// Direct-mapped: two values that share a slot are reported repeatedly, which costs a copy each.
 #[derive(Debug)]
 pub struct FeatureNameCache {
-    told: Box<[u32]>,
+    reported: Box<[u32]>,
 }
 
 impl Default for FeatureNameCache {
@@ -25,10 +24,10 @@ impl Default for FeatureNameCache {
 impl FeatureNameCache {
     /// An empty memory.
     pub fn new() -> Self {
-        Self { told: vec![0; REMEMBERED * FEATURES].into() }
+        Self { reported: vec![0; REMEMBERED * FEATURES].into() }
     }
 
-    /// Tells `out` the text of each feature of this request that has not been told lately.
+    /// Passes to `out` the text of each feature of this request that was not reported lately.
     pub fn sight(
         &mut self,
         request: &Request<'_>,
@@ -38,10 +37,10 @@ impl FeatureNameCache {
         for feature in Feature::ALL {
             let value = record.features.get(feature);
             let place = (value as usize & (REMEMBERED - 1)) * FEATURES + feature as usize;
-            if value == 0 || self.told[place] == value {
+            if value == 0 || self.reported[place] == value {
                 continue;
             }
-            self.told[place] = value;
+            self.reported[place] = value;
             if let Some(text) = describe(request, feature) {
                 out(FeatureName::new(feature, value, &text));
             }

@@ -2,8 +2,7 @@
 //!
 //! [`decide`] takes everything it depends on — the [`Policy`], the [`Tables`], one [`Request`] and
 //! the time — and returns a small [`Decision`]. It runs on every request of every worker, so it
-//! takes no lock, allocates nothing for what it refuses, and does work in the order of its cost:
-//! signatures before limits, limits before tokens, tokens before challenges.
+//! takes no lock and allocates nothing for what it refuses.
 //!
 //! This crate never reads a clock, a socket, a file or a random number: the same code decides in
 //! the running gate, a drill, a replay and the simulation.

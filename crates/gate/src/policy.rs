@@ -100,7 +100,7 @@ impl Policy {
             .fold(self.config.limits.source.connections, u32::min)
     }
 
-    /// Whether any procedure is engaged anywhere: somebody means harm.
+    /// Whether any procedure is engaged on any platform.
     pub fn is_engaged(&self, now: Time) -> bool {
         self.engaged.iter().flatten().any(|procedure| now < procedure.expires)
     }

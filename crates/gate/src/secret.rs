@@ -9,8 +9,8 @@ use siphasher::sip::SipHasher13;
 
 /// The secret of one gate: 32 random bytes made once and handed in by the shell.
 ///
-/// Separate keys for table places, feature values and tokens are derived from it, so that nobody
-/// outside can aim at a table slot (`HashDoS`), forge a token or invert a feature value.
+/// Separate keys for table slots, feature values and tokens are derived from it, so that an attacker
+/// cannot aim at a table slot (`HashDoS`), forge a token or invert a feature value.
 #[derive(Clone)]
 pub struct Secret {
     table: (u64, u64),

@@ -10,8 +10,8 @@
 //! eight places of a set are in debt is the least indebted forgotten, which errs towards the
 //! visitor, and is counted: a full table never refuses anybody.
 //!
-//! Open connections are counted apart, in plain counters that no source owns: there is nothing
-//! to claim and so nothing that two workers could claim at once and leak.
+//! Open connections are counted apart, in plain counters that no source owns: no worker
+//! claims a slot, so two workers cannot claim the same slot concurrently and leak it.
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
@@ -28,7 +28,7 @@ const WAYS: usize = 8;
 pub struct Bucket {
     /// In the long run, per second. At least one.
     pub per_second: u32,
-    /// At once. At least one.
+    /// Requests that may come together. At least one.
     pub burst: u32,
 }
 
@@ -267,8 +267,8 @@ enum BucketKey {
     Network = 7,
 }
 
-/// Tokens that one source may be handed: forty at once (an office whose people all arrive with
-/// the mail), then one a second.
+/// Tokens that one source may receive: forty together (an office that opens the same newsletter),
+/// then one a second.
 const TOKEN_ISSUANCE: Bucket = Bucket { per_second: 1, burst: 40 };
 
 impl Tables {
@@ -310,7 +310,7 @@ impl Tables {
         self.tokens.take(self.secret.slot_hash(BucketKey::Token as u8, token), bucket, charge, now)
     }
 
-    /// Whether a source may be handed one more token of its own.
+    /// Whether a source may receive one more separate token.
     pub fn mint(&self, source: SourceKey, now: Time) -> bool {
         let owner = self.secret.slot_hash(BucketKey::Mint as u8, source.bits());
         self.tokens.take(owner, TOKEN_ISSUANCE, RequestWeight::Page, now) != TakeResult::Exceeded
@@ -339,8 +339,8 @@ impl Tables {
             .is_some()
     }
 
-    /// A handshake that [`Tables::take_handshake`] let in has resumed a session: without a
-    /// signature it cost less, and is charged a quarter.
+    /// Refunds three quarters of the charge of [`Tables::take_handshake`] after a session was resumed:
+    /// without a signature the handshake cost less.
     pub fn handshake_resumed(&self, source: Option<SourceKey>, limits: &HandshakeLimits) {
         let back = RequestWeight::Page.quarters() - RequestWeight::Asset.quarters();
         if let Some(source) = source {
@@ -355,7 +355,7 @@ impl Tables {
         self.connections.open(self.secret.slot_hash(BucketKey::Source as u8, source.bits()), limit)
     }
 
-    /// Counts a connection out that [`Tables::open_connection`] let in.
+    /// Counts out a connection that [`Tables::open_connection`] accepted.
     pub fn close_connection(&self, source: SourceKey) {
         self.connections.close(self.secret.slot_hash(BucketKey::Source as u8, source.bits()));
     }
@@ -366,7 +366,7 @@ impl Tables {
         self.connections.open(self.network(source), limit)
     }
 
-    /// Counts a connection out that [`Tables::open_in_network`] let in.
+    /// Counts out a connection that [`Tables::open_in_network`] accepted.
     pub fn close_in_network(&self, source: SourceKey) {
         self.connections.close(self.network(source));
     }
@@ -389,7 +389,7 @@ impl Tables {
         granted
     }
 
-    /// Counts an upgraded connection out that [`Tables::open_tunnel`] let in.
+    /// Counts out an upgraded connection that [`Tables::open_tunnel`] accepted.
     pub fn close_tunnel(&self, source: SourceKey) {
         self.tunnels.fetch_sub(1, Relaxed);
         self.connections.close(self.secret.slot_hash(BucketKey::Tunnels as u8, source.bits()));
@@ -557,7 +557,7 @@ mod tests {
         assert_eq!(handshakes(&tables, 1, 1_000, false), 10);
         assert_eq!(handshakes(&tables, 2, 10, false), 10);
         let rest: usize = (3..20).map(|source| handshakes(&tables, source, 10, false)).sum();
-        assert_eq!(rest, 30, "all together have fifty at once");
+        assert_eq!(rest, 30, "all together have a burst of fifty");
     }
 
     #[test]
@@ -572,7 +572,7 @@ mod tests {
         let tables = Tables::new(16_384, Secret::new(&[7; 32]));
         let bucket = Bucket { per_second: 1, burst: 3 };
         // Visitors who ask once a second, which is within; and between two of their requests some
-        // ten thousand sources that never come again, each with all that it may at once.
+        // ten thousand sources that never come again, each with its whole burst.
         let honest = |n: u8| SourceKey::of([192, 0, 2, n].into());
         let mut invented = 0_u64;
         for second in 1..=100 {

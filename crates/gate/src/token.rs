@@ -1,8 +1,7 @@
 //! Tokens: what a visitor earns by passing a challenge, a budget of requests and not a pass.
 //!
-//! A token is made and checked without any state: an HMAC over what it says and over who may show
-//! it (the visitor's neighbourhood and user agent). What it has been used for is in the token
-//! table. It travels in a cookie, and in the query of the one redirect that hands it out, so that
+//! A token is issued and verified without state: an HMAC over its content and its binding (the
+//! visitor's network and user agent). Its use is counted in the token table. It travels in a cookie, and in the query of the one redirect that hands it out, so that
 //! visitors without cookies get through too, a round trip later each time, and no redirect ever
 //! loops.
 
@@ -62,14 +61,14 @@ impl TokenKind {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TokenBinding {
     /// Phones roam within a /24 or a /48; further away, the visitor is asked again.
-    pub neighbourhood: u64,
+    pub network: u64,
     /// The hashed user agent.
     pub user_agent: u32,
 }
 
 impl TokenBinding {
     pub(crate) const fn of(source: SourceKey, user_agent: u32) -> Self {
-        Self { neighbourhood: source.network(), user_agent }
+        Self { network: source.network(), user_agent }
     }
 }
 
@@ -104,7 +103,7 @@ impl Token {
             .chain_update([self.kind.byte()])
             .chain_update(self.issued.to_be_bytes())
             .chain_update(self.number.to_be_bytes())
-            .chain_update(bearer.neighbourhood.to_be_bytes())
+            .chain_update(bearer.network.to_be_bytes())
             .chain_update(bearer.user_agent.to_be_bytes())
             .finalize()
             .into_bytes();
@@ -168,7 +167,7 @@ mod tests {
 
     use super::*;
 
-    const BEARER: TokenBinding = TokenBinding { neighbourhood: 5, user_agent: 6 };
+    const BEARER: TokenBinding = TokenBinding { network: 5, user_agent: 6 };
 
     fn token() -> (Secret, Token, String) {
         let secret = Secret::new(&[1; 32]);
@@ -182,7 +181,7 @@ mod tests {
         let (secret, token, text) = token();
         let verify = |bearer| Token::verify(text.as_bytes(), &secret, bearer);
         assert_eq!(verify(BEARER), Some(token));
-        assert_eq!(verify(TokenBinding { neighbourhood: 6, ..BEARER }), None);
+        assert_eq!(verify(TokenBinding { network: 6, ..BEARER }), None);
         assert_eq!(verify(TokenBinding { user_agent: 7, ..BEARER }), None);
         let other_gate = Secret::new(&[2; 32]);
         assert_eq!(Token::verify(text.as_bytes(), &other_gate, BEARER), None);
