@@ -1,4 +1,4 @@
-//! Configuration, validated whole: what the rest of the house may rely on.
+//! Configuration, validated whole before any other crate uses it.
 //!
 //! Values of these types are only made by the reader in `config/`, which collects every problem
 //! with its line before it gives up, or by [`Config::for_origin`].

@@ -26,7 +26,7 @@ pub enum Feature {
     Accept,
     /// The host that the Referer field names.
     Referrer,
-    /// The TLS library of whoever connected (JA4); absent without TLS, or behind a trusted proxy.
+    /// The JA4 fingerprint of the client's TLS library; absent without TLS, or behind a trusted proxy.
     TlsFingerprint,
 }
 

@@ -69,8 +69,8 @@ impl Meter {
         self.activity(activity).reasons[reason as usize].fetch_add(1, Relaxed);
     }
 
-    /// Counts what became of a forwarded request: `latency` until the response began as the
-    /// visitor saw it, `origin` the part of it that the origin was busy with it.
+    /// Counts the outcome of a forwarded request: `latency` is the visitor's time to first byte,
+    /// `origin` the origin's share of it.
     pub fn record_outcome(
         &self,
         activity: ActivityId,
@@ -96,13 +96,13 @@ impl Meter {
         self.records_lost.fetch_add(1, Relaxed);
     }
 
-    /// Somebody who began an HTTP/3 connection was asked to prove their address first.
+    /// Counts an HTTP/3 connection that got a Retry.
     pub fn record_http3_retry(&self) {
         self.retries.fetch_add(1, Relaxed);
     }
 
-    /// A connection or stream that had been let in was ended: `activity` is what it asked for, or
-    /// the last thing that it asked for; the first of all for one that has asked for nothing.
+    /// Counts the end of an accepted connection or stream: `activity` is the one that it requested
+    /// last; the first of all if it made no request.
     pub fn cut(&self, activity: ActivityId, why: Cut) {
         self.activity(activity).cuts[why as usize].fetch_add(1, Relaxed);
     }

@@ -20,7 +20,7 @@ pub enum Posture {
     Watchful,
     /// An attack, met by narrow procedures that people hardly notice.
     Guarded,
-    /// An attack that cannot be told apart from visitors, or an origin that drowns: challenges
+    /// An attack that no signature separates from visitors, or an overloaded origin: challenges
     /// or shedding are engaged.
     Siege,
 }
@@ -81,7 +81,7 @@ impl Signature {
     }
 }
 
-/// How a visitor is asked for a sign of life. Both work without JavaScript.
+/// The kinds of challenge. Both work without JavaScript.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ChallengeKind {
@@ -96,7 +96,7 @@ pub enum ChallengeKind {
 pub struct SourceLimits {
     /// Requests per second in the long run.
     pub requests_per_second: u32,
-    /// Requests that may come at once before the rate counts.
+    /// Requests that may come together before the rate applies.
     pub burst: u32,
     /// Connections at the same time.
     pub connections: u32,
@@ -115,7 +115,7 @@ pub enum Measure {
         /// How long a connection may take to send a whole request header while engaged.
         header_deadline: Duration,
     },
-    /// Ask whoever holds no token for a sign of life.
+    /// Challenge visitors without a token.
     Challenge(ChallengeKind),
     /// Do not serve activities of this tier (nor lower ones) while it lasts.
     Shed(Tier),

@@ -15,8 +15,8 @@ pub enum TokenState {
     Invalid,
 }
 
-/// One request, as the watch sees it: written when the gate decides, so that requests which
-/// hang on a drowning origin are seen at once. What becomes of them is counted in
+/// One request as the watch sees it. It is written when the gate decides, so that requests which
+/// hang on an overloaded origin are seen immediately. Outcomes are counted in
 /// [`Meter`](crate::Meter).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record {

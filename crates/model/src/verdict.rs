@@ -1,4 +1,4 @@
-//! Verdicts, their reasons, and what became of a request.
+//! Verdicts, their reasons, and the outcomes of requests.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub enum Verdict {
     /// Send it to the origin.
     Forward,
-    /// Ask the visitor for a sign of life first; a person hardly notices.
+    /// Issue a challenge; browsers pass it without user interaction.
     Challenge,
     /// Answer with an error page, cheaply.
     Refuse,
@@ -50,8 +50,8 @@ reasons! {
     TokenHeld => "token-held", Forward;
     /// A challenge was engaged, and this activity is exempt from challenges by configuration.
     Exempt => "exempt", Forward;
-    /// A certificate authority looked for its challenge (RFC 8555 section 8.3) and found it: let
-    /// in, and answered by the gate in the origin's place.
+    /// A certificate authority requested its challenge (RFC 8555 section 8.3), and the gate
+    /// responded in the origin's place.
     Acme => "acme", Forward;
     /// A challenge was engaged and the visitor held no token yet.
     ChallengeIssued => "challenge-issued", Challenge;
@@ -125,7 +125,7 @@ macro_rules! words {
 }
 
 words! {
-    /// What became of a request that was forwarded.
+    /// The outcome of a forwarded request.
     Outcome {
     /// The origin answered below 500.
     Served => "served";
@@ -145,8 +145,8 @@ words! {
 }
 
 words! {
-    /// Why the gate ended a connection, or one HTTP/2 or HTTP/3 stream of it, that it had let in. What was
-    /// decided on requests before has been counted under their reasons.
+    /// Why the gate ended an accepted connection, or one HTTP/2 or HTTP/3 stream of it. Earlier
+    /// requests on it are counted under their reasons.
     Cut {
     /// Nothing was asked for too long.
     Idle => "idle";
@@ -190,7 +190,7 @@ words! {
     FlowControlStall => "flow-control-stall";
     /// HTTP/2 or HTTP/3 was chosen in the handshake and never begun.
     MissingPreface => "missing-preface";
-    /// HTTP/2, HTTP/3: the visitor broke the protocol, so that the connection could not go on.
+    /// HTTP/2, HTTP/3: the visitor violated the protocol, so the connection had to end.
     ProtocolError => "protocol-error";
     }
 }

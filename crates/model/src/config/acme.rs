@@ -57,7 +57,7 @@ pub(super) fn acme(report: &mut ProblemCollector, root: &Table) -> Option<Placed
     if let Some(accepted) = accepted.filter(|accepted| !accepted.value) {
         let flaw = Flaw::new(
             "the authority's terms of service are not accepted",
-            "true, once you have read them: without, it gives nobody a certificate",
+            "true, once you have read them: without, it issues no certificate",
         )
         .hint("to have no certificates from an authority, leave out [acme]");
         report.add(accepted.place.as_ref(), &accepted.key, flaw);
@@ -90,7 +90,7 @@ pub(super) fn acme(report: &mut ProblemCollector, root: &Table) -> Option<Placed
 }
 
 impl PlacedAcme {
-    /// What listeners without a certificate of their own show.
+    /// The certificate of listeners that have no other yet.
     pub(super) fn placeholder_certificate(&self) -> TlsFiles {
         self.config.placeholder_certificate()
     }

@@ -54,8 +54,8 @@ impl AcmeConfig {
     /// are four in the first hour, and fewer after.
     pub const RETRY: Duration = Duration::from_secs(300);
 
-    /// What visitors are shown as long as there is nothing better: a certificate that names no
-    /// host. Whoever reads the configuration makes it when it is not there; one file has both.
+    /// The self-signed certificate that listeners use until one is issued; it names no host. The
+    /// reader of the configuration creates it if it is absent. One file holds chain and key.
     pub fn placeholder_certificate(&self) -> TlsFiles {
         placeholder_in(&self.folder)
     }

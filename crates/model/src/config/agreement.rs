@@ -26,10 +26,10 @@ pub(super) struct PlacedActivity {
     pub tier: Tier,
     pub patterns: Vec<Placed<RequestPattern>>,
     pub challenge: bool,
-    pub patience: ActivityTimeouts,
+    pub timeouts: ActivityTimeouts,
 }
 
-/// The operators' pages ask nobody for a password.
+/// The admin listener asks for no password, so it must not be reachable by accident.
 pub(super) fn admin_is_private(
     report: &mut ProblemCollector,
     admin: &Placed<SocketAddr>,
@@ -116,7 +116,7 @@ pub(super) fn http_3_possible(
             "HTTP/3 cannot stand behind a proxy that sends PROXY headers",
             "either http_3 or proxy_protocol",
         )
-        .hint("HTTP/3 has to reach this gate directly: give it a [[listeners]] of its own")
+        .hint("HTTP/3 has to reach this gate directly: give it a separate [[listeners]]")
     } else {
         return;
     };
@@ -178,7 +178,7 @@ fn bounded<T: PartialOrd>(
     };
     let (less, more) = (show(&outer.value), show(&inner.value));
     let (inner_key, outer_key) = (&inner.key, &outer.key);
-    // Whichever of the two is written is what can be mended.
+    // The problem is reported at the key that the file contains.
     if inner.place.is_some() {
         let flaw = Flaw::new(
             format!("`{more}` is more than {outer_key}, which is `{less}`{by_default}"),
@@ -201,7 +201,7 @@ pub(super) fn names_differ(report: &mut ProblemCollector, names: &[&Placed<Strin
     let mut first: BTreeMap<String, &str> = BTreeMap::new();
     for name in names {
         if let Some(earlier) = first.get(&name.value.to_lowercase()) {
-            taken(report, name, earlier, format!("each {what} with a name of its own"));
+            taken(report, name, earlier, format!("a different name for each {what}"));
         } else {
             first.insert(name.value.to_lowercase(), &name.key);
         }
@@ -240,7 +240,7 @@ pub(super) fn hosts_apart(report: &mut ProblemCollector, platforms: &[&[Placed<S
             first.insert(&host.value, &host.key);
             if everything && hosts.len() > 1 {
                 let flaw = Flaw::new(
-                    "`*` stands beside other hosts",
+                    "`*` is listed with other hosts",
                     "`*` alone: it takes every host that no other platform names",
                 );
                 report.add(host.place.as_ref(), &host.key, flaw);
@@ -266,8 +266,8 @@ fn taken<T: Display>(
     report.add(later.place.as_ref(), &later.key, Flaw::new(found, expected));
 }
 
-/// A gate that forwards to itself would answer nobody. Only addresses can be compared: names
-/// are not looked up here.
+/// A gate that forwards to itself would serve no visitor. Only addresses are compared: names are
+/// not resolved here.
 pub(super) fn no_loop<'p>(
     report: &mut ProblemCollector,
     origins: impl Iterator<Item = &'p Placed<OriginConfig>>,
@@ -297,7 +297,7 @@ pub(super) fn no_loop<'p>(
                 format!("`{}` is this gate itself ({key})", origin.value.authority()),
                 "the address of the server that answers requests",
             )
-            .hint("give the origin a port of its own");
+            .hint("give the origin a different port");
             report.add(origin.place.as_ref(), &origin.key, flaw);
         }
     }

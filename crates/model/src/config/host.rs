@@ -62,7 +62,7 @@ pub(super) fn parse_host(text: &str) -> Result<String, Flaw> {
     let flaw = || {
         Flaw::new(
             format!("{} is not a host name", quoted(text)),
-            "a name as it stands in the browser's address bar, such as example.org, or * for \
+            "a name as in the browser's address bar, such as example.org, or * for \
              every host",
         )
     };
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_more_than_a_name_is_told_how_to_become_one() {
+    fn what_is_more_than_a_name_gets_a_hint() {
         for (text, hint) in [
             ("https://example.org/donate", "write the name alone: example.org"),
             ("example.org:8080", "hosts match on every port: write example.org"),

@@ -1,4 +1,4 @@
-//! The word that somebody probably meant.
+//! The known word nearest to an unknown one.
 
 /// Words of other programs, and what they are called here.
 const ELSEWHERE: [(&str, &str); 18] = [
@@ -22,7 +22,7 @@ const ELSEWHERE: [(&str, &str); 18] = [
     ("operator", "admin"),
 ];
 
-/// Longer words are compared no further: nobody meant a key by them.
+/// Longer words are not compared: no key is that long.
 const LONGEST: usize = 40;
 
 /// The known word nearest to `word`, if one is near enough to have been meant.

@@ -74,7 +74,7 @@ fn authority(text: &str) -> Result<(String, u16), &'static str> {
         None => host_name(host)?,
     };
     if host.parse().is_ok_and(|address: IpAddr| address.is_unspecified()) {
-        return Err("nobody can connect to that address; for this machine, write 127.0.0.1");
+        return Err("no client can connect to that address; for this machine, write 127.0.0.1");
     }
     Ok((host, port))
 }

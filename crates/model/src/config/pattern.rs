@@ -56,7 +56,7 @@ pub(super) fn parse_pattern(text: &str) -> Result<RequestPattern, Flaw> {
         let hint = match path {
             "*" => "for every path, write /*".to_owned(),
             _ if path.contains("://") => "write the path alone, from its first slash".into(),
-            _ if path.starts_with(' ') => "one space stands between method and path".into(),
+            _ if path.starts_with(' ') => "put one space between method and path".into(),
             _ => "a path begins with a slash".into(),
         };
         return Err(flaw().hint(hint));
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn slips_are_told_apart() {
+    fn each_slip_has_its_hint() {
         for (text, part) in [
             ("donate", "begins with a slash"),
             ("*", "write /*"),

@@ -1,12 +1,12 @@
-//! What is wrong with a configuration, where, and how to mend it.
+//! Problems of a configuration: what is wrong, where, and how to fix it.
 
 use core::fmt;
 use core::ops::Range;
 
 use serde::Serialize;
 
-/// Problems that are kept with their place; more are only counted. Nobody mends a hundred
-/// before reading the file again, and a hostile file must not fill the memory.
+/// Problems stored with their position; more are only counted. A person fixes fewer than a hundred
+/// before the next check, and a hostile file must not fill the memory.
 const KEPT: usize = 100;
 
 /// Characters of a line that are quoted.
@@ -15,7 +15,7 @@ const QUOTED_LINE: usize = 100;
 /// Characters of a value that are quoted.
 const QUOTED_VALUE: usize = 60;
 
-/// One thing that is wrong, as the person who can mend it wants to read it.
+/// One thing that is wrong, as the person who can fix it wants to read it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Problem {
     /// The line, from one; zero where the problem is something that the file lacks as a whole.
@@ -28,7 +28,7 @@ pub struct Problem {
     pub found: String,
     /// What was expected.
     pub expected: String,
-    /// How to mend it, where that is known.
+    /// How to fix it, if known.
     pub hint: Option<String>,
     /// The line itself, and how many characters of it are meant.
     #[serde(skip)]

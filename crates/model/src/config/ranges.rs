@@ -29,4 +29,4 @@ pub(super) const DAY: Duration = secs(86_400);
 pub(super) const KIB: u64 = 1 << 10;
 
 pub(super) const RATE: ValueType = ValueType::Count(1, 1_000_000);
-pub(super) const RATE_WHY: &str = "zero would refuse everybody; a million is no limit";
+pub(super) const RATE_WHY: &str = "zero would refuse all visitors; a million is no limit";

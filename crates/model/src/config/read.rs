@@ -26,7 +26,7 @@ use super::tls_files::TlsFiles;
 /// A file that a person keeps is smaller; reading a larger one would only cost memory.
 const LARGEST_FILE: usize = 256 * 1024;
 
-/// Characters of a platform's or activity's name: it stands in tables and in the ledger.
+/// Characters of a platform's or activity's name: it appears in tables and in the ledger.
 const LONGEST_NAME: usize = 64;
 
 impl Config {
@@ -86,7 +86,7 @@ fn read_root(report: &mut ProblemCollector, root: &Table) -> Config {
     let workers = root.find(report, "workers").map(|workers| workers.value);
     let before = report.len();
     let trusted_proxies = root.list(report, "trusted_proxies", parse_network);
-    let nobody_trusted = trusted_proxies.is_empty() && report.len() == before;
+    let none_trusted = trusted_proxies.is_empty() && report.len() == before;
 
     let listeners = root.tables(report, "listeners");
     let certificates = root.has("certificates") || root.has("acme");
@@ -99,7 +99,7 @@ fn read_root(report: &mut ProblemCollector, root: &Table) -> Config {
         listeners.iter().map(|table| listener(report, table, certificates, first)).collect();
     let addresses: Vec<_> = listeners.iter().filter_map(|l| l.address.as_ref()).collect();
     agreement::listeners_apart(report, &addresses, &admin);
-    if nobody_trusted {
+    if none_trusted {
         let flags = listeners.iter().map(|listener| &listener.proxy_protocol);
         agreement::proxies_named(report, flags);
     }
@@ -140,8 +140,8 @@ fn read_root(report: &mut ProblemCollector, root: &Table) -> Config {
     }
 }
 
-/// A range of trusted proxies. Whoever lies in it can claim any visitor's address, so a range
-/// of everybody is refused.
+/// A range of trusted proxies. A host in it can claim any visitor's address, so a range
+/// that contains every address is refused.
 fn parse_network(text: &str) -> Result<IpNet, Flaw> {
     const EXPECTED: &str = "an address or a range such as 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32";
     let flaw = || Flaw::new(format!("{} is not an address range", quoted(text)), EXPECTED);
@@ -154,8 +154,8 @@ fn parse_network(text: &str) -> Result<IpNet, Flaw> {
     let network: IpNet = text.parse().map_err(|_| flaw())?;
     if prefix.is_some_and(|prefix| prefix.parse() == Ok(0)) {
         return Err(Flaw::new(
-            format!("{} trusts everybody", quoted(text)),
-            "the ranges of your own proxies: whoever is trusted can claim any visitor's address",
+            format!("{} trusts every address", quoted(text)),
+            "the ranges of your proxies: a trusted host can claim any visitor's address",
         ));
     }
     Ok(network)
@@ -413,7 +413,7 @@ impl Platform {
             tier: activity.tier,
             matches: activity.patterns.into_iter().map(|p| p.value).collect(),
             challenge: activity.challenge,
-            timeouts: activity.patience,
+            timeouts: activity.timeouts,
         });
         Some(PlatformConfig {
             name: self.name?.value,
@@ -499,7 +499,7 @@ fn activity(report: &mut ProblemCollector, table: &Table) -> PlacedActivity {
             .unwrap_or(Tier::Important),
         patterns: table.list(report, "paths", parse_pattern),
         challenge: table.get(report, "challenge").value,
-        patience: ActivityTimeouts {
+        timeouts: ActivityTimeouts {
             response_idle_timeout: table
                 .find(report, "response_idle_timeout")
                 .map(|time| time.value),

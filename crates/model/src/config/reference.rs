@@ -26,7 +26,7 @@ fn write_section(page: &mut String, section: &'static TableSpec, defaults: &Conf
     };
     let _ = writeln!(page, "### {heading}\n\n{}\n", section.about);
     page.push_str("| key | default | range | meaning |\n|---|---|---|---|\n");
-    // A table has a heading of its own; an origin may also be a text.
+    // A table has a separate heading; an origin may also be a text.
     let own_heading =
         |key: &&KeySpec| matches!(key.kind, ValueType::Table(_) | ValueType::Tables(..));
     for key in section.keys.iter().filter(|key| !own_heading(key)) {

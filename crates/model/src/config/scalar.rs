@@ -16,7 +16,7 @@ pub(super) trait Scalar: Sized {
     fn of(value: Value) -> Option<Self>;
 }
 
-/// Reads a value that stands alone.
+/// Reads a single value.
 pub(super) fn scalar(key: &KeySpec, written: &DeValue) -> Result<Value, Flaw> {
     let wrong = |expected: &str| {
         let found = format!("this is {}, not {}", kind_of(written), kind_name(&key.kind));
@@ -142,7 +142,7 @@ fn plain_text(text: &str) -> Result<String, Flaw> {
     }
     if text.chars().any(|c| c.is_control() || invisible(c)) {
         return Err(Flaw::new(
-            format!("{} holds characters that nobody sees", quoted(text)),
+            format!("{} contains invisible characters", quoted(text)),
             "letters, digits, spaces and signs",
         )
         .hint("in \"…\" a backslash begins such a character: write paths with / or in '…'"));

@@ -75,8 +75,7 @@ pub struct Limits {
     pub tunnel_idle_timeout: Duration,
     /// How long an upgraded connection may last; an activity may have its own.
     pub max_tunnel_age: Duration,
-    /// How old a connection may be when it begins another request; as long again, and what is still
-    /// under way on it is cut.
+    /// Age at which a connection is asked to end; at twice this age, requests in flight are cut.
     pub max_connection_age: Duration,
     /// Requests of one connection, after which it is asked to end.
     pub max_requests_per_connection: u32,
@@ -129,10 +128,10 @@ impl Default for Limits {
             idle_timeout: Duration::from_secs(60),
             // Most libraries send a ping twice a minute, some once.
             tunnel_idle_timeout: Duration::from_secs(120),
-            // Whatever speaks over a WebSocket connects again by itself; once an hour nobody feels.
+            // WebSocket clients reconnect automatically; once an hour is not noticed.
             max_tunnel_age: Duration::from_secs(3_600),
-            // Nobody reads a site for four hours without a minute's pause, so that people never
-            // meet it. It is not shorter because what is under way has as long again: a download
+            // No person reads a site for four hours without a minute's pause, so people never
+            // reach it. It is not shorter because requests in flight have as long again: a download
             // of five gigabytes at 200 kB a second takes seven hours.
             max_connection_age: Duration::from_secs(4 * 3_600),
             // A hundred pages of a hundred parts each: two handshakes for them are not felt.
@@ -163,12 +162,12 @@ impl Default for Limits {
     }
 }
 
-/// How often something may happen: `burst` at once, and `per_second` in the long run.
+/// A rate limit: a burst, and a rate in the long run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimit {
-    /// In the long run.
+    /// Events per second in the long run.
     pub per_second: u32,
-    /// At once.
+    /// Events that may come together.
     pub burst: u32,
 }
 
@@ -179,13 +178,13 @@ pub struct Http2Limits {
     pub resets: RateLimit,
     /// Streams that the gate had to reset because of what the visitor did.
     pub refused_streams: RateLimit,
-    /// Pings, settings, priorities and frames of unknown kinds; so many of each.
+    /// Pings, settings, priorities and frames of unknown kinds; a separate budget for each.
     pub control_frames: RateLimit,
     /// Window updates beyond those that answer what was sent.
     pub window_updates: RateLimit,
-    /// Pieces of a body without content, and such that are tiny; so many of each.
+    /// Empty DATA frames, and tiny ones; a separate budget for each.
     pub small_data_frames: RateLimit,
-    /// Pieces of headers beyond the first.
+    /// CONTINUATION frames.
     pub continuations: RateLimit,
 }
 
@@ -196,14 +195,14 @@ impl Default for Http2Limits {
             // field that asks at every key cancels ten a second; a rapid-reset attack sends ten
             // thousand.
             resets: RateLimit { per_second: 50, burst: 300 },
-            // An upload that is answered early has up to 64 frames of 16 KiB under way, each of
+            // An upload that is answered early has up to 64 frames of 16 KiB in flight, each of
             // which may be refused.
             refused_streams: RateLimit { per_second: 10, burst: 200 },
             // Clients that measure the network ping once a round trip while they download;
             // browsers tell a priority or two for each part of a page, and a frame of a made-up
             // kind with each request.
             control_frames: RateLimit { per_second: 100, burst: 300 },
-            // A hundred streams opened at once, each with its window widened, three times over.
+            // A hundred streams opened together, each with its window widened, three times over.
             window_updates: RateLimit { per_second: 100, burst: 300 },
             // A conversation in small messages, as many as a person's pointer makes.
             small_data_frames: RateLimit { per_second: 200, burst: 1_000 },
@@ -220,7 +219,7 @@ pub struct HandshakeLimits {
     pub total: RateLimit,
     /// By each source.
     pub source: RateLimit,
-    /// Under way at the same time, of all workers together.
+    /// Concurrent handshakes, of all workers together.
     pub max_concurrent: u32,
 }
 
@@ -232,7 +231,7 @@ impl Default for HandshakeLimits {
             // cores. A thousand people each second who are new to the site open two each.
             total: RateLimit { per_second: 2_000, burst: 4_000 },
             // Five hundred phones behind one carrier's address that all open the newsletter's
-            // link at once; then three thousand new people a minute.
+            // link together; then three thousand new people a minute.
             source: RateLimit { per_second: 50, burst: 500 },
             // Two seconds' worth: a handshake is a round trip, which a poor network makes a
             // second of. Each holds about 20 KiB until it is done: 80 MiB.
@@ -244,8 +243,8 @@ impl Default for HandshakeLimits {
 /// Bounds on HTTP/3 handshakes, which anybody can begin in the name of any address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Http3Limits {
-    /// Such handshakes under way, over all workers, from which on an address has to prove itself:
-    /// its first packet is answered with a Retry (RFC 9000, section 8.1.2).
+    /// Concurrent handshakes, over all workers, from which on an address must validate itself:
+    /// the response to its first packet is a Retry (RFC 9000, section 8.1.2).
     pub retry_threshold: u32,
 }
 
@@ -307,7 +306,7 @@ pub struct PostureSettings {
     pub step_down_interval: Duration,
     /// Full speed is recorded when it has held for this long.
     pub full_speed_after: Duration,
-    /// A procedure that nobody renews ends after this.
+    /// A procedure that is not renewed ends after this.
     pub procedure_ttl: Duration,
     /// A signature may hit at most this many in a million ordinary requests (estimated).
     pub collateral_per_million: u32,
@@ -326,7 +325,7 @@ pub struct PostureSettings {
 pub struct TokenBudget {
     /// Requests per second in the long run.
     pub requests_per_second: u32,
-    /// Requests that may come at once: a page with all its parts, a few times over.
+    /// Requests that may come together: a page with all its parts, a few times over.
     pub burst: u32,
     /// How long a token is good for.
     pub lifetime: Duration,
@@ -420,8 +419,8 @@ pub struct ActivityConfig {
     pub timeouts: ActivityTimeouts,
 }
 
-/// What an activity has of its own instead of [`Limits::response_idle`], [`Limits::tunnel_idle`]
-/// and [`Limits::tunnel_age`].
+/// Timeouts of an activity that replace [`Limits::response_idle_timeout`],
+/// [`Limits::tunnel_idle_timeout`] and [`Limits::max_tunnel_age`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ActivityTimeouts {
     /// Longest silence of the origin within an answer.
@@ -483,7 +482,7 @@ impl Config {
         all
     }
 
-    /// Most files that a gate with so many workers has open at once: connections of visitors and
+    /// The most files that a gate with `workers` workers has open concurrently: connections of visitors and
     /// to origins, and for each worker its listeners and the runtime's own; the rest is the
     /// ledger's, the operators' and the certificates' while they are read.
     pub fn descriptors(&self, workers: u16) -> u64 {

@@ -6,8 +6,8 @@ use toml::de::Error;
 
 use super::problem::{Flaw, ProblemCollector, quoted};
 
-/// Lines that are reported. A bracket that is never closed makes every line after it wrong, and
-/// nobody is helped by all of them.
+/// Lines that are reported. A bracket that is never closed makes every line after it wrong; a few
+/// of them are enough.
 const LINES: usize = 5;
 
 /// Reports what makes the file no TOML, the first slip of each line: the parser recovers within

@@ -14,7 +14,7 @@ use super::settings::Config;
 use super::tables::ROOT;
 use super::value::format_count;
 
-/// A value with where it stands, for checks that compare several.
+/// A value with its position, for checks that compare several.
 #[derive(Clone, Debug)]
 pub(super) struct Placed<T> {
     pub value: T,
@@ -55,7 +55,7 @@ impl<'t> Table<'t> {
         Self::open(report, &ROOT, path, None, Some(entries), defaults)
     }
 
-    /// Opens a table and reports keys that nobody knows.
+    /// Opens a table and reports unknown keys.
     fn open(
         report: &mut ProblemCollector,
         section: &'static TableSpec,
@@ -140,7 +140,7 @@ impl<'t> Table<'t> {
         }
     }
 
-    /// Reports a required key that is absent, unless an unknown key was told to be it.
+    /// Reports a required key that is absent, unless a hint for an unknown key names it.
     fn demand(&self, report: &mut ProblemCollector, key: &KeySpec) {
         let mut written = self.entries.into_iter().flat_map(|entries| entries.keys());
         if written.any(|name| meant(self.section, name.get_ref()) == Some(key.name)) {
@@ -223,7 +223,7 @@ impl<'t> Table<'t> {
             let heading = section.heading;
             let flaw = Flaw::new(
                 format!("this is {}, not a table", kind_of(written.get_ref())),
-                format!("{heading} on a line of its own, and its keys on the lines below"),
+                format!("{heading} on a separate line, and its keys on the lines below"),
             );
             let flaw = match written.get_ref() {
                 DeValue::Array(_) => flaw.hint(format!("there is only one: write {heading}")),
@@ -250,7 +250,7 @@ impl<'t> Table<'t> {
         let Some(items) = written.get_ref().as_array() else {
             let flaw = Flaw::new(
                 format!("this is {}", kind_of(written.get_ref())),
-                format!("{heading} on a line of its own, once for each"),
+                format!("{heading} on a separate line, once for each"),
             );
             let flaw = match written.get_ref() {
                 DeValue::Table(_) => flaw.hint(format!("double the brackets: {heading}")),
@@ -272,7 +272,7 @@ impl<'t> Table<'t> {
             } else {
                 let flaw = Flaw::new(
                     format!("this is {}, not a table", kind_of(item.get_ref())),
-                    format!("{heading} on a line of its own, once for each"),
+                    format!("{heading} on a separate line, once for each"),
                 );
                 report.add(Some(&place), &path, flaw);
             }
@@ -333,7 +333,7 @@ fn unknown(section: &'static TableSpec, name: &str) -> Flaw {
     if let Some(meant) = meant(section, name) {
         return flaw.hint(format!("did you mean `{meant}`?"));
     }
-    // A key that stands below the wrong heading.
+    // A key below the wrong heading.
     let homes: Vec<_> = ROOT
         .all()
         .into_iter()

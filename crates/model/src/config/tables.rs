@@ -37,9 +37,9 @@ pub(super) static ROOT: TableSpec = TableSpec {
         KeySpec {
             name: "trusted_proxies",
             kind: ValueType::List(0, 1_024),
-            absent: DefaultValue::Described("nobody"),
-            about: "Addresses and ranges of your own load balancer or CDN. From them alone a \
-                    visitor's address is believed (`X-Forwarded-For`, `Forwarded`, PROXY \
+            absent: DefaultValue::Described("none"),
+            about: "Addresses and ranges of your load balancer or CDN. Only from them does the gate accept \
+                    a visitor's address (`X-Forwarded-For`, `Forwarded`, PROXY \
                     protocol).",
             why: "every connection is compared with each",
         },
@@ -146,8 +146,8 @@ static LISTEN: TableSpec = TableSpec {
             name: "tls",
             kind: ValueType::Flag,
             absent: DefaultValue::Described("TLS where `certificate` and `key` stand"),
-            about: "Speaks TLS with the `[[certificates]]`. Visitors who ask for a name that none \
-                    is for get the first, or the one that stands here.",
+            about: "Uses TLS with the `[[certificates]]`. Visitors that request a name without a \
+                    certificate get the first one, or the one of this listener.",
             why: "",
         },
         KeySpec {
@@ -221,15 +221,15 @@ static LIMITS: TableSpec = TableSpec {
             kind: ValueType::Time(secs(1), MINUTE),
             absent: DefaultValue::Value(|c| Value::Time(c.limits.header_timeout)),
             about: "From the first byte of a request to the end of its headers.",
-            why: "a phone on a poor network needs a few seconds for its kilobyte; whoever needs a \
-                  minute is holding a place",
+            why: "a phone on a poor network needs a few seconds for its kilobyte; a client that needs a \
+                  minute blocks a slot",
         },
         KeySpec {
             name: "handshake_timeout",
             kind: ValueType::Time(secs(1), MINUTE),
             absent: DefaultValue::Value(|c| Value::Time(c.limits.handshake_timeout)),
             about: "The TLS handshake, from accept.",
-            why: "a handshake is two round trips; whoever needs a minute is holding a place",
+            why: "a handshake is two round trips; a client that needs a minute blocks a slot",
         },
         KeySpec {
             name: "body_idle_timeout",
@@ -245,8 +245,8 @@ static LIMITS: TableSpec = TableSpec {
             name: "min_upload_rate",
             kind: LEAST_RATE,
             absent: DefaultValue::Value(|c| Value::Bytes(u64::from(c.limits.min_upload_rate))),
-            about: "Bytes per second at which a visitor must at least send a body, while it is \
-                    waited for. Whoever falls behind by more than `body_idle_timeout` is answered with \
+            about: "Bytes per second at which a visitor must at least send a body, while the gate \
+                    waits for it. A visitor that falls behind by more than `body_idle_timeout` gets \
                     408. A body of N bytes takes at most `body_idle_timeout` and N / `min_upload_rate`: at \
                     500 bytes a second, 64 MiB may take 37 hours.",
             why: LEAST_RATE_WHY,
@@ -255,9 +255,9 @@ static LIMITS: TableSpec = TableSpec {
             name: "min_download_rate",
             kind: LEAST_RATE,
             absent: DefaultValue::Value(|c| Value::Bytes(u64::from(c.limits.min_download_rate))),
-            about: "Bytes per second at which a visitor must at least take what waits to be sent \
-                    on its connection. Whoever falls behind by more than `body_idle_timeout` is cut. An \
-                    answer that has nothing to send for a while is not concerned.",
+            about: "Bytes per second at which a visitor must at least read the data that waits \
+                    on its connection. A visitor that falls behind by more than `body_idle_timeout` is cut. A \
+                    response that has nothing to send for a while is exempt.",
             why: LEAST_RATE_WHY,
         },
         KeySpec {
@@ -265,14 +265,14 @@ static LIMITS: TableSpec = TableSpec {
             kind: ValueType::Time(secs(1), HOUR),
             absent: DefaultValue::Value(|c| Value::Time(c.limits.idle_timeout)),
             about: "Longest silence between two requests of a connection.",
-            why: "an idle connection holds a place that somebody else may need",
+            why: "an idle connection holds a slot that another visitor may need",
         },
         KeySpec {
             name: "response_idle_timeout",
             kind: ValueType::Time(secs(1), DAY),
             absent: DefaultValue::Value(|c| Value::Time(c.limits.response_idle_timeout)),
-            about: "Longest silence of the origin within an answer. An activity may have its own: \
-                    a stream of events without a sign of life in between may need hours.",
+            about: "Longest silence of the origin within a response. An activity may set another value: \
+                    a stream of events without keep-alives may need hours.",
             why: RESPONSE_IDLE_WHY,
         },
         KeySpec {
@@ -296,9 +296,9 @@ static LIMITS: TableSpec = TableSpec {
             kind: ValueType::Time(secs(10), DAY),
             absent: DefaultValue::Value(|c| Value::Time(c.limits.max_connection_age)),
             about: "How old a connection may become. Then it is asked to end: HTTP/1.1 by \
-                    `Connection: close` on the next answer, HTTP/2 and HTTP/3 by GOAWAY. What is under way \
-                    has as long again before it is cut (`max-age`). A WebSocket is not concerned.",
-            why: "whoever comes back pays a handshake, which below ten seconds costs more than it \
+                    `Connection: close` on the next answer, HTTP/2 and HTTP/3 by GOAWAY. Requests in flight \
+                    have as long again before they are cut (`max-age`). WebSockets are exempt.",
+            why: "a returning visitor pays a handshake, which below ten seconds costs more than it \
                   frees; a connection that lives for days keeps rules that were changed since",
         },
         KeySpec {
@@ -308,7 +308,7 @@ static LIMITS: TableSpec = TableSpec {
                 Value::Count(u64::from(c.limits.max_requests_per_connection))
             }),
             about: "Requests on one connection, after which it is asked to end as above. A visitor \
-                    over HTTP/2 or HTTP/3 who goes on all the same is cut (`max-age`).",
+                    over HTTP/2 or HTTP/3 that continues is cut (`max-age`).",
             why: "a page asks for some dozens; a hundred million is no limit",
         },
         KeySpec {
@@ -384,7 +384,7 @@ static LIMITS: TableSpec = TableSpec {
             name: "shutdown_grace",
             kind: ValueType::Time(Duration::ZERO, secs(600)),
             absent: DefaultValue::Value(|c| Value::Time(c.limits.shutdown_grace)),
-            about: "How long requests under way may take to finish after SIGTERM.",
+            about: "How long requests in flight may take to finish after SIGTERM.",
             why: "a machine that is to be restarted should not wait for longer",
         },
         KeySpec {
@@ -432,11 +432,10 @@ static LIMITS: TableSpec = TableSpec {
     ],
 };
 
-/// The range of every rate and burst: zero would refuse everybody.
 /// The range of connections of one source.
 const CONNECTIONS_OF_SOURCE: ValueType = ValueType::Count(1, 65_535);
 const CONNECTIONS_OF_SOURCE_WHY: &str =
-    "zero would refuse everybody; one address has no more ports than 65535";
+    "zero would refuse all visitors; one address has no more ports than 65535";
 
 static SOURCE: TableSpec = TableSpec {
     heading: "[limits.source]",
@@ -456,7 +455,7 @@ static SOURCE: TableSpec = TableSpec {
             name: "burst",
             kind: RATE,
             absent: DefaultValue::Value(|c| Value::Count(u64::from(c.limits.source.burst))),
-            about: "Requests that may come at once before the rate counts.",
+            about: "Requests that may come together before the rate applies.",
             why: RATE_WHY,
         },
         KeySpec {
@@ -529,7 +528,7 @@ static POSTURE: TableSpec = TableSpec {
             name: "procedure_ttl",
             kind: ValueType::Time(secs(10), DAY),
             absent: DefaultValue::Value(|c| Value::Time(c.posture.procedure_ttl)),
-            about: "A procedure that nobody renews ends after this.",
+            about: "A procedure that is not renewed ends after this.",
             why: "shorter ones would end between two renewals; no procedure outlives a day unseen",
         },
         KeySpec {
@@ -585,7 +584,7 @@ static TIGHTENED: TableSpec = TableSpec {
             name: "burst",
             kind: RATE,
             absent: DefaultValue::Value(|c| Value::Count(u64::from(c.posture.tightened.burst))),
-            about: "Requests that may come at once before the rate counts.",
+            about: "Requests that may come together before the rate applies.",
             why: RATE_WHY,
         },
         KeySpec {
@@ -626,7 +625,7 @@ static TOKEN: TableSpec = TableSpec {
             name: "burst",
             kind: RATE,
             absent: DefaultValue::Value(|c| Value::Count(u64::from(c.posture.token.burst))),
-            about: "Requests that may come at once: a page with all its parts, a few times over.",
+            about: "Requests that may come together: a page with all its parts, a few times over.",
             why: RATE_WHY,
         },
         KeySpec {
@@ -634,7 +633,7 @@ static TOKEN: TableSpec = TableSpec {
             kind: ValueType::Time(MINUTE, DAY),
             absent: DefaultValue::Value(|c| Value::Time(c.posture.token.lifetime)),
             about: "How long a token is good for.",
-            why: "nobody should be asked twice on one page; a token is not for keeping",
+            why: "a visitor should not be challenged twice on one page; a token is not permanent",
         },
     ],
 };
@@ -693,8 +692,8 @@ static ORIGIN: TableSpec = TableSpec {
             name: "max_connections",
             kind: ValueType::Count(1, 65_535),
             absent: DefaultValue::Value(|c| Value::Count(u64::from(defaults(c).max_connections))),
-            about: "Connections to it at the same time, over all workers: how many requests the \
-                    origin can work on at once.",
+            about: "Connections to it at the same time, over all workers: the number of requests the \
+                    origin can process concurrently.",
             why: "zero would forward nothing; one address has no more ports than 65535",
         },
         KeySpec {
@@ -747,7 +746,7 @@ static ACTIVITY: TableSpec = TableSpec {
             name: "paths",
             kind: ValueType::List(1, 64),
             absent: DefaultValue::Required("paths = [\"/donate\", \"/donate/*\"]"),
-            about: "Paths, without query. A `*` at the end stands for whatever follows; a method \
+            about: "Paths, without query. A `*` at the end matches any continuation; a method \
                     and a space may come before: `POST /donate/*`.",
             why: "an activity without paths would never be reached",
         },

@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use super::problem::{Flaw, quoted};
 
-/// A value that stands alone, read or by default.
+/// A single value, read or by default.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Value {
     Flag(bool),
@@ -135,8 +135,8 @@ pub(super) fn parse_address(text: &str) -> Result<SocketAddr, Flaw> {
     match text.parse::<SocketAddr>() {
         Ok(address) if address.port() == 0 => Err(Flaw::new(
             format!("{} has port 0", quoted(text)),
-            "a port from 1 to 65535: for 0 the system picks another one at each start, and nobody \
-             would find it",
+            "a port from 1 to 65535: for 0 the kernel picks another one at each start, and clients \
+             would not find it",
         )),
         Ok(address) => Ok(address),
         Err(_) => {

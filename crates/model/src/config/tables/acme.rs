@@ -24,7 +24,7 @@ pub(super) static ACME: TableSpec = TableSpec {
             name: "contact",
             kind: ValueType::Text,
             absent: DefaultValue::Described("the authority cannot write to you"),
-            about: "Your address of e-mail. The authority learns it, nobody else.",
+            about: "Your address of e-mail. Only the authority receives it.",
             why: "",
         },
         KeySpec {
@@ -59,7 +59,7 @@ pub(super) static ACME: TableSpec = TableSpec {
             kind: ValueType::Text,
             absent: DefaultValue::Value(|_| Value::Text(AcmeConfig::FOLDER.into())),
             about: "The folder in which the account and the certificates are kept. It holds private \
-                    keys: nobody but the gate needs to read it.",
+                    keys: only the gate needs to read it.",
             why: "",
         },
         KeySpec {

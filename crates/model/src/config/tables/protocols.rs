@@ -8,17 +8,17 @@ use crate::config::ranges::{RATE, RATE_WHY, secs};
 
 pub(super) const RESPONSE_IDLE_WHY: &str = "servers that send events say something twice a minute; an answer that is silent for a day \
      has lost its origin";
-pub(super) const TUNNEL_IDLE_WHY: &str = "libraries send a ping twice a minute as a rule; without one nobody knows whether the other end \
-     is still there";
+pub(super) const TUNNEL_IDLE_WHY: &str = "libraries send a ping twice a minute as a rule; without one it is unknown whether the other end \
+     still exists";
 pub(super) const TUNNEL_AGE: Duration = secs(7 * 86_400);
 pub(super) const TUNNEL_AGE_WHY: &str = "whatever speaks over a WebSocket connects again by itself; one that lasts for a week outlives \
      every rule";
 
 pub(super) static NETWORK: TableSpec = TableSpec {
     heading: "[limits.network]",
-    about: "Limits on each network (an IPv4 /24, or an IPv6 /48), beside those on each source in \
-            it: whoever rents a whole network has hundreds of addresses, or thousands of /64. \
-            Visitors behind a trusted proxy are not concerned.",
+    about: "Limits on each network (an IPv4 /24, or an IPv6 /48), in addition to those on each source in \
+            it: the tenant of a whole network has hundreds of addresses, or thousands of /64. \
+            Visitors behind a trusted proxy are exempt.",
     keys: &[KeySpec {
         name: "max_connections",
         kind: ValueType::Count(1, 1 << 20),
@@ -56,8 +56,8 @@ pub(super) static TUNNELS: TableSpec = TableSpec {
 
 pub(super) static HTTP_2: TableSpec = TableSpec {
     heading: "[limits.http_2]",
-    about: "What one HTTP/2 connection may do besides asking. Whoever goes beyond is told to calm \
-            down (GOAWAY), and the connection is closed; each kind is counted by itself in \
+    about: "Budgets of one HTTP/2 connection. A connection that exceeds one gets GOAWAY \
+            (ENHANCE_YOUR_CALM) and is closed; each kind is counted separately in \
             `portcullis_cuts_total`.",
     keys: &[
         KeySpec {
@@ -66,15 +66,15 @@ pub(super) static HTTP_2: TableSpec = TableSpec {
             absent: DefaultValue::Value(|c| {
                 Value::Count(u64::from(c.limits.http_2.resets.per_second))
             }),
-            about: "Streams that the visitor resets: each second in the long run.",
+            about: "Streams that the visitor resets: per second in the long run.",
             why: "a search field that asks at every key cancels ten a second; a million is no limit",
         },
         KeySpec {
             name: "resets_burst",
             kind: RATE,
             absent: DefaultValue::Value(|c| Value::Count(u64::from(c.limits.http_2.resets.burst))),
-            about: "Streams that the visitor resets: at once.",
-            why: "who leaves a page cancels up to a hundred streams at once; a million is no limit",
+            about: "Streams that the visitor resets: burst.",
+            why: "who leaves a page cancels up to a hundred streams together; a million is no limit",
         },
         KeySpec {
             name: "refused_streams_per_second",
@@ -82,7 +82,7 @@ pub(super) static HTTP_2: TableSpec = TableSpec {
             absent: DefaultValue::Value(|c| {
                 Value::Count(u64::from(c.limits.http_2.refused_streams.per_second))
             }),
-            about: "Streams that the gate has to reset because of what the visitor did: each second in the long run.",
+            about: "Streams that the gate has to reset because of what the visitor did: per second in the long run.",
             why: "honest clients make few mistakes; a million is no limit",
         },
         KeySpec {
@@ -91,7 +91,7 @@ pub(super) static HTTP_2: TableSpec = TableSpec {
             absent: DefaultValue::Value(|c| {
                 Value::Count(u64::from(c.limits.http_2.refused_streams.burst))
             }),
-            about: "Streams that the gate has to reset because of what the visitor did: at once.",
+            about: "Streams that the gate has to reset because of what the visitor did: burst.",
             why: "an upload that was answered early may have dozens of frames under way; a million is no limit",
         },
         KeySpec {
@@ -100,7 +100,7 @@ pub(super) static HTTP_2: TableSpec = TableSpec {
             absent: DefaultValue::Value(|c| {
                 Value::Count(u64::from(c.limits.http_2.control_frames.per_second))
             }),
-            about: "Pings, settings, priorities and frames of unknown kinds; so many of each: each second in the long run.",
+            about: "Pings, settings, priorities and frames of unknown kinds, a separate budget for each: per second in the long run.",
             why: "browsers tell a priority or two for each part of a page; a million is no limit",
         },
         KeySpec {
@@ -109,7 +109,7 @@ pub(super) static HTTP_2: TableSpec = TableSpec {
             absent: DefaultValue::Value(|c| {
                 Value::Count(u64::from(c.limits.http_2.control_frames.burst))
             }),
-            about: "Pings, settings, priorities and frames of unknown kinds; so many of each: at once.",
+            about: "Pings, settings, priorities and frames of unknown kinds, a separate budget for each: burst.",
             why: "browsers tell a priority or two for each part of a page; a million is no limit",
         },
         KeySpec {
@@ -118,7 +118,7 @@ pub(super) static HTTP_2: TableSpec = TableSpec {
             absent: DefaultValue::Value(|c| {
                 Value::Count(u64::from(c.limits.http_2.window_updates.per_second))
             }),
-            about: "Window updates beyond those that answer what was sent: each second in the long run.",
+            about: "Window updates beyond those that answer what was sent: per second in the long run.",
             why: "downloads earn theirs by what they take; a million is no limit",
         },
         KeySpec {
@@ -127,7 +127,7 @@ pub(super) static HTTP_2: TableSpec = TableSpec {
             absent: DefaultValue::Value(|c| {
                 Value::Count(u64::from(c.limits.http_2.window_updates.burst))
             }),
-            about: "Window updates beyond those that answer what was sent: at once.",
+            about: "Window updates beyond those that answer what was sent: burst.",
             why: "a hundred streams may each begin with one; a million is no limit",
         },
         KeySpec {
@@ -136,7 +136,7 @@ pub(super) static HTTP_2: TableSpec = TableSpec {
             absent: DefaultValue::Value(|c| {
                 Value::Count(u64::from(c.limits.http_2.small_data_frames.per_second))
             }),
-            about: "Pieces of a body without content, and such under 64 bytes; so many of each: each second in the long run.",
+            about: "Empty DATA frames, and DATA frames under 64 bytes, a separate budget for each: per second in the long run.",
             why: "small messages come some dozens a second; a million is no limit",
         },
         KeySpec {
@@ -145,7 +145,7 @@ pub(super) static HTTP_2: TableSpec = TableSpec {
             absent: DefaultValue::Value(|c| {
                 Value::Count(u64::from(c.limits.http_2.small_data_frames.burst))
             }),
-            about: "Pieces of a body without content, and such under 64 bytes; so many of each: at once.",
+            about: "Empty DATA frames, and DATA frames under 64 bytes, a separate budget for each: burst.",
             why: "small messages come in crowds; a million is no limit",
         },
         KeySpec {
@@ -154,8 +154,8 @@ pub(super) static HTTP_2: TableSpec = TableSpec {
             absent: DefaultValue::Value(|c| {
                 Value::Count(u64::from(c.limits.http_2.continuations.per_second))
             }),
-            about: "Pieces of headers beyond the first: each second in the long run.",
-            why: "headers above 16 KiB come in two pieces; a million is no limit",
+            about: "CONTINUATION frames: per second in the long run.",
+            why: "headers above 16 KiB need two frames; a million is no limit",
         },
         KeySpec {
             name: "continuations_burst",
@@ -163,8 +163,8 @@ pub(super) static HTTP_2: TableSpec = TableSpec {
             absent: DefaultValue::Value(|c| {
                 Value::Count(u64::from(c.limits.http_2.continuations.burst))
             }),
-            about: "Pieces of headers beyond the first: at once.",
-            why: "headers above 16 KiB come in two pieces; a million is no limit",
+            about: "CONTINUATION frames: burst.",
+            why: "headers above 16 KiB need two frames; a million is no limit",
         },
     ],
 };
@@ -182,7 +182,7 @@ pub(super) static HANDSHAKES: TableSpec = TableSpec {
             absent: DefaultValue::Value(|c| {
                 Value::Count(u64::from(c.limits.handshakes.total.per_second))
             }),
-            about: "By all visitors together: each second in the long run.",
+            about: "By all visitors together: per second in the long run.",
             why: RATE_WHY,
         },
         KeySpec {
@@ -191,7 +191,7 @@ pub(super) static HANDSHAKES: TableSpec = TableSpec {
             absent: DefaultValue::Value(|c| {
                 Value::Count(u64::from(c.limits.handshakes.total.burst))
             }),
-            about: "By all visitors together: at once.",
+            about: "By all visitors together: burst.",
             why: RATE_WHY,
         },
         KeySpec {
@@ -200,7 +200,7 @@ pub(super) static HANDSHAKES: TableSpec = TableSpec {
             absent: DefaultValue::Value(|c| {
                 Value::Count(u64::from(c.limits.handshakes.source.per_second))
             }),
-            about: "By each source: each second in the long run. No more than `per_second`.",
+            about: "By each source: per second in the long run. No more than `per_second`.",
             why: RATE_WHY,
         },
         KeySpec {
@@ -209,7 +209,7 @@ pub(super) static HANDSHAKES: TableSpec = TableSpec {
             absent: DefaultValue::Value(|c| {
                 Value::Count(u64::from(c.limits.handshakes.source.burst))
             }),
-            about: "By each source: at once. No more than `burst`.",
+            about: "By each source: burst. No more than `burst`.",
             why: RATE_WHY,
         },
         KeySpec {
@@ -218,8 +218,8 @@ pub(super) static HANDSHAKES: TableSpec = TableSpec {
             absent: DefaultValue::Value(|c| {
                 Value::Count(u64::from(c.limits.handshakes.max_concurrent))
             }),
-            about: "Under way at the same time, over all workers. When it is full, whoever has \
-                    been at it for longest has to go, if that is over a second.",
+            about: "Concurrent handshakes, over all workers. When it is full, the oldest handshake \
+                    is dropped if it is over 1 s old.",
             why: "a handshake takes a round trip or two; each costs about 20 KiB of memory",
         },
     ],
@@ -235,9 +235,9 @@ pub(super) static HTTP_3: TableSpec = TableSpec {
         name: "retry_threshold",
         kind: ValueType::Count(0, 65_535),
         absent: DefaultValue::Value(|c| Value::Count(u64::from(c.limits.http_3.retry_threshold))),
-        about: "Such handshakes under way, over all workers, from which on an address has to prove \
-                itself first (Retry), which costs it a round trip. While any procedure is engaged, \
-                every address has to.",
+        about: "Concurrent handshakes, over all workers, from which on an address must validate \
+                itself first (Retry), which costs a round trip. While any procedure is engaged, \
+                every address must.",
         why: "with zero every address has to; until then, a forged address costs memory and a \
               signature for each handshake",
     }],
