@@ -126,14 +126,14 @@ impl Worker {
         let begun = context.read_clock();
         let allowed = context.policy.load().config().limits.shutdown_grace;
         while conns.open() > 0 && context.read_clock().since(begun) < allowed {
-            tokio::time::sleep(TICK / 10).await;
+            context.clock.sleep(TICK / 10).await;
             // A connection accepted just before may have arrived just after.
             conns.drain();
         }
         watching.abort();
         // Those who are sent away are told so.
         for endpoint in endpoints {
-            let _ = tokio::time::timeout(QUIC_CLOSE_TIMEOUT, endpoint).await;
+            let _ = context.clock.timeout(QUIC_CLOSE_TIMEOUT, endpoint).await;
         }
         Ok(())
     }
@@ -159,6 +159,6 @@ async fn run_ticks(
         context.meter.set_stalled_headers(stalled);
         context.deadlines.check(now, context.is_origin_queued());
         service.pools.tidy(now);
-        tokio::time::sleep(TICK).await;
+        context.clock.sleep(TICK).await;
     }
 }

@@ -141,7 +141,7 @@ async fn serve_http3(
                     // Whatever comes now is refused.
                     while let Ok(Some(_)) = library.accept().await {}
                 };
-                let _ = tokio::time::timeout(patience, farewell).await;
+                let _ = conn.context.clock.timeout(patience, farewell).await;
             }
             Some(Ok(None)) => break,
             Some(Err(error)) => {
