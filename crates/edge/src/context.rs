@@ -32,7 +32,7 @@ pub(crate) struct WorkerContext {
     pub(crate) buffers: Buffers,
     /// A buffer that connections lend each other, while no connection has it.
     scratch: Cell<Vec<u8>>,
-    clock: Clock,
+    pub(crate) clock: Clock,
     now: Cell<Time>,
     /// A moment on both clocks.
     calendar: Cell<(Time, WallTime)>,

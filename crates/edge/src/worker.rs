@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use arc_swap::ArcSwap;
+use http::HeaderValue;
 use portcullis_gate::{Policy, Tables};
 use portcullis_model::{FeatureName, Meter, Record, TICK, WorkerId};
 use tokio::sync::watch;
@@ -74,12 +75,7 @@ impl Worker {
 
     async fn serve(self) -> Result<(), EdgeError> {
         let mut drain = self.drain;
-        let most = self.listeners.iter().map(|listener| listener.options.index + 1).max();
-        let mut alternatives = vec![None; most.unwrap_or(0)];
-        for listener in &self.listeners {
-            alternatives[listener.options.index] = listener.alternative();
-        }
-        let context = Rc::new(WorkerContext::new(ContextParts {
+        let parts = ContextParts {
             workers: self.workers,
             policy: self.policy,
             tables: self.tables,
@@ -88,14 +84,15 @@ impl Worker {
             clock: self.clock,
             records: self.records,
             sightings: self.sightings,
-        }));
+        };
+        let context = Rc::new(WorkerContext::new(parts));
         let conns = Rc::new(ConnRegistry::new(self.open));
         let service = Rc::new(RequestService::new(self.workers, self.answers));
         let server = Rc::new(ServerState {
             admission: Admission::new(context.clone(), conns.clone()),
             service: service.clone(),
             tls: self.tls,
-            alternatives,
+            alternatives: alternatives(&self.listeners),
             context: context.clone(),
         });
         let mut accepting = Vec::new();
@@ -126,17 +123,27 @@ impl Worker {
         let begun = context.read_clock();
         let allowed = context.policy.load().config().limits.shutdown_grace;
         while conns.open() > 0 && context.read_clock().since(begun) < allowed {
-            tokio::time::sleep(TICK / 10).await;
+            context.clock.sleep(TICK / 10).await;
             // A connection accepted just before may have arrived just after.
             conns.drain();
         }
         watching.abort();
         // Those who are sent away are told so.
         for endpoint in endpoints {
-            let _ = tokio::time::timeout(QUIC_CLOSE_TIMEOUT, endpoint).await;
+            let _ = context.clock.timeout(QUIC_CLOSE_TIMEOUT, endpoint).await;
         }
         Ok(())
     }
+}
+
+/// By listener: what its responses say of HTTP/3.
+fn alternatives(listeners: &[BoundListener]) -> Vec<Option<HeaderValue>> {
+    let length = listeners.iter().map(|listener| listener.options.index + 1).max();
+    let mut alternatives = vec![None; length.unwrap_or(0)];
+    for listener in listeners {
+        alternatives[listener.options.index] = listener.alternative();
+    }
+    alternatives
 }
 
 /// Four times a second: deadlines, gauges, idle connections.
@@ -159,6 +166,6 @@ async fn run_ticks(
         context.meter.set_stalled_headers(stalled);
         context.deadlines.check(now, context.is_origin_queued());
         service.pools.tidy(now);
-        tokio::time::sleep(TICK).await;
+        context.clock.sleep(TICK).await;
     }
 }

@@ -32,96 +32,47 @@ impl Connection {
         over
     }
 
-    /// Cuts the connection if it is over a deadline. Returns whether it owes a request header for
-    /// longer than it should. `idle` is what is granted now.
+    /// Ends the connection if it is over a deadline. Returns whether it has owed a request header
+    /// for longer than [`STALLED`]. `idle` is the timeout of idle connections at this load.
     pub(crate) fn check(
         &self,
         limits: &Limits,
         idle: Duration,
-        header_deadline: Duration,
+        header_timeout: Duration,
         now: Time,
     ) -> bool {
-        if self.is_cut() {
-            return false;
-        }
-        let patience = match self.phase() {
-            Phase::Busy => self.context.stall_timeout(limits.body_idle_timeout),
-            _ => limits.body_idle_timeout,
-        };
-        if self.write_lag.get().behind(now) >= patience
-            && matches!(self.phase(), Phase::Busy | Phase::Idle | Phase::Header)
+        if self.is_cut()
+            || self.check_reading(limits, now)
+            || self.check_age(limits, now)
+            || self.check_windows(limits, now)
         {
-            self.abort_with(Cut::SlowRead);
             return false;
         }
-        if self.check_age(limits, now) {
-            return false;
-        }
-        let mut age = now.since(self.since.get());
-        if let Some(guard) = self.http_2_guard.get() {
-            let guard = guard.borrow();
-            let windows = guard.windows();
-            if windows.is_stalled(patience, now) {
-                self.abort_with(Cut::FlowControlStall);
+        let Some(age) = self.silence(now) else { return false };
+        let overdue = match self.phase() {
+            Phase::AwaitingFirstRequest if self.is_multiplexed() => {
+                if age >= header_timeout {
+                    self.abort_with(Cut::MissingPreface);
+                }
                 return false;
             }
-            if self.phase() == Phase::Idle {
-                // The library may still have answers to send.
-                if windows.is_blocked() {
-                    return false;
-                }
-                age = age.min(now.since(windows.last_sent()));
-            }
-        }
-        let head = self.head_open_since();
-        if let Some(since) = head.filter(|_| self.phase() == Phase::Header) {
-            age = now.since(since);
-        }
-        if self.phase() == Phase::AwaitingFirstRequest && self.is_multiplexed() {
-            if age >= header_deadline {
-                self.abort_with(Cut::MissingPreface);
-            }
-            return false;
-        }
-        let overdue = match self.phase() {
-            Phase::Proxy => (age >= header_deadline).then_some(Reason::ProxyHeader),
+            Phase::Proxy => (age >= header_timeout).then_some(Reason::ProxyHeader),
             Phase::Handshake => {
                 (age >= limits.handshake_timeout).then_some(Reason::HandshakeFailed)
             }
             Phase::AwaitingFirstRequest | Phase::Header => {
-                (age >= header_deadline).then_some(Reason::HeaderTimeout)
+                (age >= header_timeout).then_some(Reason::HeaderTimeout)
             }
-            // Whoever still takes the last answer is not silent.
-            Phase::Idle if self.is_backed_up() => return false,
             Phase::Idle => {
-                if age >= idle {
-                    let late = age >= limits.idle_timeout;
-                    self.begin_graceful_close(if late { Cut::Idle } else { Cut::Evicted });
-                }
-                if age >= idle + POLITE {
-                    self.cut();
-                }
+                self.check_idle(limits, idle, age);
                 return false;
             }
             Phase::Tunnel => {
-                if let Some((began, terms)) = self.tunnel_timeouts.get().map(|terms| &**terms) {
-                    if age >= terms.idle {
-                        self.abort_with(Cut::TunnelIdle);
-                    } else if now.since(*began) >= terms.age {
-                        self.abort_with(Cut::TunnelAge);
-                    }
-                }
+                self.check_tunnel(age, now);
                 return false;
             }
             Phase::Busy => {
-                // Nothing else can come on an HTTP/2 connection before the block has ended.
-                let block =
-                    self.http_2_guard.get().and_then(|guard| guard.borrow().block_open_since());
-                let open = block.or(head);
-                if open.is_some_and(|since| now.since(since) >= header_deadline) {
-                    self.context.count_refused_connection(Reason::HeaderTimeout);
-                    self.cut();
-                }
+                self.check_open_header(header_timeout, now);
                 return false;
             }
         };
@@ -131,5 +82,85 @@ impl Connection {
         }
         // Browsers open connections ahead of need: only one that has begun a header stalls in it.
         age >= STALLED && (self.phase() == Phase::Header || self.header_begun.get())
+    }
+
+    /// How long a visitor may keep a response waiting.
+    fn stall_timeout(&self, limits: &Limits) -> Duration {
+        match self.phase() {
+            Phase::Busy => self.context.stall_timeout(limits.body_idle_timeout),
+            _ => limits.body_idle_timeout,
+        }
+    }
+
+    /// Ends the connection of a visitor that reads too slowly. Returns whether it did.
+    fn check_reading(&self, limits: &Limits, now: Time) -> bool {
+        let slow = self.write_lag.get().behind(now) >= self.stall_timeout(limits)
+            && matches!(self.phase(), Phase::Busy | Phase::Idle | Phase::Header);
+        if slow {
+            self.abort_with(Cut::SlowRead);
+        }
+        slow
+    }
+
+    /// Ends an HTTP/2 connection whose visitor opens no flow control window. Returns whether it did.
+    fn check_windows(&self, limits: &Limits, now: Time) -> bool {
+        let Some(guard) = self.http_2_guard.get() else { return false };
+        let stalled = guard.borrow().windows().is_stalled(self.stall_timeout(limits), now);
+        if stalled {
+            self.abort_with(Cut::FlowControlStall);
+        }
+        stalled
+    }
+
+    /// How long the visitor has owed the next step. `None`: it owes none, because hyper still has
+    /// responses to send on an idle HTTP/2 connection.
+    fn silence(&self, now: Time) -> Option<Duration> {
+        let age = now.since(self.since.get());
+        match self.phase() {
+            Phase::Idle => {
+                let Some(guard) = self.http_2_guard.get() else { return Some(age) };
+                let guard = guard.borrow();
+                let windows = guard.windows();
+                (!windows.is_blocked()).then(|| age.min(now.since(windows.last_sent())))
+            }
+            Phase::Header => Some(self.head_open_since().map_or(age, |since| now.since(since))),
+            _ => Some(age),
+        }
+    }
+
+    fn check_idle(&self, limits: &Limits, idle: Duration, age: Duration) {
+        // A visitor that still reads the last response is not silent.
+        if self.is_backed_up() {
+            return;
+        }
+        if age >= idle {
+            let late = age >= limits.idle_timeout;
+            self.begin_graceful_close(if late { Cut::Idle } else { Cut::Evicted });
+        }
+        if age >= idle + POLITE {
+            self.cut();
+        }
+    }
+
+    fn check_tunnel(&self, age: Duration, now: Time) {
+        let Some((began, timeouts)) = self.tunnel_timeouts.get().map(|timeouts| &**timeouts) else {
+            return;
+        };
+        if age >= timeouts.idle {
+            self.abort_with(Cut::TunnelIdle);
+        } else if now.since(*began) >= timeouts.age {
+            self.abort_with(Cut::TunnelAge);
+        }
+    }
+
+    /// Ends a connection whose other requests are being answered, if a header is open for too long.
+    fn check_open_header(&self, header_timeout: Duration, now: Time) {
+        // Nothing else can come on an HTTP/2 connection before the block has ended.
+        let block = self.http_2_guard.get().and_then(|guard| guard.borrow().block_open_since());
+        let open = block.or_else(|| self.head_open_since());
+        if open.is_some_and(|since| now.since(since) >= header_timeout) {
+            self.context.count_refused_connection(Reason::HeaderTimeout);
+            self.cut();
+        }
     }
 }

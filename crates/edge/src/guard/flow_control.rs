@@ -22,7 +22,7 @@ const AFTER_STREAMS: Duration = Duration::from_secs(3);
 
 /// One stream that is owed an answer.
 #[derive(Clone, Copy, Debug)]
-struct Stream {
+struct StreamWindow {
     id: u32,
     window: i64,
     /// The answer has begun.
@@ -31,7 +31,7 @@ struct Stream {
     pace: TransferLag,
 }
 
-impl Stream {
+impl StreamWindow {
     const fn is_blocked(&self) -> bool {
         self.begun && self.window <= 0
     }
@@ -43,7 +43,7 @@ pub(crate) struct SendWindows {
     initial: i64,
     connection: i64,
     /// In the order of their numbers.
-    streams: Vec<Stream>,
+    streams: Vec<StreamWindow>,
     /// Behind with any window.
     pace: TransferLag,
     rate: u32,
@@ -75,7 +75,7 @@ impl SendWindows {
     /// are open.
     pub(crate) fn opened(&mut self, id: u32) -> usize {
         let window = self.initial;
-        self.streams.push(Stream { id, window, begun: false, pace: TransferLag::default() });
+        self.streams.push(StreamWindow { id, window, begun: false, pace: TransferLag::default() });
         self.streams.len()
     }
 

@@ -18,6 +18,7 @@ use portcullis_model::{OriginConfig, PlatformId, Tier, Time};
 use tokio::net::TcpStream;
 
 use super::client::{Http1ClientConn, OriginConnError, OriginRequestWriter, OriginResponseHead};
+use crate::clock::Clock;
 use crate::context::WorkerContext;
 use crate::deadline::Deadline;
 
@@ -224,7 +225,7 @@ impl Pool {
             .retain(|idle| idle.connection.wire.is_open() && now.since(idle.since) < IDLE);
     }
 
-    async fn connect(&self) -> io::Result<Box<OriginConn>> {
+    async fn connect(&self, clock: Clock) -> io::Result<Box<OriginConn>> {
         let open = async {
             let OriginConfig { host, port, .. } = &self.config;
             if let Ok(address) = host.parse::<IpAddr>() {
@@ -233,9 +234,10 @@ impl Pool {
             // Tries each address in the order in which the resolver gave them.
             TcpStream::connect((host.as_str(), *port)).await
         };
-        let stream = tokio::time::timeout(self.config.connect_timeout, open)
+        let stream = clock
+            .timeout(self.config.connect_timeout, open)
             .await
-            .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+            .ok_or(io::ErrorKind::TimedOut)??;
         stream.set_nodelay(true)?;
         Ok(Box::new(OriginConn { wire: Http1ClientConn::new(stream), reused: false }))
     }
@@ -336,7 +338,7 @@ impl PooledConn {
         let connection = if let Some(connection) = idle {
             connection
         } else {
-            let connection = self.pool.connect().await?;
+            let connection = self.pool.connect(self.context.clock).await?;
             self.context.read_clock();
             connection
         };

@@ -35,7 +35,7 @@ pub(crate) async fn accept(
                 tracing::debug!(%error, "cannot accept");
                 // Whoever makes room needs a moment to end.
                 let room = server.admission.evict_idle();
-                tokio::time::sleep(if room { EVICTION_PAUSE } else { ERROR_PAUSE }).await;
+                server.context.clock.sleep(if room { EVICTION_PAUSE } else { ERROR_PAUSE }).await;
             }
         }
     }

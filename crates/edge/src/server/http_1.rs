@@ -132,9 +132,9 @@ async fn upgrade_to_tunnel(conn: &Rc<Connection>, line: Rc<Http1Conn>, tunnel: T
 /// the end is told of it first.
 async fn close_gracefully(line: &Http1Conn, unawares: bool) {
     let flushed = poll_fn(|cx| line.inner.borrow_mut().poll_flush(cx)).await;
-    let (more, plain) = {
-        let ends = line.inner.borrow();
-        (ends.has_more(), ends.io.is_plain())
+    let (more, plain, clock) = {
+        let inner = line.inner.borrow();
+        (inner.has_more(), inner.io.is_plain(), inner.conn.context.clock)
     };
     // Others, without encryption, are told by the connection's being dropped.
     if flushed.is_err() || plain && !more && !unawares {
@@ -144,7 +144,7 @@ async fn close_gracefully(line: &Http1Conn, unawares: bool) {
     if shut.is_ok() && more {
         let mut left = LINGER_BYTES;
         let discard = poll_fn(|cx| line.inner.borrow_mut().poll_discard(&mut left, cx));
-        let _ = tokio::time::timeout(LINGER, discard).await;
+        let _ = clock.timeout(LINGER, discard).await;
     }
 }
 

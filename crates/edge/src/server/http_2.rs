@@ -14,6 +14,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
+use crate::clock::Clock;
 use crate::conn::connection::Connection;
 use crate::conn::task::spawn_stream;
 use crate::context::WorkerContext;
@@ -48,7 +49,7 @@ const PING_EVERY: Duration = Duration::from_secs(20);
 
 /// Reads on for a moment after the farewell. Closing while bytes are under way makes the visitor's
 /// system throw the answer away unread.
-async fn linger(mut io: impl AsyncRead + Unpin) {
+async fn linger(clock: Clock, mut io: impl AsyncRead + Unpin) {
     let discard = async {
         let mut buffer = vec![0; 4096];
         let mut left = LINGER_BYTES;
@@ -59,7 +60,7 @@ async fn linger(mut io: impl AsyncRead + Unpin) {
             left -= read;
         }
     };
-    let _ = tokio::time::timeout(LINGER, discard).await;
+    let _ = clock.timeout(LINGER, discard).await;
 }
 
 pub(crate) async fn serve_http2(
@@ -89,7 +90,7 @@ pub(crate) async fn serve_http2(
     // Whatever went wrong, it was the visitor's connection and is over.
     ended.await;
     if let Some(leftover) = cork.take_leftover() {
-        linger(leftover).await;
+        linger(conn.context.clock, leftover).await;
     }
 }
 

@@ -136,27 +136,29 @@ async fn serve_http3(
                 if library.shutdown(0).await.is_err() {
                     break;
                 }
-                let patience = (connection.rtt() * 2).min(LONGEST_FAREWELL);
-                let farewell = async {
-                    // Whatever comes now is refused.
-                    while let Ok(Some(_)) = library.accept().await {}
-                };
-                let _ = tokio::time::timeout(patience, farewell).await;
+                let limit = (connection.rtt() * 2).min(LONGEST_FAREWELL);
+                // What comes now is refused.
+                let refusing = async { while let Ok(Some(_)) = library.accept().await {} };
+                let _ = conn.context.clock.timeout(limit, refusing).await;
             }
             Some(Ok(None)) => break,
             Some(Err(error)) => {
-                let ours = matches!(
-                    error,
-                    ConnectionError::Local { error: LocalError::Application { code, .. }, .. }
-                        if code != Code::H3_NO_ERROR
-                );
-                if ours && !conn.is_cut() {
+                if is_visitors_fault(&error) && !conn.is_cut() {
                     conn.count_cut(Cut::ProtocolError);
                 }
                 break;
             }
         }
     }
+}
+
+/// Whether `h3` ended the connection because of what the visitor sent.
+fn is_visitors_fault(error: &ConnectionError) -> bool {
+    matches!(
+        error,
+        ConnectionError::Local { error: LocalError::Application { code, .. }, .. }
+            if *code != Code::H3_NO_ERROR
+    )
 }
 
 /// Awaits the head of one request, and answers it.

@@ -37,7 +37,7 @@ const TAIL_RATE: u32 = 2 * 1024;
 /// So many answers share a line without having to wait long for their turn.
 const SHARE: u32 = 16;
 
-type Stream = RequestStream<transport::QuicBidiStream, Bytes>;
+type H3RequestStream = RequestStream<transport::QuicBidiStream, Bytes>;
 
 /// A request whose head has come, and enough to know whether it has a body.
 pub(crate) struct BufferedHead {
@@ -50,7 +50,7 @@ pub(crate) struct BufferedHead {
 pub(crate) async fn buffer_head(
     conn: &Rc<Connection>,
     request: Request<()>,
-    stream: Stream,
+    stream: H3RequestStream,
     side: &Rc<StreamState>,
 ) -> BufferedHead {
     side.break_off.set(true);
