@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use portcullis_model::{AttackTechnique, Cut, Tally};
 use serde::Serialize;
 
-use crate::totals::{add_map, count_verdicts};
+use crate::counts::{add_map, count_verdicts};
 use crate::{LeafSet, words};
 
 /// Connections and streams that the gate ended after it had let them in, over the tallies that

@@ -8,6 +8,16 @@
 //! This crate never reads a clock, a file or a socket, never decides by a floating-point number,
 //! and never names an actor. Folding the same leaves again gives the same incidents.
 
+// module order: counts words
+// module order: leaves
+// module order: cuts figure
+// module order: coverage totals
+// module order: series
+// module order: incident
+// module order: fold grade timeline
+// module order: hypotheses
+
+mod counts;
 mod coverage;
 mod cuts;
 mod figure;

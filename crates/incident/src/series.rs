@@ -3,7 +3,8 @@
 use portcullis_model::{Tally, WallTime};
 use serde::Serialize;
 
-use crate::totals::{count_verdicts, offered};
+use crate::counts::count_verdicts;
+use crate::totals::offered;
 
 /// Load over time on one platform. Begins with one point a second; when [`LoadSeries::POINTS`] are
 /// not enough, neighbours are merged and every point covers twice as long, so that memory stays

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use portcullis_model::{Reason, Tally, Verdict};
+use portcullis_model::{Reason, Tally};
 use serde::Serialize;
 
+use crate::counts::{add_map, count_verdicts};
 use crate::{CutTotals, Figure, LeafSet, TimeWindow, Unit};
 
 /// Tallies of one or more platforms, merged.
@@ -164,33 +165,6 @@ impl PercentileSpread {
     }
 }
 
-/// Verdict counts of one tally.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct VerdictCounts {
-    pub(crate) forwarded: u64,
-    pub(crate) challenged: u64,
-    pub(crate) refused: u64,
-    pub(crate) dropped: u64,
-    pub(crate) unknown: u64,
-}
-
-/// Counts by verdict from counts by reason.
-pub(crate) fn count_verdicts(reasons: &BTreeMap<String, u64>) -> VerdictCounts {
-    let mut out = VerdictCounts::default();
-    for (word, &n) in reasons {
-        let reason = Reason::ALL.iter().find(|reason| reason.as_str() == word);
-        let sum = match reason.map(|reason| reason.verdict()) {
-            Some(Verdict::Forward) => &mut out.forwarded,
-            Some(Verdict::Challenge) => &mut out.challenged,
-            Some(Verdict::Refuse) => &mut out.refused,
-            Some(Verdict::Drop) => &mut out.dropped,
-            None => &mut out.unknown,
-        };
-        *sum = sum.saturating_add(n);
-    }
-    out
-}
-
 /// What was offered in a tally, without overflow.
 pub(crate) fn offered(tally: &Tally) -> u64 {
     tally.reasons.values().fold(0, |n: u64, &more| n.saturating_add(more))
@@ -221,17 +195,6 @@ pub(crate) fn basis_points(part: u64, whole: u64) -> Option<u64> {
 pub(crate) fn per_second(n: u64, millis: u64) -> u64 {
     let rate = u128::from(n) * 1_000 / u128::from(millis.max(1));
     u64::try_from(rate).unwrap_or(u64::MAX)
-}
-
-pub(crate) fn add_map(to: &mut BTreeMap<String, u64>, from: &BTreeMap<String, u64>) {
-    /// Words kept apart: model knows about thirty reasons, 7 outcomes and 22 cuts; a newer ledger may know more.
-    const WORDS: usize = 64;
-    for (word, &n) in from {
-        if to.len() < WORDS || to.contains_key(word) {
-            let sum = to.entry(word.clone()).or_default();
-            *sum = sum.saturating_add(n);
-        }
-    }
 }
 
 fn raise_peak(best: &mut Option<Peak>, per_second: u64, leaf: u64, tally: &Tally) {

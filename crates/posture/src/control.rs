@@ -11,20 +11,11 @@ use portcullis_model::{
 use portcullis_watch::{Baseline, Observation, Watch};
 use serde::{Deserialize, Serialize};
 
+use crate::action::Action;
 use crate::names::NameTable;
 use crate::platform::{Context, EngagedProcedure, PlatformPosture};
 use crate::tally::{TallyBuilder, by_verdict};
 use crate::wave::TickTotals;
-
-/// What the loop wants done, in this order.
-#[expect(clippy::large_enum_variant, reason = "a few a second, each moved once or twice")]
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Append this to the ledger.
-    Record(Event),
-    /// From now on, exactly these procedures are engaged.
-    Engage(Vec<Procedure>),
-}
 
 /// Where an earlier run of the same ledger left off.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

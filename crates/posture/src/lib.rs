@@ -3,11 +3,12 @@
 //! [`Control`] is the one control loop: records and counters go in, [`Action`]s come out. It holds
 //! the watch and one posture per platform, and it is the same loop in `run`, `drill`, `replay` and
 //! the simulation. An action that records an event comes before the action that it announces, so
-//! that whoever carries them out in order has written down what they do before they do it.
+//! that a caller which carries them out in order records each act before it takes effect.
 //!
-//! This crate never reads a clock, a socket, a file or a random number. It uses `watch` beside
-//! `model`: the loop is made of both, and a crate for the dozen lines between them would be empty.
+//! This crate never reads a clock, a socket, a file or a random number. It uses `watch` and
+//! `model`.
 
+mod action;
 mod control;
 mod ladder;
 mod names;
@@ -15,4 +16,5 @@ mod platform;
 mod tally;
 mod wave;
 
-pub use control::{Action, Control, PlatformView, ProcedureView, Resume, SavedBaseline};
+pub use action::Action;
+pub use control::{Control, PlatformView, ProcedureView, Resume, SavedBaseline};

@@ -8,7 +8,7 @@ use portcullis_model::{
 };
 use portcullis_watch::{Observation, ProcedureCounts, TrafficState};
 
-use crate::control::Action;
+use crate::action::Action;
 use crate::ladder::{self, ActiveRungs, PlannedProcedure, Tightened};
 use crate::names::NameTable;
 use crate::wave::{MitigationState, TickTotals, Wave};

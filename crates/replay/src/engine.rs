@@ -13,8 +13,8 @@ use portcullis_model::{
 use portcullis_posture::{Action, Control, Resume};
 use portcullis_watch::SourceSketch;
 
+use crate::busiest_second::BusiestSecond;
 use crate::cookie_jar::{self, CookieJar};
-use crate::findings::BusiestSecond;
 use crate::history::ReplayHistory;
 use crate::impact::{HitRequest, Impact, ImpactCounter, ReplayOutcome};
 use crate::known_visitors::KnownVisitors;

@@ -1,9 +1,9 @@
 //! What a replay found.
 
 use portcullis_incident::{BoundedList, TimeWindow, words};
-use portcullis_model::WallTime;
 use serde::Serialize;
 
+use crate::busiest_second::BusiestSecond;
 use crate::engine::{EngineOutput, ReplayCounts};
 use crate::history::{
     ReplayHistory, ReplayedAttack, ReplayedDegradation, ReplayedProcedure, ReplayedSurge,
@@ -93,15 +93,6 @@ pub struct Unparsed {
     pub text: String,
 }
 
-/// The second with the most requests.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct BusiestSecond {
-    /// When.
-    pub at: WallTime,
-    /// How many.
-    pub requests: u64,
-}
-
 impl Findings {
     pub(crate) fn new(
         files: Vec<FileFacts>,
@@ -155,20 +146,10 @@ impl Findings {
         }
     }
 
-    /// For people, in lines of at most a hundred characters.
-    pub fn text(&self) -> String {
-        crate::text::findings(self)
-    }
-
     /// For programs.
     pub fn json(&self) -> String {
         // Maps have text for keys and nothing else in here can fail.
         serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
-    }
-
-    /// Load over time as an SVG picture, with surges and attacks shaded and procedures marked.
-    pub fn svg(&self) -> String {
-        crate::plot::findings(self)
     }
 }
 

@@ -10,6 +10,14 @@
 //! (unless one stands in a line that it could not read, of which it shows the first few). Memory
 //! is bounded whatever the length of the recording.
 
+// module order: busiest_second cookie_jar history known_visitors line series space_saving
+// module order: impact recording reorder
+// module order: engine
+// module order: findings
+// module order: plot text
+// module order: minutes replay
+
+mod busiest_second;
 mod cookie_jar;
 mod engine;
 mod findings;
@@ -26,12 +34,13 @@ mod series;
 mod space_saving;
 mod text;
 
-pub use findings::{BusiestSecond, FileFacts, Findings, LineCounts, Unparsed};
+pub use busiest_second::BusiestSecond;
+pub use findings::{FileFacts, Findings, LineCounts, Unparsed};
 pub use history::{ReplayedAttack, ReplayedDegradation, ReplayedProcedure, ReplayedSurge};
 pub use impact::{ActivityImpact, Impact};
-pub use line::{LogLine, ParseError, Parser, parse};
+pub use line::{LINE_BYTES, LogLine, ParseError, Parser, parse};
 pub use minutes::{BusiestMinute, MinuteCounts, MinutesError, MinutesFindings, RateSurge};
-pub use recording::{LINE_BYTES, OpenError, RecordedLine, Recording};
+pub use recording::{OpenError, RecordedLine, Recording};
 pub use reorder::OutOfOrder;
 pub use replay::Replay;
 pub use series::{Bin, BinnedSeries};

@@ -15,7 +15,8 @@ use portcullis_report::plot::{Axis, Chart, ChartLine, Colour, LineStyle, Panel, 
 use portcullis_watch::Baseline;
 use serde::Serialize;
 
-use crate::findings::{BusiestSecond, Unparsed};
+use crate::busiest_second::BusiestSecond;
+use crate::findings::Unparsed;
 use crate::line::parse_timestamp;
 use crate::plot;
 use crate::recording::{RecordedLine, Recording};

@@ -17,7 +17,14 @@ const MIN_BAND_WIDTH: f64 = 1.0 / 400.0;
 /// A band so wide has room for its name.
 const MIN_LABELLED_WIDTH: f64 = 1.0 / 18.0;
 
-pub(crate) fn findings(found: &Findings) -> String {
+impl Findings {
+    /// Load over time as an SVG picture, with surges and attacks shaded and procedures marked.
+    pub fn svg(&self) -> String {
+        draw_findings(self)
+    }
+}
+
+fn draw_findings(found: &Findings) -> String {
     let series = &found.series;
     let range = range(series);
     let mut bands = Vec::new();

@@ -7,11 +7,7 @@ use std::path::{Path, PathBuf};
 use flate2::bufread::MultiGzDecoder;
 use portcullis_model::WallTime;
 
-use crate::line::Parser;
-
-/// The longest line that is read: twice what common servers accept as a request, with room for
-/// escapes. The rest of a longer one is skipped.
-pub const LINE_BYTES: usize = 64 * 1024;
+use crate::line::{LINE_BYTES, Parser};
 
 /// Bytes read at once: few calls, and more than one longest line.
 const BUFFER: usize = 256 * 1024;

@@ -77,7 +77,14 @@ impl TextPage {
     }
 }
 
-pub(crate) fn findings(found: &Findings) -> String {
+impl Findings {
+    /// The findings for people, in lines of at most a hundred characters.
+    pub fn text(&self) -> String {
+        write_findings(self)
+    }
+}
+
+fn write_findings(found: &Findings) -> String {
     let mut page = TextPage::default();
     write_head(&mut page, found);
     if found.window.is_none() {

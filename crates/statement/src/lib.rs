@@ -8,6 +8,13 @@
 //! A claim is `supported` only by events that are recorded: without them it is `not shown`.
 //! Nothing here reads a clock or a file, decides by a floating-point number, or names an actor.
 
+// module order: finding
+// module order: claim
+// module order: claims
+// module order: statement
+// module order: text
+// module order: check html
+
 mod check;
 mod claim;
 mod claims;

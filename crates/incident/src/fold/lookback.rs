@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 use portcullis_model::{Event, ProcedureId, Tally, WallTime};
 
+use crate::counts::count_verdicts;
 use crate::incident::{DegradationRecord, LeafRef, PostureChange, ProcedureRecord, SurgeRecord};
-use crate::totals::{count_verdicts, origin_outcomes, per_second};
+use crate::totals::{origin_outcomes, per_second};
 use crate::{Peak, TimeWindow, Totals};
 
 /// The last things that happened on a platform.

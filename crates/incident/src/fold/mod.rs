@@ -1,21 +1,19 @@
 //! Leaves in, incidents out.
 
+mod gate_start;
 mod lookback;
 mod open;
 
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-use portcullis_model::{Entry, Event, PlatformFacts, Receipt, Tally, WallTime};
+use portcullis_model::{Entry, Event, Receipt, Tally, WallTime};
 
+use self::gate_start::GateStart;
+pub use self::gate_start::JOIN;
 use self::lookback::Lookback;
 use crate::incident::{Incident, LeafRef, Notification};
 use crate::{Coverage, Gap, GapCause, TimeWindow};
-
-/// A wave that is detected within this time of the last wave's end belongs to the same incident.
-/// Second waves come the next day: the attack on the Labour Party of 11 November 2019 was
-/// followed by another on 12 November at about 13:20.
-pub const JOIN: Duration = Duration::from_hours(24);
 
 /// A receipt belongs to the latest incident that had begun when the recipient was told, within
 /// this time of its onset: final reports are due a month after (NIS2, article 23).
@@ -52,15 +50,6 @@ pub struct Fold {
     running: bool,
     last: Option<LeafRef>,
     gaps: std::collections::VecDeque<Gap>,
-}
-
-/// What the last `started` and `reloaded` said.
-#[derive(Clone, Debug)]
-struct GateStart {
-    version: String,
-    configuration: String,
-    platforms: Vec<PlatformFacts>,
-    rehearsal: bool,
 }
 
 impl Fold {

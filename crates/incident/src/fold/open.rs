@@ -4,8 +4,8 @@ use core::time::Duration;
 
 use portcullis_model::{Event, Evidence, Tally, WallTime};
 
+use super::gate_start::{GateStart, JOIN};
 use super::lookback::Lookback;
-use super::{GateStart, JOIN};
 use crate::incident::{
     AttackChange, EvidenceSummary, FullSpeedAt, Incident, LeafRef, Mitigation, PlatformRecord,
     PostureChange, ProcedureRelease, WaveEnd, WaveRecord,

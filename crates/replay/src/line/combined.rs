@@ -5,10 +5,10 @@ use std::borrow::Cow;
 
 use memchr::{memchr, memchr_iter};
 
-use super::{
-    LogLine, ParseError, TimestampParser, address, found, part, plausible, quoted, target,
-    without_port,
-};
+use super::fields::{LoggedTarget, address, found, part, plausible, target, without_port};
+use super::log_line::{LogLine, ParseError};
+use super::quoted;
+use super::timestamp::TimestampParser;
 
 /// How many opening brackets may come before the one that begins the time: a user name may hold
 /// some.
@@ -112,7 +112,7 @@ fn field(text: &[u8]) -> (Option<Cow<'_, str>>, &[u8]) {
 }
 
 /// `METHOD target HTTP/1.1`. The target may hold spaces: servers log what they were sent.
-fn request_line<'a>(text: &Cow<'a, str>) -> Option<(Cow<'a, str>, super::LoggedTarget<'a>)> {
+fn request_line<'a>(text: &Cow<'a, str>) -> Option<(Cow<'a, str>, LoggedTarget<'a>)> {
     let line = text.as_ref();
     let space = memchr(b' ', line.as_bytes())?;
     let token = |b: u8| b.is_ascii_uppercase() || b == b'-' || b == b'_';

@@ -7,10 +7,9 @@ use std::borrow::Cow;
 use portcullis_model::WallTime;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::{
-    LogLine, LoggedTarget, ParseError, TimestampParser, address, plausible, target, timestamp,
-    without_port,
-};
+use super::fields::{LoggedTarget, address, plausible, target, without_port};
+use super::log_line::{LogLine, ParseError};
+use super::timestamp::{self, TimestampParser};
 
 /// One object a line.
 pub(super) fn parse<'a>(

@@ -6,7 +6,7 @@ use portcullis_incident::{
     words,
 };
 
-use super::{counted, in_waves, platforms_were};
+use super::phrases::{counted, in_waves, platforms_were};
 use crate::{Claim, ClaimKind, Finding};
 
 pub(super) fn attack(incident: &Incident) -> Claim {

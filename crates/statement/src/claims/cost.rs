@@ -3,7 +3,7 @@
 use portcullis_incident::{Figure, Incident, LeafSet, Unit, words};
 use portcullis_model::Reason;
 
-use super::{counted, stretches};
+use super::phrases::{counted, stretches};
 use crate::{Claim, ClaimKind, Finding};
 
 pub(super) fn slowed_down(incident: &Incident) -> Claim {

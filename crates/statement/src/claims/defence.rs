@@ -5,7 +5,7 @@ use portcullis_incident::{
 };
 use portcullis_model::{EvidenceKind, Tier};
 
-use super::counted;
+use super::phrases::counted;
 use crate::{Claim, ClaimKind, Finding};
 
 /// "Swift" has no published measure. Own constant: the first procedure within a minute of the

@@ -1,0 +1,13 @@
+//! Actions of the control loop.
+
+use portcullis_model::{Event, Procedure};
+
+/// An action for the caller; a list of them is carried out in order.
+#[expect(clippy::large_enum_variant, reason = "a few a second, each moved once or twice")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Append this to the ledger.
+    Record(Event),
+    /// From now on, exactly these procedures are engaged.
+    Engage(Vec<Procedure>),
+}
