@@ -12,12 +12,21 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+// module order: http1 scenario site target
+// module order: browser origin
+// module order: plan
+// module order: recording
+// module order: gate_facts traffic
+// module order: run score
+// module order: plot vectors
+
 mod target;
 
 pub mod scenario;
 
 pub mod plan;
 
+mod browser;
 mod http1;
 mod site;
 

@@ -25,6 +25,8 @@
 //! Load is counted where it arrives, and told in-process ([`DemoOrigin::status`]) and as JSON on a second
 //! port that the pools do not touch (`GET /origin-status`).
 
+mod config;
+mod cost;
 mod counters;
 mod pages;
 mod serve;
@@ -33,50 +35,14 @@ mod workers;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use tokio::sync::watch;
 
 use crate::target::LoopbackTarget;
+pub use config::DemoOriginConfig;
 pub use counters::DemoOriginStatus;
 use counters::OriginCounters;
 pub(crate) use counters::peak_per_second;
-
-/// The origin's means.
-#[derive(Debug, Clone)]
-pub struct DemoOriginConfig {
-    /// The port on 127.0.0.1; zero for any free one.
-    pub port: u16,
-    /// Threads that make pages.
-    pub workers: usize,
-    /// Requests that may wait for a worker.
-    pub queue: usize,
-    /// Connections that may be between the first byte of a request and the end of its response.
-    pub slots: usize,
-    /// Connections that are accepted at all.
-    pub max_connections: usize,
-    /// Connections that the kernel keeps for us beyond those.
-    pub backlog: u32,
-    /// How long a connection may take to send a request's header and body.
-    pub header_timeout: Duration,
-    /// How long an idle connection is kept.
-    pub idle_timeout: Duration,
-}
-
-impl Default for DemoOriginConfig {
-    fn default() -> Self {
-        DemoOriginConfig {
-            port: 0,
-            workers: 4,
-            queue: 128,
-            slots: 192,
-            max_connections: 768,
-            backlog: 128,
-            header_timeout: Duration::from_secs(20),
-            idle_timeout: Duration::from_secs(75),
-        }
-    }
-}
 
 /// A running demonstration origin. Dropping it stops it.
 pub struct DemoOrigin {

@@ -8,119 +8,17 @@
 mod attack;
 mod people;
 mod rng;
+mod schedule;
 
-use std::net::Ipv4Addr;
-
-use serde::Serialize;
-
-use crate::scenario::{Scenario, Tactic};
+use crate::scenario::Scenario;
 use rng::SeededRng;
 
-pub use crate::traffic::browser::Browser;
+pub use crate::browser::Browser;
 pub use attack::attack_path;
-
-/// Everything that will be sent in one run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Plan {
-    /// The seed it was drawn from.
-    pub seed: u64,
-    /// The scenario's name.
-    pub scenario: &'static str,
-    /// The people and their feed readers, in order of arrival.
-    pub visitors: Vec<Visitor>,
-    /// The attackers, in order of their beginning.
-    pub attacks: Vec<PlannedAttack>,
-}
-
-/// Who asked for something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum VisitorKind {
-    /// Somebody who comes on any day.
-    Everyday,
-    /// Somebody who came because of the mail.
-    FlashCrowd,
-    /// A person's feed reader.
-    FeedReader,
-}
-
-/// One person with a browser, or a feed reader.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Visitor {
-    /// Who it is.
-    pub kind: VisitorKind,
-    /// Where the requests come from. Some visitors share an address, as behind a carrier.
-    pub source: Ipv4Addr,
-    /// The browser, which decides the headers and their order.
-    pub browser: Browser,
-    /// Whether cookies are kept and sent back.
-    pub keeps_cookies: bool,
-    /// Whether style sheet, script and pictures are in the browser's cache already.
-    pub has_assets: bool,
-    /// What is asked for, in order of time.
-    pub steps: Vec<VisitStep>,
-}
-
-/// One thing that a visitor asks for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct VisitStep {
-    /// When, in milliseconds from the start of the run.
-    pub at_ms: u32,
-    /// What.
-    pub request: VisitorRequest,
-}
-
-/// What a visitor asks for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum VisitorRequest {
-    /// A page and, the first time, its assets.
-    Page(String),
-    /// A form is sent by POST; the answer leads to a page.
-    Form {
-        /// Where the form is sent to.
-        path: String,
-        /// Its fields, urlencoded.
-        body: String,
-    },
-    /// The news feed.
-    Feed,
-}
-
-/// One attacker's requests, for each rung of the ladder.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct PlannedAttack {
-    /// Which phase of the scenario it belongs to.
-    pub phase: usize,
-    /// When it begins.
-    pub from_ms: u32,
-    /// When it ends.
-    pub to_ms: u32,
-    /// The rungs, each planned for the whole length.
-    pub rungs: Vec<PlannedRung>,
-}
-
-/// One tactic's requests.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct PlannedRung {
-    /// How it attacks.
-    pub tactic: Tactic,
-    /// The bots' addresses.
-    pub sources: Vec<Ipv4Addr>,
-    /// The requests in order of time; for slow headers the connections.
-    pub requests: Vec<AttackRequest>,
-}
-
-/// One request of an attacker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct AttackRequest {
-    /// When, in milliseconds from the start of the run.
-    pub at_ms: u32,
-    /// Which of the bots sends it.
-    pub bot: u16,
-    /// What is drawn for it: words, article, user agent.
-    pub random: u32,
-}
+pub use schedule::{
+    AttackRequest, Plan, PlannedAttack, PlannedRung, VisitStep, Visitor, VisitorKind,
+    VisitorRequest,
+};
 
 /// Plans a run.
 pub fn plan(seed: u64, scenario: &Scenario) -> Plan {
@@ -229,7 +127,7 @@ mod tests {
             }
             for assault in &plan.attacks {
                 for rung in &assault.rungs {
-                    prop_assert!(rung.sources.iter().all(Ipv4Addr::is_loopback));
+                    prop_assert!(rung.sources.iter().all(std::net::Ipv4Addr::is_loopback));
                     prop_assert!(rung.requests.is_sorted_by_key(|shot| shot.at_ms));
                     for shot in &rung.requests {
                         prop_assert!((assault.from_ms..assault.to_ms).contains(&shot.at_ms));

@@ -1,114 +1,16 @@
 //! The score card: two runs side by side, and whether the gate kept what it promises.
 
+mod card;
 mod text;
+mod threshold;
 mod thresholds;
 
-use std::collections::BTreeMap;
-
-use serde::Serialize;
-
-use crate::gate_facts::{CrowdAssessment, GateFacts, WaveFacts};
-use crate::plan::VisitorKind;
-use crate::recording::{ClientKind, RunRecording, Sample, SampleOutcome, percentile};
+use crate::gate_facts::GateFacts;
+use crate::recording::RunRecording;
 use crate::traffic::{ANNOUNCED_WAIT_LIMIT, PAGE_TIMEOUT};
 
-pub use thresholds::Threshold;
-
-/// What a drill found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ScoreCard {
-    /// The scenario's name.
-    pub scenario: String,
-    /// The seed of its plan.
-    pub seed: u64,
-    /// How long each run lasted, in milliseconds.
-    pub lasts_ms: u32,
-    /// How long people waited in silence before they gave up, in milliseconds.
-    pub page_timeout_ms: u32,
-    /// How long they waited on top of that on pages that say they continue by themselves.
-    pub announced_wait_limit_ms: u32,
-    /// Phase by phase.
-    pub phases: Vec<PhaseScore>,
-    /// The whole run without the gate.
-    pub without: RunScore,
-    /// The whole run with the gate.
-    pub with: RunScore,
-    /// What the gate did about each wave.
-    pub waves: Vec<WaveFacts>,
-    /// What it made of the flash crowd.
-    pub crowd: CrowdAssessment,
-    /// Connections and streams that it had let in and that it cut, by cause.
-    pub cuts: BTreeMap<String, u64>,
-    /// What had to be reached.
-    pub thresholds: Vec<Threshold>,
-    /// Whether all of it was.
-    pub met: bool,
-}
-
-/// One phase in both runs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct PhaseScore {
-    /// Its name for programs.
-    pub name: String,
-    /// Its name for people.
-    pub title: String,
-    /// Its beginning, in milliseconds from the start.
-    pub from_ms: u32,
-    /// Its end.
-    pub to_ms: u32,
-    /// Whether somebody attacked.
-    pub is_attack: bool,
-    /// Without the gate.
-    pub without: ServiceLevel,
-    /// With the gate.
-    pub with: ServiceLevel,
-}
-
-/// What people got, of what they asked for in some window. All counts are of pages with their
-/// assets, forms with their answers, and feeds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct ServiceLevel {
-    /// Asked for.
-    pub requested: u32,
-    /// Arrived whole within patience.
-    pub served: u32,
-    /// Of those, after a challenge.
-    pub challenged: u32,
-    /// Answered with something else.
-    pub refused: u32,
-    /// Not arrived within patience.
-    pub timed_out: u32,
-    /// No connection, or it ended early.
-    pub connection_failed: u32,
-    /// The median wait of those served, in milliseconds.
-    pub p50_ms: Option<u32>,
-    /// The 95th percentile.
-    pub p95_ms: Option<u32>,
-    /// The 99th percentile.
-    pub p99_ms: Option<u32>,
-}
-
-/// A whole run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct RunScore {
-    /// Everybody who is not an attacker.
-    pub people: ServiceLevel,
-    /// Those who came because of the mail, whenever they asked.
-    pub flash_crowd: ServiceLevel,
-    /// Requests of everybody in the busiest second.
-    pub peak_offered_per_second: u32,
-    /// Requests that reached the origin in the busiest second.
-    pub peak_origin_per_second: u64,
-    /// Attackers' requests and slow connections.
-    pub attack_attempts: u32,
-    /// Of those, how many got the page, or held their connection until they let go.
-    pub attack_succeeded: u32,
-    /// How often an attacker changed its tactics.
-    pub tactic_changes: u32,
-    /// Attack requests that were planned and not sent: too many were outstanding, or a bot of a token
-    /// farm was waiting for its token.
-    pub held_back: u64,
-}
+pub use card::{PhaseScore, RunScore, ScoreCard, ServiceLevel};
+pub use threshold::Threshold;
 
 impl ScoreCard {
     /// Scores two runs of the same plan, and what the ledger says about the one with the gate.
@@ -143,92 +45,8 @@ impl ScoreCard {
             met: false,
         };
         card.thresholds = thresholds::thresholds(&card, with);
-        card.met = card.thresholds.iter().all(|floor| floor.met);
+        card.met = card.thresholds.iter().all(|threshold| threshold.met);
         card
-    }
-}
-
-impl ServiceLevel {
-    /// What came of some people's samples.
-    fn from_samples<'a>(samples: impl Iterator<Item = &'a Sample>) -> Self {
-        let mut service = ServiceLevel::default();
-        let mut waits = Vec::new();
-        for sample in samples {
-            service.requested += 1;
-            match sample.outcome {
-                SampleOutcome::Served => {}
-                SampleOutcome::ServedAfterChallenge { .. } => service.challenged += 1,
-                SampleOutcome::Refused { .. } => service.refused += 1,
-                SampleOutcome::TimedOut => service.timed_out += 1,
-                SampleOutcome::ConnectionFailed => service.connection_failed += 1,
-            }
-            if sample.outcome.is_served() {
-                service.served += 1;
-                waits.push(sample.latency_micros / 1_000);
-            }
-        }
-        waits.sort_unstable();
-        service.p50_ms = percentile(&waits, 50);
-        service.p95_ms = percentile(&waits, 95);
-        service.p99_ms = percentile(&waits, 99);
-        service
-    }
-
-    fn for_phase(recording: &RunRecording, phase: usize) -> Self {
-        ServiceLevel::from_samples(
-            recording
-                .people()
-                .filter(|(_, sample)| usize::from(sample.phase) == phase)
-                .map(|(_, sample)| sample),
-        )
-    }
-
-    /// Whether at least `percent` of what was asked for was served; false if nothing was asked for.
-    pub fn serves_at_least(&self, percent: u32) -> bool {
-        self.requested > 0
-            && u64::from(self.served) * 100 >= u64::from(self.requested) * u64::from(percent)
-    }
-
-    /// The share served in hundredths of a percent, rounded down; `None` of nothing.
-    pub fn served_share(&self) -> Option<u32> {
-        (u64::from(self.served) * 10_000)
-            .checked_div(u64::from(self.requested))
-            .map(|share| share as u32)
-    }
-}
-
-impl RunScore {
-    fn from_recording(recording: &RunRecording) -> Self {
-        let of_crowd = |kind| kind == VisitorKind::FlashCrowd;
-        let attacks = || {
-            recording.samples.iter().filter_map(|sample| match sample.client {
-                ClientKind::Attacker(tactic) => Some((tactic, sample)),
-                ClientKind::Person(_) => None,
-            })
-        };
-        let succeeded = attacks()
-            .filter(|(tactic, sample)| match tactic {
-                crate::scenario::Tactic::SlowHeaders => sample.outcome == SampleOutcome::TimedOut,
-                _ => sample.outcome.is_served(),
-            })
-            .count();
-        RunScore {
-            people: ServiceLevel::from_samples(recording.people().map(|(_, sample)| sample)),
-            flash_crowd: ServiceLevel::from_samples(
-                recording.people().filter(|(kind, _)| of_crowd(*kind)).map(|(_, sample)| sample),
-            ),
-            peak_offered_per_second: recording
-                .seconds
-                .iter()
-                .map(crate::recording::Second::offered)
-                .max()
-                .unwrap_or(0),
-            peak_origin_per_second: recording.origin_peak_per_second,
-            attack_attempts: attacks().count() as u32,
-            attack_succeeded: succeeded as u32,
-            tactic_changes: recording.tactic_changes.len() as u32,
-            held_back: recording.held_back,
-        }
     }
 }
 

@@ -4,6 +4,14 @@
 //! became of it, and how people fared meanwhile. Connections, requests, frames, bytes and seconds
 //! are bounded whatever the target does; nothing is sent to an address that is not this machine.
 
+// module order: dial frames gate_counts hold_limits site
+// module order: context
+// module order: http_1 http_2 quic vector
+// module order: connections handshakes settings
+// module order: heads result
+// module order: bodies legit text tunnels
+// module order: list vector_run
+
 mod bodies;
 mod connections;
 mod context;
@@ -19,14 +27,18 @@ mod legit;
 mod list;
 mod quic;
 mod result;
+mod settings;
 mod site;
 mod text;
 mod tunnels;
+mod vector;
 mod vector_run;
 
 pub use gate_counts::GateCounts;
 pub use hold_limits::GateLimits;
-pub use list::{VECTORS, Vector, VectorTransport, by_name};
+pub use list::{VECTORS, by_name};
 pub use result::{Attempt, AttemptOutcome, VectorResult, VisitorStats};
+pub use settings::{CONNECTIONS_MAX, SECONDS_MAX, VectorRun};
 pub use site::{LARGE_PAGE, Site};
-pub use vector_run::{CONNECTIONS_MAX, SECONDS_MAX, VectorRun, run_vector};
+pub use vector::{Vector, VectorTransport};
+pub use vector_run::run_vector;

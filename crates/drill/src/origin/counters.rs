@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use super::DemoOriginConfig;
+use super::config::DemoOriginConfig;
 
 /// The load of this many tenths of a second is kept: an hour.
 const TENTHS_MAX: usize = 36_000;

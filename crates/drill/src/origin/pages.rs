@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use super::workers::PageCost;
+use super::cost::PageCost;
 use crate::site;
 
 /// A page that a worker makes.

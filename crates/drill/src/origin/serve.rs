@@ -7,7 +7,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
-use super::DemoOriginConfig;
+use super::config::DemoOriginConfig;
 use super::counters::OriginCounters;
 use super::pages::{self, Route};
 use super::workers::{CpuBurner, WorkerPool};

@@ -8,18 +8,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::DemoOriginConfig;
+use super::config::DemoOriginConfig;
 use super::counters::OriginCounters;
 use super::pages::{self, Page};
-
-/// What a page costs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct PageCost {
-    /// Processor time.
-    pub cpu_time: Duration,
-    /// Wait for the database, on average.
-    pub database_wait: Duration,
-}
 
 /// A page to be made, and where it is awaited.
 struct PageJob {

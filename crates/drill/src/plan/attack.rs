@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::rng::SeededRng;
-use super::{AttackRequest, PlannedRung};
+use super::schedule::{AttackRequest, PlannedRung};
 use crate::scenario::{Rung, Tactic};
 use crate::site;
 

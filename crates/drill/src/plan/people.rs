@@ -3,7 +3,8 @@
 use std::net::Ipv4Addr;
 
 use super::rng::SeededRng;
-use super::{Browser, VisitStep, Visitor, VisitorKind, VisitorRequest};
+use super::schedule::{VisitStep, Visitor, VisitorKind, VisitorRequest};
+use crate::browser::Browser;
 use crate::scenario::Scenario;
 use crate::site;
 

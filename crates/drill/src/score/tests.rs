@@ -1,7 +1,9 @@
 //! The score card of two synthetic runs.
 
 use super::*;
-use crate::gate_facts::{GateEvent, GateEventKind};
+use crate::gate_facts::{CrowdAssessment, GateEvent, GateEventKind};
+use crate::plan::VisitorKind;
+use crate::recording::{ClientKind, Sample, SampleOutcome};
 use crate::recording::{PhaseSpan, Second, TacticChange};
 use crate::scenario::Tactic;
 

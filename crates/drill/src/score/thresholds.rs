@@ -1,8 +1,7 @@
 //! What a gate has to reach in a drill. Whole numbers decide.
 
-use serde::Serialize;
-
-use super::{ScoreCard, ServiceLevel};
+use super::card::{ScoreCard, ServiceLevel};
+use super::threshold::Threshold;
 use crate::gate_facts::CrowdAssessment;
 use crate::recording::RunRecording;
 
@@ -14,19 +13,6 @@ const DOWN_MAX_PERCENT: u32 = 50;
 
 /// How long the gate may take to declare an attack, in milliseconds.
 const DETECTION_MAX_MS: u32 = 2_000;
-
-/// One thing that had to be reached.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Threshold {
-    /// What.
-    pub name: String,
-    /// How much of it.
-    pub required: String,
-    /// How much it was, with the count it rests on.
-    pub measured: String,
-    /// Whether that is enough.
-    pub met: bool,
-}
 
 pub(super) fn thresholds(card: &ScoreCard, with: &RunRecording) -> Vec<Threshold> {
     let mut thresholds = Vec::new();

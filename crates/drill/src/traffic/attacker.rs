@@ -10,9 +10,10 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-use super::browser::{self, BrowserRequest, FetchKind};
 use super::client::{BrowserCookies, ClientError, HttpClient, redirect_target};
-use super::{AttackLog, RunContext, outcome_from_status, slow_headers};
+use super::context::{AttackLog, RunContext, outcome_from_status};
+use super::slow_headers;
+use crate::browser::{self, BrowserRequest, FetchKind};
 use crate::plan::{AttackRequest, PlannedRung, attack_path};
 use crate::recording::{ClientKind, Sample, SampleOutcome, TacticChange};
 use crate::scenario::Tactic;

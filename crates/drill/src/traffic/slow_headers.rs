@@ -13,8 +13,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
-use super::RunContext;
 use super::client::connect;
+use super::context::RunContext;
 use crate::plan::{PlannedAttack, PlannedRung};
 use crate::recording::{ClientKind, Sample, SampleOutcome};
 use crate::scenario::Tactic;

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::browser::{BrowserRequest, FetchKind};
 use super::client::{BrowserCookies, ClientError, HttpClient, redirect_target};
-use super::{ANNOUNCED_WAIT_LIMIT, PAGE_TIMEOUT, RunContext, outcome_from_status};
+use super::context::{ANNOUNCED_WAIT_LIMIT, PAGE_TIMEOUT, RunContext, outcome_from_status};
+use crate::browser::{BrowserRequest, FetchKind};
 use crate::plan::{VisitStep, Visitor, VisitorRequest};
 use crate::recording::{ClientKind, Sample, SampleOutcome};
 use crate::site;

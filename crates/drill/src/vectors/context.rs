@@ -10,9 +10,9 @@ use std::time::Duration;
 use rustls::ClientConfig;
 use tokio::time::{Instant, sleep};
 
-use super::VectorRun;
 use super::dial;
 use super::hold_limits::GateLimits;
+use crate::target::LoopbackTarget;
 
 /// Requests of one rehearsal: 1024 connections at 250 a second would come to 256 000 in a second;
 /// a rehearsal is to show a defence, not to measure the machine.
@@ -59,9 +59,19 @@ pub(crate) enum End {
     NotOpened,
 }
 
-/// One rehearsal, as its attackers know it.
+/// What attackers need to know of a run.
+pub(super) struct AttackSettings {
+    pub(super) target: LoopbackTarget,
+    pub(super) host: String,
+    pub(super) path: String,
+    pub(super) gate_limits: GateLimits,
+    /// Addresses that the attack comes from.
+    pub(super) sources: u32,
+}
+
+/// One run, as its attackers share it.
 pub(crate) struct VectorContext {
-    pub(super) run: VectorRun,
+    pub(super) settings: AttackSettings,
     pub(super) tls: Arc<ClientConfig>,
     pub(super) tls_http_2: Arc<ClientConfig>,
     /// When everybody lets go.
@@ -115,15 +125,15 @@ pub(crate) struct Attacker {
 
 impl Attacker {
     pub(super) fn host(&self) -> &str {
-        &self.context.run.host
+        &self.context.settings.host
     }
 
     pub(super) fn path(&self) -> &str {
-        &self.context.run.path
+        &self.context.settings.path
     }
 
     pub(super) fn gate_limits(&self) -> &GateLimits {
-        &self.context.run.gate_limits
+        &self.context.settings.gate_limits
     }
 
     pub(super) fn may_continue(&self) -> bool {
@@ -142,7 +152,7 @@ impl Attacker {
 
     /// The address that this place comes from.
     pub(super) fn source(&self) -> Ipv4Addr {
-        let sources = self.context.run.vector.sources.max(1);
+        let sources = self.context.settings.sources.max(1);
         let which = self.slot % sources;
         // 127.66.0.0/16 belongs to the attackers of a rehearsal, 127.77.0.0/16 to its visitors.
         Ipv4Addr::new(127, 66, (which / 250) as u8, (1 + which % 250) as u8)
@@ -186,7 +196,7 @@ impl Attacker {
         receive_buffer: Option<u32>,
     ) -> Option<tokio::net::TcpStream> {
         add(&self.context.counters.connections, 1);
-        let target = self.context.run.target;
+        let target = self.context.settings.target;
         let opening = dial::connect_tcp(target, self.source(), receive_buffer);
         tokio::time::timeout(CONNECT_TIMEOUT, opening).await.ok()?.ok()
     }
@@ -202,7 +212,7 @@ impl Attacker {
         receive_buffer: Option<u32>,
     ) -> Option<dial::ClientStream> {
         let tcp = self.open_tcp_with(receive_buffer).await?;
-        if !self.context.run.target.is_tls() {
+        if !self.context.settings.target.is_tls() {
             return Some(dial::ClientStream::Plain(tcp));
         }
         self.tls_handshake(tcp, &self.context.tls).await

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::dial::{self, ClientStream};
 use super::result::VisitorStats;
-use super::vector_run::{VectorRun, VisitorsResult};
+use super::settings::VectorRun;
 use crate::http1::{Http1Stream, ParsedResponse};
 use crate::traffic::ANNOUNCED_WAIT_LIMIT;
 use crate::traffic::client::{BrowserCookies, redirect_target};
@@ -39,7 +39,10 @@ pub(super) fn source(visitor: u32) -> Ipv4Addr {
 }
 
 /// Everybody, until the end.
-pub(super) async fn run_visitors(run: VectorRun, end: Instant) -> VisitorsResult {
+pub(super) async fn run_visitors(
+    run: VectorRun,
+    end: Instant,
+) -> Option<Result<VisitorStats, String>> {
     let client = |protocol: &[u8]| dial::client_config(&[protocol]).map(Arc::new);
     let (http_1, http_2) = match (client(b"http/1.1"), client(b"h2")) {
         (Ok(http_1), Ok(http_2)) => (http_1, http_2),

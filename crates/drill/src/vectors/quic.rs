@@ -24,7 +24,7 @@ const NUMBER: usize = 4;
 /// Initials with a fresh connection id each, well encrypted, with a true `ClientHello`; no answer is
 /// ever answered.
 pub(super) async fn initials(attacker: Attacker) -> End {
-    let target = attacker.context.run.target.address();
+    let target = attacker.context.settings.target.address();
     let from = match target.ip() {
         IpAddr::V4(_) => SocketAddr::from((attacker.source(), 0)),
         IpAddr::V6(ip) => SocketAddr::from((ip, 0)),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::gate_counts::GateCounts;
-use super::vector_run::VectorRun;
+use super::settings::VectorRun;
 
 /// Honest requests that must have been served, in a hundred.
 const SERVED_MIN_PERCENT: u64 = 99;

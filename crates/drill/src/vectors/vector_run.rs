@@ -9,22 +9,16 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::context::{
-    AttackCounters, Attacker, End, VectorContext, bounded_sleep, error_code_name,
+    AttackCounters, AttackSettings, Attacker, End, VectorContext, bounded_sleep, error_code_name,
 };
 use super::gate_counts::GateCounts;
-use super::hold_limits::GateLimits;
-use super::result::{Attempt, AttemptOutcome, VectorResult, VisitorStats};
-use super::{Vector, VectorTransport, dial, legit};
+use super::result::{Attempt, AttemptOutcome, VectorResult};
+use super::settings::{CONNECTIONS_MAX, SECONDS_MAX, VectorRun};
+use super::vector::VectorTransport;
+use super::{dial, legit};
 use crate::run::{DrillError, check_host, raise_nofile_limit};
-use crate::target::LoopbackTarget;
-use crate::traffic::{ANNOUNCED_WAIT_LIMIT, PAGE_TIMEOUT};
+use crate::traffic::ANNOUNCED_WAIT_LIMIT;
 
-/// Connections of one rehearsal at the same time, however many are asked for: both ends in one
-/// system come to two thousand descriptors, half of what a drill asks for.
-pub const CONNECTIONS_MAX: u32 = 1_024;
-/// Seconds of one rehearsal: the longest deadline by default, of silent tunnels, is two minutes, and
-/// half of one more shows that it holds.
-pub const SECONDS_MAX: u32 = 150;
 /// How often one place is opened again after the gate closed it, and the pause before: four times a
 /// second for as long as any rehearsal lasts.
 const REOPENINGS_MAX: u32 = 4 * SECONDS_MAX;
@@ -35,55 +29,6 @@ const LEAD_IN: Duration = Duration::from_millis(500);
 const CLOSE_GRACE: Duration = Duration::from_secs(6);
 /// How long after the last person's patience the end may come.
 const VISITOR_GRACE: Duration = Duration::from_secs(2);
-
-/// What to rehearse.
-#[derive(Clone, Debug)]
-pub struct VectorRun {
-    /// Which vector.
-    pub vector: &'static Vector,
-    /// The gate.
-    pub target: LoopbackTarget,
-    /// The value of the `Host` field.
-    pub host: String,
-    /// The page that most attackers ask for.
-    pub path: String,
-    /// The page that people ask for.
-    pub visitor_path: String,
-    /// How long they wait for it.
-    pub page_timeout: Duration,
-    /// Where the gate's operators look, for what it counted.
-    pub admin: Option<LoopbackTarget>,
-    /// Connections at the same time, at most [`CONNECTIONS_MAX`].
-    pub connections: u32,
-    /// How long, at most [`SECONDS_MAX`].
-    pub seconds: u32,
-    /// What the gate's configuration grants.
-    pub gate_limits: GateLimits,
-    /// For how long a connection may be held, where that is the point.
-    pub max_hold: Option<Duration>,
-    /// How many requests one connection may make, where that is the point.
-    pub max_requests: Option<u64>,
-}
-
-impl VectorRun {
-    /// A rehearsal with everything as the vector's defaults have it, against a gate that grants this.
-    pub fn new(vector: &'static Vector, target: LoopbackTarget, gate_limits: GateLimits) -> Self {
-        Self {
-            vector,
-            target,
-            host: "localhost".to_owned(),
-            path: "/".to_owned(),
-            visitor_path: "/".to_owned(),
-            page_timeout: PAGE_TIMEOUT,
-            admin: None,
-            connections: vector.connections,
-            seconds: vector.seconds,
-            max_hold: vector.max_hold(&gate_limits),
-            max_requests: vector.max_requests(&gate_limits),
-            gate_limits,
-        }
-    }
-}
 
 /// Carries it out and says what came of it. Blocks until it is over.
 pub fn run_vector(run: &VectorRun) -> Result<VectorResult, DrillError> {
@@ -159,23 +104,30 @@ async fn run_attackers(
         |protocol: &[u8]| dial::client_config(&[protocol]).map_err(|error| error.to_string());
     let connections = run.connections.clamp(1, CONNECTIONS_MAX);
     let context = Rc::new(VectorContext {
-        run,
+        settings: AttackSettings {
+            target: run.target,
+            host: run.host.clone(),
+            path: run.path.clone(),
+            gate_limits: run.gate_limits.clone(),
+            sources: run.vector.sources,
+        },
         tls: Arc::new(client(b"http/1.1")?),
         tls_http_2: Arc::new(client(b"h2")?),
         end,
         counters: AttackCounters::default(),
     });
+    let run = Rc::new(run);
     tokio::time::sleep_until(start).await;
     let mut slots = JoinSet::new();
     for place in 0..connections {
-        slots.spawn_local(run_slot(context.clone(), place));
+        slots.spawn_local(run_slot(run.clone(), context.clone(), place));
     }
     while slots.join_next().await.is_some() {}
     Ok(collect_counters(&context))
 }
 
 /// One place among the connections: opened again when the gate has closed it.
-async fn run_slot(context: Rc<VectorContext>, slot: u32) {
+async fn run_slot(run: Rc<VectorRun>, context: Rc<VectorContext>, slot: u32) {
     for attempt in 0..REOPENINGS_MAX {
         if !context.may_continue() {
             return;
@@ -183,13 +135,13 @@ async fn run_slot(context: Rc<VectorContext>, slot: u32) {
         let attacker =
             Attacker { context: context.clone(), slot, attempt, requests: Rc::default() };
         let began = Instant::now();
-        let end = (context.run.vector.attack)(attacker.clone()).await;
-        record_end(&context, end, began.elapsed(), attacker.requests.get());
+        let end = (run.vector.attack)(attacker.clone()).await;
+        record_end(&run, &context, end, began.elapsed(), attacker.requests.get());
         bounded_sleep(&attacker, REOPEN_DELAY).await;
     }
 }
 
-fn record_end(context: &VectorContext, end: End, lasted: Duration, requests: u64) {
+fn record_end(run: &VectorRun, context: &VectorContext, end: End, lasted: Duration, requests: u64) {
     let label = match end {
         End::Held => "held until the attackers let go".to_owned(),
         End::Closed => "closed by the gate".to_owned(),
@@ -202,12 +154,12 @@ fn record_end(context: &VectorContext, end: End, lasted: Duration, requests: u64
     *counters.ends.borrow_mut().entry(label).or_default() += 1;
     if matches!(end, End::Held | End::Closed | End::GoAway(_) | End::StreamsEnded) {
         counters.longest.set(counters.longest.get().max(lasted));
-        if context.run.max_hold.is_some_and(|most| lasted > most) {
+        if run.max_hold.is_some_and(|most| lasted > most) {
             counters.over_hold_limit.set(counters.over_hold_limit.get() + 1);
         }
     }
     counters.most_requests.set(counters.most_requests.get().max(requests));
-    if context.run.max_requests.is_some_and(|most| requests > most) {
+    if run.max_requests.is_some_and(|most| requests > most) {
         counters.over_request_limit.set(counters.over_request_limit.get() + 1);
     }
 }
@@ -232,6 +184,3 @@ fn collect_counters(context: &VectorContext) -> (Attempt, AttemptOutcome) {
     };
     (attempt, outcome)
 }
-
-/// What the visitors' thread answers.
-pub(super) type VisitorsResult = Option<Result<VisitorStats, String>>;
