@@ -1,14 +1,14 @@
 //! One run of a scenario against a demonstration origin started here, straight or through a gate
-//! that somebody else started in front of it:
+//! that was started separately in front of it:
 //!
 //! ```sh
-//! cargo run -p portcullis-drill --example rehearse                     # straight, campaign-day
-//! cargo run -p portcullis-drill --example rehearse -- smoke            # straight, another scenario
-//! cargo run -p portcullis-drill --example rehearse -- campaign-day 3000 127.0.0.1:8080
+//! cargo run -p portcullis-drill --example run_scenario             # straight, campaign-day
+//! cargo run -p portcullis-drill --example run_scenario -- smoke    # straight, another scenario
+//! cargo run -p portcullis-drill --example run_scenario -- campaign-day 3000 127.0.0.1:8080
 //! ```
 //!
-//! In the last form the origin listens on port 3000 and waits until the gate at the address answers.
-//! Prints a line for each second.
+//! In the last form the origin listens on port 3000 and waits until the gate at the address
+//! answers. Prints a line for each second.
 
 use std::error::Error;
 use std::net::TcpStream;

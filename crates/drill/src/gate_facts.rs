@@ -1,7 +1,7 @@
-//! What the gate's own ledger says about a run, in the run's own time.
+//! The facts that the gate's ledger records about a run, in the time of the run.
 //!
-//! The caller reads the ledger and hands over its moments as [`GateEvent`]s; [`GateFacts::from_events`]
-//! relates them to the waves that were really sent.
+//! The caller reads the ledger and passes its events as [`GateEvent`]s; [`GateFacts::from_events`]
+//! relates them to the waves that were sent.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::recording::RunRecording;
 use crate::scenario::WaveSpan;
 
-/// A moment in the gate's ledger.
+/// One event in the gate's ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GateEvent {
     /// When, in milliseconds since the Unix epoch.
@@ -19,38 +19,37 @@ pub struct GateEvent {
     pub kind: GateEventKind,
 }
 
-/// What can happen in the gate that a drill scores.
+/// The kinds of events that a drill scores.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GateEventKind {
     /// A surge was noticed, without calling it an attack.
     SurgeDetected,
     /// An attack was declared.
     AttackDetected,
-    /// The first procedure against it was engaged, or it was found to be held.
+    /// The first procedure against it was engaged, or the attack was found to be contained.
     Mitigated,
-    /// The posture changed; the words to show, such as `open to guarded`.
+    /// The posture changed; the text to show, such as `open to guarded`.
     PostureChanged(String),
     /// No procedure is engaged any more, and every activity is back within its baseline.
     FullSpeed,
-    /// So many connections and streams were cut since the last such moment, by cause.
+    /// Numbers of connections and streams cut since the previous such event, by reason.
     Cut(BTreeMap<String, u64>),
 }
 
-/// What the gate did about the run.
+/// The gate's actions during the run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct GateFacts {
     /// For each wave that was sent, in order.
     pub waves: Vec<WaveFacts>,
-    /// What it made of the flash crowd.
+    /// How it classified the flash crowd.
     pub crowd: CrowdAssessment,
-    /// Connections and streams that it had let in and that it cut, from the run's start on, by
-    /// cause.
+    /// Accepted connections and streams that it cut, from the run's start on, by reason.
     pub cuts: BTreeMap<String, u64>,
-    /// Every moment, in order of time, for the plot.
+    /// Every event in chronological order, for the plot.
     pub labels: Vec<EventLabel>,
 }
 
-/// What the gate did about one wave.
+/// The gate's actions during one wave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct WaveFacts {
     /// When the wave was sent.
@@ -63,7 +62,7 @@ pub struct WaveFacts {
     pub full_speed_after_ms: Option<u32>,
 }
 
-/// What the gate made of the flash crowd.
+/// How the gate classified the flash crowd.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CrowdAssessment {
@@ -73,11 +72,11 @@ pub enum CrowdAssessment {
     Unnoticed,
     /// It was noticed as a surge.
     Surge,
-    /// It was called an attack, wrongly.
+    /// It was wrongly classified as an attack.
     Attack,
 }
 
-/// A moment with its words.
+/// An event with its text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct EventLabel {
     /// When, in milliseconds from the run's start.
@@ -88,7 +87,8 @@ pub struct EventLabel {
 
 impl GateFacts {
     /// Relates the ledger's moments to the run with the gate. Moments from before the run are left
-    /// out; those after its end count, since full speed may be recorded after the last visitor left.
+    /// out; those after its end count, since full speed may be recorded after the last visitor
+    /// left.
     pub fn from_events(with: &RunRecording, events: &[GateEvent]) -> Self {
         let mut events: Vec<(u32, &GateEventKind)> = events
             .iter()

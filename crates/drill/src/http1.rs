@@ -87,7 +87,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Http1Stream<S> {
         self.stream.write_all(bytes).await
     }
 
-    /// Reads a request to the end of its body; `None` if the other end closed before its first byte.
+    /// Reads a request to the end of its body; `None` if the other end closed before its first
+    /// byte.
     pub(crate) async fn read_request(&mut self) -> Result<Option<ParsedRequest>, Http1Error> {
         let (request, length, expects) = loop {
             let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];

@@ -1,14 +1,15 @@
-//! An attack rehearsed against the organisation's own gate, on loopback only, and scored.
+//! A simulated attack on your own gate, on loopback only, with a score card.
 //!
 //! The crate has the three parties of a drill except the gate: a demonstration site that can really
-//! go down ([`origin`]), the people who visit it, and those who attack it. [`run_scenario`] carries out
-//! one run of a [`Scenario`] and returns a [`RunRecording`]; two recordings, without and with the gate,
-//! and the facts that the gate's ledger holds make a score card. [`vectors`] rehearses one known way to
-//! exhaust a gate at a time.
+//! go down ([`origin`]), the people who visit it, and those who attack it. [`run_scenario`] carries
+//! out one run of a [`Scenario`] and returns a [`RunRecording`]; two recordings, without and with
+//! the gate, and the facts that the gate's ledger holds make a score card. [`vectors`] runs known
+//! denial-of-service attacks, one at a time.
 //!
-//! It never sends anything to an address that is not on this machine: a [`LoopbackTarget`] cannot be made of
-//! any other. It never starts the gate and never reads its ledger; the caller does both. What is sent
-//! follows from the scenario and a seed alone ([`plan()`]); how fast the answers come does not.
+//! It never sends anything to an address that is not on this machine: a [`LoopbackTarget`] cannot
+//! hold another. It never starts the gate and never reads its ledger; the caller does both. What is
+//! sent follows from the scenario and a seed alone ([`plan()`]); how fast the responses come does
+//! not.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 

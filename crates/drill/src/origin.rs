@@ -1,4 +1,4 @@
-//! The demonstration origin: a small campaign site that can really go down.
+//! The demonstration origin: a small campaign site that overload takes down.
 //!
 //! It is built like the servers that such sites run on, an event-driven front with a fixed pool
 //! that makes the pages (nginx with php-fpm, or Apache's event process model), and it has both of
@@ -7,23 +7,23 @@
 //! - **Connection slots** ([`DemoOriginConfig::slots`]). From the first byte of a request until its
 //!   response is written, a connection holds one slot. An idle keep-alive connection holds none: it
 //!   waits at the poller, so a gate that keeps connections open costs nothing. A connection that
-//!   sends its header slowly holds its slot until [`DemoOriginConfig::header_patience`] is over, which is
-//!   generous, as it is by default in most servers. So a few hundred of those take the site down
-//!   while the processor is idle. Who finds no free slot waits in line.
-//! - **Page workers** ([`DemoOriginConfig::workers`]). Pages are made by a few threads, each busy with
-//!   one page at a time, which burns processor time (real work, of an amount that is measured at
-//!   the start) and then waits for a "database" (sleep). Ordinary pages cost about 0.4 ms and 12 ms,
-//!   a search or a leaflet 1 ms and 50 ms. Four workers therefore make about 330 ordinary pages or
-//!   80 searches a second. Before them is a queue of [`DemoOriginConfig::queue`] requests; what does not
-//!   fit is answered `503` at once, as a proxy answers when its application's backlog is full.
-//!   Style sheets, script and pictures are served without a worker.
+//!   sends its header slowly holds its slot until [`DemoOriginConfig::header_timeout`] is over,
+//!   which is generous, as it is by default in most servers. So a few hundred of those take the
+//!   site down while the processor is idle. A connection without a free slot waits in a queue.
+//! - **Page workers** ([`DemoOriginConfig::workers`]). Pages are made by a few threads, each busy
+//!   with one page at a time, which burns processor time (real work, of an amount that is measured
+//!   at the start) and then waits for a "database" (sleep). Ordinary pages cost about 0.4 ms and 12
+//!   ms, a search or a leaflet 1 ms and 50 ms. Four workers therefore make about 330 ordinary pages
+//!   or 80 searches a second. Before them is a queue of [`DemoOriginConfig::queue`] requests; what
+//!   does not fit is answered `503` immediately, as a proxy answers when its application's backlog
+//!   is full. Style sheets, script and pictures are served without a worker.
 //!
-//! At most [`DemoOriginConfig::max_connections`] connections are accepted; others wait in the kernel's
-//! backlog, and beyond that are not answered. What cannot be seen here: swapping, a database that
-//! locks up, an uplink that is full. A real site recovers more slowly than this one.
+//! At most [`DemoOriginConfig::max_connections`] connections are accepted; others wait in the
+//! kernel's backlog, and beyond that are not answered. What cannot be seen here: swapping, a
+//! database that locks up, an uplink that is full. A real site recovers more slowly than this one.
 //!
-//! Load is counted where it arrives, and told in-process ([`DemoOrigin::status`]) and as JSON on a second
-//! port that the pools do not touch (`GET /origin-status`).
+//! Load is counted where it arrives, and reported in-process ([`DemoOrigin::status`]) and as JSON
+//! on a second port that the pools do not touch (`GET /origin-status`).
 
 mod config;
 mod cost;
@@ -62,7 +62,7 @@ pub struct DemoOriginError {
 }
 
 impl DemoOrigin {
-    /// Starts the site on loopback, with threads of its own. Returns once it accepts connections.
+    /// Starts the site on loopback, with its own threads. Returns once it accepts connections.
     pub fn start(config: &DemoOriginConfig) -> Result<Self, DemoOriginError> {
         let failed = |action| move |source| DemoOriginError { action, source };
         let listener = listen(config.port, config.backlog)
@@ -111,7 +111,7 @@ impl Drop for DemoOrigin {
         // The front drops the pool's queue when it ends; that ends the workers.
         self.stop.send_replace(true);
         for thread in self.threads.drain(..) {
-            // A thread that panicked has already said so; there is nobody left to tell.
+            // A thread that panicked has already reported it; no caller is left.
             let _ = thread.join();
         }
     }

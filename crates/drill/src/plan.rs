@@ -107,7 +107,7 @@ mod tests {
             .flat_map(|assault| assault.rungs.iter().flat_map(|rung| &rung.sources))
             .collect();
         assert!(people.len() > 200, "{} addresses of people", people.len());
-        assert!(people.len() < plan.visitors.len(), "nobody shares an address");
+        assert!(people.len() < plan.visitors.len(), "no address is shared");
         assert!(attackers.len() > 500, "{} addresses of attackers", attackers.len());
         assert!(attackers.iter().all(|address| !people.contains(address)));
     }

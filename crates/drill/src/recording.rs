@@ -1,4 +1,5 @@
-//! What one run left behind: a sample for everything that was asked for, and a series by second.
+//! The recording of one run: a sample for each page, form, feed or attack request, and a series by
+//! second.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -14,37 +15,37 @@ pub struct RunRecording {
     pub scenario: String,
     /// The seed of its plan.
     pub seed: u64,
-    /// The phases with the times between which they were rehearsed.
+    /// The phases with their start and end.
     pub phases: Vec<PhaseSpan>,
     /// When the run started, in milliseconds since the Unix epoch: the zero of every offset here.
     pub started_unix_ms: u64,
     /// How long the scenario lasts, in milliseconds.
     pub lasts_ms: u32,
-    /// What visitors asked for and attackers sent, in order of time.
+    /// The requests of visitors and attackers, in chronological order.
     pub samples: Vec<Sample>,
     /// The same, and the load on the origin, by second.
     pub seconds: Vec<Second>,
     /// When attackers changed their tactics.
     pub tactic_changes: Vec<TacticChange>,
-    /// Attack requests that were planned and not sent: too many were outstanding, or a bot of a token
-    /// farm was waiting for its token.
+    /// Attack requests that were planned and not sent: too many were outstanding, or a bot of a
+    /// token farm was waiting for its token.
     pub held_back: u64,
     /// The most requests that reached the origin within one second.
     pub origin_peak_per_second: u64,
 }
 
-/// A phase, as it was rehearsed.
+/// A phase with its start and end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PhaseSpan {
-    /// Its name for programs.
+    /// Its identifier.
     pub name: String,
-    /// Its name for people.
+    /// Its title.
     pub title: String,
     /// Its beginning, in milliseconds from the start.
     pub from_ms: u32,
     /// Its end.
     pub to_ms: u32,
-    /// Whether somebody attacked.
+    /// Whether it contains an attack.
     pub is_attack: bool,
     /// Whether a crowd came.
     pub has_crowd: bool,
@@ -52,7 +53,7 @@ pub struct PhaseSpan {
     pub down_without_gate: bool,
 }
 
-/// Something that was asked for, and what came of it.
+/// One page, form, feed or attack request, and its outcome.
 ///
 /// For people that is a whole page with its assets, a form with the page it leads to, or a feed,
 /// however many requests it took. For attackers it is one request with what it was led on to; for
@@ -61,7 +62,7 @@ pub struct PhaseSpan {
 pub struct Sample {
     /// The index of the phase in which it began.
     pub phase: u16,
-    /// Who asked.
+    /// The client.
     pub client: ClientKind,
     /// The visitor's number in the plan, or the bot's in its rung.
     pub visitor: u32,
@@ -71,11 +72,11 @@ pub struct Sample {
     pub latency_micros: u32,
     /// HTTP requests that were sent for it.
     pub requests: u16,
-    /// What came of it.
+    /// The outcome.
     pub outcome: SampleOutcome,
 }
 
-/// Who asked.
+/// The kind of client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ClientKind {
@@ -85,13 +86,14 @@ pub enum ClientKind {
     Attacker(Tactic),
 }
 
-/// What came of it.
+/// The outcome of a sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "outcome")]
 pub enum SampleOutcome {
-    /// What was asked for arrived, whole, before patience ended.
+    /// The complete response arrived before the timeout.
     Served,
-    /// The same, after a challenge: a redirect that the origin did not ask for, or a page to wait on.
+    /// The same, after a challenge: a redirect that the origin did not ask for, or a page to wait
+    /// on.
     ServedAfterChallenge {
         /// Round trips that the challenge added.
         round_trips: u8,
@@ -101,14 +103,14 @@ pub enum SampleOutcome {
         /// The last status.
         status: u16,
     },
-    /// Patience ended.
+    /// The timeout ended first.
     TimedOut,
     /// No connection, or it ended early.
     ConnectionFailed,
 }
 
 impl SampleOutcome {
-    /// Whether what was asked for arrived.
+    /// Whether the requested page arrived.
     pub fn is_served(self) -> bool {
         matches!(self, SampleOutcome::Served | SampleOutcome::ServedAfterChallenge { .. })
     }
@@ -125,7 +127,7 @@ pub struct TacticChange {
     pub to: Tactic,
 }
 
-/// One second of a run. People's pages count in the second in which they were asked for.
+/// One second of a run. People's pages count in the second in which they were requested.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Second {
     /// Requests that attackers sent.
@@ -134,13 +136,13 @@ pub struct Second {
     pub slow_connections: u32,
     /// Requests that people sent, assets included.
     pub people_requests: u32,
-    /// Pages, forms and feeds that people asked for and got.
+    /// Pages, forms and feeds that visitors requested and received.
     pub people_served: u32,
-    /// Those that they did not get.
+    /// Those that they did not receive.
     pub people_failed: u32,
     /// Requests that reached the origin.
     pub origin_requests: u32,
-    /// The 95th percentile of how long served people waited, in milliseconds; `None` if nobody was
+    /// The 95th percentile of how long served people waited, in milliseconds; `None` if no page was
     /// served.
     pub people_p95_ms: Option<u32>,
 }
@@ -231,7 +233,7 @@ pub(crate) fn percentile(sorted: &[u32], percent: usize) -> Option<u32> {
     sorted.get(rank.saturating_sub(1)).copied()
 }
 
-/// Counts that are written while the run goes on, for its series and for whoever watches.
+/// Counters that are updated during the run, for its series and for progress reports.
 pub(crate) struct RunCounters {
     seconds: Vec<SecondCounters>,
 }
@@ -246,7 +248,7 @@ struct SecondCounters {
 }
 
 impl RunCounters {
-    /// Counts for so many milliseconds and the time in which the last answers arrive.
+    /// Counters for a run of `lasts_ms`, and for the time in which the last responses arrive.
     pub(crate) fn new(lasts_ms: u32) -> Self {
         let count = lasts_ms.div_ceil(1_000) as usize + 15;
         RunCounters {
@@ -266,7 +268,7 @@ impl RunCounters {
         self.count(at_ms, |live| if served { &live.people_served } else { &live.people_failed });
     }
 
-    /// So many connections are held open with slow headers now.
+    /// Records that `open` connections are held open with slow headers now.
     pub(crate) fn slow_connections(&self, at_ms: u32, open: u32) {
         if let Some(live) = self.seconds.get((at_ms / 1_000) as usize) {
             live.slow_connections.fetch_max(open, Ordering::Relaxed);
@@ -324,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_counts_in_the_second_in_which_it_was_asked_for() {
+    fn a_page_counts_in_the_second_in_which_it_was_requested() {
         let sample = |start_ms, latency_micros, outcome| Sample {
             phase: 0,
             client: ClientKind::Person(VisitorKind::Everyday),

@@ -17,20 +17,21 @@ use crate::traffic::{self, RunContext};
 /// Time between the planning and the first request.
 const LEAD_IN: Duration = Duration::from_millis(300);
 
-/// Time after the scenario's end in which the last answers may arrive: the patience for a page with
-/// its announced waits, and for its first asset, and a little.
+/// Time after the scenario's end in which the last responses may arrive: the timeout of a page with
+/// its announced waits, that of its first asset, and a margin.
 const RESPONSE_GRACE: Duration = Duration::from_secs(18);
 
-/// How often progress is told.
+/// How often progress is reported.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Open files that a run may need: both ends of every connection when the origin is in this process.
+/// Open files that a run may need: both ends of every connection when the origin is in this
+/// process.
 const NOFILE_NEEDED: u64 = 4_096;
 
 /// How long the origin's status may take.
 const STATUS_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// What to rehearse.
+/// The settings of one run of a scenario.
 #[derive(Debug, Clone)]
 pub struct DrillRun<'a> {
     /// Where the traffic goes: the gate, or the origin itself.
@@ -39,20 +40,20 @@ pub struct DrillRun<'a> {
     pub host: &'a str,
     /// Where the demonstration origin answers `GET /origin-status`.
     pub origin_status: LoopbackTarget,
-    /// What happens.
+    /// The scenario.
     pub scenario: &'a Scenario,
-    /// What is drawn: the same seed sends the same requests.
+    /// The random seed; the same seed sends the same requests.
     pub seed: u64,
 }
 
-/// How far a run has got.
+/// The progress of a run.
 #[derive(Debug, Clone, Copy)]
 pub struct Progress<'a> {
     /// Milliseconds since the start.
     pub elapsed_ms: u32,
     /// Milliseconds in all.
     pub total_ms: u32,
-    /// The present phase's name for people.
+    /// The title of the current phase.
     pub phase: &'a str,
     /// What was counted in the last full second, by when it became known.
     pub last_second: Second,
@@ -66,15 +67,15 @@ pub enum DrillError {
         "`{0}` cannot be a Host value: expected a name such as campaign.example, with a port or without"
     )]
     InvalidHost(String),
-    /// The system does not let visitors have addresses of their own.
+    /// The system does not provide the source addresses of the visitors.
     #[error(
-        "visitors cannot come from {address}: {source}. A drill needs the whole of 127.0.0.0/8 on the \
-         loopback device, as Linux has it"
+        "cannot bind {address}: {source}. A drill needs all of 127.0.0.0/8 on the loopback device, as \
+         on Linux"
     )]
     SourceAddress {
         /// The address that was tried.
         address: std::net::Ipv4Addr,
-        /// What the system says.
+        /// The error of the kernel.
         source: std::io::Error,
     },
     /// Not enough open files are allowed.
@@ -85,41 +86,40 @@ pub enum DrillError {
     NofileLimit {
         /// The hard limit.
         allowed: u64,
-        /// What is needed.
+        /// The number that is needed.
         needed: u64,
     },
-    /// A scenario speaks plain HTTP.
+    /// Scenarios use plain HTTP.
     #[error(
-        "{target}: a scenario speaks plain HTTP. Give the gate a plain listener on loopback, such as \
-         http://127.0.0.1:8080 (`drill vectors` speaks TLS)"
+        "{target}: scenarios use plain HTTP. Give the gate a plain listener on loopback, such as \
+         http://127.0.0.1:8080 (`drill vectors` supports TLS)"
     )]
     PlainOnly {
-        /// What was asked for.
+        /// The target.
         target: LoopbackTarget,
     },
     /// The vector is one of TLS or of HTTP/2.
     #[error(
         "{vector} needs TLS, and {target} is plain: name the gate's TLS listener as \
-         https://127.0.0.1:PORT, or say --tls"
+         https://127.0.0.1:PORT, or pass --tls"
     )]
     NeedsTls {
         /// The vector.
         vector: &'static str,
-        /// What was asked for.
+        /// The target.
         target: LoopbackTarget,
     },
     /// The path cannot be sent.
     #[error("`{0}` cannot be a path: expected `/` and up to 1023 visible ASCII characters")]
     InvalidPath(String),
-    /// The operators' listener does not tell what the gate counted.
+    /// The gate's counters cannot be read from its admin listener.
     #[error(
-        "{admin}/metrics does not tell what the gate counted: {why}. Name the gate's `operator` \
-         address, or leave it out"
+        "cannot read {admin}/metrics: {why}. Pass the gate's admin address with --admin, or omit it"
     )]
     AdminListener {
         /// Where it was asked.
         admin: LoopbackTarget,
-        /// What went wrong.
+        /// The error.
         why: String,
     },
     /// Nothing answers where the traffic should go.
@@ -127,24 +127,24 @@ pub enum DrillError {
     Unreachable {
         /// Where it was tried.
         target: LoopbackTarget,
-        /// What the system says.
+        /// The error of the kernel.
         source: std::io::Error,
     },
-    /// The origin does not tell its load.
-    #[error("the origin does not tell its load at {target}/origin-status: {why}")]
+    /// The origin's load cannot be read.
+    #[error("cannot read the origin's load at {target}/origin-status: {why}")]
     OriginStatus {
         /// Where it was asked.
         target: LoopbackTarget,
-        /// What went wrong.
+        /// The error.
         why: String,
     },
-    /// A thread could not be started, or broke down.
+    /// A thread could not be started, or panicked.
     #[error("the drill itself failed: {0}")]
     Internal(String),
 }
 
-/// Carries out one run and returns what was seen. Blocks until it is over; `progress` is called a few
-/// times a second on this thread.
+/// Runs the scenario once and returns its recording. Blocks until it is over; `progress` is called
+/// a few times a second on this thread.
 pub fn run_scenario(
     run: &DrillRun<'_>,
     mut progress: impl FnMut(&Progress<'_>),
@@ -260,7 +260,7 @@ fn check_addresses(target: LoopbackTarget, plan: &Plan) -> Result<(), DrillError
     Ok(())
 }
 
-/// Asks the origin for its own account.
+/// Reads the origin's counters.
 pub fn origin_status(target: LoopbackTarget) -> Result<DemoOriginStatus, DrillError> {
     let failed = |why: String| DrillError::OriginStatus { target, why };
     let ask = || -> std::io::Result<String> {
@@ -307,6 +307,6 @@ pub(crate) fn join_thread<T>(
         Ok(Err(error)) => {
             Err(DrillError::Internal(format!("no event loop for the {name}: {error}")))
         }
-        Err(_) => Err(DrillError::Internal(format!("the {name} broke down"))),
+        Err(_) => Err(DrillError::Internal(format!("the {name} thread panicked"))),
     }
 }

@@ -1,4 +1,4 @@
-//! What a drill rehearses: phases, and who comes in each of them.
+//! The scenarios of a drill: phases, and the visitors and attackers of each.
 //!
 //! A scenario is data. [`plan()`](crate::plan()) turns it and a seed into every single request.
 
@@ -9,7 +9,7 @@ use serde::Serialize;
 pub struct Scenario {
     /// Its name on the command line.
     pub name: &'static str,
-    /// What it rehearses, in one sentence.
+    /// Its description, in one sentence.
     pub summary: &'static str,
     /// New visitors per minute throughout, evenly. Each stays for a few pages.
     pub visitors_per_minute: u32,
@@ -24,18 +24,18 @@ pub struct Scenario {
 /// A named stretch of a scenario.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ScenarioPhase {
-    /// Its name for programs.
+    /// Its identifier.
     pub name: &'static str,
-    /// Its name for people.
+    /// Its title.
     pub title: &'static str,
     /// How long it lasts, in milliseconds.
     pub lasts_ms: u32,
     /// New people who come on top of the ordinary day, most of them early in the phase.
     pub crowd: u32,
-    /// Who attacks, side by side.
+    /// Its attackers, at the same time.
     pub attacks: Vec<AttackPlan>,
     /// Whether the site must be down in this phase when it has no gate: the score card checks that
-    /// the rehearsed attack is one that would have hurt.
+    /// the simulated attack is strong enough to take the site down.
     pub down_without_gate: bool,
 }
 
@@ -45,22 +45,22 @@ pub struct ScenarioPhase {
 pub struct AttackPlan {
     /// The tactics, in the order in which they are tried.
     pub ladder: Vec<Rung>,
-    /// How far it goes on into the following phases, in milliseconds.
+    /// How long it continues into the following phases, in milliseconds.
     pub overrun_ms: u32,
 }
 
 /// A tactic and its strength.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Rung {
-    /// How it attacks.
+    /// The tactic.
     pub tactic: Tactic,
-    /// Programs that take part, each with an address of its own. For slow headers: addresses.
+    /// Programs that take part, each with its own address. For slow headers: addresses.
     pub bots: u16,
     /// Requests per second of all bots together. For slow headers: connections held.
     pub strength: u32,
 }
 
-/// How an attacker attacks.
+/// A way to attack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Tactic {
@@ -72,12 +72,13 @@ pub enum Tactic {
     CacheBusting,
     /// Ordinary pages with the exact headers of ordinary browsers, without cookies.
     Imitation,
-    /// As imitation, but each bot follows redirects, waits when told to and keeps its cookies.
+    /// As imitation, but each bot follows redirects, waits when a page asks for it, and keeps its
+    /// cookies.
     TokenFarm,
 }
 
 impl Tactic {
-    /// Its name for people.
+    /// Its title.
     pub fn title(self) -> &'static str {
         match self {
             Tactic::SearchFlood => "search flood",
@@ -111,9 +112,10 @@ impl Scenario {
 
     /// A campaign's worst day in three quarters of a minute.
     ///
-    /// Its strengths are chosen for the demonstration origin ([`crate::origin`]), which bears about
-    /// 330 ordinary pages or 80 searches a second: the crowd stays well below that, every flood is
-    /// several times above it, and all of it stays cheap enough for a machine of two cores.
+    /// Its strengths are chosen for the demonstration origin ([`crate::origin`]), which serves
+    /// about 330 ordinary pages or 80 searches a second: the crowd stays well below that, every
+    /// flood is several times above it, and all of it stays cheap enough for a machine of two
+    /// cores.
     pub fn campaign_day() -> Scenario {
         Scenario {
             name: "campaign-day",
@@ -137,7 +139,8 @@ impl Scenario {
                     "slow-headers",
                     "Slow headers",
                     5_000,
-                    // On into the next phase, so that nobody who asks in this one can sit it out.
+                    // It continues into the next phase, so that a request of this phase cannot
+                    // outlast it.
                     vec![AttackPlan {
                         overrun_ms: 3_000,
                         ..AttackPlan::new(Tactic::SlowHeaders, 90, 360)
@@ -177,7 +180,7 @@ impl Scenario {
         }
     }
 
-    /// Eight seconds that show whether the parts fit together.
+    /// A short scenario of eight seconds, to test that the parts work together.
     pub fn smoke() -> Scenario {
         Scenario {
             name: "smoke",

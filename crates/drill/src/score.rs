@@ -1,4 +1,4 @@
-//! The score card: two runs side by side, and whether the gate kept what it promises.
+//! The score card: a comparison of two runs, and whether the gate met its thresholds.
 
 mod card;
 mod text;
@@ -13,7 +13,7 @@ pub use card::{PhaseScore, RunScore, ScoreCard, ServiceLevel};
 pub use threshold::Threshold;
 
 impl ScoreCard {
-    /// Scores two runs of the same plan, and what the ledger says about the one with the gate.
+    /// Scores two runs of the same plan, and what the ledger records about the one with the gate.
     pub fn new(without: &RunRecording, with: &RunRecording, facts: &GateFacts) -> Self {
         let phases = with
             .phases

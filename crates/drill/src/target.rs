@@ -14,11 +14,11 @@ pub struct LoopbackTarget {
 }
 
 impl LoopbackTarget {
-    /// Reads `127.0.0.1:8080`, `[::1]:8080` or `localhost:8080`, with or without `http://` before it
-    /// and `/` after it. With `https://` before it, TLS is spoken there.
+    /// Reads `127.0.0.1:8080`, `[::1]:8080` or `localhost:8080`, with or without `http://` before
+    /// it and `/` after it. With `https://` before it, TLS is spoken there.
     ///
     /// `localhost` is taken to be `127.0.0.1` without asking a name server; no other name is
-    /// accepted, because what a name stands for can change between the check and the attack.
+    /// accepted, because the address of a name can change between the check and the attack.
     pub fn parse(text: &str) -> Result<Self, TargetError> {
         let refused = |why: TargetProblem| TargetError {
             text: text.chars().take(80).collect(),

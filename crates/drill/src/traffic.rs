@@ -1,4 +1,4 @@
-//! Visitors and attackers: a plan, carried out.
+//! Visitors and attackers: they carry out a plan.
 //!
 //! Two threads, each with a single-threaded runtime, so that a busy attacker does not make visitors
 //! look slow: one for the people, one for the attackers. Every connection goes to the one
@@ -33,7 +33,7 @@ pub(crate) fn run_local<T: Default>(
         .unwrap_or_default())
 }
 
-/// All people, each in a task of their own.
+/// Runs all visitors, each in a separate task.
 pub(crate) async fn run_visitors(context: Arc<RunContext>) -> Vec<Sample> {
     let visits: Vec<_> = (0..context.plan.visitors.len())
         .map(|number| tokio::task::spawn_local(visitor::run_visit(Arc::clone(&context), number)))
@@ -46,14 +46,14 @@ pub(crate) async fn run_visitors(context: Arc<RunContext>) -> Vec<Sample> {
     samples
 }
 
-/// All attackers, one after another or side by side as planned.
+/// Runs all attackers, as planned.
 pub(crate) async fn run_attackers(context: Arc<RunContext>) -> AttackLog {
     let attacks: Vec<_> = (0..context.plan.attacks.len())
         .map(|number| tokio::task::spawn_local(attacker::run_attack(Arc::clone(&context), number)))
         .collect();
     let mut log = AttackLog::default();
-    for assault in attacks {
-        let part = assault.await.unwrap_or_default();
+    for attack in attacks {
+        let part = attack.await.unwrap_or_default();
         log.samples.extend(part.samples);
         log.changes.extend(part.changes);
         log.held_back += part.held_back;

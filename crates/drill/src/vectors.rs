@@ -1,8 +1,9 @@
-//! Every known way to exhaust a gate, rehearsed one at a time and bounded, beside honest visitors.
+//! Known denial-of-service attacks, run one at a time and bounded, with legitimate visitors.
 //!
-//! [`VECTORS`] names them. [`run_vector`] carries one out against a [`LoopbackTarget`](crate::LoopbackTarget) and says what was tried, what
-//! became of it, and how people fared meanwhile. Connections, requests, frames, bytes and seconds
-//! are bounded whatever the target does; nothing is sent to an address that is not this machine.
+//! [`VECTORS`] lists them. [`run_vector`] runs one against a
+//! [`LoopbackTarget`](crate::LoopbackTarget) and reports what was sent, the outcome, and whether
+//! visitors were served meanwhile. Connections, requests, frames, bytes and seconds
+//! are bounded, independent of the target; nothing is sent to an address that is not this machine.
 
 // module order: dial frames gate_counts hold_limits site
 // module order: context

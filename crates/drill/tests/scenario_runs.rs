@@ -34,7 +34,7 @@ fn run(target: LoopbackTarget, origin: &DemoOrigin, scenario: &Scenario) -> RunR
         updates += 1;
     })
     .unwrap();
-    assert!(updates > 0, "nothing was told while it ran");
+    assert!(updates > 0, "no progress was reported during the run");
     recording
 }
 
@@ -103,7 +103,7 @@ fn people_pass_challenges_and_attackers_climb_their_ladder() {
             },
         ],
     };
-    let recording = run(stand_in(), &origin, &scenario);
+    let recording = run(fake_gate(), &origin, &scenario);
 
     let mut people = BTreeMap::new();
     for (kind, sample) in recording.people() {
@@ -201,7 +201,7 @@ fn a_run_says_what_is_missing_before_anything_is_sent() {
 
 /// Refuses what is no browser, challenges browsers without a token by a redirect that sets one (to
 /// Safari by a page to wait on), and serves the rest by itself.
-fn stand_in() -> LoopbackTarget {
+fn fake_gate() -> LoopbackTarget {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let target = LoopbackTarget::parse(&listener.local_addr().unwrap().to_string()).unwrap();

@@ -1,8 +1,8 @@
-//! The capacity of the demonstration site.
+//! The settings of the demonstration site.
 
 use std::time::Duration;
 
-/// The origin's means.
+/// The capacity and timeouts of the origin.
 #[derive(Debug, Clone)]
 pub struct DemoOriginConfig {
     /// The port on 127.0.0.1; zero for any free one.

@@ -1,4 +1,4 @@
-//! What the demonstration site consists of.
+//! The pages and assets of the demonstration site.
 
 use std::fmt::Write as _;
 use std::sync::OnceLock;
@@ -147,7 +147,7 @@ pub(super) fn render(page: &Page) -> Vec<u8> {
         Page::ThankYou => html(
             "200 OK",
             "Thank you",
-            "<p>Thank you. We have what you sent, and somebody will write to you.</p>",
+            "<p>Thank you. We have what you sent, and one of us will write to you.</p>",
         ),
         Page::Search(words) => html("200 OK", "Search", &search(words)),
         Page::Leaflet(ward) => html("200 OK", "Your leaflet", &leaflet(ward)),
@@ -193,7 +193,7 @@ fn html(status: &str, title: &str, main: &str) -> Vec<u8> {
          <input id=\"q\" name=\"q\" type=\"search\"><button>Search</button></form></header>\n\
          <img class=\"skyline\" src=\"/assets/skyline.svg\" alt=\"\">\n\
          <main id=\"main\">\n<h1>{title}</h1>\n{main}\n</main>\n\
-         <footer><p>A demonstration site. Nobody stands for election here.</p></footer>\n\
+         <footer><p>A demonstration site. No candidate, no party, no election.</p></footer>\n\
          </body>\n</html>\n"
     );
     response(status, "text/html; charset=utf-8", "no-cache", page.as_bytes())
@@ -275,12 +275,12 @@ fn feed() -> String {
 
 fn paragraphs(count: usize) -> String {
     const SENTENCES: [&str; 6] = [
-        "The last bus home leaves before the late shift ends, and that is a decision somebody made.",
+        "The last bus home leaves before the late shift ends, and that was a choice of the council.",
         "We asked four hundred households, and most of them said the same three things.",
         "The council's own figures are on its website; we have linked to them, page by page.",
-        "Nobody should need to know a councillor to have a street light mended.",
+        "A broken street light should be repaired without a call to a councillor.",
         "Come along on Thursday evening, bring a neighbour, and say what we have missed.",
-        "What we promise is short, has a date beside it, and can be checked.",
+        "What we promise is short, has a date next to it, and can be checked.",
     ];
     let mut text = String::new();
     for number in 0..count {
@@ -313,7 +313,7 @@ fn append(out: &mut String, text: std::fmt::Arguments<'_>) {
     let _ = out.write_fmt(text);
 }
 
-const VOLUNTEER_FORM: &str = "<p>Doors, phones, leaflets, tea: there is something for everyone.</p>\n\
+const VOLUNTEER_FORM: &str = "<p>Canvassing, phones, leaflets, tea: there is something for everyone.</p>\n\
 <form method=\"post\" action=\"/volunteer\">\n\
 <p><label for=\"name\">Name</label> <input id=\"name\" name=\"name\" autocomplete=\"name\" required></p>\n\
 <p><label for=\"email\">Email</label> <input id=\"email\" name=\"email\" type=\"email\" autocomplete=\"email\" required></p>\n\
@@ -345,7 +345,7 @@ const SCRIPT: &str = "// The site works without this file. It remembers the text
 
 const STYLE: &str = include_str!("site.css");
 
-/// A row of houses, drawn by arithmetic: a picture of about 15 kB.
+/// A generated picture of a street, about 15 kB.
 fn skyline() -> String {
     let mut svg = String::from(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 960 120\" role=\"presentation\">\n",

@@ -39,7 +39,7 @@ impl OriginContext {
     }
 }
 
-/// Serves until told to stop.
+/// Serves until `stopped` is set.
 pub(super) async fn run(
     listener: std::net::TcpListener,
     status_listener: std::net::TcpListener,
@@ -62,7 +62,7 @@ pub(super) async fn run(
 async fn accept(listener: TcpListener, context: Arc<OriginContext>) {
     let open = Arc::new(Semaphore::new(context.config.max_connections));
     loop {
-        // The permit comes first: whoever does not get one stays in the kernel's backlog.
+        // The permit comes first: a connection without one stays in the kernel's backlog.
         let Ok(permit) = Arc::clone(&open).acquire_owned().await else {
             return;
         };

@@ -94,7 +94,7 @@ fn a_header_that_takes_too_long_loses_its_slot() {
 }
 
 #[test]
-fn more_than_the_queue_holds_is_turned_away_at_once() {
+fn a_full_queue_rejects_immediately() {
     let config = DemoOriginConfig { workers: 1, queue: 2, ..DemoOriginConfig::default() };
     let origin = DemoOrigin::start(&config).unwrap();
     let at = origin.address().address();
@@ -108,7 +108,7 @@ fn more_than_the_queue_holds_is_turned_away_at_once() {
     let busy = answers.iter().filter(|response| response.starts_with("HTTP/1.1 503 ")).count();
     // One in work, unless all come before it is taken up, and two waiting; a slow machine may let
     // some more through.
-    assert!((6..=10).contains(&busy), "{busy} of 12 turned away");
+    assert!((6..=10).contains(&busy), "{busy} of 12 refused");
     assert!(start.elapsed() >= Duration::from_millis(100), "searches cost time");
     assert_eq!(origin.status().rejected, busy as u64);
 }

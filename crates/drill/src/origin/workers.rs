@@ -77,7 +77,7 @@ impl PageWorker {
             };
             let Ok(job) = job else { return };
             self.counters.queued.decrement();
-            // Nobody waits any more: the origin is being stopped.
+            // No request waits any more: the origin is being stopped.
             if job.done.is_closed() {
                 continue;
             }

@@ -1,4 +1,4 @@
-//! What the attackers will send.
+//! Plans the attackers' requests.
 
 use std::net::Ipv4Addr;
 
@@ -7,7 +7,7 @@ use super::schedule::{AttackRequest, PlannedRung};
 use crate::scenario::{Rung, Tactic};
 use crate::site;
 
-/// Connections with slow headers are opened within this time, not all at once.
+/// Connections with slow headers are opened within this time, not all in the same moment.
 const SLOW_RAMP_MS: u32 = 800;
 
 /// Plans one rung of the assault with this number, as if it were used from beginning to end.

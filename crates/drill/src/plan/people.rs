@@ -1,4 +1,4 @@
-//! What people will ask for.
+//! Plans the visitors' requests.
 
 use std::net::Ipv4Addr;
 
@@ -8,7 +8,7 @@ use crate::browser::Browser;
 use crate::scenario::Scenario;
 use crate::site;
 
-/// Visits that began up to this long before the start are under way at the start.
+/// Visits that began up to this long before the start are in progress at the start.
 const HEAD_START_MS: u32 = 15_000;
 
 /// Share of visitors behind an address that they share with others: a carrier, an office.

@@ -20,22 +20,22 @@ pub struct Plan {
     pub attacks: Vec<PlannedAttack>,
 }
 
-/// Who asked for something.
+/// The kind of a visitor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum VisitorKind {
-    /// Somebody who comes on any day.
+    /// A visitor of an ordinary day.
     Everyday,
-    /// Somebody who came because of the mail.
+    /// A visitor who follows the link in the mail.
     FlashCrowd,
-    /// A person's feed reader.
+    /// A feed reader.
     FeedReader,
 }
 
 /// One person with a browser, or a feed reader.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Visitor {
-    /// Who it is.
+    /// The kind.
     pub kind: VisitorKind,
     /// Where the requests come from. Some visitors share an address, as behind a carrier.
     pub source: Ipv4Addr,
@@ -45,20 +45,20 @@ pub struct Visitor {
     pub keeps_cookies: bool,
     /// Whether style sheet, script and pictures are in the browser's cache already.
     pub has_assets: bool,
-    /// What is asked for, in order of time.
+    /// Its requests, in chronological order.
     pub steps: Vec<VisitStep>,
 }
 
-/// One thing that a visitor asks for.
+/// One request of a visitor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct VisitStep {
     /// When, in milliseconds from the start of the run.
     pub at_ms: u32,
-    /// What.
+    /// The request.
     pub request: VisitorRequest,
 }
 
-/// What a visitor asks for.
+/// The content of a visitor's request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum VisitorRequest {
@@ -91,7 +91,7 @@ pub struct PlannedAttack {
 /// One tactic's requests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PlannedRung {
-    /// How it attacks.
+    /// The tactic.
     pub tactic: Tactic,
     /// The bots' addresses.
     pub sources: Vec<Ipv4Addr>,
@@ -106,6 +106,6 @@ pub struct AttackRequest {
     pub at_ms: u32,
     /// Which of the bots sends it.
     pub bot: u16,
-    /// What is drawn for it: words, article, user agent.
+    /// The random number that selects words, article and user agent.
     pub random: u32,
 }

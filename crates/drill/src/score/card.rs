@@ -1,4 +1,4 @@
-//! The score card: what people received in each phase, without and with the gate.
+//! The content of a score card: service levels without and with the gate.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::gate_facts::{CrowdAssessment, WaveFacts};
 use crate::plan::VisitorKind;
 use crate::recording::{ClientKind, RunRecording, Sample, SampleOutcome, percentile};
 
-/// What a drill found.
+/// The result of a drill.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ScoreCard {
     /// The scenario's name.
@@ -18,9 +18,9 @@ pub struct ScoreCard {
     pub seed: u64,
     /// How long each run lasted, in milliseconds.
     pub lasts_ms: u32,
-    /// How long people waited in silence before they gave up, in milliseconds.
+    /// How long visitors waited for a page, in milliseconds.
     pub page_timeout_ms: u32,
-    /// How long they waited on top of that on pages that say they continue by themselves.
+    /// How much longer they waited on pages that announce a wait.
     pub announced_wait_limit_ms: u32,
     /// Phase by phase.
     pub phases: Vec<PhaseScore>,
@@ -28,30 +28,30 @@ pub struct ScoreCard {
     pub without: RunScore,
     /// The whole run with the gate.
     pub with: RunScore,
-    /// What the gate did about each wave.
+    /// The gate's actions during each wave.
     pub waves: Vec<WaveFacts>,
-    /// What it made of the flash crowd.
+    /// How it classified the flash crowd.
     pub crowd: CrowdAssessment,
-    /// Connections and streams that it had let in and that it cut, by cause.
+    /// Accepted connections and streams that it cut, by reason.
     pub cuts: BTreeMap<String, u64>,
-    /// What had to be reached.
+    /// The thresholds.
     pub thresholds: Vec<Threshold>,
-    /// Whether all of it was.
+    /// Whether all of them are met.
     pub met: bool,
 }
 
 /// One phase in both runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PhaseScore {
-    /// Its name for programs.
+    /// Its identifier.
     pub name: String,
-    /// Its name for people.
+    /// Its title.
     pub title: String,
     /// Its beginning, in milliseconds from the start.
     pub from_ms: u32,
     /// Its end.
     pub to_ms: u32,
-    /// Whether somebody attacked.
+    /// Whether it contains an attack.
     pub is_attack: bool,
     /// Without the gate.
     pub without: ServiceLevel,
@@ -59,19 +59,19 @@ pub struct PhaseScore {
     pub with: ServiceLevel,
 }
 
-/// What people got, of what they asked for in some window. All counts are of pages with their
+/// The service that visitors received in a period. All counts are of pages with their
 /// assets, forms with their answers, and feeds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct ServiceLevel {
-    /// Asked for.
+    /// Requested.
     pub requested: u32,
-    /// Arrived whole within patience.
+    /// Arrived completely within the timeout.
     pub served: u32,
     /// Of those, after a challenge.
     pub challenged: u32,
-    /// Answered with something else.
+    /// Answered with another response.
     pub refused: u32,
-    /// Not arrived within patience.
+    /// Not arrived within the timeout.
     pub timed_out: u32,
     /// No connection, or it ended early.
     pub connection_failed: u32,
@@ -86,11 +86,11 @@ pub struct ServiceLevel {
 /// A whole run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct RunScore {
-    /// Everybody who is not an attacker.
+    /// All visitors.
     pub people: ServiceLevel,
-    /// Those who came because of the mail, whenever they asked.
+    /// Visitors who followed the link in the mail.
     pub flash_crowd: ServiceLevel,
-    /// Requests of everybody in the busiest second.
+    /// Requests of visitors and attackers in the busiest second.
     pub peak_offered_per_second: u32,
     /// Requests that reached the origin in the busiest second.
     pub peak_origin_per_second: u64,
@@ -100,13 +100,13 @@ pub struct RunScore {
     pub attack_succeeded: u32,
     /// How often an attacker changed its tactics.
     pub tactic_changes: u32,
-    /// Attack requests that were planned and not sent: too many were outstanding, or a bot of a token
-    /// farm was waiting for its token.
+    /// Attack requests that were planned and not sent: too many were outstanding, or a bot of a
+    /// token farm was waiting for its token.
     pub held_back: u64,
 }
 
 impl ServiceLevel {
-    /// What came of some people's samples.
+    /// Summarises samples.
     fn from_samples<'a>(samples: impl Iterator<Item = &'a Sample>) -> Self {
         let mut service = ServiceLevel::default();
         let mut waits = Vec::new();
@@ -140,13 +140,13 @@ impl ServiceLevel {
         )
     }
 
-    /// Whether at least `percent` of what was asked for was served; false if nothing was asked for.
+    /// Whether at least `percent` of the requests were served; false without requests.
     pub fn serves_at_least(&self, percent: u32) -> bool {
         self.requested > 0
             && u64::from(self.served) * 100 >= u64::from(self.requested) * u64::from(percent)
     }
 
-    /// The share served in hundredths of a percent, rounded down; `None` of nothing.
+    /// The share served in hundredths of a percent, rounded down; `None` without requests.
     pub fn served_share(&self) -> Option<u32> {
         (u64::from(self.served) * 10_000)
             .checked_div(u64::from(self.requested))

@@ -125,7 +125,7 @@ fn good() -> (RunRecording, RunRecording, GateFacts) {
 }
 
 #[test]
-fn a_drill_that_went_well_meets_its_floors() {
+fn a_drill_that_went_well_meets_its_thresholds() {
     let (without, with, facts) = good();
     let card = ScoreCard::new(&without, &with, &facts);
     assert!(card.met, "{card}");

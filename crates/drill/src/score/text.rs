@@ -53,10 +53,10 @@ impl ScoreCard {
         )?;
         writeln!(
             f,
-            "\n  ! an attack. Served: share of the pages (with their assets), forms and feeds asked for in\n  \
-             the phase that arrived whole, and their number. Nobody waits longer than {} in silence,\n  \
-             or {} on pages that say they continue. Waited: median, 95th and 99th percentile of\n  \
-             those served, challenges included.\n",
+            "\n  ! an attack. Served: share of the pages (with their assets), forms and feeds requested in\n  \
+             the phase that arrived completely, and their number. A visitor waits at most {} for a\n  \
+             page, and {} longer on pages that announce a wait. Waited: median, 95th and 99th\n  \
+             percentile of those served, challenges included.\n",
             format_seconds(self.page_timeout_ms),
             format_seconds(self.announced_wait_limit_ms),
         )
@@ -65,7 +65,7 @@ impl ScoreCard {
     fn write_load(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rows = [
             (
-                "offered by everybody",
+                "sent by visitors and attackers",
                 u64::from(self.without.peak_offered_per_second),
                 u64::from(self.with.peak_offered_per_second),
             ),
@@ -82,9 +82,9 @@ impl ScoreCard {
         let (without, with) = (&self.without, &self.with);
         writeln!(f, "{:44}{:>12}{:>12}", "Attackers, whole run", "without", "with")?;
         for (what, without, with) in [
-            ("requests and slow connections tried", without.attack_attempts, with.attack_attempts),
-            ("of those, reached what they wanted", without.attack_succeeded, with.attack_succeeded),
-            ("times that tactics were changed", without.tactic_changes, with.tactic_changes),
+            ("requests and slow connections sent", without.attack_attempts, with.attack_attempts),
+            ("successful", without.attack_succeeded, with.attack_succeeded),
+            ("tactic changes", without.tactic_changes, with.tactic_changes),
         ] {
             writeln!(
                 f,
@@ -98,9 +98,9 @@ impl ScoreCard {
 
     fn write_cost(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (all, crowd) = (&self.with.people, &self.with.flash_crowd);
-        writeln!(f, "{:44}{:>12}{:>12}", "What the defence cost people", "everybody", "crowd")?;
+        writeln!(f, "{:44}{:>12}{:>12}", "Cost of defence", "all visitors", "crowd")?;
         for (what, all, crowd) in [
-            ("asked, with the gate", all.requested, crowd.requested),
+            ("requested, with the gate", all.requested, crowd.requested),
             ("challenged, then served", all.challenged, crowd.challenged),
             ("refused", all.refused, crowd.refused),
             ("timed out", all.timed_out, crowd.timed_out),
@@ -140,9 +140,9 @@ impl ScoreCard {
         self.write_cuts(f)?;
         let crowd = match self.crowd {
             CrowdAssessment::NoCrowd => return writeln!(f),
-            CrowdAssessment::Unnoticed => "nothing was recorded about it",
-            CrowdAssessment::Surge => "noticed as a surge, not called an attack",
-            CrowdAssessment::Attack => "called an attack, wrongly",
+            CrowdAssessment::Unnoticed => "not recorded",
+            CrowdAssessment::Surge => "classified as a surge, not as an attack",
+            CrowdAssessment::Attack => "wrongly classified as an attack",
         };
         writeln!(f, "  Flash crowd: {crowd}\n")
     }
@@ -152,10 +152,10 @@ impl ScoreCard {
         let mut cuts: Vec<(&String, &u64)> = self.cuts.iter().collect();
         cuts.sort_by_key(|(_, n)| std::cmp::Reverse(**n));
         let parts: Vec<String> =
-            cuts.iter().map(|(cause, n)| format!("{cause} {}", group_digits(**n))).collect();
-        let mut line = String::from("  Cut after it had been let in:");
+            cuts.iter().map(|(reason, n)| format!("{reason} {}", group_digits(**n))).collect();
+        let mut line = String::from("  Connections and streams cut:");
         if parts.is_empty() {
-            line += " nothing";
+            line += " none";
         }
         for (at, one) in parts.iter().enumerate() {
             let comma = if at + 1 < parts.len() { "," } else { "" };
@@ -171,11 +171,15 @@ impl ScoreCard {
     }
 
     fn write_thresholds(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let met = self.thresholds.iter().filter(|floor| floor.met).count();
-        writeln!(f, "Floors: {met} of {} met", self.thresholds.len())?;
-        for floor in &self.thresholds {
-            let mark = if floor.met { "met" } else { "MISSED" };
-            writeln!(f, "  {mark:7} {:54} {:>13}  {}", floor.name, floor.required, floor.measured)?;
+        let met = self.thresholds.iter().filter(|threshold| threshold.met).count();
+        writeln!(f, "Thresholds: {met} of {} met", self.thresholds.len())?;
+        for threshold in &self.thresholds {
+            let mark = if threshold.met { "met" } else { "MISSED" };
+            writeln!(
+                f,
+                "  {mark:7} {:54} {:>13}  {}",
+                threshold.name, threshold.required, threshold.measured
+            )?;
         }
         Ok(())
     }
@@ -183,7 +187,7 @@ impl ScoreCard {
 
 fn format_served(service: &ServiceLevel) -> String {
     service.served_share().map_or_else(
-        || "nobody asked".to_owned(),
+        || "no requests".to_owned(),
         |share| format!("{} of {:>4}", format_percent(share), service.requested),
     )
 }

@@ -1,4 +1,4 @@
-//! What a gate has to reach in a drill. Whole numbers decide.
+//! The thresholds of a drill, in whole numbers.
 
 use super::card::{ScoreCard, ServiceLevel};
 use super::threshold::Threshold;
@@ -42,7 +42,7 @@ pub(super) fn thresholds(card: &ScoreCard, with: &RunRecording) -> Vec<Threshold
             met: crowd.requested > 0 && crowd.refused == 0,
         });
         thresholds.push(Threshold {
-            name: "Flash crowd: what the gate called it".to_owned(),
+            name: "Flash crowd: how the gate classified it".to_owned(),
             required: "no attack".to_owned(),
             measured: card.crowd.as_str().to_owned(),
             met: matches!(card.crowd, CrowdAssessment::Surge | CrowdAssessment::Unnoticed),
@@ -71,8 +71,8 @@ impl CrowdAssessment {
     /// In words.
     pub fn as_str(self) -> &'static str {
         match self {
-            CrowdAssessment::NoCrowd => "not rehearsed",
-            CrowdAssessment::Unnoticed => "unremarked",
+            CrowdAssessment::NoCrowd => "no crowd",
+            CrowdAssessment::Unnoticed => "unnoticed",
             CrowdAssessment::Surge => "surge",
             CrowdAssessment::Attack => "attack",
         }
@@ -85,7 +85,7 @@ pub(super) fn format_share(service: &ServiceLevel) -> String {
         Some(share) => {
             format!("{} ({} of {})", format_percent(share), service.served, service.requested)
         }
-        None => "nobody asked".to_owned(),
+        None => "no requests".to_owned(),
     }
 }
 

@@ -18,7 +18,7 @@ use crate::plan::{AttackRequest, PlannedRung, attack_path};
 use crate::recording::{ClientKind, Sample, SampleOutcome, TacticChange};
 use crate::scenario::Tactic;
 
-/// How long a bot waits for an answer. Scripts are less patient than people.
+/// How long a bot waits for an answer. Scripts wait less than people.
 const BOT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Requests of one assault that may be outstanding. Bounds memory and file descriptors here and at
@@ -74,7 +74,7 @@ struct Flood {
     samples: Rc<RefCell<Vec<Sample>>>,
 }
 
-/// One program with an address of its own.
+/// One attacking program with its own address.
 struct BotClient {
     idle_clients: RefCell<Vec<HttpClient>>,
     cookies: RefCell<BrowserCookies>,
@@ -181,7 +181,7 @@ async fn send_and_record(
     });
 }
 
-/// What came of it, and whether the attacker takes that for a success.
+/// Sends a request; returns its outcome and whether the attacker counts it as a success.
 async fn send_request(
     context: &RunContext,
     tactic: Tactic,
@@ -245,7 +245,7 @@ fn write_head(
     match tactic {
         Tactic::SearchFlood | Tactic::SlowHeaders => browser::write_script_head(host, path, out),
         Tactic::CacheBusting => {
-            browser::write_rotating_head(host, path, attack_request.random, out)
+            browser::write_rotating_head(host, path, attack_request.random, out);
         }
         Tactic::Imitation | Tactic::TokenFarm => {
             // A farm's bot is one browser; imitation takes another for each request.
@@ -271,7 +271,7 @@ fn write_head(
 }
 
 /// What an attacker takes for success: the page, or signs that the site suffers (an error of the
-/// server, or no answer). A refusal and a closed connection tell it that somebody is in the way, as
+/// server, or no answer). A refusal and a closed connection mean that a gate is in the way, as
 /// does a challenge that is not followed.
 fn is_success(outcome: SampleOutcome) -> bool {
     match outcome {
@@ -283,7 +283,7 @@ fn is_success(outcome: SampleOutcome) -> bool {
     }
 }
 
-/// An attacker's view of its own success over the last second.
+/// An attacker's success rate over the last second.
 #[derive(Default)]
 struct SuccessMeter {
     responses: VecDeque<(Instant, bool)>,

@@ -14,7 +14,7 @@ const COOKIES_MAX: usize = 4;
 /// Why there was no response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ClientError {
-    /// Patience ended.
+    /// The timeout ended.
     TimedOut,
     /// No connection, or one that ended before the response did.
     ConnectionLost,
@@ -72,8 +72,8 @@ impl HttpClient {
     }
 }
 
-/// Connects from an address of its own where the target allows it: a target on `[::1]` sees
-/// everybody at `::1`.
+/// Connects from a separate source address where the target allows it: a target on `[::1]` sees
+/// all clients at `::1`.
 pub(crate) async fn connect(
     target: LoopbackTarget,
     source: Ipv4Addr,

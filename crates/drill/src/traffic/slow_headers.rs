@@ -1,6 +1,6 @@
 //! The slow-headers attack: many connections that send a request's header a byte each second.
 //!
-//! A connection's sample tells what became of it: `TimedOut` if it was held until the attacker let
+//! A connection's sample shows its outcome: `TimedOut` if it was held until the attacker let
 //! go, `Refused` if it was answered, `ConnectionFailed` if it was closed or could not be opened.
 
 use std::cell::Cell;
@@ -25,7 +25,7 @@ const DRIP_INTERVAL: Duration = Duration::from_secs(1);
 /// How long opening a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A connection that was cut is opened again after a second, so many times at most.
+/// A connection that was cut is opened again after a second, at most this number of times.
 const REOPENINGS_MAX: usize = 4;
 
 /// Holds all connections of a rung until the assault ends.

@@ -87,7 +87,8 @@ impl SimulatedVisitor<'_> {
         }
     }
 
-    /// Fetches a page or sends a form, following where it leads until patience ends.
+    /// Fetches a page or sends a form, following redirects and announced waits until the timeout
+    /// ends.
     async fn fetch_page(
         &mut self,
         path: &str,

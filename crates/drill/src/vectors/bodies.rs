@@ -1,4 +1,4 @@
-//! Vectors in the body of a request or of its answer, and in what it may cost to make one.
+//! Vectors that use bodies of requests and responses, or expensive pages.
 
 use std::io::Write;
 use std::time::Duration;
@@ -107,7 +107,7 @@ pub(super) async fn large_body(attacker: Attacker) -> End {
     drip(&attacker, &mut stream, pieces, Duration::ZERO).await
 }
 
-/// Ten megabytes of zeros in ten kilobytes. Whoever unpacks what visitors send pays for it.
+/// Ten megabytes of zeros in ten kilobytes. A server that decompresses request bodies pays for it.
 pub(super) async fn gzip_bomb(attacker: Attacker) -> End {
     let mut stream = open!(attacker);
     let body = bomb();

@@ -6,7 +6,7 @@ use super::context::{Attacker, End, bounded_sleep};
 use super::http_1::{hold, write};
 use crate::http1::Http1Stream;
 
-/// Opens a connection (without TLS even where TLS is spoken) and says nothing.
+/// Opens a connection (without TLS even if the target uses TLS) and sends nothing.
 pub(super) async fn idle(attacker: Attacker) -> End {
     match attacker.open_tcp().await {
         Some(mut stream) => hold(&attacker, &mut stream).await,
@@ -35,7 +35,7 @@ pub(super) async fn long_lived(attacker: Attacker) -> End {
     .await
 }
 
-/// As many requests on one connection as the gate answers there, one behind the other.
+/// Requests on one connection, one after another, for as long as the gate answers.
 pub(super) async fn endless(attacker: Attacker) -> End {
     request_loop(&attacker, Duration::ZERO, u32::MAX, |_| get_request(&attacker, attacker.path()))
         .await

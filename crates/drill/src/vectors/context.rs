@@ -1,4 +1,4 @@
-//! What every attacking connection shares: where to, until when, how much, and what was counted.
+//! The state that all attacking connections share: target, end, budgets and counters.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -45,7 +45,7 @@ impl From<&str> for ResponseLabel {
 /// How a connection of an attacker ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// It was still open when the attacker let go.
+    /// It was still open when the run ended.
     Held,
     /// The gate closed it.
     Closed,
@@ -74,12 +74,12 @@ pub(crate) struct VectorContext {
     pub(super) settings: AttackSettings,
     pub(super) tls: Arc<ClientConfig>,
     pub(super) tls_http_2: Arc<ClientConfig>,
-    /// When everybody lets go.
+    /// When all attackers close their connections.
     pub(super) end: Instant,
     pub(super) counters: AttackCounters,
 }
 
-/// What was tried, and what came of it.
+/// The counters of a run: what was sent, and the outcome.
 #[derive(Default)]
 pub(super) struct AttackCounters {
     pub(super) connections: Cell<u64>,
@@ -99,7 +99,7 @@ pub(super) struct AttackCounters {
 }
 
 impl VectorContext {
-    /// Whether an attacker may go on: the time is not over and no budget is used up.
+    /// Whether an attacker may continue: the time is not over and no budget is used up.
     pub(super) fn may_continue(&self) -> bool {
         Instant::now() < self.end
             && self.counters.requests.get() < REQUESTS_MAX
@@ -257,6 +257,6 @@ pub(super) fn error_code_name(code: u32) -> &'static str {
         0xb => "ENHANCE_YOUR_CALM",
         0xc => "INADEQUATE_SECURITY",
         0xd => "HTTP_1_1_REQUIRED",
-        _ => "a code without a name",
+        _ => "unknown code",
     }
 }

@@ -1,4 +1,4 @@
-//! Connections to the target, from addresses of their own, with TLS or without.
+//! Connections to the target from chosen source addresses, with or without TLS.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -33,7 +33,7 @@ impl ClientStream {
     }
 }
 
-/// Opens TCP from `source` where the target allows it: a target on `[::1]` sees everybody there.
+/// Opens TCP from `source` where the target allows it: a target on `[::1]` sees all clients there.
 pub(super) async fn connect_tcp(
     target: LoopbackTarget,
     source: Ipv4Addr,
@@ -76,7 +76,7 @@ pub(super) fn server_name(host: &str) -> ServerName<'static> {
 }
 
 /// A client that offers these protocols, resumes nothing (each handshake is a full one), and
-/// believes every certificate: on loopback there is nobody between.
+/// accepts every certificate: on loopback there is no man in the middle.
 pub(super) fn client_config(protocols: &[&[u8]]) -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(ring::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider.clone())

@@ -1,5 +1,5 @@
 //! HTTP/2 frames as bytes (RFC 9113, section 4.1), and header blocks without compression (RFC 7541,
-//! sections 5 and 6). Only an encoder of our own can write what no library lets one write.
+//! sections 5 and 6). A separate encoder is needed for frames that no library lets one write.
 
 pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -92,7 +92,7 @@ impl HpackBlock {
         self
     }
 
-    /// The field that was remembered last, so many times: a byte each (section 6.1, index 62).
+    /// The field that was indexed last, `times` times: a byte each (section 6.1, index 62).
     pub(super) fn repeat_last(&mut self, times: usize) -> &mut Self {
         self.0.extend(std::iter::repeat_n(0x80 | 0x3e, times));
         self
@@ -103,7 +103,7 @@ impl HpackBlock {
         self.0.extend(text.as_bytes());
     }
 
-    /// An integer with a prefix of so many bits (section 5.1).
+    /// An integer with a prefix of `prefix` bits (section 5.1).
     fn integer(&mut self, prefix: u32, value: usize) {
         let full = (1 << prefix) - 1;
         if value < full {
@@ -121,10 +121,10 @@ impl HpackBlock {
 }
 
 /// The status in the header block of a response, of which an encoder that may remember nothing
-/// (a table of size zero) leaves only these forms: indexed, or literal with digits as they are or in
-/// Huffman's code.
+/// (a table of size zero) leaves only these forms: indexed, or literal with digits as they are or
+/// in Huffman's code.
 pub(super) fn status(mut block: &[u8]) -> Option<u16> {
-    // The table's size, said anew (section 6.3).
+    // A dynamic table size update (section 6.3).
     while let [first, rest @ ..] = block {
         if first & 0xe0 != 0x20 {
             break;
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn integers_beyond_the_prefix_go_on_in_sevens() {
+    fn integers_beyond_the_prefix_continue_in_seven_bits() {
         // The examples of RFC 7541, appendix C.1.
         for (prefix, value, bytes) in
             [(5, 10, &[10_u8] as &[u8]), (5, 1337, &[31, 154, 10]), (8, 42, &[42])]

@@ -1,4 +1,4 @@
-//! What the gate itself counted, from its operators' page.
+//! The gate's counters, from the metrics page of its admin listener.
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
@@ -19,16 +19,16 @@ const PAGE_MAX: u64 = 8 * 1024 * 1024;
 pub struct GateCounts {
     /// Verdicts by their reason.
     pub reasons: BTreeMap<String, u64>,
-    /// Connections and streams that were ended, by cause.
+    /// Connections and streams cut by the gate, by reason.
     pub cuts: BTreeMap<String, u64>,
-    /// Forwarded requests by what became of them.
+    /// Forwarded requests by outcome.
     pub outcomes: BTreeMap<String, u64>,
     /// Every other counter that has no label.
     pub counters: BTreeMap<String, u64>,
 }
 
 impl GateCounts {
-    /// Asks for `/metrics`.
+    /// Reads `/metrics`.
     pub fn read(admin: LoopbackTarget) -> Result<Self, DrillError> {
         let failed = |why: String| DrillError::AdminListener { admin, why };
         let ask = || -> std::io::Result<String> {
@@ -51,7 +51,7 @@ impl GateCounts {
         Ok(Self::parse(page))
     }
 
-    /// Understands a page of metrics. Lines that it does not know are passed over.
+    /// Parses a page of metrics. Unknown lines are skipped.
     pub fn parse(page: &str) -> Self {
         let mut counts = Self::default();
         for line in page.lines().filter(|line| !line.starts_with('#')) {
@@ -61,8 +61,8 @@ impl GateCounts {
             let (name, labels) = series.split_once('{').unwrap_or((series, ""));
             let (of, label) = match name {
                 "requests_total" => (&mut counts.reasons, "reason=\""),
-                "cuts_total" => (&mut counts.cuts, "cause=\""),
-                "forwarded_total" => (&mut counts.outcomes, "outcome=\""),
+                "cuts_total" => (&mut counts.cuts, "reason=\""),
+                "origin_requests_total" => (&mut counts.outcomes, "outcome=\""),
                 _ if labels.is_empty() && name.ends_with("_total") => {
                     *counts.counters.entry(name.to_owned()).or_default() += value;
                     continue;
@@ -100,13 +100,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_grew_is_told_over_all_activities() {
+    fn growth_is_summed_over_all_activities() {
         let page = |allowed: u64, idle: u64| {
             format!(
                 "# TYPE portcullis_requests_total counter\n\
                  portcullis_requests_total{{platform=\"a\",activity=\"b\",reason=\"allowed\"}} {allowed}\n\
                  portcullis_requests_total{{platform=\"a\",activity=\"c\",reason=\"allowed\"}} 2\n\
-                 portcullis_cuts_total{{cause=\"idle\"}} {idle}\n\
+                 portcullis_cuts_total{{reason=\"idle\"}} {idle}\n\
+                 portcullis_origin_requests_total{{platform=\"a\",activity=\"b\",outcome=\"served\"}} {allowed}\n\
                  portcullis_connections 17\nportcullis_panics_total 0\nnonsense\n"
             )
         };
@@ -115,6 +116,7 @@ mod tests {
         assert_eq!(after.reasons["allowed"], 6);
         assert_eq!(grown.reasons["allowed"], 3);
         assert_eq!(grown.cuts["idle"], 9);
-        assert!(grown.outcomes.is_empty() && grown.counters.is_empty());
+        assert_eq!(grown.outcomes["served"], 3);
+        assert!(grown.counters.is_empty());
     }
 }

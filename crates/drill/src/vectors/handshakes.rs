@@ -43,7 +43,7 @@ pub(super) async fn slow_hello(attacker: Attacker) -> End {
     }
 }
 
-/// A `ClientHello` as nobody sends it, in four forms by place: in records of one byte each; padded to
+/// An unusual `ClientHello`, in four forms by place: in records of one byte each; padded to
 /// sixty kilobytes; with a server name of sixteen; announced as sixteen megabytes.
 pub(super) async fn odd_hello(attacker: Attacker) -> End {
     let mut stream = open_tcp!(attacker);
@@ -81,7 +81,7 @@ fn client_hello(attacker: &Attacker) -> Vec<u8> {
     bytes
 }
 
-/// A handshake message in records of so many bytes.
+/// A handshake message in records of `size` bytes.
 fn in_records(message: &[u8], size: usize) -> Vec<u8> {
     let records = message.chunks(size).flat_map(|piece| {
         let [a, b] = (piece.len() as u16).to_be_bytes();

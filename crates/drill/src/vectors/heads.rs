@@ -31,8 +31,8 @@ pub(super) async fn slow(attacker: Attacker) -> End {
     drip(&attacker, &mut stream, pieces, Duration::from_secs(1)).await
 }
 
-/// A large header a byte at a time, each in a packet of its own, as fast as it goes: whoever reads
-/// all of it again for each byte is busy for long.
+/// A large header a byte at a time, each in a separate packet, as fast as possible: a
+/// parser that starts again for each byte takes quadratic time.
 pub(super) async fn fast_drip(attacker: Attacker) -> End {
     let mut stream = open!(attacker);
     let mut head = format!("GET {} HTTP/1.1\r\nHost: {}\r\n", attacker.path(), attacker.host());
@@ -70,7 +70,7 @@ pub(super) async fn huge(attacker: Attacker) -> End {
     send_once(&attacker, &mut stream, &head).await
 }
 
-/// Fields whose names fall into one place of a hash table without a secret of its own: FNV-1a as the
+/// Fields whose names fall into one bucket of a hash table without a secret key: FNV-1a as the
 /// `http` library keys its table, and cookies that collide under the times-31 hash of older
 /// platforms.
 pub(super) async fn colliding(attacker: Attacker) -> End {
@@ -94,7 +94,7 @@ pub(super) async fn colliding(attacker: Attacker) -> End {
 fn colliding_names(how_many: usize) -> Vec<String> {
     static NAMES: std::sync::OnceLock<Vec<String>> = std::sync::OnceLock::new();
     let bucket = |name: &str| {
-        // The library hashes which kind of name it is (one of its own or not) before the name.
+        // The library hashes which kind of name it is (a standard one or not) before the name.
         let kind = 1_u64.to_le_bytes();
         let bytes = kind.iter().chain(name.as_bytes());
         let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
@@ -111,7 +111,7 @@ fn colliding_names(how_many: usize) -> Vec<String> {
     names.iter().take(how_many).cloned().collect()
 }
 
-/// A hundred requests in one go, of which nobody waits for the answers.
+/// A hundred requests in one go, without waiting for the responses.
 pub(super) async fn pipelining(attacker: Attacker) -> End {
     let mut stream = open!(attacker);
     let head = get_request(&attacker, attacker.path());
@@ -129,7 +129,7 @@ pub(super) async fn pipelining(attacker: Attacker) -> End {
 }
 
 /// Requests that two servers could read differently, a few of each kind by place. (The whole
-/// corpus, with servers behind, is a test of its own.) `/smuggled` must never be asked for at the
+/// corpus, with servers behind, is a separate test.) `/smuggled` must never be asked for at the
 /// origin.
 pub(super) async fn smuggling(attacker: Attacker) -> End {
     let mut stream = open!(attacker);
@@ -160,8 +160,8 @@ pub(super) async fn smuggling(attacker: Attacker) -> End {
     send_once(&attacker, &mut stream, &sample).await
 }
 
-/// Sends one request and waits for what the gate makes of it: until it closes, or has answered and would
-/// take another. To keep such a connection is another vector.
+/// Sends one request and waits for what the gate makes of it: until it closes, or has answered and
+/// would take another. To keep such a connection is another vector.
 async fn send_once(attacker: &Attacker, stream: &mut super::dial::ClientStream, head: &str) -> End {
     attacker.count_requests(1);
     if let Err(end) = write(attacker, stream, head.as_bytes()).await {

@@ -1,11 +1,11 @@
-//! For how long one connection may be held with a vector: sums over what the gate's configuration
-//! grants, so that a gate with other deadlines is measured by its own.
+//! How long a vector may hold one connection: sums of the timeouts in the gate's configuration, so
+//! that a gate with other timeouts is measured by those.
 
 use std::time::Duration;
 
 use portcullis_model::{Config, Limits, OriginConfig};
 
-/// What a gate's configuration grants to whoever makes it wait.
+/// The limits of a gate's configuration on slow clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GateLimits {
     limits: Limits,
@@ -49,18 +49,18 @@ pub(super) type HoldLimit = fn(&GateLimits) -> Duration;
 /// How many requests a connection may make, by what is granted.
 pub(super) type RequestLimit = fn(&GateLimits) -> u64;
 
-/// Beside what is granted: until the connection is open, with some hundred others at the same moment
-/// (up to a second or two on a busy machine; our clock starts before it), until the gate looks at its
-/// deadlines again (a quarter of a second), and until an attacker notices the end (those who drip
-/// look once a second).
+/// On top of the timeouts: until the connection is open, with some hundred others at the same
+/// moment (up to a second or two on a busy machine; our clock starts before it), until the gate
+/// checks its deadlines again (a quarter of a second), and until an attacker notices the end (those
+/// who drip look once a second).
 const DETECTION_SLACK: Duration = Duration::from_secs(5);
 
-/// Whoever was refused while it was still sending is listened to for this long, so that it can
-/// read the answer; and whoever is told to go over HTTP/2 has two seconds to do so.
+/// A client that is refused while it still sends is read for this long, so that it can read the
+/// response; a client that gets a GOAWAY over HTTP/2 has two seconds to close.
 const LINGER: Duration = Duration::from_secs(1);
 const GOAWAY_GRACE: Duration = Duration::from_secs(2);
 
-/// A connection that never says anything: over TLS it owes a handshake, else a head.
+/// A connection that never sends anything: over TLS it owes a handshake, else a head.
 pub(super) fn silence(gate_limits: &GateLimits) -> Duration {
     gate_limits.limits.header_timeout.max(gate_limits.limits.handshake_timeout) + DETECTION_SLACK
 }
@@ -87,8 +87,8 @@ pub(super) fn idle(gate_limits: &GateLimits) -> Duration {
     gate_limits.queue_wait + gate_limits.limits.idle_timeout + GOAWAY_GRACE + DETECTION_SLACK
 }
 
-/// A body that is too slow. The origin's place is waited for after its first byte; from then on each
-/// byte makes up for its share of the least rate, and one a second is next to nothing.
+/// A body that is too slow. The origin's place is waited for after its first byte; from then on
+/// each byte makes up for its share of the least rate, and one a second is next to nothing.
 pub(super) fn body(gate_limits: &GateLimits) -> Duration {
     gate_limits.queue_wait
         + time_to_fall_behind(gate_limits, gate_limits.limits.min_upload_rate)
@@ -109,8 +109,9 @@ pub(super) fn tunnel(gate_limits: &GateLimits) -> Duration {
     gate_limits.queue_wait + gate_limits.tunnel_idle + DETECTION_SLACK
 }
 
-/// A connection that is used for longer than any is meant to live: over HTTP/1.1 it is told so by the
-/// answer to its next request, which our attackers make a second later; over HTTP/2 at once.
+/// A connection that is used for longer than any is meant to live: over HTTP/1.1 the response to
+/// its next request closes it, which our attackers send a second later; over HTTP/2 a GOAWAY comes
+/// immediately.
 pub(super) fn age(gate_limits: &GateLimits) -> Duration {
     gate_limits.limits.max_connection_age
         + Duration::from_secs(1)
@@ -127,9 +128,9 @@ pub(super) mod request_limits {
         u64::from(gate_limits.limits.max_requests_per_connection)
     }
 
-    /// Over HTTP/2 the visitor is told to go, and may not have heard it: what it may have sent before
-    /// it does is as much again, or ten times all streams that may be open at once if those are more.
-    /// Whoever goes on behind that is cut, while it has some streams under way that are not answered.
+    /// Over HTTP/2 the visitor gets a GOAWAY, and may not have read it yet: it may send as many
+    /// requests again, or ten times all concurrent streams if those are more. A visitor that
+    /// continues after that is cut, while some of its streams are in progress and get no response.
     pub(in super::super) fn http_2(gate_limits: &GateLimits) -> u64 {
         let streams = gate_limits.limits.max_streams_per_connection;
         let requests = gate_limits.limits.max_requests_per_connection;
@@ -137,9 +138,10 @@ pub(super) mod request_limits {
     }
 }
 
-/// How long it takes somebody who moves four bytes a second (the fastest of our slow attackers) to be
-/// too far behind `rate` bytes a second: each second of waiting is short of a whole one by what the
-/// bytes make up for. At four or less nobody is ever behind, and no rehearsal is as long as what is said.
+/// How long a client that moves four bytes a second (the fastest of our slow attackers) takes to
+/// fall too far behind `rate` bytes a second: each second of waiting is short of a whole one by
+/// what the bytes make up for. At a rate of four or less no client falls behind; the result is
+/// longer than any run.
 fn time_to_fall_behind(gate_limits: &GateLimits, rate: u32) -> Duration {
     const MOVES: u32 = 4;
     match rate.checked_sub(MOVES) {

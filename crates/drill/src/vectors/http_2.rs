@@ -44,10 +44,10 @@ struct ReaderState {
     changed: Notify,
 }
 
-/// Streams that are remembered as over: as many as any server allows at once, ten times over.
+/// Streams that are remembered as over: ten times as many as any server allows concurrently.
 const ENDED_STREAMS_MAX: usize = 1_000;
 
-/// One connection: we write here, a task of its own reads.
+/// One connection: we write here, a separate task reads.
 struct Http2Client {
     attacker: Attacker,
     writer: WriteHalf<ClientStream>,
@@ -133,8 +133,8 @@ impl Http2Client {
         self.hold_until(|_| false).await
     }
 
-    /// The same, but no longer than the gate lets one of the streams live. What is held from then on
-    /// is a connection without streams, which is another vector.
+    /// The same, but no longer than the gate lets one of the streams live. What is held from then
+    /// on is a connection without streams, which is another vector.
     async fn hold_streams(&mut self) -> End {
         self.hold_until(Self::streams_ended).await
     }
@@ -167,7 +167,7 @@ impl Http2Client {
         self.end_reason().await
     }
 
-    /// Sends batch after batch until somebody has had enough.
+    /// Sends batch after batch until the gate closes or a budget is used up.
     async fn flood(&mut self, mut batch: impl FnMut(&mut Self, &mut FrameBatch)) -> End {
         while self.attacker.may_continue() {
             let mut frames = FrameBatch::default();
@@ -279,8 +279,8 @@ pub(super) async fn idle_streams(attacker: Attacker) -> End {
 /// Streams that an attacker has open at the same time: half of what any server allows.
 const CONCURRENT_STREAMS: usize = 50;
 
-/// Asks as often as it is answered, whatever it is told, and never answers the ping by which the gate
-/// would know that its farewell has come.
+/// Sends a request after each response, ignores GOAWAY, and never acknowledges the ping by which
+/// the gate would know that its GOAWAY has arrived.
 pub(super) async fn ignore_goaway(attacker: Attacker) -> End {
     let mut client = or_end!(Http2Client::open(&attacker, &[]).await);
     client.ignores_pings = true;

@@ -1,4 +1,4 @@
-//! The people beside the attack: a few dozen, who only want their page.
+//! Legitimate visitors during an attack: a few dozen, each requests pages.
 
 use std::net::Ipv4Addr;
 use std::rc::Rc;
@@ -20,11 +20,11 @@ use crate::http1::{Http1Stream, ParsedResponse};
 use crate::traffic::ANNOUNCED_WAIT_LIMIT;
 use crate::traffic::client::{BrowserCookies, redirect_target};
 
-/// How many people; with TLS every other one speaks HTTP/2. Together they ask for ten pages a second,
-/// so that in ten seconds of a rehearsal one in a hundred is seen.
+/// How many people; with TLS every other one speaks HTTP/2. Together they ask for ten pages a
+/// second, so that in ten seconds of a rehearsal one in a hundred is seen.
 const VISITORS: u32 = 30;
-/// How long they look at a page before they ask for the next: somebody in a hurry. Nobody goes on for
-/// a minute at three pages a second, and a gate may say so to whoever does.
+/// How long they look at a page before they request the next: visitors in a hurry. No person
+/// requests three pages a second for a minute, and a gate may refuse a client that does.
 const VIEW_TIME: Duration = Duration::from_secs(3);
 /// Pages on one connection before it is left for a new one: new visitors matter too.
 const PAGES_PER_CONNECTION: u32 = 2;
@@ -33,12 +33,12 @@ const HOPS_MAX: u32 = 6;
 /// The longest page that is read.
 const BODY_MAX: usize = 16 * 1024 * 1024;
 
-/// Where the person with this number comes from.
+/// The source address of the visitor with this number.
 pub(super) fn source(visitor: u32) -> Ipv4Addr {
     Ipv4Addr::new(127, 77, 0, 1 + visitor as u8)
 }
 
-/// Everybody, until the end.
+/// Runs all visitors until the end.
 pub(super) async fn run_visitors(
     run: VectorRun,
     end: Instant,
@@ -106,7 +106,7 @@ impl LegitVisitor {
         stats
     }
 
-    /// One page, wherever it leads: its status, or none within a person's patience.
+    /// One page, wherever it leads: its status, or why none came within the page timeout.
     async fn fetch_page(&mut self) -> Result<u16, &'static str> {
         let host = self.run.host.clone();
         let mut path = self.run.visitor_path.clone();
@@ -115,10 +115,10 @@ impl LegitVisitor {
         for _ in 0..HOPS_MAX {
             let response = match timeout_at(deadline, self.send_request(&path)).await {
                 Ok(Some(response)) => response,
-                Ok(None) => return Err("broken off"),
+                Ok(None) => return Err("connection lost"),
                 Err(_) => {
                     self.conn = None;
-                    return Err("no answer in time");
+                    return Err("timeout");
                 }
             };
             self.cookies.store(&response);
@@ -130,7 +130,7 @@ impl LegitVisitor {
             deadline = (deadline + wait).min(announced);
             path = next.path;
         }
-        Err("led in circles")
+        Err("redirect loop")
     }
 
     /// One request. A kept connection that turns out to be closed is replaced once, as browsers do.

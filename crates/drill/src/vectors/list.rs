@@ -40,7 +40,7 @@ pub static VECTORS: &[Vector] = vectors! {
         connections::long_lived => "asks for a page a second on connections that it never leaves";
     "endless-requests", "RFC 9112, section 9.6", Either, 4 for 20 s, held None, asked request_limits::http_1, from 4:
         connections::endless => "asks on one connection as often as it can";
-    "deaf-to-goaway", "RFC 9113, section 6.8", Tls, 4 for 20 s, held None, asked request_limits::http_2, from 4:
+    "ignored-goaway", "RFC 9113, section 6.8", Tls, 4 for 20 s, held None, asked request_limits::http_2, from 4:
         http_2::ignore_goaway => "asks on one connection, also behind the GOAWAY";
     "many-sources", "state-table flood", Either, 800 for 10 s, held None, from 800:
         connections::many_sources => "comes from hundreds of addresses, each page another";
@@ -61,13 +61,13 @@ pub static VECTORS: &[Vector] = vectors! {
     "colliding-headers", "HashDoS; CVE-2011-4885", Either, 40 for 10 s, held None, from 4:
         heads::colliding => "sends names that meet in one place of a hash table";
     "pipelining", "RFC 9112, section 9.3.2", Either, 20 for 10 s, held None, from 4:
-        heads::pipelining => "sends a hundred requests at once and waits for none";
+        heads::pipelining => "sends a hundred requests together and waits for none";
     "smuggling", "RFC 9112, section 11.2", Either, 16 for 10 s, held Some(hold_limits::refused), from 4:
         heads::smuggling => "sends requests that two servers could read differently";
     "slow-body", "R-U-Dead-Yet", Either, 100 for 45 s, held Some(hold_limits::body), from 4:
         bodies::slow_body => "announces a megabyte and sends a byte a second";
     "large-body", "RFC 9110, section 15.5.14", Either, 16 for 45 s, held Some(hold_limits::body), from 4:
-        bodies::large_body => "uploads more than anybody may";
+        bodies::large_body => "uploads more than the limit allows";
     "gzip-bomb", "CVE-2003-1564 and kin", Either, 20 for 10 s, held None, from 4:
         bodies::gzip_bomb => "sends ten megabytes in ten kilobytes";
     "slow-read", "Sockstress; CVE-2008-4609", Either, 100 for 45 s, held Some(hold_limits::response), from 4:
@@ -81,7 +81,7 @@ pub static VECTORS: &[Vector] = vectors! {
     "expensive-pages", "HTTP flood", Either, 100 for 10 s, held None, from 20:
         bodies::expensive_pages => "searches for something else each time";
     "tunnel-hoarding", "RFC 6455", Either, 100 for 135 s, held Some(hold_limits::tunnel), from 4:
-        tunnels::hoarding => "opens WebSockets and says nothing";
+        tunnels::hoarding => "opens WebSockets and sends nothing";
     "tunnel-drip", "RFC 6455, section 5.2", Either, 100 for 20 s, held None, from 4:
         tunnels::slow_frames => "sends a WebSocket frame a byte a second";
     "connect", "RFC 9110, section 9.3.6", Either, 20 for 10 s, held Some(hold_limits::refused), from 4:
@@ -93,7 +93,7 @@ pub static VECTORS: &[Vector] = vectors! {
     "idle-streams", "RFC 9113, section 10.5", Tls, 8 for 45 s, held Some(hold_limits::body), from 4:
         http_2::idle_streams => "opens a hundred streams of which nothing comes";
     "rapid-reset", "CVE-2023-44487", Tls, 8 for 10 s, held None, from 4:
-        http_2::rapid_reset => "asks and takes it back at once, thousands of times";
+        http_2::rapid_reset => "opens streams and resets them immediately, thousands of times";
     "made-you-reset", "CVE-2025-8671", Tls, 10 for 10 s, held None, from 4:
         http_2::made_you_reset => "breaks the rules of streams so that the gate resets them";
     "continuation-flood", "CVE-2024-27316", Tls, 8 for 10 s, held None, from 4:
@@ -119,7 +119,7 @@ pub static VECTORS: &[Vector] = vectors! {
     "cookie-crumbs", "RFC 9113, section 8.2.3", Tls, 8 for 10 s, held None, from 4:
         http_2::cookie_crumbs => "sends a cookie in three thousand crumbs";
     "quic-initials", "RFC 9000, section 21.3", Udp, 20 for 5 s, held None, from 20:
-        quic::initials => "begins QUIC handshakes with nobody behind them";
+        quic::initials => "begins QUIC handshakes and never completes one";
 };
 
 #[cfg(test)]
@@ -130,7 +130,7 @@ mod tests {
     use crate::vectors::{CONNECTIONS_MAX, SECONDS_MAX};
 
     #[test]
-    fn every_vector_has_a_name_of_its_own_and_stays_within_bounds() {
+    fn every_vector_has_a_unique_name_and_stays_within_bounds() {
         let mut names: Vec<_> = VECTORS.iter().map(|vector| vector.name).collect();
         names.sort_unstable();
         names.dedup();

@@ -1,4 +1,4 @@
-//! QUIC Initials: each asks the gate to begin a handshake with somebody whom it never sees again.
+//! QUIC Initials: each asks the gate to begin a handshake with a client that never completes it.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -21,8 +21,8 @@ const PAUSE: Duration = Duration::from_millis(10);
 const TAG: usize = 16;
 const NUMBER: usize = 4;
 
-/// Initials with a fresh connection id each, well encrypted, with a true `ClientHello`; no answer is
-/// ever answered.
+/// Initials with a fresh connection id each, well encrypted, with a true `ClientHello`; no answer
+/// is ever answered.
 pub(super) async fn initials(attacker: Attacker) -> End {
     let target = attacker.context.settings.target.address();
     let from = match target.ip() {

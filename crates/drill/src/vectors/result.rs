@@ -1,4 +1,4 @@
-//! What came of a rehearsal.
+//! The result of a vector's run.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,10 +8,10 @@ use serde::Serialize;
 use super::gate_counts::GateCounts;
 use super::settings::VectorRun;
 
-/// Honest requests that must have been served, in a hundred.
+/// The share of visitors' requests that must be served, in percent.
 const SERVED_MIN_PERCENT: u64 = 99;
 
-/// What was tried.
+/// What the attackers sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Attempt {
     /// Connections opened, one after another.
@@ -26,7 +26,7 @@ pub struct Attempt {
     pub bytes: u64,
 }
 
-/// What became of it.
+/// The outcome of the attack.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct AttemptOutcome {
     /// Connections by how they ended.
@@ -45,14 +45,14 @@ pub struct AttemptOutcome {
     pub over_request_limit: u64,
 }
 
-/// How people fared meanwhile.
+/// The service that visitors received meanwhile.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct VisitorStats {
-    /// Pages that were asked for.
+    /// Pages requested.
     pub requested: u64,
-    /// Pages that came, below status 400, within a person's patience.
+    /// Pages received, below status 400, within the page timeout.
     pub served: u64,
-    /// Pages that did not, by why.
+    /// Pages that failed, by cause.
     pub failed: BTreeMap<String, u64>,
     /// How long half of the served waited at most, in milliseconds.
     pub median_ms: u64,
@@ -100,7 +100,7 @@ impl VisitorStats {
     }
 }
 
-/// A rehearsal's result.
+/// The result of one vector's run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct VectorResult {
     /// The vector's name.
@@ -113,15 +113,15 @@ pub struct VectorResult {
     pub target: String,
     /// How long it lasted.
     pub seconds: u32,
-    /// What was tried.
+    /// What the attackers sent.
     pub attempted: Attempt,
-    /// What became of it.
+    /// The outcome.
     pub outcome: AttemptOutcome,
     /// For how long a connection may be held, in milliseconds, where that is the point.
     pub max_hold_ms: Option<u64>,
     /// How many requests one connection may make, where that is the point.
     pub max_requests: Option<u64>,
-    /// How people fared.
+    /// The service that visitors received.
     pub visitors: VisitorStats,
     /// What the gate counted, if it was asked.
     pub gate: Option<GateCounts>,
@@ -143,7 +143,7 @@ impl VectorResult {
         let mut failures = Vec::new();
         if !visitors.is_acceptable() {
             failures.push(format!(
-                "only {} of {} pages of honest visitors were served within {} s",
+                "only {} of {} pages of legitimate visitors were served within {} s",
                 visitors.served,
                 visitors.requested,
                 run.page_timeout.as_secs()
@@ -166,7 +166,7 @@ impl VectorResult {
         let verdict = if failures.is_empty() {
             let unseen = untested_limit(run, seconds, &outcome).unwrap_or_default();
             format!(
-                "withstood: {} of {} pages of honest visitors were served{unseen}",
+                "withstood: {} of {} pages of legitimate visitors were served{unseen}",
                 visitors.served, visitors.requested
             )
         } else {
@@ -190,17 +190,19 @@ impl VectorResult {
     }
 }
 
-/// What a rehearsal was too short to see, which nobody should take for seen.
+/// The limit that the run did not test, for the verdict.
 fn untested_limit(run: &VectorRun, seconds: u32, outcome: &AttemptOutcome) -> Option<String> {
     let lasted = Duration::from_secs(u64::from(seconds));
     if let Some(allowed) = run.max_hold.filter(|allowed| *allowed >= lasted) {
         let allowed = allowed.as_secs_f64();
         return Some(format!(
-            "; it was too short to see connections end, for which {allowed} s are allowed"
+            "; the run was shorter than the hold limit of {allowed} s, so the limit was not tested"
         ));
     }
     let allowed = run.max_requests.filter(|allowed| outcome.most_requests < *allowed / 2)?;
-    Some(format!("; nobody came near the {allowed} requests that one connection may make"))
+    Some(format!(
+        "; no connection came near the limit of {allowed} requests, so the limit was not tested"
+    ))
 }
 
 #[cfg(test)]
@@ -210,7 +212,7 @@ mod tests {
     use crate::vectors::{GateLimits, by_name};
 
     #[test]
-    fn what_was_too_short_to_be_seen_is_said_to_be() {
+    fn the_verdict_names_an_untested_limit() {
         let target = LoopbackTarget::parse("127.0.0.1:8080").unwrap();
         let verdict = |name: &str, seconds, most_requests| {
             let run = VectorRun::new(by_name(name).unwrap(), target, GateLimits::default());
@@ -218,9 +220,12 @@ mod tests {
             let visitors = VisitorStats { requested: 1, served: 1, ..VisitorStats::default() };
             VectorResult::new(&run, seconds, (Attempt::default(), outcome), visitors, None).verdict
         };
-        assert!(verdict("long-lived", 40, 0).contains("too short to see"));
-        assert!(verdict("slow-body", 10, 0).contains("too short to see"));
-        assert!(verdict("endless-requests", 10, 200).contains("nobody came near the 10000"));
+        assert!(verdict("long-lived", 40, 0).contains("shorter than the hold limit"));
+        assert!(verdict("slow-body", 10, 0).contains("shorter than the hold limit"));
+        assert!(
+            verdict("endless-requests", 10, 200)
+                .contains("no connection came near the limit of 10000")
+        );
         for (name, seconds, asked) in [("slow-body", 45, 0), ("endless-requests", 10, 10_000)] {
             let verdict = verdict(name, seconds, asked);
             assert!(verdict.ends_with("were served"), "{verdict}");

@@ -7,44 +7,44 @@ use super::vector::Vector;
 use crate::target::LoopbackTarget;
 use crate::traffic::PAGE_TIMEOUT;
 
-/// Connections of one rehearsal at the same time, however many are asked for: both ends in one
-/// system come to two thousand descriptors, half of what a drill asks for.
+/// The most concurrent connections of one run: both ends on one machine use two thousand file
+/// descriptors, half of what a drill needs.
 pub const CONNECTIONS_MAX: u32 = 1_024;
-/// Seconds of one rehearsal: the longest deadline by default, of silent tunnels, is two minutes, and
-/// half of one more shows that it holds.
+/// The longest run in seconds: the longest default timeout, of silent tunnels, is two minutes, and
+/// half a minute more shows that it holds.
 pub const SECONDS_MAX: u32 = 150;
 
 /// One vector against one gate.
 #[derive(Clone, Debug)]
 pub struct VectorRun {
-    /// Which vector.
+    /// The vector.
     pub vector: &'static Vector,
     /// The gate.
     pub target: LoopbackTarget,
     /// The value of the `Host` field.
     pub host: String,
-    /// The page that most attackers ask for.
+    /// The page that most attackers request.
     pub path: String,
-    /// The page that people ask for.
+    /// The page that visitors request.
     pub visitor_path: String,
     /// How long they wait for it.
     pub page_timeout: Duration,
-    /// Where the gate's operators look, for what it counted.
+    /// The gate's admin listener, to read its counters.
     pub admin: Option<LoopbackTarget>,
     /// Connections at the same time, at most [`CONNECTIONS_MAX`].
     pub connections: u32,
     /// How long, at most [`SECONDS_MAX`].
     pub seconds: u32,
-    /// What the gate's configuration grants.
+    /// The limits of the gate's configuration.
     pub gate_limits: GateLimits,
-    /// For how long a connection may be held, where that is the point.
+    /// How long a connection may be held, for vectors that hold connections.
     pub max_hold: Option<Duration>,
-    /// How many requests one connection may make, where that is the point.
+    /// How many requests one connection may make, for vectors that test this limit.
     pub max_requests: Option<u64>,
 }
 
 impl VectorRun {
-    /// A rehearsal with everything as the vector's defaults have it, against a gate that grants this.
+    /// A run with the vector's defaults, against a gate with these limits.
     pub fn new(vector: &'static Vector, target: LoopbackTarget, gate_limits: GateLimits) -> Self {
         Self {
             vector,

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// A page that is larger than the kernel's buffers on the way, so that a visitor who does not read it
-/// is noticed.
+/// A page that is larger than the kernel's buffers on the way, so that a visitor who does not read
+/// it is noticed.
 pub const LARGE_PAGE: &str = "/large";
 const LARGE_BYTES: usize = 4 * 1024 * 1024;
 const SMALL_BYTES: usize = 2 * 1024;

@@ -1,4 +1,4 @@
-//! A rehearsal's result for people.
+//! A vector's result as text.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,10 +18,10 @@ impl fmt::Display for VectorResult {
         ];
         let kinds = kinds.iter().filter(|(n, _)| *n > 0);
         let attempted: Vec<_> = kinds.map(|(n, kind)| format!("{n} {kind}")).collect();
-        write_row(f, "tried", &format!("{} in {} s", join_or_nothing(&attempted), self.seconds))?;
+        write_row(f, "sent", &format!("{} in {} s", join_or_nothing(&attempted), self.seconds))?;
         write_row(f, "connections", &format_counts(&self.outcome.ends))?;
         if !self.outcome.responses.is_empty() {
-            write_row(f, "answers", &format_counts(&self.outcome.responses))?;
+            write_row(f, "responses", &format_counts(&self.outcome.responses))?;
         }
         if !self.outcome.resets.is_empty() {
             write_row(f, "streams reset", &format_counts(&self.outcome.resets))?;
@@ -31,10 +31,10 @@ impl fmt::Display for VectorResult {
             Some(allowed) => format!(", {} s are allowed", allowed as f64 / 1000.0),
             None => String::new(),
         };
-        write_row(f, "held longest", &format!("{longest:.1} s{allowed}"))?;
+        write_row(f, "longest hold", &format!("{longest:.1} s{allowed}"))?;
         if let Some(allowed) = self.max_requests {
             let most = self.outcome.most_requests;
-            write_row(f, "asked most", &format!("{most} requests, {allowed} are allowed"))?;
+            write_row(f, "most requests", &format!("{most} requests, {allowed} are allowed"))?;
         }
         let people = &self.visitors;
         let failed = match people.failed.is_empty() {
@@ -43,7 +43,7 @@ impl fmt::Display for VectorResult {
         };
         write_row(
             f,
-            "honest visitors",
+            "legitimate visitors",
             &format!(
                 "{} of {} pages, waiting {} ms (half of them) to {} ms (99 in 100){failed}",
                 people.served, people.requested, people.median_ms, people.p99_ms
@@ -61,7 +61,7 @@ impl fmt::Display for VectorResult {
 }
 
 fn write_row(f: &mut fmt::Formatter<'_>, head: &str, text: &str) -> fmt::Result {
-    writeln!(f, "  {head:<16} {text}")
+    writeln!(f, "  {head:<19} {text}")
 }
 
 fn join_or_nothing(parts: &[String]) -> String {

@@ -6,7 +6,7 @@ use super::context::{Attacker, End};
 use super::heads::open;
 use super::http_1::{drip, hold, write};
 
-/// Opens a WebSocket and says nothing on it.
+/// Opens a WebSocket and sends nothing on it.
 pub(super) async fn hoarding(attacker: Attacker) -> End {
     let mut stream = open!(attacker);
     attacker.count_requests(1);

@@ -6,12 +6,12 @@ use std::time::Duration;
 use super::context::{Attacker, End};
 use super::hold_limits::{GateLimits, HoldLimit, RequestLimit};
 
-/// What a vector is carried over.
+/// The transport of a vector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VectorTransport {
-    /// TCP, or HTTP/1.1 with TLS or without, as the target speaks it.
+    /// TCP, or HTTP/1.1 with TLS or without, as the target uses it.
     Either,
-    /// The target must speak TLS (and HTTP/2, where the vector is one of HTTP/2).
+    /// The target must use TLS (and HTTP/2, where the vector is one of HTTP/2).
     Tls,
     /// UDP, on the same port.
     Udp,
@@ -20,26 +20,26 @@ pub enum VectorTransport {
 /// One way to exhaust a gate.
 #[derive(Clone, Copy)]
 pub struct Vector {
-    /// What it is called on the command line.
+    /// Its name on the command line.
     pub name: &'static str,
-    /// What it does, in a line.
+    /// Its description, in one line.
     pub about: &'static str,
-    /// The CVE, RFC or name that it is known by elsewhere.
+    /// Its CVE, RFC or common name.
     pub known_as: &'static str,
-    /// What it needs.
+    /// The transport it needs.
     pub transport: VectorTransport,
-    /// Connections at the same time, if nothing else is said.
+    /// Default number of concurrent connections.
     pub connections: u32,
-    /// How long it lasts, if nothing else is said.
+    /// Default duration in seconds.
     pub seconds: u32,
-    /// Lines of `[limits]` that a gate which is started for it has instead of nothing but defaults,
-    /// where those would have to be waited for until tomorrow.
+    /// Lines of `[limits]` for a gate that is started for it, where the default timeouts are too
+    /// long for a run.
     pub limits: &'static str,
-    /// For how long one connection may be held with it; `None` where that is not the point.
+    /// How long one connection may be held; `None` for vectors that do not hold connections.
     pub(super) hold_limit: Option<HoldLimit>,
-    /// How often one may ask; `None` where that is not the point.
+    /// How many requests one connection may make; `None` for vectors that do not test this limit.
     pub(super) request_limit: Option<RequestLimit>,
-    /// The addresses that it comes from.
+    /// The number of source addresses.
     pub(super) sources: u32,
     pub(super) attack: AttackFn,
 }
@@ -53,18 +53,18 @@ impl std::fmt::Debug for Vector {
 }
 
 impl Vector {
-    /// For how long one connection may be held with it at most by a gate that grants this; `None`
-    /// where holding a connection is not the point.
+    /// How long a gate with these limits may hold one connection; `None` for vectors that do not
+    /// hold connections.
     pub fn max_hold(&self, gate_limits: &GateLimits) -> Option<Duration> {
         self.hold_limit.map(|held| held(gate_limits))
     }
 
-    /// How many requests one connection may make at most; `None` where that is not the point.
+    /// How many requests one connection may make; `None` for vectors that do not test this limit.
     pub fn max_requests(&self, gate_limits: &GateLimits) -> Option<u64> {
         self.request_limit.map(|asked| asked(gate_limits))
     }
 
-    /// Whether it is about pages that are read slowly: then the page must be a large one.
+    /// Whether it reads a page slowly: then the page must be large.
     pub fn needs_large_page(&self) -> bool {
         matches!(self.name, "slow-read" | "window-drip" | "zero-window")
     }

@@ -23,14 +23,15 @@ use crate::traffic::ANNOUNCED_WAIT_LIMIT;
 /// second for as long as any rehearsal lasts.
 const REOPENINGS_MAX: u32 = 4 * SECONDS_MAX;
 const REOPEN_DELAY: Duration = Duration::from_millis(250);
-/// People begin before the attack and go on after it, so that the first and last waits count too.
+/// Visitors begin before the attack and continue after it, so that the first and last waits count
+/// too.
 const LEAD_IN: Duration = Duration::from_millis(500);
-/// How long attackers may take to let go after the end.
+/// How long attackers may take to close their connections after the end.
 const CLOSE_GRACE: Duration = Duration::from_secs(6);
-/// How long after the last person's patience the end may come.
+/// How long after the last page timeout the end may come.
 const VISITOR_GRACE: Duration = Duration::from_secs(2);
 
-/// Carries it out and says what came of it. Blocks until it is over.
+/// Runs the vector and returns its result. Blocks until the run ends.
 pub fn run_vector(run: &VectorRun) -> Result<VectorResult, DrillError> {
     check_host(&run.host)?;
     let target = run.target;
@@ -143,11 +144,11 @@ async fn run_slot(run: Rc<VectorRun>, context: Rc<VectorContext>, slot: u32) {
 
 fn record_end(run: &VectorRun, context: &VectorContext, end: End, lasted: Duration, requests: u64) {
     let label = match end {
-        End::Held => "held until the attackers let go".to_owned(),
+        End::Held => "open at the end".to_owned(),
         End::Closed => "closed by the gate".to_owned(),
         End::GoAway(code) => format!("GOAWAY {}", error_code_name(code)),
         End::StreamsEnded => "streams ended by the gate".to_owned(),
-        End::Finished => "left by the attackers".to_owned(),
+        End::Finished => "closed by the attacker".to_owned(),
         End::NotOpened => "not opened".to_owned(),
     };
     let counters = &context.counters;

@@ -42,7 +42,7 @@ fn connections_at_the_request_limit_get_connection_close_and_end() {
 
 #[test]
 fn whoever_asks_on_behind_the_farewell_is_cut() {
-    let case = Case::new("deaf-to-goaway").over_http_2();
+    let case = Case::new("ignored-goaway").over_http_2();
     let limits = "requests_per_connection = 50\nstreams_per_connection = 60";
     let done = case.with_limits(limits).run();
     done.counted("max-age", done.cut("max-age"), 4);
