@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from proxies import CLOSED, OPEN
 
-# Caddy has no limits by source, so that it refuses nobody.
+# Caddy has no limits by source, so it refuses no request.
 NEVER_REFUSES = ("caddy",)
 
 

@@ -10,7 +10,7 @@ import time
 from proxies import BROWSER, TEMPLATES, Unfit, launch
 
 LOAD_DEADLINE_SECONDS = 120
-# Streams at once on each HTTP/2 connection.
+# Concurrent streams on each HTTP/2 connection.
 STREAMS = 8
 
 
@@ -137,7 +137,7 @@ def steady(port, per_second, seconds, plan):
 
 
 class Held:
-    """bench/load, holding connections or streams, or being an origin that answers nobody."""
+    """bench/load, holding connections or streams, or acting as an origin that never responds."""
 
     def __init__(self, plan, *words):
         command = [str(plan.load), *map(str, words)]

@@ -7,14 +7,14 @@ import loads
 import machine
 from proxies import HANGING, OPEN, ROOMY, Unfit, start
 
-# Of the requests that the others get: enough for a figure that is several times theirs.
-PATIENCE = {"caddy": 0.3}
-# How long a proxy has to put away what it does not need before its memory is read.
+# The share of the requests that the others get: enough for a figure several times theirs.
+REQUEST_SHARE = {"caddy": 0.3}
+# How long a proxy has to release memory before it is read.
 SETTLE_SECONDS = 1.5
 
 
 def check(case, sent, count):
-    """The answers have to be what the case is about, or the figure would mean nothing."""
+    """Checks that the responses are those of the case; otherwise the figure would mean nothing."""
     if sent.broken:
         raise Unfit(f"{sent.broken} broken connections or wrong answers")
     # A rate of one per second lets one through per second.
@@ -24,7 +24,7 @@ def check(case, sent, count):
 
 
 def probe(case, proxy):
-    """Asks once, sees that the status is the case's, and returns the answer's size."""
+    """Sends one request, checks its status, and returns the size of the response."""
     # A rate of one per second may let the first one through.
     for _ in range(3):
         status, head_bytes, body_bytes = proxy.answer(case.path)
@@ -35,7 +35,7 @@ def probe(case, proxy):
 
 def cost(name, case, origin, plan, workers=1):
     """CPU time of a proxy for one case: warmed up, then a fixed number of requests."""
-    count = max(int(case.requests * plan.scale * PATIENCE.get(name, 1)), plan.connections * 2)
+    count = max(int(case.requests * plan.scale * REQUEST_SHARE.get(name, 1)), plan.connections * 2)
     warm_up = max(count // 10, plan.connections * 2)
     with start(name, plan.cores(workers), origin.port, case.limits, plan.gate, workers) as proxy:
         check(case, loads.send(case, proxy, warm_up, plan), warm_up)
@@ -61,7 +61,7 @@ def cost(name, case, origin, plan, workers=1):
         probe(case, proxy)
     check(case, sent, count)
     user, system = after["cpu"][0] - user, after["cpu"][1] - system
-    # To the nanosecond where the kernel says it; otherwise in ticks of 10 ms.
+    # To the nanosecond where the kernel reports it; otherwise in ticks of 10 ms.
     seconds = user + system if run is None else after["run"] - run
     others = busy_after - busy - (ours_after - ours_before) - sent.cpu
     return {
@@ -89,7 +89,7 @@ def idle_memory(name, kind, origin, plan):
     count = plan.idle_connections
     with start(name, plan.cores(1), origin.port, ROOMY, plan.gate) as proxy:
         port = proxy.port if kind == "http1" else proxy.tls_port
-        # Whatever is made once is made before: the first requests of each kind.
+        # Allocations of the first requests of each kind are made before.
         with loads.Held(plan, "idle", port, 50, kind):
             pass
         time.sleep(SETTLE_SECONDS / 3)
@@ -115,7 +115,7 @@ def stream_memory(name, plan):
 
 
 def latency(name, per_second, origin, plan):
-    """What visitors wait at a steady rate; `name` is None for the origin by itself."""
+    """The latency at a steady rate; `name` is None for the origin by itself."""
     def measured(port):
         loads.steady(port, per_second // 4, 1, plan)
         return loads.steady(port, per_second, plan.steady_seconds, plan)

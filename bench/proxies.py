@@ -44,7 +44,7 @@ precedence = False
 
 
 def launch(cores, command, **how):
-    """Starts a command on some cores, in a session of its own."""
+    """Starts a command on some cores, in a separate session."""
     before = ["taskset", "-c", ",".join(map(str, cores))]
     if precedence:
         before = ["nice", "-n", "-15", *before]
@@ -65,7 +65,7 @@ def free_port():
 
 
 class Server:
-    """A server process with a folder of its own."""
+    """A server process with a separate folder."""
 
     def __init__(self, name, cores, template, command, values, under=()):
         self.name = name
@@ -81,7 +81,7 @@ class Server:
         self.prepare()
         environment = {**os.environ, "PORTCULLIS_LOG": "warn", "HOME": str(self.folder),
                        "XDG_CONFIG_HOME": str(self.folder), "XDG_DATA_HOME": str(self.folder)}
-        # Go takes as many threads at once as there are cores; its workers are these.
+        # Go takes as many concurrent threads as there are cores; its workers are these.
         environment["GOMAXPROCS"] = str(values.get("workers", 1))
         self.process = launch(
             cores, command, stdout=self.said, stderr=subprocess.STDOUT,
@@ -205,5 +205,5 @@ def start(name, cores, origin_port, limits, gate, workers=1, under=()):
     if name == "caddy":
         command = ["caddy", "run", "--adapter", "caddyfile", "--config", "{file}"]
         return Server(name, cores, "Caddyfile", command, values, under)
-    values["operator"] = free_port()
+    values["admin"] = free_port()
     return Server(name, cores, "portcullis.toml", [gate, "run", "--config", "{file}"], values, under)

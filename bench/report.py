@@ -30,10 +30,10 @@ def middle(values):
 
 
 def half_load(costs, proxies=("portcullis", "nginx", "haproxy")):
-    """Half of what the slowest of them bore of small forwarded requests, in whole hundreds a second."""
-    bore = [middle(of(costs, "per_second", case="forwarded", proxy=proxy)) for proxy in proxies]
-    bore = [rate for rate in bore if rate]
-    return max(round(min(bore) / 200) * 100, 100) if bore else None
+    """Half of the rate of small forwarded requests that the slowest of them sustained, in whole hundreds a second."""
+    sustained = [middle(of(costs, "per_second", case="forwarded", proxy=proxy)) for proxy in proxies]
+    sustained = [rate for rate in sustained if rate]
+    return max(round(min(sustained) / 200) * 100, 100) if sustained else None
 
 
 def spread(values, form):
@@ -280,7 +280,7 @@ def markdown(measured, notes):
         "", *memory(measured, proxies),
         "", "## Latency at half load", "",
         "Small forwarded requests over HTTP/1.1 at a steady rate, half of what the slowest of Portcullis, nginx and HAProxy "
-        "bears; Caddy at half of what it bears itself.", "",
+        "sustained; Caddy at half of its own rate.", "",
         *latency(measured, proxies),
         "", "## One worker and two", "", *workers(measured, proxies),
         "", "## Spreads", *spreads(measured, proxies),
