@@ -129,13 +129,13 @@ impl Case {
         let before = (memory_kib(process, "VmRSS:"), descriptors(process));
 
         let mut drill = portcullis();
-        drill.args(["drill", "vectors", self.vector, "--json", "--patience", PATIENCE]);
-        drill.args(["--target", &target, "--operator", &gate.admin.to_string()]);
+        drill.args(["drill", "vectors", self.vector, "--json", "--page-timeout", PATIENCE]);
+        drill.args(["--target", &target, "--admin", &gate.admin.to_string()]);
         drill.args(["--connections", &self.connections.to_string()]);
         drill.args(["--seconds", &self.seconds.to_string(), "--path", self.path]);
-        drill.args(["--visitors-path", "/"]).arg("--config").arg(&gate.file);
+        drill.args(["--visitor-path", "/"]).arg("--config").arg(&gate.file);
         if let Some(seconds) = self.max_hold {
-            drill.args(["--held-at-most", &seconds.to_string()]);
+            drill.args(["--max-hold", &seconds.to_string()]);
         }
         let attack = attack(&target);
         let (output, most_descriptors) = run_and_watch(process, drill);
@@ -180,8 +180,8 @@ pub struct CaseResult {
 impl CaseResult {
     fn visitors_were_served(&self) {
         let visitors = &self.result["visitors"];
-        assert!(visitors["asked"].as_u64().unwrap() >= 30, "{}", self.describe());
-        assert_eq!(visitors["asked"], visitors["served"], "{}", self.describe());
+        assert!(visitors["requested"].as_u64().unwrap() >= 30, "{}", self.describe());
+        assert_eq!(visitors["requested"], visitors["served"], "{}", self.describe());
     }
 
     /// How often the gate gave this reason.
@@ -196,22 +196,22 @@ impl CaseResult {
 
     /// How many answers had this status, or were of this kind.
     pub fn answers(&self, status: &str) -> u64 {
-        self.result["fate"]["answers"][status].as_u64().unwrap_or(0)
+        self.result["outcome"]["responses"][status].as_u64().unwrap_or(0)
     }
 
     /// How many attackers' connections ended like this.
     pub fn ended(&self, how: &str) -> u64 {
-        self.result["fate"]["ends"][how].as_u64().unwrap_or(0)
+        self.result["outcome"]["ends"][how].as_u64().unwrap_or(0)
     }
 
     /// How many attackers' connections there were.
     pub fn connections(&self) -> u64 {
-        self.result["tried"]["connections"].as_u64().unwrap()
+        self.result["attempted"]["connections"].as_u64().unwrap()
     }
 
     /// How many requests attackers sent or began.
     pub fn requests(&self) -> u64 {
-        self.result["tried"]["requests"].as_u64().unwrap()
+        self.result["attempted"]["requests"].as_u64().unwrap()
     }
 
     /// Everything, for whoever has to mend it.
@@ -243,12 +243,12 @@ pub fn gate(
     writeln!(text, "http_3 = {http_3}\n").unwrap();
     writeln!(text, "[limits]").unwrap();
     let short = [
-        ("sources_tracked", "4096"),
-        ("header_deadline", "\"2s\""),
-        ("handshake_deadline", "\"2s\""),
-        ("body_idle", "\"2s\""),
-        ("tunnel_idle", "\"2s\""),
-        ("idle", "\"2s\""),
+        ("source_table_size", "4096"),
+        ("header_timeout", "\"2s\""),
+        ("handshake_timeout", "\"2s\""),
+        ("body_idle_timeout", "\"2s\""),
+        ("tunnel_idle_timeout", "\"2s\""),
+        ("idle_timeout", "\"2s\""),
     ];
     for (key, value) in short.iter().filter(|(key, _)| !limits.contains(key)) {
         writeln!(text, "{key} = {value}").unwrap();

@@ -7,11 +7,11 @@ use crate::common::{Gate, free_address, portcullis, run, text};
 
 #[test]
 fn without_a_target_a_vector_gets_a_gate_of_its_own() {
-    let amount = ["--connections", "2", "--seconds", "2", "--patience", "20"];
+    let amount = ["--connections", "2", "--seconds", "2", "--page-timeout", "20"];
     let output = run(&[&["drill", "vectors", "ping-flood", "slow-read"][..], &amount].concat());
     let said = text(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{said}{}", text(&output.stderr));
-    for line in ["CVE-2019-9512", " ping-flood\n", "Sockstress", "verdict          withstood"] {
+    for line in ["CVE-2019-9512", " ping-flood\n", "Sockstress", "verdict             withstood"] {
         assert!(said.contains(line), "no `{line}` in {said}");
     }
 }
@@ -24,22 +24,22 @@ fn a_gate_of_ones_own_gets_a_site_where_it_expects_its_origin() {
     let (target, port) = (gate.listen.to_string(), origin.port().to_string());
     let mut drill = portcullis();
     drill.args(["drill", "vectors", "slow-read", "--json"]);
-    drill.args(["--target", &target, "--origin-port", &port, "--patience", "20"]);
+    drill.args(["--target", &target, "--origin-port", &port, "--page-timeout", "20"]);
     drill.args(["--connections", "2", "--seconds", "14"]).arg("--config").arg(&gate.file);
     let output = drill.output().unwrap();
     let said = text(&output.stdout);
     let Ok(result) = serde_json::from_str::<Value>(&said) else {
         panic!("{said}{}", text(&output.stderr))
     };
-    assert_eq!(result["visitors"]["asked"], result["visitors"]["served"], "{said}");
+    assert_eq!(result["visitors"]["requested"], result["visitors"]["served"], "{said}");
     // What is read slowly is a page that is worth it, and it was still being read.
-    assert_eq!(result["fate"]["answers"]["200"], 2, "{said}");
-    assert_eq!(result["fate"]["ends"]["held until the attackers let go"], 2, "{said}");
+    assert_eq!(result["outcome"]["responses"]["200"], 2, "{said}");
+    assert_eq!(result["outcome"]["ends"]["open at the end"], 2, "{said}");
 }
 
 #[test]
 fn in_json_each_vector_is_a_line() {
-    let amount = ["--connections", "2", "--seconds", "1", "--patience", "20", "--json"];
+    let amount = ["--connections", "2", "--seconds", "1", "--page-timeout", "20", "--json"];
     let output = run(&[&["drill", "vectors", "priority-flood", "connect"][..], &amount].concat());
     let said = text(&output.stdout);
     let lines: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();

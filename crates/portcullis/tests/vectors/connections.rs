@@ -25,7 +25,7 @@ fn kept_connections_that_ask_for_nothing_more_are_closed() {
 #[test]
 fn old_connections_get_connection_close_and_end() {
     let case = Case::new("long-lived").sized(20, 14);
-    let done = case.with_limits("connection_age = \"10s\"").run();
+    let done = case.with_limits("max_connection_age = \"10s\"").run();
     done.counted("closed", done.ended("closed by the gate"), 20);
     // They heard it, so that nothing had to be cut.
     assert_eq!(done.cut("max-age"), 0, "{}", done.describe());
@@ -34,26 +34,26 @@ fn old_connections_get_connection_close_and_end() {
 #[test]
 fn connections_at_the_request_limit_get_connection_close_and_end() {
     let case = Case::new("endless-requests").sized(4, 4);
-    let done = case.with_limits("requests_per_connection = 50").run();
+    let done = case.with_limits("max_requests_per_connection = 50").run();
     done.counted("closed", done.ended("closed by the gate"), 16);
-    assert_eq!(done.result["fate"]["most_asked"], 50, "{}", done.describe());
+    assert_eq!(done.result["outcome"]["most_requests"], 50, "{}", done.describe());
     assert_eq!(done.cut("max-age"), 0, "{}", done.describe());
 }
 
 #[test]
 fn whoever_asks_on_behind_the_farewell_is_cut() {
     let case = Case::new("ignored-goaway").over_http_2();
-    let limits = "requests_per_connection = 50\nstreams_per_connection = 60";
+    let limits = "max_requests_per_connection = 50\nmax_streams_per_connection = 60";
     let done = case.with_limits(limits).run();
     done.counted("max-age", done.cut("max-age"), 4);
     // Fifty, ten times sixty, and what was under way.
-    let most = done.result["fate"]["most_asked"].as_u64().unwrap();
+    let most = done.result["outcome"]["most_requests"].as_u64().unwrap();
     assert!((650..=710).contains(&most), "{most}: {}", done.describe());
 }
 
 #[test]
 fn a_crowd_of_addresses_fills_no_table_that_could_refuse_anybody() {
-    let limits = "sources_tracked = 1024";
+    let limits = "source_table_size = 1024";
     let done = Case::new("many-sources").sized(800, 5).with_limits(limits).run();
     done.counted("allowed", done.reason("allowed"), 800);
     assert_eq!(done.reason("source-rate"), 0, "{}", done.describe());

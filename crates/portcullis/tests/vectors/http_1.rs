@@ -56,7 +56,7 @@ fn bodies_beyond_the_limit_are_refused() {
     let done = Case::new("large-body")
         .sized(16, 5)
         .max_hold(6)
-        .with_limits("body_bytes = \"1 MiB\"")
+        .with_limits("max_body_bytes = \"1 MiB\"")
         .run();
     done.counted("body-too-large", done.reason("body-too-large"), 8);
     done.counted("413", done.answers("413"), 8);
@@ -88,7 +88,7 @@ fn a_flood_from_few_addresses_is_bound_by_their_limits() {
         let done = Case::new(vector).sized(40, 4).with_limits(limits).run();
         done.counted("source-rate", done.reason("source-rate"), 1000);
         // At most the burst and the rate of each of twenty addresses reaches the site, and the visitors.
-        let visitors = done.result["visitors"]["asked"].as_u64().unwrap();
+        let visitors = done.result["visitors"]["requested"].as_u64().unwrap();
         let allowed = 20 * (60 + 20 * 8) + visitors + 60;
         assert!(done.site.requests() <= allowed, "{} of {allowed}", done.site.requests());
     }
