@@ -7,13 +7,15 @@
 
 use std::collections::BTreeMap;
 
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
 
 use crate::verdict::current_name;
 use crate::{Cost, Effect, Evidence, Posture, ProcedureId, Tier, WallTime};
 
 /// An event with its time and format version: the content of one leaf.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Entry {
     /// The format's version: [`Entry::VERSION`].
     pub v: u32,
@@ -35,6 +37,31 @@ impl Entry {
     /// An entry in today's format.
     pub const fn new(at: WallTime, event: Event) -> Self {
         Self { v: Self::VERSION, at, event }
+    }
+}
+
+/// A leaf whose event is not read yet.
+#[derive(Deserialize)]
+struct RawEntry {
+    v: u32,
+    at: WallTime,
+    #[serde(flatten)]
+    event: Map<String, Value>,
+}
+
+impl<'de> Deserialize<'de> for Entry {
+    /// Reads a leaf. Its event is [`Event::Unknown`] if a newer program wrote it: a format or a
+    /// kind that this one does not know must not keep the rest of the ledger from being read.
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        let RawEntry { v, at, event } = RawEntry::deserialize(input)?;
+        let kind = event.get("event").and_then(Value::as_str);
+        let kind = kind.ok_or_else(|| D::Error::missing_field("event"))?;
+        let event = if v > Self::VERSION || !Event::KINDS.contains(&kind) {
+            Event::Unknown { kind: kind.to_owned(), v }
+        } else {
+            Event::deserialize(Value::Object(event)).map_err(D::Error::custom)?
+        };
+        Ok(Self { v, at, event })
     }
 }
 
@@ -90,7 +117,7 @@ pub enum Event {
         /// What their baseline expects, in thousandths of a request per second.
         baseline_milli: u64,
     },
-    /// Traffic is back within its baseline, and no attack came of it.
+    /// Traffic is back within its baseline, and no attack was recognised.
     SurgeEnded {
         /// The platform.
         platform: String,
@@ -110,7 +137,7 @@ pub enum Event {
         /// What the baseline expects of the platform, in thousandths of a request per second.
         baseline_milli: u64,
     },
-    /// New evidence, or new activities, in a wave that goes on: the attacker does something else.
+    /// New evidence, or new activities, in a wave that continues: the attacker changed tactics.
     AttackChanged {
         /// The wave.
         wave: u32,
@@ -125,7 +152,7 @@ pub enum Event {
         #[serde(alias = "after_procedure_ms")]
         since_procedure_change_ms: Option<u64>,
     },
-    /// What reaches the origin is back within what it can bear.
+    /// What reaches the origin is back within its capacity.
     Mitigated {
         /// The wave.
         wave: u32,
@@ -201,23 +228,88 @@ pub enum Event {
         #[serde(alias = "held_ms")]
         duration_ms: u64,
     },
-    /// Somebody was told, and there is a receipt.
+    /// A recipient was notified, and there is a receipt.
     #[serde(alias = "notified")]
     ReceiptRecorded(Receipt),
+    /// An event that a newer program wrote. It is only read, never written.
+    #[serde(skip)]
+    Unknown {
+        /// Its name.
+        kind: String,
+        /// The version of its leaf's format.
+        v: u32,
+    },
+}
+
+/// What an event is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject<'a> {
+    /// The gate as a whole.
+    Gate,
+    /// One platform, by name.
+    Platform(&'a str),
+    /// A recipient that was notified, by name.
+    Recipient(&'a str),
+    /// Not known: a newer program wrote the event.
+    Unknown,
 }
 
 impl Event {
+    /// The names of all kinds that this version reads, with those of older versions.
+    const KINDS: &[&str] = &[
+        "started",
+        "reloaded",
+        "reload-refused",
+        "stopped",
+        "recording-gap",
+        "tallied",
+        "surge-began",
+        "surge-ended",
+        "attack-began",
+        "attack-changed",
+        "mitigated",
+        "mitigation-lost",
+        "attack-ended",
+        "posture-changed",
+        "procedure-engaged",
+        "procedure-released",
+        "origin-degraded",
+        "origin-strained",
+        "origin-recovered",
+        "full-speed",
+        "receipt-recorded",
+        "notified",
+    ];
+
     /// The platform that the event is about, if it is about one.
     pub fn platform(&self) -> Option<&str> {
+        match self.subject() {
+            Subject::Platform(platform) => Some(platform),
+            Subject::Gate | Subject::Recipient(_) | Subject::Unknown => None,
+        }
+    }
+
+    /// Since when an incident is under way, if this event opens one. `recorded` is the event's
+    /// own time, for kinds that do not say when they began.
+    pub fn opens_incident(&self, recorded: WallTime) -> Option<WallTime> {
+        match self {
+            Self::AttackBegan { onset, .. } => Some((*onset).min(recorded)),
+            _ => None,
+        }
+    }
+
+    /// What the event is about.
+    pub fn subject(&self) -> Subject<'_> {
         match self {
             Self::Started { .. }
             | Self::Reloaded { .. }
             | Self::ReloadRefused { .. }
             | Self::Stopped
-            | Self::RecordingGap { .. }
-            | Self::ReceiptRecorded(_) => None,
-            Self::Tallied(tally) => Some(&tally.platform),
-            Self::ProcedureEngaged(facts) => Some(&facts.platform),
+            | Self::RecordingGap { .. } => Subject::Gate,
+            Self::ReceiptRecorded(receipt) => Subject::Recipient(&receipt.recipient),
+            Self::Unknown { .. } => Subject::Unknown,
+            Self::Tallied(tally) => Subject::Platform(&tally.platform),
+            Self::ProcedureEngaged(facts) => Subject::Platform(&facts.platform),
             Self::SurgeBegan { platform, .. }
             | Self::SurgeEnded { platform }
             | Self::AttackBegan { platform, .. }
@@ -229,7 +321,7 @@ impl Event {
             | Self::ProcedureReleased { platform, .. }
             | Self::OriginDegraded { platform, .. }
             | Self::OriginRecovered { platform }
-            | Self::FullSpeed { platform, .. } => Some(platform),
+            | Self::FullSpeed { platform, .. } => Subject::Platform(platform),
         }
     }
 }
@@ -252,7 +344,7 @@ pub struct PlatformFacts {
 pub enum SourceCount {
     /// Fewer than ten.
     UnderTen,
-    /// About so many (a sketch, within a few per cent).
+    /// About this number (a sketch, within a few per cent).
     About(u64),
 }
 
@@ -308,10 +400,10 @@ pub struct Tally {
     /// Requests of the interval whose record was lost, so that the watch did not see them.
     #[serde(alias = "unseen")]
     pub records_lost: u64,
-    /// Connections and streams that had been let in and that the gate ended, by the
+    /// Connections and streams that the gate had accepted and then ended, by the
     /// [`Cut`](crate::Cut)'s word, without the zeros: those that had asked something of this
     /// platform last, and, on the first platform, those that had asked for nothing. Absent where
-    /// nobody watched connections: in leaves of version 1, and in replays of access logs.
+    /// connections were not watched: in leaves of version 1, and in replays of access logs.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -415,17 +507,17 @@ pub struct ProcedureFacts {
     pub collateral_per_million: Option<u32>,
 }
 
-/// Proof that somebody was told.
+/// Proof that a recipient was notified.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Receipt {
-    /// Who was told, for example `NCSC`.
+    /// The recipient, for example `NCSC`.
     pub recipient: String,
     /// How, for example `web form` or `telephone`.
     pub channel: String,
     /// The reference that the recipient gave.
     pub reference: String,
-    /// When they were told.
+    /// When it was notified.
     #[serde(alias = "told_at")]
     pub notified_at: WallTime,
     /// SHA-256 of the document that was sent, in hex, if one was.
@@ -517,7 +609,53 @@ mod tests {
     }
 
     #[test]
-    fn small_numbers_of_sources_are_not_told() {
+    fn the_list_of_kinds_is_complete() {
+        let error = serde_json::from_str::<Event>(r#"{"event":"teapot"}"#).expect_err("no kind");
+        let error = error.to_string();
+        let (_, expected) = error.split_once("expected one of").expect("a list");
+        let names: std::collections::BTreeSet<_> = expected.split('`').skip(1).step_by(2).collect();
+        assert_eq!(names, Event::KINDS.iter().copied().collect());
+    }
+
+    fn read(json: &str) -> Result<Event, serde_json::Error> {
+        serde_json::from_str::<Entry>(json).map(|entry| entry.event)
+    }
+
+    #[test]
+    fn an_event_of_a_newer_version_is_kept_as_unknown() {
+        let newer = r#"{"at":"2026-11-23T10:00:00.000Z","event":"teapot","lid":{"on":true},"v":9}"#;
+        let unknown = Event::Unknown { kind: "teapot".into(), v: 9 };
+        assert_eq!(read(newer).expect("parses"), unknown);
+        assert_eq!((unknown.subject(), unknown.platform()), (Subject::Unknown, None));
+        // The kind is known, but its fields may mean something else by now.
+        let newer = r#"{"at":"2026-11-23T10:00:00.000Z","event":"stopped","v":4}"#;
+        let unknown = Event::Unknown { kind: "stopped".into(), v: 4 };
+        assert_eq!(read(newer).expect("parses"), unknown);
+        // A kind that a newer program added without a new version of the format.
+        let newer = r#"{"at":"2026-11-23T10:00:00.000Z","event":"teapot","v":3}"#;
+        assert!(matches!(read(newer), Ok(Event::Unknown { v: 3, .. })));
+    }
+
+    #[test]
+    fn a_known_event_with_wrong_fields_is_an_error() {
+        for wrong in [
+            r#"{"at":"2026-11-23T10:00:00.000Z","event":"surge-ended","lid":1,"platform":"main","v":3}"#,
+            r#"{"at":"2026-11-23T10:00:00.000Z","event":"surge-ended","v":2}"#,
+            r#"{"at":"2026-11-23T10:00:00.000Z","v":3}"#,
+            r#"{"event":"stopped","v":3}"#,
+        ] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_event_is_never_written() {
+        let unknown = Event::Unknown { kind: "teapot".into(), v: 9 };
+        assert!(serde_json::to_string(&Entry::new(WallTime(0), unknown)).is_err());
+    }
+
+    #[test]
+    fn small_numbers_of_sources_are_not_published() {
         assert_eq!(SourceCount::from_count(9), SourceCount::UnderTen);
         assert_eq!(SourceCount::from_count(10), SourceCount::About(10));
     }

@@ -36,7 +36,7 @@ pub enum EvidenceWeight {
     /// About what is asked for. A mail to supporters asks for one page with a number for each
     /// reader, so that these never add up to hostility among themselves.
     Target,
-    /// About who asks. Fits some crowds too; counts beside another piece of either kind.
+    /// About who asks. Fits some crowds too; counts together with another piece of either kind.
     Sender,
     /// Not explained by people who follow a link.
     Strong,
@@ -94,7 +94,7 @@ impl EvidenceKind {
 pub struct Evidence {
     /// What was seen.
     pub kind: EvidenceKind,
-    /// The figure, in the unit that `says` names.
+    /// The figure, in the unit that `summary` names.
     pub measured: u64,
     /// The threshold that it crossed, in the same unit.
     pub threshold: u64,

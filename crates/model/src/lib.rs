@@ -26,7 +26,7 @@ pub use activity::{ActivityId, PlatformId, Tier, WorkerId};
 pub use config::*;
 pub use event::{
     ActivityTally, Entry, Event, LatencyMillis, PlatformFacts, ProcedureFacts, Receipt,
-    SourceCount, Tally, WaveFigures,
+    SourceCount, Subject, Tally, WaveFigures,
 };
 pub use evidence::{Evidence, EvidenceKind, EvidenceWeight};
 pub use feature::{FEATURES, Feature, FeatureName, Features};
