@@ -86,81 +86,99 @@ pub struct EventLabel {
 }
 
 impl GateFacts {
-    /// Relates the ledger's moments to the run with the gate. Moments from before the run are left
+    /// Relates the ledger's events to the run with the gate. Events from before the run are left
     /// out; those after its end count, since full speed may be recorded after the last visitor
     /// left.
     pub fn from_events(with: &RunRecording, events: &[GateEvent]) -> Self {
         let mut events: Vec<(u32, &GateEventKind)> = events
             .iter()
-            .filter_map(|mark| {
-                let at_ms = mark.unix_ms.checked_sub(with.started_unix_ms)?;
-                Some((u32::try_from(at_ms).ok()?, &mark.kind))
+            .filter_map(|event| {
+                let at_ms = event.unix_ms.checked_sub(with.started_unix_ms)?;
+                Some((u32::try_from(at_ms).ok()?, &event.kind))
             })
             .collect();
         events.sort_by_key(|(at_ms, _)| *at_ms);
-        let first = |what: &GateEventKind, from_ms: u32, to_ms: u32| {
-            events
-                .iter()
-                .find(|(at_ms, moment)| *moment == what && (from_ms..to_ms).contains(at_ms))
-                .map(|(at_ms, _)| *at_ms)
-        };
-
-        let spans = with.waves();
-        let waves = spans
-            .iter()
-            .enumerate()
-            .map(|(index, &sent)| {
-                let next_ms = spans.get(index + 1).map_or(u32::MAX, |next| next.from_ms);
-                let detected = first(&GateEventKind::AttackDetected, sent.from_ms, sent.to_ms);
-                let mitigated = first(&GateEventKind::Mitigated, sent.from_ms, sent.to_ms);
-                let full_speed = first(&GateEventKind::FullSpeed, sent.to_ms, next_ms);
-                WaveFacts {
-                    sent,
-                    detected_after_ms: detected.map(|at_ms| at_ms - sent.from_ms),
-                    mitigated_after_ms: mitigated.map(|at_ms| at_ms - sent.from_ms),
-                    full_speed_after_ms: full_speed.map(|at_ms| at_ms - sent.to_ms),
-                }
-            })
-            .collect();
-
-        let crowds = with.phases.iter().filter(|phase| phase.has_crowd && !phase.is_attack);
-        let crowd = crowds
-            .map(|phase| {
-                let seen = |what| first(what, phase.from_ms, phase.to_ms).is_some();
-                if seen(&GateEventKind::AttackDetected) {
-                    CrowdAssessment::Attack
-                } else if seen(&GateEventKind::SurgeDetected) {
-                    CrowdAssessment::Surge
-                } else {
-                    CrowdAssessment::Unnoticed
-                }
-            })
-            .max_by_key(|judgement| *judgement as u8)
-            .unwrap_or(CrowdAssessment::NoCrowd);
 
         let mut cuts = BTreeMap::new();
-        for (_, moment) in &events {
-            if let GateEventKind::Cut(causes) = moment {
-                for (cause, n) in causes {
-                    *cuts.entry(cause.clone()).or_default() += n;
+        for (_, kind) in &events {
+            if let GateEventKind::Cut(reasons) = kind {
+                for (reason, n) in reasons {
+                    *cuts.entry(reason.clone()).or_default() += n;
                 }
             }
         }
-
-        let labels = events
-            .iter()
-            .filter_map(|(at_ms, moment)| {
-                let what = match moment {
-                    GateEventKind::SurgeDetected => "surge noticed".to_owned(),
-                    GateEventKind::AttackDetected => "attack declared".to_owned(),
-                    GateEventKind::Mitigated => "mitigated".to_owned(),
-                    GateEventKind::PostureChanged(words) => words.clone(),
-                    GateEventKind::FullSpeed => "full speed".to_owned(),
-                    GateEventKind::Cut(_) => return None,
-                };
-                Some(EventLabel { at_ms: *at_ms, label: what })
-            })
-            .collect();
-        GateFacts { waves, crowd, cuts, labels }
+        GateFacts {
+            waves: wave_facts(&with.waves(), &events),
+            crowd: assess_crowd(with, &events),
+            cuts,
+            labels: events
+                .iter()
+                .filter_map(|(at_ms, kind)| Some(EventLabel { at_ms: *at_ms, label: label(kind)? }))
+                .collect(),
+        }
     }
+}
+
+/// The time of the first event of this kind within the period.
+fn first(
+    events: &[(u32, &GateEventKind)],
+    kind: &GateEventKind,
+    from_ms: u32,
+    to_ms: u32,
+) -> Option<u32> {
+    events
+        .iter()
+        .find(|(at_ms, event)| *event == kind && (from_ms..to_ms).contains(at_ms))
+        .map(|(at_ms, _)| *at_ms)
+}
+
+fn wave_facts(spans: &[WaveSpan], events: &[(u32, &GateEventKind)]) -> Vec<WaveFacts> {
+    spans
+        .iter()
+        .enumerate()
+        .map(|(index, &sent)| {
+            let next_ms = spans.get(index + 1).map_or(u32::MAX, |next| next.from_ms);
+            let within = |kind| first(events, kind, sent.from_ms, sent.to_ms);
+            let full_speed = first(events, &GateEventKind::FullSpeed, sent.to_ms, next_ms);
+            WaveFacts {
+                sent,
+                detected_after_ms: within(&GateEventKind::AttackDetected)
+                    .map(|at_ms| at_ms - sent.from_ms),
+                mitigated_after_ms: within(&GateEventKind::Mitigated)
+                    .map(|at_ms| at_ms - sent.from_ms),
+                full_speed_after_ms: full_speed.map(|at_ms| at_ms - sent.to_ms),
+            }
+        })
+        .collect()
+}
+
+/// The worst assessment of all crowd phases without an attack.
+fn assess_crowd(with: &RunRecording, events: &[(u32, &GateEventKind)]) -> CrowdAssessment {
+    with.phases
+        .iter()
+        .filter(|phase| phase.has_crowd && !phase.is_attack)
+        .map(|phase| {
+            let seen = |kind| first(events, kind, phase.from_ms, phase.to_ms).is_some();
+            if seen(&GateEventKind::AttackDetected) {
+                CrowdAssessment::Attack
+            } else if seen(&GateEventKind::SurgeDetected) {
+                CrowdAssessment::Surge
+            } else {
+                CrowdAssessment::Unnoticed
+            }
+        })
+        .max_by_key(|assessment| *assessment as u8)
+        .unwrap_or(CrowdAssessment::NoCrowd)
+}
+
+/// The label of an event in the plot; `None` for cuts.
+fn label(kind: &GateEventKind) -> Option<String> {
+    Some(match kind {
+        GateEventKind::SurgeDetected => "surge noticed".to_owned(),
+        GateEventKind::AttackDetected => "attack declared".to_owned(),
+        GateEventKind::Mitigated => "mitigated".to_owned(),
+        GateEventKind::PostureChanged(text) => text.clone(),
+        GateEventKind::FullSpeed => "full speed".to_owned(),
+        GateEventKind::Cut(_) => return None,
+    })
 }

@@ -184,14 +184,7 @@ pub fn run_scenario(
     })?;
     while !(people.is_finished() && attackers.is_finished()) {
         std::thread::sleep(PROGRESS_INTERVAL);
-        let elapsed_ms = context.now_ms().min(lasts_ms);
-        let phase = context.phase_at(elapsed_ms.min(lasts_ms.saturating_sub(1)));
-        progress(&Progress {
-            elapsed_ms,
-            total_ms: lasts_ms,
-            phase: phase.map_or("", |phase| context.phases[usize::from(phase)].title.as_str()),
-            last_second: context.counters.second((elapsed_ms / 1_000).saturating_sub(1) as usize),
-        });
+        report_progress(&context, lasts_ms, &mut progress);
     }
     let people = join_thread("visitors", people)?;
     let attack = join_thread("attackers", attackers)?;
@@ -216,6 +209,18 @@ pub fn run_scenario(
         held_back: attack.held_back,
         origin_peak_per_second: crate::origin::peak_per_second(origin_by_tenth),
     })
+}
+
+/// Calls `progress` with the state of the run now.
+fn report_progress(context: &RunContext, lasts_ms: u32, progress: &mut impl FnMut(&Progress<'_>)) {
+    let elapsed_ms = context.now_ms().min(lasts_ms);
+    let phase = context.phase_at(elapsed_ms.min(lasts_ms.saturating_sub(1)));
+    progress(&Progress {
+        elapsed_ms,
+        total_ms: lasts_ms,
+        phase: phase.map_or("", |phase| context.phases[usize::from(phase)].title.as_str()),
+        last_second: context.counters.second((elapsed_ms / 1_000).saturating_sub(1) as usize),
+    });
 }
 
 /// Raises this process's limit of open files to what a run needs, as far as the hard limit allows.

@@ -215,7 +215,8 @@ impl ReplayHistory {
             | Event::ReloadRefused { .. }
             | Event::Stopped
             | Event::RecordingGap { .. }
-            | Event::ReceiptRecorded(_) => {}
+            | Event::ReceiptRecorded(_)
+            | Event::Unknown { .. } => {}
         }
     }
 

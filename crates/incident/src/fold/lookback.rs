@@ -185,7 +185,8 @@ impl Lookback {
             | Event::Stopped
             | Event::RecordingGap { .. }
             | Event::Tallied(_)
-            | Event::ReceiptRecorded(_) => {}
+            | Event::ReceiptRecorded(_)
+            | Event::Unknown { .. } => {}
         }
     }
 }

@@ -264,7 +264,8 @@ pub(super) fn apply_event(
         | Event::Stopped
         | Event::RecordingGap { .. }
         | Event::Tallied(_)
-        | Event::ReceiptRecorded(_) => {}
+        | Event::ReceiptRecorded(_)
+        | Event::Unknown { .. } => {}
     }
 }
 
