@@ -293,7 +293,7 @@ fn without_its_authority_the_gate_serves_and_tries_again_less_and_less_often_unt
     assert!(words.contains("Connection refused"), "{words}");
     assert_eq!(stands["expires"], serde_json::Value::Null);
     // Failures after 1 s, 2 s, 4 s, each a quarter shorter at most: three take three waits.
-    assert!(metric(&gate, "portcullis_acme_failures_in_a_row{") <= 6);
+    assert!(metric(&gate, "portcullis_acme_consecutive_failures{") <= 6);
 
     let _authority = ground.authority();
     let browser = ground.browser();
@@ -316,7 +316,7 @@ fn a_challenge_that_is_not_found_is_told_in_the_authoritys_words() {
     let gate = ground.gate(origin(), "http-01");
     let words =
         wait_for("it failed", || acme_status(&gate)["last_failure"].as_str().map(str::to_owned));
-    assert!(words.starts_with("the authority did not find its challenge:"), "{words}");
+    assert!(words.starts_with("the authority could not validate the challenge:"), "{words}");
     assert!(words.contains("connection refused"), "{words}");
     let found = std::fs::read_dir(ground.stored_path("")).unwrap().flatten();
     let names: Vec<_> = found.map(|entry| entry.file_name()).collect();

@@ -192,10 +192,10 @@ fn the_doctor_looks_at_this_machine_and_finds_an_origin_that_is_open_to_all() {
     let told = run(&["doctor", "--config", file.to_str().unwrap(), "--json"]);
     assert_eq!(told.status.code(), Some(1), "{}", text(&told.stderr));
     let report: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap();
-    let findings = report["findings"].as_array().unwrap();
-    let of = |name: &str| findings.iter().find(|finding| finding["name"] == name).unwrap();
-    assert_eq!(of("the origin of site")["standing"], "lacking");
-    assert_ne!(of("SYN cookies")["standing"], "unknown", "{report}");
+    let checks = report["checks"].as_array().unwrap();
+    let of = |name: &str| checks.iter().find(|check| check["name"] == name).unwrap();
+    assert_eq!(of("the origin of site")["status"], "fail");
+    assert_ne!(of("SYN cookies")["status"], "unknown", "{report}");
 
     let in_words = text(&run(&["doctor", "--config", file.to_str().unwrap()]).stdout);
     assert!(in_words.contains(&format!("also listens on 0.0.0.0:{port}")), "{in_words}");

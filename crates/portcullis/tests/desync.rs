@@ -510,7 +510,7 @@ fn no_payload_is_two_requests_to_one_reader_and_one_to_another() {
     let metrics = common::send(gate.admin, b"GET /metrics HTTP/1.0\r\nHost: a\r\n\r\n").unwrap();
     let forwarded: usize = metrics
         .lines()
-        .filter(|line| line.starts_with("portcullis_forwarded_total{"))
+        .filter(|line| line.starts_with("portcullis_origin_requests_total{"))
         .map(|line| line.rsplit(' ').next().unwrap().parse::<usize>().unwrap())
         .sum();
     assert!(lines <= forwarded, "{lines} requests in the logs, {forwarded} forwarded");

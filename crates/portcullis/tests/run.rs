@@ -113,7 +113,7 @@ fn a_port_that_is_taken_is_said_before_anything_is_recorded() {
         "http://127.0.0.1:1",
         "--ledger",
         ledger.to_str().unwrap(),
-        "--operator",
+        "--admin",
         &common::free_address().to_string(),
     ]);
     assert_eq!(refused.status.code(), Some(2));
@@ -144,7 +144,7 @@ fn what_the_gate_cuts_stands_in_its_ledger() {
     let body = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n";
     let _ = common::send(gate.listen, body.as_bytes());
     gate.wait_until("it is counted", || {
-        gate.admin_get("/metrics").contains("portcullis_cuts_total{cause=\"malformed-body\"} 1")
+        gate.admin_get("/metrics").contains("portcullis_cuts_total{reason=\"malformed-body\"} 1")
     });
     gate.stop();
     let leaves = leaves(folder.path());

@@ -168,7 +168,7 @@ fn a_body_that_breaks_off_never_looks_whole_to_the_origin() {
     // Whoever is asked last has seen all the others.
     gate.wait_until("every body has been given up", || {
         origin.requests().len() >= 5
-            && gate.admin_get("/metrics").contains("portcullis_in_flight 0")
+            && gate.admin_get("/metrics").contains("portcullis_origin_requests_in_flight 0")
     });
     for asked in origin.requests() {
         assert!(!asked.content.whole, "{asked:?}");

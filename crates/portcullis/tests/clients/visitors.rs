@@ -77,7 +77,7 @@ fn who_ends_its_side_behind_a_request_is_answered_whole_or_counts_as_gone() {
         assert!(visitor.is_closed());
     }
     gate.wait_until("nothing is under way", || {
-        gate.admin_get("/metrics").contains("portcullis_in_flight 0")
+        gate.admin_get("/metrics").contains("portcullis_origin_requests_in_flight 0")
     });
     gate.stop();
 }
@@ -159,7 +159,7 @@ fn a_visitor_who_leaves_in_mid_answer_leaves_the_origin_free() {
         assert_eq!(visitor.head().status(), 200);
     }
     gate.wait_until("nothing is under way", || {
-        gate.admin_get("/metrics").contains("portcullis_in_flight 0")
+        gate.admin_get("/metrics").contains("portcullis_origin_requests_in_flight 0")
     });
     assert_eq!(Visitor::plain(gate.listen).get("/small").text(), "small");
     gate.stop();

@@ -223,7 +223,7 @@ fn a_gate_that_is_told_to_stop_finishes_what_a_public_client_asked_for() {
     });
     listens.recv().unwrap();
     gate.wait_until("the answer is under way", || {
-        gate.admin_get("/metrics").contains("portcullis_forwarded_total{")
+        gate.admin_get("/metrics").contains("portcullis_origin_requests_total{")
     });
     gate.signal(Signal::TERM);
     let told = client.join().unwrap();
