@@ -32,7 +32,7 @@ const LAYERS: &[Layer] = &[
     layer(2, "statement", &["model", "incident"]),
     layer(2, "report", &["model", "incident"]),
     layer(3, "edge", &["model", "gate"]),
-    layer(3, "acme", &["model", "edge"]),
+    layer(3, "acme", &["durable", "model", "edge"]),
     layer(3, "drill", &["model", "report"]),
     layer(3, "replay", &["model", "gate", "watch", "posture", "incident", "report"]),
     layer(3, "doctor", &["model"]),

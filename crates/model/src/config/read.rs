@@ -465,7 +465,7 @@ fn platform_origin(report: &mut ProblemCollector, table: &Table) -> Option<Place
     let url = table.find(report, "url");
     let connections = table.get(report, "max_connections").value;
     let connect_deadline = table.get(report, "connect_timeout").value;
-    let response_deadline = table.get(report, "response_timeout").value;
+    let response_timeout = table.get(report, "response_timeout").value;
     let queue_deadline = table.get(report, "queue_timeout").value;
     let origin = read_origin(report, url?)?;
     Some(origin.map(|origin| OriginConfig {
@@ -473,7 +473,7 @@ fn platform_origin(report: &mut ProblemCollector, table: &Table) -> Option<Place
         port: origin.port,
         max_connections: connections,
         connect_timeout: connect_deadline,
-        response_timeout: response_deadline,
+        response_timeout,
         queue_timeout: queue_deadline,
     }))
 }

@@ -92,7 +92,7 @@ pub(super) static HTTP_2: TableSpec = TableSpec {
                 Value::Count(u64::from(c.limits.http_2.refused_streams.burst))
             }),
             about: "Streams that the gate has to reset because of what the visitor did: burst.",
-            why: "an upload that was answered early may have dozens of frames under way; a million is no limit",
+            why: "an upload that was answered early may have dozens of frames in flight; a million is no limit",
         },
         KeySpec {
             name: "control_frames_per_second",
