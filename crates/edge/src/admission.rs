@@ -125,8 +125,8 @@ impl Admission {
         let now = self.context.read_clock();
         let policy = self.context.policy.load();
         let limits = policy.config().limits.http_3;
-        let in_progress = self.quic_handshakes.get();
-        let retry = must_prove(limits, self.context.workers, in_progress, policy.is_engaged(now));
+        let handshakes = self.quic_handshakes.get();
+        let retry = must_prove(limits, self.context.workers, handshakes, policy.is_engaged(now));
         if retry {
             self.context.meter.record_http3_retry();
         }

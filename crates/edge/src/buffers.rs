@@ -1,5 +1,5 @@
-//! Buffers for reading, lent to connections while there is something in them. Whoever is idle, or
-//! waits for the other side, holds none.
+//! Read buffers, lent to connections while they contain data. A connection that is idle or waits
+//! for the other side holds none.
 
 use core::cell::RefCell;
 use core::mem;
@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 /// usually in the middle of something. At most 1.25 MiB in each worker.
 const KEPT: usize = 16;
 
-/// The buffers of one worker that nobody uses now.
+/// The unused buffers of one worker.
 #[derive(Default)]
 pub(crate) struct Buffers {
     visitors: RefCell<Vec<BytesMut>>,
@@ -31,7 +31,7 @@ pub(crate) enum ReadSide {
 }
 
 impl ReadSide {
-    /// Bytes that are read at once.
+    /// Bytes of one read.
     const fn size(self) -> usize {
         match self {
             Self::Visitor => 16 * 1024,
@@ -76,7 +76,7 @@ impl Buffers {
         }
         let mut buffer = mem::take(buffer);
         let mut kept = self.of(reader).borrow_mut();
-        // Pieces of it may still be on their way to somebody. What grew for one long head is not kept.
+        // Pieces of it may still be in use. A buffer that grew for one long head is not kept.
         if kept.len() < KEPT
             && buffer.try_reclaim(reader.size())
             && buffer.capacity() < 2 * reader.size()

@@ -151,7 +151,7 @@ impl WorkerContext {
         });
     }
 
-    /// Tells readable names of the request's features, if they have not been told lately.
+    /// Sends readable names of the request's features to the watch, unless they were sent recently.
     pub(crate) fn record_names(&self, request: &gate::Request<'_>, record: &Record) {
         let mut sightings = self.sightings.borrow_mut();
         self.feature_names.borrow_mut().sight(request, record, &mut |sighting| {
@@ -177,13 +177,13 @@ impl WorkerContext {
         self.meter.set_in_flight(now);
     }
 
-    /// Whether somebody waits for a place at an origin.
+    /// Whether a request waits for an origin connection.
     pub(crate) fn is_origin_queued(&self) -> bool {
         self.waiting.get() > 0
     }
 
-    /// For how long whoever may hold a place at an origin is waited for, `idle` where there are
-    /// enough.
+    /// How long a request that holds an origin connection may stall: `idle` while there are enough
+    /// connections.
     pub(crate) fn stall_timeout(&self, idle: Duration) -> Duration {
         if self.is_origin_queued() { idle.min(CONTENDED_TIMEOUT) } else { idle }
     }

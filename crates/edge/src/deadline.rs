@@ -1,4 +1,4 @@
-//! Deadlines of requests under way, checked together four times a second.
+//! Deadlines of requests in flight, checked together four times a second.
 //!
 //! A timer per wait would cost the timer wheel two visits per request; waits here are seconds
 //! long, so a list that one task walks each [`TICK`](portcullis_model::TICK) is enough. A deadline
@@ -26,7 +26,7 @@ pub(crate) trait Abort {
 /// Every deadline of one worker.
 #[derive(Default)]
 pub(crate) struct Deadlines {
-    /// A place that nobody uses has no due time.
+    /// An unused slot has no due time.
     slots: RefCell<Vec<Rc<DeadlineSlot>>>,
     free: RefCell<Vec<usize>>,
 }
@@ -69,7 +69,7 @@ impl Deadlines {
     }
 
     /// Wakes the tasks whose deadline has passed, and cuts the connections of those that were
-    /// woken and did not run. `pressed`: somebody waits for a place at an origin.
+    /// woken and did not run. `pressed`: a request waits for an origin connection.
     pub(crate) fn check(&self, now: Time, pressed: bool) {
         for slot in self.slots.borrow().iter() {
             let hurried = slot.tightened.get().filter(|_| pressed || slot.was_hurried.get());

@@ -1,4 +1,4 @@
-//! What can go wrong before the first visitor: each variant says how to mend it.
+//! What can go wrong before the first visitor: each variant says how to fix it.
 
 use core::net::SocketAddr;
 use std::io;

@@ -20,8 +20,8 @@ use crate::response::body::{Relay, RelayDeadline, ResponseBody};
 use crate::response::gate_response::GateResponse;
 use crate::response::pages::{self, ForwardFailure, ResponseFormat};
 
-/// Bytes of an answer that are given to one of several streams at once: what fits into one frame of
-/// theirs. How each of them is taken is judged by piece, and slow lines are shared.
+/// Bytes of a response that are written to one of several streams before the next one: the size
+/// of one frame. Minimum rates are checked per piece, and slow connections are shared.
 const STREAM_PIECE: usize = 16 * 1024;
 
 /// What has to be known to forward one request, taken from the policy before the first wait.
@@ -52,7 +52,7 @@ pub(crate) struct ForwardJob {
 }
 
 /// Forwards a request whose head is already fit for the origin. From here on it has an outcome,
-/// even if nobody polls it.
+/// even if the future is never polled.
 pub(crate) fn forward(
     conn: Rc<Connection>,
     job: ForwardJob,
@@ -279,7 +279,7 @@ fn stream_response(
         lease.finish();
         return ResponseBody::empty(turn);
     }
-    // The visitor's turn: the origin is waited for when somebody asks for more.
+    // The visitor's turn: the wait for the origin begins with the next poll.
     deadline.extend(context.now(), job.body.idle, false);
     let relay = Relay {
         lease,

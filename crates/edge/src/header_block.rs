@@ -2,8 +2,8 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-/// Header fields as they stand in an HTTP/1.1 message: `name: value` and a line end, each; names in
-/// lower case. Whoever puts something there has seen to it that it is a name and a value.
+/// Header fields in the form of an HTTP/1.1 message: `name: value` and a line end, each; names in
+/// lower case. The caller guarantees that names and values are valid.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct HeaderBlock(Vec<u8>);
 

@@ -28,7 +28,7 @@ use crate::response::body::ResponseBody;
 use crate::response::gate_response::GateResponse;
 use crate::response::pages::{self, ResponseFormat};
 
-/// After so many seconds a place for one more tunnel may be free.
+/// Seconds after which a slot for one more tunnel may be free.
 const TUNNEL_AGAIN: u32 = 10;
 
 /// What requests are served with, besides their connection.
@@ -72,7 +72,7 @@ pub(crate) fn serve(
     }
 }
 
-/// Says where the same is served by HTTP/3. Whoever is about to stop invites nobody.
+/// Adds the address of the same site over HTTP/3, unless the worker is draining.
 fn into_http(conn: &Connection, answer: GateResponse, for_head: bool) -> Response<ResponseBody> {
     let mut response = answer.into_response(for_head);
     if let Some(alternative) = conn.alt_svc.get().filter(|_| !conn.is_draining()) {
@@ -94,7 +94,7 @@ impl Future for ResponseFuture {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.get_mut() {
-            // After its answer nobody asks again.
+            // A future is not polled after it is ready.
             Self::Answered(response) => response.take().map_or(Poll::Pending, ready),
             Self::Forwarded(answer) => answer.as_mut().poll(cx).map(Ok),
         }
@@ -105,7 +105,7 @@ fn ready(response: Response<ResponseBody>) -> Poll<Result<Response<ResponseBody>
     Poll::Ready(Ok(response))
 }
 
-/// What becomes of a request.
+/// The route of a request: answered by the gate, or forwarded.
 #[allow(clippy::large_enum_variant)] // There is one for each request, on its way.
 pub(crate) enum Routed {
     Answered(GateResponse),
@@ -160,7 +160,7 @@ pub(crate) fn route_request(
         decision.answer = gate::Disposition::Refuse { retry_after: None };
     }
     let platform = policy.platform(decision.record.platform);
-    let patience = &policy.activity(decision.record.activity).1.timeouts;
+    let timeouts = &policy.activity(decision.record.activity).1.timeouts;
     let asks_for_upgrade = head.version == Version::HTTP_11
         && head.method == "GET"
         && body.is_none
@@ -168,7 +168,7 @@ pub(crate) fn route_request(
     let mut permit = None;
     if asks_for_upgrade && matches!(decision.answer, gate::Disposition::Forward { .. }) {
         let pool = service.pools.get(decision.record.platform, &platform.origin);
-        permit = TunnelPermit::open(context, &pool, sender.source, limits, patience);
+        permit = TunnelPermit::open(context, &pool, sender.source, limits, timeouts);
         if permit.is_none() {
             decision.record.reason = Reason::TunnelLimit;
             decision.answer = gate::Disposition::Refuse { retry_after: Some(TUNNEL_AGAIN) };
@@ -210,7 +210,7 @@ pub(crate) fn route_request(
                 cookie,
                 format: wants,
                 upgrade: permit,
-                response_idle: patience
+                response_idle: timeouts
                     .response_idle_timeout
                     .unwrap_or(limits.response_idle_timeout),
                 body: BodyLimits {

@@ -2,15 +2,15 @@
 //!
 //! Only the time that the visitor keeps us waiting counts: neither a slow origin nor a stream of
 //! events that has nothing to say puts a visitor behind. Every byte that moves makes up for its
-//! share of that time, and nothing is earned ahead, so that whoever was fast at first cannot hold
-//! a place for hours afterwards, and a train that leaves its tunnel has made up for it at once.
+//! share of that time, and nothing is earned ahead, so that a client that was fast at first cannot hold
+//! a slot for hours afterwards, and a train that leaves its tunnel has made up for it immediately.
 
 use core::time::Duration;
 
 use portcullis_model::Time;
 
 /// How long a visitor who holds a place at an origin may be silent, or behind, while others wait for
-/// one. Without it a few dozen connections that drip, or do not read, would keep everybody out for
+/// one. Without it a few dozen connections that drip, or do not read, would keep all visitors out for
 /// half a minute at a time. Requests wait for three seconds by default: half of that, and what it takes
 /// to notice, leave a second in which the place can be used. A round trip on a poor network takes less.
 pub(crate) const CONTENDED_TIMEOUT: Duration = Duration::from_millis(1_500);
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn a_phone_on_the_slowest_network_is_never_late_and_a_drip_is() {
-        // 32 kbit/s, by six connections at once, a segment at a time.
+        // 32 kbit/s, by six parallel connections, a segment at a time.
         assert_eq!(late(1_400, Duration::from_millis(2_100), 500), None);
         // One byte a second, for as long as it takes.
         let drip = late(1, Duration::from_secs(1), 500).expect("late");
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_is_not_waited_for_is_not_late() {
+    fn a_client_that_is_not_waited_for_is_not_late() {
         let mut pace = TransferLag::default();
         pace.start_waiting(Time::from_secs(1));
         pace.stop_waiting(Time::from_secs(11));
@@ -134,7 +134,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nobody_who_keeps_the_rate_is_ever_late_and_nobody_who_keeps_half_of_it_stays(
+        fn the_minimum_rate_is_never_late_and_half_of_it_always_is(
             rate in 1u32..100_000,
             gap in 1u64..10_000,
         ) {

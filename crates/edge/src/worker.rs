@@ -62,8 +62,8 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Serves visitors until told to drain, and then until the last of them is served or the
-    /// drain has taken as long as it may.
+    /// Serves visitors until a drain is requested, and then until the last of them is served or
+    /// `shutdown_grace` is over.
     pub fn run(self) -> Result<(), EdgeError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -113,7 +113,7 @@ impl Worker {
         }
         let watching = tokio::task::spawn_local(run_ticks(context.clone(), conns.clone(), service));
 
-        // An error means that whoever could tell us to drain is gone.
+        // An error means that the sender is gone: then the worker drains too.
         let _ = drain.wait_for(|drain| *drain).await;
         for task in accepting {
             task.abort();
@@ -128,7 +128,7 @@ impl Worker {
             conns.drain();
         }
         watching.abort();
-        // Those who are sent away are told so.
+        // Clients receive a close frame.
         for endpoint in endpoints {
             let _ = context.clock.timeout(QUIC_CLOSE_TIMEOUT, endpoint).await;
         }

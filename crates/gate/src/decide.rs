@@ -27,7 +27,7 @@ pub struct Decision {
 pub enum Disposition {
     /// Send the request to the origin.
     Forward {
-        /// Take the gate's parameter out of the query first ([`without_pass`](crate::without_pass)).
+        /// Take the gate's parameter out of the query first ([`strip_token_param`](crate::strip_token_param)).
         strip_pass: bool,
         /// Add this `Set-Cookie` to the response.
         cookie: Option<String>,

@@ -21,7 +21,7 @@ pub struct CutTotals {
     pub causes: BTreeMap<String, u64>,
     /// The tallies in which something was cut.
     pub leaves: LeafSet,
-    /// Of these, the ones with something that speaks of an attack: [`Cut::vector`].
+    /// Of these, the ones with something that speaks of an attack: [`Cut::technique`].
     pub attack_leaves: LeafSet,
 }
 

@@ -74,7 +74,7 @@ impl Features {
 /// What a hashed feature value looks like in clear, so that a signature can be read by a person.
 ///
 /// Workers send these beside the records, lossily: a missing sighting costs a readable name,
-/// never a decision. The text is cut at [`Sighting::TEXT_BYTES`].
+/// never a decision. The text is cut at [`FeatureName::TEXT_BYTES`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FeatureName {
     /// Which feature.

@@ -1,10 +1,9 @@
-//! What normal looks like, whether this is a surge or an attack, and what sets the attack apart.
+//! Baselines, surges, evidence of attacks, and signatures of their senders.
 //!
-//! [`Watch::observe`] takes every request's record; [`Watch::look`], once a tick, takes the
-//! workers' counters and answers with one [`Observation`] per platform. A surge is a matter of
-//! rate against the [`Baseline`]; an attack needs evidence of hostility beside it; a
-//! [`Candidate`] signature is mined from what the suspects have in common and ordinary requests
-//! have not.
+//! [`Watch::observe`] takes the record of every request. [`Watch::evaluate`], once a tick, takes
+//! the workers' counters and returns one [`Observation`] per platform. A surge is a rate far above
+//! the [`Baseline`]. An attack needs evidence of hostility as well. A [`SignatureCandidate`] is
+//! derived from features that suspects share and ordinary requests lack.
 //!
 //! The watch decides nothing about visitors and engages nothing. It never reads a clock, a
 //! socket, a file or a random number; integers decide.

@@ -67,8 +67,8 @@ pub(crate) struct Connection {
     requests_so_far: Cell<u32>,
     /// How the visitor takes what the system has room for.
     pub(crate) write_lag: Cell<TransferLag>,
-    /// What it asked for last. Before its first request the first of all, under which connections
-    /// that were not let in are counted too.
+    /// The activity of its last request. Before its first request the first activity, under which
+    /// refused connections are counted too.
     activity: Cell<ActivityId>,
     cut: Cell<bool>,
     truncated: Cell<bool>,
@@ -172,7 +172,7 @@ impl Connection {
         *self.active_stream.borrow_mut() = stream.cloned();
     }
 
-    /// What is to be cut if the request that is running now stands still.
+    /// What is to be cut if the current request stalls.
     pub(crate) fn abort_target(self: &Rc<Self>) -> Rc<dyn Abort> {
         match &*self.active_stream.borrow() {
             Some(stream) => stream.clone(),
@@ -185,7 +185,7 @@ impl Connection {
         let _ = self.identity.set(RemoteAddr::new(address, trusted));
     }
 
-    /// Whose connection this is. Before a PROXY header was read, nobody's.
+    /// The client's address. Unspecified until the PROXY header was read.
     pub(crate) fn remote(&self) -> &RemoteAddr {
         self.identity.get_or_init(|| RemoteAddr::new(IpAddr::from([0, 0, 0, 0]), false))
     }
@@ -215,8 +215,8 @@ impl Connection {
         }
     }
 
-    /// Whether it can be ended for somebody else's sake: idle for a while, and with nothing left to
-    /// take.
+    /// Whether it can be evicted for another client: idle for a while, and with nothing left to
+    /// send.
     pub(crate) fn is_evictable(&self, now: Time) -> bool {
         let owed =
             self.http_2_guard.get().is_some_and(|guard| guard.borrow().windows().is_blocked());
@@ -283,15 +283,15 @@ impl Connection {
         if so_far >= limits.max_requests_per_connection || age >= limits.max_connection_age {
             self.drain();
         }
-        // Over HTTP/2, requests that were under way meet the GOAWAY, and then those that the visitor
-        // sends until it has come there and back: some hundreds. Twice the limit is beyond both.
+        // Over HTTP/2, requests in flight cross the GOAWAY, and so do those that the visitor sends
+        // within one round trip: some hundreds. Twice the limit is beyond both.
         let beyond = limits.max_requests_per_connection.max(limits.max_streams_per_connection * 10);
         if so_far > limits.max_requests_per_connection.saturating_add(beyond) {
             self.abort_with(Cut::MaxAge);
         }
     }
 
-    /// The system took so many bytes for the visitor. Returns how long it had no room before.
+    /// The kernel took this number of bytes for the visitor. Returns how long it had no room before.
     pub(crate) fn on_write(&self, bytes: usize) -> Duration {
         let mut taking = self.write_lag.get();
         if taking.is_settled() {
@@ -324,7 +324,7 @@ impl Connection {
         self.write_lag.get().is_waiting()
     }
 
-    /// Whether the visitor gives no room for an answer by a window of its own.
+    /// Whether the visitor keeps the flow-control window of one response closed.
     fn has_stalled_stream(&self) -> bool {
         let limit = self
             .context
@@ -346,7 +346,7 @@ impl Connection {
         }
     }
 
-    /// Ends a connection that has not been let in, and counts why.
+    /// Ends a connection that was not accepted, and counts why.
     pub(crate) fn reject(&self, reason: Reason) {
         if !self.is_cut() {
             self.context.count_refused_connection(reason);
@@ -372,7 +372,7 @@ impl Connection {
         }
     }
 
-    /// The answer that is under way ends here, and must not look whole.
+    /// The current response ends here, and must not look complete.
     pub(crate) fn mark_truncated(&self) {
         self.truncated.set(true);
     }

@@ -1,8 +1,8 @@
 //! What idle connections give way to: others that need their places.
 //!
-//! As places become scarce, idle connections are granted less time; when there is none left, the
-//! one that has been idle for longest ends so that somebody new is let in. Whoever loses a
-//! connection so pays a handshake with the next click; whoever is refused sees nothing at all.
+//! As connections become scarce, idle ones get less time; at the limit, the one that has been idle
+//! longest is evicted for each new one. A visitor whose idle connection ends pays a handshake with
+//! the next click; a visitor who is refused sees nothing at all.
 
 use core::time::Duration;
 
@@ -11,7 +11,7 @@ use core::time::Duration;
 pub(crate) const FLOOR: Duration = Duration::from_secs(5);
 
 /// A connection that became idle more recently than this is in the middle of a page: ending it
-/// would bring it back at once.
+/// would bring it back immediately.
 pub(crate) const LEAST_REST: Duration = Duration::from_secs(1);
 
 /// How long connections may be idle while `open` of `most` places are taken: `idle` up to three

@@ -13,8 +13,8 @@ const STALLED: Duration = Duration::from_secs(1);
 const POLITE: Duration = Duration::from_secs(2);
 
 impl Connection {
-    /// Asks a connection that is too old to end, where that can be said without a request; and cuts
-    /// it when what was under way has had its time. Returns whether it was cut.
+    /// Asks a connection that is too old to end, where the protocol allows that without a request;
+    /// and cuts it when its requests in flight have had their time. Returns whether it was cut.
     fn check_age(&self, limits: &Limits, now: Time) -> bool {
         let age = now.since(self.born);
         if age < limits.max_connection_age || !matches!(self.phase(), Phase::Busy | Phase::Idle) {

@@ -3,8 +3,8 @@
 //!
 //! The HTTP library sends as much as the visitor's windows allow and keeps the rest, so that an
 //! answer that is not over and whose window is used up waits for the visitor. (That of an origin
-//! that has nothing to say just then is not told apart: it would have to say as many bytes as the
-//! window has, to the last.) Nothing that the visitor sends counts as progress, only what it has
+//! that has nothing to send just then cannot be distinguished: it would have to have sent exactly as
+//! many bytes as the window has.) Nothing that the visitor sends counts as progress, only what it has
 //! made us send: who opens a window by one byte each second has taken one byte each second.
 
 use core::time::Duration;
@@ -16,8 +16,8 @@ use crate::transfer_rate::TransferLag;
 /// Unless the visitor says otherwise (RFC 9113, section 6.9.2).
 const INITIAL: i64 = 65_535;
 
-/// A connection on which nothing moves is ended this much later than a stream that stands still
-/// would be reset, so that one answer that nobody reads does not take the others with it.
+/// A connection on which nothing moves is ended this much later than a stalled stream is reset, so
+/// that one response that is not read does not end the others.
 const AFTER_STREAMS: Duration = Duration::from_secs(3);
 
 /// One stream that is owed an answer.
@@ -54,7 +54,7 @@ pub(crate) struct SendWindows {
 }
 
 impl SendWindows {
-    /// Whoever takes less than `rate` bytes per second is behind.
+    /// A visitor who takes less than `rate` bytes per second is behind.
     pub(crate) const fn new(rate: u32, now: Time) -> Self {
         Self {
             initial: INITIAL,
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_with_room_and_nothing_to_send_waits_for_nobody() {
+    fn a_response_with_an_open_window_and_nothing_to_send_is_not_waiting() {
         let mut windows = begun(65_535);
         windows.sent(1, 10_000, Time(1));
         windows.settle(Time(1));
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn one_answer_that_nobody_reads_is_told_from_a_connection_that_nobody_reads() {
+    fn one_response_that_is_not_read_differs_from_a_connection_that_is_not_read() {
         let mut windows = begun(1_000);
         windows.opened(3);
         windows.began(3);

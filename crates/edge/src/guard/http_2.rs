@@ -19,13 +19,13 @@ use super::http_2_frames::{
 
 /// A piece of a body below this is not worth its frame.
 const TINY_DATA: u32 = 64;
-/// Each so many bytes that we send earn the visitor a window update, for the stream and for the
-/// connection.
+/// For every such number of bytes that we send, the visitor earns a window update, for the stream
+/// and for the connection.
 const BYTES_PER_UPDATE: u32 = 512;
-/// Streams that the library has been told of and has not yet refused, beyond those that it allows:
-/// it gives up the connection itself long before.
-const REFUSED_AT_ONCE: usize = 2048;
-/// Most that can be earned ahead: 32 MiB under way.
+/// Streams beyond the limit that the library has received and not yet refused: it ends the
+/// connection itself long before.
+const MAX_UNREFUSED: usize = 2048;
+/// Most that can be earned ahead: for 32 MiB in flight.
 const MOST_CREDIT: u32 = 65_536;
 /// Each request earns as many, for clients that widen the window of each stream.
 const UPDATES_PER_REQUEST: u32 = 2;
@@ -41,7 +41,7 @@ const ENHANCE_YOUR_CALM: u8 = 11;
 const INITIAL_WINDOW_SIZE: u16 = 4;
 const LARGEST_WINDOW: u32 = 0x7fff_ffff;
 
-/// What has a budget of its own.
+/// What has a separate budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum FloodKind {
     Reset,
@@ -121,7 +121,7 @@ impl Budget {
     }
 }
 
-/// What our own frames told about the visitor.
+/// What the frames that we send say about the visitor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OutboundFrame {
     /// The library ends the connection.
@@ -166,8 +166,8 @@ impl Http2Guard {
     pub(crate) fn new(limits: &Limits, now: Time) -> Self {
         Self {
             limits: limits.http_2,
-            // The library unpacks up to the limit and refuses what is above; one that is twice as
-            // large before it is unpacked comes from nobody who means it.
+            // The library decodes up to the limit and refuses what is above; a block that is twice
+            // as large before it is decoded comes from no honest client.
             block_limit: limits.max_header_bytes.saturating_mul(2),
             from_visitor: Http2FrameReader::after_preface(),
             to_visitor: Http2FrameReader::new(),
@@ -180,7 +180,7 @@ impl Http2Guard {
             sent: 0,
             last_stream: 0,
             windows: SendWindows::new(limits.min_download_rate, now),
-            most_streams: limits.max_streams_per_connection as usize + REFUSED_AT_ONCE,
+            most_streams: limits.max_streams_per_connection as usize + MAX_UNREFUSED,
             empty_data_last: false,
             over: false,
             code: ENHANCE_YOUR_CALM,
@@ -202,7 +202,7 @@ impl Http2Guard {
         self.settled
     }
 
-    /// GOAWAY, for most reasons with `ENHANCE_YOUR_CALM`, if what we send stands between two frames.
+    /// GOAWAY, for most reasons with `ENHANCE_YOUR_CALM`, if what we send ended with a whole frame.
     pub(crate) fn farewell(&self) -> Option<[u8; 17]> {
         let [a, b, c, d] = self.last_stream.to_be_bytes();
         let frame = [0, 0, 8, GOAWAY, 0, 0, 0, 0, 0, a, b, c, d, 0, 0, 0, self.code];
@@ -254,7 +254,7 @@ impl Http2Guard {
             }
             SETTINGS => {
                 self.settled = true;
-                // Nobody has so much to say; and none of it may pass unread.
+                // No client needs this many settings; and none of them may pass unread.
                 if frame.length as usize > START {
                     return Err(Cut::SettingsFlood);
                 }
@@ -399,7 +399,7 @@ fn is_status_alone(head: &Http2Frame) -> bool {
     let mut block = head.start();
     // Changes of the table's size come first.
     while let [0x20..=0x3f, rest @ ..] = block {
-        // A size above 30 goes on while the top bit is set.
+        // A size above 30 continues while the top bit is set.
         let long = block[0] == 0x3f;
         let end = if long {
             rest.iter().position(|b| b & 0x80 == 0).map_or(rest.len(), |at| at + 1)
@@ -421,7 +421,7 @@ fn is_status_alone(head: &Http2Frame) -> bool {
 }
 
 /// Whether a guard that sees `frames` from and to the visitor, first as a whole and then cut into
-/// pieces of these lengths, sees the same: for tests by arbitrary bytes. The lengths begin anew
+/// pieces of these lengths, sees the same: for tests by arbitrary bytes. The lengths begin again
 /// when they are used up.
 #[doc(hidden)]
 #[must_use]
@@ -430,7 +430,7 @@ pub fn reads_alike(limits: &Limits, frames: &[u8], lengths: &[usize]) -> bool {
     let now = Time(1);
     let watch = |lengths: &[usize]| {
         let mut guard = Http2Guard::new(limits, now);
-        let mut told = Vec::new();
+        let mut reported = Vec::new();
         let mut outcome = (Ok(()), Ok(()));
         for (is_ours, bytes) in [(false, [PREFACE, frames].concat()), (true, frames.to_vec())] {
             let (mut rest, mut lengths) = (&bytes[..], lengths.iter().cycle());
@@ -438,13 +438,14 @@ pub fn reads_alike(limits: &Limits, frames: &[u8], lengths: &[usize]) -> bool {
                 let (piece, more) = rest.split_at((*length).clamp(1, rest.len()));
                 rest = more;
                 if is_ours {
-                    outcome.1 = outcome.1.and_then(|()| guard.sent(piece, now, |w| told.push(w)));
+                    outcome.1 =
+                        outcome.1.and_then(|()| guard.sent(piece, now, |w| reported.push(w)));
                 } else {
                     outcome.0 = outcome.0.and_then(|()| guard.received(piece, now));
                 }
             }
         }
-        (outcome, told, guard.farewell(), guard.block, guard.windows.is_blocked())
+        (outcome, reported, guard.farewell(), guard.block, guard.windows.is_blocked())
     };
     watch(lengths) == watch(&[usize::MAX])
 }
@@ -476,9 +477,9 @@ mod tests {
     }
 
     fn sent(guard: &mut Http2Guard, bytes: &[u8]) -> Vec<OutboundFrame> {
-        let mut told = Vec::new();
-        guard.sent(bytes, Time(1), |what| told.push(what)).expect("no flood");
-        told
+        let mut reported = Vec::new();
+        guard.sent(bytes, Time(1), |what| reported.push(what)).expect("no flood");
+        reported
     }
 
     #[test]
@@ -589,7 +590,7 @@ mod tests {
     }
 
     #[test]
-    fn the_librarys_refusal_of_large_headers_is_told_from_our_answers() {
+    fn the_librarys_refusal_of_large_headers_is_not_taken_for_our_response() {
         let head = |block: &[u8]| sent(&mut settled(), &frame(HEADERS, 5, 1, block));
         assert_eq!(head(&[0x48, 0x83, 1, 2, 3]), [OutboundFrame::TooLarge]);
         assert_eq!(head(&[0xbe]), [OutboundFrame::TooLarge]);

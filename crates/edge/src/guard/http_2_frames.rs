@@ -90,7 +90,7 @@ impl Http2FrameReader {
         self.skip == 0 && self.have == 0 && self.frame.is_none()
     }
 
-    /// Takes bytes until the next frame has begun far enough to be told.
+    /// Takes bytes until the next frame has begun far enough to be reported.
     pub(crate) fn next(&mut self, bytes: &mut &[u8]) -> Option<Http2Frame> {
         loop {
             if let Some(frame) = &mut self.frame {

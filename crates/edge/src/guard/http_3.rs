@@ -24,7 +24,7 @@ const SMALL_FRAME: u64 = 4 * 1024;
 /// remembers in some 20 bytes for as long as the connection lasts.
 const LOST_HEADS: u32 = 4_096;
 
-/// What has a budget of its own.
+/// What has a separate budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Http3FloodKind {
     Reset,
@@ -80,8 +80,8 @@ impl Http3Guard {
     pub(crate) fn new(limits: &Limits, now: Time) -> Self {
         Self {
             limits: limits.http_2,
-            // The library unpacks up to the limit and refuses what is above; one that is twice as
-            // large before it is unpacked comes from nobody who means it.
+            // The library decodes up to the limit and refuses what is above; a block that is twice
+            // as large before it is decoded comes from no honest client.
             block_limit: u64::from(limits.max_header_bytes) * 2,
             budgets: [Budget::full(now); KINDS],
             heads: Vec::new(),
@@ -101,9 +101,9 @@ impl Http3Guard {
         self.unacknowledged = self.unacknowledged.saturating_sub(bytes);
     }
 
-    /// At most so many bytes of answers are kept for the visitor to acknowledge. The transport tells
-    /// of whole answers alone, so that a part that has come counts until the rest has; it never
-    /// holds more than [`SEND_WINDOW`].
+    /// At most this number of bytes of responses is kept until the visitor acknowledges them. The
+    /// transport reports whole responses only, so that a part that arrived counts until the rest
+    /// has; it never holds more than [`SEND_WINDOW`].
     pub(crate) fn unacknowledged(&self) -> u64 {
         self.unacknowledged.min(SEND_WINDOW)
     }
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_head_is_told_of_whatever_order_they_end_in() {
+    fn the_oldest_head_is_reported_whatever_order_they_end_in() {
         let mut guard = guard();
         guard.head_begins(0, Time(1));
         guard.head_begins(4, Time(2));

@@ -65,7 +65,7 @@ pub(crate) struct Http3FrameReader(FrameState);
 pub(crate) enum FrameEvent {
     /// A frame begins.
     Head(Http3Frame),
-    /// So many bytes of the content of a frame of this kind.
+    /// This number of bytes of the content of a frame of this kind.
     Content(u64, u64),
 }
 

@@ -30,10 +30,10 @@ const PAGE: usize = 4 * 1024;
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-/// A connection, shared with the body of the request that is under way.
+/// A connection, shared with the body of the current request.
 pub(crate) struct Http1Conn {
     pub(crate) inner: RefCell<ConnInner>,
-    /// The body of the request is being read by whoever forwards it.
+    /// The code that forwards the request is reading its body.
     pub(crate) body_lent: Cell<bool>,
 }
 
@@ -45,7 +45,7 @@ pub(crate) struct ConnInner {
     pub(crate) scan: HeadScanner,
     /// The body of the request that is being answered.
     pub(crate) decoder: Decoder,
-    /// The visitor waits to be told that it may send the body.
+    /// The visitor waits for `100 Continue` before it sends the body.
     pub(crate) expects: bool,
     /// Requests that were answered without waiting for the visitor.
     pub(crate) in_a_row: u32,
@@ -116,7 +116,7 @@ impl ConnInner {
             if ready!(self.poll_flush(cx)).is_err() {
                 return Poll::Ready(ReadEvent::Over);
             }
-            // Nobody's time runs while they are not listened to.
+            // The visitor's time does not run while the gate does not read.
             if !self.buffer.is_empty() && self.conn.phase() == Phase::Idle {
                 self.conn.enter(Phase::Header);
             }
@@ -175,7 +175,7 @@ impl ConnInner {
         if let Poll::Ready(Err(_)) = self.poll_flush(cx) {
             return Poll::Ready(Disconnected);
         }
-        // Whoever reads the body sees for itself.
+        // The reader of the body sees the end itself.
         while self.decoder.is_over() && self.buffer.len() < AHEAD {
             match ready!(self.poll_fill(cx)) {
                 Ok(0) | Err(_) => return Poll::Ready(Disconnected),
@@ -202,7 +202,7 @@ impl ConnInner {
                 }
                 Ok(DecodeStep::Skip(length)) => self.consume(length),
                 Ok(DecodeStep::Data(length)) => {
-                    // Whoever sends it did not wait to be told.
+                    // The visitor did not wait for `100 Continue`.
                     self.expects = false;
                     let piece = self.buffer.split_to(length).freeze();
                     if self.buffer.is_empty() {
@@ -241,8 +241,7 @@ impl ConnInner {
         self.decoder = Decoder::UntilClose;
     }
 
-    /// Whether all of the request has been read, after what has come of a body that nobody reads has
-    /// been thrown away.
+    /// Whether all of the request has been read. Discards what has arrived of an unread body first.
     pub(crate) fn is_read(&mut self) -> bool {
         while !self.decoder.is_over() && self.decoder != Decoder::UntilClose {
             match self.decoder.step(&self.buffer, false) {
@@ -261,7 +260,7 @@ impl ConnInner {
         self.decoder.is_over()
     }
 
-    /// Whether the visitor may still be sending what nobody reads.
+    /// Whether the visitor may still be sending an unread body.
     pub(crate) fn has_more(&self) -> bool {
         !self.decoder.is_over() || !self.buffer.is_empty()
     }
@@ -281,7 +280,7 @@ impl ConnInner {
     }
 }
 
-/// The body of a request, read from its connection as somebody asks for it.
+/// The body of a request, read from its connection on demand.
 pub(crate) struct IncomingBody {
     line: Rc<Http1Conn>,
 }

@@ -1,6 +1,6 @@
 //! Bodies of HTTP/1.1 messages, taken apart as they arrive.
 
-/// The longest line that has to be read: the size of a chunk with its extensions, which nobody uses.
+/// The longest line that has to be read: the size of a chunk with its extensions, which clients do not use in practice.
 const LONGEST_SIZE: usize = 64;
 /// The same of an origin's.
 const LONGEST_LENIENT: usize = 4 * 1024;
@@ -12,11 +12,11 @@ pub(crate) const TRAILER_BYTES: usize = 8 * 1024;
 /// Where the decoder is in a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Decoder {
-    /// So many bytes are to come.
+    /// The number of bytes that are to come.
     Length(u64),
     /// Before the size of a chunk.
     Size,
-    /// In a chunk with so many bytes to come.
+    /// In a chunk, with the number of bytes that are to come.
     Chunk(u64),
     /// Before the end of line behind a chunk.
     ChunkEnd,
@@ -31,11 +31,11 @@ pub(crate) enum Decoder {
 pub(crate) enum DecodeStep {
     /// More has to come first.
     More,
-    /// So many bytes are to be thrown away.
+    /// The number of bytes to discard.
     Skip(usize),
-    /// So many bytes are content.
+    /// The number of bytes that are content.
     Data(usize),
-    /// So many bytes are the trailer section, its empty line among them; the body ends with it.
+    /// The length of the trailer section, with its empty line; the body ends with it.
     End(usize),
 }
 
@@ -49,8 +49,7 @@ impl Decoder {
         matches!(self, Self::Length(0))
     }
 
-    /// Says what is next; whoever asks takes as many bytes away as the answer says before asking
-    /// again. An origin (`lenient`) may pad the size of a chunk with spaces, as some of old did.
+    /// Says what is next. The caller removes as many bytes as the step says before the next call. An origin (`lenient`) may pad the size of a chunk with spaces, as some of old did.
     ///
     /// # Errors
     ///
@@ -121,7 +120,7 @@ impl Decoder {
     }
 }
 
-/// Hexadecimal digits, and extensions of plain letters that nobody reads.
+/// Hexadecimal digits, and extensions of plain letters, which are ignored.
 fn chunk_size(line: &[u8]) -> Option<u64> {
     let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
     let (size, extensions) = line.split_at(digits);

@@ -1,4 +1,4 @@
-//! Heads of HTTP/1.1 messages: where they end, and what stands in them.
+//! Heads of HTTP/1.1 messages: where they end, and what they contain.
 //!
 //! Two programs that disagree about where a request ends can be made to disagree about what the
 //! next one is: request smuggling. RFC 9112 lets a reader be lenient (a bare line feed may end a
@@ -138,12 +138,12 @@ static LOWER: [u8; 256] = {
 /// What comes behind a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RequestFraming {
-    /// So many bytes; none, if the head says nothing.
+    /// The number of bytes; zero, if the head says nothing.
     Length(u64),
     /// Chunks (RFC 9112, section 7.1).
     Chunked,
-    /// Nobody knows where it ends: a request with another transfer coding, whose head alone is
-    /// looked at, to be answered with 501 (RFC 9112, section 6.1).
+    /// Its end is unknown: a request with another transfer coding. Only its head is read, to be
+    /// answered with 501 (RFC 9112, section 6.1).
     Unknown,
 }
 
@@ -217,7 +217,7 @@ pub(crate) struct ResponseHead<'a> {
     pub(crate) fields: &'a [Field<'a>],
 }
 
-/// The head says something that nobody could act on.
+/// The head contradicts itself or the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct InvalidHead;
 
@@ -238,7 +238,7 @@ pub(crate) fn answer<'a>(
     Ok(ResponseHead { status, version, fields: read.headers })
 }
 
-/// How the end of an answer's body is told.
+/// How the end of a response's body is marked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ResponseFraming {
     Length(u64),
@@ -297,7 +297,7 @@ impl ResponseHead<'_> {
 mod tests {
     use super::*;
 
-    /// What an answer's head says: how its body ends, and whether the connection goes on.
+    /// What a response's head says: how its body ends, and whether the connection stays open.
     fn said(text: &str) -> Result<(ResponseFraming, bool), InvalidHead> {
         let mut bytes = text.as_bytes().to_vec();
         let span =
@@ -344,7 +344,7 @@ mod tests {
             Ok(true)
         );
         assert_eq!(length("HTTP/1.1 204\r\n\r\n"), Ok(true));
-        // Nobody frames chunks for a version that has none.
+        // HTTP/1.0 has no chunks.
         assert!(said("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").is_err());
     }
 

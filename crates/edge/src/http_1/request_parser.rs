@@ -42,7 +42,7 @@ impl RequestParser {
         }
     }
 
-    /// Whether it stands between two requests, with nothing left open.
+    /// Whether it is between two requests, with nothing left open.
     pub fn is_between(&self) -> bool {
         self.kept.is_empty() && self.body.is_over() && !self.lost
     }

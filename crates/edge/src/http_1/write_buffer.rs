@@ -13,11 +13,11 @@ use crate::request::fields;
 
 /// From here on a piece is not copied behind what goes before it.
 const LARGE: usize = 4 * 1024;
-/// With so many small bytes it is wise to write: what fits into one TLS record.
+/// Small pieces are gathered up to this size, which fits into one TLS record.
 const FULL: usize = 16 * 1024;
 
 /// What is to be written, in this order: what was gathered, a large piece, what was gathered behind
-/// it. Whoever adds more keeps an eye on how much there is; the order holds in any case.
+/// it. Callers that add more check how much there is; the order holds in any case.
 #[derive(Debug, Default)]
 pub(crate) struct WriteBuffer {
     gathered: Vec<u8>,
@@ -63,7 +63,7 @@ impl WriteBuffer {
         }
     }
 
-    /// Adds a piece of a body, as a chunk of its own if it is `chunked`.
+    /// Adds a piece of a body, as a separate chunk if it is `chunked`.
     pub(crate) fn put(&mut self, piece: Bytes, chunked: bool) {
         if piece.is_empty() {
             // As a chunk it would be the end.
@@ -219,7 +219,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn everything_leaves_in_order_however_little_is_taken_at_once(
+        fn everything_leaves_in_order_however_small_each_write_is(
             pieces in prop::collection::vec(0usize..3 * LARGE, 0..6),
             steps in prop::collection::vec(0usize..5_000, 0..40),
             writes in 0usize..7,

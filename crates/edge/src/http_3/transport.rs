@@ -16,7 +16,7 @@ use crate::conn::connection::Connection;
 use crate::guard::http_3::Http3Guard;
 use crate::guard::http_3_frames::{DATA, FrameEvent, HEADERS, Http3FrameReader, VarIntReader};
 
-/// Most that is read at once.
+/// Most bytes of one read.
 const PIECE: usize = 16 * 1024;
 /// Bytes of a body that the library may hold on one stream before no more is read for it. It reads
 /// ahead by up to two pieces for each frame that is taken from it. With a hundred streams, and
@@ -30,10 +30,10 @@ type PendingStream = (quinn::SendStream, quinn::RecvStream);
 
 /// What one request's task and its stream both look at.
 pub(crate) struct StreamState {
-    /// Bytes of the body that the library has and nobody has taken.
+    /// Bytes of the body that the library has and that were not taken yet.
     pub(crate) backlog: Cell<u64>,
-    /// Pieces of the body without content that the library has yet to tell of. It tells of each as
-    /// if the body were over.
+    /// Empty pieces of the body that the library has yet to report. It reports each as if the body
+    /// were over.
     pub(crate) empty: Cell<u32>,
     /// Header blocks that have begun: the head, and trailers.
     pub(crate) headers: Cell<u8>,
@@ -373,7 +373,7 @@ impl quic::RecvStream for QuicRecvStream {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Bytes>, StreamErrorIncoming>> {
         if self.side.as_ref().is_some_and(|side| side.backlog.get() >= MOST_BACKLOG) {
-            // Whoever is told this has something to go on with, and asks again afterwards.
+            // The reader still has data to process, and polls again afterwards.
             return Poll::Pending;
         }
         let over = || {
@@ -423,7 +423,7 @@ impl quic::RecvStream for QuicRecvStream {
 
 impl Drop for QuicRecvStream {
     fn drop(&mut self) {
-        // The rest of a request that was answered early is wanted by nobody.
+        // The rest of a request that was answered early is not needed.
         if self.side.as_ref().is_some_and(|side| !side.complete.get()) {
             quic::RecvStream::stop_sending(self, Code::H3_NO_ERROR.value());
         }

@@ -15,13 +15,13 @@ use crate::error::EdgeError;
 /// Connections that the kernel keeps for us while we are busy.
 const BACKLOG: i32 = 4096;
 
-/// Seconds for which a visitor may remember that HTTP/3 is spoken here: whoever switches it off is
-/// rid of it within the hour, and until then browsers try both.
+/// Seconds for which a browser may remember that HTTP/3 is available: after it is switched off,
+/// browsers try both for up to an hour.
 const ALTERNATIVE_AGE: u32 = 3_600;
 /// Bytes of packets that the kernel keeps while we are busy; it may keep fewer (`net.core.rmem_max`).
 const SOCKET_BUFFER: usize = 2 * 1024 * 1024;
-/// Bytes that wait in the system before it has no room (`TCP_NOTSENT_LOWAT`). What is under way
-/// to the visitor is beside that, so that it costs no speed.
+/// Unsent bytes that the kernel buffers for a connection (`TCP_NOTSENT_LOWAT`). Bytes in flight
+/// are not included, so that this costs no speed.
 pub(crate) const NOTSENT_LOWAT: u32 = 16 * 1024;
 
 /// One worker's own listening socket for one configured address.

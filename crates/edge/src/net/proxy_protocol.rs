@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_that_speaks_for_itself_names_nobody() {
+    fn a_proxy_that_speaks_for_itself_names_no_client() {
         assert_eq!(complete(b"PROXY UNKNOWN\r\n"), (15, None));
         assert_eq!(complete(b"PROXY UNKNOWN ffff:: ::1 0 0\r\n").1, None);
         assert_eq!(complete(&binary(0, 0x11, &[])), (16, None));

@@ -72,7 +72,7 @@ impl OriginRequestWriter {
         &mut self.body
     }
 
-    /// Whether it can be sent anew when its connection broke before anything was answered.
+    /// Whether it can be sent again after its connection broke before a response began.
     const fn may_be_repeated(&self) -> bool {
         self.retryable || self.out.is_untouched()
     }
@@ -84,7 +84,7 @@ impl OriginRequestWriter {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), SendError>> {
         loop {
-            // What the head is followed by at once leaves with it.
+            // Data that is ready together with the head is sent with it.
             let mut waits = false;
             while !self.ended && !waits && !self.out.is_full() {
                 match Pin::new(&mut self.body).poll_frame(cx) {
@@ -110,7 +110,7 @@ impl OriginRequestWriter {
         match frame.into_data() {
             Ok(data) => {
                 if let Some(left) = &mut self.left {
-                    // Whoever counted has not: never more than was announced.
+                    // The counter is exact: never more than was announced.
                     *left = left.checked_sub(data.len() as u64).ok_or(SendError::Visitor)?;
                 }
                 self.out.put(data, self.left.is_none());
@@ -149,9 +149,9 @@ pub(crate) struct OriginResponseHead {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct OriginConnError;
 
-/// Where the answer stands.
+/// The state of the response.
 enum ReadState {
-    /// Nobody has been asked.
+    /// No request was sent.
     Nothing,
     Head(HeadScanner, u32),
     Body(Decoder),
@@ -187,8 +187,8 @@ impl Http1ClientConn {
         self.receiving = ReadState::Head(HeadScanner::default(), 0);
     }
 
-    /// Gives the question back, to be asked elsewhere: if nothing has been heard of it, and it does
-    /// no harm to ask twice.
+    /// Returns the request so that it can be sent on another connection: if no byte of a response
+    /// was received, and repeating it does no harm.
     pub(crate) fn take_request(&mut self) -> Option<OriginRequestWriter> {
         let unheard = matches!(self.receiving, ReadState::Head(_, 0)) && self.buffer.is_empty();
         let mut question =
@@ -237,7 +237,7 @@ impl Http1ClientConn {
                     self.buffer.advance(span.end);
                     buffers.take_back(ReadSide::Origin, &mut self.buffer);
                     if answered.is_err() {
-                        // It has been heard, whatever it meant by that.
+                        // The origin has received it, whatever its response means.
                         self.question = None;
                     }
                     if let Some(answered) = answered? {
@@ -260,8 +260,8 @@ impl Http1ClientConn {
 
     fn read_interim(&mut self) -> Result<(), OriginConnError> {
         match &mut self.receiving {
-            ReadState::Head(_, heard) if *heard < INTERIM => {
-                *heard += 1;
+            ReadState::Head(_, interim) if *interim < INTERIM => {
+                *interim += 1;
                 Ok(())
             }
             _ => Err(OriginConnError),
@@ -278,7 +278,7 @@ impl Http1ClientConn {
             .map_err(|_| OriginConnError)?;
         let upgraded = head.status == 101;
         if upgraded && !head.upgrades_to("websocket") {
-            // Nobody asked for anything else.
+            // No other upgrade was requested.
             return Err(OriginConnError);
         }
         if head.status < 200 && !upgraded {
@@ -310,7 +310,7 @@ impl Http1ClientConn {
         Ok(Some(OriginResponseHead { status, fields, dated, length }))
     }
 
-    /// Draws the next piece of the answer's body, of so many bytes at most.
+    /// Reads the next piece of the response's body, of at most this number of bytes.
     pub(crate) fn poll_frame(
         &mut self,
         most: usize,
@@ -380,15 +380,16 @@ impl Http1ClientConn {
         asked && over && self.keeps_alive && self.is_open()
     }
 
-    /// Whether the connection is open and silent. From now on nobody is woken by it.
+    /// Whether the connection is open and silent. It wakes no task from now on.
     pub(crate) fn is_open(&self) -> bool {
         if !self.buffer.is_empty() {
             return false;
         }
-        let mut nobody = Context::from_waker(Waker::noop());
-        match self.stream.poll_read_ready(&mut nobody) {
+        let mut cx = Context::from_waker(Waker::noop());
+        match self.stream.poll_read_ready(&mut cx) {
             Poll::Pending => true,
-            // Perhaps it only was readable. Bytes that nobody asked for are no answer to what comes next.
+            // It may have been readable before. Bytes that were not requested are no response to the next
+            // request.
             Poll::Ready(Ok(())) => {
                 let read = self.stream.try_read(&mut [0]);
                 read.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)

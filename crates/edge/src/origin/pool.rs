@@ -30,12 +30,12 @@ const MAX_QUEUE: usize = 1024;
 const IDLE: Duration = Duration::from_secs(4);
 
 /// A request that was given up before its answer began keeps its place for as long as the origin
-/// usually works on one, because most origins do not notice: whoever asks and hangs up a thousand
-/// times a second would otherwise have a thousand requests worked on at once (CVE-2023-44487). No
-/// longer than this, because an origin that is slow today may do notice.
+/// usually works on one, because most origins do not notice: a client that sends and resets a
+/// thousand requests a second would otherwise keep the origin busy with a thousand requests
+/// (CVE-2023-44487). No longer than this, because an origin that is slow today may notice.
 const MAX_COOLDOWN: Duration = Duration::from_secs(2);
 
-/// One connection to an origin. Nobody polls it but the request that holds it.
+/// One connection to an origin. Only the request that holds it polls it.
 pub(crate) struct OriginConn {
     wire: Http1ClientConn,
     /// It has answered a request before.
@@ -65,9 +65,9 @@ pub(crate) struct Pool {
     arrivals: Cell<u64>,
 }
 
-/// A place in the queue. More important activities come first; within a tier, whoever has asked
-/// for least lately, so that a flood waits behind the people it competes with; then who came
-/// first.
+/// A place in the queue. More important activities come first; within a tier, the visitor with the
+/// least recent load, so that a flood waits behind the people it competes with; then the request
+/// that came first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct QueueKey {
     rank: u8,
@@ -187,7 +187,7 @@ impl Pool {
         Ok((place, ticket))
     }
 
-    /// A connection became free: the next in line has it, or nobody.
+    /// A connection became free: it goes to the next request in the queue, if there is one.
     fn release(&self) {
         let next = self.queue.borrow_mut().pop_first();
         match next {
@@ -378,8 +378,8 @@ impl PooledConn {
         self.connection.as_mut()?.wire.take_request()
     }
 
-    /// Draws the next piece of the answer's body, of so many bytes at most. After its end there is
-    /// nothing to draw from.
+    /// Reads the next piece of the response's body, of at most this number of bytes. Not to be
+    /// called after its end.
     pub(crate) fn poll_frame(
         &mut self,
         most: usize,

@@ -48,7 +48,7 @@ impl TunnelPermit {
         pool: &Rc<Pool>,
         source: SourceKey,
         limits: &Limits,
-        patience: &ActivityTimeouts,
+        timeouts: &ActivityTimeouts,
     ) -> Option<Self> {
         if !pool.open_tunnel() {
             return None;
@@ -58,8 +58,8 @@ impl TunnelPermit {
             return None;
         }
         let terms = TunnelTimeouts {
-            idle: patience.tunnel_idle_timeout.unwrap_or(limits.tunnel_idle_timeout),
-            age: patience.max_tunnel_age.unwrap_or(limits.max_tunnel_age),
+            idle: timeouts.tunnel_idle_timeout.unwrap_or(limits.tunnel_idle_timeout),
+            age: timeouts.max_tunnel_age.unwrap_or(limits.max_tunnel_age),
         };
         Some(Self { context: context.clone(), pool: pool.clone(), source, terms })
     }

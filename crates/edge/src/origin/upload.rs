@@ -19,7 +19,7 @@ use crate::http_3::body::QuicBody;
 use crate::request::body::BodyAborted;
 use crate::transfer_rate::{CONTENDED_TIMEOUT, TransferLag};
 
-/// How the upload of one request stands.
+/// The state of the upload of one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum UploadState {
     /// The origin has not asked for (more of) it.

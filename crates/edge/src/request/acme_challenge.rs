@@ -10,13 +10,13 @@ use super::head::Head;
 /// Where authorities ask (RFC 8555 section 8.3).
 const PATH: &str = "/.well-known/acme-challenge/";
 
-/// What certificate authorities are answered, by token. As many as whoever sets them sets: nothing
-/// that a visitor sends adds to them.
+/// The answers to certificate authorities, by token. Only the ACME client adds entries; nothing
+/// that a visitor sends does.
 #[derive(Debug, Default)]
 pub struct ChallengeAnswers(ArcSwap<HashMap<String, Arc<str>>>);
 
 impl ChallengeAnswers {
-    /// From now on whoever asks for `token` is answered so.
+    /// From now on requests for `token` get this answer.
     pub fn set(&self, token: &str, answer: &str) {
         self.0.rcu(|all| {
             let mut all = HashMap::clone(all);

@@ -3,7 +3,7 @@
 /// What a head says of the body behind it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BodyInfo {
-    /// It has at least so many bytes.
+    /// A lower bound of its length in bytes.
     pub(crate) min_bytes: u64,
     /// There is none.
     pub(crate) is_none: bool,

@@ -23,8 +23,8 @@ const FORBIDDEN_TRAILERS: [&str; 12] = [
     "transfer-encoding",
 ];
 
-/// How long a body is said to be, by the values of its `Content-Length`. More than one, or what is
-/// none (or would be another to whoever reads it as octal), is malformed.
+/// The announced length of a body, from the values of its `Content-Length`. More than one value,
+/// no number, or a number that another server might read as octal is malformed.
 pub(crate) fn content_length<'a>(
     mut lengths: impl Iterator<Item = &'a [u8]>,
 ) -> Result<Option<u64>, Reason> {
@@ -146,7 +146,7 @@ impl HeaderKind {
             "connection" => Self::Connection,
             "content-length" => Self::ContentLength,
             "transfer-encoding" => Self::TransferEncoding,
-            // An expectation is answered by the gate itself; nobody is upgraded to HTTP/2.
+            // The gate answers expectations itself, and upgrades no connection to HTTP/2.
             "keep-alive"
             | "proxy-connection"
             | "proxy-authenticate"
@@ -177,15 +177,15 @@ impl HeaderPresence {
     }
 }
 
-/// Fields that say who asked. All are removed: those that are true are set anew.
+/// Fields that name the client. All are removed; the gate sets the true ones again.
 fn is_forwarding_field(name: &str) -> bool {
     name.starts_with("x-forwarded-")
         || matches!(name, "x-real-ip" | "x-client-ip" | "true-client-ip" | "forwarded")
         || name.bytes().any(|byte| byte == b'_') && is_disguised(name)
 }
 
-/// Many applications see `_` where `-` stood (RFC 3875, section 4.1.18), so that a field spelt so
-/// would pass there for one that the gate or the frame vouches for.
+/// Many applications read `_` as `-` (RFC 3875, section 4.1.18), so that a field with `_` would
+/// pass there for a field that the gate or the framing guarantees.
 #[cold]
 fn is_disguised(name: &str) -> bool {
     let plain = name.replace('_', "-");

@@ -2,7 +2,7 @@
 //!
 //! `X-Forwarded-For` and `Forwarded` (RFC 7239) are believed from trusted proxies alone, and then
 //! read from the right: the first address that is not itself a trusted proxy is the visitor.
-//! Whatever stands further left was written by the visitor. If a trusted proxy sends both fields,
+//! Everything to the left of it was written by the visitor. If a trusted proxy sends both fields,
 //! `X-Forwarded-For` counts, because proxies that set it commonly pass `Forwarded` through.
 
 use core::cell::RefCell;
@@ -25,11 +25,11 @@ pub(crate) struct RemoteAddr {
     pub(crate) source: SourceKey,
     /// It is a trusted proxy, so that its requests name their visitors themselves.
     pub(crate) trusted: bool,
-    /// What the origin was told last, and the host that it was told for.
+    /// The fields that were last sent to the origin, and their host.
     cached: RefCell<Option<Box<CachedFields>>>,
 }
 
-/// What was told of one host.
+/// The forwarding fields for one host.
 struct CachedFields {
     host: String,
     lines: Vec<u8>,
@@ -48,7 +48,7 @@ pub(crate) struct VisitorAddr {
     pub(crate) source: SourceKey,
     /// Whether the visitor's own connection is encrypted.
     pub(crate) secure: bool,
-    /// What trusted proxies told, if any did.
+    /// The chain that trusted proxies sent, if any did.
     forwarded: Option<ForwardedChain>,
 }
 
@@ -87,17 +87,17 @@ pub(crate) fn visitor_of(
 }
 
 /// Writes the fields that tell the origin who asked. Requests of one connection nearly always name
-/// the same host, so that what was told last is kept.
+/// the same host, so that the last fields are kept.
 pub(crate) fn write_forwarding_headers(
     out: &mut Vec<u8>,
     identity: &RemoteAddr,
     sender: &VisitorAddr,
     host: &str,
 ) {
-    if let Some(told) = &sender.forwarded {
-        let mut chain = told.chain.clone();
+    if let Some(forwarded) = &sender.forwarded {
+        let mut chain = forwarded.chain.clone();
         chain.push(identity.address);
-        return write_fields(out, &chain, sender.secure, told.host.as_deref().unwrap_or(host));
+        return write_fields(out, &chain, sender.secure, forwarded.host.as_deref().unwrap_or(host));
     }
     let mut last = identity.cached.borrow_mut();
     let last = match &mut *last {
@@ -205,11 +205,11 @@ mod tests {
         ["10.0.0.0/8", "2001:db8:ffff::/48"].map(|text| text.parse().expect("network")).to_vec()
     }
 
-    fn heard<T>(fields: &[(&'static str, &str)], hear: impl FnOnce(&Head<'_>) -> T) -> T {
+    fn with_head<T>(fields: &[(&'static str, &str)], read: impl FnOnce(&Head<'_>) -> T) -> T {
         let mut all = vec![Field { name: "host", value: b"example.org" }];
         all.extend(fields.iter().map(|(name, text)| Field { name, value: text.as_bytes() }));
         let target = RequestTarget::parse("GET", "/").expect("a target");
-        hear(&Head { version: Version::HTTP_11, method: "GET", target, fields: &all })
+        read(&Head { version: Version::HTTP_11, method: "GET", target, fields: &all })
     }
 
     fn visitor(peer: &str, fields: &[(&'static str, &str)]) -> SourceKey {
@@ -217,7 +217,7 @@ mod tests {
         let networks = networks();
         let trusted = networks.iter().any(|network| network.contains(peer));
         let identity = RemoteAddr::new(peer, trusted);
-        heard(fields, |head| visitor_of(&identity, false, &networks, head).source)
+        with_head(fields, |head| visitor_of(&identity, false, &networks, head).source)
     }
 
     fn source(text: &str) -> SourceKey {
@@ -265,25 +265,25 @@ mod tests {
         assert_eq!(via("for=_hidden"), source("10.0.0.1"));
     }
 
-    fn told(peer: &str, fields: &[(&'static str, &str)]) -> String {
+    fn forwarding_fields(peer: &str, fields: &[(&'static str, &str)]) -> String {
         let peer: IpAddr = peer.parse().expect("address");
         let networks = networks();
         let trusted = networks.iter().any(|network| network.contains(peer));
         let identity = RemoteAddr::new(peer, trusted);
-        let sender = heard(fields, |head| visitor_of(&identity, false, &networks, head));
+        let sender = with_head(fields, |head| visitor_of(&identity, false, &networks, head));
         let mut out = Vec::new();
         write_forwarding_headers(&mut out, &identity, &sender, "example.org");
         let first = out.clone();
         out.clear();
-        // What was told last is told once more.
+        // The same fields are written again.
         write_forwarding_headers(&mut out, &identity, &sender, "example.org");
         assert_eq!(first, out);
         String::from_utf8(out).expect("text")
     }
 
     #[test]
-    fn the_origin_is_told_what_we_know_and_not_what_a_visitor_wrote() {
-        let told = told(
+    fn the_origin_gets_the_fields_of_the_gate_and_not_those_of_the_visitor() {
+        let fields = forwarding_fields(
             "203.0.113.9",
             &[
                 ("x-forwarded-for", "1.1.1.1"),
@@ -297,12 +297,12 @@ mod tests {
             "x-forwarded-host: example.org",
             "forwarded: for=203.0.113.9;host=\"example.org\";proto=http",
         ];
-        assert_eq!(told.lines().collect::<Vec<_>>(), expected);
+        assert_eq!(fields.lines().collect::<Vec<_>>(), expected);
     }
 
     #[test]
     fn a_chain_of_trusted_proxies_is_kept_from_the_visitor_on() {
-        let told = told(
+        let fields = forwarding_fields(
             "10.0.0.1",
             &[
                 ("x-forwarded-for", "1.1.1.1, 2001:db8::7, 10.0.0.2"),
@@ -317,7 +317,7 @@ mod tests {
             "forwarded: for=\"[2001:db8::7]\";host=\"www.example.org\";proto=https, for=10.0.0.2, \
              for=10.0.0.1",
         ];
-        assert_eq!(told.lines().collect::<Vec<_>>(), expected);
+        assert_eq!(fields.lines().collect::<Vec<_>>(), expected);
     }
 
     proptest! {
@@ -341,20 +341,20 @@ mod tests {
         #[test]
         fn any_text_yields_some_visitor(list in "\\PC{0,120}") {
             let identity = RemoteAddr::new(IpAddr::from([10, 0, 0, 1]), true);
-            heard(&[("x-forwarded-for", &list)], |head| visitor_of(&identity, false, &networks(), head));
+            with_head(&[("x-forwarded-for", &list)], |head| visitor_of(&identity, false, &networks(), head));
         }
     }
 
     #[test]
-    fn what_was_told_of_one_host_is_not_told_of_another() {
+    fn the_fields_of_one_host_are_not_sent_for_another() {
         let identity = RemoteAddr::new(IpAddr::from([192, 0, 2, 1]), false);
-        let sender = heard(&[], |head| visitor_of(&identity, true, &[], head));
+        let sender = with_head(&[], |head| visitor_of(&identity, true, &[], head));
         for host in ["a.org", "b.org", "b.org", "a.org"] {
             let mut out = Vec::new();
             write_forwarding_headers(&mut out, &identity, &sender, host);
-            let told = String::from_utf8(out).expect("text");
-            assert!(told.contains(&format!("x-forwarded-host: {host}\r\n")), "{told}");
-            assert!(told.contains(&format!("host=\"{host}\";proto=https\r\n")), "{told}");
+            let fields = String::from_utf8(out).expect("text");
+            assert!(fields.contains(&format!("x-forwarded-host: {host}\r\n")), "{fields}");
+            assert!(fields.contains(&format!("host=\"{host}\";proto=https\r\n")), "{fields}");
         }
     }
 }

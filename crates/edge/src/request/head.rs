@@ -59,7 +59,7 @@ impl<'a> Head<'a> {
         self.all(name).next()
     }
 
-    /// The value of a field that stands there once.
+    /// The value of a field that occurs exactly once.
     pub(crate) fn single(&self, name: &'static str) -> Option<&'a [u8]> {
         let mut all = self.all(name);
         all.next().filter(|_| all.next().is_none())
@@ -141,7 +141,7 @@ impl<'a> RequestTarget<'a> {
 const IN_PATH: u8 = 1;
 const IN_QUERY: u8 = 2;
 
-/// Which bytes may stand in a target: those of the URL Standard's path and query states, and, as
+/// The bytes that a target may contain: those of the URL Standard's path and query states, and, as
 /// browsers of old sent them, letters beyond ASCII (text that is no UTF-8 does not come here).
 static LETTERS: [u8; 256] = {
     let mut letters = [0; 256];

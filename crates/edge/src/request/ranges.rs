@@ -3,7 +3,7 @@
 
 use super::head::Head;
 
-/// Whether `Range` names at most `limit` parts, none of which overlap as far as can be told without
+/// Whether `Range` names at most `limit` parts, none of which overlap as far as can be known without
 /// the document. What is no range at all is for the origin to ignore, but its commas count: the
 /// origin may be kinder to it than we are.
 pub(crate) fn within_limit(head: &Head<'_>, limit: usize) -> bool {
@@ -28,7 +28,7 @@ enum ByteRange {
 impl ByteRange {
     /// Its place, if it is one.
     fn of(item: &[u8]) -> Option<Self> {
-        // The unit stands before the first.
+        // The unit precedes the first.
         let spec = item.rsplit(|byte| *byte == b'=').next()?;
         let dash = memchr::memchr(b'-', spec)?;
         let (first, last) = (spec[..dash].trim_ascii(), spec[dash + 1..].trim_ascii());

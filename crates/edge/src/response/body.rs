@@ -97,7 +97,7 @@ pub(crate) enum RelayError {
     #[error("the origin broke off: {0}")]
     Origin(#[from] io::Error),
     /// The origin moved no byte for too long.
-    #[error("the response stood still for too long")]
+    #[error("the response did not move for too long")]
     Idle,
     /// The visitor was too slow with the rest of its request.
     #[error("the rest of the request came too slowly")]

@@ -177,7 +177,7 @@ fn refusal_page(reason: Reason) -> (StatusCode, ErrorPage) {
             StatusCode::RANGE_NOT_SATISFIABLE,
             text!(
                 "too-many-ranges",
-                "Too many parts were asked for at once",
+                "Too many parts were asked for",
                 "Your program asked for many parts of this document, or for the same part twice. \
                  Please download it as a whole."
             ),
@@ -244,7 +244,7 @@ fn failure_page(trouble: ForwardFailure) -> (StatusCode, ErrorPage, Option<u32>)
             text!(
                 "origin-busy",
                 "The site is very busy",
-                "More people are here than the site can serve at once, and your turn did not \
+                "More people are here than the site can serve, and your turn did not \
                  come in time. Please try again in a few seconds."
             ),
             Some(5),
@@ -381,7 +381,7 @@ pub(crate) fn wait(seconds: u32, continue_to: &str, turn: RequestGuard) -> GateR
     answer(fields, StatusCode::SERVICE_UNAVAILABLE, body.into(), turn)
 }
 
-/// What stands before and after the address to continue to.
+/// The text before and after the address to continue to.
 const WAIT: (&str, &str) = (
     concat!(
         "<!doctype html><html lang=\"en-GB\"><head><meta charset=\"utf-8\">",

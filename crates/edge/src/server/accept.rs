@@ -14,8 +14,8 @@ use super::connection;
 use super::state::ServerState;
 use crate::net::listener::ListenerOptions;
 
-/// A pause when the system is out of file descriptors or memory: accepting again at once would
-/// fail again at once.
+/// A pause when the system is out of file descriptors or memory: an immediate retry would
+/// fail again.
 const ERROR_PAUSE: Duration = Duration::from_millis(100);
 /// The same where an idle connection is ending to make room.
 const EVICTION_PAUSE: Duration = Duration::from_millis(2);
@@ -33,7 +33,7 @@ pub(crate) async fn accept(
             Err(error) => {
                 server.context.internal_errors.accept_error();
                 tracing::debug!(%error, "cannot accept");
-                // Whoever makes room needs a moment to end.
+                // The evicted connection needs a moment to end.
                 let room = server.admission.evict_idle();
                 server.context.clock.sleep(if room { EVICTION_PAUSE } else { ERROR_PAUSE }).await;
             }

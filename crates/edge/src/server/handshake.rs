@@ -2,8 +2,8 @@
 //! library has its turn.
 //!
 //! A handshake is what costs the gate most, so that each source and all together have a budget
-//! of them, and a place is held only from the first whole message on: who connects and says
-//! nothing holds a connection, but keeps nobody from a handshake.
+//! of them, and a place is held only from the first whole message on: a client that
+//! connects and sends nothing holds a connection, but keeps no other client from a handshake.
 
 use std::rc::Rc;
 

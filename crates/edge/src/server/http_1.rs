@@ -48,7 +48,7 @@ struct ResponseParams {
 }
 
 impl ResponseParams {
-    /// Of whoever sent what is no request.
+    /// For bytes that are no request.
     const UNKNOWN: Self = Self {
         version: Version::HTTP_11,
         for_head: false,
@@ -60,7 +60,7 @@ impl ResponseParams {
 /// An answer that an origin is asked for. Boxed: most connections are not waiting for one.
 type PendingResponse = Pin<Box<dyn Future<Output = GateResponse>>>;
 
-/// How the end of an answer's body is told.
+/// How the end of a response's body is marked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum BodyFraming {
     Bodiless,
@@ -110,7 +110,7 @@ pub(crate) async fn serve_http1(service: &RequestService, conn: &Rc<Connection>,
         if let Some(tunnel) = upgrade {
             return Box::pin(upgrade_to_tunnel(conn, line, *tunnel)).await;
         }
-        // The rest of a body that nobody waited for is no request.
+        // The unread rest of a body is no request.
         if last || !line.inner.borrow_mut().is_read() {
             break asked.keeps_alive;
         }
@@ -127,16 +127,16 @@ async fn upgrade_to_tunnel(conn: &Rc<Connection>, line: Rc<Http1Conn>, tunnel: T
     }
 }
 
-/// Says goodbye. Where bytes are under way, closing would make the visitor's system throw the last
-/// answer away unread, so that what still comes is read for a moment. A visitor who does not expect
-/// the end is told of it first.
+/// Closes the connection without losing the last response. Where bytes are in flight, closing would
+/// make the visitor's kernel discard the response unread, so that the gate reads on for a moment. A
+/// visitor who does not expect the end gets `shutdown` or a TLS close first.
 async fn close_gracefully(line: &Http1Conn, unawares: bool) {
     let flushed = poll_fn(|cx| line.inner.borrow_mut().poll_flush(cx)).await;
     let (more, plain, clock) = {
         let inner = line.inner.borrow();
         (inner.has_more(), inner.io.is_plain(), inner.conn.context.clock)
     };
-    // Others, without encryption, are told by the connection's being dropped.
+    // Without encryption, the other cases need nothing but the drop of the connection.
     if flushed.is_err() || plain && !more && !unawares {
         return;
     }
@@ -243,7 +243,7 @@ impl Http1Conn {
         answer: GateResponse,
     ) -> ResponseWriter {
         let ends = &mut *self.inner.borrow_mut();
-        // From here on it would stand in the middle of the answer.
+        // From here on `100 Continue` would be in the middle of the response.
         ends.expects = false;
         let unread = !self.body_lent.get() && !ends.is_read();
         let last = answer.last || unread || !asked.keeps_alive || conn.is_draining();

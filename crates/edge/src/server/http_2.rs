@@ -24,11 +24,11 @@ use crate::transport::coalesce::WriteCoalescer;
 use crate::transport::visitor_io::VisitorIo;
 
 /// Bytes of an answer that may wait in the library on one HTTP/2 stream before more is drawn from
-/// the origin. What is drawn then is at most 64 KiB at once, so that a stream whose visitor gives
-/// no room holds less than 96 KiB; a hundred of them, with their heads of 32 KiB and the window of
+/// the origin. What is read then is at most 64 KiB, so that a stream whose window is closed
+/// holds less than 96 KiB; a hundred of them, with their heads of 32 KiB and the window of
 /// one MiB for all that comes in, less than 14 MiB.
 const STREAM_SEND_BUFFER: usize = 32 * 1024;
-/// Bytes of request bodies that may be under way on a connection, and on one stream of it.
+/// Bytes of request bodies that may be in flight on a connection, and on one stream of it.
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
 const STREAM_WINDOW: u32 = 256 * 1024;
 /// The least that the protocol knows, and enough: bodies are passed on as they come.
@@ -47,8 +47,8 @@ const LINGER: Duration = Duration::from_secs(1);
 /// How often a silent HTTP/2 connection is asked whether it is still there.
 const PING_EVERY: Duration = Duration::from_secs(20);
 
-/// Reads on for a moment after the farewell. Closing while bytes are under way makes the visitor's
-/// system throw the answer away unread.
+/// Reads on for a moment after the GOAWAY. Closing while bytes are in flight makes the visitor's
+/// kernel discard the response unread.
 async fn linger(clock: Clock, mut io: impl AsyncRead + Unpin) {
     let discard = async {
         let mut buffer = vec![0; 4096];
@@ -74,10 +74,10 @@ pub(crate) async fn serve_http2(
     let cork = WriteCoalescer::new(io, conn.context.clone());
     let mut connection =
         pin!(settings.serve_connection(TokioIo::new(cork.clone()), service_fn(serve)));
-    let mut told = false;
+    let mut goaway_sent = false;
     let ended = poll_fn(|cx: &mut Context<'_>| {
-        if conn.is_draining() && !told {
-            told = true;
+        if conn.is_draining() && !goaway_sent {
+            goaway_sent = true;
             connection.as_mut().graceful_shutdown();
         }
         let polled = connection.as_mut().poll(cx);
@@ -117,7 +117,7 @@ fn http2_builder(
     settings
 }
 
-/// Runs the requests of an HTTP/2 connection as tasks of their own.
+/// Runs the requests of an HTTP/2 connection as separate tasks.
 #[derive(Clone)]
 struct StreamExecutor(Rc<Connection>);
 

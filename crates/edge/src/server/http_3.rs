@@ -23,8 +23,8 @@ use crate::http_3::transport::{self, QuicTransport, StreamState, check_guard};
 use crate::serve::RequestService;
 use crate::tls::handshake_tap::HandshakeInfo;
 
-/// After the farewell, requests that crossed it are told for so long that nothing was done for
-/// them, so that they are sent again elsewhere: two round trips, and no more than this.
+/// How long requests that crossed the GOAWAY are rejected as unprocessed, so that the client sends
+/// them again elsewhere: two round trips, and no more than this.
 const LONGEST_FAREWELL: Duration = Duration::from_millis(500);
 
 /// Speaks with a visitor until either has enough.
@@ -57,11 +57,11 @@ pub(crate) async fn serve_quic(
 /// hardly one.
 fn record_handshake(server: &ServerState, conn: &Connection, connection: &quinn::Connection) {
     let data = connection.handshake_data().and_then(|data| data.downcast::<HandshakeInfo>().ok());
-    let Some(heard) = data else { return };
-    if let Some(client) = heard.client {
+    let Some(info) = data else { return };
+    if let Some(client) = info.client {
         conn.set_tls_client(client);
     }
-    if heard.resumed {
+    if info.resumed {
         server.admission.handshake_resumed(conn);
     }
 }
@@ -102,13 +102,13 @@ async fn serve_http3(
     let _farewell = CloseOnDrop { conn, connection: &connection };
     conn.enter(Phase::Idle);
     let requests = Rc::new(Cell::new(0_u32));
-    let mut told = false;
+    let mut goaway_sent = false;
     let mut serial = 0;
     loop {
         let accepted = {
             let mut accept = pin!(library.accept());
             poll_fn(|cx| {
-                if conn.is_draining() && (!told || requests.get() == 0) {
+                if conn.is_draining() && (!goaway_sent || requests.get() == 0) {
                     return Poll::Ready(None);
                 }
                 accept.as_mut().poll(cx).map(Some)
@@ -130,9 +130,9 @@ async fn serve_http3(
                 );
                 spawn_stream(conn, task);
             }
-            None if told => break,
+            None if goaway_sent => break,
             None => {
-                told = true;
+                goaway_sent = true;
                 if library.shutdown(0).await.is_err() {
                     break;
                 }
@@ -181,7 +181,7 @@ async fn serve_stream(
     serve_request(&service, &conn, whole, &side).await;
 }
 
-/// A request that nobody has seen.
+/// A request that was never parsed.
 fn count_lost_head(conn: &Connection, error: &StreamError) {
     let context = &conn.context;
     match error {
@@ -193,7 +193,7 @@ fn count_lost_head(conn: &Connection, error: &StreamError) {
             context.record_unrouted(conn.remote().source, Reason::Malformed);
             check_guard(conn, Http3Guard::refused);
         }
-        // The connection tells of it itself.
+        // The end of the connection reports it.
         StreamError::ConnectionError { .. } => {}
         _ => {
             check_guard(conn, |guard, _| guard.head_lost());

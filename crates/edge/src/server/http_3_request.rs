@@ -34,7 +34,7 @@ static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 /// has to be acknowledged before it is whatever waits on the connection, of all answers: from
 /// nothing to the send window.
 const TAIL_RATE: u32 = 2 * 1024;
-/// So many answers share a line without having to wait long for their turn.
+/// Number of responses that share a connection without long waits for their turn.
 const SHARE: u32 = 16;
 
 type H3RequestStream = RequestStream<transport::QuicBidiStream, Bytes>;
@@ -68,8 +68,8 @@ pub(crate) async fn buffer_head(
         .await;
     }
     if !begun && expects_continue(request.headers()) {
-        let go_on = Response::new(());
-        let (mut parts, ()) = go_on.into_parts();
+        let interim = Response::new(());
+        let (mut parts, ()) = interim.into_parts();
         parts.status = StatusCode::CONTINUE;
         let _ = answer.send_response(Response::from_parts(parts, ())).await;
     } else if bodiless && length.is_none() {
@@ -101,16 +101,9 @@ pub(crate) async fn serve_request(
         (limits.body_idle_timeout, limits.min_download_rate)
     };
     let deadline = context.deadlines.start(conn.abort_target(), context.now() + idle);
-    let told = Cell::new(0);
-    let sender = ResponseSender {
-        conn,
-        side,
-        deadline,
-        lag: Cell::default(),
-        guarded_bytes: told,
-        rate,
-        idle,
-    };
+    let guarded_bytes = Cell::new(0);
+    let sender =
+        ResponseSender { conn, side, deadline, lag: Cell::default(), guarded_bytes, rate, idle };
     let Some(_busy) = sender.send(&mut answer, response, head).await else { return };
     if !sender.until_acknowledged().await {
         // The transport need not keep what is left of it.
@@ -139,7 +132,7 @@ struct ResponseSender<'a> {
     deadline: Deadline,
     /// How this answer is taken.
     lag: Cell<TransferLag>,
-    /// Bytes that the guard was told of.
+    /// Bytes that were reported to the guard.
     guarded_bytes: Cell<u64>,
     rate: u32,
     idle: Duration,
@@ -273,8 +266,8 @@ impl ResponseSender<'_> {
 
 impl Drop for ResponseSender<'_> {
     fn drop(&mut self) {
-        let told = self.guarded_bytes.get();
-        self.guarded(|guard| guard.acknowledged(told));
+        let reported = self.guarded_bytes.get();
+        self.guarded(|guard| guard.acknowledged(reported));
     }
 }
 
@@ -304,7 +297,7 @@ mod tests {
         assert_eq!(tail(0, 500), Duration::ZERO);
         // A page, to a phone whose plan is used up.
         assert_eq!(tail(20 * 1_024, 500), Duration::from_secs(10));
-        // Whoever asks for more than that of visitors gets it.
+        // A configuration that demands more gets it.
         assert_eq!(tail(1 << 20, 64 * 1_024), Duration::from_secs(16));
     }
 }

@@ -1,8 +1,8 @@
 //! From a UDP socket to a QUIC connection that is worth a task.
 //!
-//! Each worker has a socket of its own for each listener, and the kernel chooses among them by
+//! Each worker has a separate socket for each listener, and the kernel chooses among them by
 //! addresses and ports: all packets of one connection reach one worker for as long as its visitor's
-//! address stays as it is and the sockets are the same ones. Hence no migration, and each worker
+//! address stays as it is and the sockets are the same ones. So there is no migration, and each worker
 //! keeps the sockets of all open to the end.
 
 use core::future::poll_fn;
@@ -30,13 +30,13 @@ use crate::tls::config::quic_config;
 use crate::tls::handshake_tap::TappedServerConfig;
 
 /// First packets that wait until they are looked at, which is within the same turn of the loop;
-/// each with so many bytes behind it (a hello that needs several packets), and in all.
+/// the bytes that each may have behind it (a ClientHello of several packets), and in total.
 const MOST_INCOMING: usize = 1_024;
 const INCOMING_BUFFER: u64 = 16 * 1024;
 const INCOMING_BUFFERS: u64 = 4 * 1024 * 1024;
 /// A Retry comes back within a round trip or two.
 const RETRY_LIFETIME: Duration = Duration::from_secs(10);
-/// Bytes of request bodies that may be under way on a connection, and on one stream of it.
+/// Bytes of request bodies that may be in flight on a connection, and on one stream of it.
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
 const STREAM_WINDOW: u32 = 256 * 1024;
 /// Streams beside requests: control, two for the field table, and some of made-up kinds.
@@ -46,7 +46,7 @@ const SILENCE: Duration = Duration::from_secs(30);
 /// How often a silent connection is asked whether it is still there.
 const PING_EVERY: Duration = Duration::from_secs(15);
 
-/// What new connections get: made anew when the certificates or the limits change.
+/// The settings of new connections: made again when the certificates or the limits change.
 struct QuicSettings {
     server: Arc<quinn::ServerConfig>,
     certificates: Arc<ServerConfig>,
@@ -133,7 +133,7 @@ pub(crate) async fn accept(
         settings.refresh(&server, options);
         admit(&server, incoming, &settings);
     }
-    // Nobody new; those who are here are served to their end.
+    // No new connections; those that exist are served to their end.
     endpoint.set_server_config(None);
     endpoint.wait_idle().await;
     drop(kept);
@@ -144,7 +144,7 @@ fn admit(server: &Rc<ServerState>, incoming: Incoming, settings: &QuicSettings) 
     let admission = &server.admission;
     let proven = incoming.remote_address_validated();
     if !proven && admission.quic_must_retry() {
-        // Only whoever brought a token cannot be asked for it.
+        // Retry fails only for a client that brought a token.
         let _ = incoming.retry();
         return;
     }
@@ -162,8 +162,8 @@ fn admit(server: &Rc<ServerState>, incoming: Incoming, settings: &QuicSettings) 
         },
         Err(reason) => {
             admission.refuse(reason);
-            // A browser that is told turns to HTTP/2 at once; an address that may be forged is
-            // told nothing.
+            // A browser that gets a refusal turns to HTTP/2 immediately; an address that may be
+            // forged gets nothing.
             if proven {
                 incoming.refuse();
             } else {

@@ -21,7 +21,7 @@ pub const SOON: i64 = 14;
 pub struct CertificateFacts {
     /// Its file.
     pub file: PathBuf,
-    /// What it is for, in lower case; empty where it names nobody, as browsers see it.
+    /// What it is for, in lower case; empty where it has none that browsers accept.
     pub names: Vec<String>,
     /// From when it is valid.
     pub not_before: WallTime,
@@ -29,7 +29,7 @@ pub struct CertificateFacts {
     pub not_after: WallTime,
 }
 
-/// How a certificate stands at some moment.
+/// The status of a certificate at some moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CertStatus {
     /// Valid for long enough.
@@ -53,7 +53,7 @@ impl CertificateFacts {
         }
     }
 
-    /// How it stands.
+    /// The status at `now`.
     pub fn status(&self, now: WallTime) -> CertStatus {
         if now < self.not_before {
             CertStatus::NotYet
@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn days_are_counted_down_and_then_below_zero() {
         let facts = until("2026-11-25T12:00:00Z");
-        for (now, days, standing) in [
+        for (now, days, status) in [
             ("2025-11-25T12:00:00Z", 365, CertStatus::NotYet),
             ("2026-11-11T12:00:00Z", 14, CertStatus::Valid),
             ("2026-11-11T12:00:01Z", 13, CertStatus::EndsSoon),
@@ -154,7 +154,7 @@ mod tests {
             ("2026-11-25T12:00:01Z", -1, CertStatus::Expired),
             ("2026-11-27T12:00:00Z", -3, CertStatus::Expired),
         ] {
-            assert_eq!((facts.days_left(at(now)), facts.status(at(now))), (days, standing));
+            assert_eq!((facts.days_left(at(now)), facts.status(at(now))), (days, status));
         }
     }
 

@@ -11,8 +11,8 @@ use webpki::EndEntityCert;
 /// The protocol of a certificate authority that looks for its challenge (RFC 8737 section 6.1).
 pub(crate) const ACME_TLS: &[u8] = b"acme-tls/1";
 
-/// Certificates by name that come and go while the gate runs. As many as whoever sets them sets:
-/// nothing that a visitor sends adds to them.
+/// Certificates by name that come and go while the gate runs. Only the ACME client adds entries;
+/// nothing that a visitor sends does.
 #[derive(Debug, Default)]
 pub struct NamedCertificates(ArcSwap<HashMap<String, Arc<CertifiedKey>>>);
 
@@ -45,7 +45,7 @@ impl NamedCertificates {
 pub(crate) struct Certificates {
     /// For visitors who ask for no name, or for one that none is for.
     default: Option<Arc<CertifiedKey>>,
-    /// By name in lower case; `*.example.org` stands under itself.
+    /// By name in lower case; `*.example.org` is a key itself.
     by_name: HashMap<String, Arc<CertifiedKey>>,
     /// Obtained while the gate runs; taken where no file's certificate is for the name.
     issued: Arc<NamedCertificates>,

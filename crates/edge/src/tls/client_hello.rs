@@ -87,7 +87,7 @@ const fn unfinished<'a>(bytes: &[u8]) -> Result<Option<Cow<'a, [u8]>>, ClientHel
 /// What a visitor's TLS library says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClientHello<'a> {
-    /// The version in the place where it stood until TLS 1.2.
+    /// The version in the field that TLS 1.2 and earlier used.
     pub version: u16,
     /// In the order of the message, like all lists here.
     pub cipher_suites: Vec<u16>,
@@ -97,7 +97,7 @@ pub struct ClientHello<'a> {
     pub server_name: bool,
     /// Of an extension, and so are the following.
     pub supported_versions: Vec<u16>,
-    /// As they stand in the extension of this name.
+    /// As listed in the extension of this name.
     pub signature_algorithms: Vec<u16>,
     /// The first protocol that it would speak.
     pub first_protocol: Option<&'a [u8]>,
@@ -294,7 +294,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn another_protocol_is_told_apart_by_its_first_byte() {
+    fn another_protocol_is_recognised_by_its_first_byte() {
         assert_eq!(message(b"G"), Err(ClientHelloError::Malformed));
         assert_eq!(message(&[22, 3, 1, 0, 1, 2]), Err(ClientHelloError::Malformed));
         assert_eq!(message(&[22, 3, 1, 0, 0]), Err(ClientHelloError::Malformed));

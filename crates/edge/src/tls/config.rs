@@ -1,4 +1,4 @@
-//! Certificates: read, checked and made ready, with errors that say which file to mend.
+//! Certificates: read, checked and made ready, with errors that say which file to fix.
 
 use std::io;
 use std::path::Path;

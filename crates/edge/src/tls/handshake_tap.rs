@@ -1,8 +1,8 @@
 //! What a QUIC handshake says in clear to who holds its keys: the visitor's first message, and
 //! whether our answer takes up an earlier session.
 //!
-//! The QUIC library shows neither, but takes its TLS from whoever implements its traits. Ours is
-//! the library's own, with an ear at the door: bytes pass as they are, decrypted and in order.
+//! The QUIC library shows neither, but takes its TLS from an implementation of its traits. This one
+//! wraps the library's and reads the handshake bytes, which pass unchanged and in order.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use super::ja4::Ja4;
 const SERVER_HELLO: u8 = 2;
 const PRE_SHARED_KEY: u16 = 41;
 
-/// What was heard, for [`quinn::Connection::handshake_data`].
+/// What the tap has read, for [`quinn::Connection::handshake_data`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HandshakeInfo {
     /// The visitor's TLS library; `None` where its first message was absurdly long.
@@ -49,8 +49,8 @@ impl ServerConfig for TappedServerConfig {
         parameters: &TransportParameters,
     ) -> Box<dyn Session> {
         let inner = Arc::clone(&self.0).start_session(version, parameters);
-        let heard = HandshakeInfo { client: None, resumed: false };
-        Box::new(TappedSession { inner, first: Some(Vec::new()), heard })
+        let info = HandshakeInfo { client: None, resumed: false };
+        Box::new(TappedSession { inner, first: Some(Vec::new()), info })
     }
 }
 
@@ -59,7 +59,7 @@ struct TappedSession {
     /// The first message as far as it has come, of [`LONGEST`] bytes at most, which is also what the
     /// transport holds of it; `None` once it is whole, or too long.
     first: Option<Vec<u8>>,
-    heard: HandshakeInfo,
+    info: HandshakeInfo,
 }
 
 impl TappedSession {
@@ -73,7 +73,7 @@ impl TappedSession {
         let Some([_, a, b, c]) = first.first_chunk() else { return };
         let whole = 4 + (usize::from(*a) << 16 | usize::from(*b) << 8 | usize::from(*c));
         if let Some(message) = first.get(..whole) {
-            self.heard.client = Ja4::of_quic(message);
+            self.info.client = Ja4::of_quic(message);
             self.first = None;
         }
     }
@@ -107,7 +107,7 @@ impl Session for TappedSession {
     }
 
     fn handshake_data(&self) -> Option<Box<dyn Any>> {
-        self.inner.handshake_data().map(|_| Box::new(self.heard) as Box<dyn Any>)
+        self.inner.handshake_data().map(|_| Box::new(self.info) as Box<dyn Any>)
     }
 
     fn peer_identity(&self) -> Option<Box<dyn Any>> {
@@ -138,7 +138,7 @@ impl Session for TappedSession {
     fn write_handshake(&mut self, out: &mut Vec<u8>) -> Option<Keys> {
         let before = out.len();
         let keys = self.inner.write_handshake(out);
-        self.heard.resumed |= out.get(before..).is_some_and(resumes_session);
+        self.info.resumed |= out.get(before..).is_some_and(resumes_session);
         keys
     }
 

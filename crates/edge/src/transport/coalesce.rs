@@ -2,7 +2,7 @@
 //! answers to requests that came together leave together: one TLS record and one call of the
 //! system for all, where the library would make them for each.
 //!
-//! The library flushes after every frame of data. Here that means nothing yet: whoever polls the
+//! The library flushes after every frame of data. Here that means nothing yet: the code that polls the
 //! connection calls [`WriteCoalescer::flush_pending`] afterwards, always.
 
 use core::cell::RefCell;
@@ -18,7 +18,7 @@ use crate::context::WorkerContext;
 
 /// The most that is kept: what fits into one TLS record (RFC 8446, section 5.1).
 const KEPT: usize = 16 * 1024;
-/// From here on a piece is worth a call of its own, and is not copied.
+/// From this size on a piece is worth a separate system call, and is not copied.
 const LARGE: usize = 4 * 1024;
 
 /// A visitor's bytes with a cork in. Both ends of an HTTP/2 connection's task have it.

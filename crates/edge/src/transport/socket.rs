@@ -52,10 +52,10 @@ impl Drop for Socket {
     }
 }
 
-/// How much is given to the system at once.
+/// How much is written to the kernel in one call.
 ///
-/// The system takes what it is given at once whole, and tells how a slow visitor gets on with it
-/// only once little is left: it has room again when less than half of [`NOTSENT_LOWAT`](crate::net::listener::NOTSENT_LOWAT) is unsent. So
+/// The kernel takes one write whole, and shows how fast a slow visitor reads it only when little
+/// is left: it has room again when less than half of [`NOTSENT_LOWAT`](crate::net::listener::NOTSENT_LOWAT) is unsent. So
 /// pieces are small until a visitor has shown that it takes more than that in no time, and smaller
 /// where it does not: a visitor who takes 500 bytes a second then moves a piece each 25 seconds
 /// (8 KiB until there is room, and a piece of 4 KiB), within the half minute that it may be silent.
@@ -77,7 +77,7 @@ enum PeerSpeed {
 const PROOF: usize = 64 * 1024;
 const UNKNOWN_CHUNK: usize = 16 * 1024;
 const SLOW_CHUNK: usize = 4 * 1024;
-/// Whoever makes us wait for longer before there is room is slow.
+/// A visitor who makes us wait longer than this for room is slow.
 const SLOW: Duration = Duration::from_secs(1);
 
 impl WriteChunking {
@@ -85,7 +85,7 @@ impl WriteChunking {
         Self { speed: PeerSpeed::Unknown, fast_bytes: 0 }
     }
 
-    /// Most bytes to give at once.
+    /// Most bytes of one write.
     const fn max_chunk(self) -> usize {
         match self.speed {
             PeerSpeed::Unknown => UNKNOWN_CHUNK,
@@ -94,7 +94,7 @@ impl WriteChunking {
         }
     }
 
-    /// So many bytes were taken, after there was no room for so long.
+    /// The kernel took this number of bytes, after there was no room for `waited`.
     fn observe(&mut self, bytes: usize, waited: Duration) {
         if waited >= SLOW {
             *self = Self { speed: PeerSpeed::Slow, fast_bytes: 0 };

@@ -1,4 +1,4 @@
-//! The bytes between a visitor and whoever speaks HTTP with it, and what can be learnt from them in passing.
+//! The byte stream between a visitor and the HTTP code, and what its inspection shows.
 
 use core::cell::RefCell;
 use core::pin::Pin;
@@ -23,13 +23,13 @@ pub(crate) enum Transport {
 /// What reads along.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Inspector {
-    /// Nobody: whoever speaks HTTP/1.1 reads strictly itself.
+    /// None: the HTTP/1.1 code parses strictly itself.
     None,
     /// The guard of HTTP/2 frames, which is the visit's.
     Http2Frames,
-    /// Nobody any more.
+    /// None any more.
     Detached,
-    /// Nobody any more: the visitor was sent a farewell, and HTTP has no connection left.
+    /// None any more: a GOAWAY was sent, and HTTP has no connection left.
     Farewell,
 }
 
@@ -53,7 +53,7 @@ impl VisitorIo {
         Self { transport: Some(transport), conn, inspector }
     }
 
-    /// What is left of a connection whose visitor was told to go away.
+    /// What is left of a connection after a GOAWAY.
     pub(crate) fn take_leftover(&mut self) -> Option<Transport> {
         if self.inspector == Inspector::Farewell { self.transport.take() } else { None }
     }
@@ -130,7 +130,7 @@ impl VisitorIo {
         for part in parts {
             let bytes = &part[..left.min(part.len())];
             left -= bytes.len();
-            guard.sent(bytes, context.now(), |told| match told {
+            guard.sent(bytes, context.now(), |frame| match frame {
                 OutboundFrame::Ends(why) => self.conn.count_cut(why),
                 OutboundFrame::TooLarge => {
                     context.record_unrouted(self.conn.remote().source, Reason::HeaderTooLarge);
@@ -140,8 +140,9 @@ impl VisitorIo {
         Ok(())
     }
 
-    /// Tells an HTTP/2 visitor to calm down, if that can be done at once, and counts why. The
-    /// library is told that the connection broke, so that all its requests end here.
+    /// Sends `ENHANCE_YOUR_CALM` to an HTTP/2 visitor, if it can be written without waiting, and
+    /// counts why. The library gets an error, as if the connection broke, so that all its requests
+    /// end here.
     fn abort(&mut self, cx: &mut Context<'_>, why: Cut) -> io::Error {
         self.inspector = Inspector::Detached;
         self.conn.count_cut(why);

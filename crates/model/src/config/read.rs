@@ -35,7 +35,7 @@ impl Config {
     ///
     /// Every key that is left out has its default. All problems are found before this gives up,
     /// except that a file which is not TOML is not looked at further. Paths are kept as they are
-    /// written: see [`Config::rooted_at`].
+    /// written: see [`Config::resolve_paths`].
     pub fn read(text: &str, file: &str) -> Result<Self, Problems> {
         let mut report = ProblemCollector::new(text);
         if text.len() > LARGEST_FILE {

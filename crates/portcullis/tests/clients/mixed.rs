@@ -183,7 +183,9 @@ fn whatever_goes_on_beside_it_an_answer_that_looks_whole_is_the_right_one_and_no
     gate.wait_until("nothing is under way and nobody is connected", || {
         let metrics = gate.admin_get("/metrics");
         let none = |name: &str| metrics.contains(&format!("{name} 0\n"));
-        none("portcullis_origin_requests_in_flight") && none("portcullis_origin_queue_length") && none("portcullis_connections")
+        none("portcullis_origin_requests_in_flight")
+            && none("portcullis_origin_queue_length")
+            && none("portcullis_connections")
     });
     gate.stop();
 }

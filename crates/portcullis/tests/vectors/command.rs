@@ -11,7 +11,9 @@ fn without_a_target_a_vector_gets_a_gate_of_its_own() {
     let output = run(&[&["drill", "vectors", "ping-flood", "slow-read"][..], &amount].concat());
     let said = text(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{said}{}", text(&output.stderr));
-    for line in ["\nslow-read (Sockstress", "ping-flood (CVE-2019-9512)", "verdict             withstood"] {
+    for line in
+        ["\nslow-read (Sockstress", "ping-flood (CVE-2019-9512)", "verdict             withstood"]
+    {
         assert!(said.contains(line), "no `{line}` in {said}");
     }
 }

@@ -231,7 +231,7 @@ impl World {
                 }
             }
             Verdict::Challenge => {
-                fate.challenged += u64::from(record.reason == Reason::ChallengeIssued)
+                fate.challenged += u64::from(record.reason == Reason::ChallengeIssued);
             }
             Verdict::Refuse | Verdict::Drop => fate.refused += 1,
         }
