@@ -1,5 +1,6 @@
-//! The operators' listener: health, metrics and status, on a thread of its own so that it
-//! answers while every worker is busy.
+//! The admin listener: health, metrics and status.
+//!
+//! It has a separate thread, so that it responds while all workers are busy.
 
 use core::convert::Infallible;
 use core::net::SocketAddr;
@@ -24,39 +25,39 @@ use tokio::task::LocalSet;
 
 use crate::error::EdgeError;
 
-/// Operators and their monitors are few.
-const CONNECTIONS: usize = 64;
-const HEADER_DEADLINE: Duration = Duration::from_secs(5);
-/// A connection is closed after this, however busy; monitors connect anew.
-const LONGEST_CONNECTION: Duration = Duration::from_secs(300);
-const BUFFER: usize = 16 * 1024;
+/// Connections at the same time.
+const MAX_CONNECTIONS: usize = 64;
+const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+/// A connection is closed after this time; monitors connect again.
+const MAX_CONNECTION_AGE: Duration = Duration::from_secs(300);
+const MAX_BUFFER_BYTES: usize = 16 * 1024;
 
-/// What operators see. The binary knows; this crate only carries it.
-pub trait Pages: Send + Sync {
+/// Renders the pages of the listener.
+pub trait AdminPages: Send + Sync {
     /// Prometheus text format, version 0.0.4.
     fn metrics(&self) -> String;
     /// One JSON object.
     fn status(&self) -> String;
-    /// Whether all is well, or in a sentence what is not.
+    /// Whether the gate is healthy; else a sentence about the problem.
     fn health(&self) -> Result<(), String>;
 }
 
 /// The running listener.
 #[derive(Debug)]
-pub struct Operator {
+pub struct AdminListener {
     address: SocketAddr,
     thread: JoinHandle<()>,
 }
 
-impl Operator {
-    /// Where it listens; the real port where port 0 was asked for.
+impl AdminListener {
+    /// The address, with the real port if port 0 was configured.
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Waits until it has ended, which it does when told to drain.
+    /// Waits for its end, which comes after the drain signal.
     pub fn join(self) {
-        // A panic there has been reported by the panic hook already.
+        // The panic hook has reported a panic already.
         let _ = self.thread.join();
     }
 }
@@ -64,9 +65,9 @@ impl Operator {
 /// Listens at `address` until `drain` turns true.
 pub fn serve(
     address: SocketAddr,
-    pages: Arc<dyn Pages>,
+    pages: Arc<dyn AdminPages>,
     drain: watch::Receiver<bool>,
-) -> Result<Operator, EdgeError> {
+) -> Result<AdminListener, EdgeError> {
     let refused = |source| EdgeError::Listen { address, source };
     let listener = std::net::TcpListener::bind(address).map_err(refused)?;
     listener.set_nonblocking(true).map_err(refused)?;
@@ -76,28 +77,28 @@ pub fn serve(
         .build()
         .map_err(EdgeError::Worker)?;
     let thread = std::thread::Builder::new()
-        .name("operator".into())
+        .name("admin".into())
         .spawn(move || {
             let local = LocalSet::new();
             local.block_on(&runtime, listen(listener, pages, drain));
         })
         .map_err(EdgeError::Worker)?;
-    Ok(Operator { address, thread })
+    Ok(AdminListener { address, thread })
 }
 
 async fn listen(
     listener: std::net::TcpListener,
-    pages: Arc<dyn Pages>,
+    pages: Arc<dyn AdminPages>,
     mut drain: watch::Receiver<bool>,
 ) {
     let listener = match TcpListener::from_std(listener) {
         Ok(listener) => listener,
         Err(error) => {
-            tracing::error!(%error, "the operators' listener cannot start");
+            tracing::error!(%error, "cannot start the admin listener");
             return;
         }
     };
-    // Each connection holds a clone; dropping it frees the place.
+    // Each connection holds a clone: the count of clones is the count of connections.
     let places = Rc::new(());
     let mut ended = pin!(drain.wait_for(|drain| *drain));
     loop {
@@ -109,34 +110,35 @@ async fn listen(
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
-        if Rc::strong_count(&places) <= CONNECTIONS {
+        if Rc::strong_count(&places) <= MAX_CONNECTIONS {
             let (place, pages) = (places.clone(), pages.clone());
             tokio::task::spawn_local(async move {
-                let _ = tokio::time::timeout(LONGEST_CONNECTION, speak(stream, pages)).await;
+                let _ =
+                    tokio::time::timeout(MAX_CONNECTION_AGE, serve_connection(stream, pages)).await;
                 drop(place);
             });
         }
     }
 }
 
-async fn speak(stream: TcpStream, pages: Arc<dyn Pages>) {
+async fn serve_connection(stream: TcpStream, pages: Arc<dyn AdminPages>) {
     let service = service_fn(|request: Request<Incoming>| {
-        let response = answer(&request, &*pages);
+        let response = respond(&request, &*pages);
         async move { Ok::<_, Infallible>(response) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_DEADLINE)
-        .max_buf_size(BUFFER)
+        .header_read_timeout(HEADER_TIMEOUT)
+        .max_buf_size(MAX_BUFFER_BYTES)
         .serve_connection(TokioIo::new(stream), service);
-    // A monitor that goes away is no event.
+    // A monitor that disconnects is not worth a log line.
     let _ = connection.await;
 }
 
-fn answer(request: &Request<Incoming>, pages: &dyn Pages) -> Response<Whole> {
+fn respond(request: &Request<Incoming>, pages: &dyn AdminPages) -> Response<FullBody> {
     const TEXT: &str = "text/plain; charset=utf-8";
     if request.method() != Method::GET && request.method() != Method::HEAD {
-        let mut response = page(StatusCode::METHOD_NOT_ALLOWED, TEXT, "only GET\n".into());
+        let mut response = page(StatusCode::METHOD_NOT_ALLOWED, TEXT, "only GET and HEAD\n".into());
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         return response;
     }
@@ -148,14 +150,14 @@ fn answer(request: &Request<Incoming>, pages: &dyn Pages) -> Response<Whole> {
         "/metrics" => page(StatusCode::OK, "text/plain; version=0.0.4", pages.metrics()),
         "/status.json" => page(StatusCode::OK, "application/json", pages.status()),
         _ => {
-            let known = "there is /healthz, /metrics and /status.json\n";
+            let known = "the paths are /healthz, /metrics and /status.json\n";
             page(StatusCode::NOT_FOUND, TEXT, known.into())
         }
     }
 }
 
-fn page(status: StatusCode, kind: &'static str, text: String) -> Response<Whole> {
-    let mut response = Response::new(Whole(text.into()));
+fn page(status: StatusCode, kind: &'static str, text: String) -> Response<FullBody> {
+    let mut response = Response::new(FullBody(text.into()));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
@@ -164,9 +166,9 @@ fn page(status: StatusCode, kind: &'static str, text: String) -> Response<Whole>
 }
 
 /// A body in one piece.
-struct Whole(Bytes);
+struct FullBody(Bytes);
 
-impl Body for Whole {
+impl Body for FullBody {
     type Data = Bytes;
     type Error = Infallible;
 

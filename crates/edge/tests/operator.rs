@@ -1,4 +1,4 @@
-//! The operators' listener.
+//! The admin listener.
 
 #![allow(clippy::unwrap_used)]
 
@@ -8,14 +8,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use portcullis_edge::operator::{self, Pages};
+use portcullis_edge::operator::{self, AdminPages};
 use tokio::sync::watch;
 
 struct Known {
     well: AtomicBool,
 }
 
-impl Pages for Known {
+impl AdminPages for Known {
     fn metrics(&self) -> String {
         "portcullis_requests_total 7\n".into()
     }

@@ -17,6 +17,7 @@ struct ActivityMeter {
     reasons: [AtomicU64; Reason::COUNT],
     outcomes: [AtomicU64; Outcome::COUNT],
     latency: [AtomicU64; LATENCY_BUCKETS],
+    latency_micros: AtomicU64,
     origin_micros: AtomicU64,
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
@@ -42,6 +43,7 @@ impl Meter {
             reasons: [const { AtomicU64::new(0) }; Reason::COUNT],
             outcomes: [const { AtomicU64::new(0) }; Outcome::COUNT],
             latency: [const { AtomicU64::new(0) }; LATENCY_BUCKETS],
+            latency_micros: AtomicU64::new(0),
             origin_micros: AtomicU64::new(0),
             bytes_in: AtomicU64::new(0),
             bytes_out: AtomicU64::new(0),
@@ -81,6 +83,7 @@ impl Meter {
         let meter = self.activity(activity);
         meter.outcomes[outcome as usize].fetch_add(1, Relaxed);
         meter.latency[LatencyHistogram::bucket(latency)].fetch_add(1, Relaxed);
+        meter.latency_micros.fetch_add(latency.as_micros() as u64, Relaxed);
         meter.origin_micros.fetch_add(origin.as_micros() as u64, Relaxed);
     }
 
@@ -142,6 +145,7 @@ impl Meter {
             for (to, from) in sum.latency.0.iter_mut().zip(&meter.latency) {
                 *to += from.load(Relaxed);
             }
+            sum.latency_micros += meter.latency_micros.load(Relaxed);
             sum.origin_micros += meter.origin_micros.load(Relaxed);
             sum.bytes_in += meter.bytes_in.load(Relaxed);
             sum.bytes_out += meter.bytes_out.load(Relaxed);
@@ -182,6 +186,8 @@ pub struct ActivityCounts {
     pub outcomes: [u64; Outcome::COUNT],
     /// Time until the response began, of forwarded requests.
     pub latency: LatencyHistogram,
+    /// Microseconds until the response began, summed over forwarded requests.
+    pub latency_micros: u64,
     /// Microseconds that the origin was busy with requests, summed over requests.
     pub origin_micros: u64,
     /// Body bytes from visitors.
@@ -198,6 +204,7 @@ impl Default for ActivityCounts {
             reasons: [0; Reason::COUNT],
             outcomes: [0; Outcome::COUNT],
             latency: LatencyHistogram::default(),
+            latency_micros: 0,
             origin_micros: 0,
             bytes_in: 0,
             bytes_out: 0,
@@ -233,6 +240,7 @@ impl ActivityCounts {
         for (to, from) in self.latency.0.iter_mut().zip(&other.latency.0) {
             *to += from;
         }
+        self.latency_micros += other.latency_micros;
         self.origin_micros += other.origin_micros;
         self.bytes_in += other.bytes_in;
         self.bytes_out += other.bytes_out;
@@ -252,6 +260,8 @@ impl ActivityCounts {
         for (to, from) in difference.latency.0.iter_mut().zip(&earlier.latency.0) {
             *to = to.saturating_sub(*from);
         }
+        difference.latency_micros =
+            difference.latency_micros.saturating_sub(earlier.latency_micros);
         difference.origin_micros = difference.origin_micros.saturating_sub(earlier.origin_micros);
         difference.bytes_in = difference.bytes_in.saturating_sub(earlier.bytes_in);
         difference.bytes_out = difference.bytes_out.saturating_sub(earlier.bytes_out);

@@ -1,4 +1,4 @@
-//! Certificates that the gate gets by itself: started, told of reloads, and shown to operators.
+//! Certificates by ACME: the thread that obtains them, its settings and its metrics.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -12,11 +12,13 @@ use serde::Serialize;
 use tokio::sync::watch;
 use tracing::info;
 
-use crate::admin_handlers::{escape_label, write_metric_header};
-use crate::run::spawn_thread;
+use crate::exposition::{escape_label, write_metric_header};
+use crate::threads::spawn_thread;
 
-/// The thread that gets certificates, seen from outside. It is idle nearly always, and nothing
-/// waits for it: not the start of the gate, no request, and not the end.
+/// Controls the thread that obtains certificates.
+///
+/// The thread is idle most of the time. Nothing waits for it: not the start of the gate, no
+/// request, and not its end.
 pub struct AcmeHandle {
     sinks: CertSinks,
     status: Arc<ArcSwap<AcmeStatus>>,
@@ -41,28 +43,28 @@ impl AcmeHandle {
         Arc::clone(&self.status)
     }
 
-    /// Begins; visitors are served already.
+    /// Starts the thread; visitors are served already.
     pub fn start(&mut self, config: &AcmeConfig) -> Result<()> {
         let (settings, settings_changes) = watch::channel(config.clone());
         let (sinks, status) = (self.sinks.clone(), self.status());
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
-            // Names are looked up there, one at a time.
+            // DNS lookups run there, one at a time.
             .max_blocking_threads(2)
             .build()
-            .context("cannot start the runtime that gets certificates")?;
+            .context("cannot start the runtime of the ACME client")?;
         spawn_thread("acme", move || {
             runtime.block_on(portcullis_acme::run(settings_changes, sinks, status));
-            // A name that is still being looked up holds nobody back.
+            // A DNS lookup in progress must not delay the end.
             runtime.shutdown_background();
         })?;
         let hosts = config.hosts.join(", ");
-        info!(directory = %config.directory, %hosts, "certificates are got and renewed here");
+        info!(directory = %config.directory, %hosts, "obtaining certificates by ACME");
         self.settings = Some(settings);
         Ok(())
     }
 
-    /// What a reload says.
+    /// Applies the settings of a reload.
     pub fn update(&self, config: &AcmeConfig) {
         if let Some(settings) = &self.settings {
             settings.send_if_modified(|running| {
@@ -103,10 +105,10 @@ impl AcmeHostRow {
     }
 }
 
-/// A figure of one host.
+/// Reads one figure of a host.
 type HostMetric = fn(&HostStatus) -> u64;
 
-/// For `/metrics`.
+/// Writes the metrics of ACME.
 pub fn write_metrics(status: &AcmeStatus, out: &mut String) {
     if status.hosts.is_empty() {
         return;
@@ -114,32 +116,32 @@ pub fn write_metrics(status: &AcmeStatus, out: &mut String) {
     let gauges: [(&str, &str, HostMetric); 3] = [
         (
             "acme_certificate_expires_timestamp_seconds",
-            "When the certificate for a host ends, in seconds since 1970; 0 while there is none.",
+            "Expiry of the host's certificate, in seconds since 1970; 0 if there is none.",
             |host| host.expires.map_or(0, WallTime::seconds),
         ),
         (
             "acme_next_attempt_timestamp_seconds",
-            "When the next certificate for a host is asked for, in seconds since 1970.",
+            "Time of the next order for the host, in seconds since 1970.",
             |host| host.next.seconds(),
         ),
         (
-            "acme_failures_in_a_row",
-            "Attempts to get a certificate that failed since one succeeded.",
+            "acme_consecutive_failures",
+            "Failed certificate orders since the last success.",
             |host| u64::from(host.failures),
         ),
     ];
-    for (name, help, of) in gauges {
+    for (name, help, read) in gauges {
         write_metric_header(out, name, "gauge", help);
         for host in &status.hosts {
             let _ = writeln!(
                 out,
                 "portcullis_{name}{{host=\"{}\"}} {}",
                 escape_label(&host.host),
-                of(host)
+                read(host)
             );
         }
     }
-    write_metric_header(out, "acme_attempts_total", "counter", "Attempts to get a certificate.");
+    write_metric_header(out, "acme_attempts_total", "counter", "Certificate orders by result.");
     for (result, n) in [("obtained", status.obtained), ("failed", status.failed)] {
         let _ = writeln!(out, "portcullis_acme_attempts_total{{result=\"{result}\"}} {n}");
     }

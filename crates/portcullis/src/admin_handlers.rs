@@ -1,4 +1,4 @@
-//! What the operators' listener shows: metrics for machines, status for both.
+//! The pages of the admin listener: metrics, status and health.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use portcullis_acme::AcmeStatus;
-use portcullis_edge::operator::Pages;
+use portcullis_edge::operator::AdminPages;
 use portcullis_edge::{Clock, InternalErrors};
 use portcullis_gate::Policy;
 use portcullis_model::{
@@ -16,13 +16,15 @@ use portcullis_model::{
 use serde::Serialize;
 
 use crate::acme;
-use crate::certificates::{CertInventory, CertRow};
+use crate::cert_row::CertRow;
+use crate::certificates::CertInventory;
 use crate::control_loop::GateStatus;
+use crate::exposition::{escape_label, write_metric_header};
 
-/// The loop ticks four times a second: after this long without one, something is wrong.
+/// The control loop ticks four times a second; after this long without a tick the gate is unhealthy.
 const UNHEALTHY_AFTER: Duration = Duration::from_secs(3);
 
-/// The pages, made when they are asked for.
+/// Renders the pages on request.
 pub struct AdminHandlers {
     pub policy: Arc<ArcSwap<Policy>>,
     pub meters: Vec<Arc<Meter>>,
@@ -39,13 +41,13 @@ struct StatusDocument<'a> {
     #[serde(flatten)]
     status: &'a GateStatus,
     certificates: Vec<CertRow>,
-    /// Why the files that are there now are not used.
+    /// Why the current files cannot be used; the old certificates are in use.
     certificates_refused: Option<&'a str>,
-    /// Certificates that the gate gets by itself.
+    /// Hosts with certificates by ACME.
     acme: Vec<acme::AcmeHostRow>,
 }
 
-impl Pages for AdminHandlers {
+impl AdminPages for AdminHandlers {
     fn metrics(&self) -> String {
         let mut total = Snapshot::default();
         for meter in &self.meters {
@@ -94,12 +96,7 @@ impl Pages for AdminHandlers {
 impl AdminHandlers {
     fn write_request_metrics(&self, total: &Snapshot, out: &mut String) {
         let policy = self.policy.load();
-        write_metric_header(
-            out,
-            "requests_total",
-            "counter",
-            "Verdicts, by the reason that each has.",
-        );
+        write_metric_header(out, "requests_total", "counter", "Verdicts by reason.");
         for_each_activity(total, &policy, |labels, counts| {
             for reason in Reason::ALL.iter().filter(|r| counts.reason(**r) > 0) {
                 let n = counts.reason(*reason);
@@ -110,16 +107,18 @@ impl AdminHandlers {
         });
         write_metric_header(
             out,
-            "forwarded_total",
+            "origin_requests_total",
             "counter",
-            "Forwarded requests, by what became of them.",
+            "Forwarded requests by outcome.",
         );
         for_each_activity(total, &policy, |labels, counts| {
             for outcome in Outcome::ALL.iter().filter(|o| counts.outcome(**o) > 0) {
                 let n = counts.outcome(*outcome);
                 let word = outcome.as_str();
-                let _ =
-                    writeln!(out, "portcullis_forwarded_total{{{labels},outcome=\"{word}\"}} {n}");
+                let _ = writeln!(
+                    out,
+                    "portcullis_origin_requests_total{{{labels},outcome=\"{word}\"}} {n}"
+                );
             }
         });
         write_metric_header(out, "body_bytes_total", "counter", "Body bytes from and to visitors.");
@@ -139,13 +138,14 @@ impl AdminHandlers {
             out,
             "response_seconds",
             "histogram",
-            "Time until the response began, of forwarded requests.",
+            "Time to the first byte of the origin's response.",
         );
         for_each_activity(total, &policy, |labels, counts| {
             let mut cumulative = 0;
+            let sum = Duration::from_micros(counts.latency_micros).as_secs_f64();
             for (bucket, n) in counts.latency.0.iter().enumerate() {
                 cumulative += n;
-                // Every other doubling is fine enough for a graph.
+                // Buckets a factor of four apart are fine enough for a graph.
                 if bucket % 8 == 7 {
                     let le = LatencyHistogram::upper(bucket).as_secs_f64();
                     let _ = writeln!(
@@ -157,13 +157,14 @@ impl AdminHandlers {
             let _ = writeln!(
                 out,
                 "portcullis_response_seconds_bucket{{{labels},le=\"+Inf\"}} {cumulative}\n\
+                 portcullis_response_seconds_sum{{{labels}}} {sum}\n\
                  portcullis_response_seconds_count{{{labels}}} {cumulative}"
             );
         });
     }
 }
 
-/// Every activity that anything was counted for, with its labels.
+/// Visits each activity with a count above zero, with its labels.
 fn for_each_activity(
     total: &Snapshot,
     policy: &Policy,
@@ -190,24 +191,34 @@ fn write_gauges(total: &Snapshot, status: &GateStatus, out: &mut String) {
     };
     one("connections", "gauge", "Open visitor connections.", total.gauges.connections);
     one(
-        "stalled_headers",
+        "connections_stalled",
         "gauge",
         "Connections that began a header over a second ago and have not finished it.",
         total.gauges.stalled_headers,
     );
-    one("in_flight", "gauge", "Requests that origins work on.", total.gauges.in_flight);
-    one("waiting", "gauge", "Requests that wait for an origin.", total.gauges.waiting);
-    one("records_lost_total", "counter", "Records the watch did not see.", total.records_lost);
+    one(
+        "origin_requests_in_flight",
+        "gauge",
+        "Requests in flight at origins.",
+        total.gauges.in_flight,
+    );
+    one("origin_queue_length", "gauge", "Requests queued for an origin.", total.gauges.waiting);
+    one(
+        "records_dropped_total",
+        "counter",
+        "Request records dropped before the watch read them.",
+        total.records_lost,
+    );
     one(
         "http_3_retries_total",
         "counter",
-        "HTTP/3 connections that were asked to prove their address first.",
+        "HTTP/3 connections that got a Retry packet.",
         total.retries,
     );
     one(
-        "limits_forgotten_total",
+        "limit_table_evictions_total",
         "counter",
-        "Limit-table entries that had to be forgotten because their set was full.",
+        "Limit-table entries evicted because their set was full.",
         status.limit_table_evictions,
     );
     write_metric_header(out, "posture", "gauge", "0 open, 1 watchful, 2 guarded, 3 siege.");
@@ -246,33 +257,20 @@ fn write_cuts(total: &Snapshot, out: &mut String) {
         out,
         "cuts_total",
         "counter",
-        "Connections and streams that the gate ended, by why.",
+        "Connections and streams cut by the gate, by reason.",
     );
     for why in Cut::ALL {
         let (word, n) = (why.as_str(), total.cuts.of(*why));
-        let _ = writeln!(out, "portcullis_cuts_total{{cause=\"{word}\"}} {n}");
+        let _ = writeln!(out, "portcullis_cuts_total{{reason=\"{word}\"}} {n}");
     }
 }
 
 fn write_internal_errors(internal_errors: &InternalErrors, out: &mut String) {
     for (name, help, value) in [
-        (
-            "accept_errors_total",
-            "Connections the system could not give us.",
-            internal_errors.accept_errors(),
-        ),
-        ("panics_total", "Panics that were kept to one connection.", internal_errors.panics()),
+        ("accept_errors_total", "Errors from accept(2).", internal_errors.accept_errors()),
+        ("panics_total", "Panics contained to one connection.", internal_errors.panics()),
     ] {
         write_metric_header(out, name, "counter", help);
         let _ = writeln!(out, "portcullis_{name} {value}");
     }
-}
-
-pub fn write_metric_header(out: &mut String, name: &str, kind: &str, help: &str) {
-    let _ = writeln!(out, "# HELP portcullis_{name} {help}\n# TYPE portcullis_{name} {kind}");
-}
-
-/// Label values as the exposition format wants them.
-pub fn escape_label(text: &str) -> String {
-    text.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n")
 }

@@ -1,7 +1,7 @@
-//! What the watch has learnt, kept over restarts beside the ledger.
+//! Saved baselines: a file next to the ledger keeps them over restarts.
 //!
-//! The file is trusted: whoever can change it can make a flood look usual, or a quiet day look
-//! like a surge. It holds rates by hour and activity, nothing about any visitor.
+//! The file is trusted: a change to it can make a flood look usual, or a quiet day look like a
+//! surge. It contains rates by hour and activity, and nothing about any visitor.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -28,20 +28,20 @@ pub fn path_for(ledger: &Path) -> PathBuf {
     ledger.with_file_name(name)
 }
 
-/// What an earlier run learnt; nothing if there is no file, or none that can be read.
+/// Loads the baselines of an earlier run; none if the file is missing or cannot be read.
 pub fn load(path: &Path) -> Vec<SavedBaseline> {
     let Ok(bytes) = fs::read(path) else { return Vec::new() };
     match serde_json::from_slice::<BaselineFile>(&bytes) {
-        Ok(kept) if kept.version == FORMAT_VERSION => {
-            info!(path = %path.display(), activities = kept.baselines.len(), "baselines recalled");
-            kept.baselines
+        Ok(saved) if saved.version == FORMAT_VERSION => {
+            info!(path = %path.display(), activities = saved.baselines.len(), "baselines loaded");
+            saved.baselines
         }
-        Ok(kept) => {
-            warn!(path = %path.display(), version = kept.version, "baselines of another version");
+        Ok(saved) => {
+            warn!(path = %path.display(), version = saved.version, "ignoring saved baselines of another format version");
             Vec::new()
         }
         Err(problem) => {
-            warn!(path = %path.display(), %problem, "the baselines cannot be read; learning anew");
+            warn!(path = %path.display(), %problem, "cannot read saved baselines; starting without");
             Vec::new()
         }
     }
@@ -54,6 +54,6 @@ pub fn save(path: &Path, baselines: Vec<SavedBaseline>) {
         .map_err(anyhow::Error::from)
         .and_then(|bytes| Ok(write_file(path, &bytes, FileAccess::Default)?));
     if let Err(problem) = written {
-        warn!(path = %path.display(), %problem, "the baselines could not be kept");
+        warn!(path = %path.display(), %problem, "cannot save baselines");
     }
 }

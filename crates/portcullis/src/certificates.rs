@@ -1,4 +1,4 @@
-//! The certificates in use: read again when their files change, and what operators see of them.
+//! The certificates in use: loaded, and loaded again when their files change.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -12,21 +12,20 @@ use arc_swap::ArcSwap;
 use portcullis_acme::AcmeStatus;
 use portcullis_edge::{CertStatus, CertificateFacts, TlsConfigs, TlsShared};
 use portcullis_model::{Config, TlsFiles, WallTime};
-use serde::Serialize;
 use tracing::{error, info, warn};
 
-/// What operators see.
+/// The certificates in use, for the admin pages.
 #[derive(Clone, Debug, Default)]
 pub struct CertInventory {
-    /// Of the certificates that are served.
+    /// The certificates that are served.
     pub facts: Vec<CertificateFacts>,
-    /// How often new files could not be used.
+    /// Number of times that new files could not be used.
     pub refused: u64,
-    /// Why the files that are there now cannot be used, if so; the old ones are still served.
+    /// Why the current files cannot be used; the old certificates are still served.
     pub problem: Option<String>,
 }
 
-/// The certificates with all that is needed to replace them.
+/// Holds the certificates and replaces them.
 pub struct CertReloader {
     pub shared: TlsShared,
     pub tls: Arc<ArcSwap<TlsConfigs>>,
@@ -35,7 +34,7 @@ pub struct CertReloader {
 }
 
 impl CertReloader {
-    /// Reads those of `config`.
+    /// Loads the certificates of `config`.
     pub fn load(config: &Config, now: WallTime) -> Result<Self> {
         if let Some(acme) = &config.acme {
             portcullis_acme::prepare(acme)?;
@@ -56,8 +55,8 @@ impl CertReloader {
         })
     }
 
-    /// Reads those of `config` and serves them from now on. If one cannot be used, all of the old
-    /// ones stay. Connections stay open either way.
+    /// Loads the certificates of `config` and serves them. If one cannot be used, all old ones
+    /// stay. Connections stay open either way.
     pub fn reload(&mut self, config: &Config, now: WallTime) -> Result<()> {
         if let Some(acme) = &config.acme {
             portcullis_acme::prepare(acme)?;
@@ -85,30 +84,30 @@ impl CertReloader {
         }
     }
 
-    /// Looks whether files have changed, and reads them again if so.
+    /// Reloads the certificates if their files have changed.
     pub fn poll_files(&mut self, config: &Config, now: WallTime) {
         if !self.files.have_changed(WatchedFiles::stamps(config)) {
             return;
         }
         match self.reload(config, now) {
-            Ok(()) => info!("the certificates' files were read again"),
+            Ok(()) => info!("certificates reloaded"),
             Err(problem) => {
-                // Not again before they change again.
+                // Try again only after another change.
                 self.files.loaded.clone_from(&self.files.last_polled);
-                warn!("the new certificates are refused, the old ones stay: {problem:#}");
+                warn!("cannot use the new certificates; keeping the old ones: {problem:#}");
             }
         }
     }
 }
 
-/// Says what will need a hand soon.
+/// Warns of certificates that expire soon or cannot be used.
 fn log_warnings(facts: &[CertificateFacts], now: WallTime) {
     for certificate in facts {
         let file = certificate.file.display();
         let days = certificate.days_left(now);
         match certificate.status(now) {
             CertStatus::Valid => {}
-            CertStatus::EndsSoon => warn!(%file, days, "a certificate ends soon"),
+            CertStatus::EndsSoon => warn!(%file, days, "a certificate expires soon"),
             CertStatus::Expired => error!(%file, "a certificate has expired: browsers refuse it"),
             CertStatus::NotYet => {
                 error!(%file, "a certificate is not valid yet: browsers refuse it");
@@ -117,16 +116,17 @@ fn log_warnings(facts: &[CertificateFacts], now: WallTime) {
     }
 }
 
-/// What a file looked like: when it was changed, its size and which file it is (certificate
-/// authorities' clients put a new one in place of the old). `None`: it is not there.
+/// A file's modification time, size and inode; `None` if it does not exist.
+///
+/// The inode counts because ACME clients replace the file.
 type FileStamp = Option<(i64, i64, u64, u64)>;
 
-/// Files that are looked at now and then.
+/// Files that are polled for changes.
 #[derive(Debug, Default)]
 struct WatchedFiles {
-    /// When they were read last.
+    /// At the last load.
     loaded: Vec<FileStamp>,
-    /// When they were looked at last.
+    /// At the last poll.
     last_polled: Vec<FileStamp>,
 }
 
@@ -141,8 +141,8 @@ impl WatchedFiles {
         files.flat_map(|files: &TlsFiles| [stamp(&files.certificate), stamp(&files.key)]).collect()
     }
 
-    /// Whether they are others than those that were read, and the same as at the last look: who
-    /// replaces a certificate and its key does so one after the other.
+    /// Whether the files differ from the loaded ones and are the same as at the last poll: a
+    /// certificate and its key are replaced one after the other.
     fn have_changed(&mut self, now: Vec<FileStamp>) -> bool {
         let settled = now == self.last_polled;
         self.last_polled = now;
@@ -155,43 +155,16 @@ fn stamp(file: &Path) -> FileStamp {
     Some((facts.mtime(), facts.mtime_nsec(), facts.size(), facts.ino()))
 }
 
-/// One certificate in `/status.json`.
-#[derive(Serialize)]
-pub struct CertRow {
-    file: String,
-    names: Vec<String>,
-    expires: WallTime,
-    days_left: i64,
-}
-
-impl CertRow {
-    pub fn new(facts: &CertificateFacts, now: WallTime) -> Self {
-        Self {
-            file: facts.file.display().to_string(),
-            names: facts.names.clone(),
-            expires: facts.not_after,
-            days_left: facts.days_left(now),
-        }
-    }
-}
-
-impl CertRow {
-    /// For people.
-    pub fn summary(&self) -> String {
-        format!("{}: {}, {} days left", self.file, self.names.join(", "), self.days_left)
-    }
-}
-
 impl CertInventory {
-    /// For `/metrics`: these, and those that the gate got by itself.
+    /// Writes the metrics of these certificates and of those obtained by ACME.
     pub fn write_metrics(&self, issued: &AcmeStatus, out: &mut String) {
-        use crate::admin_handlers::{escape_label, write_metric_header};
+        use crate::exposition::{escape_label, write_metric_header};
         let ours = self.facts.iter().map(|facts| (&facts.file, facts.not_after));
         let issued =
             issued.hosts.iter().filter_map(|host| Some((host.file.as_ref()?, host.expires?)));
         let all: BTreeMap<_, _> = ours.chain(issued).collect();
         if !all.is_empty() {
-            let help = "When a certificate ends, in seconds since 1970.";
+            let help = "Expiry of a certificate, in seconds since 1970.";
             write_metric_header(out, "certificate_expires_timestamp_seconds", "gauge", help);
             for (file, ends) in all {
                 let file = escape_label(&file.display().to_string());

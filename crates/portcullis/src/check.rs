@@ -4,46 +4,20 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use portcullis_edge::{CertStatus, CertificateFacts, Clock};
-use portcullis_model::{Config, Problems, WallTime};
+use portcullis_model::{Config, WallTime};
 use serde::Serialize;
 
-use crate::certificates::CertRow;
+use crate::cert_row::CertRow;
 use crate::cli::CheckArguments;
+use crate::config_file::{ConfigError, read};
 
-/// Why a configuration cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The file cannot be read at all.
-    #[error("cannot read {file}: {source}")]
-    Unreadable {
-        /// The file.
-        file: String,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// It has problems.
-    #[error("{0}")]
-    Problems(Problems),
-}
-
-/// Reads a configuration file; relative paths in it are meant from its folder. Also returns its
-/// text, whose digest goes into the ledger.
-pub fn read(path: &Path) -> Result<(Config, String), ConfigError> {
-    let file = path.display().to_string();
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| ConfigError::Unreadable { file: file.clone(), source })?;
-    let config = Config::read(&text, &file).map_err(ConfigError::Problems)?;
-    let folder = path.parent().unwrap_or(Path::new(""));
-    Ok((config.resolve_paths(folder), text))
-}
-
-/// Answers whether the file can be used.
+/// Checks a file; returns whether it is valid.
 pub fn check(arguments: &CheckArguments) -> Result<bool> {
     if arguments.schema {
         println!("{}", serde_json::to_string_pretty(&Config::schema())?);
         return Ok(true);
     }
-    let path = arguments.file.as_deref().context("a configuration file is expected")?;
+    let path = arguments.file.as_deref().context("name a configuration file")?;
     match read(path) {
         Ok((config, _)) => {
             let now = Clock::new().wall();
@@ -73,7 +47,7 @@ pub fn check(arguments: &CheckArguments) -> Result<bool> {
 
 fn print_result(path: &Path, config: &Config, certificates: &[CertCheck], usable: bool) {
     if usable {
-        println!("{} can be used.", path.display());
+        println!("{} is valid.", path.display());
         for platform in &config.platforms {
             println!(
                 "  {}: {} → http://{}, {} activities",
@@ -97,7 +71,7 @@ fn print_result(path: &Path, config: &Config, certificates: &[CertCheck], usable
     }
 }
 
-/// A certificate that was read as `run` would.
+/// A certificate, read and checked as `run` does.
 #[derive(Serialize)]
 struct CertCheck {
     #[serde(flatten)]
@@ -105,7 +79,7 @@ struct CertCheck {
     /// Why it cannot be used.
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
-    /// What will be a problem soon.
+    /// What becomes a problem soon.
     #[serde(skip_serializing_if = "Option::is_none")]
     warning: Option<String>,
 }
@@ -120,7 +94,7 @@ impl CertCheck {
     }
 }
 
-/// A certificate that cannot be used is better found now than at the next restart.
+/// Reads all certificates: better to find an unusable one now than at the next restart.
 fn check_certificates(config: &Config, now: WallTime) -> Vec<CertCheck> {
     let read = config.tls_files().into_iter().map(portcullis_edge::inspect);
     read.map(|read| match read {
@@ -132,7 +106,7 @@ fn check_certificates(config: &Config, now: WallTime) -> Vec<CertCheck> {
     .collect()
 }
 
-/// What has to be there for certificates from an authority. Nobody is asked over the network.
+/// Checks what ACME needs on this machine; sends nothing over the network.
 fn check_acme(config: &Config) -> Option<CertCheck> {
     let problem = portcullis_acme::check(config.acme.as_ref()?).err()?.to_string();
     Some(CertCheck { facts: None, problem: Some(problem), warning: None })
@@ -143,11 +117,11 @@ fn check_certificate(facts: &CertificateFacts, now: WallTime) -> CertCheck {
     let days = facts.days_left(now);
     let problem = match facts.status(now) {
         CertStatus::Expired => Some(format!(
-            "{file} expired on {}. Visitors are shown a warning instead of the site: renew it.",
+            "{file} expired on {}. Browsers show a warning instead of the site: renew it.",
             format_date(facts.not_after)
         )),
         CertStatus::NotYet => Some(format!(
-            "{file} is valid from {} on only. Is this machine's clock right?",
+            "{file} is not valid before {}. Check this machine's clock.",
             format_date(facts.not_before)
         )),
         CertStatus::Valid | CertStatus::EndsSoon => None,

@@ -1,4 +1,4 @@
-//! A gate of our own for a rehearsal: this same program, as a process of its own.
+//! A gate for a rehearsal: this program, started as a child process.
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
-/// How long it may take to start, and to stop.
+/// How long the gate may take to start.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long the gate may take to stop.
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The gate as a process of its own.
+/// The gate as a child process.
 pub struct GateProcess {
     process: Child,
     admin: SocketAddr,
@@ -21,8 +22,8 @@ pub struct GateProcess {
 }
 
 impl GateProcess {
-    /// Writes `configuration`, which names `operator`, to `portcullis.toml` in `folder`, starts the
-    /// gate with it, and waits until it is up. What it says goes to `gate.log` beside it.
+    /// Writes `configuration` to `portcullis.toml` in `folder`, starts the gate with it, and waits
+    /// until `admin`, its admin listener, responds. The log goes to `gate.log` in the same folder.
     pub fn start(folder: &Path, configuration: &str, admin: SocketAddr) -> Result<Self> {
         let file = folder.join("portcullis.toml");
         fs::write(&file, configuration)?;
@@ -39,11 +40,11 @@ impl GateProcess {
         let began = Instant::now();
         while gate.posture().is_none() {
             if let Some(status) = gate.process.try_wait()? {
-                bail!("the gate ended at once ({status}); {} says why", gate.log.display());
+                bail!("the gate exited immediately ({status}); see {}", gate.log.display());
             }
             if began.elapsed() > START_TIMEOUT {
                 bail!(
-                    "the gate did not come up within {START_TIMEOUT:?}; see {}",
+                    "the gate did not start within {START_TIMEOUT:?}; see {}",
                     gate.log.display()
                 );
             }
@@ -52,14 +53,14 @@ impl GateProcess {
         Ok(gate)
     }
 
-    /// The posture, from the operators' listener.
+    /// The first platform's posture, from the admin listener.
     fn posture(&self) -> Option<String> {
         let status = http_get(self.admin, "/status.json").ok()?;
         let status: serde_json::Value = serde_json::from_str(&status).ok()?;
         Some(status["platforms"][0]["posture"].as_str()?.to_owned())
     }
 
-    /// Waits until the gate has raised itself again, for this long at most.
+    /// Waits until the posture is `open`, for `timeout` at most.
     pub fn wait_until_open(&self, timeout: Duration) {
         let began = Instant::now();
         while began.elapsed() < timeout && self.posture().as_deref() != Some("open") {
@@ -67,6 +68,7 @@ impl GateProcess {
         }
     }
 
+    /// Stops the gate with SIGTERM and waits for its end.
     pub fn stop(mut self) -> Result<()> {
         if let Some(pid) = Pid::from_raw(self.process.id().cast_signed()) {
             kill_process(pid, Signal::TERM).context("cannot stop the gate")?;
@@ -82,7 +84,7 @@ impl GateProcess {
     }
 }
 
-/// An interrupted rehearsal leaves no gate behind.
+/// Kills the gate, so that an interrupted rehearsal leaves no process.
 impl Drop for GateProcess {
     fn drop(&mut self) {
         let _ = self.process.kill();

@@ -1,4 +1,4 @@
-//! What can be said on the command line.
+//! The command line: verbs, flags and their help texts.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,10 +13,11 @@ fn parse_vkey(text: &str) -> Result<Verifier, String> {
     text.trim().parse().map_err(|problem| format!("{problem}"))
 }
 
-/// A gate in front of your own web platforms, and the honest account of what happened.
+/// A reverse proxy that protects websites during an attack and keeps a signed record of it.
 ///
-/// Under attack it lowers itself, keeps people coming through, and raises itself again; what it
-/// did and saw stands in a signed log that anyone can check.
+/// Under attack the gate limits, challenges and refuses traffic so that visitors are still served,
+/// and returns to normal by itself. Everything it does is written to a signed log that anyone can
+/// verify.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100)]
 pub struct Cli {
@@ -26,72 +27,72 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Put the gate in front of your site.
+    /// Run the gate in front of your site.
     Run(RunArguments),
-    /// Check a configuration file, and say where and how to mend it.
+    /// Check a configuration file and explain its errors.
     Check(CheckArguments),
-    /// Say what this machine lacks for an attack: settings of the kernel, limits, open doors.
+    /// Check kernel settings, resource limits and listening ports.
     Doctor(DoctorArguments),
-    /// Rehearse an attack on a demonstration site, without and with the gate.
+    /// Simulate an attack on a demonstration site, with and without the gate.
     Drill(DrillArguments),
-    /// Run recorded access logs through the same eyes.
+    /// Replay access logs through the detector.
     Replay(ReplayArguments),
     /// List incidents, or show the timeline of one.
     Incident(IncidentArguments),
-    /// Say what the evidence supports, or check what somebody wants to say.
+    /// Write a statement about an incident, or check a text against the evidence.
     Statement(StatementArguments),
-    /// Answer the NCSC's nine questions, ready to paste.
+    /// Answer the NCSC's nine questions about an incident.
     Report(ReportArguments),
-    /// Record that somebody was told: a statement may say so only with a receipt.
+    /// Record that a recipient was notified; statements may only claim it with a receipt.
     Receipt(ReceiptArguments),
-    /// Check a folder of evidence: signatures, tree and proofs.
+    /// Verify an evidence folder: signatures, Merkle tree and proofs.
     Verify(VerifyArguments),
 }
 
 #[derive(Debug, Args)]
 pub struct RunArguments {
-    /// The configuration file.
+    /// Configuration file.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["listen", "origin"])]
     pub config: Option<PathBuf>,
-    /// Where visitors connect, without a configuration file.
+    /// Listen address, without a configuration file.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
-    /// The server to protect, without a configuration file: http://HOST:PORT.
+    /// Origin to protect, without a configuration file: http://HOST:PORT.
     #[arg(long, value_name = "URL", value_parser = parse_origin, required_unless_present = "config")]
     pub origin: Option<OriginConfig>,
-    /// Where operators look, instead of what the configuration says.
+    /// Admin listen address (overrides `admin.listen` in the configuration).
     #[arg(long, value_name = "ADDRESS")]
     pub admin: Option<SocketAddr>,
-    /// The folder of the ledger, instead of what the configuration says.
+    /// Ledger folder (overrides `ledger` in the configuration).
     #[arg(long, value_name = "FOLDER")]
     pub ledger: Option<PathBuf>,
-    /// Mark everything that is recorded as a rehearsal.
+    /// Mark all recorded events as a rehearsal.
     #[arg(long)]
     pub rehearsal: bool,
 }
 
 #[derive(Debug, Args)]
 pub struct CheckArguments {
-    /// The configuration file.
+    /// Configuration file.
     #[arg(value_name = "FILE", required_unless_present = "schema")]
     pub file: Option<PathBuf>,
-    /// Print the JSON Schema of configuration files instead.
+    /// Print the JSON Schema of the configuration and exit.
     #[arg(long)]
     pub schema: bool,
-    /// Answer in JSON.
+    /// Print JSON.
     #[arg(long)]
     pub json: bool,
 }
 
 #[derive(Debug, Args)]
 pub struct DoctorArguments {
-    /// The configuration to judge the machine by; else every default.
+    /// Configuration to check the machine against (default: the built-in defaults).
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// The running gate, whose own limits are looked at instead of this shell's.
+    /// Process ID of the running gate: check its limits instead of this shell's.
     #[arg(long, value_name = "PROCESS")]
     pub pid: Option<u32>,
-    /// Answer in JSON.
+    /// Print JSON.
     #[arg(long)]
     pub json: bool,
 }
@@ -101,132 +102,130 @@ pub struct DoctorArguments {
 pub struct DrillArguments {
     #[command(subcommand)]
     pub command: Option<DrillCommand>,
-    /// What to rehearse.
+    /// Scenario to run.
     #[arg(long, default_value = "campaign-day")]
     pub scenario: String,
-    /// The seed of its traffic: the same seed sends the same requests.
+    /// Random seed; the same seed sends the same requests.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// The folder for the results, which must not exist yet; else a new one under
-    /// `drill-results`.
+    /// Results folder, must not exist (default: a new folder under `drill-results`).
     #[arg(long, value_name = "FOLDER")]
     pub out: Option<PathBuf>,
-    /// Rehearse with this gate of yours, which is up already on loopback, instead of one with the
-    /// demonstration's configuration.
+    /// Use a running gate on loopback instead of starting one with the demonstration's
+    /// configuration.
     #[arg(long, value_name = "ADDRESS", value_parser = LoopbackTarget::parse, requires = "origin_port")]
     pub target: Option<LoopbackTarget>,
-    /// The port on 127.0.0.1 where your gate expects its origin: the demonstration site will be
-    /// there.
+    /// Port on 127.0.0.1 that your gate uses as its origin; the demonstration site listens there.
     #[arg(long, value_name = "PORT", requires = "target")]
     pub origin_port: Option<u16>,
-    /// The folder of your gate's ledger.
+    /// Ledger folder of your gate.
     #[arg(long, value_name = "FOLDER", requires = "target")]
     pub ledger: Option<PathBuf>,
-    /// Print the score card in JSON.
+    /// Print the score card as JSON.
     #[arg(long)]
     pub json: bool,
 }
 
 #[derive(Debug, Subcommand)]
 pub enum DrillCommand {
-    /// Rehearse known ways to exhaust a gate, one at a time, against a gate of yours on loopback.
+    /// Run known denial-of-service attacks, one at a time, against a gate on loopback.
     ///
-    /// Each is bounded in connections, requests, bytes and time. Beside it a handful of honest
-    /// visitors ask for pages; the answer is whether they were served and whether nothing was held
-    /// for longer than allowed. Certificates are not verified.
+    /// Each attack has limits on connections, requests, bytes and time. During it, simulated
+    /// legitimate visitors request pages. The result says whether they were served and whether any
+    /// connection was held longer than allowed. Certificates are not verified.
     Vectors(VectorsArguments),
 }
 
 #[derive(Debug, Args)]
 pub struct VectorsArguments {
-    /// The vectors, by name; `all` is every one that the target speaks the language of.
+    /// Vectors by name; `all` runs every vector the target's protocols support.
     #[arg(value_name = "VECTOR", required_unless_present = "list")]
     pub names: Vec<String>,
-    /// List all vectors, each in a line.
+    /// List all vectors and exit.
     #[arg(long)]
     pub list: bool,
-    /// Your gate, up already on loopback: 127.0.0.1:8080, or `https://127.0.0.1:8443`.
+    /// Gate on loopback: 127.0.0.1:8080 or `https://127.0.0.1:8443`.
     ///
-    /// Without it, each vector gets a fresh gate with nothing but defaults, in front of a small site.
+    /// Without it, each vector runs against a new gate with the default configuration and a small
+    /// site as its origin.
     #[arg(long, value_name = "ADDRESS", value_parser = LoopbackTarget::parse)]
     pub target: Option<LoopbackTarget>,
-    /// The port on 127.0.0.1 where your gate expects its origin: a small site will be there, with a
-    /// large page for slow reading.
+    /// Port on 127.0.0.1 that your gate uses as its origin; a small site with a large page for slow
+    /// reading listens there.
     #[arg(long, value_name = "PORT", requires = "target", conflicts_with = "path", value_parser = clap::value_parser!(u16).range(1..))]
     pub origin_port: Option<u16>,
-    /// The target speaks TLS, as if `https://` stood before it.
+    /// Use TLS, as with `https://` in the target.
     #[arg(long, requires = "target")]
     pub tls: bool,
-    /// Your gate's `operator` address, to be told which reasons and cuts grew.
+    /// Admin address of the gate; adds the reasons and cuts it counted to the result.
     #[arg(long, value_name = "ADDRESS", value_parser = LoopbackTarget::parse, requires = "target")]
     pub admin: Option<LoopbackTarget>,
-    /// The host name that is asked for.
+    /// Host name in requests.
     #[arg(long, value_name = "NAME", default_value = "localhost")]
     pub host: String,
-    /// The page that is asked for. For slow reading, name a large one.
+    /// Path that attackers request. Slow-read vectors need a large page.
     #[arg(long, value_name = "PATH", default_value = "/")]
     pub path: String,
-    /// The page that honest visitors ask for, if it is another.
+    /// Path that legitimate visitors request (default: the value of `--path`).
     #[arg(long, value_name = "PATH")]
     pub visitor_path: Option<String>,
-    /// Connections at the same time, instead of the vector's own number.
+    /// Concurrent connections (default: set by the vector).
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(CONNECTIONS_MAX)))]
     pub connections: Option<u32>,
-    /// How long each lasts, instead of the vector's own time.
+    /// Duration of each vector in seconds (default: set by the vector).
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(SECONDS_MAX)))]
     pub seconds: Option<u32>,
-    /// Your gate's configuration: its deadlines say for how long a connection may be held, where that
-    /// is the point. Without it, the defaults do.
+    /// Configuration of your gate; its timeouts set how long a connection may be held (default: the
+    /// built-in defaults).
     #[arg(long, value_name = "FILE", requires = "target")]
     pub config: Option<PathBuf>,
-    /// For how many seconds a connection may be held, where that is the point, instead of what the
-    /// configuration says.
+    /// Longest allowed hold of a connection, in seconds (overrides the configuration's timeouts).
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3600))]
     pub max_hold: Option<u32>,
-    /// For how many seconds an honest visitor waits for a page.
+    /// How long a legitimate visitor waits for a page, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=60))]
     pub page_timeout: u32,
-    /// Answer in JSON, one object a line for each vector.
+    /// Print JSON, one object per vector and line.
     #[arg(long)]
     pub json: bool,
 }
 
 #[derive(Debug, Args)]
 pub struct ReplayArguments {
-    /// Access logs, in order: Nginx or Apache combined format or Caddy JSON, plain or gzip.
-    /// `-` is standard input.
+    /// Access logs in chronological order: nginx or Apache combined format, or Caddy JSON, plain or
+    /// gzip. `-` reads standard input.
     #[arg(value_name = "LOG", required = true)]
     pub logs: Vec<PathBuf>,
-    /// The configuration to replay with; else one platform with every default.
+    /// Configuration to replay with (default: one platform with default settings).
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// The files hold requests per minute (`minute,requests` lines), not single requests.
+    /// The files contain requests per minute (`minute,requests` lines), not single requests.
     #[arg(long)]
     pub minutes: bool,
-    /// Write the plot (SVG) here.
+    /// Write the plot (SVG) to this file.
     #[arg(long, value_name = "FILE")]
     pub plot: Option<PathBuf>,
-    /// Answer in JSON.
+    /// Print JSON.
     #[arg(long)]
     pub json: bool,
 }
 
-/// Where the evidence is.
+/// Location of the ledger.
 #[derive(Debug, Args)]
 pub struct LedgerArguments {
-    /// The folder of the ledger, or a folder of results that holds one.
+    /// Ledger folder, or a results folder that contains one.
     #[arg(long, value_name = "FOLDER", default_value = "ledger")]
     pub ledger: PathBuf,
 }
 
 #[derive(Debug, Args)]
 pub struct IncidentArguments {
-    /// The incident to show (`latest` is one); without it, all are listed.
+    /// Incident to show, or `latest`; without it, all incidents are listed.
     #[arg(value_name = "INCIDENT")]
     pub incident: Option<String>,
     #[command(flatten)]
     pub ledger: LedgerArguments,
-    /// Answer in JSON.
+    /// Print JSON.
     #[arg(long)]
     pub json: bool,
 }
@@ -240,59 +239,59 @@ pub enum OutputFormat {
 
 #[derive(Debug, Args)]
 pub struct StatementArguments {
-    /// The incident.
+    /// Incident, or `latest`.
     #[arg(value_name = "INCIDENT", default_value = "latest")]
     pub incident: String,
     #[command(flatten)]
     pub ledger: LedgerArguments,
-    /// Check this text, sentence by sentence, instead of writing a statement. `-` is standard
+    /// Check this text sentence by sentence instead of writing a statement. `-` reads standard
     /// input.
     #[arg(long, value_name = "FILE")]
     pub check: Option<PathBuf>,
-    /// How to answer.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = OutputFormat::Text)]
     pub format: OutputFormat,
-    /// Answer in JSON: the same as `--format json`.
+    /// Print JSON; same as `--format json`.
     #[arg(long)]
     pub json: bool,
-    /// Your organisation's name, for the heading.
+    /// Name of your organisation, for the heading.
     #[arg(long, value_name = "NAME")]
     pub organisation: Option<String>,
 }
 
 #[derive(Debug, Args)]
 pub struct ReportArguments {
-    /// The incident.
+    /// Incident, or `latest`.
     #[arg(value_name = "INCIDENT", default_value = "latest")]
     pub incident: String,
     #[command(flatten)]
     pub ledger: LedgerArguments,
-    /// How to answer.
+    /// Output format.
     #[arg(long, value_enum, default_value_t = OutputFormat::Text)]
     pub format: OutputFormat,
-    /// Answer in JSON: the same as `--format json`.
+    /// Print JSON; same as `--format json`.
     #[arg(long)]
     pub json: bool,
-    /// Your organisation's name.
+    /// Name of your organisation.
     #[arg(long, value_name = "NAME")]
     pub organisation: Option<String>,
 }
 
 #[derive(Debug, Args)]
 pub struct ReceiptArguments {
-    /// Who was told, for example NCSC.
+    /// Recipient, for example NCSC.
     #[arg(long, value_name = "NAME")]
     pub to: String,
-    /// How, for example `web form`.
-    #[arg(long, value_name = "HOW")]
+    /// Channel, for example `web form`.
+    #[arg(long, value_name = "CHANNEL")]
     pub channel: String,
-    /// The reference that they gave.
+    /// Reference number given by the recipient.
     #[arg(long, value_name = "REFERENCE")]
     pub reference: String,
-    /// When (RFC 3339); else now.
+    /// Time of the notification (RFC 3339; default: now).
     #[arg(long, value_name = "TIME")]
     pub at: Option<String>,
-    /// The document that was sent: its SHA-256 is recorded, not its content.
+    /// Document that was sent; only its SHA-256 is recorded.
     #[arg(long, value_name = "FILE")]
     pub document: Option<PathBuf>,
     #[command(flatten)]
@@ -301,17 +300,17 @@ pub struct ReceiptArguments {
 
 #[derive(Debug, Args)]
 pub struct VerifyArguments {
-    /// The folder.
+    /// Evidence folder.
     #[arg(value_name = "FOLDER")]
     pub folder: PathBuf,
-    /// The log's key as you were told it. Without it, the folder's own key is used, which shows
-    /// only that the folder is consistent with itself.
+    /// The log's public key (vkey), obtained from its operator. Without it, the key in the folder is
+    /// used, which only shows that the folder is consistent with itself.
     #[arg(long, value_name = "VKEY", value_parser = parse_vkey)]
     pub key: Option<Verifier>,
-    /// An older checkpoint that you kept: the log must be a continuation of it.
+    /// Older checkpoint file that you saved: the log must be a continuation of it.
     #[arg(long, value_name = "FILE")]
     pub since: Option<PathBuf>,
-    /// Answer in JSON.
+    /// Print JSON.
     #[arg(long)]
     pub json: bool,
 }

@@ -1,5 +1,5 @@
-//! The thread that owns the cores: it drains what the workers saw, ticks the control loop, and
-//! carries out its actions in order.
+//! The control loop's thread: reads the workers' records, ticks the posture's control, and carries
+//! out its actions in order.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,19 +17,19 @@ use tracing::info;
 use crate::baseline_store;
 use crate::recorder::Recorder;
 
-/// How often what has been learnt is kept.
+/// How often the baselines are saved.
 const SAVE_INTERVAL: Duration = Duration::from_secs(600);
 
-/// What one worker sends.
+/// The reading end of one worker's counters and rings.
 pub struct WorkerChannel {
     pub meter: Arc<Meter>,
     pub records: rtrb::Consumer<Record>,
     pub sightings: rtrb::Consumer<FeatureName>,
 }
 
-/// What the rest of the process may ask of the loop.
+/// A message from the rest of the process to the control loop.
 pub enum ControlMessage {
-    /// Go over to this configuration; its text's digest is recorded.
+    /// Use this configuration; the digest of its text is recorded.
     Reload { config: Box<Config>, digest: String },
     /// A new configuration was refused.
     ReloadRefused { problems: u32 },
@@ -37,12 +37,12 @@ pub enum ControlMessage {
     Stop,
 }
 
-/// What operators see, made anew each tick.
+/// The state of the gate, replaced at each tick.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct GateStatus {
-    /// When this was true.
+    /// Time of the tick.
     pub at: WallTime,
-    /// Since when the gate runs.
+    /// Start of the gate.
     pub started: WallTime,
     /// By platform.
     pub platforms: Vec<PlatformView>,
@@ -50,20 +50,20 @@ pub struct GateStatus {
     pub connections: u64,
     /// Connections stalled in their headers.
     pub connections_stalled: u64,
-    /// Requests that the origins work on.
+    /// Requests that origins are working on.
     pub origin_requests_in_flight: u64,
     /// Requests that wait for a free connection to an origin.
     pub origin_queue_length: u64,
-    /// Records that the watch did not see.
+    /// Request records dropped before the watch read them.
     pub records_dropped: u64,
-    /// Limit-table entries that had to be forgotten.
+    /// Limit-table entries evicted because their set was full.
     pub limit_table_evictions: u64,
-    /// When the loop ticked last, by the monotonic clock.
+    /// Time of the tick by the monotonic clock.
     #[serde(skip)]
     pub last_tick: Time,
 }
 
-/// The loop with everything that it touches.
+/// The control loop and what it works on.
 pub struct ControlLoop {
     pub control: Control,
     pub policy: Arc<ArcSwap<Policy>>,
@@ -74,13 +74,13 @@ pub struct ControlLoop {
     pub started: WallTime,
     pub status: Arc<ArcSwap<GateStatus>>,
     pub messages: Receiver<ControlMessage>,
-    /// Where baselines are kept.
+    /// The file of saved baselines.
     pub baselines_path: PathBuf,
     pub baselines_saved_at: Time,
 }
 
 impl ControlLoop {
-    /// Ticks until it is asked to stop.
+    /// Ticks until it gets [`ControlMessage::Stop`].
     pub fn run(mut self) {
         let mut next = self.clock.now() + TICK;
         loop {
@@ -93,7 +93,7 @@ impl ControlLoop {
                 }
                 Err(RecvTimeoutError::Timeout) => {
                     self.tick();
-                    // After a stall (a suspended machine) the loop does not run to catch up.
+                    // After a stall, such as a suspended machine, no tick is made up for.
                     next = (next + TICK).max(self.clock.now() + Duration::from_millis(10));
                 }
             }
@@ -125,7 +125,7 @@ impl ControlLoop {
         }));
     }
 
-    /// Takes what the workers have sent so far; they may be sending more meanwhile.
+    /// Reads what the workers have written so far; they may write more meanwhile.
     fn collect_records(&mut self) -> Snapshot {
         let mut total = Snapshot::default();
         for worker in &mut self.workers {
@@ -144,7 +144,7 @@ impl ControlLoop {
         total
     }
 
-    /// Events are written down before the procedures that they announce take effect.
+    /// Carries out actions: events are recorded before the procedures that they announce engage.
     fn apply(&mut self, wall: WallTime, actions: Vec<Action>) {
         let mut events = Vec::new();
         for action in actions {
@@ -190,7 +190,7 @@ impl ControlLoop {
     }
 }
 
-/// The operator's log says what the ledger says, in a line.
+/// Writes an event to the operators' log.
 fn log_event(event: &Event) {
     match event {
         Event::Tallied(_) => {}
@@ -202,13 +202,13 @@ fn log_event(event: &Event) {
         Event::ProcedureEngaged(facts) => info!(
             platform = facts.platform,
             measure = facts.measure,
-            says = facts.summary,
+            summary = facts.summary,
             reason = facts.reason,
             "procedure engaged"
         ),
         Event::PostureChanged { platform, from, to, reason } => {
             info!(platform, from = from.as_str(), to = to.as_str(), reason, "posture changed");
         }
-        other => info!(event = ?other, "recorded"),
+        other => info!(event = ?other, "event recorded"),
     }
 }

@@ -1,4 +1,4 @@
-//! `portcullis doctor`: what this machine lacks for an attack.
+//! `portcullis doctor`: checks of this machine.
 
 use std::path::Path;
 
@@ -6,14 +6,13 @@ use anyhow::Result;
 use portcullis_doctor::{Machine, examine};
 use portcullis_model::{Config, OriginConfig};
 
-use crate::check;
 use crate::cli::DoctorArguments;
-use crate::run::worker_count;
+use crate::config_file::{self, worker_count};
 
-/// Looks, changes nothing, and answers whether nothing is lacking.
+/// Runs all checks and returns whether none failed. Changes nothing.
 pub fn doctor(arguments: &DoctorArguments) -> Result<bool> {
     let config = match &arguments.config {
-        Some(file) => check::read(file)?.0,
+        Some(file) => config_file::read(file)?.0,
         None => default_config(),
     };
     let machine = Machine::read(Path::new("/"), arguments.pid)?;
@@ -26,7 +25,7 @@ pub fn doctor(arguments: &DoctorArguments) -> Result<bool> {
     Ok(report.passes())
 }
 
-/// Nothing but defaults, and nothing known of origins.
+/// The default configuration, without platforms.
 fn default_config() -> Config {
     let listen = ([0, 0, 0, 0], 443).into();
     let mut config = Config::for_origin(listen, OriginConfig::new("localhost".into(), 80));

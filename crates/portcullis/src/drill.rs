@@ -1,5 +1,6 @@
-//! `portcullis drill`: the demonstration, wired together. The gate in it is this same program, with a
-//! configuration file that the results keep.
+//! `portcullis drill`: runs a scenario without and with the gate.
+//!
+//! The gate is this program, with a configuration file that stays in the results folder.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,22 +21,21 @@ use crate::child::{GateProcess, free_addresses};
 use crate::cli::{DrillArguments, DrillCommand};
 use crate::evidence::{LoadedLedger, build_report};
 
-/// How long the gate may take to come back to full speed after the last wave.
+/// How long the gate may take to return to full speed after the last wave.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// What a party's spokesperson and its head of campaigns said in November 2019, as published: the
-/// sentences that the checker is shown with.
+/// Published sentences of a party about an attack in November 2019, as an example for the checker.
 const SAID_IN_2019: &str = include_str!("../../../docs/examples/said-in-2019.txt");
 
-/// Runs a scenario without and with the gate, and leaves behind what a campaign would need the
-/// morning after. Answers whether every floor of the score card was met.
+/// Runs a scenario without and with the gate, and writes score card, plot and evidence to the
+/// results folder. Returns whether every threshold of the score card was met.
 pub fn drill(arguments: &DrillArguments) -> Result<bool> {
     if let Some(DrillCommand::Vectors(arguments)) = &arguments.command {
         return crate::vectors::run_vectors(arguments);
     }
     let scenario = Scenario::by_name(&arguments.scenario).with_context(|| {
         let known: Vec<_> = Scenario::all().iter().map(|scenario| scenario.name).collect();
-        format!("there is no scenario `{}`; there are: {}", arguments.scenario, known.join(", "))
+        format!("unknown scenario `{}`; there are: {}", arguments.scenario, known.join(", "))
     })?;
     let out = create_results_folder(arguments.out.as_deref())?;
     portcullis_drill::raise_nofile_limit()?;
@@ -89,7 +89,7 @@ pub fn drill(arguments: &DrillArguments) -> Result<bool> {
     Ok(card.met)
 }
 
-/// A new folder for the results: never one that holds anything.
+/// Creates the results folder; refuses one that contains files.
 fn create_results_folder(wanted: Option<&Path>) -> Result<PathBuf> {
     let out = match wanted {
         Some(out) => out.to_owned(),
@@ -100,9 +100,9 @@ fn create_results_folder(wanted: Option<&Path>) -> Result<PathBuf> {
         }
     };
     if out.exists() && fs::read_dir(&out).map_or(true, |mut entries| entries.next().is_some()) {
-        bail!("{} exists already; name a folder for the results that does not", out.display());
+        bail!("{} exists already; choose another results folder", out.display());
     }
-    fs::create_dir_all(&out).with_context(|| format!("cannot make {}", out.display()))?;
+    fs::create_dir_all(&out).with_context(|| format!("cannot create {}", out.display()))?;
     Ok(out)
 }
 
@@ -143,7 +143,7 @@ fn record_run(
     Ok(recording)
 }
 
-/// What a campaign would write for this site, with the times of a day pressed into a minute.
+/// A configuration for the demonstration site, with the times of a day shortened to a minute.
 fn config_text(
     listen: std::net::SocketAddr,
     admin: std::net::SocketAddr,
@@ -207,7 +207,7 @@ paths = ["/leaflet", "/leaflet/*"]
     )
 }
 
-/// The moments of the ledger that a drill scores.
+/// The events of the ledger that the score card uses.
 fn gate_events(ledger: &Path) -> Result<Vec<GateEvent>> {
     let reader = Ledger::read(ledger)?;
     let mut events = Vec::new();
@@ -233,7 +233,7 @@ fn gate_events(ledger: &Path) -> Result<Vec<GateEvent>> {
     Ok(events)
 }
 
-/// Statement, report and check, all from the ledger; then everything is listed and signed.
+/// Writes statement, report and check from the ledger, and a signed manifest of the folder.
 fn write_evidence(out: &Path, ledger: &Path) -> Result<()> {
     let evidence = LoadedLedger::read(ledger)?;
     let now = Clock::new().wall();

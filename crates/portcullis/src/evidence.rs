@@ -1,4 +1,4 @@
-//! The morning after: everything here is made from a ledger alone.
+//! The commands on evidence: each works from a ledger alone.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use crate::cli::{
     VerifyArguments,
 };
 
-/// A press statement is a page, not a book.
+/// Largest text that is checked.
 const PRESS_TEXT_BYTES: u64 = 1 << 20;
 
 /// A ledger with the incidents in it.
@@ -32,7 +32,7 @@ impl LoadedLedger {
     pub fn read(folder: &Path) -> Result<Self> {
         let folder = ledger_folder(folder);
         let reader = Ledger::read(&folder)
-            .with_context(|| format!("the ledger in {} cannot be read", folder.display()))?;
+            .with_context(|| format!("cannot read the ledger in {}", folder.display()))?;
         let mut entries = Vec::new();
         for entry in reader.entries() {
             let (leaf, bytes) = entry?;
@@ -43,17 +43,17 @@ impl LoadedLedger {
                          read the ledger with a newer one",
                         Entry::VERSION
                     ),
-                    _ => format!("leaf {leaf} is not an event that this version understands"),
+                    _ => format!("leaf {leaf} is not an event that this version can read"),
                 })?;
             entries.push((leaf, entry));
         }
         Ok(Self { incidents: fold(entries), reader })
     }
 
-    /// One incident by its name; `latest` is one.
+    /// One incident by its name, or `latest`.
     pub fn incident(&self, name: &str) -> Result<&Incident> {
         if self.incidents.is_empty() {
-            bail!("this ledger holds no incident: no attack was recorded");
+            bail!("this ledger contains no incident: no attack was recorded");
         }
         let found = match name {
             "latest" => self.incidents.last(),
@@ -61,11 +61,11 @@ impl LoadedLedger {
         };
         found.with_context(|| {
             let known: Vec<_> = self.incidents.iter().map(|i| i.id.as_str()).collect();
-            format!("there is no incident {name}; there are: {}", known.join(", "))
+            format!("unknown incident {name}; there are: {}", known.join(", "))
         })
     }
 
-    /// The statement about an incident, with a proof for each leaf that it rests on.
+    /// The statement about an incident, with a proof for each leaf that it cites.
     pub fn statement(
         &self,
         incident: &Incident,
@@ -88,7 +88,7 @@ impl LoadedLedger {
     }
 }
 
-/// The nine questions about an incident.
+/// Builds the report about an incident.
 pub fn build_report(
     incident: &Incident,
     statement: &Statement,
@@ -104,18 +104,18 @@ pub fn build_report(
             sentence: claim.sentence.clone(),
         })
         .collect();
-    let desk = OperatorInput { organisation, ..OperatorInput::default() };
-    let made = Provenance { generated_at: at, version: env!("CARGO_PKG_VERSION").to_owned() };
-    nine_questions(incident, &claims, &desk, &made)
+    let operator = OperatorInput { organisation, ..OperatorInput::default() };
+    let provenance = Provenance { generated_at: at, version: env!("CARGO_PKG_VERSION").to_owned() };
+    nine_questions(incident, &claims, &operator, &provenance)
 }
 
-/// The version that a leaf says it is of.
+/// The version in a leaf.
 fn leaf_version(bytes: &[u8]) -> Option<u32> {
     let leaf: serde_json::Value = serde_json::from_slice(bytes).ok()?;
     u32::try_from(leaf.get("v")?.as_u64()?).ok()
 }
 
-/// A folder of results keeps its ledger in a subfolder.
+/// The ledger's folder: `folder`, or its subfolder `ledger` if it is a results folder.
 fn ledger_folder(folder: &Path) -> PathBuf {
     let inner = folder.join("ledger");
     if !folder.join("format").exists() && inner.join("format").exists() {
@@ -156,7 +156,7 @@ fn print_incident(incident: &Incident, json: bool) -> Result<()> {
         return Ok(());
     }
     if incident.rehearsal {
-        println!("REHEARSAL: nothing here is about a real attack.");
+        println!("REHEARSAL: no real attack.");
     }
     println!("{}: {}\n", incident.id, incident.attacked().join(", "));
     for moment in timeline(incident) {
@@ -165,7 +165,7 @@ fn print_incident(incident: &Incident, json: bool) -> Result<()> {
     Ok(())
 }
 
-/// Writes a statement, or checks one that somebody wrote.
+/// Writes a statement, or checks a text against the evidence.
 pub fn statement(arguments: &StatementArguments) -> Result<bool> {
     let evidence = LoadedLedger::read(&arguments.ledger.ledger)?;
     let format = if arguments.json { OutputFormat::Json } else { arguments.format };
@@ -190,7 +190,7 @@ fn check_press_text(
     format: OutputFormat,
 ) -> Result<bool> {
     let text = read_text(file)?;
-    // Without an incident every sentence about one is unsupported, which is worth saying too.
+    // Without an incident every sentence about one is unsupported, and the check reports it.
     let incident = match evidence.incidents.is_empty() {
         true => None,
         false => Some(evidence.incident(&arguments.incident)?),
@@ -199,7 +199,7 @@ fn check_press_text(
     match format {
         OutputFormat::Text => print!("{}", check.to_text()),
         OutputFormat::Json => println!("{}", check.to_json()),
-        OutputFormat::Html => bail!("a check is answered in text or JSON"),
+        OutputFormat::Html => bail!("--check supports text and JSON output"),
     }
     Ok(check.passes())
 }
@@ -218,7 +218,7 @@ fn read_text(file: &Path) -> Result<String> {
     Ok(text)
 }
 
-/// Answers the nine questions.
+/// Writes the report about an incident.
 pub fn report(arguments: &ReportArguments) -> Result<bool> {
     let evidence = LoadedLedger::read(&arguments.ledger.ledger)?;
     let incident = evidence.incident(&arguments.incident)?;
@@ -233,7 +233,7 @@ pub fn report(arguments: &ReportArguments) -> Result<bool> {
     Ok(true)
 }
 
-/// Records that somebody was told.
+/// Records that a recipient was notified.
 pub fn receipt(arguments: &ReceiptArguments) -> Result<bool> {
     let now = Clock::new().wall();
     let notified_at = match &arguments.at {
@@ -242,7 +242,7 @@ pub fn receipt(arguments: &ReceiptArguments) -> Result<bool> {
         None => now,
     };
     if notified_at > now {
-        bail!("{notified_at} is still to come: a receipt is about what has happened");
+        bail!("{notified_at} is in the future: a receipt records a past notification");
     }
     let document = match &arguments.document {
         Some(file) => Some(sha256_hex(
@@ -259,15 +259,12 @@ pub fn receipt(arguments: &ReceiptArguments) -> Result<bool> {
     };
     let folder = ledger_folder(&arguments.ledger.ledger);
     let mut ledger = Ledger::open(&folder).with_context(|| {
-        format!(
-            "the ledger in {} cannot be written; while the gate runs it holds the ledger",
-            folder.display()
-        )
+        format!("cannot write the ledger in {}; a running gate has it locked", folder.display())
     })?;
     let entry = Entry::new(now, Event::ReceiptRecorded(receipt));
     let leaf = ledger.append(&canonical_json(&entry)?)?;
     ledger.commit()?;
-    println!("Recorded in leaf {leaf}: {} was told at {notified_at}.", arguments.to);
+    println!("Recorded in leaf {leaf}: {} was notified at {notified_at}.", arguments.to);
     Ok(true)
 }
 
@@ -275,7 +272,7 @@ fn sha256_hex(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Checks a folder of evidence.
+/// Verifies an evidence folder.
 pub fn verify(arguments: &VerifyArguments) -> Result<bool> {
     let since = arguments.since.as_deref().map(OldCheckpoint::read).transpose()?;
     let report = portcullis_ledger::verify::folder(
@@ -283,7 +280,7 @@ pub fn verify(arguments: &VerifyArguments) -> Result<bool> {
         arguments.key.as_ref(),
         since.as_ref(),
     )
-    .with_context(|| format!("{} could not be checked", arguments.folder.display()))?;
+    .with_context(|| format!("cannot verify {}", arguments.folder.display()))?;
     if arguments.json {
         println!("{}", report.to_json()?);
     } else {

@@ -1,34 +1,44 @@
-//! The command line, and the wiring: the one place that knows every room.
+//! The `portcullis` binary: command line and output.
+
+// module order: cert_row child cli config_file exposition threads
+// module order: acme baseline_store certificates recorder
+// module order: control_loop evidence vectors
+// module order: admin_handlers drill
+// module order: check doctor replay run
 
 mod acme;
 mod admin_handlers;
 mod baseline_store;
+mod cert_row;
 mod certificates;
 mod check;
 mod child;
 mod cli;
+mod config_file;
 mod control_loop;
 mod doctor;
 mod drill;
 mod evidence;
+mod exposition;
 mod recorder;
 mod replay;
 mod run;
+mod threads;
 mod vectors;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
-/// A request allocates some thirty times, and the system's allocator would be a twentieth of its
+/// The allocator: a request allocates about thirty times, and glibc's would be a twentieth of its
 /// cost (`bench/`).
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// The command did its work and the answer is no: a score card under its floors, a statement that
-/// the evidence does not support, a folder that does not verify.
+/// Exit status for a negative result: a missed threshold, an unsupported statement, a folder that
+/// does not verify.
 const EXIT_NEGATIVE: u8 = 1;
-/// The command could not do its work (`EX_USAGE` and its kin are for shells; people read the text).
+/// Exit status of a command that could not run.
 const EXIT_ERROR: u8 = 2;
 
 fn main() -> ExitCode {
@@ -55,7 +65,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// An error with its causes, each said once: many causes already stand in the sentence above them.
+/// Formats an error with its causes; leaves out a cause that the text before it contains.
 fn format_error_chain(error: &anyhow::Error) -> String {
     let mut text = error.to_string();
     for cause in error.chain().skip(1) {

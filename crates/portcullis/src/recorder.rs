@@ -1,4 +1,4 @@
-//! Writes events to the ledger, off the control loop.
+//! The recorder: a thread that writes events to the ledger.
 
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -11,44 +11,45 @@ use portcullis_model::{Config, Entry, Event, WallTime};
 use portcullis_posture::Resume;
 use tracing::{error, info, warn};
 
-/// Batches that may wait for the disk; then events are lost, and their loss is an event.
+/// Batches that may wait for the disk. Beyond that events are lost, and the loss is an event.
 const QUEUE_BATCHES: usize = 1_024;
-/// How long the control loop waits for a batch to be safe before it goes on regardless: people
-/// come first, and a procedure that waits for a stuck disk helps nobody.
+/// How long the control loop waits for a batch to be durable. After that it continues: a procedure
+/// that waits for a stuck disk protects nothing.
 const COMMIT_TIMEOUT: Duration = Duration::from_millis(200);
-/// How long to wait before a failed write is tried again.
+/// Time between attempts to write.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
+/// Entries that are written together.
 struct EntryBatch {
     entries: Vec<Entry>,
     committed: SyncSender<()>,
 }
 
-/// Hands events to the thread that owns the ledger.
+/// Sends events to the thread that owns the ledger.
 pub struct Recorder {
     batches: Option<SyncSender<EntryBatch>>,
     thread: Option<JoinHandle<()>>,
     gap: Option<(WallTime, u64)>,
 }
 
-/// Opens the ledger in `folder`, or begins it, and learns where an earlier run left off.
+/// Opens or creates the ledger in `folder`; also returns what an earlier run left to resume.
 pub fn open_ledger(folder: &Path, config: &Config, seed: &[u8; 32]) -> Result<(Ledger, Resume)> {
     let ledger = if folder.join("format").exists() {
         Ledger::open(folder)
     } else {
         Ledger::create(folder, &log_origin(config), seed)
     }
-    .with_context(|| format!("the ledger in {} cannot be used", folder.display()))?;
+    .with_context(|| format!("cannot use the ledger in {}", folder.display()))?;
     let mut resume = Resume::default();
     let reader = Ledger::read(folder)?;
     for entry in reader.entries() {
         let (index, bytes) = entry?;
         match serde_json::from_slice::<Entry>(&bytes) {
             Ok(entry) => resume.learn(&entry.event),
-            Err(problem) => warn!(index, %problem, "the ledger holds an entry of another version"),
+            Err(problem) => warn!(index, %problem, "skipping a ledger entry that cannot be parsed"),
         }
     }
-    info!(entries = ledger.size(), key = %ledger.verifier(), "ledger open");
+    info!(entries = ledger.size(), key = %ledger.verifier(), "ledger opened");
     Ok((ledger, resume))
 }
 
@@ -65,11 +66,11 @@ impl Recorder {
         let thread = std::thread::Builder::new()
             .name("recorder".into())
             .spawn(move || write_batches(ledger, &queue))
-            .context("cannot start the recorder's thread")?;
+            .context("cannot start the thread of the recorder")?;
         Ok(Self { batches: Some(batches), thread: Some(thread), gap: None })
     }
 
-    /// Records events, and waits a moment until they are safe.
+    /// Records events, and waits for a limited time until they are durable.
     pub fn record(&mut self, wall: WallTime, events: Vec<Event>) {
         let Some(batches) = &self.batches else { return };
         let mut entries = Vec::with_capacity(events.len() + 1);
@@ -83,18 +84,18 @@ impl Recorder {
             Ok(()) => {
                 self.gap = None;
                 if done.recv_timeout(COMMIT_TIMEOUT) == Err(RecvTimeoutError::Timeout) {
-                    warn!("the disk is slow: going on before the ledger is written");
+                    warn!("the ledger write is slow: continuing before it completes");
                 }
             }
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
                 let (since, lost) = self.gap.unwrap_or((wall, 0));
                 self.gap = Some((since, lost + count));
-                error!(lost = lost + count, "the ledger cannot keep up: events are lost");
+                error!(lost = lost + count, "the ledger queue is full: events are lost");
             }
         }
     }
 
-    /// Writes what waits, and closes the ledger.
+    /// Writes queued events and closes the ledger.
     pub fn finish(&mut self) {
         self.batches = None;
         if let Some(thread) = self.thread.take()
@@ -116,7 +117,7 @@ fn write_batches(mut ledger: Ledger, queue: &Receiver<EntryBatch>) {
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => break,
         };
-        // Whatever else waits shares the same write to disk.
+        // All queued batches share one write to disk.
         for batch in first.into_iter().chain(queue.try_iter()) {
             for entry in batch.entries {
                 stage_entry(&mut ledger, &entry, &mut gap);
@@ -129,15 +130,15 @@ fn write_batches(mut ledger: Ledger, queue: &Receiver<EntryBatch>) {
                     let _ = safe.try_send(());
                 }
             }
-            Err(problem) => error!(%problem, "the ledger cannot be written; trying again"),
+            Err(problem) => error!(%problem, "cannot write the ledger; trying again"),
         }
     }
     if let Err(problem) = ledger.commit() {
-        error!(%problem, "the last events could not be written");
+        error!(%problem, "cannot write the last events");
     }
 }
 
-/// Stages one entry; before it, the loss of earlier ones.
+/// Appends one entry, and before it an entry about lost ones.
 fn stage_entry(ledger: &mut Ledger, entry: &Entry, gap: &mut Option<(WallTime, u64)>) {
     if let Some((since, lost)) = *gap {
         let gap_entry = Entry::new(entry.at, Event::RecordingGap { since, lost });
@@ -148,7 +149,7 @@ fn stage_entry(ledger: &mut Ledger, entry: &Entry, gap: &mut Option<(WallTime, u
     if let Err(problem) = append_entry(ledger, entry) {
         let (since, lost) = gap.unwrap_or((entry.at, 0));
         *gap = Some((since, lost + 1));
-        error!(%problem, lost = lost + 1, "an event was lost");
+        error!(%problem, lost = lost + 1, "cannot append an event: it is lost");
     }
 }
 

@@ -1,4 +1,4 @@
-//! `portcullis replay`: recorded access logs through the same eyes.
+//! `portcullis replay`: access logs through the detector.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,18 +9,17 @@ use portcullis_gate::Secret;
 use portcullis_model::{Config, OriginConfig};
 use portcullis_replay::{MinuteCounts, Recording, Replay};
 
-use crate::check;
 use crate::cli::ReplayArguments;
+use crate::config_file;
 
-/// Feature values only have to differ within one replay, and the same log should give the same
-/// answer twice.
+/// A fixed secret, so that the same log gives the same result each time.
 const FIXED_SECRET: &[u8; 32] = b"the same log, the same answer, 1";
 
-/// Replays logs, and tells what the watch would have said and done. The answer is always yes: a
-/// log has no floors to meet.
+/// Replays logs and prints what the gate would have detected and done. Always returns true: a log
+/// has no thresholds.
 pub fn replay(arguments: &ReplayArguments) -> Result<bool> {
     let config = match &arguments.config {
-        Some(file) => check::read(file)?.0,
+        Some(file) => config_file::read(file)?.0,
         None => {
             let nowhere = "127.0.0.1:1".parse().context("an address")?;
             Config::for_origin(nowhere, OriginConfig::new("127.0.0.1".into(), 1))

@@ -20,22 +20,22 @@ use crate::acme::AcmeHandle;
 use crate::admin_handlers::AdminHandlers;
 use crate::baseline_store;
 use crate::certificates::CertReloader;
-use crate::check;
 use crate::cli::RunArguments;
+use crate::config_file::{self, ConfigError, worker_count};
 use crate::control_loop::{ControlLoop, ControlMessage, GateStatus, WorkerChannel};
 use crate::recorder::{self, Recorder};
+use crate::threads::spawn_thread;
 
-/// Records that may wait for the control loop: at 100,000 requests a second on one worker, two and
-/// a half ticks.
+/// Capacity of a worker's record ring: two and a half ticks at 100,000 requests a second.
 const RECORD_RING_SIZE: usize = 65_536;
-/// Sightings that may wait; they are told anew when they are lost.
+/// Capacity of a worker's ring of feature names; a lost one is sent again.
 const FEATURE_NAME_RING_SIZE: usize = 4_096;
-/// Activities that a reload may add before counters run out of room.
+/// Activities that reloads may add: counters are allocated at the start.
 const SPARE_ACTIVITIES: usize = 64;
-/// How often the files of certificates are looked at: two system calls each.
+/// How often certificate files are checked for changes, with two system calls each.
 const CERT_POLL_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Runs until it is told to stop.
+/// Runs until a signal stops it.
 pub fn run(arguments: &RunArguments) -> Result<bool> {
     tracing_subscriber::fmt()
         .with_env_filter(
@@ -48,19 +48,19 @@ pub fn run(arguments: &RunArguments) -> Result<bool> {
     GateRuntime::start(config, digest, arguments)?.serve(arguments)
 }
 
-/// The configuration that the arguments ask for, and its digest.
+/// The configuration that the arguments select, and its digest.
 fn load_config(arguments: &RunArguments) -> Result<(Config, String)> {
     let (mut config, text) = match (&arguments.config, &arguments.origin) {
-        (Some(path), _) => check::read(path)?,
+        (Some(path), _) => config_file::read(path)?,
         (None, Some(origin)) => {
             let config = Config::for_origin(arguments.listen, origin.clone());
             let text = format!("--listen {} --origin {}", arguments.listen, origin.authority());
             (config, text)
         }
-        (None, None) => bail!("either --config FILE or --origin URL is needed"),
+        (None, None) => bail!("--config FILE or --origin URL is needed"),
     };
-    if let Some(operator) = arguments.admin {
-        config.admin = operator;
+    if let Some(admin) = arguments.admin {
+        config.admin = admin;
     }
     if let Some(ledger) = &arguments.ledger {
         config.ledger.clone_from(ledger);
@@ -72,8 +72,8 @@ fn sha256_hex(text: &str) -> String {
     Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Raises this process's limit of open files to the hard limit, and says so where even that is
-/// less than what visitors were promised.
+/// Raises this process's limit of open files to the hard limit, and warns if that is still less
+/// than `limits.max_connections` may need.
 fn raise_nofile_limit(needed: u64) {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
@@ -86,17 +86,17 @@ fn raise_nofile_limit(needed: u64) {
         warn!(
             allowed,
             needed,
-            "fewer open files are allowed than limits.max_connections may need: LimitNOFILE in the \
-             service's unit raises it, and `portcullis doctor` says more"
+            "the open file limit is lower than limits.max_connections may need: raise LimitNOFILE \
+             in the service unit (see `portcullis doctor`)"
         );
     }
 }
 
-/// Everything that runs.
+/// The running gate: its threads and what controls them.
 struct GateRuntime {
     workers: Vec<JoinHandle<()>>,
     control: JoinHandle<()>,
-    admin: operator::Operator,
+    admin: operator::AdminListener,
     messages: Sender<ControlMessage>,
     drain: tokio::sync::watch::Sender<bool>,
     certificates: CertReloader,
@@ -114,7 +114,7 @@ impl GateRuntime {
         let active_config = config.clone();
         raise_nofile_limit(config.descriptors(workers));
 
-        // Everything that can be refused is tried before the ledger says "started".
+        // Whatever can fail is tried before the ledger records the start.
         let certificates = CertReloader::load(&config, started)?;
         let mut acme = AcmeHandle::new(&certificates.shared);
         let listeners = portcullis_edge::bind(&config, workers)?;
@@ -211,7 +211,7 @@ impl GateRuntime {
             let (tls, http_3) = (listener.tls.is_some(), listener.http_3);
             info!(address = %listener.address, tls, http_3, "listening");
         }
-        info!(address = %active_config.admin, "operators' listener");
+        info!(address = %active_config.admin, "admin listener");
         if let Some(settings) = &active_config.acme {
             acme.start(settings)?;
         }
@@ -229,7 +229,7 @@ impl GateRuntime {
         })
     }
 
-    /// Waits for signals until one says stop; then drains.
+    /// Waits for signals; after SIGTERM or SIGINT drains and ends.
     fn serve(mut self, arguments: &RunArguments) -> Result<bool> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -256,7 +256,7 @@ impl GateRuntime {
                 std::io::Result::Ok(())
             })
             .context("cannot wait for signals")?;
-        info!("stopping: no new connections, requests in flight are finished");
+        info!("stopping: no new connections, requests in flight finish");
         self.drain.send_replace(true);
         for worker in self.workers {
             if worker.join().is_err() {
@@ -275,13 +275,13 @@ impl GateRuntime {
     /// Reads the configuration again. A bad file is refused and the old policy stays.
     fn reload(&mut self, arguments: &RunArguments) {
         let Some(path) = &arguments.config else {
-            warn!("nothing to reload: there is no configuration file");
+            warn!("nothing to reload: the gate runs without a configuration file");
             return;
         };
         if let Err(refusal) = self.try_reload(path, arguments) {
-            warn!("the new configuration is refused, the old one stays:\n{refusal:#}");
-            let problems = match refusal.downcast_ref::<check::ConfigError>() {
-                Some(check::ConfigError::Problems(problems)) => {
+            warn!("cannot use the new configuration; keeping the old one:\n{refusal:#}");
+            let problems = match refusal.downcast_ref::<ConfigError>() {
+                Some(ConfigError::Problems(problems)) => {
                     (problems.problems.len() + problems.more) as u32
                 }
                 _ => 1,
@@ -291,7 +291,7 @@ impl GateRuntime {
     }
 
     fn try_reload(&mut self, path: &Path, arguments: &RunArguments) -> Result<()> {
-        let (mut config, _) = check::read(path)?;
+        let (mut config, _) = config_file::read(path)?;
         let (_, digest) = load_config(arguments)?;
         config.admin = self.active_config.admin;
         config.ledger.clone_from(&self.active_config.ledger);
@@ -304,14 +304,14 @@ impl GateRuntime {
         if sockets(&config) != sockets(&self.active_config)
             || config.workers != self.active_config.workers
         {
-            bail!("listeners and workers can only change with a restart");
+            bail!("changing listeners or workers needs a restart");
         }
         let activities: usize = config.platforms.iter().map(|p| p.activities.len()).sum();
         if activities > self.activity_capacity {
-            bail!("so many new activities ({activities} in all) need a restart");
+            bail!("{activities} activities exceed the capacity of this process: restart to apply");
         }
         if config.acme.is_some() != self.active_config.acme.is_some() {
-            bail!("[acme] can only come or go with a restart");
+            bail!("adding or removing [acme] needs a restart");
         }
         self.certificates.reload(&config, self.clock.wall())?;
         if let Some(settings) = &config.acme {
@@ -333,7 +333,7 @@ fn record_started(
     rehearsal: bool,
 ) {
     if resume.procedures > 0 {
-        info!(procedures = resume.procedures, "numbers go on where the ledger left off");
+        info!(procedures = resume.procedures, "resuming procedure numbering");
     }
     let started = Event::Started {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -345,20 +345,8 @@ fn record_started(
     recorder.record(wall, vec![started]);
 }
 
-pub fn worker_count(config: &Config) -> u16 {
-    let cores = || std::thread::available_parallelism().map_or(1, |n| n.get() as u16);
-    config.workers.unwrap_or_else(cores).max(1)
-}
-
 fn random_bytes() -> Result<[u8; 32]> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(|problem| anyhow::anyhow!("no randomness: {problem}"))?;
     Ok(bytes)
-}
-
-pub fn spawn_thread(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
-    std::thread::Builder::new()
-        .name(name.to_owned())
-        .spawn(run)
-        .with_context(|| format!("cannot start the thread {name}"))
 }

@@ -1,4 +1,4 @@
-//! `portcullis drill vectors`: known ways to exhaust a gate, one at a time.
+//! `portcullis drill vectors`: known denial-of-service attacks, one at a time.
 
 use std::time::Duration;
 
@@ -10,12 +10,12 @@ use portcullis_drill::vectors::{
 };
 use portcullis_model::Config;
 
-use crate::check::{self, ConfigError};
 use crate::child::{GateProcess, free_addresses};
 use crate::cli::VectorsArguments;
+use crate::config_file::{self, ConfigError};
 
-/// Carries out the named vectors one after another, each against a fresh gate of ours unless another
-/// is named. Answers whether all were withstood.
+/// Runs the named vectors one after another, each against a new gate unless a target is named.
+/// Returns whether the gate withstood all.
 pub fn run_vectors(arguments: &VectorsArguments) -> Result<bool> {
     if arguments.list {
         print_list(arguments.json)?;
@@ -23,10 +23,10 @@ pub fn run_vectors(arguments: &VectorsArguments) -> Result<bool> {
     }
     let target =
         arguments.target.map(|target| if arguments.tls { target.with_tls() } else { target });
-    // A gate of ours has a listener of either kind.
+    // A new gate has listeners with and without TLS.
     let selected = select_vectors(&arguments.names, target.is_none_or(|target| target.is_tls()))?;
     let gate_limits = match &arguments.config {
-        Some(file) => GateLimits::from_config(&check::read(file)?.0),
+        Some(file) => GateLimits::from_config(&config_file::read(file)?.0),
         None => GateLimits::default(),
     };
     let site = match (target, arguments.origin_port) {
@@ -45,7 +45,7 @@ pub fn run_vectors(arguments: &VectorsArguments) -> Result<bool> {
                 run_one(&vector_run)?
             }
             (None, Some(site)) => run_against_own_gate(arguments, vector, site)?,
-            (None, None) => bail!("there is neither a gate nor a site"),
+            (None, None) => bail!("there is no gate and no site to run against"),
         };
         if arguments.json {
             println!("{}", serde_json::to_string(&result)?);
@@ -57,7 +57,7 @@ pub fn run_vectors(arguments: &VectorsArguments) -> Result<bool> {
     Ok(all_withstood)
 }
 
-/// What was asked for, of this vector.
+/// One vector with the settings of the command line.
 fn build_run(
     arguments: &VectorsArguments,
     vector: &'static Vector,
@@ -86,7 +86,7 @@ fn run_one(vector_run: &VectorRun) -> Result<VectorResult> {
     Ok(run_vector(vector_run)?)
 }
 
-/// A gate with nothing but defaults, which is gone afterwards.
+/// Runs a vector against a new gate with default settings, and stops the gate.
 fn run_against_own_gate(
     arguments: &VectorsArguments,
     vector: &'static Vector,
@@ -140,7 +140,7 @@ fn select_vectors(names: &[String], tls: bool) -> Result<Vec<&'static Vector>> {
         match by_name(name) {
             Some(vector) => selected.push(vector),
             None => {
-                bail!("there is no vector `{name}`; `portcullis drill vectors --list` names all")
+                bail!("unknown vector `{name}`; list them with `portcullis drill vectors --list`")
             }
         }
     }

@@ -68,7 +68,7 @@ fn check_reads_certificates_as_run_would_and_names_the_file_to_mend() {
         assert_eq!(found, Some(code), "{pair:?}: {out}{err}");
         assert!(err.contains(said), "{pair:?}: {err}");
         assert_eq!(err.is_empty(), said.is_empty(), "{err}");
-        assert_eq!(out.contains("can be used"), code == 0, "{out}");
+        assert_eq!(out.contains("is valid"), code == 0, "{out}");
     }
     let json = run(&["check", "--json", folder.path().join("portcullis.toml").to_str().unwrap()]);
     assert_eq!(json.status.code(), Some(1));

@@ -1,0 +1,38 @@
+//! Reading a configuration file.
+
+use std::path::Path;
+
+use portcullis_model::{Config, Problems};
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read at all.
+    #[error("cannot read {file}: {source}")]
+    Unreadable {
+        /// The file.
+        file: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// It has problems.
+    #[error("{0}")]
+    Problems(Problems),
+}
+
+/// Reads a configuration file; relative paths in it are meant from its folder. Also returns its
+/// text, whose digest goes into the ledger.
+pub fn read(path: &Path) -> Result<(Config, String), ConfigError> {
+    let file = path.display().to_string();
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| ConfigError::Unreadable { file: file.clone(), source })?;
+    let config = Config::read(&text, &file).map_err(ConfigError::Problems)?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    Ok((config.resolve_paths(folder), text))
+}
+
+/// Worker threads that a gate with this configuration has.
+pub fn worker_count(config: &Config) -> u16 {
+    let cores = || std::thread::available_parallelism().map_or(1, |n| n.get() as u16);
+    config.workers.unwrap_or_else(cores).max(1)
+}
