@@ -11,7 +11,7 @@
 // module order: serve
 // module order: admission
 // module order: server
-// module order: worker operator
+// module order: worker operator fuzzing
 
 //! Sockets: accept, TLS, HTTP, forwarding, and the operators' listener.
 //!
@@ -32,6 +32,9 @@ mod context;
 mod deadline;
 mod error;
 mod forward;
+/// Entry points of the fuzz targets.
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod guard;
 mod header_block;
 #[doc(hidden)]
