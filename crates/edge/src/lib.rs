@@ -12,6 +12,7 @@
 // module order: admission
 // module order: server
 // module order: worker operator
+// module order: fuzzing
 
 //! Sockets: accept, TLS, HTTP, forwarding, and the operators' listener.
 //!
@@ -32,6 +33,8 @@ mod context;
 mod deadline;
 mod error;
 mod forward;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod guard;
 mod header_block;
 #[doc(hidden)]
