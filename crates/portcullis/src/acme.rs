@@ -1,18 +1,15 @@
-//! Certificates by ACME: the thread that obtains them, its settings and its metrics.
+//! Certificates by ACME: the thread that obtains them and its settings.
 
-use std::fmt::Write;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use arc_swap::ArcSwap;
-use portcullis_acme::{AcmeStatus, CertSinks, HostStatus};
+use portcullis_acme::{AcmeStatus, CertSinks};
 use portcullis_edge::{ChallengeAnswers, TlsShared};
-use portcullis_model::{AcmeConfig, WallTime};
-use serde::Serialize;
+use portcullis_model::AcmeConfig;
 use tokio::sync::watch;
 use tracing::info;
 
-use crate::exposition::{escape_label, write_metric_header};
 use crate::threads::spawn_thread;
 
 /// Controls the thread that obtains certificates.
@@ -73,76 +70,5 @@ impl AcmeHandle {
                 other
             });
         }
-    }
-}
-
-/// One host in `/status.json`.
-#[derive(Serialize)]
-pub struct AcmeHostRow {
-    host: String,
-    expires: Option<WallTime>,
-    days_left: Option<i64>,
-    next_attempt: WallTime,
-    failures: u32,
-    last_failure: Option<String>,
-}
-
-impl AcmeHostRow {
-    pub fn new(host: &HostStatus, now: WallTime) -> Self {
-        let days = |expires: WallTime| {
-            let whole =
-                |from: WallTime, to: WallTime| (to.since(from).as_secs() / 86_400).cast_signed();
-            if now <= expires { whole(now, expires) } else { -1 - whole(expires, now) }
-        };
-        Self {
-            host: host.host.clone(),
-            expires: host.expires,
-            days_left: host.expires.map(days),
-            next_attempt: host.next,
-            failures: host.failures,
-            last_failure: host.last_failure.clone(),
-        }
-    }
-}
-
-/// Reads one figure of a host.
-type HostMetric = fn(&HostStatus) -> u64;
-
-/// Writes the metrics of ACME.
-pub fn write_metrics(status: &AcmeStatus, out: &mut String) {
-    if status.hosts.is_empty() {
-        return;
-    }
-    let gauges: [(&str, &str, HostMetric); 3] = [
-        (
-            "acme_certificate_expires_timestamp_seconds",
-            "Expiry of the host's certificate, in seconds since 1970; 0 if there is none.",
-            |host| host.expires.map_or(0, WallTime::seconds),
-        ),
-        (
-            "acme_next_attempt_timestamp_seconds",
-            "Time of the next order for the host, in seconds since 1970.",
-            |host| host.next.seconds(),
-        ),
-        (
-            "acme_consecutive_failures",
-            "Failed certificate orders since the last success.",
-            |host| u64::from(host.failures),
-        ),
-    ];
-    for (name, help, read) in gauges {
-        write_metric_header(out, name, "gauge", help);
-        for host in &status.hosts {
-            let _ = writeln!(
-                out,
-                "portcullis_{name}{{host=\"{}\"}} {}",
-                escape_label(&host.host),
-                read(host)
-            );
-        }
-    }
-    write_metric_header(out, "acme_attempts_total", "counter", "Certificate orders by result.");
-    for (result, n) in [("obtained", status.obtained), ("failed", status.failed)] {
-        let _ = writeln!(out, "portcullis_acme_attempts_total{{result=\"{result}\"}} {n}");
     }
 }

@@ -1,7 +1,5 @@
 //! The certificates in use: loaded, and loaded again when their files change.
 
-use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -9,21 +7,10 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use arc_swap::ArcSwap;
-use portcullis_acme::AcmeStatus;
+use portcullis_admin::CertInventory;
 use portcullis_edge::{CertStatus, CertificateFacts, TlsConfigs, TlsShared};
 use portcullis_model::{Config, TlsFiles, WallTime};
 use tracing::{error, info, warn};
-
-/// The certificates in use, for the admin pages.
-#[derive(Clone, Debug, Default)]
-pub struct CertInventory {
-    /// The certificates that are served.
-    pub facts: Vec<CertificateFacts>,
-    /// Number of times that new files could not be used.
-    pub refused: u64,
-    /// Why the current files cannot be used; the old certificates are still served.
-    pub problem: Option<String>,
-}
 
 /// Holds the certificates and replaces them.
 pub struct CertReloader {
@@ -153,32 +140,6 @@ impl WatchedFiles {
 fn stamp(file: &Path) -> FileStamp {
     let facts = fs::metadata(file).ok()?;
     Some((facts.mtime(), facts.mtime_nsec(), facts.size(), facts.ino()))
-}
-
-impl CertInventory {
-    /// Writes the metrics of these certificates and of those obtained by ACME.
-    pub fn write_metrics(&self, issued: &AcmeStatus, out: &mut String) {
-        use crate::exposition::{escape_label, write_metric_header};
-        let ours = self.facts.iter().map(|facts| (&facts.file, facts.not_after));
-        let issued =
-            issued.hosts.iter().filter_map(|host| Some((host.file.as_ref()?, host.expires?)));
-        let all: BTreeMap<_, _> = ours.chain(issued).collect();
-        if !all.is_empty() {
-            let help = "Expiry of a certificate, in seconds since 1970.";
-            write_metric_header(out, "certificate_expires_timestamp_seconds", "gauge", help);
-            for (file, ends) in all {
-                let file = escape_label(&file.display().to_string());
-                let at = ends.seconds();
-                let _ = writeln!(
-                    out,
-                    "portcullis_certificate_expires_timestamp_seconds{{file=\"{file}\"}} {at}"
-                );
-            }
-        }
-        let help = "New certificate files that could not be used; the old ones stayed.";
-        write_metric_header(out, "certificates_refused_total", "counter", help);
-        let _ = writeln!(out, "portcullis_certificates_refused_total {}", self.refused);
-    }
 }
 
 #[cfg(test)]

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use portcullis_admin::CertRow;
 use portcullis_edge::{CertStatus, CertificateFacts, Clock};
 use portcullis_model::{Config, WallTime};
 use serde::Serialize;
 
-use crate::cert_row::CertRow;
 use crate::cli::CheckArguments;
 use crate::config_file::{ConfigError, read};
 

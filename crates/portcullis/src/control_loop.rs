@@ -7,11 +7,11 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use portcullis_admin::GateStatus;
 use portcullis_edge::Clock;
 use portcullis_gate::{Policy, Tables};
 use portcullis_model::{Config, Event, FeatureName, Meter, Record, Snapshot, TICK, Time, WallTime};
-use portcullis_posture::{Action, Control, PlatformView};
-use serde::Serialize;
+use portcullis_posture::{Action, Control};
 use tracing::info;
 
 use crate::baseline_store;
@@ -35,32 +35,6 @@ pub enum ControlMessage {
     ReloadRefused { problems: u32 },
     /// Close the ledger and end.
     Stop,
-}
-
-/// The state of the gate, replaced at each tick.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct GateStatus {
-    /// Time of the tick.
-    pub at: WallTime,
-    /// Start of the gate.
-    pub started: WallTime,
-    /// By platform.
-    pub platforms: Vec<PlatformView>,
-    /// Open visitor connections.
-    pub connections: u64,
-    /// Connections stalled in their headers.
-    pub connections_stalled: u64,
-    /// Requests that origins are working on.
-    pub origin_requests_in_flight: u64,
-    /// Requests that wait for a free connection to an origin.
-    pub origin_queue_length: u64,
-    /// Request records dropped before the watch read them.
-    pub records_dropped: u64,
-    /// Limit-table entries evicted because their set was full.
-    pub limit_table_evictions: u64,
-    /// Time of the tick by the monotonic clock.
-    #[serde(skip)]
-    pub last_tick: Time,
 }
 
 /// The control loop and what it works on.

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use arc_swap::ArcSwap;
-use portcullis_edge::{Clock, InternalErrors, Worker, operator};
+use portcullis_admin::{AdminHandlers, AdminListener, BoundAdmin, GateStatus, ThreadHealth};
+use portcullis_edge::{Clock, InternalErrors, Worker};
 use portcullis_gate::{Policy, Secret, Tables};
 use portcullis_model::{Config, Event, FeatureName, Meter, Record, WorkerId};
 use portcullis_posture::{Control, Resume};
@@ -17,12 +18,11 @@ use sha2::{Digest, Sha256};
 use tracing::{error, info, warn};
 
 use crate::acme::AcmeHandle;
-use crate::admin_handlers::AdminHandlers;
 use crate::baseline_store;
 use crate::certificates::CertReloader;
 use crate::cli::RunArguments;
 use crate::config_file::{self, ConfigError, worker_count};
-use crate::control_loop::{ControlLoop, ControlMessage, GateStatus, WorkerChannel};
+use crate::control_loop::{ControlLoop, ControlMessage, WorkerChannel};
 use crate::recorder::{self, Recorder};
 use crate::threads::spawn_thread;
 
@@ -96,7 +96,7 @@ fn raise_nofile_limit(needed: u64) {
 struct GateRuntime {
     workers: Vec<JoinHandle<()>>,
     control: JoinHandle<()>,
-    admin: operator::AdminListener,
+    admin: AdminListener,
     messages: Sender<ControlMessage>,
     drain: tokio::sync::watch::Sender<bool>,
     certificates: CertReloader,
@@ -118,6 +118,7 @@ impl GateRuntime {
         let certificates = CertReloader::load(&config, started)?;
         let mut acme = AcmeHandle::new(&certificates.shared);
         let listeners = portcullis_edge::bind(&config, workers)?;
+        let admin = BoundAdmin::bind(config.admin)?;
         let (ledger, resume) = recorder::open_ledger(&config.ledger, &config, &random_bytes()?)?;
         let mut recorder = Recorder::start(ledger)?;
 
@@ -188,6 +189,7 @@ impl GateRuntime {
             meters,
             status: Arc::clone(&status),
             internal_errors: faults,
+            threads: Arc::new(ThreadHealth::new(workers)),
             certificates: Arc::clone(&certificates.inventory),
             acme: acme.status(),
             clock,
@@ -205,7 +207,7 @@ impl GateRuntime {
             baselines_path,
             baselines_saved_at: clock.now(),
         };
-        let admin = operator::serve(active_config.admin, Arc::new(handlers), draining)?;
+        let admin = admin.serve(Arc::new(handlers), draining)?;
         let control = spawn_thread("control", move || control_loop.run())?;
         for listener in &active_config.listeners {
             let (tls, http_3) = (listener.tls.is_some(), listener.http_3);

@@ -1,0 +1,1 @@
+//! The running gate: control loop, recorder, certificates, supervisor.
