@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_stands_out_from_a_time_that_nobody_watched() {
+    fn no_technique_is_significant_against_a_time_without_counts() {
         let during = cuts(60_000, 500, &[(Cut::ResetFlood, 900)]);
         assert!(during.significant_techniques(&CutTotals::default()).is_empty());
     }

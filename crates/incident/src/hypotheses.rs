@@ -1,7 +1,7 @@
 //! What else could explain it: competing hypotheses, judged by what speaks against them.
 //!
 //! The method is Heuer's analysis of competing hypotheses: evidence that fits everything proves
-//! nothing, and the hypothesis with the least against it stands. Who did it is never among them:
+//! nothing, and the hypothesis with the least against it remains. Who did it is never among them:
 //! the answer to that is [`ATTRIBUTION`].
 
 use portcullis_model::EvidenceKind;
@@ -11,8 +11,8 @@ use crate::words::{self, counted, span, times};
 use crate::{Incident, LeafSet, WaveRecord, grade};
 
 /// All that is ever said about who did it.
-pub const ATTRIBUTION: &str = "Who did it: insufficient data. A source is where the last machine \
-                               stood, not who sat at it.";
+pub const ATTRIBUTION: &str = "Who did it: insufficient data. A source is the address of the last \
+                               machine, not its user.";
 
 /// A possible explanation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -87,7 +87,7 @@ impl Fit {
     }
 }
 
-/// A hypothesis and where it stands.
+/// A hypothesis and its rank.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Hypothesis {
     /// Which.
@@ -229,7 +229,7 @@ impl HypothesisMatrix {
 
     /// Whether "attack" is a word that the evidence carries: it speaks more against a flash
     /// crowd and a failed component than against hostility, and either some of it proves much by
-    /// itself or no other explanation stands beside.
+    /// itself or no other explanation is as good.
     pub fn supports_attack(&self, strong: bool) -> bool {
         let hostile = self.inconsistent_count(Cause::Hostile);
         self.inconsistent_count(Cause::FlashCrowd) > hostile
@@ -248,7 +248,7 @@ impl HypothesisMatrix {
         let second = match (self.supports_attack(strong), remaining.contains(&Cause::SelfInflicted))
         {
             (true, false) => "",
-            (true, true) => " Rule out programs of your own before you speak of an attack.",
+            (true, true) => " Rule out your own programs before you speak of an attack.",
             (false, _) => {
                 " What can be said is \u{201c}a traffic surge of undetermined cause\u{201d}."
             }

@@ -44,10 +44,10 @@ pub struct Incident {
     pub posture_changes: BoundedList<PostureChange>,
     /// When the origin was strained.
     pub degradations: BoundedList<DegradationRecord>,
-    /// Surges within a day of the waves: flash crowds, as far as can be told, unless an attack
+    /// Surges within a day of the waves: flash crowds, as far as is known, unless an attack
     /// overtook them.
     pub surges: BoundedList<SurgeRecord>,
-    /// Who was told.
+    /// Recipients that were notified.
     pub notifications: BoundedList<Notification>,
     /// What was not recorded.
     pub coverage: Coverage,
@@ -68,7 +68,7 @@ pub struct PlatformRecord {
     pub while_mitigated: Totals,
     /// Tallies that overlap an engaged procedure.
     pub engaged: Totals,
-    /// The most that the origin was seen to bear, kept up over a tally of at least a second,
+    /// The most that the origin was seen to handle, sustained over a tally of at least a second,
     /// with at most one failure in a hundred and no strain recorded: its capacity is at
     /// least this.
     pub observed_capacity: Option<Peak>,
@@ -149,7 +149,7 @@ pub struct Adaptation<'a> {
     pub after_ms: u64,
 }
 
-/// What reached the origin came back within what it can bear.
+/// What reached the origin came back within its capacity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Mitigation {
     /// When.
@@ -223,7 +223,7 @@ pub struct DegradationRecord {
     pub recovered: Option<LeafRef>,
 }
 
-/// A surge: of people, as far as can be told, unless an attack overtook it.
+/// A surge: of people, as far as is known, unless an attack overtook it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SurgeRecord {
     /// The platform.
@@ -255,7 +255,7 @@ pub struct FullSpeedAt {
     pub duration_ms: u64,
 }
 
-/// Somebody was told.
+/// A recipient was notified.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Notification {
     /// When it was recorded.
@@ -271,7 +271,7 @@ impl WaveRecord {
         end.or(self.interrupted.map(|s| s.at)).unwrap_or(as_of).max(self.onset)
     }
 
-    /// Whether it goes on where the ledger ends.
+    /// Whether it continues where the ledger ends.
     pub const fn ongoing(&self) -> bool {
         self.ended.is_none() && self.interrupted.is_none()
     }
@@ -408,7 +408,7 @@ impl Incident {
         TimeWindow::new(self.onset(), self.until())
     }
 
-    /// Whether a wave goes on where the ledger ends.
+    /// Whether a wave continues where the ledger ends.
     pub fn ongoing(&self) -> bool {
         self.waves.iter().any(WaveRecord::ongoing)
     }

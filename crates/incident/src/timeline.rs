@@ -63,7 +63,7 @@ pub fn timeline(incident: &Incident) -> Vec<TimelineEntry> {
     for notification in &incident.notifications {
         let receipt = &notification.receipt;
         let summary = format!(
-            "{} was told by {}; reference {}.",
+            "{} was notified by {}; reference {}.",
             sentence(&plain(&receipt.recipient)),
             plain(&receipt.channel),
             plain(&receipt.reference)
@@ -120,8 +120,8 @@ fn add_wave(wave: &WaveRecord, add: &mut impl FnMut(WallTime, u64, String)) {
     for (i, mitigation) in wave.mitigations.iter().enumerate() {
         let since = if i == 0 { "it began" } else { "it had broken through again" };
         let summary = format!(
-            "{name} was mitigated {} after {since}: what reached the origin was back within what \
-             it can bear.",
+            "{name} was mitigated {} after {since}: what reached the origin was back within \
+             its capacity.",
             span(mitigation.after_ms)
         );
         add(mitigation.stamp.at, mitigation.stamp.leaf, summary);
@@ -146,11 +146,11 @@ fn add_wave(wave: &WaveRecord, add: &mut impl FnMut(WallTime, u64, String)) {
     }
     if let Some(leaf) = wave.cuts.attack_leaves.last {
         let summary = format!(
-            "While {} lasted, the gate cut what it had let in: {}.",
+            "While {} lasted, the gate cut connections that it had accepted: {}.",
             wave.name(),
             wave.cuts.attack_summary()
         );
-        // Where the wave ended, or, while it goes on, with its detection.
+        // Where the wave ended, or, while it continues, with its detection.
         let over = wave.ended.as_ref().map(|ended| ended.stamp).or(wave.interrupted);
         let at = over.map_or(wave.detected.at, |stamp| stamp.at);
         add(at, leaf, summary);
@@ -248,7 +248,7 @@ fn surge_began(surge: &SurgeRecord) -> String {
 fn surge_ended(surge: &SurgeRecord) -> String {
     let t = &surge.totals;
     format!(
-        "The surge on {} was over and no attack came of it: {} offered, {} forwarded, {} refused, \
+        "The surge on {} was over and no attack was recognised: {} offered, {} forwarded, {} refused, \
          {} challenged.",
         surge.platform,
         counted(t.offered, "request"),

@@ -24,7 +24,7 @@ pub struct Totals {
     pub offered: u64,
     /// Sent to the origin.
     pub forwarded: u64,
-    /// Asked for a sign of life, or giving one: an answered challenge counts twice here.
+    /// Challenged, or passing a challenge: a passed challenge counts twice here.
     pub challenged: u64,
     /// Answered with an error page.
     pub refused: u64,
@@ -36,7 +36,7 @@ pub struct Totals {
     pub reasons: BTreeMap<String, u64>,
     /// Forwarded requests by outcome.
     pub outcomes: BTreeMap<String, u64>,
-    /// Connections and streams that were ended after they had been let in.
+    /// Connections and streams that were ended after they had been accepted.
     pub cuts: CutTotals,
     /// Challenges that were passed.
     pub challenges_passed: u64,

@@ -209,7 +209,7 @@ pub fn full_stop(text: &str) -> String {
 }
 
 /// `text` in lines of at most `width` characters, the first behind `first`, the others behind
-/// `rest`. A word longer than a line gets a line of its own. Ends with a line break.
+/// `rest`. A word longer than a line gets a separate line. Ends with a line break.
 pub fn wrap(first: &str, rest: &str, width: usize, text: &str) -> String {
     let mut out = String::from(first);
     let mut column = first.chars().count();

@@ -78,9 +78,9 @@ pub(crate) fn check_key(seed: &[u8], verifier: &Verifier) -> Result<Signer, &'st
 pub(crate) fn is_private(path: &str, listed: &[(String, FileKind)]) -> bool {
     let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
     let private = [KEY_FILE, LOCK_FILE, PENDING_FILE].contains(&name);
-    let in_ledger = || {
+    let is_ledger = || {
         let vkey = join_path(folder, VKEY_FILE);
         listed.binary_search_by(|(known, _)| known.as_str().cmp(&vkey)).is_ok()
     };
-    private && in_ledger()
+    private && is_ledger()
 }

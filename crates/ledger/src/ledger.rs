@@ -303,11 +303,11 @@ impl<D: Disk> Ledger<D> {
             self.repairing = false;
             return Err(error);
         }
-        let in_tiles = (base - self.base) as usize;
-        let content = journal::content(base, &self.entries[in_tiles..], &self.checkpoint);
+        let tiled = (base - self.base) as usize;
+        let content = journal::content(base, &self.entries[tiled..], &self.checkpoint);
         self.journal.replace(&mut self.disk, &content).map_err(Error::write(JOURNAL_FILE))?;
         self.base = base;
-        let removed = self.entries.drain(..in_tiles);
+        let removed = self.entries.drain(..tiled);
         self.waiting_bytes -= removed.map(|entry| entry.len() + ENTRY_COST).sum::<usize>();
         self.full_tiles.clear();
         Ok(())

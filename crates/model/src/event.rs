@@ -289,7 +289,7 @@ impl Event {
         }
     }
 
-    /// Since when an incident is under way, if this event opens one. `recorded` is the event's
+    /// The onset of the incident, if this event opens one. `recorded` is the event's
     /// own time, for kinds that do not say when they began.
     pub fn opens_incident(&self, recorded: WallTime) -> Option<WallTime> {
         match self {

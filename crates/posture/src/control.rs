@@ -355,7 +355,7 @@ pub struct PlatformView {
     pub name: String,
     /// How far the gate is lowered.
     pub posture: Posture,
-    /// The wave that goes on, if one does.
+    /// The ongoing wave, if there is one.
     pub wave: Option<u32>,
     /// Requests of the last second: offered.
     pub offered_per_second: u64,

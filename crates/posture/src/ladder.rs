@@ -91,21 +91,21 @@ pub(crate) fn next_for_attack(
         None => Some(challenge(
             seen,
             ChallengeKind::Redirect,
-            "what presses cannot be told apart from visitors by what it sends",
+            "the traffic that overloads the origin does not differ from visitors by its features",
         )),
         Some(ChallengeKind::Redirect) if saturated(seen) => Some(challenge(
             seen,
             ChallengeKind::WaitPage,
-            "redirects are answered and the origin still cannot bear it: a token costs a wait",
+            "the attack follows redirects and the origin is still overloaded: a token costs a wait",
         )),
         Some(ChallengeKind::Redirect) => None,
         Some(ChallengeKind::WaitPage) => shed(seen, rungs, SheddingLevel::Any),
     }
 }
 
-/// What to do about an origin that cannot serve everybody, without an attack: ask for an echo
-/// first, which people hardly notice and which shows whether these are people; then let the least
-/// important activities make room.
+/// The next step for an origin that is overloaded without an attack: first the redirect challenge,
+/// which people hardly notice and which shows whether these are people; then shedding of the least
+/// important activities.
 pub(crate) fn next_for_overload(
     seen: &Observation,
     rungs: ActiveRungs,
@@ -114,7 +114,7 @@ pub(crate) fn next_for_overload(
         return Some(challenge(
             seen,
             ChallengeKind::Redirect,
-            "the origin cannot serve everybody who comes: an echo shows who is there",
+            "the origin cannot serve all visitors: a redirect shows which of them are browsers",
         ));
     }
     shed(seen, rungs, SheddingLevel::OptionalAlone)
@@ -141,7 +141,7 @@ fn shed(seen: &Observation, rungs: ActiveRungs, relief: SheddingLevel) -> Option
     Some(PlannedProcedure {
         measure: Measure::Shed(tier),
         scope: whole(seen),
-        reason: format!("the origin cannot serve everybody: {}", strain.says),
+        reason: format!("the origin cannot serve all visitors: {}", strain.says),
         collateral_per_million: None,
     })
 }

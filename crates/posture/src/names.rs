@@ -132,8 +132,8 @@ impl NameTable {
     }
 }
 
-/// The ledger is public and for ever, and the text came from whoever sent the request: what could
-/// carry an address, a name or a trick for the reader's eyes is told by its number instead.
+/// The ledger is public and for ever, and the text came from the sender of the request: text that could
+/// contain an address, a name or misleading characters is replaced by its number.
 fn fit_for_the_public(text: &str) -> bool {
     let digits = text.split(|c: char| !c.is_ascii_digit()).any(|run| run.len() >= 5);
     text.len() <= 118

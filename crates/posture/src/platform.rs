@@ -170,7 +170,7 @@ impl PlatformPosture {
             // It holds back single sources; what to do about all of them together is decided now.
             self.ticks_since_step = u32::MAX;
         }
-        // What still presses is seen at once; strain lingers in its two-second window.
+        // Overload is seen immediately; strain lingers in its two-second window.
         let pressing = !seen.overloading.is_empty() && self.ticks_since_step >= DWELL_TICKS;
         let straining =
             self.strained_ticks >= STRAIN_TICKS && self.ticks_since_step >= STRAIN_TICKS;
@@ -241,7 +241,7 @@ impl PlatformPosture {
         }));
     }
 
-    /// Says when what reaches the origin comes back within what it can bear, and when not.
+    /// Records when the load of the origin comes back within its capacity, and when it exceeds it.
     fn update_mitigation(
         &mut self,
         context: &Context<'_>,
@@ -308,8 +308,8 @@ impl PlatformPosture {
         }
     }
 
-    /// Nobody is turned away for want of room while there is room: shedding ends a second after
-    /// the origin has caught up, attack or not.
+    /// No visitor is refused for lack of capacity while there is capacity: shedding ends a second
+    /// after the origin has caught up, attack or not.
     fn stop_shedding(&mut self, context: &Context<'_>, seen: &Observation, out: &mut Vec<Action>) {
         self.eased_ticks =
             if ladder::saturated(seen) { 0 } else { self.eased_ticks.saturating_add(1) };
@@ -430,7 +430,7 @@ impl PlatformPosture {
         next
     }
 
-    /// While the attack goes on, what is engaged stays engaged.
+    /// During the attack, engaged procedures stay engaged.
     fn renew(&mut self, context: &Context<'_>) {
         let expiry = context.settings.procedure_ttl;
         for engaged in &mut self.engaged {

@@ -18,7 +18,7 @@ const BUSY_MS: u64 = 1_000;
 pub(crate) struct TallyBuilder {
     from: WallTime,
     busy: bool,
-    /// Whether connections are seen, so that what was cut of them can be told.
+    /// Whether connections are watched, so that cuts are known.
     connections: bool,
     activities: Vec<ActivityCounts>,
     sources: SourceSketch,
@@ -64,8 +64,8 @@ impl TallyBuilder {
         self.unseen += unseen;
     }
 
-    /// Whether the tally is to be closed now. When quiet turns busy, the quiet part is closed at
-    /// once, so that no tally mixes both.
+    /// Whether the tally is to be closed now. When quiet turns busy, the quiet part is closed
+    /// immediately, so that no tally mixes both.
     pub(crate) fn due(&self, wall: WallTime, busy: bool) -> bool {
         let lasted = wall.millis().saturating_sub(self.from.millis());
         let turned = busy != self.busy && lasted > 0;

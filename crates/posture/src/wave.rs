@@ -17,7 +17,7 @@ pub(crate) struct TickTotals {
     pub stalled_headers: u64,
 }
 
-/// Whether what reaches the origin is back within what it can bear.
+/// Whether the load of the origin is back within its capacity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MitigationState {
     /// Not yet, or not any more, since this moment.
@@ -26,7 +26,7 @@ pub(crate) enum MitigationState {
     Mitigated,
 }
 
-/// A wave that goes on.
+/// An ongoing wave.
 #[derive(Debug)]
 pub(crate) struct Wave {
     pub number: u32,

@@ -24,7 +24,7 @@ use crate::series::BinnedSeries;
 /// Ticks in a second.
 const TICKS: u64 = 4;
 const TICK_MILLIS: u64 = 1_000 / TICKS;
-/// After so many ticks without a request, the two-second windows of the watch are empty: if the
+/// After this number of ticks without a request, the two-second windows of the watch are empty: if the
 /// gate is open, nothing can happen until the next request, and only the baseline has to learn.
 const QUIET_TICKS: u64 = 12;
 /// A longer silence is learnt as if it had lasted four weeks, the memory of the hours of the week

@@ -6,7 +6,7 @@ use portcullis_model::{
 };
 use serde::Serialize;
 
-/// Surges, attacks and strains listed; beyond this only their number is told.
+/// Surges, attacks and strains listed; beyond this only their number is given.
 const LISTED: usize = 200;
 /// Procedures listed.
 const PROCEDURES: usize = 500;
@@ -220,7 +220,7 @@ impl ReplayHistory {
         }
     }
 
-    /// A platform was offered so many requests in a second.
+    /// A platform was offered this number of requests in a second.
     pub(crate) fn record_second(&mut self, platform: &str, offered: u64) {
         if let Some(surge) = self.surge(platform) {
             surge.peak_per_second = surge.peak_per_second.max(offered);
@@ -230,13 +230,13 @@ impl ReplayHistory {
         }
     }
 
-    /// The surge that goes on.
+    /// The ongoing surge.
     fn surge(&mut self, platform: &str) -> Option<&mut ReplayedSurge> {
         let mut latest = self.surges.items.iter_mut().rev();
         latest.find(|s| s.platform == platform).filter(|s| s.to.is_none())
     }
 
-    /// The attack that goes on.
+    /// The ongoing attack.
     fn attack(&mut self, platform: &str) -> Option<&mut ReplayedAttack> {
         let mut latest = self.attacks.items.iter_mut().rev();
         latest.find(|a| a.platform == platform).filter(|a| a.to.is_none())

@@ -15,7 +15,7 @@ const RANKS: usize = 10;
 /// What would have become of the recorded requests.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Impact {
-    /// Sent to the origin at once.
+    /// Sent to the origin immediately.
     pub forwarded: u64,
     /// Sent to the origin after a challenge: a round trip or a short wait later.
     pub delayed: u64,
@@ -66,7 +66,7 @@ pub struct ActivityImpact {
     pub refused: u64,
 }
 
-/// What became of one recorded request.
+/// The outcome of one recorded request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ReplayOutcome {
     Forwarded,

@@ -1,4 +1,4 @@
-//! Visitors who had been there in calm time: whoever of them is hit is probably a person.
+//! Visitors who were seen in calm time: one of them who is refused is probably a person.
 
 /// Places in the table, four to a set: 2 MiB, enough for a quarter of a million visitors. Beyond
 /// that the youngest of a set is forgotten, which makes the share of known visitors too low.

@@ -1,4 +1,4 @@
-//! Recorded access logs run through the same eyes.
+//! Recorded access logs, run through the same gate, watch and posture.
 //!
 //! [`Replay`] takes recordings (Nginx, Apache and Caddy access logs, plain or gzip) and hands each
 //! line to the same `gate::decide` and the same `posture::Control` as the running gate, with log
@@ -7,7 +7,7 @@
 //! counts by the minute which of them would have been called a surge.
 //!
 //! This crate decides nothing itself, sends nothing anywhere, and prints no visitor's address
-//! (unless one stands in a line that it could not read, of which it shows the first few). Memory
+//! (unless one is in a line that it could not read, of which it shows the first few). Memory
 //! is bounded whatever the length of the recording.
 
 // module order: busiest_second cookie_jar history known_visitors line series space_saving

@@ -18,7 +18,7 @@ pub struct Parser {
 }
 
 impl Parser {
-    /// Reads one line, without its line break. The format is told from the line itself: JSON if it
+    /// Reads one line, without its line break. The format is recognised from the line itself: JSON if it
     /// begins with `{`, otherwise common or combined.
     pub fn parse<'a>(&mut self, line: &'a [u8]) -> Result<LogLine<'a>, ParseError> {
         let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line).trim_ascii();

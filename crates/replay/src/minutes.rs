@@ -1,8 +1,8 @@
 //! Counts by the minute: which of them would have been called a surge?
 //!
-//! Counts hold no requests, so there is nothing to find evidence in, and no attack to be told
-//! from a surge. What is left of the watch is its baseline and one comparison; both are made here
-//! for every tick, with the same [`Baseline`], as `Watch::look` would make them. (Through the
+//! Counts hold no requests, so there is nothing to find evidence in, and no attack to be
+//! distinguished from a surge. What is left of the watch is its baseline and one comparison; both are made here
+//! for every tick, with the same [`Baseline`], as `Watch::evaluate` would make them. (Through the
 //! whole control loop, the fifty days of the World Cup's site would take a minute instead of a
 //! second. A test holds the two against each other.)
 
@@ -32,7 +32,7 @@ const CHANGE_TICKS: u32 = 4;
 const SURGES: usize = 500;
 /// Rows that could not be read, shown.
 const SHOWN: usize = 5;
-/// The busiest days that are told.
+/// The busiest days that are listed.
 const PEAKS: usize = 5;
 /// Requests in a minute beyond this are no count: sixty million a second.
 const MAX_REQUESTS: u64 = 3_600_000_000;
@@ -195,8 +195,8 @@ impl MinuteCounts {
         self.minute(at, count)
     }
 
-    /// Takes the next minute. Minutes that are missing are neither learnt nor judged: that they
-    /// are not in the table does not say that nobody came.
+    /// Takes the next minute. Minutes that are missing are neither learnt nor judged: their
+    /// absence from the table does not mean that there were no requests.
     pub fn minute(&mut self, at: WallTime, requests: u64) -> Result<(), MinutesError> {
         if let Some(last) = self.last {
             let minutes = at.seconds().saturating_sub(last.seconds()) / 60;

@@ -9,7 +9,7 @@ use portcullis_model::WallTime;
 
 use crate::line::{LINE_BYTES, Parser};
 
-/// Bytes read at once: few calls, and more than one longest line.
+/// Bytes of one read: few calls, and more than one longest line.
 const BUFFER: usize = 256 * 1024;
 
 /// A file or pipe of log lines.
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endless_line_is_skipped_and_told() {
+    fn an_endless_line_is_skipped_and_reported() {
         let mut text = b"first\n".to_vec();
         text.extend(vec![b'x'; 1_000_000]);
         text.extend(b"\nlast");
@@ -322,15 +322,15 @@ mod tests {
             sizes in prop::collection::vec(1..50usize, 1..6),
         ) {
             let text: Vec<u8> = [b"begin".to_vec(), text].concat();
-            let at_once = lines(Cursor::new(text.clone()));
+            let whole = lines(Cursor::new(text.clone()));
             let pieces = |bytes| Chunks { bytes, sizes: sizes.clone(), at: 0, turn: 0 };
-            prop_assert_eq!(&lines(pieces(text.clone())), &at_once);
-            prop_assert_eq!(&lines(pieces(zipped(&text))), &at_once);
+            prop_assert_eq!(&lines(pieces(text.clone())), &whole);
+            prop_assert_eq!(&lines(pieces(zipped(&text))), &whole);
             let mut expected: Vec<_> = text.split(|b| *b == b'\n').map(|l| (true, l.to_vec())).collect();
             if expected.last().is_some_and(|(_, last)| last.is_empty()) {
                 expected.pop();
             }
-            prop_assert_eq!(at_once, expected);
+            prop_assert_eq!(whole, expected);
         }
     }
 }

@@ -1,5 +1,5 @@
 //! Lines in order of time: servers write a line when a request ends, and stamp it with when it
-//! began (or when it ended, and several workers write at once).
+//! began (or when it ended, and several workers write in parallel).
 //!
 //! Lines are kept for a minute of log time, second by second, and handed over when that minute is
 //! past. Both the number of lines and their bytes are bounded: a flood shortens the minute. A

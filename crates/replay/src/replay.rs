@@ -13,7 +13,7 @@ use crate::reorder::ReorderBuffer;
 
 /// Lines that could not be read are shown up to this many.
 const SHOWN: usize = 5;
-/// Progress is told every so many lines.
+/// Number of lines between two reports of progress.
 const PROGRESS_LINES: u64 = 65_536;
 
 /// A replay of recordings, one after the other, as one stretch of time.
@@ -38,8 +38,8 @@ impl Replay {
         }
     }
 
-    /// Reads a recording to its end. `progress` is told now and then how many lines were read in
-    /// all. Lines that cannot be read are counted, and so is a recording that breaks off: nothing
+    /// Reads a recording to its end. `progress` gets the number of lines read so far, now and
+    /// then. Lines that cannot be read are counted, and so is a recording that breaks off: nothing
     /// stops a replay.
     pub fn read(&mut self, mut recording: Recording, progress: &mut dyn FnMut(u64)) {
         let name = recording.name().to_owned();

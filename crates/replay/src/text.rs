@@ -174,7 +174,7 @@ fn write_detections(page: &mut TextPage, found: &Findings) {
     if found.surges.count() + found.attacks.count() == 0 {
         page.line(1, "Nothing: no surge and no attack.");
     }
-    // What turned out to be an attack is told there.
+    // Surges that turned into attacks are listed there.
     let surges = found.surges.iter().filter(|surge| surge.turned_into_wave.is_none());
     for surge in surges.take(SHOWN) {
         write_surge(page, surge);
@@ -294,7 +294,7 @@ fn write_impact(page: &mut TextPage, impact: &Impact, requests: u64) {
         page.line(
             1,
             &format!(
-                "Nobody: none of {all} would have been delayed or refused by limits or procedures."
+                "No visitor: none of {all} would have been delayed or refused by limits or procedures."
             ),
         );
         return;
@@ -302,7 +302,7 @@ fn write_impact(page: &mut TextPage, impact: &Impact, requests: u64) {
     page.line(
         1,
         &format!(
-            "Of {}, {} would have gone to the origin at once, {} after a challenge, and {} would \
+            "Of {}, {} would have gone to the origin immediately, {} after a challenge, and {} would \
              have been refused.",
             words::counted(requests, "request"),
             with_share(impact.forwarded, requests),

@@ -117,7 +117,7 @@ fn chart(
     Some(plot::render(&figure))
 }
 
-/// A minute after the last thing that is told in the picture, unless the record ends before.
+/// A minute after the last event in the plot, unless the record ends before.
 fn chart_end(incident: &Incident, platform: &PlatformRecord, series: &LoadSeries) -> WallTime {
     let mine = |p: &&portcullis_incident::ProcedureRecord| p.facts.platform == platform.name;
     let waves = incident.waves.iter().filter(|w| w.platform == platform.name);

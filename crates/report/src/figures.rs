@@ -111,7 +111,7 @@ fn on_platform(incident: &Incident, platform: &PlatformRecord, out: &mut Vec<Fig
     for (cause, n) in &attack.cuts.causes {
         out.push(
             Figure::new(
-                format!("during the waves on {name}: cut after it had been let in, for {cause}"),
+                format!("during the waves on {name}: cut after it had been accepted, for {cause}"),
                 *n,
                 Unit::Count,
                 attack.cuts.leaves.clone(),

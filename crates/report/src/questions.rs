@@ -24,7 +24,7 @@ const QUESTIONS: [&str; 9] = [
     "What are your planned next steps?",
 ];
 
-/// Moments that are listed. A longer story is told by the timeline of the incident itself.
+/// Entries that are listed. The timeline of the incident itself has all of them.
 const MAX_MOMENTS: usize = 400;
 /// Procedures that are listed.
 const MAX_PROCEDURES: usize = 60;
@@ -245,7 +245,7 @@ fn lasted(incident: &Incident, wave: &WaveRecord) -> String {
 
 fn status(incident: &Incident) -> String {
     if incident.ongoing() {
-        return "the attack goes on".to_owned();
+        return "the attack continues".to_owned();
     }
     let back = incident.platforms.iter().all(|p| incident.back_at_full_speed(&p.name).is_some());
     if back {
@@ -331,11 +331,11 @@ fn cut_totals(incident: &Incident) -> Vec<ReportBlock> {
     }
     if lines.is_empty() {
         return vec![ReportBlock::Paragraph(
-            "During the waves the gate cut nothing that it had let in.".to_owned(),
+            "During the waves the gate cut nothing that it had accepted.".to_owned(),
         )];
     }
-    let text = "Connections and streams, not sources, that the gate had let in and cut during the \
-                waves. Some of it comes with ordinary life:";
+    let text = "Connections and streams, not sources, that the gate had accepted and cut during the \
+                waves. Some cuts also occur on ordinary days:";
     vec![ReportBlock::Paragraph(text.to_owned()), ReportBlock::Items(lines)]
 }
 
@@ -542,7 +542,7 @@ fn informed(incident: &Incident, input: &OperatorInput) -> Vec<ReportBlock> {
     }
     if input.informed.is_empty() {
         blocks.push(ReportBlock::Blank(
-            "who else has been told: the police (0300 123 2040, press 9, while an attack goes on; \
+            "who else has been notified: the police (0300 123 2040, press 9, during an attack; \
              101 in Scotland), the regulator, your provider, other parties"
                 .to_owned(),
         ));
@@ -580,11 +580,11 @@ fn next_steps(incident: &Incident, input: &OperatorInput) -> Vec<ReportBlock> {
     blocks
 }
 
-/// Facts that bear on a category, and never a category.
+/// Facts that matter for a category, and never a category.
 fn categorisation(incident: &Incident) -> Vec<String> {
     let mut facts = vec![
-        "Category assigned by the NCSC or by law enforcement: none known. Nobody else may assign \
-         one."
+        "Category assigned by the NCSC or by law enforcement: none known. No one else may \
+         assign one."
             .to_owned(),
     ];
     facts.push(format!(

@@ -26,7 +26,7 @@ pub struct OperatorInput {
     pub impact: Option<String>,
     /// What people, or others on their behalf, investigated and did.
     pub actions: Vec<String>,
-    /// Who has been told beside those with a receipt in the ledger.
+    /// Recipients that were notified, besides those with a receipt in the ledger.
     pub informed: Vec<String>,
     /// What is planned next.
     pub next_steps: Vec<String>,
@@ -67,7 +67,7 @@ pub struct Report {
     pub version: String,
     /// The nine questions, answered as far as the ledger can.
     pub sections: Vec<Section>,
-    /// What bears on a category. The category itself is assigned by the NCSC or by law
+    /// Facts that matter for a category. The category itself is assigned by the NCSC or by law
     /// enforcement alone.
     pub categorisation: Vec<String>,
     /// What happened, in order.

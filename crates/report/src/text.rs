@@ -7,7 +7,7 @@ use crate::report::{Report, ReportBlock, ReportTable};
 
 const COLUMNS: usize = 100;
 
-/// What stands above everything that is about a rehearsal.
+/// The line above every text about a rehearsal.
 pub(crate) const REHEARSAL: &str = "REHEARSAL: nothing of this is about a real attack.";
 
 impl Report {

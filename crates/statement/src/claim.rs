@@ -60,7 +60,7 @@ kinds! {
     Restored => "restored", "These were restored.";
     /// That everything is as before.
     FullSpeed => "full-speed", "We are back up to full speed.";
-    /// That the NCSC was told.
+    /// That the NCSC was notified.
     Reported => "reported", "We have reported the matter to the NCSC.";
 }
 

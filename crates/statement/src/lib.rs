@@ -2,7 +2,7 @@
 //!
 //! [`build`] turns an incident into a [`Statement`]: what a spokesperson would like to say, split
 //! into claims, each with what the ledger says to it, the figures behind, and the nearest wording
-//! that they support. [`check`] reads a text that somebody wrote and says the same of each of its
+//! that they support. [`check`] reads a text and gives the same findings for each of its
 //! sentences.
 //!
 //! A claim is `supported` only by events that are recorded: without them it is `not shown`.

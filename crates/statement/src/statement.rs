@@ -47,7 +47,7 @@ pub struct Statement {
     pub version: String,
     /// From the first wave's onset to the last one's end.
     pub window: TimeWindow,
-    /// Whether the attack goes on where the ledger ends.
+    /// Whether the attack continues where the ledger ends.
     pub ongoing: bool,
     /// Platforms that were attacked.
     pub platforms: Vec<String>,

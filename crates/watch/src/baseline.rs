@@ -9,8 +9,8 @@ const RECENT_TICKS: u64 = 240;
 /// Ticks of the slow mean that the recent one is held against: an hour's memory.
 const STEADY_TICKS: u64 = 14_400;
 
-/// The recent mean may be this many times the slow one: whoever raises a flood little by little
-/// teaches the watch no more than that.
+/// The recent mean may be this many times the slow one: a flood that
+/// grows little by little teaches the watch no more than that.
 const STEADY_FACTOR: u64 = 4;
 
 /// How much slower a surge is learnt than a quiet day: a site that has become popular for good is
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_ticks_count_at_once() {
+    fn the_first_ticks_count_immediately() {
         let mut baseline = Baseline::default();
         for _ in 0..4 {
             baseline.learn(WallTime(0), 10_000, false);

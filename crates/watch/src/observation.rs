@@ -55,7 +55,7 @@ pub struct Observation {
     pub judgement: TrafficState,
     /// Activities that are offered far more than their baseline.
     pub over_baseline: Vec<ActivityId>,
-    /// Activities of which too much gets through, by what it is or by what the origin can bear.
+    /// Activities of which too much gets through, by its hostility or by the origin's capacity.
     pub overloading: Vec<ActivityId>,
     /// Connections stalled in their headers, if that is evidence.
     pub stalled_headers: Option<u64>,

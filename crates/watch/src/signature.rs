@@ -47,7 +47,7 @@ pub(crate) fn find_signature<'a>(
         .iter()
         .filter_map(|feature| {
             let (value, share) = most_common(&suspects, *feature)?;
-            // Without TLS, or behind a proxy, nobody has one: that says nothing.
+            // Without TLS, or behind a proxy, no client has one: that says nothing.
             if *feature == Feature::TlsFingerprint && value == 0 {
                 return None;
             }
@@ -78,7 +78,7 @@ pub(crate) fn find_signature<'a>(
     if signature.conditions.is_empty() {
         return None;
     }
-    // What is asked for is no fault of whoever asks: a new page that everybody reads is rare among
+    // A target says nothing about the sender: a new page that all visitors read is rare among
     // earlier requests too.
     let about_sender = |c: Condition| {
         let sender = matches!(
@@ -194,13 +194,13 @@ mod tests {
         }
         let flood: Vec<_> = (0..200).map(|i| kept_over_tls(looks(i), 99)).collect();
         let candidate = find_signature(flood.iter(), &ordinary).expect("a signature");
-        let told = Condition { feature: Feature::TlsFingerprint, value: 99 };
-        assert!(candidate.signature.conditions.contains(&told));
+        let expected = Condition { feature: Feature::TlsFingerprint, value: 99 };
+        assert!(candidate.signature.conditions.contains(&expected));
         assert_eq!(candidate.suspects_per_thousand, 1_000);
     }
 
     #[test]
-    fn a_new_page_that_everybody_reads_is_no_signature() {
+    fn a_new_page_that_all_visitors_read_is_no_signature() {
         let readers: Vec<_> =
             (0..200u32).map(|i| kept([1, 77, 0, i % 3 + 1, i % 20 + 1, i % 4 + 1, 1, 0])).collect();
         assert_eq!(find_signature(readers.iter(), &memory(2_000)), None);

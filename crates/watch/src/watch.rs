@@ -17,18 +17,18 @@ use crate::signature;
 use crate::sources::SourceSketch;
 use crate::window::{ReferenceSample, SampledRequest, Window};
 
-/// Ticks in a second: rates are means over so many.
+/// Ticks in a second: rates are means over this number of ticks.
 const SECOND: usize = 4;
 /// Ticks over which the answers to challenges are judged: two seconds.
 const HEALTH: usize = 8;
-/// A judgement of attack needs evidence in so many looks in a row: one odd tick is none.
+/// Consecutive evaluations with evidence that an attack needs: one odd tick is not enough.
 const CONFIRM: u8 = 2;
 /// Activities whose suspects are looked at by themselves, at most.
 const LOOKED_AT_ALONE: usize = 4;
 /// Fewer stalled connections than this are people on trains.
 const STALLED_FLOOR: u64 = 20;
-/// However many stall on ordinary days, four times a hundred of them are too many: nobody can
-/// teach the watch to overlook more.
+/// However many stall on ordinary days, four times a hundred of them are too many: no
+/// traffic can teach the watch to overlook more.
 const STALLED_USUAL_MAX_MILLI: u64 = 100_000;
 /// An origin that makes visitors wait is no place for four times the usual: under strain, this
 /// many tenths of the baseline are suspect.
@@ -137,7 +137,7 @@ impl Watch {
             .iter_mut()
             .map(|platform| {
                 // Connections carry no host name before their headers are complete, so that a
-                // stall belongs to no platform; it is told under the first.
+                // stall belongs to no platform; it is reported under the first.
                 let stalled = stalled.clone().zip(stalled_since);
                 let stalled = stalled.filter(|_| platform.id == PlatformId(0));
                 let engaged = engaged(platform.id);
@@ -404,7 +404,7 @@ impl PlatformWatch {
                 }
             };
             gather(over);
-            // Several attacks at once dilute each other; each activity shows its own.
+            // Simultaneous attacks dilute each other; each activity shows its own.
             if over.len() > 1 {
                 over.iter().take(LOOKED_AT_ALONE).for_each(|activity| gather(&[*activity]));
             }
@@ -415,8 +415,8 @@ impl PlatformWatch {
         evidence
     }
 
-    /// Activities of which far too much gets through, if it is hostile or more than the origin
-    /// can bear: people press too, and are welcome.
+    /// Activities of which far too much gets through, if it is hostile or beyond the origin's
+    /// capacity: crowds of people are welcome.
     fn pressing(&self, settings: &WatchSettings, wall: WallTime) -> Vec<ActivityId> {
         let pressing = self.over(settings, wall, false, ActivityWatch::forwarding_per_second);
         let evidence = self.evidence(&pressing, |kept| kept.forwarded, None);
@@ -432,7 +432,7 @@ impl PlatformWatch {
         }
     }
 
-    /// Browsers answer a challenge within a round trip or a few seconds, whoever sits at them.
+    /// Browsers answer a challenge within a round trip or a few seconds, whatever their users do.
     fn unanswered_challenges(&self) -> Option<Evidence> {
         // Those of the last second may still be on their way.
         let older = self.health.iter().take(HEALTH - SECOND);

@@ -41,7 +41,7 @@ pub(crate) struct Window {
 
 impl Window {
     pub(crate) fn push(&mut self, record: &Record) {
-        // The second half of our own redirect is no request of the visitor's.
+        // The second half of the gate's redirect is no request of the visitor's.
         if record.reason == Reason::ChallengePassed {
             return;
         }

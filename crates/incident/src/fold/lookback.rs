@@ -17,7 +17,7 @@ pub(super) struct Lookback {
     pub(super) recent: VecDeque<(u64, Tally)>,
     /// The last quiet tallies.
     pub(super) quiet: VecDeque<(u64, Tally)>,
-    /// The surge that goes on.
+    /// The ongoing surge.
     pub(super) surge: Option<SurgeRecord>,
     /// Surges that are over, or that an attack overtook.
     pub(super) surges: VecDeque<SurgeRecord>,
@@ -25,11 +25,11 @@ pub(super) struct Lookback {
     pub(super) posture_changes: VecDeque<PostureChange>,
     /// Engaged procedures.
     pub(super) engaged_procedures: BTreeMap<ProcedureId, ProcedureRecord>,
-    /// The most that the origin was seen to bear since the gate started.
+    /// The highest load that the origin was seen to handle since the gate started.
     pub(super) observed_capacity: Option<Peak>,
     /// The end of the last tally since the gate started.
     pub(super) last_tally: Option<WallTime>,
-    /// Until when something unusual went on, if nothing does now.
+    /// The end of the last unusual event, if none is ongoing.
     busy_until: WallTime,
     /// The last procedure's end.
     pub(super) released_at: WallTime,
@@ -46,7 +46,7 @@ impl Lookback {
     /// Procedures followed at a time. The posture engages a handful.
     const PROCEDURES: usize = 1_024;
 
-    /// A surge has begun at most this long before it is told.
+    /// A surge began at most this long before its event.
     const DETECTION_DELAY: Duration = Duration::from_secs(5);
 
     /// How far back surges, strains and posture changes are near an attack.
@@ -88,7 +88,7 @@ impl Lookback {
         if self.is_degraded() || window.millis() < 1_000 || all == 0 || failed > all / 100 {
             return;
         }
-        // Answered requests, not forwarded ones: those still hanging were not borne yet.
+        // Answered requests, not forwarded ones: the origin has not handled those that still hang.
         let answered = served.min(count_verdicts(&tally.reasons).forwarded);
         let rate = per_second(answered, window.millis());
         if self.observed_capacity.as_ref().is_none_or(|best| rate > best.per_second) {
@@ -100,7 +100,7 @@ impl Lookback {
     pub(super) fn apply(&mut self, stamp: LeafRef, event: &Event) {
         match event {
             Event::SurgeBegan { platform, activities, per_second, baseline_milli } => {
-                // A surge is told a second or so after it began.
+                // The event of a surge comes a second or so after it began.
                 let unsure = stamp.at - Self::DETECTION_DELAY;
                 while self.quiet.back().is_some_and(|(_, t)| t.to > unsure) {
                     self.quiet.pop_back();

@@ -15,7 +15,7 @@ use self::lookback::Lookback;
 use crate::incident::{Incident, LeafRef, Notification};
 use crate::{Coverage, Gap, GapCause, TimeWindow};
 
-/// A receipt belongs to the latest incident that had begun when the recipient was told, within
+/// A receipt belongs to the latest incident that had begun when the recipient was notified, within
 /// this time of its onset: final reports are due a month after (NIS2, article 23).
 const RECEIPT_WINDOW: Duration = Duration::from_hours(31 * 24);
 
@@ -111,7 +111,7 @@ impl Fold {
         self.incidents
     }
 
-    /// The incident that events at `at` belong to: the latest, while a wave goes on or within
+    /// The incident that events at `at` belong to: the latest, during a wave or within
     /// [`JOIN`] of its last end.
     fn open_incident(&mut self, at: WallTime) -> Option<&mut Incident> {
         let incident = self.incidents.last_mut()?;
@@ -125,7 +125,7 @@ impl Fold {
         };
         let last = previous.at.min(stamp.at);
         let cause = if self.running { GapCause::Crash } else { GapCause::Stopped };
-        // The last sign of life is where anything open was cut off; this leaf shows that it was.
+        // Everything open ended with the last leaf before the crash; this leaf shows that it did.
         self.interrupt(LeafRef { at: last, leaf: stamp.leaf });
         for lookback in self.lookbacks.values_mut() {
             lookback.restarted(stamp.at);
@@ -220,7 +220,7 @@ impl Fold {
             if !joins {
                 let mut incident = open::begin(*onset, stamp, self.start.as_ref());
                 let taken = |id: &str| self.incidents.iter().any(|i| i.id == id);
-                // Only a wall clock that was set back makes two incidents begin at once.
+                // Only a wall clock that was set back makes two incidents begin at the same time.
                 let plain = incident.id.clone();
                 let mut again = 2;
                 while taken(&incident.id) {

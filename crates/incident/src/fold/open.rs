@@ -23,7 +23,7 @@ const EVENTS: usize = 512;
 
 /// The series begins this long before a wave's onset.
 const LEAD: Duration = Duration::from_mins(1);
-/// The series goes on this long after a wave.
+/// The series continues this long after a wave.
 const TAIL: Duration = Duration::from_mins(10);
 
 /// A new incident whose first wave is about to be added.
@@ -255,7 +255,7 @@ pub(super) fn apply_event(
                 record.engaged_later = LeafSet::default();
             }
         }
-        // A surge is told when it ends, because only then it is known to be none of the attack.
+        // A surge is added when it ends, because only then it is known not to be part of the attack.
         // The others are not about one platform, or are handled before.
         Event::SurgeBegan { .. }
         | Event::Started { .. }

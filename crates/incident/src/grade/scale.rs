@@ -139,9 +139,9 @@ pub struct Scale {
     pub duration: Option<PublishedComparison>,
     /// The peak against this site's own baseline.
     pub peak_to_baseline: Option<Figure>,
-    /// What was offered over a whole tally, against the most that the origin was seen to bear.
+    /// What was offered over a whole tally, against the most that the origin was seen to handle.
     pub sustained_to_capacity: Option<Figure>,
-    /// The most that the origin was seen to bear.
+    /// The most that the origin was seen to handle.
     pub observed_capacity: Option<Figure>,
     /// What must be said beside it.
     pub caveats: Vec<String>,
@@ -227,7 +227,7 @@ pub fn scale(incident: &Incident) -> Scale {
             Figure::new(
                 format!(
                     "offered over the busiest whole count on {}, against the most that its origin \
-                     was seen to bear",
+                     was seen to handle",
                     offered.platform
                 ),
                 tenths,
@@ -240,11 +240,11 @@ pub fn scale(incident: &Incident) -> Scale {
     });
     let observed_capacity = capacity.map(|capacity| {
         capacity
-            .figure(format!("the most that the origin of {} was seen to bear", capacity.platform))
+            .figure(format!("the most that the origin of {} was seen to handle", capacity.platform))
     });
     if observed_capacity.is_some() {
         caveats.push(
-            "What the origin was seen to bear is a lower bound of what it can: it was not tested \
+            "What the origin was seen to handle is a lower bound of its capacity: it was not tested \
              to its limit. Requests also differ in what they cost."
                 .to_owned(),
         );

@@ -205,7 +205,7 @@ fn significant_cuts(incident: &Incident, wave: &WaveRecord) -> Vec<AttackTechniq
 }
 
 fn vectors(incident: &Incident) -> RubricFeature {
-    // At once: within one wave.
+    // Together: within one wave.
     let of_wave = |wave: &WaveRecord| -> Vec<&'static str> {
         let kinds: Vec<EvidenceKind> = wave.evidence_kinds().collect();
         let used = VECTORS.iter().filter(|(_, of)| of.iter().any(|kind| kinds.contains(kind)));
@@ -230,7 +230,7 @@ fn vectors(incident: &Incident) -> RubricFeature {
         name: "several vectors in one wave",
         observed: observed_if(names.len() >= 2),
         summary: if names.is_empty() {
-            "No vector could be told from the evidence.".to_owned()
+            "No vector could be recognised in the evidence.".to_owned()
         } else {
             format!("{} in one wave: {}.", counted(names.len() as u64, "vector"), list(&names))
         },
@@ -344,7 +344,7 @@ fn protocol(incident: &Incident) -> RubricFeature {
         .collect();
     let cuts = incident.attack().cuts;
     let mut figures: Vec<Figure> = stalled
-        .map(|n| Figure::new("most connections stalled at once", n, Unit::Count, leaves))
+        .map(|n| Figure::new("most connections stalled at the same time", n, Unit::Count, leaves))
         .into_iter()
         .collect();
     if cuts.watched() {

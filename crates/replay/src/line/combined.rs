@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_request_are_told_from_silence() {
+    fn bytes_that_are_no_request_differ_from_silence() {
         let tls = COMMON.replacen("GET /a/b?q=1&r=%20 HTTP/1.1", r"\x16\x03\x01\x02", 1);
         assert!(!line(&tls).is_request() && line(&tls).sent_bytes);
         for nothing in ["", "-"] {

@@ -72,7 +72,7 @@ pub(crate) fn parse_timestamp(text: &[u8]) -> Option<WallTime> {
         && (1..=days_in(year, month)).contains(&day)
         && hour < 24
         && minute < 60
-        // A leap second is told as 60.
+        // A leap second is written as 60.
         && second <= 60;
     if !valid {
         return None;
@@ -168,9 +168,9 @@ const fn days_since_1970(year: u32, month: u32, day: u32) -> i64 {
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let leap_days = year / 4 - year / 100 + year / 400;
     // Months from March on are 31, 30, 31, 30, 31 days long, twice and a bit: 153 in five.
-    let in_year = (153 * month + 2) / 5 + day - 1;
+    let day_of_year = (153 * month + 2) / 5 + day - 1;
     // 719,468 days lie between 1 March of the year 0 and 1 January 1970.
-    (year as i64) * 365 + leap_days as i64 + in_year as i64 - 719_468
+    (year as i64) * 365 + leap_days as i64 + day_of_year as i64 - 719_468
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ fn an_ordinary_log_is_quiet() {
         assert_eq!(found.surges.count() + found.attacks.count(), 0, "{}", told(&found));
         assert_eq!(found.procedures.count() + found.impact.hit_requests(), 0, "{}", told(&found));
         assert_eq!(found.impact.forwarded, found.requests);
-        assert!(found.text().contains("Nobody"), "{}", told(&found));
+        assert!(found.text().contains("No visitor"), "{}", told(&found));
     }
 }
 

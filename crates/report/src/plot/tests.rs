@@ -13,7 +13,7 @@ fn figure() -> Chart {
     Chart {
         id: "two-panels".into(),
         title: "People served, and the load".into(),
-        description: "Without the gate nobody is served from second 3.".into(),
+        description: "Without the gate no visitor is served from second 3.".into(),
         axis: Axis::Elapsed,
         range: (0.0, 6.0),
         bands: vec![

@@ -1,4 +1,4 @@
-//! The checker of press statements: what somebody wrote, sentence by sentence.
+//! The checker of press statements: a text, sentence by sentence.
 //!
 //! Claims are recognised by rules over words, so the checker errs: it may miss a claim that is
 //! put in an unusual way, and it may see one where none is made. It never changes what the ledger
@@ -52,7 +52,7 @@ pub struct Check {
     pub sentences: Vec<CheckedSentence>,
 }
 
-/// What became of a sentence.
+/// The result for one sentence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SentenceResult {
@@ -98,7 +98,7 @@ pub struct MatchedClaim {
 pub struct RejectedPhrase {
     /// The words, as they were written.
     pub phrase: String,
-    /// Where they stand in the text, in bytes.
+    /// Their range in the text, in bytes.
     pub at: Range<usize>,
     /// Why they are refused.
     pub why: String,
@@ -109,9 +109,9 @@ pub struct RejectedPhrase {
 pub struct CheckedSentence {
     /// The sentence.
     pub sentence: String,
-    /// Where it stands in the text, in bytes.
+    /// Its range in the text, in bytes.
     pub at: Range<usize>,
-    /// What became of it.
+    /// The result for it.
     pub result: SentenceResult,
     /// Claims that were recognised.
     pub matched: Vec<MatchedClaim>,
@@ -144,7 +144,7 @@ pub fn check(text: &str, incident: Option<&Incident>) -> Result<Check, CheckErro
 }
 
 impl Check {
-    /// Whether nothing is refused: every sentence stands, or is not about the incident.
+    /// Whether no sentence is rejected: each is supported, or is not about the incident.
     pub fn passes(&self) -> bool {
         let fine = |v: SentenceResult| {
             matches!(v, SentenceResult::Supported | SentenceResult::NotAboutIncident)
@@ -184,7 +184,7 @@ impl Unmeasurable {
                 |ratio| {
                     format!(
                         "The traffic, if unblocked, would have been {} what our origin has been \
-                         seen to bear; what those behind it wanted is not known.",
+                         seen to handle; what those behind it wanted is not known.",
                         ratio.text()
                     )
                 },
@@ -194,10 +194,10 @@ impl Unmeasurable {
 
     const fn why(topic: OutOfScope) -> &'static str {
         match topic {
-            OutOfScope::Intention => "no instrument measures what somebody wanted",
+            OutOfScope::Intention => "no instrument measures intentions",
             OutOfScope::Actor => {
-                "no instrument shows who did it; a source is where the last machine stood, not \
-                 who sat at it"
+                "no instrument shows who did it; a source is the address of the last machine, not \
+                 its user"
             }
             OutOfScope::Category => "only the NCSC and law enforcement assign a category",
         }
@@ -324,7 +324,7 @@ fn receipts(incident: &Incident) -> Vec<(String, u64)> {
     receipts.map(|t| (t.receipt.recipient.to_lowercase(), t.stamp.leaf)).collect()
 }
 
-/// What is on record about somebody beside the NCSC who, a sentence says, was told.
+/// The record about a recipient other than the NCSC that, by the sentence, was notified.
 enum NotificationStatus {
     /// A receipt, in this leaf.
     Receipt(u64),
@@ -455,7 +455,9 @@ fn notes(checked: &CheckedSentence, tokens: &[WordToken]) -> Vec<String> {
         );
     }
     if checked.matched.iter().any(|r| r.assertion == Assertion::LeftOpen) {
-        notes.push("Part of the sentence leaves open what it speaks of; that stands.".to_owned());
+        notes.push(
+            "Part of the sentence leaves its subject open; that part is supported.".to_owned(),
+        );
     }
     notes
 }

@@ -9,9 +9,9 @@ impl SentenceResult {
     /// The words that people read.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Supported => "stands",
-            Self::Rejected => "refused",
-            Self::NotMeasurable => "cannot be measured",
+            Self::Supported => "supported",
+            Self::Rejected => "rejected",
+            Self::NotMeasurable => "not measurable",
             Self::NotAboutIncident => "not about the incident",
         }
     }
@@ -19,12 +19,12 @@ impl SentenceResult {
     /// What `n` sentences do, to follow their number.
     const fn predicate(self, n: usize) -> &'static str {
         match (self, n) {
-            (Self::Supported, 1) => "stands",
-            (Self::Supported, _) => "stand",
-            (Self::Rejected, 1) => "is refused",
-            (Self::Rejected, _) => "are refused",
-            (Self::NotMeasurable, 1) => "says what cannot be measured",
-            (Self::NotMeasurable, _) => "say what cannot be measured",
+            (Self::Supported, 1) => "is supported",
+            (Self::Supported, _) => "are supported",
+            (Self::Rejected, 1) => "is rejected",
+            (Self::Rejected, _) => "are rejected",
+            (Self::NotMeasurable, 1) => "is not measurable",
+            (Self::NotMeasurable, _) => "are not measurable",
             (Self::NotAboutIncident, 1) => "is not about the incident",
             (Self::NotAboutIncident, _) => "are not about the incident",
         }
@@ -110,7 +110,7 @@ fn sentence_text(number: usize, checked: &CheckedSentence) -> String {
     let others = checked.rejected.iter().filter(|r| !shown.contains(&r.phrase.as_str()));
     for refused in others {
         let text = format!(
-            "refused, \u{201c}{}\u{201d}: {}.",
+            "rejected, \u{201c}{}\u{201d}: {}.",
             words::plain(&refused.phrase),
             refused.why.trim_end_matches('.')
         );

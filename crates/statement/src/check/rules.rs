@@ -304,10 +304,10 @@ pub(super) const RULES: &[Rule] = &[
     ),
 ];
 
-/// What no gate can measure, whoever asks.
+/// What no gate can measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum OutOfScope {
-    /// What somebody wanted.
+    /// An intention.
     Intention,
     /// Who it was.
     Actor,
@@ -377,7 +377,7 @@ pub(super) const OUT_OF_SCOPE: &[(OutOfScope, &[&str])] = &[
     (OutOfScope::Category, &["category ..1 1|2|3|4|5|6|one|two|three|four|five|six"]),
 ];
 
-/// Phrases that somebody beside the NCSC was told, with where the recipient stands.
+/// Phrases that a recipient other than the NCSC was notified, with the place of the recipient.
 pub(super) const NOTIFICATIONS: &[&str] = &[
     "report*|inform|informed|notify|notified|told|contact|contacted|alert|alerted|referred ..8 police|ico|commissioner|regulator|authorities|fraud",
     "police|ico|commissioner|regulator|authorities|fraud ..6 informed|notified|told|contacted|alerted",

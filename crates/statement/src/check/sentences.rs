@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-/// Abbreviations after which a sentence goes on.
+/// Abbreviations that do not end a sentence.
 const ABBREVIATIONS: &[&str] = &[
     "adm", "apt", "approx", "art", "ave", "brig", "c", "ca", "capt", "cf", "cllr", "col", "cont",
     "dept", "dr", "e.g", "ed", "est", "fig", "gen", "gov", "hon", "i.e", "incl", "jr", "lt", "maj",

@@ -7,7 +7,7 @@ use core::ops::Range;
 pub(super) struct WordToken {
     /// In lower case, with plain apostrophes.
     pub(super) word: String,
-    /// Where it stands in the text.
+    /// Its range in the text.
     pub(super) at: Range<usize>,
     /// Which clause of the sentence it belongs to.
     pub(super) clause: usize,
@@ -16,7 +16,7 @@ pub(super) struct WordToken {
 /// Words that begin another clause.
 const CLAUSES: &[&str] = &["but", "although", "though", "however", "while", "whereas"];
 
-/// The words of `sentence`, which stands at `offset` in the text. Hyphens part words; letters
+/// The words of `sentence`, which begins at `offset` in the text. Hyphens part words; letters
 /// that cannot be seen are passed over.
 pub(super) fn tokens(sentence: &str, offset: usize) -> Vec<WordToken> {
     let mut tokens: Vec<WordToken> = Vec::new();

@@ -14,7 +14,7 @@ pub(super) fn attack(incident: &Incident) -> Claim {
     let strong = hypotheses::has_strong_evidence(incident);
     let matrix = hypotheses::evaluate(incident);
     let figures: Vec<Figure> = incident.waves.iter().flat_map(evidence_figures).collect();
-    let standing = matrix.least_contradicted();
+    let possible = matrix.least_contradicted();
     if !evidence.is_empty() && matrix.supports_attack(strong) {
         let kinds: Vec<&str> = evidence.iter().map(|(k, _)| words::evidence(*k)).collect();
         let claim = Claim::new(
@@ -31,16 +31,16 @@ pub(super) fn attack(incident: &Incident) -> Claim {
         ))
         .with_figures(figures)
         .caveat(hypotheses::ATTRIBUTION);
-        return if standing.contains(&Cause::SelfInflicted) {
+        return if possible.contains(&Cause::SelfInflicted) {
             claim.caveat(
-                "The evidence fits a faulty program of your own as well (a client, retries, a \
+                "The evidence also fits a faulty program on your side (a client, retries, a \
                  load test): rule that out first.",
             )
         } else {
             claim
         };
     }
-    let finding = if standing.contains(&Cause::Hostile) || evidence.is_empty() {
+    let finding = if possible.contains(&Cause::Hostile) || evidence.is_empty() {
         Finding::NotShown
     } else {
         Finding::Contradicted

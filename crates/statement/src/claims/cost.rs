@@ -184,7 +184,7 @@ pub(super) fn restored(incident: &Incident) -> Claim {
     let (finding, because) = if live > 0 {
         (Finding::Contradicted, "A procedure is still engaged where the record ends.")
     } else if incident.ongoing() {
-        (Finding::Contradicted, "The attack goes on where the record ends.")
+        (Finding::Contradicted, "The attack continues where the record ends.")
     } else if strained {
         (Finding::NotShown, "The origin was strained, and its recovery is not on record.")
     } else if count == 0 {
@@ -230,7 +230,7 @@ pub(super) fn full_speed(incident: &Incident) -> Claim {
     let back: LeafSet = moments.iter().filter_map(|(_, m)| m.map(|m| m.stamp.leaf)).collect();
     let all = !moments.is_empty() && moments.iter().all(|(_, m)| m.is_some());
     let (finding, because) = if incident.ongoing() {
-        (Finding::Contradicted, "The attack goes on where the record ends.")
+        (Finding::Contradicted, "The attack continues where the record ends.")
     } else if live > 0 {
         (Finding::Contradicted, "A procedure is still engaged where the record ends.")
     } else if all {
@@ -326,13 +326,13 @@ pub(super) fn reported(incident: &Incident) -> Claim {
             "No receipt from the NCSC is on record.",
         )
         .wording("We are reporting the matter to the NCSC.")
-        .caveat("The wording is only true if somebody is doing it now."),
+        .caveat("The wording is only true if the report is being made now."),
     };
     let leaves: LeafSet = ncsc.iter().map(|notification| notification.stamp.leaf).collect();
     let claim = claim.with_figures([counted("receipts from the NCSC", leaves.count, leaves)]);
     if others.is_empty() {
         claim
     } else {
-        claim.caveat(format!("Also told: {}.", others.join("; ")))
+        claim.caveat(format!("Also notified: {}.", others.join("; ")))
     }
 }

@@ -11,7 +11,7 @@ use crate::{Claim, ClaimKind, Finding};
 /// "Swift" has no published measure. Own constant: the first procedure within a minute of the
 /// onset, which no telephone tree achieves.
 const SWIFT_MS: u64 = 60_000;
-/// From here on nobody would call it swift.
+/// From here on it is not swift by any usage.
 const SLOW_MS: u64 = 600_000;
 /// The share of forwarded requests that must be answered for "people were served", in hundredths
 /// of a per cent. Own constant: the floor that drills are scored against.
@@ -115,7 +115,7 @@ pub(super) fn swift_action(incident: &Incident) -> Claim {
         )
         .wording(format!(
             "In {}, automatic procedures were engaged within {} of the onset, and what reached \
-             our origin was back within what it can bear within {}.",
+             our origin was back within its capacity within {}.",
             each_wave(incident),
             words::span(procedure),
             words::span(mitigated)
@@ -200,7 +200,7 @@ fn lowest(figures: &[Figure]) -> Option<u64> {
 /// What "answered" means, said wherever it is used.
 const SERVED_DEFINITION: &str = "Answered means: of the requests that were sent on to the origin and not \
                         broken off by the visitor, the origin answered with a status under 500. \
-                        People cannot be told from programs one by one; what defence cost people \
+                        People and programs cannot be distinguished one by one; what defence cost people \
                         is counted separately.";
 
 pub(super) fn attempts_failed(incident: &Incident) -> Claim {
@@ -256,7 +256,7 @@ pub(super) fn attempts_failed(incident: &Incident) -> Claim {
              the attempts succeeded.",
         )
     } else if incident.ongoing() {
-        (Finding::NotShown, "The attack goes on where the record ends.")
+        (Finding::NotShown, "The attack continues where the record ends.")
     } else if held < waves {
         (Finding::NotShown, "Not every wave has a mitigation on record that held.")
     } else if !ended {
@@ -269,7 +269,7 @@ pub(super) fn attempts_failed(incident: &Incident) -> Claim {
             "During the waves the origin answered less than 99% of what was forwarded.",
         )
     };
-    let brought = "what reached our origin was brought back within what it can bear";
+    let brought = "what reached our origin was brought back within its capacity";
     let head = match (held == waves, waves) {
         (true, 1) => format!("The wave was mitigated: {brought}."),
         (true, 2) => format!("Both waves were mitigated: {brought}."),
@@ -338,19 +338,19 @@ pub(super) fn because_of_defences(incident: &Incident) -> Claim {
         (
             Finding::Supported,
             "Procedures are recorded to have stopped requests, and without them more would have \
-             reached the origin than it was ever seen to bear, or than it bore in the first \
+             reached the origin than it was ever seen to handle, or than it handled in the first \
              seconds.",
         )
     } else if scale.sustained_to_capacity.is_some() && !stalled && !scale.saturated {
         (
             Finding::Contradicted,
-            "All that was offered, at its busiest, was no more than the origin was seen to bear: \
-             it might well have stood without.",
+            "All that was offered, at its busiest, was no more than the origin was seen to handle: \
+             it might well have stayed up without.",
         )
     } else {
         (
             Finding::NotShown,
-            "It is not on record what the origin could have borne without procedures.",
+            "It is not on record what the origin could have handled without procedures.",
         )
     };
     let mut sentence = format!("Our procedures stopped {}.", stopped.text());
@@ -358,14 +358,14 @@ pub(super) fn because_of_defences(incident: &Incident) -> Claim {
         Some(ratio) if over => {
             sentence = format!(
                 "{sentence} At its busiest, {} as much was offered as our origin was ever seen to \
-                 bear.",
+                 handle.",
                 ratio.text()
             );
         }
         Some(_) if finding == Finding::Contradicted => {
             sentence = format!(
                 "{sentence} The traffic, unblocked, would not have exceeded what our origin has \
-                 been seen to bear."
+                 been seen to handle."
             );
         }
         _ => {}
@@ -390,7 +390,7 @@ pub(super) fn because_of_defences(incident: &Incident) -> Claim {
         .with_figures([strain_figure])
         .caveat(
             "What would have happened without the defences was not observed; this compares what \
-             was offered with what the origin was seen to bear, and requests differ in what they \
+             was offered with what the origin was seen to handle, and requests differ in what they \
              cost.",
         )
         .caveat("\u{201c}Robust\u{201d} is an opinion; the figures are not.")

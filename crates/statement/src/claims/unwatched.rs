@@ -12,7 +12,7 @@ pub(super) fn integrity() -> Claim {
         "Whether anything on the platforms was altered was not watched by the gate; we are \
          checking it separately.",
     )
-    .caveat("The second half of the wording is only true if somebody does check it.")
+    .caveat("The second half of the wording is only true if the check is being made.")
     .caveat("The opposite is not shown either: nothing here says that anything was altered.")
 }
 
@@ -34,7 +34,7 @@ pub(super) fn no_breach() -> Claim {
     )
     .caveat(
         "A loss of availability can itself be a personal data breach under UK GDPR. Assess it and \
-         write the decision down, even if nobody needs to be notified (article 33(5)).",
+         write the decision down, even if no notification is needed (article 33(5)).",
     )
     .caveat("The opposite is not shown either: nothing here says that any data got out.")
 }
