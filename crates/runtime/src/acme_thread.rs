@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
 use arc_swap::ArcSwap;
 use portcullis_acme::{AcmeStatus, CertSinks};
 use portcullis_edge::{ChallengeAnswers, TlsShared};
@@ -10,7 +9,7 @@ use portcullis_model::AcmeConfig;
 use tokio::sync::watch;
 use tracing::info;
 
-use crate::threads::spawn_thread;
+use crate::error::RuntimeError;
 
 /// Controls the thread that obtains certificates.
 ///
@@ -41,7 +40,7 @@ impl AcmeHandle {
     }
 
     /// Starts the thread; visitors are served already.
-    pub fn start(&mut self, config: &AcmeConfig) -> Result<()> {
+    pub fn start(&mut self, config: &AcmeConfig) -> Result<(), RuntimeError> {
         let (settings, settings_changes) = watch::channel(config.clone());
         let (sinks, status) = (self.sinks.clone(), self.status());
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -49,12 +48,15 @@ impl AcmeHandle {
             // DNS lookups run there, one at a time.
             .max_blocking_threads(2)
             .build()
-            .context("cannot start the runtime of the ACME client")?;
-        spawn_thread("acme", move || {
-            runtime.block_on(portcullis_acme::run(settings_changes, sinks, status));
-            // A DNS lookup in progress must not delay the end.
-            runtime.shutdown_background();
-        })?;
+            .map_err(start_error)?;
+        std::thread::Builder::new()
+            .name("acme".into())
+            .spawn(move || {
+                runtime.block_on(portcullis_acme::run(settings_changes, sinks, status));
+                // A DNS lookup in progress must not delay the end.
+                runtime.shutdown_background();
+            })
+            .map_err(start_error)?;
         let hosts = config.hosts.join(", ");
         info!(directory = %config.directory, %hosts, "obtaining certificates by ACME");
         self.settings = Some(settings);
@@ -71,4 +73,8 @@ impl AcmeHandle {
             });
         }
     }
+}
+
+fn start_error(source: std::io::Error) -> RuntimeError {
+    RuntimeError::Thread { name: "acme".into(), source }
 }

@@ -5,12 +5,13 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Result;
 use arc_swap::ArcSwap;
 use portcullis_admin::CertInventory;
 use portcullis_edge::{CertStatus, CertificateFacts, TlsConfigs, TlsShared};
 use portcullis_model::{Config, TlsFiles, WallTime};
 use tracing::{error, info, warn};
+
+use crate::error::RuntimeError;
 
 /// Holds the certificates and replaces them.
 pub struct CertReloader {
@@ -22,7 +23,7 @@ pub struct CertReloader {
 
 impl CertReloader {
     /// Loads the certificates of `config`.
-    pub fn load(config: &Config, now: WallTime) -> Result<Self> {
+    pub fn load(config: &Config, now: WallTime) -> Result<Self, RuntimeError> {
         if let Some(acme) = &config.acme {
             portcullis_acme::prepare(acme)?;
         }
@@ -42,49 +43,65 @@ impl CertReloader {
         })
     }
 
-    /// Loads the certificates of `config` and serves them. If one cannot be used, all old ones
-    /// stay. Connections stay open either way.
-    pub fn reload(&mut self, config: &Config, now: WallTime) -> Result<()> {
-        if let Some(acme) = &config.acme {
-            portcullis_acme::prepare(acme)?;
-        }
+    /// Loads the certificates of `config`, and serves the old ones until [`Self::install`].
+    pub fn prepare(&self, config: &Config) -> Result<PreparedCerts, RuntimeError> {
         let files = WatchedFiles::new(config);
-        let read = portcullis_edge::inspect_all(config)
-            .and_then(|facts| Ok((facts, portcullis_edge::load_all(config, &self.shared)?)));
-        let before = self.inventory.load();
-        match read {
-            Ok((facts, tls)) => {
-                log_warnings(&facts, now);
-                self.files = files;
-                self.tls.store(Arc::new(tls));
-                let refused = before.refused;
-                self.inventory.store(Arc::new(CertInventory { facts, refused, problem: None }));
-                Ok(())
-            }
-            Err(problem) => {
-                let mut kept = CertInventory::clone(&before);
-                kept.refused += 1;
-                kept.problem = Some(problem.to_string());
-                self.inventory.store(Arc::new(kept));
-                Err(problem.into())
-            }
+        let loaded = self.load_all(config);
+        if let Err(problem) = &loaded {
+            let mut kept = CertInventory::clone(&self.inventory.load());
+            kept.refused += 1;
+            kept.problem = Some(problem.to_string());
+            self.inventory.store(Arc::new(kept));
         }
+        let (facts, tls) = loaded?;
+        Ok(PreparedCerts { facts, tls, files })
     }
 
-    /// Reloads the certificates if their files have changed.
+    /// Serves prepared certificates. Connections stay open.
+    pub fn install(&mut self, prepared: PreparedCerts, now: WallTime) {
+        let PreparedCerts { facts, tls, files } = prepared;
+        log_warnings(&facts, now);
+        self.files = files;
+        self.tls.store(Arc::new(tls));
+        let refused = self.inventory.load().refused;
+        self.inventory.store(Arc::new(CertInventory { facts, refused, problem: None }));
+    }
+
+    /// Loads the certificates again if their files have changed.
     pub fn poll_files(&mut self, config: &Config, now: WallTime) {
         if !self.files.have_changed(WatchedFiles::stamps(config)) {
             return;
         }
-        match self.reload(config, now) {
-            Ok(()) => info!("certificates reloaded"),
+        match self.prepare(config) {
+            Ok(prepared) => {
+                self.install(prepared, now);
+                info!("certificates reloaded");
+            }
             Err(problem) => {
                 // Try again only after another change.
                 self.files.loaded.clone_from(&self.files.last_polled);
-                warn!("cannot use the new certificates; keeping the old ones: {problem:#}");
+                warn!(%problem, "cannot use the new certificates; keeping the old ones");
             }
         }
     }
+
+    fn load_all(
+        &self,
+        config: &Config,
+    ) -> Result<(Vec<CertificateFacts>, TlsConfigs), RuntimeError> {
+        if let Some(acme) = &config.acme {
+            portcullis_acme::prepare(acme)?;
+        }
+        let facts = portcullis_edge::inspect_all(config)?;
+        Ok((facts, portcullis_edge::load_all(config, &self.shared)?))
+    }
+}
+
+/// Certificates that are loaded and not yet served.
+pub struct PreparedCerts {
+    facts: Vec<CertificateFacts>,
+    tls: TlsConfigs,
+    files: WatchedFiles,
 }
 
 /// Warns of certificates that expire soon or cannot be used.
