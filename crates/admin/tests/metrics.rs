@@ -132,12 +132,12 @@ fn the_documentation_lists_every_metric_with_its_type_and_labels() {
     let documented: BTreeMap<String, (String, BTreeSet<String>)> = page
         .lines()
         .filter_map(|line| line.strip_prefix("| `"))
-        .filter_map(|line| {
+        .map(|line| {
             let cells: Vec<&str> = line.split('|').map(str::trim).collect();
             let name = cells[0].trim_end_matches('`');
             let labels = cells[2].split(',').map(|label| label.trim().trim_matches('`'));
             let labels = labels.filter(|label| !label.is_empty()).map(String::from).collect();
-            Some((name.to_owned(), (cells[1].to_owned(), labels)))
+            (name.to_owned(), (cells[1].to_owned(), labels))
         })
         .collect();
     let written: BTreeMap<_, _> = families

@@ -245,3 +245,6 @@ impl ControlLoop {
         baseline_store::save(&self.baselines_path, self.core.baselines());
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,11 +6,11 @@
 //! and watches the threads. A thread that ends is logged, counted and shown as unhealthy; requests
 //! are served as long as a worker runs.
 
-// module order: config_file options threads
-// module order: acme_thread baseline_store certificates control_core error event_log open_files
-// module order: recorder supervisor
+// module order: baseline_store config_file control_core event_log open_files threads
+// module order: error options supervisor
+// module order: acme_thread certificates recorder reload
 // module order: control_loop
-// module order: reload start
+// module order: start
 // module order: gate
 
 mod acme_thread;

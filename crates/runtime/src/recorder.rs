@@ -102,7 +102,7 @@ impl Recorder {
                 self.gap = Some((since, lost));
                 match refused {
                     TrySendError::Full(_) => {
-                        error!(lost, "the ledger queue is full: events are lost")
+                        error!(lost, "the ledger queue is full: events are lost");
                     }
                     TrySendError::Disconnected(_) => {
                         error!(lost, "the recorder has ended: events are lost");
@@ -229,7 +229,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let config = config(folder.path());
         let (ledger, _) = open_ledger(&config, &[1; 32]).unwrap();
-        // A queue without room stands for a disk that does not keep up.
+        // A queue without room is like a disk that does not keep up.
         let (batches, queue) = sync_channel(0);
         let mut recorder = Recorder { batches: Some(batches), thread: None, gap: None };
         recorder.record(WallTime(1_000), vec![Event::Stopped, Event::Stopped]);

@@ -141,7 +141,7 @@ pub fn start_workers(
             sightings: names_in,
             open: Arc::clone(&open),
             internal_errors: Arc::clone(&shared.internal_errors),
-            clock: shared.clock.clone(),
+            clock: shared.clock,
             drain: shared.drain.subscribe(),
         };
         channels.push(WorkerChannel { meter: Arc::clone(meter), records, feature_names });
@@ -200,7 +200,7 @@ impl ControlStart {
             tables: Arc::clone(&shared.tables),
             workers,
             recorder: self.recorder,
-            clock: shared.clock.clone(),
+            clock: shared.clock,
             started: shared.status.load().started,
             status: Arc::clone(&shared.status),
             inbox,
@@ -230,7 +230,7 @@ pub fn start_admin(
         threads: Arc::clone(&shared.health),
         certificates: Arc::clone(&certificates.inventory),
         acme: acme.status(),
-        clock: shared.clock.clone(),
+        clock: shared.clock,
     };
     Ok(bound.serve(Arc::new(handlers), shared.drain.subscribe())?)
 }
