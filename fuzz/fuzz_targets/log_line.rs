@@ -1,4 +1,4 @@
-//! Lines of access logs: nothing may panic, and what is read can be told apart from what is not.
+//! Lines of access logs: no panic, and each line is either a request or an error.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -7,10 +7,10 @@ use portcullis_edge::http_1::request_parser::RequestParser;
 
 fuzz_target!(|bytes: &[u8]| {
     let mut whole = RequestParser::new();
-    let at_once = whole.feed(bytes);
+    let uncut = whole.feed(bytes);
     let mut cut = RequestParser::new();
     let piece = usize::from(bytes.first().copied().unwrap_or(1) % 7) + 1;
-    let in_pieces = bytes.chunks(piece).try_for_each(|part| cut.feed(part));
-    assert_eq!(at_once, in_pieces);
+    let pieces = bytes.chunks(piece).try_for_each(|part| cut.feed(part));
+    assert_eq!(uncut, pieces);
     assert_eq!((whole.heads, whole.content), (cut.heads, cut.content));
 });

@@ -7,7 +7,8 @@ use std::sync::{Arc, OnceLock};
 
 use libfuzzer_sys::fuzz_target;
 use portcullis_gate::{
-    Answer, Decision, Fields, PASS, Policy, Request, Secret, Tables, decide, without_pass,
+    Decision, Disposition, Fields, Policy, Request, Secret, TOKEN_PARAM, Tables, decide,
+    strip_token_param,
 };
 use portcullis_model::{
     ChallengeKind, Config, Measure, OriginConfig, PlatformId, Procedure, ProcedureId, Scope,
@@ -33,7 +34,7 @@ fn gate() -> (Policy, Tables) {
     let challenge = Procedure {
         id: ProcedureId(NonZeroU32::MIN),
         scope: Scope { platform: PlatformId(0), activity: None },
-        measure: Measure::Challenge(ChallengeKind::Echo),
+        measure: Measure::Challenge(ChallengeKind::Redirect),
         reason: "a fuzz target".into(),
         engaged: WALL,
         expires: Time::from_secs(600),
@@ -42,7 +43,7 @@ fn gate() -> (Policy, Tables) {
     (policy, Tables::new(64, secret))
 }
 
-fn ask(policy: &Policy, tables: &Tables, cookie: &[u8], query: Option<&str>) -> Decision {
+fn decide_about(policy: &Policy, tables: &Tables, cookie: &[u8], query: Option<&str>) -> Decision {
     let request = Request {
         source: SourceKey::of([192, 0, 2, 1].into()),
         host: "example.org",
@@ -61,7 +62,8 @@ fn genuine() -> &'static str {
     static TOKEN: OnceLock<String> = OnceLock::new();
     TOKEN.get_or_init(|| {
         let (policy, tables) = gate();
-        let Answer::Redirect { cookie: Some(cookie), .. } = ask(&policy, &tables, b"", None).answer
+        let Disposition::Redirect { cookie: Some(cookie), .. } =
+            decide_about(&policy, &tables, b"", None).answer
         else {
             panic!("the first request is challenged");
         };
@@ -75,11 +77,11 @@ fuzz_target!(|text: &str| {
     let input = text.split_once('\n').unwrap_or((text, ""));
     let (policy, tables) = gate();
     let [cookie, query] = [input.0, input.1].map(|text| text.replace('@', genuine()));
-    let decision = ask(&policy, &tables, cookie.as_bytes(), Some(&query));
+    let decision = decide_about(&policy, &tables, cookie.as_bytes(), Some(&query));
     let issued = text.contains('@');
-    assert!(issued || !matches!(decision.record.token, TokenState::Held | TokenState::Earned));
-    if let Some(rest) = without_pass(&query) {
-        assert!(rest.split('&').all(|pair| pair.split('=').next() != Some(PASS)));
-        assert_eq!(without_pass(&rest).as_deref(), Some(rest.as_str()));
+    assert!(issued || !matches!(decision.record.token, TokenState::Valid | TokenState::JustIssued));
+    if let Some(rest) = strip_token_param(&query) {
+        assert!(rest.split('&').all(|pair| pair.split('=').next() != Some(TOKEN_PARAM)));
+        assert_eq!(strip_token_param(&rest).as_deref(), Some(rest.as_str()));
     }
 });

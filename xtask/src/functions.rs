@@ -34,7 +34,7 @@ pub struct Function {
 /// The functions of a file that exceed a bound.
 pub fn long(text: &str, path: &str) -> syn::Result<Vec<Function>> {
     let lines: Vec<&str> = text.lines().collect();
-    let mut walk = Walk { lines: &lines, path, owner: None, found: Vec::new() };
+    let mut walk = FunctionWalk { lines: &lines, path, owner: None, found: Vec::new() };
     walk.visit_file(&parse(text)?);
     Ok(walk.found)
 }
@@ -81,14 +81,14 @@ pub fn faults(functions: &BTreeMap<String, Function>, list: &str) -> Vec<String>
     faults
 }
 
-struct Walk<'a> {
+struct FunctionWalk<'a> {
     lines: &'a [&'a str],
     path: &'a str,
     owner: Option<String>,
     found: Vec<Function>,
 }
 
-impl Walk<'_> {
+impl FunctionWalk<'_> {
     fn measure(&mut self, signature: &syn::Signature, block: &syn::Block) {
         let first = signature.fn_token.span.start().line;
         let last = block.span().end().line;
@@ -107,7 +107,7 @@ impl Walk<'_> {
     }
 }
 
-impl<'a> Visit<'a> for Walk<'_> {
+impl<'a> Visit<'a> for FunctionWalk<'_> {
     fn visit_item_fn(&mut self, item: &'a syn::ItemFn) {
         self.measure(&item.sig, &item.block);
         visit::visit_item_fn(self, item);

@@ -29,14 +29,14 @@ const ORDER: &str = "// module order:";
 
 /// What is wrong with the modules of one crate.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Findings {
+pub struct ModuleFaults {
     /// Circles, each as text with its files and the names that tie it.
     pub circles: Vec<String>,
     /// Orders that are missing or wrong, and imports against them.
     pub order: Vec<String>,
 }
 
-impl Findings {
+impl ModuleFaults {
     /// All of them.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
@@ -69,8 +69,8 @@ pub fn compiled(sources: Sources) -> Result<Sources> {
 }
 
 /// Checks every crate in a source folder.
-pub fn check(sources: &Sources) -> Result<Findings> {
-    let mut findings = Findings::default();
+pub fn check(sources: &Sources) -> Result<ModuleFaults> {
+    let mut findings = ModuleFaults::default();
     for root in roots(sources) {
         let found = check_crate(sources, &root)?;
         findings.circles.extend(found.circles);
@@ -92,7 +92,7 @@ pub fn arrows(sources: &Sources) -> Result<Vec<String>> {
     Ok(lines)
 }
 
-fn check_crate(sources: &Sources, root: &str) -> Result<Findings> {
+fn check_crate(sources: &Sources, root: &str) -> Result<ModuleFaults> {
     let krate = Crate::read(sources, root)?;
     let imports = imports(&krate);
     let circles = circles(&krate, &imports);
@@ -109,7 +109,7 @@ fn check_crate(sources: &Sources, root: &str) -> Result<Findings> {
             ));
         }
     }
-    Ok(Findings { circles, order })
+    Ok(ModuleFaults { circles, order })
 }
 
 /// The number of files of a module's folder; for the root, of the crate.

@@ -32,7 +32,7 @@ const NAMES: &[&str] = &[
 
 /// The impure names of a file, outside its tests: line and path.
 pub fn impure(text: &str) -> syn::Result<Vec<(usize, String)>> {
-    let mut walk = Walk(Vec::new());
+    let mut walk = PurityWalk(Vec::new());
     walk.visit_file(&parse(text)?);
     walk.0.sort();
     walk.0.dedup();
@@ -48,9 +48,9 @@ fn is_impure(path: &[String]) -> bool {
         })
 }
 
-struct Walk(Vec<(usize, String)>);
+struct PurityWalk(Vec<(usize, String)>);
 
-impl Walk {
+impl PurityWalk {
     fn note(&mut self, path: &[String], line: usize) {
         if is_impure(path) {
             self.0.push((line, path.join("::")));
@@ -80,7 +80,7 @@ impl Walk {
     }
 }
 
-impl<'a> Visit<'a> for Walk {
+impl<'a> Visit<'a> for PurityWalk {
     fn visit_item_use(&mut self, item: &'a syn::ItemUse) {
         for leaf in use_leaves(item) {
             self.note(&leaf.path, leaf.line);

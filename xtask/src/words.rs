@@ -12,7 +12,7 @@ pub use list::{ADVICE, AVOIDED, Avoided};
 
 /// One avoided phrase in a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
+pub struct AvoidedUse {
     /// Counted from one.
     pub line: usize,
     /// As it is written.
@@ -26,7 +26,7 @@ const LONGEST_QUOTATION: usize = 1500;
 
 /// The avoided phrases in `text`. Words in “curly quotes” are another author's.
 #[must_use]
-pub fn find(text: &str, avoided: &[Avoided]) -> Vec<Finding> {
+pub fn find(text: &str, avoided: &[Avoided]) -> Vec<AvoidedUse> {
     let words = words_of(text);
     let mut findings = Vec::new();
     for (at, word) in words.iter().enumerate() {
@@ -42,7 +42,7 @@ pub fn find(text: &str, avoided: &[Avoided]) -> Vec<Finding> {
             });
             if matches {
                 let phrase = text[word.start..words[end].end].split_whitespace();
-                findings.push(Finding {
+                findings.push(AvoidedUse {
                     line: word.line,
                     phrase: phrase.collect::<Vec<_>>().join(" "),
                     instead: entry.instead,
@@ -96,6 +96,9 @@ fn is_quotation(path: &str) -> bool {
 /// Files whose string literals are the words of press statements.
 const VOCABULARY: &[&str] = &["statement/src/check/rules.rs", "statement/src/check/sentences.rs"];
 
+/// Names of older versions of the event format, which readers still accept.
+const OLD_NAMES: &[&str] = &["told_at"];
+
 /// The part of a file that is checked: of a changelog, its newest section; of the rules for press
 /// statements, everything but their vocabulary.
 #[must_use]
@@ -105,7 +108,9 @@ pub fn checked<'a>(path: &str, text: &'a str) -> Cow<'a, str> {
         return Cow::Borrowed(&text[..heads.get(1).copied().unwrap_or(text.len())]);
     }
     if !VOCABULARY.iter().any(|file| path.ends_with(file)) {
-        return Cow::Borrowed(text);
+        return OLD_NAMES.iter().fold(Cow::Borrowed(text), |text, name| {
+            if text.contains(name) { Cow::Owned(text.replace(name, "_")) } else { text }
+        });
     }
     let mut quoted = false;
     let blank = |letter: char| {

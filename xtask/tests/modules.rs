@@ -18,7 +18,7 @@ fn every_large_crate_states_the_order_of_its_modules_and_follows_it() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-fn findings(of: fn(xtask::modules::Findings) -> Vec<String>) -> Vec<String> {
+fn findings(of: fn(xtask::modules::ModuleFaults) -> Vec<String>) -> Vec<String> {
     let root = workspace();
     let mut faults = Vec::new();
     for folder in source_folders(&root).expect("crates") {

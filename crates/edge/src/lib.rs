@@ -11,7 +11,7 @@
 // module order: serve
 // module order: admission
 // module order: server
-// module order: worker
+// module order: worker fuzzing
 
 //! Sockets: accept, TLS, HTTP, forwarding.
 //!
@@ -32,6 +32,9 @@ mod context;
 mod deadline;
 mod error;
 mod forward;
+/// Entry points of the fuzz targets.
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod guard;
 mod header_block;
 #[doc(hidden)]

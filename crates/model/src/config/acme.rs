@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use super::acme_settings::{AcmeChallenge, AcmeConfig};
 use super::host::parse_host;
-use super::problem::{Flaw, ProblemCollector, quoted};
+use super::problem::{ProblemCollector, ValueError, quoted};
 use super::ranges::ACME_HOSTS;
 use super::settings::{Listener, PlatformConfig};
 use super::table::{Placed, Table};
@@ -31,36 +31,37 @@ pub(super) fn acme(report: &mut ProblemCollector, root: &Table) -> Option<Placed
         _ => text,
     });
     if directory.sound && !is_directory(&directory.value) {
-        let flaw = Flaw::new(
+        let error = ValueError::new(
             format!("{} is not the address of a directory", quoted(&directory.value)),
             format!("an address such as {}, or \"staging\"", AcmeConfig::LETS_ENCRYPT),
         );
         let plain = directory.value.starts_with("http://");
-        let flaw = if plain { flaw.hint("write https://: ACME is spoken over TLS") } else { flaw };
-        report.add(directory.place.as_ref(), &directory.key, flaw);
+        let error =
+            if plain { error.hint("write https://: ACME is spoken over TLS") } else { error };
+        report.add(directory.place.as_ref(), &directory.key, error);
     }
     let contact: Option<Placed<String>> = table.find(report, "contact");
     if let Some(contact) = &contact
         && !is_mail(&contact.value)
     {
-        let flaw = Flaw::new(
+        let error = ValueError::new(
             format!("{} is not an address of e-mail", quoted(&contact.value)),
             "an address such as admin@example.org",
         );
-        let flaw = match contact.value.strip_prefix("mailto:") {
-            Some(rest) => flaw.hint(format!("write the address alone: {rest}")),
-            None => flaw,
+        let error = match contact.value.strip_prefix("mailto:") {
+            Some(rest) => error.hint(format!("write the address alone: {rest}")),
+            None => error,
         };
-        report.add(contact.place.as_ref(), &contact.key, flaw);
+        report.add(contact.place.as_ref(), &contact.key, error);
     }
     let accepted: Option<Placed<bool>> = table.find(report, "terms_accepted");
     if let Some(accepted) = accepted.filter(|accepted| !accepted.value) {
-        let flaw = Flaw::new(
+        let error = ValueError::new(
             "the authority's terms of service are not accepted",
             "true, once you have read them: without, it issues no certificate",
         )
         .hint("to have no certificates from an authority, leave out [acme]");
-        report.add(accepted.place.as_ref(), &accepted.key, flaw);
+        report.add(accepted.place.as_ref(), &accepted.key, error);
     }
     let folder: Placed<String> = table.get(report, "folder");
     let challenge: Placed<String> = table.get(report, "challenge");
@@ -103,16 +104,16 @@ impl PlacedAcme {
         platforms: &[PlatformConfig],
     ) -> AcmeConfig {
         if !listeners.is_empty() && listeners.iter().all(|listener| listener.tls.is_none()) {
-            let flaw = Flaw::new(
+            let error = ValueError::new(
                 "no listener would show the certificates",
                 "a [[listeners]] with address = \"0.0.0.0:443\" and tls = true",
             );
-            report.add(self.heading.as_ref(), "acme", flaw);
+            report.add(self.heading.as_ref(), "acme", error);
         }
         let plain = listeners.iter().any(|listener| listener.tls.is_none());
         let by_http = self.challenge.sound && self.config.challenge == AcmeChallenge::Http01;
         if !listeners.is_empty() && !plain && by_http {
-            let flaw = Flaw::new(
+            let error = ValueError::new(
                 "with http-01 the authority asks over plain HTTP, and every listener speaks TLS",
                 "a [[listeners]] with address = \"0.0.0.0:80\"",
             )
@@ -120,7 +121,7 @@ impl PlacedAcme {
             report.add(
                 self.challenge.place.as_ref().or(self.heading.as_ref()),
                 &self.challenge.key,
-                flaw,
+                error,
             );
         }
         let served = || platforms.iter().flat_map(|platform| &platform.hosts);
@@ -129,24 +130,26 @@ impl PlacedAcme {
                 if !platforms.is_empty() && !served().any(|ours| ours == "*" || *ours == host.value)
                 {
                     let found = format!("no platform has the host {}", quoted(&host.value));
-                    let flaw = Flaw::new(found, "hosts of [[platforms]]");
-                    report.add(host.place.as_ref(), &host.key, flaw);
+                    let error = ValueError::new(found, "hosts of [[platforms]]");
+                    report.add(host.place.as_ref(), &host.key, error);
                 }
             }
         } else {
             let names = served().filter(|host| name_for_certificate(host).is_ok());
             self.config.hosts = names.cloned().collect();
             if self.config.hosts.is_empty() && !platforms.is_empty() {
-                let flaw = Flaw::new(
+                let error = ValueError::new(
                     "no platform names a host that a certificate could be for",
                     "hosts = [\"example.org\"] here, or on the platform",
                 );
-                report.add(self.heading.as_ref(), "acme", flaw);
+                report.add(self.heading.as_ref(), "acme", error);
             } else if self.config.hosts.len() > ACME_HOSTS {
                 let found = format!("the platforms have {} hosts", self.config.hosts.len());
-                let flaw =
-                    Flaw::new(found, format!("at most {ACME_HOSTS}: name them as hosts here"));
-                report.add(self.heading.as_ref(), "acme", flaw);
+                let error = ValueError::new(
+                    found,
+                    format!("at most {ACME_HOSTS}: name them as hosts here"),
+                );
+                report.add(self.heading.as_ref(), "acme", error);
             }
         }
         let mut seen = std::collections::BTreeSet::new();
@@ -170,17 +173,18 @@ fn is_mail(text: &str) -> bool {
 }
 
 /// A host name that an authority gives certificates for by the challenges that the gate can answer.
-fn name_for_certificate(text: &str) -> Result<String, Flaw> {
+fn name_for_certificate(text: &str) -> Result<String, ValueError> {
     let host = parse_host(text)?;
-    let flaw = |why: &str| {
+    let error = |why: &str| {
         let expected = "a host name such as example.org";
-        Err(Flaw::new(format!("there is no certificate for {}", quoted(text)), expected).hint(why))
+        Err(ValueError::new(format!("there is no certificate for {}", quoted(text)), expected)
+            .hint(why))
     };
     if host == "*" {
-        return flaw("name each host: only a challenge in the DNS could show that all are yours");
+        return error("name each host: only a challenge in the DNS could show that all are yours");
     }
     if host.starts_with('[') || host.parse::<IpAddr>().is_ok() {
-        return flaw("addresses are not asked for: write the name that visitors use");
+        return error("addresses are not asked for: write the name that visitors use");
     }
     Ok(host)
 }

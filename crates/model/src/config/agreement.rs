@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use crate::{RequestPattern, Tier};
 
 use super::pattern::{covers, format_pattern};
-use super::problem::{Flaw, ProblemCollector, quoted};
+use super::problem::{ProblemCollector, ValueError, quoted};
 use super::ranges::ALL_ACTIVITIES;
 use super::settings::{ActivityConfig, ActivityTimeouts, OriginConfig};
 use super::table::Placed;
@@ -39,13 +39,13 @@ pub(super) fn admin_is_private(
     if private || open.value || !admin.sound || !open.sound {
         return;
     }
-    let flaw = Flaw::new(
+    let error = ValueError::new(
         format!("other machines can reach `{}`", admin.value),
         "an address of this machine alone, such as 127.0.0.1:9919: these pages ask for no \
          password",
     )
     .hint("if a firewall decides who can reach it, add allow_remote = true");
-    report.add(admin.place.as_ref(), &admin.key, flaw);
+    report.add(admin.place.as_ref(), &admin.key, error);
 }
 
 /// Whether two listening addresses take the same connections.
@@ -66,20 +66,20 @@ pub(super) fn listeners_apart(
     for listener in listeners {
         let address = listener.value;
         if let Some(earlier) = first.get(&address) {
-            let flaw = Flaw::new(
+            let error = ValueError::new(
                 format!("`{address}` is already taken by {earlier}"),
                 "each address once",
             );
-            report.add(listener.place.as_ref(), &listener.key, flaw);
+            report.add(listener.place.as_ref(), &listener.key, error);
         } else {
             first.insert(address, &listener.key);
         }
         if admin.sound && overlap(address, admin.value) {
-            let flaw = Flaw::new(
+            let error = ValueError::new(
                 format!("`{address}` is the admin listener's address (`{}`)", admin.value),
                 "an address and port that `admin.listen` does not use",
             );
-            report.add(listener.place.as_ref(), &listener.key, flaw);
+            report.add(listener.place.as_ref(), &listener.key, error);
         }
     }
 }
@@ -90,12 +90,12 @@ pub(super) fn proxies_named<'p>(
     expected: impl Iterator<Item = &'p Placed<bool>>,
 ) {
     for flag in expected.filter(|flag| flag.value) {
-        let flaw = Flaw::new(
+        let error = ValueError::new(
             "PROXY headers are expected, but no proxy is trusted",
             "trusted_proxies with the addresses of your load balancer",
         )
         .hint("for a load balancer on this machine: trusted_proxies = [\"127.0.0.1\"]");
-        report.add(flag.place.as_ref(), &flag.key, flaw);
+        report.add(flag.place.as_ref(), &flag.key, error);
     }
 }
 
@@ -106,13 +106,13 @@ pub(super) fn http_3_possible(
     secure: bool,
     proxy_protocol: &Placed<bool>,
 ) {
-    let flaw = if !http_3.value {
+    let error = if !http_3.value {
         return;
     } else if !secure {
-        Flaw::new("there is no HTTP/3 without TLS", "a certificate for this listener too")
+        ValueError::new("there is no HTTP/3 without TLS", "a certificate for this listener too")
             .hint("add certificate and key, or tls = true with [[certificates]]")
     } else if proxy_protocol.value {
-        Flaw::new(
+        ValueError::new(
             "HTTP/3 cannot stand behind a proxy that sends PROXY headers",
             "either http_3 or proxy_protocol",
         )
@@ -120,7 +120,7 @@ pub(super) fn http_3_possible(
     } else {
         return;
     };
-    report.add(http_3.place.as_ref(), &http_3.key, flaw);
+    report.add(http_3.place.as_ref(), &http_3.key, error);
 }
 
 /// Connections and what each may hold, multiplied.
@@ -133,7 +133,7 @@ pub(super) fn headers_fit_memory(
     if all <= ALL_HEADERS || !connections.sound || !header_bytes.sound {
         return;
     }
-    let flaw = Flaw::new(
+    let error = ValueError::new(
         format!(
             "{} connections may hold {} of headers each, about {} in all",
             format_count(u64::from(connections.value)),
@@ -146,7 +146,7 @@ pub(super) fn headers_fit_memory(
         ),
     );
     let place = connections.place.as_ref().or(header_bytes.place.as_ref());
-    report.add(place, &connections.key, flaw);
+    report.add(place, &connections.key, error);
 }
 
 /// `inner` is no more than `outer`.
@@ -180,19 +180,19 @@ fn bounded<T: PartialOrd>(
     let (inner_key, outer_key) = (&inner.key, &outer.key);
     // The problem is reported at the key that the file contains.
     if inner.place.is_some() {
-        let flaw = Flaw::new(
+        let error = ValueError::new(
             format!("`{more}` is more than {outer_key}, which is `{less}`{by_default}"),
             format!("at most {less}"),
         )
         .hint(format!("lower this or raise {outer_key}"));
-        report.add(inner.place.as_ref(), inner_key, flaw);
+        report.add(inner.place.as_ref(), inner_key, error);
     } else {
-        let flaw = Flaw::new(
+        let error = ValueError::new(
             format!("`{less}` is less than {inner_key}, which is `{more}`{by_default}"),
             format!("at least {more}"),
         )
         .hint(format!("raise this or lower {inner_key} too"));
-        report.add(outer.place.as_ref(), outer_key, flaw);
+        report.add(outer.place.as_ref(), outer_key, error);
     }
 }
 
@@ -212,12 +212,12 @@ pub(super) fn names_differ(report: &mut ProblemCollector, names: &[&Placed<Strin
 pub(super) fn name_not_reserved(report: &mut ProblemCollector, names: &[&Placed<String>]) {
     let ours = ActivityConfig::everything_else().name;
     for name in names.iter().filter(|n| n.value.to_lowercase() == ours) {
-        let flaw = Flaw::new(
+        let error = ValueError::new(
             format!("{} is the name of what no activity matches", quoted(&name.value)),
             "another name",
         )
         .hint("it is added by itself; an activity with paths = [\"/*\"] takes its place");
-        report.add(name.place.as_ref(), &name.key, flaw);
+        report.add(name.place.as_ref(), &name.key, error);
     }
 }
 
@@ -239,18 +239,18 @@ pub(super) fn hosts_apart(report: &mut ProblemCollector, platforms: &[&[Placed<S
             }
             first.insert(&host.value, &host.key);
             if everything && hosts.len() > 1 {
-                let flaw = Flaw::new(
+                let error = ValueError::new(
                     "`*` is listed with other hosts",
                     "`*` alone: it takes every host that no other platform names",
                 );
-                report.add(host.place.as_ref(), &host.key, flaw);
+                report.add(host.place.as_ref(), &host.key, error);
             } else if everything && at + 1 < platforms.len() {
-                let flaw = Flaw::new(
+                let error = ValueError::new(
                     "`*` takes every host, so the platforms after it are never reached",
                     "the platform with `*` last",
                 )
                 .hint("move this [[platforms]] with all that belongs to it to the end");
-                report.add(host.place.as_ref(), &host.key, flaw);
+                report.add(host.place.as_ref(), &host.key, error);
             }
         }
     }
@@ -263,7 +263,7 @@ fn taken<T: Display>(
     expected: impl Into<String>,
 ) {
     let found = format!("{} is already taken by {earlier}", quoted(&later.value.to_string()));
-    report.add(later.place.as_ref(), &later.key, Flaw::new(found, expected));
+    report.add(later.place.as_ref(), &later.key, ValueError::new(found, expected));
 }
 
 /// A gate that forwards to itself would serve no visitor. Only addresses are compared: names are
@@ -293,12 +293,12 @@ pub(super) fn no_loop<'p>(
             ours == address || (address.ip().is_loopback() && overlap(ours, address))
         };
         if let Some((_, key)) = ours.into_iter().find(|(ours, _)| same(*ours)) {
-            let flaw = Flaw::new(
+            let error = ValueError::new(
                 format!("`{}` is this gate itself ({key})", origin.value.authority()),
                 "the address of the server that answers requests",
             )
             .hint("give the origin a different port");
-            report.add(origin.place.as_ref(), &origin.key, flaw);
+            report.add(origin.place.as_ref(), &origin.key, error);
         }
     }
 }
@@ -314,8 +314,8 @@ pub(super) fn nothing_shadowed(report: &mut ProblemCollector, activities: &[Plac
                     && (*owner != at || earlier.value == pattern.value)
             });
             if let Some((before, owner)) = before {
-                let flaw = shadowed(&before.value, activities[*owner].name.as_ref(), pattern);
-                report.add(pattern.place.as_ref(), &pattern.key, flaw);
+                let error = shadowed(&before.value, activities[*owner].name.as_ref(), pattern);
+                report.add(pattern.place.as_ref(), &pattern.key, error);
             } else {
                 earlier.push((pattern, at));
             }
@@ -327,15 +327,16 @@ fn shadowed(
     before: &RequestPattern,
     owner: Option<&Placed<String>>,
     pattern: &Placed<RequestPattern>,
-) -> Flaw {
+) -> ValueError {
     let owner = owner.map_or_else(|| "an earlier activity".into(), |name| quoted(&name.value));
     let (shown, taken) = (format_pattern(&pattern.value), format_pattern(before));
     let found = format!("{} is never reached", quoted(&shown));
     if shown == taken {
-        Flaw::new(found, "each path once").hint(format!("{owner} already has it: leave it out"))
+        ValueError::new(found, "each path once")
+            .hint(format!("{owner} already has it: leave it out"))
     } else {
         let expected = format!("narrow paths before wide ones: {} comes first", quoted(&taken));
-        Flaw::new(found, expected).hint(format!("move this activity before {owner}"))
+        ValueError::new(found, expected).hint(format!("move this activity before {owner}"))
     }
 }
 
@@ -350,14 +351,14 @@ pub(super) fn activities_bounded<'p>(
         count += activities.len() + 1;
         if count > ALL_ACTIVITIES {
             let place = activities.first().and_then(|activity| activity.place.as_ref());
-            let flaw = Flaw::new(
+            let error = ValueError::new(
                 format!("up to here there are {count} activities"),
                 format!(
                     "at most {ALL_ACTIVITIES} over all platforms, with one for everything else of \
                      each: counters and baselines are kept for each"
                 ),
             );
-            report.add(place, &format!("platforms[{at}].activities"), flaw);
+            report.add(place, &format!("platforms[{at}].activities"), error);
             return;
         }
     }

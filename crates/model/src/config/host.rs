@@ -2,7 +2,7 @@
 
 use core::net::{IpAddr, Ipv6Addr};
 
-use super::problem::{Flaw, quoted};
+use super::problem::{ValueError, quoted};
 
 /// The longest name that DNS allows (RFC 1035, section 2.3.4, without the final dot).
 const LONGEST_NAME: usize = 253;
@@ -52,26 +52,26 @@ pub(super) fn bracketed(text: &str) -> Option<Ipv6Addr> {
 
 /// One entry of a platform's `hosts`, in the form in which it is compared: lower case, without
 /// port; `*` for every host.
-pub(super) fn parse_host(text: &str) -> Result<String, Flaw> {
+pub(super) fn parse_host(text: &str) -> Result<String, ValueError> {
     if text == "*" {
         return Ok(text.to_owned());
     }
     if let Some(address) = bracketed(text) {
         return Ok(format!("[{address}]"));
     }
-    let flaw = || {
-        Flaw::new(
+    let error = || {
+        ValueError::new(
             format!("{} is not a host name", quoted(text)),
             "a name as in the browser's address bar, such as example.org, or * for \
              every host",
         )
     };
     if text.parse::<Ipv6Addr>().is_ok() {
-        return Err(flaw().hint(format!("IPv6 addresses need brackets: [{text}]")));
+        return Err(error().hint(format!("IPv6 addresses need brackets: [{text}]")));
     }
     if let Some((_, rest)) = text.split_once("://") {
         let host = rest.split(['/', ':']).next().unwrap_or_default();
-        return Err(flaw().hint(match host_name(host) {
+        return Err(error().hint(match host_name(host) {
             Ok(host) => format!("write the name alone: {host}"),
             Err(_) => "write the name alone".into(),
         }));
@@ -80,12 +80,12 @@ pub(super) fn parse_host(text: &str) -> Result<String, Flaw> {
         && let Ok(host) = host_name(host)
         && port.bytes().all(|b| b.is_ascii_digit())
     {
-        return Err(flaw().hint(format!("hosts match on every port: write {host}")));
+        return Err(error().hint(format!("hosts match on every port: write {host}")));
     }
     if text.contains('*') {
-        return Err(flaw().hint("name each host; `*` is only known alone, for every host"));
+        return Err(error().hint("name each host; `*` is only known alone, for every host"));
     }
-    host_name(text).map_err(|why| flaw().hint(why))
+    host_name(text).map_err(|why| error().hint(why))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use core::net::IpAddr;
 use crate::OriginConfig;
 
 use super::host::{bracketed, host_name};
-use super::problem::{Flaw, quoted};
+use super::problem::{ValueError, quoted};
 
 const EXPECTED: &str = "something like http://127.0.0.1:3000";
 
@@ -16,21 +16,21 @@ const EXPECTED: &str = "something like http://127.0.0.1:3000";
 /// the origin is plain HTTP/1.1), and so are a path, a query and a user name: requests are
 /// forwarded with the path that they came with.
 pub fn parse_origin(text: &str) -> Result<OriginConfig, String> {
-    origin(text).map_err(Flaw::sentence)
+    origin(text).map_err(ValueError::sentence)
 }
 
-/// [`parse_origin`] with the flaw still in parts.
-pub(super) fn origin(text: &str) -> Result<OriginConfig, Flaw> {
-    let flaw = || Flaw::new(format!("{} is not an origin address", quoted(text)), EXPECTED);
+/// [`parse_origin`] with the error still in parts.
+pub(super) fn origin(text: &str) -> Result<OriginConfig, ValueError> {
+    let error = || ValueError::new(format!("{} is not an origin address", quoted(text)), EXPECTED);
     let Some((scheme, rest)) = text.split_once("://") else {
         let with_scheme = format!("http://{text}");
         return Err(match authority(text) {
-            Ok(_) => flaw().hint(format!("did you mean {with_scheme}?")),
-            Err(_) => flaw(),
+            Ok(_) => error().hint(format!("did you mean {with_scheme}?")),
+            Err(_) => error(),
         });
     };
     if scheme.eq_ignore_ascii_case("https") {
-        return Err(Flaw::new(
+        return Err(ValueError::new(
             format!("{} asks for https to the origin", quoted(text)),
             format!("{EXPECTED}: https to the origin is not spoken yet"),
         )
@@ -39,16 +39,16 @@ pub(super) fn origin(text: &str) -> Result<OriginConfig, Flaw> {
         ));
     }
     if !scheme.eq_ignore_ascii_case("http") {
-        return Err(flaw());
+        return Err(error());
     }
     let rest = rest.strip_suffix('/').unwrap_or(rest);
     if rest.contains(['/', '?', '#']) {
-        return Err(flaw().hint("leave out the path: requests are forwarded with their own"));
+        return Err(error().hint("leave out the path: requests are forwarded with their own"));
     }
     if rest.contains('@') {
-        return Err(flaw().hint("leave out the user name and password"));
+        return Err(error().hint("leave out the user name and password"));
     }
-    let (host, port) = authority(rest).map_err(|why| flaw().hint(why))?;
+    let (host, port) = authority(rest).map_err(|why| error().hint(why))?;
     Ok(OriginConfig::new(host, port))
 }
 

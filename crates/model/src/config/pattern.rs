@@ -2,7 +2,7 @@
 
 use crate::{PathPattern, RequestPattern};
 
-use super::problem::{Flaw, quoted};
+use super::problem::{ValueError, quoted};
 
 /// Methods that a pattern may name: RFC 9110, PATCH, and those of `WebDAV`. A name that is not
 /// here is far more probably a slip than a method.
@@ -28,9 +28,9 @@ const METHODS: [&str; 16] = [
 /// The longest path of a pattern: longer ones are not typed by people.
 const LONGEST_PATH: usize = 1_024;
 
-pub(super) fn parse_pattern(text: &str) -> Result<RequestPattern, Flaw> {
-    let flaw = || {
-        Flaw::new(
+pub(super) fn parse_pattern(text: &str) -> Result<RequestPattern, ValueError> {
+    let error = || {
+        ValueError::new(
             format!("{} is not a path", quoted(text)),
             "a path such as /donate, /donate/* (whatever begins so) or POST /donate (one method)",
         )
@@ -43,7 +43,7 @@ pub(super) fn parse_pattern(text: &str) -> Result<RequestPattern, Flaw> {
         && !METHODS.contains(&method)
     {
         let upper = method.to_ascii_uppercase();
-        return Err(Flaw::new(
+        return Err(ValueError::new(
             format!("{} is not a method", quoted(method)),
             format!("one of {}", METHODS.join(", ")),
         )
@@ -59,17 +59,17 @@ pub(super) fn parse_pattern(text: &str) -> Result<RequestPattern, Flaw> {
             _ if path.starts_with(' ') => "put one space between method and path".into(),
             _ => "a path begins with a slash".into(),
         };
-        return Err(flaw().hint(hint));
+        return Err(error().hint(hint));
     }
     if path.len() > LONGEST_PATH {
-        return Err(flaw().hint("it is longer than 1024 bytes"));
+        return Err(error().hint("it is longer than 1024 bytes"));
     }
     if path.contains(['?', '#']) {
-        return Err(flaw().hint("the query is not compared: leave it out, from ? or # on"));
+        return Err(error().hint("the query is not compared: leave it out, from ? or # on"));
     }
     // A request's path is ASCII without spaces (RFC 9112, section 3); others would never match.
     if !path.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err(flaw().hint(
+        return Err(error().hint(
             "write spaces and letters outside ASCII as browsers send them, such as %20 or %C3%A9",
         ));
     }
@@ -78,7 +78,7 @@ pub(super) fn parse_pattern(text: &str) -> Result<RequestPattern, Flaw> {
         None => (path, false),
     };
     if path.contains('*') {
-        return Err(flaw().hint("`*` is only known at the end"));
+        return Err(error().hint("`*` is only known at the end"));
     }
     Ok(RequestPattern {
         method: method.map(str::to_owned),

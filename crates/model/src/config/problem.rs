@@ -101,13 +101,13 @@ impl Problem {
 
 /// A problem before its place is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Flaw {
+pub(super) struct ValueError {
     found: String,
     expected: String,
     hint: Option<String>,
 }
 
-impl Flaw {
+impl ValueError {
     pub(super) fn new(found: impl Into<String>, expected: impl Into<String>) -> Self {
         Self { found: found.into(), expected: expected.into(), hint: None }
     }
@@ -140,8 +140,8 @@ impl<'t> ProblemCollector<'t> {
         self.found.len() + self.more
     }
 
-    /// Notes a flaw of `key`; `place` is the bytes that are meant, if the file has any.
-    pub(super) fn add(&mut self, place: Option<&Range<usize>>, key: &str, flaw: Flaw) {
+    /// Notes a error of `key`; `place` is the bytes that are meant, if the file has any.
+    pub(super) fn add(&mut self, place: Option<&Range<usize>>, key: &str, error: ValueError) {
         if self.found.len() == KEPT {
             self.more += 1;
             return;
@@ -154,9 +154,9 @@ impl<'t> ProblemCollector<'t> {
             line,
             column,
             key: key.to_owned(),
-            found: flaw.found,
-            expected: flaw.expected,
-            hint: flaw.hint,
+            found: error.found,
+            expected: error.expected,
+            hint: error.hint,
             excerpt,
         });
     }
@@ -229,7 +229,7 @@ mod tests {
 
     fn shown(text: &str, place: Range<usize>) -> String {
         let mut report = ProblemCollector::new(text);
-        report.add(Some(&place), "a.b", Flaw::new("found", "something else"));
+        report.add(Some(&place), "a.b", ValueError::new("found", "something else"));
         report.finish("f.toml").to_string()
     }
 

@@ -13,7 +13,7 @@ use super::agreement::{self, PlacedActivity};
 use super::host::parse_host;
 use super::origin::origin;
 use super::pattern::parse_pattern;
-use super::problem::{Flaw, ProblemCollector, Problems, quoted};
+use super::problem::{ProblemCollector, Problems, ValueError, quoted};
 use super::settings::{
     ActivityConfig, ActivityTimeouts, Config, HandshakeLimits, Http2Limits, Http3Limits, Limits,
     Listener, OriginConfig, PlatformConfig, PostureSettings, RateLimit, TokenBudget, TunnelLimits,
@@ -39,8 +39,8 @@ impl Config {
     pub fn read(text: &str, file: &str) -> Result<Self, Problems> {
         let mut report = ProblemCollector::new(text);
         if text.len() > LARGEST_FILE {
-            let flaw = Flaw::new("this file is too large", "at most 256 KiB");
-            report.add(None, "", flaw);
+            let error = ValueError::new("this file is too large", "at most 256 KiB");
+            report.add(None, "", error);
             return Err(report.finish(file));
         }
         let (document, errors) = DeTable::parse_recoverable(text);
@@ -142,18 +142,18 @@ fn read_root(report: &mut ProblemCollector, root: &Table) -> Config {
 
 /// A range of trusted proxies. A host in it can claim any visitor's address, so a range
 /// that contains every address is refused.
-fn parse_network(text: &str) -> Result<IpNet, Flaw> {
+fn parse_network(text: &str) -> Result<IpNet, ValueError> {
     const EXPECTED: &str = "an address or a range such as 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32";
-    let flaw = || Flaw::new(format!("{} is not an address range", quoted(text)), EXPECTED);
+    let error = || ValueError::new(format!("{} is not an address range", quoted(text)), EXPECTED);
     let (address, prefix) = text.split_once('/').map_or((text, None), |(a, p)| (a, Some(p)));
     let mapped =
         address.parse::<Ipv6Addr>().is_ok_and(|address| address.to_ipv4_mapped().is_some());
     if mapped {
-        return Err(flaw().hint("write IPv4 addresses in their own form, such as 10.0.0.0/8"));
+        return Err(error().hint("write IPv4 addresses in their own form, such as 10.0.0.0/8"));
     }
-    let network: IpNet = text.parse().map_err(|_| flaw())?;
+    let network: IpNet = text.parse().map_err(|_| error())?;
     if prefix.is_some_and(|prefix| prefix.parse() == Ok(0)) {
-        return Err(Flaw::new(
+        return Err(ValueError::new(
             format!("{} trusts every address", quoted(text)),
             "the ranges of your proxies: a trusted host can claim any visitor's address",
         ));
@@ -200,11 +200,11 @@ fn listener(
         if let Some(place) = table.place_of(has)
             && !table.has(lacks)
         {
-            let flaw = Flaw::new(
+            let error = ValueError::new(
                 format!("there is a {has} but no {lacks}"),
                 format!("both for TLS, or neither: {lacks} = \"site.pem\""),
             );
-            report.add(Some(&place), &table.path_of(has), flaw);
+            report.add(Some(&place), &table.path_of(has), error);
         }
     }
     let own = certificate.zip(key).map(|(certificate, key)| TlsFiles {
@@ -213,20 +213,20 @@ fn listener(
     });
     let wanted = table.find::<bool>(report, "tls");
     if let Some(wanted) = &wanted {
-        let flaw = if wanted.value {
+        let error = if wanted.value {
             let lacking = !certificates && !table.has("certificate");
             lacking.then(|| {
                 let expected = "[[certificates]], [acme], or certificate and key here";
-                Flaw::new("there is no certificate for TLS", expected)
+                ValueError::new("there is no certificate for TLS", expected)
             })
         } else {
             table.has("certificate").then(|| {
                 let expected = "true, or neither certificate nor key";
-                Flaw::new("there is a certificate, but no TLS", expected)
+                ValueError::new("there is a certificate, but no TLS", expected)
             })
         };
-        if let Some(flaw) = flaw {
-            report.add(wanted.place.as_ref(), &wanted.key, flaw);
+        if let Some(error) = error {
+            report.add(wanted.place.as_ref(), &wanted.key, error);
         }
     }
     let shared = || first.filter(|_| wanted.as_ref().is_some_and(|wanted| wanted.value)).cloned();
@@ -445,11 +445,11 @@ fn name(report: &mut ProblemCollector, table: &Table) -> Option<Placed<String>> 
     let name = table.find::<String>(report, "name")?;
     let length = name.value.chars().count();
     if length > LONGEST_NAME || name.value.trim() != name.value {
-        let flaw = Flaw::new(
+        let error = ValueError::new(
             format!("{} is not a name", quoted(&name.value)),
             "1 to 64 characters, without a space at either end",
         );
-        report.add(name.place.as_ref(), &name.key, flaw);
+        report.add(name.place.as_ref(), &name.key, error);
         return None;
     }
     Some(name)
@@ -481,8 +481,8 @@ fn platform_origin(report: &mut ProblemCollector, table: &Table) -> Option<Place
 fn read_origin(report: &mut ProblemCollector, url: Placed<String>) -> Option<Placed<OriginConfig>> {
     match origin(&url.value) {
         Ok(origin) => Some(url.map(|_| origin)),
-        Err(flaw) => {
-            report.add(url.place.as_ref(), &url.key, flaw);
+        Err(error) => {
+            report.add(url.place.as_ref(), &url.key, error);
             None
         }
     }

@@ -7,7 +7,7 @@ use toml::de::DeValue;
 
 use super::keys::{KeySpec, ValueType};
 use super::nearest::nearest;
-use super::problem::{Flaw, invisible, quoted};
+use super::problem::{ValueError, invisible, quoted};
 use super::ranges::LONGEST_TEXT;
 use super::value::{Value, parse_address, parse_bytes, parse_tenths, parse_time};
 
@@ -17,16 +17,16 @@ pub(super) trait Scalar: Sized {
 }
 
 /// Reads a single value.
-pub(super) fn scalar(key: &KeySpec, written: &DeValue) -> Result<Value, Flaw> {
+pub(super) fn scalar(key: &KeySpec, written: &DeValue) -> Result<Value, ValueError> {
     let wrong = |expected: &str| {
         let found = format!("this is {}, not {}", kind_of(written), kind_name(&key.kind));
-        Err(Flaw::new(found, expected))
+        Err(ValueError::new(found, expected))
     };
     let value = match (&key.kind, written) {
         (ValueType::Flag, DeValue::Boolean(flag)) => Value::Flag(*flag),
         (ValueType::Flag, DeValue::String(text)) if matches!(&**text, "true" | "false") => {
-            let flaw = Flaw::new(format!("{} is a text", quoted(text)), "true or false");
-            return Err(flaw.hint("leave out the quotation marks"));
+            let error = ValueError::new(format!("{} is a text", quoted(text)), "true or false");
+            return Err(error.hint("leave out the quotation marks"));
         }
         (ValueType::Flag, _) => return wrong("true or false, without quotation marks"),
 
@@ -41,10 +41,10 @@ pub(super) fn scalar(key: &KeySpec, written: &DeValue) -> Result<Value, Flaw> {
         (ValueType::Word(words), DeValue::String(text)) => {
             if !words.contains(&text.as_ref()) {
                 let known = format!("one of {}", key.kind.range());
-                let flaw = Flaw::new(format!("{} is not known here", quoted(text)), known);
+                let error = ValueError::new(format!("{} is not known here", quoted(text)), known);
                 return Err(match nearest(text, words.iter().copied()) {
-                    Some(meant) => flaw.hint(format!("did you mean \"{meant}\"?")),
-                    None => flaw,
+                    Some(meant) => error.hint(format!("did you mean \"{meant}\"?")),
+                    None => error,
                 });
             }
             Value::Text(text.to_string())
@@ -56,11 +56,11 @@ pub(super) fn scalar(key: &KeySpec, written: &DeValue) -> Result<Value, Flaw> {
 
         (ValueType::Time(..), DeValue::String(text)) => Value::Time(parse_time(text)?),
         (ValueType::Time(..), DeValue::Integer(number)) => {
-            let flaw = Flaw::new(
+            let error = ValueError::new(
                 format!("the number {} has no unit", quoted(&number.to_string())),
                 "a time with its unit, such as \"500ms\", \"10s\" or \"2m\"",
             );
-            return Err(flaw.hint(format!(
+            return Err(error.hint(format!(
                 "for seconds, write \"{}s\"",
                 quoted(&number.to_string()).trim_matches('`')
             )));
@@ -69,8 +69,8 @@ pub(super) fn scalar(key: &KeySpec, written: &DeValue) -> Result<Value, Flaw> {
 
         (ValueType::Count(..), DeValue::Integer(_)) => Value::Count(integer(key, written)?),
         (ValueType::Count(..), DeValue::String(text)) if text.parse::<u64>().is_ok() => {
-            let flaw = Flaw::new(format!("{} is a text", quoted(text)), "a whole number");
-            return Err(flaw.hint("leave out the quotation marks"));
+            let error = ValueError::new(format!("{} is a text", quoted(text)), "a whole number");
+            return Err(error.hint("leave out the quotation marks"));
         }
         (ValueType::Count(..), _) => return wrong("a whole number"),
 
@@ -96,7 +96,7 @@ pub(super) fn scalar(key: &KeySpec, written: &DeValue) -> Result<Value, Flaw> {
 }
 
 /// A whole number; negative and too great ones lie outside of every range.
-fn integer(key: &KeySpec, written: &DeValue) -> Result<u64, Flaw> {
+fn integer(key: &KeySpec, written: &DeValue) -> Result<u64, ValueError> {
     let number = written.as_integer();
     let read = number.and_then(|n| u64::from_str_radix(n.as_str(), n.radix()).ok());
     read.ok_or_else(|| {
@@ -106,7 +106,7 @@ fn integer(key: &KeySpec, written: &DeValue) -> Result<u64, Flaw> {
     })
 }
 
-fn within(key: &KeySpec, value: Value) -> Result<Value, Flaw> {
+fn within(key: &KeySpec, value: Value) -> Result<Value, ValueError> {
     let (least, most) = match (&key.kind, &value) {
         (ValueType::Time(least, most), Value::Time(time)) => (time < least, time > most),
         (ValueType::Count(least, most), Value::Count(n))
@@ -122,26 +122,29 @@ fn within(key: &KeySpec, value: Value) -> Result<Value, Flaw> {
     }
 }
 
-fn outside(key: &KeySpec, shown: &str, side: &str) -> Flaw {
+fn outside(key: &KeySpec, shown: &str, side: &str) -> ValueError {
     let side = match (&key.kind, side) {
         (ValueType::Time(..), "little") => "short",
         (ValueType::Time(..), _) => "long",
         (_, "little") => "small",
         (_, _) => "large",
     };
-    Flaw::new(format!("{shown} is too {side}"), format!("{}: {}", key.kind.range(), key.why))
+    ValueError::new(format!("{shown} is too {side}"), format!("{}: {}", key.kind.range(), key.why))
 }
 
 /// Names and files: not empty, not endless, and nothing in them that screens do not show.
-fn plain_text(text: &str) -> Result<String, Flaw> {
+fn plain_text(text: &str) -> Result<String, ValueError> {
     if text.trim().is_empty() {
-        return Err(Flaw::new("this text is empty", "at least one character"));
+        return Err(ValueError::new("this text is empty", "at least one character"));
     }
     if text.len() > LONGEST_TEXT {
-        return Err(Flaw::new("this text is too long", format!("at most {LONGEST_TEXT} bytes")));
+        return Err(ValueError::new(
+            "this text is too long",
+            format!("at most {LONGEST_TEXT} bytes"),
+        ));
     }
     if text.chars().any(|c| c.is_control() || invisible(c)) {
-        return Err(Flaw::new(
+        return Err(ValueError::new(
             format!("{} contains invisible characters", quoted(text)),
             "letters, digits, spaces and signs",
         )

@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use toml::de::Error;
 
-use super::problem::{Flaw, ProblemCollector, quoted};
+use super::problem::{ProblemCollector, ValueError, quoted};
 
 /// Lines that are reported. A bracket that is never closed makes every line after it wrong; a few
 /// of them are enough.
@@ -30,31 +30,31 @@ pub(super) fn report(report: &mut ProblemCollector, text: &str, errors: &[Error]
             return;
         }
         let meant = text.get(place.clone()).unwrap_or_default();
-        report.add(Some(&place), "", flaw(message, meant));
+        report.add(Some(&place), "", error(message, meant));
     }
 }
 
 /// Turns the parser's message into found, expected and hint. Its own words are kept where they
 /// help: they are what one can search for.
-fn flaw(message: &str, meant: &str) -> Flaw {
+fn error(message: &str, meant: &str) -> ValueError {
     let (found, expected) =
         message.split_once(", expected ").unwrap_or((message, "another character or word"));
-    let flaw = |expected: &str| Flaw::new(format!("this is not TOML: {found}"), expected);
+    let error = |expected: &str| ValueError::new(format!("this is not TOML: {found}"), expected);
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | ':');
     match found {
-        "duplicate key" => flaw("each key once in its table")
+        "duplicate key" => error("each key once in its table")
             .hint("where there are several tables of a kind, each begins with its own [[heading]]"),
         "string values must be quoted" => {
-            let flaw = flaw("a text between quotation marks");
+            let error = error("a text between quotation marks");
             if !meant.is_empty() && meant.chars().all(plain) {
-                flaw.hint(format!("write \"{}\"", quoted(meant).trim_matches('`')))
+                error.hint(format!("write \"{}\"", quoted(meant).trim_matches('`')))
             } else {
-                flaw
+                error
             }
         }
-        "invalid basic string" => flaw(expected).hint(
+        "invalid basic string" => error(expected).hint(
             "a text ends on its own line; within it, a backslash is written \\\\ and a \"\\\"",
         ),
-        _ => flaw(expected),
+        _ => error(expected),
     }
 }

@@ -8,7 +8,7 @@ use toml::de::{DeArray, DeTable, DeValue};
 
 use super::keys::{DefaultValue, KeySpec, TableSpec, ValueType};
 use super::nearest::nearest;
-use super::problem::{Flaw, ProblemCollector, quoted};
+use super::problem::{ProblemCollector, ValueError, quoted};
 use super::scalar::{Scalar, kind_of, scalar};
 use super::settings::Config;
 use super::tables::ROOT;
@@ -67,8 +67,8 @@ impl<'t> Table<'t> {
         let table = Self { section, path, place, entries, defaults };
         for key in entries.into_iter().flat_map(|entries| entries.keys()) {
             if section.key(key.get_ref()).is_none() {
-                let flaw = unknown(section, key.get_ref());
-                report.add(Some(&key.span()), &table.path_of(key.get_ref()), flaw);
+                let error = unknown(section, key.get_ref());
+                report.add(Some(&key.span()), &table.path_of(key.get_ref()), error);
             }
         }
         table
@@ -133,8 +133,8 @@ impl<'t> Table<'t> {
                 place: Some(written.span()),
                 sound: true,
             }),
-            Err(flaw) => {
-                report.add(Some(&written.span()), &path, flaw);
+            Err(error) => {
+                report.add(Some(&written.span()), &path, error);
                 None
             }
         }
@@ -151,8 +151,8 @@ impl<'t> Table<'t> {
                 ValueType::Tables(..) => "none is given",
                 _ => "this key is missing",
             };
-            let flaw = Flaw::new(found, format!("something like {example}"));
-            report.add(self.place.as_ref(), &self.path_of(key.name), flaw);
+            let error = ValueError::new(found, format!("something like {example}"));
+            report.add(self.place.as_ref(), &self.path_of(key.name), error);
         }
     }
 
@@ -161,7 +161,7 @@ impl<'t> Table<'t> {
         &self,
         report: &mut ProblemCollector,
         name: &str,
-        parse: impl Fn(&str) -> Result<T, Flaw>,
+        parse: impl Fn(&str) -> Result<T, ValueError>,
     ) -> Vec<Placed<T>> {
         let key = self.key(name);
         let path = self.path_of(name);
@@ -173,15 +173,15 @@ impl<'t> Table<'t> {
             unreachable!("`list` is for lists");
         };
         let Some(items) = written.get_ref().as_array() else {
-            let flaw = Flaw::new(
+            let error = ValueError::new(
                 format!("this is {}, not a list", kind_of(written.get_ref())),
                 "texts between brackets, such as [\"…\", \"…\"]",
             );
-            let flaw = match written.get_ref().as_str() {
-                Some(text) => flaw.hint(format!("write [\"{}\"]", quoted(text).trim_matches('`'))),
-                None => flaw,
+            let error = match written.get_ref().as_str() {
+                Some(text) => error.hint(format!("write [\"{}\"]", quoted(text).trim_matches('`'))),
+                None => error,
             };
-            report.add(Some(&written.span()), &path, flaw);
+            report.add(Some(&written.span()), &path, error);
             return Vec::new();
         };
         if !(least..=most).contains(&items.len()) {
@@ -189,15 +189,15 @@ impl<'t> Table<'t> {
                 0 => "this list is empty".to_owned(),
                 count => format!("this list has {} entries", format_count(count as u64)),
             };
-            let flaw = Flaw::new(found, format!("{}: {}", key.kind.range(), key.why));
-            report.add(Some(&written.span()), &path, flaw);
+            let error = ValueError::new(found, format!("{}: {}", key.kind.range(), key.why));
+            report.add(Some(&written.span()), &path, error);
         }
         let mut read = Vec::new();
         for (at, item) in items.iter().take(most).enumerate() {
             let path = format!("{path}[{at}]");
             let value = match item.get_ref() {
                 DeValue::String(text) => parse(text),
-                other => Err(Flaw::new(
+                other => Err(ValueError::new(
                     format!("this is {}, not a text", kind_of(other)),
                     "texts, each between quotation marks",
                 )),
@@ -206,7 +206,7 @@ impl<'t> Table<'t> {
                 Ok(value) => {
                     read.push(Placed { value, key: path, place: Some(item.span()), sound: true });
                 }
-                Err(flaw) => report.add(Some(&item.span()), &path, flaw),
+                Err(error) => report.add(Some(&item.span()), &path, error),
             }
         }
         read
@@ -221,15 +221,15 @@ impl<'t> Table<'t> {
         let entries = written.and_then(|written| written.get_ref().as_table());
         if let (Some(written), None) = (written, entries) {
             let heading = section.heading;
-            let flaw = Flaw::new(
+            let error = ValueError::new(
                 format!("this is {}, not a table", kind_of(written.get_ref())),
                 format!("{heading} on a separate line, and its keys on the lines below"),
             );
-            let flaw = match written.get_ref() {
-                DeValue::Array(_) => flaw.hint(format!("there is only one: write {heading}")),
-                _ => flaw,
+            let error = match written.get_ref() {
+                DeValue::Array(_) => error.hint(format!("there is only one: write {heading}")),
+                _ => error,
             };
-            report.add(Some(&written.span()), &path, flaw);
+            report.add(Some(&written.span()), &path, error);
         }
         let place = written.map(Spanned::span);
         Table::open(report, section, path, place, entries, self.defaults)
@@ -248,15 +248,15 @@ impl<'t> Table<'t> {
         };
         let heading = section.heading;
         let Some(items) = written.get_ref().as_array() else {
-            let flaw = Flaw::new(
+            let error = ValueError::new(
                 format!("this is {}", kind_of(written.get_ref())),
                 format!("{heading} on a separate line, once for each"),
             );
-            let flaw = match written.get_ref() {
-                DeValue::Table(_) => flaw.hint(format!("double the brackets: {heading}")),
-                _ => flaw,
+            let error = match written.get_ref() {
+                DeValue::Table(_) => error.hint(format!("double the brackets: {heading}")),
+                _ => error,
             };
-            report.add(Some(&written.span()), &path, flaw);
+            report.add(Some(&written.span()), &path, error);
             return Vec::new();
         };
         self.count_tables(report, key, &written.span(), items);
@@ -270,11 +270,11 @@ impl<'t> Table<'t> {
                 let table = Table::open(report, section, path, place, Some(entries), defaults);
                 read.push(table);
             } else {
-                let flaw = Flaw::new(
+                let error = ValueError::new(
                     format!("this is {}, not a table", kind_of(item.get_ref())),
                     format!("{heading} on a separate line, once for each"),
                 );
-                report.add(Some(&place), &path, flaw);
+                report.add(Some(&place), &path, error);
             }
         }
         read
@@ -292,15 +292,16 @@ impl<'t> Table<'t> {
         };
         if items.is_empty() {
             if let DefaultValue::Required(example) = key.absent {
-                let flaw = Flaw::new("this list is empty", format!("something like {example}"));
-                report.add(Some(place), &self.path_of(key.name), flaw);
+                let error =
+                    ValueError::new("this list is empty", format!("something like {example}"));
+                report.add(Some(place), &self.path_of(key.name), error);
             }
         } else if items.len() > most {
-            let flaw = Flaw::new(
+            let error = ValueError::new(
                 format!("there are {} of these", format_count(items.len() as u64)),
                 format!("at most {most}: {}", key.why),
             );
-            report.add(Some(place), &self.path_of(key.name), flaw);
+            report.add(Some(place), &self.path_of(key.name), error);
         }
     }
 
@@ -324,14 +325,14 @@ fn meant(section: &'static TableSpec, name: &str) -> Option<&'static str> {
     nearest(name, section.keys.iter().map(|key| key.name))
 }
 
-fn unknown(section: &'static TableSpec, name: &str) -> Flaw {
+fn unknown(section: &'static TableSpec, name: &str) -> ValueError {
     let known: Vec<_> = section.keys.iter().map(|key| key.name).collect();
-    let flaw = Flaw::new(
+    let error = ValueError::new(
         format!("{} is not known here", quoted(name)),
         format!("one of {}", known.join(", ")),
     );
     if let Some(meant) = meant(section, name) {
-        return flaw.hint(format!("did you mean `{meant}`?"));
+        return error.hint(format!("did you mean `{meant}`?"));
     }
     // A key below the wrong heading.
     let homes: Vec<_> = ROOT
@@ -344,8 +345,8 @@ fn unknown(section: &'static TableSpec, name: &str) -> Flaw {
         })
         .collect();
     if homes.is_empty() {
-        flaw
+        error
     } else {
-        flaw.hint(format!("`{name}` belongs {}", homes.join(" or ")))
+        error.hint(format!("`{name}` belongs {}", homes.join(" or ")))
     }
 }

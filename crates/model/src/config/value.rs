@@ -4,7 +4,7 @@ use core::fmt;
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use super::problem::{Flaw, quoted};
+use super::problem::{ValueError, quoted};
 
 /// A single value, read or by default.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,9 +43,9 @@ const SIZE_UNITS: [(&str, u64); 5] =
 
 /// `"10s"`, `"500ms"`, `"2m"`, `"1h 30m"`: whole numbers, each with its unit, longest unit
 /// first.
-pub(super) fn parse_time(text: &str) -> Result<Duration, Flaw> {
-    let flaw = || {
-        Flaw::new(
+pub(super) fn parse_time(text: &str) -> Result<Duration, ValueError> {
+    let error = || {
+        ValueError::new(
             format!("{} is not a time", quoted(text)),
             "a whole number with its unit, such as \"500ms\", \"10s\", \"2m\" or \"1h 30m\"",
         )
@@ -54,54 +54,54 @@ pub(super) fn parse_time(text: &str) -> Result<Duration, Flaw> {
     let mut units = TIME_UNITS.iter();
     let mut total = 0_u64;
     if rest.is_empty() {
-        return Err(flaw());
+        return Err(error());
     }
     if rest.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(flaw().hint(format!("for seconds, write \"{rest}s\"")));
+        return Err(error().hint(format!("for seconds, write \"{rest}s\"")));
     }
     while !rest.is_empty() {
         let (digits, after) = split_digits(rest);
         let unit_end = after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len());
         let (unit, after) = after.split_at(unit_end);
-        let number: u64 = digits.parse().map_err(|_| flaw())?;
+        let number: u64 = digits.parse().map_err(|_| error())?;
         // A unit may come once, after longer ones.
-        let (_, millis) = units.find(|(name, _)| *name == unit).ok_or_else(flaw)?;
+        let (_, millis) = units.find(|(name, _)| *name == unit).ok_or_else(error)?;
         total = number
             .checked_mul(*millis)
             .and_then(|millis| total.checked_add(millis))
-            .ok_or_else(flaw)?;
+            .ok_or_else(error)?;
         rest = after.strip_prefix(' ').unwrap_or(after);
     }
     Ok(Duration::from_millis(total))
 }
 
 /// `"64 MiB"`, `"512 B"`.
-pub(super) fn parse_bytes(text: &str) -> Result<u64, Flaw> {
-    let flaw = || {
-        Flaw::new(
+pub(super) fn parse_bytes(text: &str) -> Result<u64, ValueError> {
+    let error = || {
+        ValueError::new(
             format!("{} is not a size", quoted(text)),
             "bytes as a whole number, or a text with a unit such as \"32 KiB\" or \"64 MiB\"",
         )
     };
     let (digits, unit) = split_digits(text.trim());
     let unit = unit.trim_start();
-    let number: u64 = digits.parse().map_err(|_| flaw())?;
+    let number: u64 = digits.parse().map_err(|_| error())?;
     let Some((_, size)) = SIZE_UNITS.iter().find(|(name, _)| *name == unit) else {
         let initial = unit.chars().next().map(|c| c.to_ascii_uppercase());
         let meant = SIZE_UNITS.iter().find(|(name, _)| name.chars().next() == initial);
         return Err(match meant {
-            Some((name, _)) => flaw().hint(format!("did you mean \"{number} {name}\"?")),
-            None => flaw(),
+            Some((name, _)) => error().hint(format!("did you mean \"{number} {name}\"?")),
+            None => error(),
         });
     };
-    number.checked_mul(*size).ok_or_else(flaw)
+    number.checked_mul(*size).ok_or_else(error)
 }
 
 /// `4`, `4.0`, `2.5`: a multiple with at most one decimal, as the TOML text of a number. In
 /// tenths.
-pub(super) fn parse_tenths(text: &str) -> Result<u32, Flaw> {
-    let flaw = || {
-        Flaw::new(
+pub(super) fn parse_tenths(text: &str) -> Result<u32, ValueError> {
+    let error = || {
+        ValueError::new(
             format!("{} is not a multiple", quoted(text)),
             "a number with at most one decimal, such as 4 or 2.5",
         )
@@ -116,24 +116,24 @@ pub(super) fn parse_tenths(text: &str) -> Result<u32, Flaw> {
         },
     };
     if tenths.len() != 1 || !whole.bytes().chain(tenths.bytes()).all(|b| b.is_ascii_digit()) {
-        return Err(flaw());
+        return Err(error());
     }
-    let whole: u32 = whole.parse().map_err(|_| flaw())?;
-    let tenths: u32 = tenths.parse().map_err(|_| flaw())?;
-    whole.checked_mul(10).and_then(|whole| whole.checked_add(tenths)).ok_or_else(flaw)
+    let whole: u32 = whole.parse().map_err(|_| error())?;
+    let tenths: u32 = tenths.parse().map_err(|_| error())?;
+    whole.checked_mul(10).and_then(|whole| whole.checked_add(tenths)).ok_or_else(error)
 }
 
 /// `192.0.2.1:443`, `[::]:443`: an address and a port of this machine.
-pub(super) fn parse_address(text: &str) -> Result<SocketAddr, Flaw> {
-    let flaw = || {
-        Flaw::new(
+pub(super) fn parse_address(text: &str) -> Result<SocketAddr, ValueError> {
+    let error = || {
+        ValueError::new(
             format!("{} is not an address with a port", quoted(text)),
             "something like 127.0.0.1:8080, 0.0.0.0:443 (every IPv4 address of this machine) or \
              [::]:443",
         )
     };
     match text.parse::<SocketAddr>() {
-        Ok(address) if address.port() == 0 => Err(Flaw::new(
+        Ok(address) if address.port() == 0 => Err(ValueError::new(
             format!("{} has port 0", quoted(text)),
             "a port from 1 to 65535: for 0 the kernel picks another one at each start, and clients \
              would not find it",
@@ -144,18 +144,18 @@ pub(super) fn parse_address(text: &str) -> Result<SocketAddr, Flaw> {
             let host = text.rsplit_once(':').map_or("", |(host, _)| host);
             Err(match port {
                 Some(port) if host == "localhost" => {
-                    flaw().hint(format!("for this machine alone, write 127.0.0.1:{port}"))
+                    error().hint(format!("for this machine alone, write 127.0.0.1:{port}"))
                 }
                 Some(port) if host.is_empty() || host == "*" => {
-                    flaw().hint(format!("for every address, write 0.0.0.0:{port} or [::]:{port}"))
+                    error().hint(format!("for every address, write 0.0.0.0:{port} or [::]:{port}"))
                 }
                 Some(port) if host.contains(':') => {
-                    flaw().hint(format!("IPv6 addresses need brackets: [{host}]:{port}"))
+                    error().hint(format!("IPv6 addresses need brackets: [{host}]:{port}"))
                 }
                 Some(_) if !host.is_empty() => {
-                    flaw().hint("names are not looked up here; write the address itself")
+                    error().hint("names are not looked up here; write the address itself")
                 }
-                _ => flaw().hint("the port is missing"),
+                _ => error().hint("the port is missing"),
             })
         }
     }
@@ -248,8 +248,8 @@ mod tests {
         assert_eq!(parse_bytes("64 MiB"), Ok(64 << 20));
         assert_eq!(parse_bytes("32KiB"), Ok(32 << 10));
         assert_eq!(parse_bytes("7 B"), Ok(7));
-        let flaw = parse_bytes("64 MB").expect_err("two meanings");
-        assert!(flaw.sentence().contains("did you mean \"64 MiB\"?"));
+        let error = parse_bytes("64 MB").expect_err("two meanings");
+        assert!(error.sentence().contains("did you mean \"64 MiB\"?"));
         assert!(parse_bytes("99999999999 TiB").is_err());
     }
 
