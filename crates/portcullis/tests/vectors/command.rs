@@ -65,7 +65,7 @@ fn nothing_but_loopback_is_ever_attacked() {
 fn what_cannot_be_rehearsed_is_said_so_before_anything_is_sent() {
     let unknown = run(&["drill", "vectors", "nonsense"]);
     assert_eq!(unknown.status.code(), Some(2));
-    assert!(text(&unknown.stderr).contains("there is no vector `nonsense`"));
+    assert!(text(&unknown.stderr).contains("unknown vector `nonsense`"));
     let plain = run(&["drill", "vectors", "rapid-reset", "--target", "127.0.0.1:9"]);
     assert_eq!(plain.status.code(), Some(2));
     assert!(text(&plain.stderr).contains("rapid-reset needs TLS"), "{}", text(&plain.stderr));
