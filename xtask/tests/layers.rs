@@ -37,7 +37,11 @@ const LAYERS: &[Layer] = &[
     layer(3, "replay", &["model", "gate", "watch", "posture", "incident", "report"]),
     layer(3, "doctor", &["model"]),
     layer(3, "admin", &["model", "gate", "posture", "edge", "acme"]),
-    layer(3, "runtime", &["model", "durable", "gate", "posture", "ledger", "edge", "admin"]),
+    layer(
+        3,
+        "runtime",
+        &["model", "durable", "gate", "posture", "ledger", "edge", "acme", "admin"],
+    ),
     layer(4, "verify", &["ledger"]),
 ];
 

@@ -11,9 +11,9 @@
 // module order: serve
 // module order: admission
 // module order: server
-// module order: worker operator fuzzing
+// module order: worker fuzzing
 
-//! Sockets: accept, TLS, HTTP, forwarding, and the operators' listener.
+//! Sockets: accept, TLS, HTTP, forwarding.
 //!
 //! [`Worker::run`] is the entry point: one per core, each with its own listeners, origin
 //! connections and counters. A request's way is one page: `accept` lets a connection in,
@@ -41,7 +41,6 @@ mod header_block;
 pub mod http_1;
 mod http_3;
 mod net;
-pub mod operator;
 mod origin;
 mod request;
 mod response;

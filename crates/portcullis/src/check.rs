@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use portcullis_admin::CertRow;
 use portcullis_edge::{CertStatus, CertificateFacts, Clock};
 use portcullis_model::{Config, WallTime};
+use portcullis_runtime::{ConfigError, read_config};
 use serde::Serialize;
 
-use crate::cert_row::CertRow;
 use crate::cli::CheckArguments;
-use crate::config_file::{ConfigError, read};
 
 /// Checks a file; returns whether it is valid.
 pub fn check(arguments: &CheckArguments) -> Result<bool> {
@@ -18,7 +18,7 @@ pub fn check(arguments: &CheckArguments) -> Result<bool> {
         return Ok(true);
     }
     let path = arguments.file.as_deref().context("name a configuration file")?;
-    match read(path) {
+    match read_config(path) {
         Ok((config, _)) => {
             let now = Clock::new().wall();
             let certificates = check_certificates(&config, now);

@@ -69,6 +69,15 @@ pub struct RunArguments {
     /// Mark all recorded events as a rehearsal.
     #[arg(long)]
     pub rehearsal: bool,
+    /// Format of the log on standard error.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    Text,
+    Json,
 }
 
 #[derive(Debug, Args)]

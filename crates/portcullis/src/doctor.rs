@@ -5,14 +5,14 @@ use std::path::Path;
 use anyhow::Result;
 use portcullis_doctor::{Machine, examine};
 use portcullis_model::{Config, OriginConfig};
+use portcullis_runtime::{read_config, worker_count};
 
 use crate::cli::DoctorArguments;
-use crate::config_file::{self, worker_count};
 
 /// Runs all checks and returns whether none failed. Changes nothing.
 pub fn doctor(arguments: &DoctorArguments) -> Result<bool> {
     let config = match &arguments.config {
-        Some(file) => config_file::read(file)?.0,
+        Some(file) => read_config(file)?.0,
         None => default_config(),
     };
     let machine = Machine::read(Path::new("/"), arguments.pid)?;

@@ -1,29 +1,18 @@
 //! The `portcullis` binary: command line and output.
 
-// module order: cert_row child cli config_file exposition threads
-// module order: acme baseline_store certificates recorder
-// module order: control_loop evidence vectors
-// module order: admin_handlers drill
+// module order: child cli
+// module order: evidence vectors
+// module order: drill
 // module order: check doctor replay run
 
-mod acme;
-mod admin_handlers;
-mod baseline_store;
-mod cert_row;
-mod certificates;
 mod check;
 mod child;
 mod cli;
-mod config_file;
-mod control_loop;
 mod doctor;
 mod drill;
 mod evidence;
-mod exposition;
-mod recorder;
 mod replay;
 mod run;
-mod threads;
 mod vectors;
 
 use std::process::ExitCode;

@@ -8,9 +8,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use portcullis_gate::Secret;
 use portcullis_model::{Config, OriginConfig};
 use portcullis_replay::{MinuteCounts, Recording, Replay};
+use portcullis_runtime::read_config;
 
 use crate::cli::ReplayArguments;
-use crate::config_file;
 
 /// A fixed secret, so that the same log gives the same result each time.
 const FIXED_SECRET: &[u8; 32] = b"the same log, the same answer, 1";
@@ -19,7 +19,7 @@ const FIXED_SECRET: &[u8; 32] = b"the same log, the same answer, 1";
 /// has no thresholds.
 pub fn replay(arguments: &ReplayArguments) -> Result<bool> {
     let config = match &arguments.config {
-        Some(file) => config_file::read(file)?.0,
+        Some(file) => read_config(file)?.0,
         None => {
             let nowhere = "127.0.0.1:1".parse().context("an address")?;
             Config::for_origin(nowhere, OriginConfig::new("127.0.0.1".into(), 1))

@@ -9,10 +9,10 @@ use portcullis_drill::vectors::{
     by_name, run_vector,
 };
 use portcullis_model::Config;
+use portcullis_runtime::{ConfigError, read_config};
 
 use crate::child::{GateProcess, free_addresses};
 use crate::cli::VectorsArguments;
-use crate::config_file::{self, ConfigError};
 
 /// Runs the named vectors one after another, each against a new gate unless a target is named.
 /// Returns whether the gate withstood all.
@@ -26,7 +26,7 @@ pub fn run_vectors(arguments: &VectorsArguments) -> Result<bool> {
     // A new gate has listeners with and without TLS.
     let selected = select_vectors(&arguments.names, target.is_none_or(|target| target.is_tls()))?;
     let gate_limits = match &arguments.config {
-        Some(file) => GateLimits::from_config(&config_file::read(file)?.0),
+        Some(file) => GateLimits::from_config(&read_config(file)?.0),
         None => GateLimits::default(),
     };
     let site = match (target, arguments.origin_port) {

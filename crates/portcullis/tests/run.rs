@@ -122,6 +122,57 @@ fn a_port_that_is_taken_is_said_before_anything_is_recorded() {
 }
 
 #[test]
+fn a_taken_admin_port_is_reported_before_anything_is_recorded() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let admin = taken.local_addr().unwrap().to_string();
+    let ledger = folder.path().join("ledger");
+    let refused = run(&[
+        "run",
+        "--listen",
+        &common::free_address().to_string(),
+        "--origin",
+        "http://127.0.0.1:1",
+        "--ledger",
+        ledger.to_str().unwrap(),
+        "--admin",
+        &admin,
+    ]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(text(&refused.stderr).contains(&admin), "{}", text(&refused.stderr));
+    assert!(!ledger.exists());
+}
+
+#[test]
+fn the_log_has_no_colours_without_a_terminal_and_can_be_json() {
+    for format in ["text", "json"] {
+        let folder = tempfile::tempdir().unwrap();
+        let (listen, admin) = (common::free_address(), common::free_address());
+        let file = folder.path().join("portcullis.toml");
+        std::fs::write(&file, configuration(listen, admin, origin(), "")).unwrap();
+        let log = folder.path().join("gate.log");
+        let process = common::portcullis()
+            .args(["run", "--log-format", format, "--config"])
+            .arg(&file)
+            .stderr(std::fs::File::create(&log).unwrap())
+            .spawn()
+            .unwrap();
+        let gate = Gate { process, listen, admin, file };
+        gate.wait_until("it is up", || gate.try_get(admin, "/healthz").is_some());
+        gate.stop();
+        let log = std::fs::read_to_string(log).unwrap();
+        assert!(log.contains("ledger opened") && log.contains("stopping"), "{log}");
+        assert!(!log.contains('\u{1b}'), "{log}");
+        if format == "json" {
+            for line in log.lines() {
+                let line: serde_json::Value = serde_json::from_str(line).unwrap();
+                assert!(line["fields"]["message"].is_string(), "{line}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_request_that_two_servers_could_read_differently_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let gate = Gate::start(folder.path(), origin(), "");

@@ -22,7 +22,7 @@ pub enum ConfigError {
 
 /// Reads a configuration file; relative paths in it are meant from its folder. Also returns its
 /// text, whose digest goes into the ledger.
-pub fn read(path: &Path) -> Result<(Config, String), ConfigError> {
+pub fn read_config(path: &Path) -> Result<(Config, String), ConfigError> {
     let file = path.display().to_string();
     let text = std::fs::read_to_string(path)
         .map_err(|source| ConfigError::Unreadable { file: file.clone(), source })?;

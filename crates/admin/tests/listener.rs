@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use portcullis_edge::operator::{self, AdminPages};
+use portcullis_admin::{AdminPages, BoundAdmin};
 use tokio::sync::watch;
 
 struct Known {
@@ -43,15 +43,15 @@ fn ask(address: SocketAddr, line: &str) -> String {
 }
 
 #[test]
-fn operators_read_health_metrics_and_status() {
+fn the_listener_serves_health_metrics_and_status() {
     let (drain, draining) = watch::channel(false);
     let known = Arc::new(Known { well: AtomicBool::new(true) });
-    let operator =
-        operator::serve("127.0.0.1:0".parse().unwrap(), known.clone(), draining).unwrap();
-    let address = operator.address();
+    let bound = BoundAdmin::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = bound.serve(known.clone(), draining).unwrap();
+    let address = listener.address();
     assert!(ask(address, "GET /healthz").starts_with("HTTP/1.1 200"));
     let metrics = ask(address, "GET /metrics");
-    assert!(metrics.contains("content-type: text/plain; version=0.0.4"));
+    assert!(metrics.contains("content-type: application/openmetrics-text; version=1.0.0"));
     assert!(metrics.ends_with("portcullis_requests_total 7\n"));
     assert!(ask(address, "GET /status.json").ends_with("{\"posture\":\"open\"}"));
     assert!(ask(address, "GET /nowhere").starts_with("HTTP/1.1 404"));
@@ -60,15 +60,13 @@ fn operators_read_health_metrics_and_status() {
     let ill = ask(address, "GET /healthz");
     assert!(ill.starts_with("HTTP/1.1 503") && ill.contains("disk is full"));
     drain.send(true).unwrap();
-    operator.join();
+    listener.join();
     assert!(TcpStream::connect(address).is_err());
 }
 
 #[test]
 fn an_address_in_use_is_explained() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let (_drain, draining) = watch::channel(false);
-    let known = Arc::new(Known { well: AtomicBool::new(true) });
-    let error = operator::serve(taken.local_addr().unwrap(), known, draining).unwrap_err();
+    let error = BoundAdmin::bind(taken.local_addr().unwrap()).unwrap_err();
     assert!(error.to_string().contains("Is another program using the port"));
 }

@@ -50,9 +50,10 @@ pub fn load(path: &Path) -> Vec<SavedBaseline> {
 /// Saves the baselines; after a crash the file has the old content or the new one.
 pub fn save(path: &Path, baselines: Vec<SavedBaseline>) {
     let stored = BaselineFile { version: FORMAT_VERSION, baselines };
-    let written = serde_json::to_vec(&stored)
-        .map_err(anyhow::Error::from)
-        .and_then(|bytes| Ok(write_file(path, &bytes, FileAccess::Default)?));
+    let written =
+        serde_json::to_vec(&stored).map_err(|error| error.to_string()).and_then(|bytes| {
+            write_file(path, &bytes, FileAccess::Default).map_err(|error| error.to_string())
+        });
     if let Err(problem) = written {
         warn!(path = %path.display(), %problem, "cannot save baselines");
     }

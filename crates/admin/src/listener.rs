@@ -1,12 +1,12 @@
-//! The admin listener: health, metrics and status.
+//! The listener: accepts connections and serves the pages.
 //!
 //! It has a separate thread, so that it responds while all workers are busy.
 
 use core::convert::Infallible;
 use core::net::SocketAddr;
-use core::pin::{Pin, pin};
-use core::task::{Context, Poll};
+use core::pin::pin;
 use core::time::Duration;
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -14,8 +14,8 @@ use std::thread::JoinHandle;
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use http_body::{Frame, SizeHint};
-use hyper::body::{Body, Incoming};
+use http_body_util::Full;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -23,23 +23,86 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::LocalSet;
 
-use crate::error::EdgeError;
-
 /// Connections at the same time.
 const MAX_CONNECTIONS: usize = 64;
+/// Time for a request header.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 /// A connection is closed after this time; monitors connect again.
 const MAX_CONNECTION_AGE: Duration = Duration::from_secs(300);
+/// Buffer of one connection.
 const MAX_BUFFER_BYTES: usize = 16 * 1024;
+
+/// Content type of the `OpenMetrics` text format, which Prometheus reads since version 2.5.
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const TEXT: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json";
+
+/// Why the listener cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    /// The address cannot be used.
+    #[error(
+        "cannot listen on {address} for the admin listener: {source}. Is another program using the \
+         port, or does the address belong to another machine?"
+    )]
+    Listen {
+        /// The address from the configuration.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The runtime or thread cannot be made.
+    #[error("cannot start the admin listener: {0}. The system is out of threads or descriptors.")]
+    Start(io::Error),
+}
 
 /// Renders the pages of the listener.
 pub trait AdminPages: Send + Sync {
-    /// Prometheus text format, version 0.0.4.
+    /// `OpenMetrics` text format, version 1.0.0.
     fn metrics(&self) -> String;
     /// One JSON object.
     fn status(&self) -> String;
     /// Whether the gate is healthy; else a sentence about the problem.
     fn health(&self) -> Result<(), String>;
+}
+
+/// A listener whose address is bound; nothing is accepted yet.
+#[derive(Debug)]
+pub struct BoundAdmin {
+    address: SocketAddr,
+    listener: std::net::TcpListener,
+}
+
+impl BoundAdmin {
+    /// Binds `address`.
+    pub fn bind(address: SocketAddr) -> Result<Self, AdminError> {
+        let refused = |source| AdminError::Listen { address, source };
+        let listener = std::net::TcpListener::bind(address).map_err(refused)?;
+        listener.set_nonblocking(true).map_err(refused)?;
+        let address = listener.local_addr().map_err(refused)?;
+        Ok(Self { address, listener })
+    }
+
+    /// Serves `pages` on a new thread until `drain` turns true.
+    pub fn serve(
+        self,
+        pages: Arc<dyn AdminPages>,
+        drain: watch::Receiver<bool>,
+    ) -> Result<AdminListener, AdminError> {
+        let Self { address, listener } = self;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(AdminError::Start)?;
+        let thread = std::thread::Builder::new()
+            .name("admin".into())
+            .spawn(move || {
+                let local = LocalSet::new();
+                local.block_on(&runtime, listen(listener, pages, drain));
+            })
+            .map_err(AdminError::Start)?;
+        Ok(AdminListener { address, thread })
+    }
 }
 
 /// The running listener.
@@ -60,30 +123,6 @@ impl AdminListener {
         // The panic hook has reported a panic already.
         let _ = self.thread.join();
     }
-}
-
-/// Listens at `address` until `drain` turns true.
-pub fn serve(
-    address: SocketAddr,
-    pages: Arc<dyn AdminPages>,
-    drain: watch::Receiver<bool>,
-) -> Result<AdminListener, EdgeError> {
-    let refused = |source| EdgeError::Listen { address, source };
-    let listener = std::net::TcpListener::bind(address).map_err(refused)?;
-    listener.set_nonblocking(true).map_err(refused)?;
-    let address = listener.local_addr().map_err(refused)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(EdgeError::Worker)?;
-    let thread = std::thread::Builder::new()
-        .name("admin".into())
-        .spawn(move || {
-            let local = LocalSet::new();
-            local.block_on(&runtime, listen(listener, pages, drain));
-        })
-        .map_err(EdgeError::Worker)?;
-    Ok(AdminListener { address, thread })
 }
 
 async fn listen(
@@ -135,8 +174,7 @@ async fn serve_connection(stream: TcpStream, pages: Arc<dyn AdminPages>) {
     let _ = connection.await;
 }
 
-fn respond(request: &Request<Incoming>, pages: &dyn AdminPages) -> Response<FullBody> {
-    const TEXT: &str = "text/plain; charset=utf-8";
+fn respond(request: &Request<Incoming>, pages: &dyn AdminPages) -> Response<Full<Bytes>> {
     if request.method() != Method::GET && request.method() != Method::HEAD {
         let mut response = page(StatusCode::METHOD_NOT_ALLOWED, TEXT, "only GET and HEAD\n".into());
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
@@ -147,8 +185,8 @@ fn respond(request: &Request<Incoming>, pages: &dyn AdminPages) -> Response<Full
             Ok(()) => page(StatusCode::OK, TEXT, "ok\n".into()),
             Err(problem) => page(StatusCode::SERVICE_UNAVAILABLE, TEXT, problem + "\n"),
         },
-        "/metrics" => page(StatusCode::OK, "text/plain; version=0.0.4", pages.metrics()),
-        "/status.json" => page(StatusCode::OK, "application/json", pages.status()),
+        "/metrics" => page(StatusCode::OK, OPENMETRICS, pages.metrics()),
+        "/status.json" => page(StatusCode::OK, JSON, pages.status()),
         _ => {
             let known = "the paths are /healthz, /metrics and /status.json\n";
             page(StatusCode::NOT_FOUND, TEXT, known.into())
@@ -156,35 +194,11 @@ fn respond(request: &Request<Incoming>, pages: &dyn AdminPages) -> Response<Full
     }
 }
 
-fn page(status: StatusCode, kind: &'static str, text: String) -> Response<FullBody> {
-    let mut response = Response::new(FullBody(text.into()));
+fn page(status: StatusCode, kind: &'static str, text: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(text.into()));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
-}
-
-/// A body in one piece.
-struct FullBody(Bytes);
-
-impl Body for FullBody {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let bytes = core::mem::take(&mut self.0);
-        Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.0.len() as u64)
-    }
 }

@@ -1,29 +1,17 @@
 //! The certificates in use: loaded, and loaded again when their files change.
 
-use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Result;
 use arc_swap::ArcSwap;
-use portcullis_acme::AcmeStatus;
+use portcullis_admin::CertInventory;
 use portcullis_edge::{CertStatus, CertificateFacts, TlsConfigs, TlsShared};
 use portcullis_model::{Config, TlsFiles, WallTime};
 use tracing::{error, info, warn};
 
-/// The certificates in use, for the admin pages.
-#[derive(Clone, Debug, Default)]
-pub struct CertInventory {
-    /// The certificates that are served.
-    pub facts: Vec<CertificateFacts>,
-    /// Number of times that new files could not be used.
-    pub refused: u64,
-    /// Why the current files cannot be used; the old certificates are still served.
-    pub problem: Option<String>,
-}
+use crate::error::RuntimeError;
 
 /// Holds the certificates and replaces them.
 pub struct CertReloader {
@@ -35,7 +23,7 @@ pub struct CertReloader {
 
 impl CertReloader {
     /// Loads the certificates of `config`.
-    pub fn load(config: &Config, now: WallTime) -> Result<Self> {
+    pub fn load(config: &Config, now: WallTime) -> Result<Self, RuntimeError> {
         if let Some(acme) = &config.acme {
             portcullis_acme::prepare(acme)?;
         }
@@ -55,49 +43,65 @@ impl CertReloader {
         })
     }
 
-    /// Loads the certificates of `config` and serves them. If one cannot be used, all old ones
-    /// stay. Connections stay open either way.
-    pub fn reload(&mut self, config: &Config, now: WallTime) -> Result<()> {
-        if let Some(acme) = &config.acme {
-            portcullis_acme::prepare(acme)?;
-        }
+    /// Loads the certificates of `config`, and serves the old ones until [`Self::install`].
+    pub fn prepare(&self, config: &Config) -> Result<PreparedCerts, RuntimeError> {
         let files = WatchedFiles::new(config);
-        let read = portcullis_edge::inspect_all(config)
-            .and_then(|facts| Ok((facts, portcullis_edge::load_all(config, &self.shared)?)));
-        let before = self.inventory.load();
-        match read {
-            Ok((facts, tls)) => {
-                log_warnings(&facts, now);
-                self.files = files;
-                self.tls.store(Arc::new(tls));
-                let refused = before.refused;
-                self.inventory.store(Arc::new(CertInventory { facts, refused, problem: None }));
-                Ok(())
-            }
-            Err(problem) => {
-                let mut kept = CertInventory::clone(&before);
-                kept.refused += 1;
-                kept.problem = Some(problem.to_string());
-                self.inventory.store(Arc::new(kept));
-                Err(problem.into())
-            }
+        let loaded = self.load_all(config);
+        if let Err(problem) = &loaded {
+            let mut kept = CertInventory::clone(&self.inventory.load());
+            kept.refused += 1;
+            kept.problem = Some(problem.to_string());
+            self.inventory.store(Arc::new(kept));
         }
+        let (facts, tls) = loaded?;
+        Ok(PreparedCerts { facts, tls, files })
     }
 
-    /// Reloads the certificates if their files have changed.
+    /// Serves prepared certificates. Connections stay open.
+    pub fn install(&mut self, prepared: PreparedCerts, now: WallTime) {
+        let PreparedCerts { facts, tls, files } = prepared;
+        log_warnings(&facts, now);
+        self.files = files;
+        self.tls.store(Arc::new(tls));
+        let refused = self.inventory.load().refused;
+        self.inventory.store(Arc::new(CertInventory { facts, refused, problem: None }));
+    }
+
+    /// Loads the certificates again if their files have changed.
     pub fn poll_files(&mut self, config: &Config, now: WallTime) {
         if !self.files.have_changed(WatchedFiles::stamps(config)) {
             return;
         }
-        match self.reload(config, now) {
-            Ok(()) => info!("certificates reloaded"),
+        match self.prepare(config) {
+            Ok(prepared) => {
+                self.install(prepared, now);
+                info!("certificates reloaded");
+            }
             Err(problem) => {
                 // Try again only after another change.
                 self.files.loaded.clone_from(&self.files.last_polled);
-                warn!("cannot use the new certificates; keeping the old ones: {problem:#}");
+                warn!(%problem, "cannot use the new certificates; keeping the old ones");
             }
         }
     }
+
+    fn load_all(
+        &self,
+        config: &Config,
+    ) -> Result<(Vec<CertificateFacts>, TlsConfigs), RuntimeError> {
+        if let Some(acme) = &config.acme {
+            portcullis_acme::prepare(acme)?;
+        }
+        let facts = portcullis_edge::inspect_all(config)?;
+        Ok((facts, portcullis_edge::load_all(config, &self.shared)?))
+    }
+}
+
+/// Certificates that are loaded and not yet served.
+pub struct PreparedCerts {
+    facts: Vec<CertificateFacts>,
+    tls: TlsConfigs,
+    files: WatchedFiles,
 }
 
 /// Warns of certificates that expire soon or cannot be used.
@@ -153,32 +157,6 @@ impl WatchedFiles {
 fn stamp(file: &Path) -> FileStamp {
     let facts = fs::metadata(file).ok()?;
     Some((facts.mtime(), facts.mtime_nsec(), facts.size(), facts.ino()))
-}
-
-impl CertInventory {
-    /// Writes the metrics of these certificates and of those obtained by ACME.
-    pub fn write_metrics(&self, issued: &AcmeStatus, out: &mut String) {
-        use crate::exposition::{escape_label, write_metric_header};
-        let ours = self.facts.iter().map(|facts| (&facts.file, facts.not_after));
-        let issued =
-            issued.hosts.iter().filter_map(|host| Some((host.file.as_ref()?, host.expires?)));
-        let all: BTreeMap<_, _> = ours.chain(issued).collect();
-        if !all.is_empty() {
-            let help = "Expiry of a certificate, in seconds since 1970.";
-            write_metric_header(out, "certificate_expires_timestamp_seconds", "gauge", help);
-            for (file, ends) in all {
-                let file = escape_label(&file.display().to_string());
-                let at = ends.seconds();
-                let _ = writeln!(
-                    out,
-                    "portcullis_certificate_expires_timestamp_seconds{{file=\"{file}\"}} {at}"
-                );
-            }
-        }
-        let help = "New certificate files that could not be used; the old ones stayed.";
-        write_metric_header(out, "certificates_refused_total", "counter", help);
-        let _ = writeln!(out, "portcullis_certificates_refused_total {}", self.refused);
-    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,250 @@
+//! The control loop's thread: reads the workers' records, ticks the posture's control, and carries
+//! out its actions in order.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use portcullis_admin::GateStatus;
+use portcullis_edge::Clock;
+use portcullis_gate::{Policy, Tables};
+use portcullis_model::{Config, Event, FeatureName, Meter, Record, Snapshot, TICK, Time, WallTime};
+use portcullis_posture::Action;
+use tokio::sync::oneshot;
+
+use crate::baseline_store;
+use crate::control_core::ControlCore;
+use crate::error::RuntimeError;
+use crate::event_log::log_event;
+use crate::recorder::Recorder;
+
+/// How often the baselines are saved.
+const SAVE_INTERVAL: Duration = Duration::from_secs(600);
+/// Messages that may wait for the control loop.
+const MESSAGE_QUEUE: usize = 64;
+/// How long a sender waits for a reply.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The reading end of one worker's counters and rings.
+pub struct WorkerChannel {
+    /// Its counters.
+    pub meter: Arc<Meter>,
+    /// Its request records.
+    pub records: rtrb::Consumer<Record>,
+    /// Readable names of feature values.
+    pub feature_names: rtrb::Consumer<FeatureName>,
+}
+
+/// A message from the rest of the process to the control loop.
+enum ControlMessage {
+    /// Use this configuration; the digest of its text is recorded.
+    Reload { config: Box<Config>, digest: String, reply: oneshot::Sender<()> },
+    /// A new configuration was refused.
+    ReloadRefused { problems: u32, reply: oneshot::Sender<()> },
+    /// Close the ledger and end.
+    Stop,
+}
+
+/// Sends messages to the control loop.
+#[derive(Clone)]
+pub struct ControlHandle(SyncSender<ControlMessage>);
+
+/// The receiving end of a [`ControlHandle`].
+pub struct ControlInbox(Receiver<ControlMessage>);
+
+/// A bounded channel to the control loop.
+pub fn control_channel() -> (ControlHandle, ControlInbox) {
+    let (sender, receiver) = sync_channel(MESSAGE_QUEUE);
+    (ControlHandle(sender), ControlInbox(receiver))
+}
+
+impl ControlHandle {
+    /// Replaces the configuration; returns once it is in force.
+    pub async fn reload(&self, config: Config, digest: String) -> Result<(), RuntimeError> {
+        let config = Box::new(config);
+        self.request(|reply| ControlMessage::Reload { config, digest, reply }).await
+    }
+
+    /// Records that a new configuration was refused.
+    pub async fn reload_refused(&self, problems: u32) -> Result<(), RuntimeError> {
+        self.request(|reply| ControlMessage::ReloadRefused { problems, reply }).await
+    }
+
+    /// Asks the control loop to close the ledger and end. Does nothing if it has ended.
+    pub fn stop(&self) {
+        let _ = self.0.send(ControlMessage::Stop);
+    }
+
+    async fn request(
+        &self,
+        message: impl FnOnce(oneshot::Sender<()>) -> ControlMessage,
+    ) -> Result<(), RuntimeError> {
+        let (reply, done) = oneshot::channel();
+        self.0.try_send(message(reply)).map_err(|refused| match refused {
+            TrySendError::Full(_) => RuntimeError::Control("has too many messages waiting"),
+            TrySendError::Disconnected(_) => RuntimeError::Control("has ended"),
+        })?;
+        match tokio::time::timeout(REPLY_TIMEOUT, done).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(RuntimeError::Control("has ended")),
+            Err(_) => Err(RuntimeError::Control("does not reply")),
+        }
+    }
+}
+
+/// The control loop and what it works on.
+pub struct ControlLoop {
+    /// The posture's control.
+    pub core: ControlCore,
+    /// The policy that workers read.
+    pub policy: Arc<ArcSwap<Policy>>,
+    /// The limit tables, for their count of evictions.
+    pub tables: Arc<Tables>,
+    /// The workers.
+    pub workers: Vec<WorkerChannel>,
+    /// Writes events.
+    pub recorder: Recorder,
+    /// The process's clock.
+    pub clock: Clock,
+    /// Start of the gate.
+    pub started: WallTime,
+    /// The state for the admin listener.
+    pub status: Arc<ArcSwap<GateStatus>>,
+    /// Messages.
+    pub inbox: ControlInbox,
+    /// The file of saved baselines.
+    pub baselines_path: PathBuf,
+    /// When the baselines were saved.
+    pub baselines_saved_at: Time,
+}
+
+impl ControlLoop {
+    /// Ticks until it gets [`ControlHandle::stop`].
+    ///
+    /// A due tick comes before the next message, so messages cannot delay it by more than one.
+    pub fn run(mut self) {
+        let mut next = self.clock.now() + TICK;
+        loop {
+            let now = self.clock.now();
+            if now >= next {
+                self.tick();
+                // After a stall, such as a suspended machine, no tick is made up for.
+                next = (next + TICK).max(self.clock.now() + Duration::from_millis(10));
+                continue;
+            }
+            match self.inbox.0.recv_timeout(next.since(now)) {
+                Ok(ControlMessage::Stop) | Err(RecvTimeoutError::Disconnected) => break,
+                Ok(ControlMessage::Reload { config, digest, reply }) => {
+                    self.reload(*config, digest);
+                    // The sender may have stopped waiting.
+                    let _ = reply.send(());
+                }
+                Ok(ControlMessage::ReloadRefused { problems, reply }) => {
+                    let event = Action::Record(Event::ReloadRefused { problems });
+                    self.apply(self.clock.wall(), vec![event], None);
+                    let _ = reply.send(());
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+        self.stop();
+    }
+
+    fn tick(&mut self) {
+        let total = self.collect_records();
+        let (now, wall) = (self.clock.now(), self.clock.wall());
+        let actions = self.core.tick(now, wall, &total);
+        self.apply(wall, actions, None);
+        if now.since(self.baselines_saved_at) >= SAVE_INTERVAL {
+            self.baselines_saved_at = now;
+            baseline_store::save(&self.baselines_path, self.core.baselines());
+        }
+        self.status.store(Arc::new(GateStatus {
+            at: wall,
+            started: self.started,
+            platforms: self.core.view(now),
+            connections: total.gauges.connections,
+            connections_stalled: total.gauges.stalled_headers,
+            origin_requests_in_flight: total.gauges.in_flight,
+            origin_queue_length: total.gauges.waiting,
+            records_dropped: total.records_lost,
+            limit_table_evictions: self.tables.evictions(),
+            last_tick: now,
+        }));
+    }
+
+    /// Reads what the workers have written so far; they may write more meanwhile.
+    fn collect_records(&mut self) -> Snapshot {
+        let mut total = Snapshot::default();
+        for worker in &mut self.workers {
+            for _ in 0..worker.feature_names.slots() {
+                if let Ok(name) = worker.feature_names.pop() {
+                    self.core.feature_name(&name);
+                }
+            }
+            for _ in 0..worker.records.slots() {
+                if let Ok(record) = worker.records.pop() {
+                    self.core.record(&record);
+                }
+            }
+            worker.meter.add_to(&mut total);
+        }
+        total
+    }
+
+    /// Carries out actions: events are recorded before the procedures that they announce engage.
+    ///
+    /// The policy is replaced at most once: by `base`, or else the policy in force, with the
+    /// procedures that the last action engages.
+    fn apply(&mut self, wall: WallTime, actions: Vec<Action>, base: Option<Policy>) {
+        let mut events = Vec::new();
+        let mut engaged = None;
+        for action in actions {
+            match action {
+                Action::Record(event) => {
+                    log_event(&event);
+                    events.push(event);
+                }
+                Action::Engage(procedures) => engaged = Some(procedures),
+            }
+        }
+        if !events.is_empty() {
+            self.recorder.record(wall, events);
+        }
+        if let Some(procedures) = engaged {
+            let policy = match base {
+                Some(base) => base.with_procedures(&procedures),
+                None => self.policy.load().with_procedures(&procedures),
+            };
+            self.policy.store(Arc::new(policy));
+        }
+    }
+
+    /// Uses a new configuration, with the procedures that stay engaged, in one replacement.
+    fn reload(&mut self, config: Config, digest: String) {
+        // Records so far number activities as the old configuration does.
+        self.collect_records();
+        let config = Arc::new(config);
+        let (now, wall) = (self.clock.now(), self.clock.wall());
+        let secret = self.policy.load().secret().clone();
+        let mut actions = self.core.reload(Arc::clone(&config), now, wall);
+        let platforms = self.core.platforms();
+        actions.insert(0, Action::Record(Event::Reloaded { configuration: digest, platforms }));
+        self.apply(wall, actions, Some(Policy::new(config, secret)));
+    }
+
+    fn stop(&mut self) {
+        self.tick();
+        let wall = self.clock.wall();
+        let mut actions = self.core.stop(wall);
+        actions.push(Action::Record(Event::Stopped));
+        self.apply(wall, actions, None);
+        self.recorder.finish();
+        baseline_store::save(&self.baselines_path, self.core.baselines());
+    }
+}
+
+#[cfg(test)]
+mod tests;

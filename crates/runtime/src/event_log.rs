@@ -1,0 +1,59 @@
+//! The operators' log of events: one constant text for each kind, with the facts as fields.
+
+use portcullis_model::Event;
+use tracing::{info, warn};
+
+/// Writes an event to the operators' log; tallies are left out.
+pub fn log_event(event: &Event) {
+    match event {
+        Event::Tallied(_) => {}
+        Event::Started { .. } => info!("started"),
+        Event::Reloaded { .. } => info!("configuration reloaded"),
+        Event::ReloadRefused { problems } => warn!(problems, "reload refused"),
+        Event::Stopped => info!("stopped"),
+        Event::RecordingGap { lost, .. } => warn!(lost, "events were lost"),
+        Event::SurgeBegan { platform, activities, per_second, .. } => {
+            info!(platform, activities = activities.join(", "), per_second, "surge began");
+        }
+        Event::SurgeEnded { platform } => info!(platform, "surge ended"),
+        Event::AttackBegan { wave, platform, activities, evidence, .. } => {
+            let evidence =
+                evidence.iter().map(|e| e.summary.as_str()).collect::<Vec<_>>().join("; ");
+            info!(wave, platform, activities = activities.join(", "), evidence, "attack began");
+        }
+        Event::AttackChanged { wave, platform, activities, evidence, .. } => {
+            let evidence =
+                evidence.iter().map(|e| e.summary.as_str()).collect::<Vec<_>>().join("; ");
+            info!(wave, platform, activities = activities.join(", "), evidence, "attack changed");
+        }
+        Event::Mitigated { wave, platform, after_ms } => {
+            info!(wave, platform, after_ms, "attack mitigated");
+        }
+        Event::MitigationLost { wave, platform } => info!(wave, platform, "mitigation lost"),
+        Event::AttackEnded { wave, platform, .. } => info!(wave, platform, "attack ended"),
+        Event::PostureChanged { platform, from, to, reason } => {
+            info!(platform, from = from.as_str(), to = to.as_str(), reason, "posture changed");
+        }
+        Event::ProcedureEngaged(facts) => info!(
+            platform = facts.platform,
+            measure = facts.measure,
+            summary = facts.summary,
+            reason = facts.reason,
+            "procedure engaged"
+        ),
+        Event::ProcedureReleased { id, platform, reason, .. } => {
+            info!(platform, id = id.0.get(), reason, "procedure released");
+        }
+        Event::OriginDegraded { platform, summary } => {
+            warn!(platform, summary, "origin degraded");
+        }
+        Event::OriginRecovered { platform } => info!(platform, "origin recovered"),
+        Event::FullSpeed { platform, duration_ms, .. } => {
+            info!(platform, duration_ms, "full speed");
+        }
+        Event::ReceiptRecorded(receipt) => {
+            info!(recipient = receipt.recipient, "receipt recorded");
+        }
+        Event::Unknown { kind, v } => warn!(kind, v, "unknown event"),
+    }
+}

@@ -1,0 +1,36 @@
+//! The running gate: everything behind `portcullis run` but the command line.
+//!
+//! [`run`] is the entry point. It reads the configuration, binds sockets, opens the ledger and starts
+//! the threads: one per worker, the control loop, the recorder that writes the ledger, the admin
+//! listener, and one that obtains certificates. Then it waits for signals, reloads the configuration,
+//! and watches the threads. A thread that ends is logged, counted and shown as unhealthy; requests
+//! are served as long as a worker runs.
+
+// module order: baseline_store config_file control_core event_log open_files threads
+// module order: error options supervisor
+// module order: acme_thread certificates recorder reload
+// module order: control_loop
+// module order: start
+// module order: gate
+
+mod acme_thread;
+mod baseline_store;
+mod certificates;
+mod config_file;
+mod control_core;
+mod control_loop;
+mod error;
+mod event_log;
+mod gate;
+mod open_files;
+mod options;
+mod recorder;
+mod reload;
+mod start;
+mod supervisor;
+mod threads;
+
+pub use config_file::{ConfigError, read_config, worker_count};
+pub use error::RuntimeError;
+pub use gate::run;
+pub use options::{ConfigSource, GateOptions};

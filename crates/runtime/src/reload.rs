@@ -1,0 +1,61 @@
+//! What a reload may change.
+
+use portcullis_model::Config;
+
+use crate::error::RuntimeError;
+
+/// Checks that a running gate can use `new`: what it changes needs no restart.
+pub fn check_reloadable(
+    running: &Config,
+    new: &Config,
+    activity_capacity: usize,
+) -> Result<(), RuntimeError> {
+    let sockets = |config: &Config| {
+        let kinds = config.listeners.iter();
+        kinds.map(|l| (l.address, l.tls.is_some(), l.proxy_protocol, l.http_3)).collect::<Vec<_>>()
+    };
+    if sockets(new) != sockets(running) || new.workers != running.workers {
+        return needs_restart("changing listeners or workers needs a restart");
+    }
+    let activities: usize = new.platforms.iter().map(|p| p.activities.len()).sum();
+    if activities > activity_capacity {
+        let text = format!(
+            "{activities} activities exceed the capacity of this process: restart to apply"
+        );
+        return needs_restart(&text);
+    }
+    if new.acme.is_some() != running.acme.is_some() {
+        return needs_restart("adding or removing [acme] needs a restart");
+    }
+    Ok(())
+}
+
+fn needs_restart(text: &str) -> Result<(), RuntimeError> {
+    Err(RuntimeError::NeedsRestart(text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_model::OriginConfig;
+
+    use super::*;
+
+    #[test]
+    fn sockets_workers_and_too_many_activities_need_a_restart() {
+        let config = |port| {
+            let origin = OriginConfig::new("127.0.0.1".into(), 80);
+            Config::for_origin(([127, 0, 0, 1], port).into(), origin)
+        };
+        let refusal = |new: &Config, capacity| {
+            check_reloadable(&config(8080), new, capacity).map_err(|error| error.to_string())
+        };
+        let mut same = config(8080);
+        same.platforms[0].name = "renamed".into();
+        assert_eq!(refusal(&same, 8), Ok(()));
+        assert!(refusal(&config(8081), 8).unwrap_err().contains("listeners"));
+        let mut more_workers = config(8080);
+        more_workers.workers = Some(7);
+        assert!(refusal(&more_workers, 8).unwrap_err().contains("workers"));
+        assert!(refusal(&same, 0).unwrap_err().contains("1 activities exceed"));
+    }
+}

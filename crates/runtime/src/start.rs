@@ -1,0 +1,252 @@
+//! The steps of a start.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::thread::JoinHandle;
+
+use arc_swap::ArcSwap;
+use portcullis_admin::{
+    AdminHandlers, AdminListener, BoundAdmin, GateStatus, GateThread, ThreadHealth,
+};
+use portcullis_edge::{BoundListener, Clock, InternalErrors, Worker};
+use portcullis_gate::{Policy, Secret, Tables};
+use portcullis_ledger::Ledger;
+use portcullis_model::{Config, Event, FeatureName, Meter, Record, WallTime, WorkerId};
+use portcullis_posture::Resume;
+use tokio::sync::watch;
+
+use crate::acme_thread::AcmeHandle;
+use crate::baseline_store;
+use crate::certificates::CertReloader;
+use crate::control_core::ControlCore;
+use crate::control_loop::{ControlHandle, ControlLoop, WorkerChannel, control_channel};
+use crate::error::RuntimeError;
+use crate::open_files::raise_nofile_limit;
+use crate::recorder::{Recorder, open_ledger};
+use crate::threads::{ExitSender, spawn_reporting};
+
+/// Capacity of a worker's record ring: two and a half ticks at 100,000 requests a second.
+const RECORD_RING_SIZE: usize = 65_536;
+/// Capacity of a worker's ring of feature names; a lost one is sent again.
+const FEATURE_NAME_RING_SIZE: usize = 4_096;
+/// Activities that reloads may add: counters are allocated at the start.
+const SPARE_ACTIVITIES: usize = 64;
+
+/// What can be unavailable: taken before the ledger records the start.
+pub struct Resources {
+    /// Certificates.
+    pub certificates: CertReloader,
+    /// Sockets of each worker.
+    pub listeners: Vec<Vec<BoundListener>>,
+    /// The socket of the admin listener.
+    pub admin: BoundAdmin,
+    /// The ledger, locked.
+    pub ledger: Ledger,
+    /// Numbers to resume from an earlier run.
+    pub resume: Resume,
+    /// The secret of tokens and keyed hashes.
+    pub secret: Secret,
+}
+
+impl Resources {
+    /// Takes everything that `config` names.
+    pub fn acquire(config: &Config, workers: u16, now: WallTime) -> Result<Self, RuntimeError> {
+        raise_nofile_limit(config.descriptors(workers));
+        let certificates = CertReloader::load(config, now)?;
+        let listeners = portcullis_edge::bind(config, workers)?;
+        let admin = BoundAdmin::bind(config.admin)?;
+        let (ledger, resume) = open_ledger(config, &random_bytes()?)?;
+        let secret = Secret::new(&random_bytes()?);
+        Ok(Self { certificates, listeners, admin, ledger, resume, secret })
+    }
+}
+
+/// State that several threads use.
+pub struct SharedState {
+    /// The process's clock.
+    pub clock: Clock,
+    /// The policy in force.
+    pub policy: Arc<ArcSwap<Policy>>,
+    /// The limit tables.
+    pub tables: Arc<Tables>,
+    /// The state for the admin listener.
+    pub status: Arc<ArcSwap<GateStatus>>,
+    /// Which threads run.
+    pub health: Arc<ThreadHealth>,
+    /// Errors of all workers.
+    pub internal_errors: Arc<InternalErrors>,
+    /// The counters of each worker.
+    pub meters: Vec<Arc<Meter>>,
+    /// Activities that the counters have room for.
+    pub activity_capacity: usize,
+    /// Turns true when the gate stops.
+    pub drain: watch::Sender<bool>,
+    /// Where threads report their end.
+    pub exits: ExitSender,
+}
+
+impl SharedState {
+    /// The state of a gate that starts with `config`.
+    pub fn new(
+        clock: Clock,
+        config: Config,
+        secret: Secret,
+        workers: u16,
+        exits: ExitSender,
+    ) -> Self {
+        let tables = Arc::new(Tables::new(config.limits.source_table_size, secret.clone()));
+        let policy = Policy::new(Arc::new(config), secret);
+        let activity_capacity = policy.activities() + SPARE_ACTIVITIES;
+        let status = GateStatus { started: clock.wall(), ..GateStatus::default() };
+        Self {
+            clock,
+            policy: Arc::new(ArcSwap::from_pointee(policy)),
+            tables,
+            status: Arc::new(ArcSwap::from_pointee(status)),
+            health: Arc::new(ThreadHealth::new(workers)),
+            internal_errors: Arc::default(),
+            meters: (0..workers).map(|_| Arc::new(Meter::new(activity_capacity))).collect(),
+            activity_capacity,
+            drain: watch::channel(false).0,
+            exits,
+        }
+    }
+}
+
+/// Starts a worker for each set of listeners; also returns the reading ends of its rings.
+pub fn start_workers(
+    shared: &SharedState,
+    listeners: Vec<Vec<BoundListener>>,
+    certificates: &CertReloader,
+    acme: &AcmeHandle,
+) -> Result<(Vec<JoinHandle<()>>, Vec<WorkerChannel>), RuntimeError> {
+    let open = Arc::new(AtomicU64::new(0));
+    let workers = shared.meters.len() as u16;
+    let mut threads = Vec::new();
+    let mut channels = Vec::new();
+    for (at, (listeners, meter)) in listeners.into_iter().zip(&shared.meters).enumerate() {
+        let (records_in, records) = rtrb::RingBuffer::<Record>::new(RECORD_RING_SIZE);
+        let (names_in, feature_names) =
+            rtrb::RingBuffer::<FeatureName>::new(FEATURE_NAME_RING_SIZE);
+        let worker = Worker {
+            id: WorkerId(at as u16),
+            workers,
+            listeners,
+            policy: Arc::clone(&shared.policy),
+            tables: Arc::clone(&shared.tables),
+            tls: Arc::clone(&certificates.tls),
+            answers: acme.answers(),
+            meter: Arc::clone(meter),
+            records: records_in,
+            sightings: names_in,
+            open: Arc::clone(&open),
+            internal_errors: Arc::clone(&shared.internal_errors),
+            clock: shared.clock,
+            drain: shared.drain.subscribe(),
+        };
+        channels.push(WorkerChannel { meter: Arc::clone(meter), records, feature_names });
+        threads.push(spawn(
+            GateThread::Worker,
+            format!("worker-{at}"),
+            &shared.exits,
+            move || worker.run().map_err(|error| error.to_string()),
+        )?);
+    }
+    Ok((threads, channels))
+}
+
+/// The control loop's parts until its workers are known.
+pub struct ControlStart {
+    core: ControlCore,
+    recorder: Recorder,
+    config: Config,
+}
+
+impl ControlStart {
+    /// Starts the recorder and records the start of the gate.
+    pub fn begin(
+        shared: &SharedState,
+        config: Config,
+        resources: (Ledger, Resume),
+        digest: String,
+        rehearsal: bool,
+    ) -> Result<Self, RuntimeError> {
+        let (ledger, resume) = resources;
+        let started = shared.status.load().started;
+        let saved = baseline_store::load(&baseline_store::path_for(&config.ledger));
+        let core = ControlCore::new(Arc::new(config.clone()), started, &resume, saved);
+        let mut recorder = Recorder::start(ledger, shared.exits.clone())?;
+        let event = Event::Started {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            configuration: digest,
+            platforms: core.platforms(),
+            workers: shared.meters.len() as u32,
+            rehearsal,
+        };
+        recorder.record(started, vec![event]);
+        Ok(Self { core, recorder, config })
+    }
+
+    /// Starts the control loop's thread.
+    pub fn run(
+        self,
+        shared: &SharedState,
+        workers: Vec<WorkerChannel>,
+    ) -> Result<(JoinHandle<()>, ControlHandle), RuntimeError> {
+        let (handle, inbox) = control_channel();
+        let control_loop = ControlLoop {
+            core: self.core,
+            policy: Arc::clone(&shared.policy),
+            tables: Arc::clone(&shared.tables),
+            workers,
+            recorder: self.recorder,
+            clock: shared.clock,
+            started: shared.status.load().started,
+            status: Arc::clone(&shared.status),
+            inbox,
+            baselines_path: baseline_store::path_for(&self.config.ledger),
+            baselines_saved_at: shared.clock.now(),
+        };
+        let thread = spawn(GateThread::Control, "control".into(), &shared.exits, move || {
+            control_loop.run();
+            Ok(())
+        })?;
+        Ok((thread, handle))
+    }
+}
+
+/// Starts the admin listener.
+pub fn start_admin(
+    shared: &SharedState,
+    bound: BoundAdmin,
+    certificates: &CertReloader,
+    acme: &AcmeHandle,
+) -> Result<AdminListener, RuntimeError> {
+    let handlers = AdminHandlers {
+        policy: Arc::clone(&shared.policy),
+        meters: shared.meters.clone(),
+        status: Arc::clone(&shared.status),
+        internal_errors: Arc::clone(&shared.internal_errors),
+        threads: Arc::clone(&shared.health),
+        certificates: Arc::clone(&certificates.inventory),
+        acme: acme.status(),
+        clock: shared.clock,
+    };
+    Ok(bound.serve(Arc::new(handlers), shared.drain.subscribe())?)
+}
+
+fn spawn(
+    thread: GateThread,
+    name: String,
+    exits: &ExitSender,
+    run: impl FnOnce() -> Result<(), String> + Send + 'static,
+) -> Result<JoinHandle<()>, RuntimeError> {
+    spawn_reporting(thread, name.clone(), exits.clone(), run)
+        .map_err(|source| RuntimeError::Thread { name, source })
+}
+
+fn random_bytes() -> Result<[u8; 32], RuntimeError> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|error| RuntimeError::Randomness(error.to_string()))?;
+    Ok(bytes)
+}
