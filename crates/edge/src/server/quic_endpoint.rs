@@ -30,7 +30,7 @@ use crate::tls::config::quic_config;
 use crate::tls::handshake_tap::TappedServerConfig;
 
 /// First packets that wait until they are looked at, which is within the same turn of the loop;
-/// the bytes that each may have behind it (a ClientHello of several packets), and in total.
+/// the bytes that each may have behind it (a `ClientHello` of several packets), and in total.
 const MOST_INCOMING: usize = 1_024;
 const INCOMING_BUFFER: u64 = 16 * 1024;
 const INCOMING_BUFFERS: u64 = 4 * 1024 * 1024;
