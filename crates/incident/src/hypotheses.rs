@@ -4,9 +4,9 @@
 //! nothing, and the hypothesis with the least against it remains. Who did it is never among them:
 //! the answer to that is [`ATTRIBUTION`].
 
-use portcullis_model::EvidenceKind;
 use serde::Serialize;
 
+use crate::signals::{Fit, signal};
 use crate::words::{self, counted, span, times};
 use crate::{Incident, LeafSet, WaveRecord, grade};
 
@@ -64,29 +64,6 @@ pub struct MatrixRow {
     pub fits: [Fit; 4],
 }
 
-/// What an observation does to a hypothesis.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Fit {
-    /// It is what one would expect.
-    Consistent,
-    /// It says nothing either way.
-    Neutral,
-    /// It is hard to explain.
-    Inconsistent,
-}
-
-impl Fit {
-    /// The word in tables.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Consistent => "for",
-            Self::Neutral => "\u{2013}",
-            Self::Inconsistent => "against",
-        }
-    }
-}
-
 /// A hypothesis and its rank.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Hypothesis {
@@ -113,11 +90,8 @@ pub struct HypothesisMatrix {
 pub fn evaluate(incident: &Incident) -> HypothesisMatrix {
     let mut rows = Vec::new();
     for (kind, leaves) in incident.evidence() {
-        rows.push(MatrixRow {
-            summary: words::sentence(words::evidence(kind)),
-            leaves,
-            fits: fits(kind),
-        });
+        let signal = signal(kind);
+        rows.push(MatrixRow { summary: words::sentence(signal.phrase), leaves, fits: signal.fits });
     }
     rows.extend(adaptations(incident));
     rows.extend(above_baseline(incident));
@@ -141,33 +115,6 @@ pub fn evaluate(incident: &Incident) -> HypothesisMatrix {
 /// Whether evidence is recorded that proves much by itself.
 pub fn has_strong_evidence(incident: &Incident) -> bool {
     incident.waves.iter().any(WaveRecord::has_strong_evidence)
-}
-
-/// What each kind of evidence does to H1, H3, H4 and H6.
-const fn fits(kind: EvidenceKind) -> [Fit; 4] {
-    use Fit::{Consistent, Inconsistent, Neutral};
-    match kind {
-        // People do not; a client that retries without pause does.
-        EvidenceKind::RepeatedRequests | EvidenceKind::ExcessivePageRate => {
-            [Consistent, Inconsistent, Consistent, Inconsistent]
-        }
-        // Links in a mail to supporters carry an identifier for each reader, and may well lead to
-        // the form that costs most.
-        EvidenceKind::CacheBusting | EvidenceKind::ExpensivePaths => {
-            [Consistent, Neutral, Neutral, Neutral]
-        }
-        // An office behind one address has many browsers, but each loads many parts; one's own
-        // program has one name.
-        EvidenceKind::RotatingUserAgents => [Consistent, Inconsistent, Inconsistent, Neutral],
-        // A mail read on phones shifts the mix of browsers.
-        EvidenceKind::UnusualHeaderOrder => [Consistent, Neutral, Consistent, Inconsistent],
-        // Returning visitors have some parts in their caches, not nearly all. Programs of one's
-        // own fetch no parts and answer no challenges.
-        EvidenceKind::PagesWithoutAssets | EvidenceKind::UnansweredChallenges => {
-            [Consistent, Inconsistent, Consistent, Neutral]
-        }
-        EvidenceKind::StalledHeaders => [Consistent, Inconsistent, Neutral, Neutral],
-    }
 }
 
 fn adaptations(incident: &Incident) -> Option<MatrixRow> {

@@ -8,7 +8,7 @@
 //! This crate never reads a clock, a file or a socket, never decides by a floating-point number,
 //! and never names an actor. Folding the same leaves again gives the same incidents.
 
-// module order: counts words
+// module order: counts signals words
 // module order: leaves
 // module order: cuts figure
 // module order: coverage totals
@@ -27,6 +27,7 @@ pub mod hypotheses;
 mod incident;
 mod leaves;
 mod series;
+mod signals;
 mod timeline;
 mod totals;
 pub mod words;
@@ -42,5 +43,6 @@ pub use incident::{
 };
 pub use leaves::{BoundedList, LeafSet};
 pub use series::{LoadPoint, LoadSeries};
+pub use signals::{Fit, Signal, signal};
 pub use timeline::{TimelineEntry, timeline};
 pub use totals::{ActivityTotals, Peak, PercentileSpread, Totals};

@@ -1,6 +1,6 @@
 //! Numbers, spans, dates and lines as people read them. Display only: nothing decides by these.
 
-use portcullis_model::{AttackTechnique, Cut, EvidenceKind, WallTime};
+use portcullis_model::{AttackTechnique, Cut, WallTime};
 
 /// A whole number with commas between thousands: `1,234,567`.
 pub fn count(n: u64) -> String {
@@ -124,27 +124,6 @@ pub fn list<S: AsRef<str>>(items: &[S]) -> String {
             let init: Vec<&str> = init.iter().map(AsRef::as_ref).collect();
             format!("{} and {}", init.join(", "), last.as_ref())
         }
-    }
-}
-
-/// Evidence of a kind in plain words, to follow "evidence of".
-pub const fn evidence(kind: EvidenceKind) -> &'static str {
-    match kind {
-        EvidenceKind::RepeatedRequests => {
-            "sources asking for the same page far more often than people do"
-        }
-        EvidenceKind::ExcessivePageRate => "sources sending requests faster than people browse",
-        EvidenceKind::CacheBusting => "query strings that never repeat, so that no cache helps",
-        EvidenceKind::RotatingUserAgents => "sources changing their user agent between requests",
-        EvidenceKind::UnusualHeaderOrder => {
-            "most traffic built in one way that is rare on an ordinary day"
-        }
-        EvidenceKind::StalledHeaders => "many connections that began a request and did not finish",
-        EvidenceKind::UnansweredChallenges => "challenged visitors that did not come back",
-        EvidenceKind::PagesWithoutAssets => {
-            "pages asked for without the parts that browsers fetch with them"
-        }
-        EvidenceKind::ExpensivePaths => "load falling on the pages that cost the origin most",
     }
 }
 

@@ -4,9 +4,12 @@
 //! No accepted standard exists. The rubric is our own and is printed whole, so that a reader can
 //! weigh it; the word itself is only allowed when all of [`Sophistication::is_sophisticated`] holds.
 
+use std::collections::BTreeSet;
+
 use portcullis_model::{AttackTechnique, EvidenceKind};
 use serde::Serialize;
 
+use crate::signals::signal;
 use crate::words::{attack_technique, count, counted, full_stop, list, plain, share, span};
 use crate::{CutTotals, Figure, Incident, LeafSet, Unit, WaveRecord};
 
@@ -181,22 +184,6 @@ fn evidence_leaves(incident: &Incident, kinds: &[EvidenceKind]) -> LeafSet {
     leaves
 }
 
-/// The vectors that evidence kinds stand for.
-const VECTORS: [(&str, &[EvidenceKind]); 3] = [
-    (
-        "a flood of requests",
-        &[
-            EvidenceKind::RepeatedRequests,
-            EvidenceKind::ExcessivePageRate,
-            EvidenceKind::UnusualHeaderOrder,
-            EvidenceKind::UnansweredChallenges,
-            EvidenceKind::PagesWithoutAssets,
-        ],
-    ),
-    ("cache-busting", &[EvidenceKind::CacheBusting]),
-    ("slow headers", &[EvidenceKind::StalledHeaders]),
-];
-
 /// The vectors that what was cut in a wave speaks of, as far as they stand out from the quiet time
 /// before on its platform.
 fn significant_cuts(incident: &Incident, wave: &WaveRecord) -> Vec<AttackTechnique> {
@@ -207,10 +194,10 @@ fn significant_cuts(incident: &Incident, wave: &WaveRecord) -> Vec<AttackTechniq
 fn vectors(incident: &Incident) -> RubricFeature {
     // Together: within one wave.
     let of_wave = |wave: &WaveRecord| -> Vec<&'static str> {
-        let kinds: Vec<EvidenceKind> = wave.evidence_kinds().collect();
-        let used = VECTORS.iter().filter(|(_, of)| of.iter().any(|kind| kinds.contains(kind)));
+        let shown: BTreeSet<&str> =
+            wave.evidence_kinds().filter_map(|kind| signal(kind).vector).collect();
         let cut = significant_cuts(incident, wave).into_iter().map(attack_technique);
-        used.map(|(name, _)| *name).chain(cut).collect()
+        shown.into_iter().chain(cut).collect()
     };
     let waves = incident.waves.iter().map(|wave| (of_wave(wave), wave));
     let (names, leaves) = waves

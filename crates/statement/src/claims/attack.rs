@@ -3,7 +3,7 @@
 use portcullis_incident::{
     Figure, Incident, LeafSet, Unit, WaveRecord, grade,
     hypotheses::{self, Cause},
-    words,
+    signal, words,
 };
 
 use super::phrases::{counted, in_waves, platforms_were};
@@ -16,7 +16,7 @@ pub(super) fn attack(incident: &Incident) -> Claim {
     let figures: Vec<Figure> = incident.waves.iter().flat_map(evidence_figures).collect();
     let possible = matrix.least_contradicted();
     if !evidence.is_empty() && matrix.supports_attack(strong) {
-        let kinds: Vec<&str> = evidence.iter().map(|(k, _)| words::evidence(*k)).collect();
+        let kinds: Vec<&str> = evidence.iter().map(|(k, _)| signal(*k).phrase).collect();
         let claim = Claim::new(
             ClaimKind::Attack,
             Finding::Supported,
