@@ -10,14 +10,14 @@ use portcullis_model::{Reason, SourceLimits};
 const ASKED: &str = "/.well-known/acme-challenge/the-token";
 
 fn ask(gate: &Gate, method: &str, path: &str) -> Answer {
-    let host = "nobody.example";
+    let host = "unknown.example";
     let mut visitor = gate.connect();
     visitor.send(format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"));
     visitor.answer_to(method)
 }
 
 #[test]
-fn our_token_is_answered_before_any_limit_and_whatever_the_host() {
+fn a_pending_acme_token_is_answered_before_any_limit_and_for_every_host() {
     let origin = Origin::hello();
     let mut settings = config(origin.address);
     settings.platforms[0].hosts = vec!["site.example".into()];
@@ -36,7 +36,7 @@ fn our_token_is_answered_before_any_limit_and_whatever_the_host() {
 }
 
 #[test]
-fn whatever_else_lies_below_that_path_is_the_origins() {
+fn other_paths_below_the_acme_path_are_forwarded() {
     let origin = Origin::hello();
     let gate = Gate::start(config(origin.address));
     let others = [

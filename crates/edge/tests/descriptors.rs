@@ -13,7 +13,7 @@ use portcullis_model::Cut;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 #[test]
-fn without_a_descriptor_left_idle_connections_make_room_for_new_ones_without_a_busy_loop() {
+fn without_free_descriptors_idle_connections_are_evicted_for_new_ones_without_a_busy_loop() {
     let origin = Origin::hello();
     let gate = common::Gate::start(config(origin.address));
     let mut idle: Vec<_> = (0..8).map(|_| gate.connect()).collect();

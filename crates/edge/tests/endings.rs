@@ -1,4 +1,4 @@
-//! Connections that have lived long enough: asked to end, and cut only if they do not.
+//! Connections above their maximum age: closed gracefully, and cut only if they continue.
 
 #![allow(clippy::unwrap_used)]
 
@@ -15,7 +15,7 @@ fn cut(gate: &Gate, why: Cut) -> u64 {
 }
 
 #[test]
-fn the_last_request_of_a_connection_is_answered_and_told_that_it_is_the_last() {
+fn the_response_to_the_last_request_of_a_connection_announces_the_close() {
     let origin = Origin::hello();
     let mut settings = config(origin.address);
     settings.limits.max_requests_per_connection = 10;
@@ -33,7 +33,7 @@ fn the_last_request_of_a_connection_is_answered_and_told_that_it_is_the_last() {
 }
 
 #[test]
-fn an_answer_of_the_gates_own_is_told_to_be_the_last_too() {
+fn a_refusal_by_the_gate_announces_the_close_too() {
     let origin = Origin::hello();
     let mut settings = config(origin.address);
     settings.limits.max_requests_per_connection = 10;
@@ -49,7 +49,7 @@ fn an_answer_of_the_gates_own_is_told_to_be_the_last_too() {
 }
 
 #[test]
-fn an_old_connection_is_told_by_its_next_answer_and_not_closed_under_its_feet() {
+fn an_old_connection_learns_of_its_end_by_the_next_response_and_is_not_closed_before() {
     let origin = Origin::hello();
     let mut settings = config(origin.address);
     settings.limits.max_connection_age = Duration::from_secs(2);
@@ -64,7 +64,7 @@ fn an_old_connection_is_told_by_its_next_answer_and_not_closed_under_its_feet() 
 }
 
 #[test]
-fn what_is_under_way_has_as_long_again_and_is_then_cut() {
+fn a_response_in_flight_has_the_maximum_age_once_more_and_is_then_cut() {
     // An answer that never ends.
     let origin = Origin::start(|_| {
         Reply::Takes(Box::new(|mut stream| {
@@ -102,7 +102,7 @@ fn ask(wire: &mut Wire, stream: u32) -> std::io::Result<()> {
 }
 
 #[test]
-fn over_http_2_a_farewell_says_that_no_more_is_answered_and_what_was_asked_is() {
+fn over_http_2_goaway_announces_the_end_and_requests_before_it_are_answered() {
     let origin = Origin::hello();
     let mut settings = config(origin.address);
     settings.limits.max_requests_per_connection = 10;
@@ -128,7 +128,7 @@ fn over_http_2_a_farewell_says_that_no_more_is_answered_and_what_was_asked_is() 
 }
 
 #[test]
-fn over_http_2_whoever_goes_on_after_the_farewell_is_cut() {
+fn over_http_2_a_client_that_continues_after_goaway_is_cut() {
     let origin = Origin::hello();
     let mut settings = config(origin.address);
     settings.limits.max_requests_per_connection = 10;
@@ -139,7 +139,7 @@ fn over_http_2_whoever_goes_on_after_the_farewell_is_cut() {
     let gate = Gate::start(settings);
     let mut wire = Wire::connect(&gate, &[]);
     let mut n = 0;
-    // Never answers the ping by which the gate would know that the farewell has come.
+    // Never acknowledges the ping by which the gate would know that GOAWAY has arrived.
     while n < 1_000 && ask(&mut wire, n * 2 + 1).is_ok() {
         if wire.until(|f| f.stream == n * 2 + 1 && f.flags & END_STREAM != 0).is_none() {
             break;
@@ -152,7 +152,7 @@ fn over_http_2_whoever_goes_on_after_the_farewell_is_cut() {
 }
 
 #[test]
-fn over_http_2_an_old_connection_gets_a_farewell_without_a_request() {
+fn over_http_2_an_old_connection_gets_goaway_without_a_request() {
     let origin = Origin::hello();
     let mut settings = config(origin.address);
     settings.limits.max_connection_age = Duration::from_secs(4);
@@ -161,7 +161,7 @@ fn over_http_2_an_old_connection_gets_a_farewell_without_a_request() {
     let mut wire = Wire::connect(&gate, &[]);
     ask(&mut wire, 1).unwrap();
     assert!(wire.until(|frame| frame.kind == GOAWAY).is_some());
-    // The gate sees that the farewell has come when its ping comes back.
+    // The gate knows that GOAWAY has arrived when its ping is acknowledged.
     let ping = wire.until(|frame| frame.kind == PING).expect("a ping");
     wire.send(&frame(PING, ACKNOWLEDGED, 0, &ping.payload));
     assert!(wire.closed_within(Duration::from_secs(10)));

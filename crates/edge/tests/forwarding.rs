@@ -13,7 +13,7 @@ use common::{Gate, Origin, Reply, config, eventually};
 use portcullis_model::{Cut, Outcome, Reason};
 
 #[test]
-fn a_request_is_forwarded_and_its_answer_returned() {
+fn a_request_is_forwarded_and_its_response_returned() {
     let origin = Origin::hello();
     let gate = Gate::start(config(origin.address));
     let answer = gate.connect().get("/news?page=2");
@@ -130,7 +130,7 @@ fn chunks_and_trailers_pass_in_both_directions() {
 }
 
 #[test]
-fn an_informational_answer_of_the_origin_does_not_confuse() {
+fn an_informational_response_of_the_origin_is_not_taken_for_the_final_one() {
     let origin = Origin::start(|_| {
         Reply::raw(
             "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
@@ -177,9 +177,9 @@ fn the_rest_of_a_body_that_was_answered_early_is_no_request() {
     assert_eq!(gate.offered(), 1);
 }
 
-/// An origin that answers a first request on its first connection, takes a part of the second, and
-/// closes, which it tells the caller by nothing; what comes on later connections it tells too.
-fn leaves_in_the_middle() -> (SocketAddr, mpsc::Receiver<Vec<u8>>) {
+/// An origin that answers a first request on its first connection, reads a part of the second, and
+/// closes. The channel gets nothing but an empty message then, and the bytes of later connections.
+fn closes_in_the_middle() -> (SocketAddr, mpsc::Receiver<Vec<u8>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let (sender, later) = mpsc::channel();
@@ -206,7 +206,7 @@ fn leaves_in_the_middle() -> (SocketAddr, mpsc::Receiver<Vec<u8>>) {
 
 #[test]
 fn the_rest_of_an_upload_whose_connection_broke_is_sent_nowhere() {
-    let (address, later) = leaves_in_the_middle();
+    let (address, later) = closes_in_the_middle();
     let gate = Gate::start(config(address));
     let mut visitor = gate.connect();
     assert_eq!(visitor.get("/").text(), "warm");
@@ -223,7 +223,7 @@ fn the_rest_of_an_upload_whose_connection_broke_is_sent_nowhere() {
 }
 
 #[test]
-fn a_question_that_was_answered_with_nonsense_is_not_asked_again() {
+fn a_request_with_an_invalid_response_is_not_repeated() {
     let origin = Origin::start(|received| match received.path() {
         "/" => Reply::ok("warm"),
         _ => Reply::raw("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n"),
@@ -252,7 +252,7 @@ fn a_body_that_could_be_read_in_two_ways_is_not_tried_elsewhere() {
 }
 
 #[test]
-fn answers_to_requests_that_came_together_stand_one_behind_the_other() {
+fn responses_to_pipelined_requests_are_sent_in_order_whatever_they_are() {
     let origin = Origin::start(|received| match received.path() {
         "/small" => Reply::ok("small"),
         _ => Reply::ok(&"x".repeat(8_000)),
@@ -273,7 +273,7 @@ fn answers_to_requests_that_came_together_stand_one_behind_the_other() {
 }
 
 #[test]
-fn whoever_asks_and_does_not_read_is_answered_no_further_than_there_is_room() {
+fn a_client_that_does_not_read_gets_no_more_responses_than_the_buffers_hold() {
     let origin = Origin::hello();
     let gate = Gate::start(config(origin.address));
     let mut visitor = gate.connect();
@@ -291,7 +291,7 @@ fn whoever_asks_and_does_not_read_is_answered_no_further_than_there_is_room() {
 }
 
 #[test]
-fn a_visitor_who_waits_for_nothing_is_not_told_to_go_on_in_the_middle() {
+fn a_visitor_that_sends_its_body_without_waiting_gets_no_100_continue() {
     let origin = Origin::start(|received| Reply::ok(std::str::from_utf8(&received.body).unwrap()));
     let gate = Gate::start(config(origin.address));
     let mut visitor = gate.connect();
@@ -347,7 +347,7 @@ fn a_websocket_passes_bytes_both_ways_after_the_origin_agreed() {
 }
 
 #[test]
-fn an_upgrade_to_anything_but_a_websocket_is_no_answer() {
+fn an_upgrade_to_anything_but_a_websocket_is_an_invalid_response() {
     let origin = Origin::start(|_| {
         Reply::raw(
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n",
@@ -379,7 +379,7 @@ fn an_upgrade_that_the_origin_declines_is_an_ordinary_answer() {
 }
 
 #[test]
-fn an_upgrade_that_nobody_asked_for_is_not_passed_on() {
+fn an_upgrade_without_a_request_for_it_is_not_forwarded() {
     let origin = Origin::start(|_| {
         Reply::raw(
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
@@ -430,7 +430,7 @@ fn an_origin_that_is_down_yields_a_calm_502() {
 }
 
 #[test]
-fn an_origin_that_talks_nonsense_yields_502() {
+fn an_origin_that_does_not_send_http_yields_502() {
     let origin = Origin::start(|_| Reply::raw("nonsense\r\n\r\n"));
     let gate = Gate::start(config(origin.address));
     assert_eq!(gate.connect().get("/").status, 502);
@@ -451,7 +451,7 @@ fn an_origin_that_is_slow_yields_504() {
 }
 
 #[test]
-fn an_origin_that_breaks_off_breaks_the_answer_off_too() {
+fn a_response_that_the_origin_truncates_is_truncated_for_the_visitor() {
     let origin = Origin::start(|_| {
         Reply::Last(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf".to_vec())
     });
@@ -463,7 +463,7 @@ fn an_origin_that_breaks_off_breaks_the_answer_off_too() {
 }
 
 #[test]
-fn an_origin_that_falls_silent_in_mid_answer_is_given_up() {
+fn a_response_in_which_the_origin_falls_silent_is_aborted() {
     let origin = Origin::start(|_| {
         Reply::Takes(Box::new(|mut stream| {
             stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf").unwrap();
@@ -527,7 +527,7 @@ fn nothing_is_leaked_whatever_visitors_and_the_origin_do() {
                         stream,
                         "POST /{number} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n{body}"
                     );
-                    // Some leave at once, some in the middle, most stay to the end.
+                    // Some leave immediately, some in the middle, most stay to the end.
                     match number % 5 {
                         0 => {}
                         1 => {

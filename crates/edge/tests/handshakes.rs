@@ -1,4 +1,4 @@
-//! What a TLS handshake may cost the gate, and what its first message tells.
+//! Limits of TLS handshakes, and the fingerprint of the `ClientHello`.
 
 #![allow(clippy::unwrap_used)]
 
@@ -59,7 +59,7 @@ impl Site {
         bytes
     }
 
-    /// Asks for a page from 127.0.0.`last` over a connection of its own; how hands were shaken,
+    /// Asks for a page from 127.0.0.`last` over a separate connection; the kind of handshake,
     /// or `None` if the gate closed the connection.
     fn page(&self, gate: &Gate, last: u8) -> Option<HandshakeKind> {
         let visitor = gate.connect_from(last);
@@ -82,7 +82,7 @@ impl Site {
 }
 
 #[test]
-fn a_part_of_the_first_message_meets_the_deadline() {
+fn a_part_of_a_client_hello_is_cut_at_the_handshake_timeout() {
     let mut site = site();
     site.config.limits.handshake_timeout = Duration::from_secs(1);
     let gate = Gate::start(site.config.clone());
@@ -94,7 +94,7 @@ fn a_part_of_the_first_message_meets_the_deadline() {
 }
 
 #[test]
-fn a_first_message_that_is_too_long_is_refused_before_it_has_come() {
+fn a_client_hello_that_is_too_long_is_refused_before_it_is_complete() {
     let site = site();
     let gate = Gate::start(site.config.clone());
     let mut visitor = gate.connect();
@@ -115,7 +115,7 @@ fn a_first_message_that_is_too_long_is_refused_before_it_has_come() {
 }
 
 #[test]
-fn a_first_message_gets_through_however_it_is_cut() {
+fn a_client_hello_gets_through_however_it_is_fragmented() {
     let site = site();
     let gate = Gate::start(site.config.clone());
     let hello = site.hello();
@@ -133,7 +133,7 @@ fn a_first_message_gets_through_however_it_is_cut() {
 }
 
 #[test]
-fn what_is_no_tls_is_told_so() {
+fn plain_http_on_a_tls_port_gets_an_alert() {
     let site = site();
     let gate = Gate::start(site.config.clone());
     let mut visitor = gate.connect();
@@ -159,7 +159,7 @@ fn a_source_that_begins_too_many_handshakes_is_refused_and_others_are_not() {
 }
 
 #[test]
-fn all_together_begin_no_more_handshakes_than_the_gate_may() {
+fn all_sources_together_begin_no_more_handshakes_than_the_total_rate() {
     let mut site = site();
     site.config.limits.handshakes.total = RateLimit { per_second: 1, burst: 3 };
     let gate = Gate::start(site.config.clone());
@@ -181,7 +181,7 @@ fn resumed_sessions_are_charged_a_quarter() {
 }
 
 #[test]
-fn the_slowest_handshake_makes_room_and_silent_connections_take_none() {
+fn the_slowest_handshake_is_dropped_for_a_new_one_and_silent_connections_hold_no_slot() {
     let mut site = site();
     site.config.limits.handshakes.max_concurrent = 2;
     let gate = Gate::start(site.config.clone());
@@ -204,7 +204,7 @@ fn the_slowest_handshake_makes_room_and_silent_connections_take_none() {
 }
 
 #[test]
-fn a_newcomer_is_refused_where_nobody_is_slow() {
+fn a_new_handshake_is_refused_where_none_is_slow() {
     let mut site = site();
     site.config.limits.handshakes.max_concurrent = 1;
     let gate = Gate::start(site.config.clone());
@@ -216,24 +216,24 @@ fn a_newcomer_is_refused_where_nobody_is_slow() {
     eventually("one is refused", || gate.reason(Reason::HandshakeConcurrency) == 1);
 }
 
-/// The fingerprints that requests told since the last call.
-fn told(gate: &Gate) -> Vec<String> {
+/// The fingerprints that requests had since the last call.
+fn fingerprints(gate: &Gate) -> Vec<String> {
     let sightings = gate.sightings();
-    let told = sightings.iter().filter(|told| told.feature == Feature::TlsFingerprint);
-    told.map(|told| told.text().to_owned()).collect()
+    let found = sightings.iter().filter(|name| name.feature == Feature::TlsFingerprint);
+    found.map(|name| name.text().to_owned()).collect()
 }
 
 #[test]
-fn a_request_tells_which_tls_library_it_came_by() {
+fn a_request_has_the_fingerprint_of_its_tls_library() {
     let site = site();
     let gate = Gate::start(site.config.clone());
     let first = Ja4::of_records(&site.hello()).unwrap();
     site.page(&gate, 7).unwrap();
-    assert_eq!(told(&gate), [first.as_str()]);
+    assert_eq!(fingerprints(&gate), [first.as_str()]);
     // With a ticket in its message, which the method counts in.
     let later = Ja4::of_records(&site.hello()).unwrap();
     site.page(&gate, 8).unwrap();
-    assert_eq!(told(&gate), [later.as_str()]);
+    assert_eq!(fingerprints(&gate), [later.as_str()]);
     let records = gate.records();
     let clients: BTreeSet<_> =
         records.iter().map(|r| r.features.get(Feature::TlsFingerprint)).collect();
@@ -242,13 +242,13 @@ fn a_request_tells_which_tls_library_it_came_by() {
 }
 
 #[test]
-fn a_trusted_proxys_own_library_says_nothing_of_its_visitors() {
+fn a_trusted_proxys_fingerprint_is_not_recorded_for_its_visitors() {
     let mut site = site();
     site.config.trusted_proxies = vec!["127.0.0.7/32".parse().unwrap()];
     let gate = Gate::start(site.config.clone());
     site.page(&gate, 7).unwrap();
     assert_eq!(gate.records()[0].features.get(Feature::TlsFingerprint), 0);
-    assert!(told(&gate).is_empty());
+    assert!(fingerprints(&gate).is_empty());
 }
 
 /// Whether `program` is on PATH. In CI it has to be.
@@ -273,7 +273,7 @@ with context.wrap_socket(plain, server_hostname='example.org') as tls:
         pass
 ";
 
-/// Asks for a page with a program of the world; the fingerprint that the gate saw.
+/// Requests a page with a public client; the fingerprint that the gate recorded.
 fn fingerprint_of(program: &str, site: &Site) -> String {
     let gate = Gate::start(site.config.clone());
     let port = gate.address.port();
@@ -300,13 +300,13 @@ fn fingerprint_of(program: &str, site: &Site) -> String {
     // Only one of them reads it.
     let _ = input.write_all(b"GET / HTTP/1.1\r\nHost: example.org\r\nConnection: close\r\n\r\n");
     running.wait().unwrap();
-    let told = told(&gate);
-    assert_eq!(told.len(), 1, "{program}: {told:?}");
-    told[0].clone()
+    let found = fingerprints(&gate);
+    assert_eq!(found.len(), 1, "{program}: {found:?}");
+    found[0].clone()
 }
 
 #[test]
-fn programs_of_the_world_are_told_apart_and_each_is_the_same_every_time() {
+fn each_public_client_has_its_own_fingerprint_which_stays_the_same() {
     let site = site();
     let mut seen = BTreeSet::new();
     for program in ["curl", "openssl", "python3"] {
@@ -349,25 +349,25 @@ fn a_request_that_comes_with_the_end_of_the_handshake_is_answered() {
 }
 
 #[test]
-fn only_tls_1_2_and_1_3_are_spoken() {
+fn only_tls_1_2_and_1_3_are_supported() {
     if !peer("openssl") {
         return;
     }
     let site = site();
     let gate = Gate::start(site.config.clone());
     let address = format!("127.0.0.1:{}", gate.address.port());
-    for (version, spoken) in
+    for (version, supported) in
         [("-tls1", false), ("-tls1_1", false), ("-tls1_2", true), ("-tls1_3", true)]
     {
-        let asked = Command::new("openssl")
-            // The oldest need the library's consent.
+        let client = Command::new("openssl")
+            // OpenSSL offers the oldest versions at this level only.
             .args(["s_client", "-cipher", "DEFAULT:@SECLEVEL=0", version, "-connect", &address])
             .stdin(Stdio::null())
             .output()
             .unwrap();
-        let said = String::from_utf8_lossy(&asked.stdout);
-        assert_eq!(asked.status.success(), spoken, "{version}: {said}");
-        assert_eq!(said.contains("BEGIN CERTIFICATE"), spoken, "{version}: {said}");
+        let output = String::from_utf8_lossy(&client.stdout);
+        assert_eq!(client.status.success(), supported, "{version}: {output}");
+        assert_eq!(output.contains("BEGIN CERTIFICATE"), supported, "{version}: {output}");
     }
     eventually("both are counted", || gate.reason(Reason::HandshakeFailed) == 2);
 }

@@ -22,11 +22,11 @@ fn ask(wire: &mut Wire, stream: u32, fields: &[(&str, &str)]) -> String {
 /// How long this thread has worked, however long it waited for its turn.
 #[cfg(target_os = "linux")]
 fn worked() -> Duration {
-    let told = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
-    Duration::from_nanos(told.split(' ').next().unwrap().parse().unwrap())
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    Duration::from_nanos(text.split(' ').next().unwrap().parse().unwrap())
 }
 
-/// What it costs to read so many heads of so many bytes that come byte by byte: the least of five.
+/// CPU time to read `heads` heads of `bytes` bytes that arrive byte by byte: the least of five runs.
 #[cfg(target_os = "linux")]
 fn cost_of_drips(heads: usize, bytes: usize) -> Duration {
     let head = format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(bytes));
@@ -47,10 +47,10 @@ fn cost_of_drips(heads: usize, bytes: usize) -> Duration {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_head_that_comes_byte_by_byte_costs_as_much_more_as_it_is_longer() {
+fn the_cost_of_a_head_that_arrives_byte_by_byte_grows_with_its_length_only() {
     let (short, long) = (cost_of_drips(64, 4 * 1024), cost_of_drips(1, 256 * 1024));
-    // As many bytes. Read anew for each byte, the long one would cost 64 times as much. (Some
-    // systems tell a thread's work to the hundredth of a second only.)
+    // The same number of bytes. Parsed again for each byte, the long one would cost 64 times as
+    // much. (Some kernels report a thread's CPU time to the hundredth of a second only.)
     let tick = Duration::from_millis(10);
     assert!(long < short.max(tick) * 16, "{short:?}, {long:?}");
 }

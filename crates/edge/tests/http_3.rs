@@ -153,7 +153,7 @@ fn a_page_comes_by_http_3_where_the_listener_offers_it() {
 }
 
 #[test]
-fn head_and_errors_of_origin_and_gate_are_answered_as_by_other_protocols() {
+fn head_requests_and_errors_are_answered_as_over_other_protocols() {
     run(async {
         let origin = Origin::start(|received| match received.path() {
             "/missing" => Reply::raw("HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\nnone"),
@@ -222,7 +222,7 @@ fn large_bodies_pass_both_ways_and_keep_their_length() {
 }
 
 #[test]
-fn pieces_without_content_and_trailers_do_not_end_a_body_early() {
+fn empty_frames_and_trailers_do_not_end_a_body_early() {
     run(async {
         let origin = Origin::start(|received| {
             Reply::ok(&String::from_utf8_lossy(&received.body).replace("\r\n", "|"))
@@ -295,7 +295,7 @@ fn a_body_above_the_limit_is_refused_and_never_whole() {
 }
 
 #[test]
-fn addresses_prove_themselves_where_many_are_at_the_door_and_are_then_served() {
+fn above_the_retry_threshold_addresses_are_validated_and_then_served() {
     run(async {
         let origin = Origin::hello();
         let certified = certified();
@@ -313,7 +313,7 @@ fn addresses_prove_themselves_where_many_are_at_the_door_and_are_then_served() {
 }
 
 #[test]
-fn where_all_places_are_taken_by_forgers_who_proves_its_address_is_let_in() {
+fn a_client_that_proves_its_address_is_served_while_forged_addresses_hold_every_slot() {
     run(async {
         let origin = Origin::hello();
         let certified = certified();
@@ -321,7 +321,7 @@ fn where_all_places_are_taken_by_forgers_who_proves_its_address_is_let_in() {
         settings.limits.http_3.retry_threshold = 2;
         settings.limits.handshake_timeout = Duration::from_secs(2);
         let gate = Gate::start(settings);
-        // First packets, and nothing more, as a forger would send.
+        // Initial packets alone, as a sender with a forged address would send.
         let first = first_packet(&certified).await;
         let forger = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
         forger.send_to(&first, gate.address).await.unwrap();
@@ -330,12 +330,13 @@ fn where_all_places_are_taken_by_forgers_who_proves_its_address_is_let_in() {
             let other = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
             other.send_to(&another, gate.address).await.unwrap();
         }
-        until("the rest are asked for proof", || gate.snapshot().retries == 3).await;
+        until("the rest get retry packets", || gate.snapshot().retries == 3).await;
         let mut visitor = connect(&gate, &certified).await;
         assert_eq!(visitor.get("/").await.1, b"hello");
         assert_eq!(gate.snapshot().retries, 4);
         until("the handshakes are over", || gate.reason(Reason::HandshakeFailed) == 2).await;
-        // What a forged address is sent is three times what was sent in its name, and a farewell.
+        // An address that is not validated gets at most three times the bytes it sent (RFC 9000,
+        // section 8.1), and a close.
         tokio::time::sleep(Duration::from_millis(200)).await;
         let (mut buffer, mut answered) = ([0; 2_000], 0);
         while let Ok(more) = forger.try_recv(&mut buffer) {
@@ -347,7 +348,7 @@ fn where_all_places_are_taken_by_forgers_who_proves_its_address_is_let_in() {
 }
 
 #[test]
-fn handshakes_have_the_budgets_and_places_of_all() {
+fn handshakes_over_quic_count_against_the_same_limits() {
     run(async {
         let origin = Origin::hello();
         let certified = certified();
@@ -364,15 +365,15 @@ fn handshakes_have_the_budgets_and_places_of_all() {
     });
 }
 
-/// The fingerprints that requests told since the last call.
-fn told(gate: &Gate) -> Vec<String> {
+/// The fingerprints that requests had since the last call.
+fn fingerprints(gate: &Gate) -> Vec<String> {
     let sightings = gate.sightings();
-    let told = sightings.iter().filter(|told| told.feature == Feature::TlsFingerprint);
-    told.map(|told| told.text().to_owned()).collect()
+    let found = sightings.iter().filter(|name| name.feature == Feature::TlsFingerprint);
+    found.map(|name| name.text().to_owned()).collect()
 }
 
 #[test]
-fn a_request_tells_which_tls_library_it_came_by_also_where_the_address_was_proven_first() {
+fn a_request_has_the_fingerprint_of_its_tls_library_after_a_retry_too() {
     run(async {
         let origin = Origin::hello();
         let certified = certified();
@@ -382,8 +383,8 @@ fn a_request_tells_which_tls_library_it_came_by_also_where_the_address_was_prove
         let mut visitor = connect(&gate, &certified).await;
         visitor.get("/").await;
         assert_eq!(gate.snapshot().retries, 1);
-        let told = told(&gate);
-        let [client] = &told[..] else { panic!("{told:?}") };
+        let found = fingerprints(&gate);
+        let [client] = &found[..] else { panic!("{found:?}") };
         // Over QUIC, TLS 1.3, by name, with three suites and so on, for HTTP/3.
         let (start, digests) = client.split_once('_').unwrap();
         assert!(start.starts_with("q13d03") && start.ends_with("h3"), "{client}");
@@ -410,7 +411,7 @@ fn a_session_that_is_resumed_costs_a_quarter_of_a_handshake() {
         }
         // A full handshake and six quarters are two and a half; seven whole ones would be refused.
         assert_eq!(gate.reason(Reason::HandshakeRate), 0);
-        let clients = told(&gate);
+        let clients = fingerprints(&gate);
         assert_eq!(clients.len(), 2, "without a ticket and with one: {clients:?}");
     });
 }
@@ -439,7 +440,7 @@ async fn until(what: &str, mut condition: impl FnMut() -> bool) {
 }
 
 #[test]
-fn a_connection_that_asks_for_nothing_is_ended_after_the_idle_time() {
+fn a_connection_without_requests_is_closed_at_the_idle_timeout() {
     run(async {
         let origin = Origin::hello();
         let certified = certified();
@@ -455,7 +456,7 @@ fn a_connection_that_asks_for_nothing_is_ended_after_the_idle_time() {
 }
 
 #[test]
-fn a_small_answer_that_is_never_acknowledged_is_given_up_as_soon_as_the_least_rate_allows() {
+fn a_small_response_that_is_never_acknowledged_is_aborted_at_the_minimum_rate() {
     let asked = Arc::new(AtomicBool::new(false));
     let silent = Arc::new(AtomicBool::new(false));
     let origin = Origin::start({
@@ -482,21 +483,21 @@ fn a_small_answer_that_is_never_acknowledged_is_given_up_as_soon_as_the_least_ra
                 tokio::spawn(async move { std::future::poll_fn(|cx| driver.poll_close(cx)).await });
                 let mut stream = sender.send_request(request("GET", "/")).await.unwrap();
                 stream.finish().await.unwrap();
-                until("it has been asked for", || asked.load(Relaxed)).await;
-                // From now on nothing of this connection is looked at, or acknowledged.
+                until("it has been requested", || asked.load(Relaxed)).await;
+                // From now on this client reads and acknowledges nothing.
                 silent.store(true, Relaxed);
                 let _ = released.recv();
             });
         }
     });
     eventually("the origin has answered", || gate.outcome(Outcome::Served) == 1);
-    eventually("it is given up", || cut(&gate, Cut::FlowControlStall) == 1);
+    eventually("it is aborted", || cut(&gate, Cut::FlowControlStall) == 1);
     drop(hold);
     visitor.join().unwrap();
 }
 
 #[test]
-fn whoever_gives_up_requests_faster_than_people_leave_pages_is_sent_away() {
+fn a_client_that_cancels_requests_faster_than_people_leave_pages_is_cut() {
     run(async {
         let origin = Origin::start(|_| {
             std::thread::sleep(Duration::from_millis(300));
@@ -523,12 +524,12 @@ fn whoever_gives_up_requests_faster_than_people_leave_pages_is_sent_away() {
 }
 
 #[test]
-fn a_request_that_is_given_up_leaves_the_origin_and_the_others_stay() {
+fn a_cancelled_request_ends_at_the_origin_and_the_others_continue() {
     run(async {
-        let (go_on, wait) = std::sync::mpsc::channel::<()>();
+        let (release, wait) = std::sync::mpsc::channel::<()>();
         let wait = std::sync::Mutex::new(wait);
         let origin = Origin::start(move |received| {
-            if received.path() == "/stands" {
+            if received.path() == "/slow" {
                 let _ = wait.lock().unwrap().recv_timeout(Duration::from_secs(20));
             }
             Reply::ok("hello")
@@ -538,19 +539,19 @@ fn a_request_that_is_given_up_leaves_the_origin_and_the_others_stay() {
         settings.platforms[0].origin.response_timeout = Duration::from_secs(20);
         let gate = Gate::start(settings);
         let mut visitor = connect(&gate, &certified).await;
-        let mut stream = visitor.sender.send_request(request("GET", "/stands")).await.unwrap();
+        let mut stream = visitor.sender.send_request(request("GET", "/slow")).await.unwrap();
         stream.finish().await.unwrap();
         until("it is at the origin", || origin.requests() == 1).await;
         stream.stop_sending(h3::error::Code::H3_REQUEST_CANCELLED);
         until("it is dropped", || gate.outcome(Outcome::VisitorDisconnected) == 1).await;
         assert_eq!(visitor.get("/").await.1, b"hello");
-        go_on.send(()).unwrap();
+        release.send(()).unwrap();
         visitor.leave().await;
     });
 }
 
 #[test]
-fn a_drain_finishes_what_is_under_way_and_says_goodbye() {
+fn a_drain_finishes_requests_in_flight_and_closes_the_connection() {
     run(async {
         let origin = Origin::start(|received| {
             if received.path() == "/slow" {
@@ -563,7 +564,7 @@ fn a_drain_finishes_what_is_under_way_and_says_goodbye() {
         let mut visitor = connect(&gate, &certified).await;
         let mut stream = visitor.sender.send_request(request("GET", "/slow")).await.unwrap();
         stream.finish().await.unwrap();
-        until("it is under way", || origin.requests() == 1).await;
+        until("it is at the origin", || origin.requests() == 1).await;
         gate.start_draining();
         assert_eq!(stream.recv_response().await.unwrap().status(), 200);
         assert_eq!(body(&mut stream).await, b"whole");
@@ -571,6 +572,6 @@ fn a_drain_finishes_what_is_under_way_and_says_goodbye() {
         let late = endpoint();
         let connecting = late.connect_with(certified.client.clone(), gate.address, "example.org");
         let waiting = tokio::time::timeout(Duration::from_millis(300), connecting.unwrap());
-        assert!(!matches!(waiting.await, Ok(Ok(_))), "nobody new is let in");
+        assert!(!matches!(waiting.await, Ok(Ok(_))), "no new connection is accepted");
     });
 }

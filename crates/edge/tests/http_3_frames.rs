@@ -78,7 +78,7 @@ impl Scene {
         Self { gate: Gate::start(settings), _folder: folder, client }
     }
 
-    /// A connection whose control stream has been opened, and said these frames after the settings.
+    /// A connection whose control stream has sent these frames after the settings.
     async fn connect(&self, on_control: &[u8]) -> Visitor {
         let endpoint = Endpoint::client(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0)).unwrap();
         let connecting =
@@ -182,7 +182,7 @@ fn each_kind_of_flood_and_of_broken_framing_ends_the_connection_and_is_counted()
 }
 
 #[test]
-fn streams_that_are_no_requests_cannot_be_opened_for_ever() {
+fn streams_that_are_no_requests_are_limited_in_number() {
     run(async {
         let origin = Origin::hello();
         let scene = Scene::new(&origin, |_| {});
@@ -198,7 +198,7 @@ fn streams_that_are_no_requests_cannot_be_opened_for_ever() {
 }
 
 #[test]
-fn a_head_that_does_not_come_to_its_end_ends_the_connection_in_time() {
+fn an_incomplete_head_ends_the_connection_at_the_header_timeout() {
     run(async {
         let origin = Origin::hello();
         let scene = Scene::new(&origin, |limits| limits.header_timeout = Duration::from_secs(2));
@@ -232,7 +232,7 @@ fn a_head_above_the_limit_is_answered_and_counted() {
 }
 
 #[test]
-fn an_answer_that_nobody_takes_is_given_up() {
+fn a_response_that_is_not_read_is_aborted() {
     run(async {
         let origin = Origin::start(|_| Reply::ok(&"x".repeat(500_000)));
         let mut scene =

@@ -1,4 +1,4 @@
-//! Connections that say nothing for a while: they give their buffers back, and lose nothing by it.
+//! Idle connections: they free their buffers and lose no data.
 
 #![allow(clippy::unwrap_used)]
 
@@ -12,7 +12,7 @@ use common::{Gate, Origin, config};
 const A_WHILE: Duration = Duration::from_millis(1800);
 
 #[test]
-fn a_visitor_who_was_silent_for_a_while_is_answered_as_before() {
+fn a_visitor_is_answered_after_its_buffers_were_freed() {
     let gate = Gate::start(config(Origin::hello().address));
     let mut visitor = gate.connect();
     for _ in 0..3 {
@@ -22,11 +22,11 @@ fn a_visitor_who_was_silent_for_a_while_is_answered_as_before() {
     }
     assert_eq!(gate.snapshot().gauges.connections, 1);
     drop(visitor);
-    common::eventually("nobody is there", || gate.snapshot().gauges.connections == 0);
+    common::eventually("no connection is open", || gate.snapshot().gauges.connections == 0);
 }
 
 #[test]
-fn half_a_request_that_came_with_the_one_before_is_kept_through_the_silence() {
+fn half_a_request_in_the_buffer_survives_an_idle_time() {
     let gate = Gate::start(config(Origin::hello().address));
     let mut visitor = gate.connect();
     visitor.send("GET /1 HTTP/1.1\r\nHost: example.org\r\n\r\nGET /2 HTTP/1.1\r\nHo");

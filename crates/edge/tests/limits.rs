@@ -102,7 +102,7 @@ fn a_tightened_deadline_cuts_connections_that_dribble_already() {
 }
 
 #[test]
-fn a_source_holds_only_so_many_connections_and_others_are_not_affected() {
+fn a_source_holds_a_limited_number_of_connections_and_others_are_not_affected() {
     let origin = Origin::hello();
     let mut settings = config(origin.address);
     settings.limits.source.connections = 3;
@@ -118,7 +118,7 @@ fn a_source_holds_only_so_many_connections_and_others_are_not_affected() {
 }
 
 #[test]
-fn the_gate_holds_only_so_many_connections() {
+fn the_gate_holds_a_limited_number_of_connections() {
     let origin = Origin::hello();
     let mut settings = config(origin.address);
     settings.limits.max_connections = 2;
@@ -151,7 +151,7 @@ fn a_source_that_asks_too_often_is_refused_and_may_stay_connected() {
 }
 
 #[test]
-fn what_is_refused_reads_well_in_each_form() {
+fn a_refusal_is_sent_as_html_json_or_text() {
     let origin = Origin::hello();
     let mut settings = config(origin.address);
     settings.platforms[0].hosts = vec!["example.org".into()];
@@ -198,7 +198,7 @@ fn a_body_that_grows_too_large_is_stopped() {
 }
 
 #[test]
-fn a_body_that_stops_arriving_is_given_up() {
+fn a_body_that_stops_arriving_is_aborted() {
     let origin = Origin::hello();
     let mut settings = config(origin.address);
     settings.limits.body_idle_timeout = Duration::from_millis(500);
@@ -211,7 +211,7 @@ fn a_body_that_stops_arriving_is_given_up() {
 }
 
 #[test]
-fn a_body_that_drips_is_given_up_although_it_never_falls_silent() {
+fn a_body_that_drips_is_aborted_although_it_never_falls_silent() {
     let origin = Origin::hello();
     let mut settings = config(origin.address);
     settings.limits.body_idle_timeout = Duration::from_secs(1);
@@ -318,7 +318,7 @@ fn methods_and_codings_that_are_not_forwarded_are_named() {
 }
 
 #[test]
-fn behind_a_request_to_connect_nothing_is_a_request() {
+fn bytes_after_a_connect_request_are_not_read_as_a_request() {
     let origin = Origin::hello();
     let gate = Gate::start(config(origin.address));
     let mut visitor = gate.connect();
@@ -469,7 +469,7 @@ fn a_challenged_visitor_follows_a_redirect_and_is_served() {
 }
 
 #[test]
-fn a_visitor_who_must_wait_reads_a_page_that_continues_by_itself() {
+fn a_visitor_with_a_wait_challenge_gets_a_page_that_continues_automatically() {
     let origin = Origin::hello();
     let mut settings = config(origin.address);
     settings.posture.wait_challenge_delay = Duration::from_secs(1);
@@ -478,7 +478,7 @@ fn a_visitor_who_must_wait_reads_a_page_that_continues_by_itself() {
     let mut visitor = gate.connect();
     visitor.send("GET /a?b=\"c HTTP/1.1\r\nHost: a\r\nAccept: text/html\r\n\r\n");
     let page = visitor.answer();
-    // A quotation mark is not allowed in a target; the library may refuse it.
+    // A quotation mark is not allowed in a target; the `http` crate may refuse it.
     if page.status == 503 {
         assert!(!page.text().contains("b=\"c"));
     }
@@ -523,7 +523,7 @@ fn trusted_proxies_name_their_visitors_and_are_not_counted_as_one_source() {
     assert_eq!(origin.last().field("x-forwarded-for"), Some("192.0.2.3, 127.0.0.9"));
     proxies[0].send("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 192.0.2.0\r\n\r\n");
     assert_eq!(proxies[0].answer().status, 429);
-    // Nobody else is believed.
+    // An address that is not a trusted proxy is not believed.
     let mut liar = gate.connect_from(10);
     let statuses: Vec<_> = (0..3)
         .map(|at| {
@@ -622,7 +622,7 @@ fn the_sum_over_reasons_is_the_number_of_requests() {
 }
 
 #[test]
-fn a_full_ring_loses_records_and_says_so() {
+fn a_full_ring_loses_records_and_counts_them() {
     let origin = Origin::hello();
     let mut settings = config(origin.address);
     settings.limits.source.burst = 10_000;
@@ -639,7 +639,7 @@ fn a_full_ring_loses_records_and_says_so() {
 }
 
 #[test]
-fn draining_finishes_what_is_under_way_and_takes_nothing_new() {
+fn draining_finishes_requests_in_flight_and_accepts_no_new_ones() {
     let origin = Origin::start(|_| {
         std::thread::sleep(Duration::from_millis(1500));
         Reply::ok("finished")

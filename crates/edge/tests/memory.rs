@@ -15,7 +15,7 @@ use common::wire::{HEADERS, Wire, secure};
 use common::{Gate, Origin, Reply, config, eventually};
 use portcullis_model::Cut;
 
-/// Others would be measured too.
+/// Another test would be measured too.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 const MIB: usize = 1024 * 1024;
@@ -27,8 +27,8 @@ fn resident() -> usize {
     line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024
 }
 
-/// `unpacked` zeros by gzip (RFC 1952), a thousandth as long. The checksum at the end is wrong, which
-/// nobody finds out without unpacking them.
+/// `unpacked` zeros by gzip (RFC 1952), a thousandth as long. The checksum at the end is
+/// wrong, which only a decompressor would notice.
 fn bomb(unpacked: usize) -> Vec<u8> {
     let mut bytes = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
     let (mut held, mut bits) = (0u32, 0);
@@ -56,7 +56,7 @@ fn bomb(unpacked: usize) -> Vec<u8> {
 }
 
 #[test]
-fn packed_bodies_pass_as_they_are_in_both_directions_and_nobody_unpacks_them() {
+fn compressed_bodies_pass_unchanged_in_both_directions_and_are_not_decompressed() {
     let _alone = ONE_AT_A_TIME.lock();
     let packed = bomb(512 * MIB);
     assert!(packed.len() > 2 * MIB && packed.len() < 4 * MIB, "{}", packed.len());
@@ -102,7 +102,7 @@ fn packed_bodies_pass_as_they_are_in_both_directions_and_nobody_unpacks_them() {
 }
 
 #[test]
-fn a_hundred_answers_that_nobody_reads_hold_less_than_fourteen_mebibytes_and_then_nothing() {
+fn a_hundred_unread_responses_hold_less_than_fourteen_mebibytes_and_then_nothing() {
     static PIECE: [u8; 64 * 1024] = [b'x'; 64 * 1024];
     let _alone = ONE_AT_A_TIME.lock();
     let written = Arc::new(AtomicUsize::new(0));

@@ -1,4 +1,4 @@
-//! Places at the origin: nobody keeps one by being slow while others wait for it.
+//! Connections to the origin: a slow visitor does not keep one while other requests wait for it.
 
 #![allow(clippy::unwrap_used)]
 
@@ -20,7 +20,7 @@ fn two_places(origin: &Origin) -> Gate {
     Gate::start(settings)
 }
 
-/// Has begun a body and does not go on.
+/// A visitor that has begun a body and sends no more.
 fn begun(gate: &Gate) -> Visitor {
     let mut visitor = gate.connect();
     visitor.send("POST /slow HTTP/1.1\r\nHost: example.org\r\nContent-Length: 1000\r\n\r\nab");
@@ -32,7 +32,7 @@ fn in_flight(gate: &Gate, many: u64) {
 }
 
 #[test]
-fn bodies_that_drip_give_their_places_to_those_who_wait() {
+fn bodies_that_drip_give_their_connections_to_requests_that_wait() {
     let origin = Origin::hello();
     let gate = two_places(&origin);
     let slow = [begun(&gate), begun(&gate)];
@@ -45,7 +45,7 @@ fn bodies_that_drip_give_their_places_to_those_who_wait() {
 }
 
 #[test]
-fn a_body_that_pauses_is_waited_for_where_nobody_else_waits() {
+fn a_body_that_pauses_keeps_its_connection_while_no_request_waits() {
     let origin = Origin::hello();
     let gate = two_places(&origin);
     let mut slow = [begun(&gate), begun(&gate)];
@@ -59,7 +59,7 @@ fn a_body_that_pauses_is_waited_for_where_nobody_else_waits() {
 }
 
 #[test]
-fn answers_that_nobody_takes_give_their_places_to_those_who_wait() {
+fn unread_responses_give_their_connections_to_requests_that_wait() {
     let origin = Origin::start(|received| {
         Reply::ok(&"x".repeat(if received.path() == "/large" { 8 << 20 } else { 5 }))
     });

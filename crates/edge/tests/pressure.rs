@@ -14,7 +14,7 @@ fn cut(gate: &Gate, why: Cut) -> u64 {
 }
 
 #[test]
-fn where_every_place_is_taken_the_longest_idle_connection_ends_and_the_new_one_is_let_in() {
+fn at_the_connection_limit_the_longest_idle_connection_is_evicted_for_a_new_one() {
     let origin = Origin::hello();
     let mut settings = config(origin.address);
     settings.limits.max_connections = 3;
@@ -36,7 +36,7 @@ fn where_every_place_is_taken_the_longest_idle_connection_ends_and_the_new_one_i
 }
 
 #[test]
-fn connections_in_the_middle_of_something_do_not_end_for_a_new_one() {
+fn connections_that_are_not_idle_are_not_evicted_for_a_new_one() {
     let origin = Origin::hello();
     let mut settings = config(origin.address);
     settings.limits.max_connections = 2;
@@ -54,7 +54,7 @@ fn connections_in_the_middle_of_something_do_not_end_for_a_new_one() {
 }
 
 #[test]
-fn idle_connections_are_granted_less_where_places_are_scarce() {
+fn idle_connections_get_less_time_near_the_connection_limit() {
     let origin = Origin::hello();
     let mut settings = config(origin.address);
     settings.limits.max_connections = 4;
@@ -74,7 +74,7 @@ fn idle_connections_are_granted_less_where_places_are_scarce() {
 }
 
 #[test]
-fn a_network_holds_only_so_many_connections_whatever_its_addresses() {
+fn a_network_holds_a_limited_number_of_connections_whatever_its_addresses() {
     let origin = Origin::hello();
     let mut settings = config(origin.address);
     settings.limits.max_network_connections = 3;

@@ -43,7 +43,7 @@ fn read_slowly(stream: &mut TcpStream, piece: usize) -> usize {
 }
 
 #[test]
-fn an_answer_that_is_taken_below_the_least_rate_is_cut_although_it_never_stands_still() {
+fn a_response_that_is_read_below_the_minimum_rate_is_cut_although_it_never_stalls() {
     let origin = Origin::start(|_| Reply::ok(&"x".repeat(4 * 1024 * 1024)));
     let mut settings = config(origin.address);
     settings.limits.body_idle_timeout = Duration::from_secs(2);
@@ -59,7 +59,7 @@ fn an_answer_that_is_taken_below_the_least_rate_is_cut_although_it_never_stands_
 }
 
 #[test]
-fn an_answer_that_is_taken_slowly_but_above_the_least_rate_comes_whole() {
+fn a_response_that_is_read_slowly_but_above_the_minimum_rate_is_complete() {
     let size = 200_000;
     let origin = Origin::start(move |_| Reply::ok(&"x".repeat(size)));
     let mut settings = config(origin.address);
@@ -75,7 +75,7 @@ fn an_answer_that_is_taken_slowly_but_above_the_least_rate_comes_whole() {
 }
 
 #[test]
-fn an_event_stream_that_has_little_to_say_is_not_below_any_rate() {
+fn an_event_stream_with_few_events_is_not_below_the_minimum_rate() {
     let origin = Origin::start(|_| {
         Reply::Takes(Box::new(|mut stream| {
             let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
@@ -97,7 +97,7 @@ fn an_event_stream_that_has_little_to_say_is_not_below_any_rate() {
 }
 
 #[test]
-fn a_body_above_the_least_rate_passes_however_long_it_takes_and_a_drip_does_not() {
+fn a_body_above_the_minimum_rate_passes_however_long_it_takes_and_a_drip_does_not() {
     let origin = Origin::hello();
     let mut settings = config(origin.address);
     settings.limits.body_idle_timeout = Duration::from_secs(1);
@@ -126,7 +126,7 @@ fn a_body_above_the_least_rate_passes_however_long_it_takes_and_a_drip_does_not(
 }
 
 #[test]
-fn a_body_that_never_begins_keeps_no_place_at_the_origin() {
+fn a_body_that_never_begins_holds_no_connection_to_the_origin() {
     let origin = Origin::start(|received| Reply::ok(std::str::from_utf8(&received.body).unwrap()));
     let mut settings = config(origin.address);
     settings.platforms[0].origin.max_connections = 1;
@@ -143,10 +143,10 @@ fn a_body_that_never_begins_keeps_no_place_at_the_origin() {
         })
         .collect();
     assert_eq!(silent[1].until(b"\r\n\r\n"), b"HTTP/1.1 100 Continue\r\n\r\n");
-    eventually("both are let in", || gate.offered() == 2);
+    eventually("both are accepted", || gate.offered() == 2);
     assert_eq!(gate.snapshot().gauges.in_flight, 0);
     assert_eq!(origin.connections(), 0);
-    // The only connection is there for whoever has something to say.
+    // The only connection to the origin is free for a request whose body arrives.
     assert_eq!(gate.connect_from(2).get("/").status, 200);
     silent[1].send("abc");
     eventually("it has begun", || gate.snapshot().gauges.in_flight == 1);
@@ -161,7 +161,7 @@ fn a_body_that_never_begins_keeps_no_place_at_the_origin() {
 }
 
 #[test]
-fn a_dripping_body_on_one_stream_of_http_2_is_given_up_and_the_others_go_on() {
+fn a_dripping_body_on_one_http_2_stream_is_aborted_and_the_others_continue() {
     let origin = Origin::hello();
     let mut settings = config(origin.address);
     settings.limits.body_idle_timeout = Duration::from_secs(1);
@@ -191,7 +191,7 @@ fn widen(stream: u32, bytes: u32) -> Vec<u8> {
 }
 
 #[test]
-fn an_answer_that_the_library_holds_whole_is_not_held_by_a_window_opened_byte_by_byte() {
+fn a_response_that_hyper_buffers_whole_is_not_held_by_a_window_opened_byte_by_byte() {
     let origin = Origin::start(|_| Reply::ok(&"x".repeat(5_000)));
     let mut settings = config(origin.address);
     settings.limits.body_idle_timeout = Duration::from_secs(1);
@@ -214,7 +214,7 @@ fn an_answer_that_the_library_holds_whole_is_not_held_by_a_window_opened_byte_by
 }
 
 #[test]
-fn a_visitor_with_small_windows_on_a_slow_line_gets_every_answer() {
+fn a_visitor_with_small_windows_on_a_slow_line_gets_every_response() {
     let origin = Origin::start(|_| Reply::ok(&"x".repeat(40_000)));
     let mut settings = config(origin.address);
     settings.limits.body_idle_timeout = Duration::from_secs(1);
@@ -249,7 +249,7 @@ fn a_visitor_with_small_windows_on_a_slow_line_gets_every_answer() {
 }
 
 #[test]
-fn one_answer_that_nobody_reads_is_reset_and_the_one_beside_it_comes_whole() {
+fn an_unread_response_is_reset_and_the_one_on_the_next_stream_is_complete() {
     let origin = Origin::start(|received| match received.path() {
         "/large" => Reply::ok(&"x".repeat(1024 * 1024)),
         _ => Reply::ok(&"y".repeat(100_000)),

@@ -1,4 +1,4 @@
-//! HTTP/2 streams that are opened and given up, or never finished.
+//! HTTP/2 streams that are cancelled or never finished.
 
 #![allow(clippy::unwrap_used)]
 
@@ -31,11 +31,11 @@ fn hang_up(wire: &mut Wire, times: u32) {
 }
 
 #[test]
-fn requests_that_are_given_up_never_have_the_origin_work_on_more_than_it_can() {
+fn cancelled_requests_never_exceed_the_origins_connections() {
     let (working, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let (now, top) = (working.clone(), most.clone());
     let origin = Origin::start(move |_| {
-        // Like most, this one does not notice that nobody waits any more.
+        // Like most origins, this one does not notice that its client has left.
         top.fetch_max(now.fetch_add(1, SeqCst) + 1, SeqCst);
         std::thread::sleep(Duration::from_millis(200));
         now.fetch_sub(1, SeqCst);
@@ -62,17 +62,17 @@ fn requests_that_are_given_up_never_have_the_origin_work_on_more_than_it_can() {
     }
     attack.join().unwrap();
     let most = most.load(SeqCst);
-    assert!(most <= 8, "{most} at once");
+    assert!(most <= 8, "{most} at the same time");
     eventually("all are over", || gate.snapshot().gauges.waiting == 0);
     assert!(gate.outcome(Outcome::VisitorDisconnected) > 150);
     assert_eq!(gate.outcome(Outcome::Served), 6);
     // And every place is free again.
-    eventually("nothing is under way", || working.load(SeqCst) == 0);
+    eventually("the origin is idle", || working.load(SeqCst) == 0);
     assert_eq!(ask(13), b"done");
 }
 
 #[test]
-fn requests_that_are_given_up_count_against_their_source() {
+fn cancelled_requests_count_against_their_source() {
     let origin = Origin::start(|_| {
         std::thread::sleep(Duration::from_millis(20));
         Reply::ok("ok")
@@ -95,7 +95,7 @@ fn requests_that_are_given_up_count_against_their_source() {
     let forwarded = gate.reason(Reason::Allowed);
     assert!((50..120).contains(&forwarded), "{forwarded}");
     assert!(origin.requests() as u64 <= forwarded);
-    // Whoever comes from elsewhere does not notice.
+    // A visitor from another address is not affected.
     let mut person = Wire::connect_from(&gate, 2, &[]);
     person.get(1, "/");
     assert_eq!(person.until(|frame| frame.kind == DATA).unwrap().payload, b"ok");
@@ -121,7 +121,7 @@ fn resets_beyond_their_budget_end_the_connection_and_all_its_requests() {
 }
 
 #[test]
-fn streams_that_are_opened_and_never_finished_are_ended_and_the_connection_goes_on() {
+fn streams_that_are_opened_and_never_finished_are_reset_and_the_connection_continues() {
     let origin = Origin::hello();
     let mut settings = config(origin.address);
     settings.limits.body_idle_timeout = Duration::from_secs(1);

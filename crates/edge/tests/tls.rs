@@ -115,7 +115,7 @@ fn run(test: impl Future<Output = ()>) {
 }
 
 #[test]
-fn http_2_is_spoken_where_the_visitor_offers_it() {
+fn http_2_is_used_where_the_visitor_offers_it() {
     run(async {
         let origin = Origin::start(|received| Reply::ok(received.path()));
         let certified = certified(&[b"h2", b"http/1.1"]);
@@ -190,7 +190,7 @@ fn a_stream_without_length_is_forwarded_in_chunks() {
 }
 
 #[test]
-fn a_reset_stream_frees_the_origin_and_the_rest_goes_on() {
+fn a_reset_stream_frees_the_origin_and_the_other_streams_continue() {
     run(async {
         let origin = Origin::start(|received| {
             if received.path() == "/slow" {
@@ -214,7 +214,7 @@ fn a_reset_stream_frees_the_origin_and_the_rest_goes_on() {
 }
 
 #[test]
-fn http_1_is_spoken_over_tls_where_the_visitor_offers_no_other() {
+fn http_1_is_used_over_tls_where_the_visitor_offers_nothing_else() {
     run(async {
         let origin = Origin::hello();
         let certified = certified(&[]);
@@ -373,7 +373,7 @@ fn a_handshake_that_fails_or_stalls_is_dropped_and_counted() {
 }
 
 #[test]
-fn an_http_2_connection_that_never_begins_is_dropped() {
+fn an_http_2_connection_without_a_preface_is_dropped() {
     run(async {
         let origin = Origin::hello();
         let certified = certified(&[b"h2"]);
@@ -449,7 +449,7 @@ fn rapid_resets_end_the_connection() {
 }
 
 #[test]
-fn a_flood_is_told_to_calm_down_and_counted_by_its_kind() {
+fn a_flood_of_frames_ends_in_enhance_your_calm_and_is_counted_by_its_kind() {
     run(async {
         let origin = Origin::hello();
         let certified = certified(&[b"h2"]);
@@ -477,7 +477,7 @@ fn a_flood_is_told_to_calm_down_and_counted_by_its_kind() {
 }
 
 #[test]
-fn a_broken_protocol_and_streams_that_we_had_to_reset_are_counted() {
+fn protocol_errors_and_streams_that_the_gate_had_to_reset_are_counted() {
     run(async {
         let origin = Origin::hello();
         let certified = certified(&[b"h2"]);
@@ -510,7 +510,7 @@ fn a_broken_protocol_and_streams_that_we_had_to_reset_are_counted() {
 }
 
 #[test]
-fn headers_that_unpack_to_too_much_are_refused_and_counted() {
+fn headers_that_decompress_beyond_the_limit_are_refused_and_counted() {
     run(async {
         let origin = Origin::hello();
         let certified = certified(&[b"h2"]);
@@ -536,7 +536,7 @@ fn headers_that_unpack_to_too_much_are_refused_and_counted() {
 }
 
 #[test]
-fn a_stream_whose_visitor_takes_no_more_is_reset_and_the_rest_goes_on() {
+fn a_stream_that_its_visitor_stops_reading_is_reset_and_the_others_continue() {
     run(async {
         let origin = Origin::start(|received| match received.path() {
             "/large" => Reply::ok(&"x".repeat(8 * 1024 * 1024)),
@@ -559,7 +559,7 @@ fn a_stream_whose_visitor_takes_no_more_is_reset_and_the_rest_goes_on() {
 }
 
 #[test]
-fn draining_tells_http_2_visitors_to_go_and_finishes_their_requests() {
+fn draining_sends_goaway_over_http_2_and_finishes_requests_in_flight() {
     run(async {
         let origin = Origin::start(|_| {
             std::thread::sleep(Duration::from_millis(500));

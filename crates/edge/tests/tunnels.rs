@@ -51,7 +51,7 @@ fn cut(gate: &Gate, why: Cut) -> u64 {
 }
 
 #[test]
-fn a_source_has_only_so_many_tunnels_and_is_told_so_and_pages_and_others_go_on() {
+fn tunnels_above_the_limit_of_their_source_are_refused_and_pages_and_other_sources_are_not() {
     let origin = echo();
     let mut settings = config(origin.address);
     settings.limits.tunnels.max_per_source = 2;
@@ -74,7 +74,7 @@ fn a_source_has_only_so_many_tunnels_and_is_told_so_and_pages_and_others_go_on()
 }
 
 #[test]
-fn all_together_have_only_so_many_tunnels_over_all_workers() {
+fn all_sources_together_have_a_limited_number_of_tunnels_over_all_workers() {
     let origin = echo();
     let mut settings = config(origin.address);
     settings.limits.tunnels.max_total = 3;
@@ -90,7 +90,7 @@ fn all_together_have_only_so_many_tunnels_over_all_workers() {
 }
 
 #[test]
-fn tunnels_leave_a_quarter_of_the_origins_connections_to_pages() {
+fn tunnels_leave_a_quarter_of_the_origins_connections_for_pages() {
     let origin = echo();
     let mut settings = config(origin.address);
     settings.platforms[0].origin.max_connections = 8;
@@ -106,7 +106,7 @@ fn tunnels_leave_a_quarter_of_the_origins_connections_to_pages() {
 }
 
 #[test]
-fn an_upgrade_that_the_origin_declines_holds_no_place() {
+fn an_upgrade_that_the_origin_declines_holds_no_connection() {
     let origin = Origin::start(|_| Reply::ok("no"));
     let mut settings = config(origin.address);
     settings.limits.tunnels.max_per_source = 1;
@@ -132,20 +132,20 @@ fn the_last_request_of_a_connection_may_still_be_an_upgrade() {
     assert!(says_something(&mut visitor));
 }
 
-/// An activity at `/live` with a patience of its own before everything else.
-fn with_live(settings: &mut Config, patience: ActivityTimeouts) {
+/// Adds an activity at `/live` with these timeouts before all others.
+fn with_live(settings: &mut Config, timeouts: ActivityTimeouts) {
     let live = ActivityConfig {
         name: "live".into(),
         tier: Tier::Important,
         matches: vec![RequestPattern { method: None, path: PathPattern::Exact("/live".into()) }],
         challenge: true,
-        timeouts: patience,
+        timeouts,
     };
     settings.platforms[0].activities.insert(0, live);
 }
 
 #[test]
-fn a_tunnel_lasts_only_so_long_however_lively_and_its_activity_may_say_how_long() {
+fn a_busy_tunnel_ends_at_its_maximum_age_which_its_activity_may_set() {
     let origin = echo();
     let mut settings = config(origin.address);
     settings.limits.max_tunnel_age = Duration::from_secs(1);
@@ -170,7 +170,7 @@ fn a_tunnel_lasts_only_so_long_however_lively_and_its_activity_may_say_how_long(
 }
 
 #[test]
-fn a_tunnel_may_be_silent_only_for_so_long_and_its_activity_may_say_how_long() {
+fn a_silent_tunnel_ends_at_its_idle_timeout_which_its_activity_may_set() {
     let origin = echo();
     let mut settings = config(origin.address);
     settings.limits.tunnel_idle_timeout = Duration::from_secs(1);
@@ -189,7 +189,7 @@ fn a_tunnel_may_be_silent_only_for_so_long_and_its_activity_may_say_how_long() {
 }
 
 #[test]
-fn an_answer_may_be_silent_only_for_so_long_and_its_activity_may_say_how_long() {
+fn a_silent_response_ends_at_its_idle_timeout_which_its_activity_may_set() {
     // An event, two seconds of silence, another event.
     let origin = Origin::start(|_| {
         Reply::Takes(Box::new(|mut stream| {

@@ -134,7 +134,7 @@ impl Gate {
         all
     }
 
-    /// Every name of a feature that was told since the last call.
+    /// Every feature name that was recorded since the last call.
     pub fn sightings(&self) -> Vec<FeatureName> {
         let mut all = Vec::new();
         for ring in self.sightings.lock().unwrap().iter_mut() {
@@ -177,7 +177,7 @@ impl Gate {
 impl Drop for Gate {
     fn drop(&mut self) {
         let _ = self.drain.send(true);
-        // Tests that fail leave connections open; nobody waits for those.
+        // A test that fails leaves connections open; waiting for those would never end.
         if !std::thread::panicking() {
             self.join();
         }
@@ -331,7 +331,7 @@ impl Visitor {
     }
 }
 
-/// What an origin received.
+/// A request that an origin received.
 #[derive(Clone, Debug)]
 pub struct Received {
     pub head: String,
@@ -360,7 +360,7 @@ pub enum Reply {
     Bytes(Vec<u8>),
     /// Sends these bytes and closes.
     Last(Vec<u8>),
-    /// Takes the connection over.
+    /// Hands the connection to this closure.
     Takes(Box<dyn FnOnce(TcpStream) + Send>),
 }
 
@@ -476,7 +476,7 @@ fn receive(from: &mut Visitor, connection: usize) -> Option<Received> {
     Some(Received { head, body, connection })
 }
 
-/// Takes whatever certificate is shown, for tests that look at which one it is.
+/// Accepts every certificate, for tests that check which one is served.
 #[derive(Debug)]
 pub struct AnyCertificate(pub Arc<rustls::crypto::CryptoProvider>);
 
