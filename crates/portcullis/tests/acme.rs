@@ -40,12 +40,12 @@ fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         if let Some(found) = look() {
             return found;
         }
-        assert!(began.elapsed() < Duration::from_secs(50), "waited in vain until {what}");
+        assert!(began.elapsed() < Duration::from_secs(50), "waited without success until {what}");
         std::thread::sleep(Duration::from_millis(50));
     }
 }
 
-/// Addresses and a folder for a gate and an authority that looks at it.
+/// Addresses and a folder for a gate and an authority that checks it.
 struct AcmeSetup {
     folder: tempfile::TempDir,
     plain: SocketAddr,
@@ -214,7 +214,7 @@ fn metric(gate: &Gate, line: &str) -> u64 {
 }
 
 #[test]
-fn a_host_gets_its_certificate_over_http_and_a_restart_asks_nobody_for_another() {
+fn a_host_gets_its_certificate_over_http_and_a_restart_orders_no_other() {
     if !pebble_is_here() {
         return;
     }
@@ -226,11 +226,11 @@ fn a_host_gets_its_certificate_over_http_and_a_restart_asks_nobody_for_another()
     let mut visit = wait_for("a certificate is shown", || ground.visit(&browser));
     assert_eq!(visit.get(), "HTTP/1.1 200 OK");
     let first = visit.certificate();
-    let stands = acme_status(&gate);
-    assert_eq!((&stands["host"], &stands["days_left"]), (&"site.example".into(), &89.into()));
-    assert_eq!((&stands["failures"], &stands["last_failure"]), (&0.into(), &().into()));
-    let next = stands["next_attempt"].as_str().unwrap();
-    assert!(next < stands["expires"].as_str().unwrap(), "{stands}");
+    let status = acme_status(&gate);
+    assert_eq!((&status["host"], &status["days_left"]), (&"site.example".into(), &89.into()));
+    assert_eq!((&status["failures"], &status["last_failure"]), (&0.into(), &().into()));
+    let next = status["next_attempt"].as_str().unwrap();
+    assert!(next < status["expires"].as_str().unwrap(), "{status}");
     assert!(metric(&gate, "reason=\"acme\"}") >= 1);
     let path = "/.well-known/acme-challenge/another";
     let request = format!("GET {path} HTTP/1.1\r\nHost: site.example\r\nConnection: close\r\n\r\n");
@@ -249,7 +249,7 @@ fn a_host_gets_its_certificate_over_http_and_a_restart_asks_nobody_for_another()
     let attempts = ["obtained", "failed"].map(|result| {
         metric(&gate, &format!("portcullis_acme_attempts_total{{result=\"{result}\"}}"))
     });
-    assert_eq!(attempts, [0, 0], "nobody was asked, and nobody could have answered");
+    assert_eq!(attempts, [0, 0], "no order was made, and no authority could have answered");
 }
 
 #[test]
@@ -274,7 +274,7 @@ fn a_certificate_shown_by_tls_is_renewed_before_it_ends_and_connections_stay_ope
 }
 
 #[test]
-fn without_its_authority_the_gate_serves_and_tries_again_less_and_less_often_until_it_has_one() {
+fn without_its_authority_the_gate_serves_and_retries_with_growing_delays() {
     if !pebble_is_here() {
         return;
     }
@@ -284,14 +284,14 @@ fn without_its_authority_the_gate_serves_and_tries_again_less_and_less_often_unt
     assert!(common::send(gate.listen, request).unwrap().starts_with("HTTP/1.1 200"));
     let failed = |times: u64| {
         wait_for("it was tried", || {
-            let stands = acme_status(&gate);
-            (stands["failures"].as_u64()? >= times).then_some(stands)
+            let status = acme_status(&gate);
+            (status["failures"].as_u64()? >= times).then_some(status)
         })
     };
-    let stands = failed(3);
-    let words = stands["last_failure"].as_str().unwrap();
+    let status = failed(3);
+    let words = status["last_failure"].as_str().unwrap();
     assert!(words.contains("Connection refused"), "{words}");
-    assert_eq!(stands["expires"], serde_json::Value::Null);
+    assert_eq!(status["expires"], serde_json::Value::Null);
     // Failures after 1 s, 2 s, 4 s, each a quarter shorter at most: three take three waits.
     assert!(metric(&gate, "portcullis_acme_consecutive_failures{") <= 6);
 
@@ -303,14 +303,14 @@ fn without_its_authority_the_gate_serves_and_tries_again_less_and_less_often_unt
 }
 
 #[test]
-fn a_challenge_that_is_not_found_is_told_in_the_authoritys_words() {
+fn a_failed_challenge_is_reported_in_the_authoritys_words() {
     if !pebble_is_here() {
         return;
     }
     let mut ground = AcmeSetup::new(86_400);
     let right = ground.plain;
     ground.plain = free_address();
-    // The authority comes to a port where nobody is.
+    // The authority connects to a port where nothing listens.
     let _authority = ground.authority();
     ground.plain = right;
     let gate = ground.gate(origin(), "http-01");
@@ -320,7 +320,7 @@ fn a_challenge_that_is_not_found_is_told_in_the_authoritys_words() {
     assert!(words.contains("connection refused"), "{words}");
     let found = std::fs::read_dir(ground.stored_path("")).unwrap().flatten();
     let names: Vec<_> = found.map(|entry| entry.file_name()).collect();
-    assert_eq!(names, ["account.json"], "nothing but the account is kept");
+    assert_eq!(names, ["account.json"], "nothing but the account is stored");
 }
 
 /// The certificate's end, as the metric of all certificates has it for a file.
@@ -330,7 +330,7 @@ fn expires(gate: &Gate, file: &Path) -> u64 {
 }
 
 #[test]
-fn a_reload_changes_hosts_at_once_and_leaves_the_certificates_of_the_others() {
+fn a_reload_changes_hosts_immediately_and_leaves_the_certificates_of_the_others() {
     if !pebble_is_here() {
         return;
     }
@@ -341,7 +341,10 @@ fn a_reload_changes_hosts_at_once_and_leaves_the_certificates_of_the_others() {
     let gate = ground.gate(origin, "http-01");
     let mut open = wait_for("a certificate is shown", || ground.visit(&browser));
     let first = open.certificate();
-    assert!(ground.visit_as("other.example", &browser).is_none(), "nobody asked for it");
+    assert!(
+        ground.visit_as("other.example", &browser).is_none(),
+        "no certificate was ordered for it"
+    );
 
     let acme = ground.acme("http-01");
     ground.configure(origin, &["site.example", "other.example"], &acme);
@@ -363,13 +366,13 @@ fn a_reload_changes_hosts_at_once_and_leaves_the_certificates_of_the_others() {
     let kept = ground.visit_as("other.example", &browser).expect("the other stays");
     assert_eq!(kept.certificate(), second);
     assert!(ground.stored_path("site.example.pem").exists(), "its file stays");
-    assert_eq!(expires(&gate, &ground.stored_path("site.example.pem")), 0, "and is not told of");
+    assert_eq!(expires(&gate, &ground.stored_path("site.example.pem")), 0, "and is not reported");
     let obtained = metric(&gate, "portcullis_acme_attempts_total{result=\"obtained\"}");
     assert_eq!(obtained, 2, "one for each");
 }
 
 #[test]
-fn a_reload_without_the_table_is_refused_and_certificates_are_kept_as_before() {
+fn a_reload_without_the_table_is_refused_and_certificates_stay_the_same() {
     if !pebble_is_here() {
         return;
     }
@@ -394,7 +397,7 @@ fn a_reload_without_the_table_is_refused_and_certificates_are_kept_as_before() {
 }
 
 #[test]
-fn a_reload_that_names_another_authority_asks_it_at_once_and_shows_the_old_until_then() {
+fn a_reload_with_another_authority_orders_immediately_and_serves_the_old_certificate_until_then() {
     if !pebble_is_here() {
         return;
     }
@@ -405,7 +408,7 @@ fn a_reload_that_names_another_authority_asks_it_at_once_and_shows_the_old_until
     let gate = ground.gate(origin, "http-01");
     let first = wait_for("a certificate is shown", || ground.visit(&browser)).certificate();
 
-    // Another one, which looks at the same gate and is not there yet.
+    // Another authority, which checks the same gate and has not started yet.
     let mut elsewhere = AcmeSetup::new(86_400 * 30);
     (elsewhere.plain, elsewhere.secure) = (ground.plain, ground.secure);
     for file in ["authority.pem", "authority.key"] {
@@ -413,17 +416,21 @@ fn a_reload_that_names_another_authority_asks_it_at_once_and_shows_the_old_until
     }
     ground.configure(origin, &["site.example"], &elsewhere.acme("http-01"));
     gate.signal(Signal::HUP);
-    wait_for("the other was asked in vain", || {
+    wait_for("the other authority was tried without success", || {
         let failures = acme_status(&gate)["failures"].as_u64()?;
         (failures > 0).then_some(())
     });
     assert_eq!(ground.visit(&browser).expect("the old one").certificate(), first);
-    assert_eq!(acme_status(&gate)["days_left"], 89, "what is shown is what is told of");
+    assert_eq!(
+        acme_status(&gate)["days_left"],
+        89,
+        "the status reports the certificate that is served"
+    );
 
     let _another = elsewhere.authority();
     let other_browser = elsewhere.browser();
     let visit = wait_for("the other's certificate is shown", || ground.visit(&other_browser));
     assert_ne!(visit.certificate(), first);
-    wait_for("it is told of", || (acme_status(&gate)["days_left"] == 29).then_some(()));
+    wait_for("the status reports it", || (acme_status(&gate)["days_left"] == 29).then_some(()));
     assert!(ground.stored_path("site.example.pem").exists(), "each authority has its own folder");
 }

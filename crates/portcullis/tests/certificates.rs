@@ -92,6 +92,6 @@ fn a_new_file_that_cannot_be_used_leaves_the_old_certificate_and_is_named() {
     assert!(!metrics.contains("portcullis_certificates_refused_total 0"), "{metrics}");
 
     let second = certificate(folder.path(), "site", 90);
-    gate.wait_until("a good file mends it", || refused().is_none());
+    gate.wait_until("a good file fixes it", || refused().is_none());
     assert!(connect(&gate, &second).is_some());
 }

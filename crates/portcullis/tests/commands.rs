@@ -11,7 +11,7 @@ use std::process::Stdio;
 use common::{certificate, configuration, portcullis, run, text};
 
 #[test]
-fn check_says_where_and_how_to_mend_a_file() {
+fn check_reports_the_place_of_a_mistake_and_its_correction() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("bad.toml");
     std::fs::write(&file, "[[listeners]]\nadress = \"0.0.0.0:80\"\n").unwrap();
@@ -36,7 +36,7 @@ fn check_accepts_the_example() {
     assert!(text(&checked.stdout).contains("site.pem: site.example, 89 days left"));
 }
 
-/// What `check` says of a file that has these certificates for its one listener.
+/// The output of `check` for a file that has these certificates for its one listener.
 fn check_with(pair: (&str, &str), folder: &Path) -> (Option<i32>, String, String) {
     let file = folder.join("portcullis.toml");
     let (certificate, key) = pair;
@@ -49,7 +49,7 @@ fn check_with(pair: (&str, &str), folder: &Path) -> (Option<i32>, String, String
 }
 
 #[test]
-fn check_reads_certificates_as_run_would_and_names_the_file_to_mend() {
+fn check_reads_certificates_as_run_would_and_names_the_file_at_fault() {
     let folder = tempfile::tempdir().unwrap();
     for (name, days) in [("good", 90), ("soon", 9), ("over", -2)] {
         certificate(folder.path(), name, days);
@@ -180,7 +180,7 @@ fn a_log_is_replayed_from_a_pipe() {
 }
 
 #[test]
-fn the_doctor_looks_at_this_machine_and_finds_an_origin_that_is_open_to_all() {
+fn the_doctor_finds_an_origin_on_this_machine_that_is_open_to_all() {
     let folder = tempfile::tempdir().unwrap();
     let open = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
     let port = open.local_addr().unwrap().port();
@@ -189,18 +189,18 @@ fn the_doctor_looks_at_this_machine_and_finds_an_origin_that_is_open_to_all() {
     let (listen, operator) = (common::free_address(), common::free_address());
     std::fs::write(&file, common::configuration(listen, operator, origin, "")).unwrap();
 
-    let told = run(&["doctor", "--config", file.to_str().unwrap(), "--json"]);
-    assert_eq!(told.status.code(), Some(1), "{}", text(&told.stderr));
-    let report: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap();
+    let output = run(&["doctor", "--config", file.to_str().unwrap(), "--json"]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let checks = report["checks"].as_array().unwrap();
     let of = |name: &str| checks.iter().find(|check| check["name"] == name).unwrap();
     assert_eq!(of("the origin of site")["status"], "fail");
     assert_ne!(of("SYN cookies")["status"], "unknown", "{report}");
 
-    let in_words = text(&run(&["doctor", "--config", file.to_str().unwrap()]).stdout);
-    assert!(in_words.contains(&format!("also listens on 0.0.0.0:{port}")), "{in_words}");
+    let plain = text(&run(&["doctor", "--config", file.to_str().unwrap()]).stdout);
+    assert!(plain.contains(&format!("also listens on 0.0.0.0:{port}")), "{plain}");
 
-    let nobody = run(&["doctor", "--pid", "4194305"]);
-    assert_eq!(nobody.status.code(), Some(2));
-    assert!(text(&nobody.stderr).contains("/proc/4194305"), "{}", text(&nobody.stderr));
+    let absent = run(&["doctor", "--pid", "4194305"]);
+    assert_eq!(absent.status.code(), Some(2));
+    assert!(text(&absent.stderr).contains("/proc/4194305"), "{}", text(&absent.stderr));
 }

@@ -1,7 +1,7 @@
 //! The public suite for HTTP/2 (RFC 9113), against the real binary.
 //!
-//! The suite speaks HTTP/2 without TLS, and the gate only with it: a bridge of a few lines stands
-//! between them, so that the gate is tested as it runs.
+//! The suite uses HTTP/2 without TLS, and the gate only with TLS: a bridge of a few lines is between
+//! them, so that the gate is tested as it runs.
 
 #![allow(clippy::unwrap_used)]
 
@@ -116,7 +116,7 @@ fn marked(output: &str, mark: &str) -> BTreeSet<String> {
     names.map(|(_, name)| name.trim().to_owned()).collect()
 }
 
-/// Runs the suite: what passed, what failed, and all that it told.
+/// Runs the suite: the tests that passed, those that failed, and all output.
 fn suite(bridge: SocketAddr) -> (BTreeSet<String>, BTreeSet<String>, String) {
     let output = Command::new("httpwg")
         .args(["--address", &bridge.to_string()])
@@ -124,8 +124,8 @@ fn suite(bridge: SocketAddr) -> (BTreeSet<String>, BTreeSet<String>, String) {
         .args(["--connect-timeout", "5000", "--frame-timeout", "2000"])
         .output()
         .unwrap();
-    let told = format!("{}{}", text(&output.stdout), text(&output.stderr));
-    (marked(&told, "Test passed: "), marked(&told, "Test failed: "), told)
+    let printed = format!("{}{}", text(&output.stdout), text(&output.stderr));
+    (marked(&printed, "Test passed: "), marked(&printed, "Test failed: "), printed)
 }
 
 #[test]
@@ -138,16 +138,16 @@ fn every_test_of_the_suite_passes_or_is_explained() {
     let (gate, bridge) = gate_behind_a_bridge(folder.path());
     // Under load a test of the suite may stop without a verdict; then all are run again.
     let verdicts = (0..3).map(|_| suite(bridge));
-    let (passed, failed, told) = verdicts
+    let (passed, failed, printed) = verdicts
         .into_iter()
-        .find(|(passed, failed, told)| {
-            told.contains(&format!("{TESTS}\u{1b}[0m tests"))
+        .find(|(passed, failed, printed)| {
+            printed.contains(&format!("{TESTS}\u{1b}[0m tests"))
                 && passed.len() + failed.len() == TESTS
         })
         .expect("a verdict on every test");
     let explained = explained();
     let unexplained: Vec<_> = failed.difference(&explained).collect();
-    assert!(unexplained.is_empty(), "{unexplained:#?}\n{told}");
+    assert!(unexplained.is_empty(), "{unexplained:#?}\n{printed}");
     let needless: Vec<_> = explained.difference(&failed).collect();
     assert!(needless.is_empty(), "explained, but passed: {needless:#?}");
     eprintln!("{} passed, {} failed and are explained", passed.len(), failed.len());
@@ -168,15 +168,15 @@ fn ordinary_clients_get_through_a_hundred_requests_at_a_time() {
     let url = format!("https://{}/", gate.listen);
     let output =
         Command::new("h2load").args(["-n", "3000", "-c", "3", "-m", "100", &url]).output().unwrap();
-    let told = text(&output.stdout);
-    assert!(told.contains("3000 succeeded, 0 failed, 0 errored"), "{told}");
-    assert!(told.contains("Application protocol: h2"), "{told}");
+    let printed = text(&output.stdout);
+    assert!(printed.contains("3000 succeeded, 0 failed, 0 errored"), "{printed}");
+    assert!(printed.contains("Application protocol: h2"), "{printed}");
     let output = Command::new("curl")
         .args(["--silent", "--insecure", "--http2", "--write-out", "%{http_version}", &url])
         .output()
         .unwrap();
-    let told = text(&output.stdout);
-    assert!(told.starts_with("GET / HTTP/1.1") && told.ends_with('2'), "{told}");
+    let printed = text(&output.stdout);
+    assert!(printed.starts_with("GET / HTTP/1.1") && printed.ends_with('2'), "{printed}");
     let metrics = gate.admin_get("/metrics");
     let cut: Vec<_> = metrics
         .lines()

@@ -1,7 +1,7 @@
 //! Requests that two readers may take for different requests (`desync/corpus.txt`), sent to the
 //! real binary with nginx, Apache and gunicorn behind it. Gate and origin must see the same
-//! requests: as many answers of the origin come back as requests stand in its log, and what the
-//! gate should not have believed is not in the log at all.
+//! requests: the number of responses of the origin equals the number of requests in its log, and
+//! no smuggled request is in the log.
 
 #![allow(clippy::unwrap_used)]
 
@@ -25,10 +25,10 @@ const CORPUS: &str = include_str!("desync/corpus.txt");
 
 /// Visitors at the same time. Each waits most of its time.
 const VISITORS: usize = 24;
-/// Who has not answered for so long has said what it had to say, if that agrees with the log.
+/// After this long without a byte a response is complete, if it agrees with the log.
 const SILENCE: Duration = Duration::from_millis(400);
 /// Then the machine is not merely busy.
-const PATIENCE: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(20);
 
 // --- the corpus ----------------------------------------------------------------------------------
 
@@ -182,7 +182,7 @@ impl Origin {
         let began = Instant::now();
         while TcpStream::connect(address).is_err() {
             let said = fs::read_to_string(folder.join("errors.txt")).unwrap();
-            assert!(began.elapsed() < PATIENCE, "{name} does not come up: {said}");
+            assert!(began.elapsed() < LIMIT, "{name} does not come up: {said}");
             std::thread::sleep(Duration::from_millis(50));
         }
         origin
@@ -202,15 +202,15 @@ fn nginx(folder: &Path, address: SocketAddr) -> Command {
     let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|name| format!("{name}_temp_path {place}/{name};\n"))
         .concat();
-    // Its workers would otherwise be somebody who may not read here.
+    // Its workers would otherwise run as a user that may not read this folder.
     let user = if rustix::process::geteuid().is_root() { "user root;" } else { "" };
-    let told = format!(
+    let settings = format!(
         "{user} daemon off; master_process on; worker_processes 1; pid {place}/pid;\n\
          error_log {place}/error.log;\nevents {{}}\nhttp {{\n{temporary}\
          log_format line '$request';\naccess_log {place}/access.log line;\n\
          server {{ listen {address}; location / {{ return 200 'seen'; }} }} }}\n"
     );
-    fs::write(&file, told).unwrap();
+    fs::write(&file, settings).unwrap();
     let mut command = Command::new("nginx");
     command.arg("-p").arg(folder).arg("-c").arg(file).arg("-e").arg(folder.join("error.log"));
     command
@@ -220,8 +220,8 @@ fn apache(folder: &Path, address: SocketAddr) -> Command {
     let file = folder.join("apache.conf");
     let place = folder.display();
     let user =
-        if rustix::process::geteuid().is_root() { "User nobody\nGroup nogroup\n" } else { "" };
-    let told = format!(
+        if rustix::process::geteuid().is_root() { "User www-data\nGroup www-data\n" } else { "" };
+    let settings = format!(
         "ServerRoot {place}\nDefaultRuntimeDir {place}\nServerName localhost\nListen {address}\n\
          LoadModule mpm_event_module /usr/lib/apache2/modules/mod_mpm_event.so\n\
          LoadModule authz_core_module /usr/lib/apache2/modules/mod_authz_core.so\n{user}\
@@ -229,7 +229,7 @@ fn apache(folder: &Path, address: SocketAddr) -> Command {
          CustomLog {place}/access.log line\nDocumentRoot {place}\nMaxKeepAliveRequests 0\n\
          ServerTokens Prod\n"
     );
-    fs::write(&file, told).unwrap();
+    fs::write(&file, settings).unwrap();
     let mut command = Command::new("apache2");
     command.args(["-D", "FOREGROUND", "-f"]).arg(file);
     command
@@ -268,7 +268,7 @@ impl Drop for Gate {
     }
 }
 
-/// One gate in front of all origins, each a platform with a name of its own.
+/// One gate in front of all origins, each a platform with its own name.
 fn gate(folder: &Path, origins: &[Origin]) -> Gate {
     let names = vec!["site.example".to_owned()];
     let made = rcgen::generate_simple_self_signed(names).unwrap();
@@ -285,7 +285,7 @@ fn gate(folder: &Path, origins: &[Origin]) -> Gate {
         })
         .collect();
     // The whole corpus comes from one address in a few seconds, which is no ordinary visitor.
-    let told = format!(
+    let settings = format!(
         "ledger = \"ledger\"\nworkers = 2\n[admin]\nlisten = \"{operator}\"\n\
          [[listeners]]\naddress = \"{plain}\"\n\
          [[listeners]]\naddress = \"{secure}\"\ncertificate = \"site.crt\"\nkey = \"site.key\"\n\
@@ -293,7 +293,7 @@ fn gate(folder: &Path, origins: &[Origin]) -> Gate {
          [watch]\nsurge_min_rate = 100_000\n{platforms}"
     );
     let file = folder.join("portcullis.toml");
-    fs::write(&file, told).unwrap();
+    fs::write(&file, settings).unwrap();
     let process = portcullis()
         .args(["run", "--config"])
         .arg(&file)
@@ -314,7 +314,7 @@ fn gate(folder: &Path, origins: &[Origin]) -> Gate {
     let began = Instant::now();
     while TcpStream::connect(gate.plain).is_err() {
         let said = fs::read_to_string(folder.join("gate.txt")).unwrap();
-        assert!(began.elapsed() < PATIENCE, "the gate does not come up: {said}");
+        assert!(began.elapsed() < LIMIT, "the gate does not come up: {said}");
         std::thread::sleep(Duration::from_millis(20));
     }
     gate
@@ -322,13 +322,13 @@ fn gate(folder: &Path, origins: &[Origin]) -> Gate {
 
 // --- one visitor ---------------------------------------------------------------------------------
 
-/// Sends one payload and answers what is wrong with what became of it.
+/// Sends one payload; an error describes a wrong outcome.
 fn visit(gate: &Gate, origin: &Origin, payload: &Payload, tag: &str) -> Result<(), String> {
     let host = format!("{}.example", origin.name);
     let answers = match &payload.sent {
         Sent::Bytes(line) => {
             let mut stream = TcpStream::connect(gate.plain).map_err(|error| error.to_string())?;
-            // Whoever is refused halfway may be unable to send the rest.
+            // A client that is refused halfway may be unable to send the rest.
             let _ = stream.write_all(&bytes_of(line, &host, tag));
             stream.set_read_timeout(Some(SILENCE)).unwrap();
             let aborts = payload.expected == Expected::Aborts;
@@ -359,14 +359,14 @@ fn visit(gate: &Gate, origin: &Origin, payload: &Payload, tag: &str) -> Result<(
         }
     };
     let logged = origin.logged(tag);
-    let told = format!("{answers:?} answers from the origin, whose log has {logged:?}");
+    let outcome = format!("{answers:?} answers from the origin, whose log has {logged:?}");
     if logged.iter().any(|line| line.contains("smuggled")) {
-        return Err(format!("smuggled: {told}"));
+        return Err(format!("smuggled: {outcome}"));
     }
     if answers.is_some() && payload.expected.is_met_by(logged.len()) {
         Ok(())
     } else {
-        Err(format!("{:?} expected, {told}", payload.expected))
+        Err(format!("{:?} expected, {outcome}", payload.expected))
     }
 }
 
@@ -393,7 +393,7 @@ fn listen(
             }
         }
         let answer = if all.is_empty() && !closed && !aborts { None } else { agreed(&all) };
-        if answer.is_some() || began.elapsed() > PATIENCE {
+        if answer.is_some() || began.elapsed() > LIMIT {
             return answer;
         }
     }
@@ -451,7 +451,7 @@ mod http_2 {
 // --- the test ------------------------------------------------------------------------------------
 
 #[test]
-fn no_payload_is_two_requests_to_one_reader_and_one_to_another() {
+fn gate_and_origin_read_every_payload_as_the_same_requests() {
     let payloads = corpus();
     assert!(payloads.len() >= 100, "the corpus has {} payloads", payloads.len());
     let folder = tempfile::tempdir().unwrap();
@@ -493,8 +493,8 @@ fn no_payload_is_two_requests_to_one_reader_and_one_to_another() {
             .collect();
         visitors.into_iter().flat_map(|visitor| visitor.join().unwrap()).collect()
     });
-    let told: String = wrong.iter().map(|(which, what)| format!("  {which}: {what}\n")).collect();
-    assert!(wrong.is_empty(), "{} of {} went wrong:\n{told}", wrong.len(), all.len());
+    let list: String = wrong.iter().map(|(which, what)| format!("  {which}: {what}\n")).collect();
+    assert!(wrong.is_empty(), "{} of {} went wrong:\n{list}", wrong.len(), all.len());
 
     // Every line in the logs belongs to a payload, and the gate forwarded no more than there are.
     let lines: usize = origins

@@ -17,7 +17,7 @@ fn a_visitor_gets_through_and_the_gate_counts_it() {
     assert!(body.to_ascii_lowercase().contains("x-forwarded-for: 127.0.0.1"), "{body}");
     let metrics = gate.admin_get("/metrics");
     assert!(metrics.contains("reason=\"allowed\"} 1"), "{metrics}");
-    gate.wait_until("the status is told", || {
+    gate.wait_until("the status is published", || {
         gate.admin_get("/status.json").contains("\"posture\": \"open\"")
     });
     gate.stop();
@@ -84,7 +84,7 @@ fn a_second_gate_cannot_write_the_same_ledger() {
 }
 
 #[test]
-fn after_being_killed_the_ledger_opens_verifies_and_goes_on() {
+fn after_a_kill_the_ledger_opens_verifies_and_continues() {
     let folder = tempfile::tempdir().unwrap();
     let origin = origin();
     for _ in 0..3 {
@@ -100,7 +100,7 @@ fn after_being_killed_the_ledger_opens_verifies_and_goes_on() {
 }
 
 #[test]
-fn a_port_that_is_taken_is_said_before_anything_is_recorded() {
+fn a_taken_port_is_reported_before_anything_is_recorded() {
     let folder = tempfile::tempdir().unwrap();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
@@ -189,7 +189,7 @@ fn a_request_that_two_servers_could_read_differently_is_refused() {
 }
 
 #[test]
-fn what_the_gate_cuts_stands_in_its_ledger() {
+fn cut_connections_are_recorded_in_the_ledger() {
     let folder = tempfile::tempdir().unwrap();
     let gate = Gate::start(folder.path(), origin(), "");
     let body = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n";
@@ -203,7 +203,7 @@ fn what_the_gate_cuts_stands_in_its_ledger() {
     assert!(!leaves.contains("127.0.0.1"), "no address: {leaves}");
 }
 
-/// Every leaf, as the ledger's reader tells them.
+/// Every leaf, as the ledger's reader returns them.
 fn leaves(folder: &std::path::Path) -> String {
     let reader = portcullis_ledger::Ledger::read(&folder.join("ledger")).unwrap();
     reader.entries().map(|entry| text(&entry.unwrap().1) + "\n").collect()

@@ -31,7 +31,7 @@ fn seen(method: &str, bytes: &'static [u8], ends: bool) -> ReceivedResponse {
 }
 
 #[test]
-fn the_length_of_what_a_head_asks_about_is_kept_and_nothing_follows() {
+fn a_response_to_head_keeps_its_length_and_has_no_body() {
     let answered =
         seen("HEAD", b"HTTP/1.1 200 OK\r\nContent-Length: 12345\r\nETag: \"a\"\r\n\r\n", false);
     assert_eq!(answered.head.field("content-length"), Some("12345"));
@@ -41,7 +41,7 @@ fn the_length_of_what_a_head_asks_about_is_kept_and_nothing_follows() {
 }
 
 #[test]
-fn answers_that_have_no_body_have_none_and_what_they_say_of_one_is_kept_where_it_may_be() {
+fn responses_without_a_body_have_none_and_keep_the_framing_fields_that_are_allowed() {
     let none = seen("GET", b"HTTP/1.1 204 No Content\r\nX-Said: yes\r\n\r\n", false);
     assert_eq!((none.status(), none.head.field("x-said")), (204, Some("yes")));
     let unchanged = seen(
@@ -57,7 +57,7 @@ fn answers_that_have_no_body_have_none_and_what_they_say_of_one_is_kept_where_it
 }
 
 #[test]
-fn answers_before_the_answer_do_not_take_its_place() {
+fn informational_responses_do_not_replace_the_final_one() {
     let hints = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n\
                   HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n\
                   HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfinal";
@@ -80,7 +80,7 @@ fn answers_before_the_answer_do_not_take_its_place() {
 }
 
 #[test]
-fn a_part_of_a_document_passes_as_a_part() {
+fn a_partial_response_stays_partial() {
     let origin = Origin::answering(|asked| {
         assert_eq!(asked.head.field("range"), Some("bytes=2-5"));
         b"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 2-5/10\r\nContent-Length: 4\r\n\r\n2345".to_vec()
@@ -96,7 +96,7 @@ fn a_part_of_a_document_passes_as_a_part() {
 }
 
 #[test]
-fn chunks_of_the_origin_come_as_chunks_with_their_trailers_for_whoever_wants_them() {
+fn chunks_of_the_origin_stay_chunks_with_trailers_for_clients_that_want_them() {
     let origin = Origin::answering(|asked| {
         match asked.path.as_str() {
         "/empty" => b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".to_vec(),
@@ -123,15 +123,15 @@ fn chunks_of_the_origin_come_as_chunks_with_their_trailers_for_whoever_wants_the
 }
 
 #[test]
-fn each_piece_of_an_answer_comes_when_it_was_sent_and_not_at_the_end() {
-    let (said, heard) = std::sync::mpsc::channel::<()>();
-    let heard = std::sync::Mutex::new(heard);
+fn each_chunk_of_a_response_arrives_when_it_was_sent_and_not_at_the_end() {
+    let (arrived, next) = std::sync::mpsc::channel::<()>();
+    let next = std::sync::Mutex::new(next);
     let origin = Origin::start(move |link| {
         if link.next_request().is_some() {
             link.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
             for n in 0..5 {
                 // Each only after the one before has arrived.
-                let _ = heard.lock().unwrap().recv();
+                let _ = next.lock().unwrap().recv();
                 link.write(format!("7\r\npiece {n}\r\n"));
             }
             link.write("0\r\n\r\n");
@@ -143,7 +143,7 @@ fn each_piece_of_an_answer_comes_when_it_was_sent_and_not_at_the_end() {
     visitor.send(get("/"));
     assert_eq!(visitor.head().status(), 200);
     for n in 0..5 {
-        said.send(()).unwrap();
+        arrived.send(()).unwrap();
         let mut came = Vec::new();
         while came.len() < 12 {
             came.extend(visitor.read_some());
@@ -155,7 +155,7 @@ fn each_piece_of_an_answer_comes_when_it_was_sent_and_not_at_the_end() {
 }
 
 #[test]
-fn an_answer_that_ends_with_the_connection_comes_whole_and_the_visitor_stays() {
+fn a_response_that_ends_with_the_connection_is_complete_and_the_visitor_stays_connected() {
     let origin = Origin::start(|link| {
         if link.next_request().is_some() {
             link.write("HTTP/1.1 200 OK\r\n\r\nto the ");
@@ -176,7 +176,7 @@ fn an_answer_that_ends_with_the_connection_comes_whole_and_the_visitor_stays() {
 }
 
 #[test]
-fn an_answer_of_http_1_0_comes_whole() {
+fn a_response_of_http_1_0_is_complete() {
     let short = seen("GET", b"HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\nolder", true);
     assert_eq!((short.text().as_str(), short.content.whole), ("older", true));
     let length = seen("GET", b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nolder", true);
@@ -184,7 +184,7 @@ fn an_answer_of_http_1_0_comes_whole() {
 }
 
 #[test]
-fn an_answer_that_breaks_off_does_not_look_whole() {
+fn a_truncated_response_does_not_look_complete() {
     let broken: [&[u8]; 7] = [
         b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf",
         b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n",
@@ -204,7 +204,7 @@ fn an_answer_that_breaks_off_does_not_look_whole() {
     for (n, bytes) in broken.iter().enumerate() {
         for mut visitor in [Visitor::plain(gate.listen), Visitor::secure(secure, &[])] {
             visitor.send(get(&format!("/{n}")));
-            // What breaks off at once may have no head either.
+            // A response that is truncated immediately may have no head either.
             if let Some(answered) = visitor.response_or_end("GET") {
                 let passed = answered.status() == 200 && answered.content.whole;
                 assert!(!passed, "{} became {answered:?}", bytes.escape_ascii());
@@ -215,7 +215,7 @@ fn an_answer_that_breaks_off_does_not_look_whole() {
 }
 
 /// Breaks off in the middle of a chunked answer. To HTTP/1.0 it ends with the connection, so that
-/// how that ends is all that tells.
+/// only the end of the connection shows it.
 fn breaks_off() -> Origin {
     Origin::start(|link| {
         if link.next_request().is_some() {
@@ -225,35 +225,35 @@ fn breaks_off() -> Origin {
     })
 }
 
-fn looks_whole(mut visitor: Visitor) -> bool {
+fn looks_complete(mut visitor: Visitor) -> bool {
     visitor.send("GET / HTTP/1.0\r\nHost: example.org\r\n\r\n");
     visitor.response_or_end("GET").is_some_and(|answered| answered.content.whole)
 }
 
 #[test]
-fn an_http_1_0_visitor_over_tls_is_not_told_that_what_broke_off_is_whole() {
+fn a_truncated_response_does_not_look_complete_to_an_http_1_0_visitor_over_tls() {
     let origin = breaks_off();
     let folder = tempfile::tempdir().unwrap();
     let (gate, secure) = gate(folder.path(), origin.address, "");
     for _ in 0..5 {
-        assert!(!looks_whole(Visitor::secure(secure, &[])));
+        assert!(!looks_complete(Visitor::secure(secure, &[])));
     }
     gate.stop();
 }
 
 #[test]
-fn an_http_1_0_visitor_is_not_told_that_what_broke_off_is_whole() {
+fn a_truncated_response_does_not_look_complete_to_an_http_1_0_visitor() {
     let origin = breaks_off();
     let folder = tempfile::tempdir().unwrap();
     let (gate, _) = gate(folder.path(), origin.address, "");
     for _ in 0..5 {
-        assert!(!looks_whole(Visitor::plain(gate.listen)));
+        assert!(!looks_complete(Visitor::plain(gate.listen)));
     }
     gate.stop();
 }
 
 #[test]
-fn a_connection_whose_answer_broke_off_is_not_used_again() {
+fn a_connection_with_a_truncated_response_is_not_used_again() {
     let origin = Origin::start(|link| {
         if link.number == 0 {
             if link.next_request().is_some() {

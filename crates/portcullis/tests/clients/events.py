@@ -1,6 +1,6 @@
 """Server-sent events by the package `httpx-sse`. Usage: events.py URL
 
-Prints each event as it comes; the origin sends the next one only when it is told that this one has come."""
+Prints each event as it comes; the origin sends the next one only after this one has arrived."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-//! Server-sent events through the gate: each comes before the next is sent.
+//! Server-sent events through the gate: each arrives before the next is sent.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -13,8 +13,8 @@ use crate::python::{python, script};
 
 const EVENTS: usize = 10;
 
-/// Sends one event, and then one more for each word that comes through the channel. So nothing
-/// here depends on how fast anything is: what is kept back anywhere never comes to its end.
+/// Sends one event, and then one more for each message on the channel. So the test does not depend
+/// on speed: if an event is buffered anywhere, the stream never ends.
 fn origin(chunked: bool) -> (Origin, Sender<()>) {
     let (come, next) = channel::<()>();
     let next = Mutex::new(next);
@@ -33,7 +33,7 @@ fn origin(chunked: bool) -> (Origin, Sender<()>) {
             } else {
                 link.write(event);
             }
-            if next.lock().unwrap().recv_timeout(crate::PATIENCE).is_err() {
+            if next.lock().unwrap().recv_timeout(crate::LIMIT).is_err() {
                 return;
             }
         }
@@ -52,21 +52,21 @@ fn listens(command: impl Fn(SocketAddr, SocketAddr) -> Command) {
         let (gate, secure) = gate(folder.path(), origin.address, "");
         let mut client = command(gate.listen, secure).stdout(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(client.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let mut heard = 0;
+        let mut received = 0;
         for line in lines.filter(|line| line.contains("number ")) {
-            assert!(line.contains(&format!("number {heard}")), "{line}");
-            heard += 1;
-            // The last word finds nobody who waits for it.
+            assert!(line.contains(&format!("number {received}")), "{line}");
+            received += 1;
+            // After the last event the origin does not wait for this.
             let _ = come.send(());
         }
-        assert_eq!(heard, EVENTS);
+        assert_eq!(received, EVENTS);
         assert!(client.wait().unwrap().success());
         gate.stop();
     }
 }
 
 #[test]
-fn each_event_comes_to_a_public_client_before_the_next_is_sent() {
+fn each_event_reaches_a_public_client_before_the_next_is_sent() {
     let Some(python) = python("httpx_sse") else { return };
     listens(|plain, _| {
         let mut command = Command::new(&python);
@@ -81,7 +81,7 @@ fn each_event_comes_to_a_public_client_before_the_next_is_sent() {
 }
 
 #[test]
-fn each_event_comes_to_curl_before_the_next_is_sent_over_every_protocol() {
+fn each_event_reaches_curl_before_the_next_is_sent_over_every_protocol() {
     if !has_peer("curl") {
         return;
     }

@@ -41,7 +41,7 @@ fn hundreds_of_requests_on_one_connection_are_answered_by_one_connection_to_the_
 }
 
 #[test]
-fn requests_that_come_in_one_packet_are_answered_in_order_even_where_the_first_takes_longest() {
+fn requests_in_one_packet_are_answered_in_order_even_if_the_first_takes_longest() {
     let origin = Origin::answering(|asked| {
         std::thread::sleep(Duration::from_millis(if asked.path == "/first" { 150 } else { 0 }));
         answer(&asked.path)
@@ -60,7 +60,7 @@ fn requests_that_come_in_one_packet_are_answered_in_order_even_where_the_first_t
 }
 
 #[test]
-fn bodies_between_requests_in_one_packet_are_taken_for_bodies() {
+fn bodies_between_requests_in_one_packet_are_read_as_bodies() {
     let origin = Origin::answering(|asked| {
         answer(format!("{} {}", asked.path, asked.content.bytes.escape_ascii()))
     });
@@ -79,7 +79,7 @@ fn bodies_between_requests_in_one_packet_are_taken_for_bodies() {
 }
 
 #[test]
-fn a_head_without_a_body_to_its_answer_is_followed_by_the_next_answer() {
+fn a_response_to_head_without_a_body_is_followed_by_the_next_response() {
     let origin = Origin::answering(|asked| match asked.path.as_str() {
         "/204" => b"HTTP/1.1 204 No Content\r\n\r\n".to_vec(),
         "/304" => {
@@ -102,7 +102,7 @@ fn a_head_without_a_body_to_its_answer_is_followed_by_the_next_answer() {
 }
 
 #[test]
-fn who_says_close_gets_close_and_the_end_behind_the_answer() {
+fn a_request_with_connection_close_ends_the_connection_after_the_response() {
     let origin = Origin::answering(|_| answer("done"));
     let folder = tempfile::tempdir().unwrap();
     let (gate, secure) = gate(folder.path(), origin.address, "");
@@ -120,7 +120,7 @@ fn who_says_close_gets_close_and_the_end_behind_the_answer() {
 }
 
 #[test]
-fn an_http_1_0_visitor_is_kept_if_it_asks_for_that_and_let_go_if_not() {
+fn an_http_1_0_connection_stays_open_only_on_request() {
     let origin = Origin::answering(|asked| answer(&asked.path));
     let folder = tempfile::tempdir().unwrap();
     let (gate, _) = gate(folder.path(), origin.address, "");
@@ -167,7 +167,7 @@ fn an_http_1_0_visitor_gets_no_chunks() {
 }
 
 #[test]
-fn an_origin_that_says_close_costs_the_visitor_nothing() {
+fn connection_close_from_the_origin_does_not_affect_the_visitor() {
     let origin = Origin::start(|link| {
         if link.next_request().is_some() {
             link.write("HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\nlast");
@@ -199,7 +199,7 @@ fn closes_at_the_second(link: &mut OriginConn) {
 }
 
 #[test]
-fn a_get_that_meets_a_closing_connection_to_the_origin_is_asked_again_unseen() {
+fn a_get_on_a_closing_origin_connection_is_retried_without_notice() {
     let origin = Origin::start(closes_at_the_second);
     let folder = tempfile::tempdir().unwrap();
     let (gate, _) = gate(folder.path(), origin.address, "");
@@ -211,7 +211,7 @@ fn a_get_that_meets_a_closing_connection_to_the_origin_is_asked_again_unseen() {
 }
 
 #[test]
-fn a_post_that_meets_a_closing_connection_to_the_origin_is_not_asked_twice() {
+fn a_post_on_a_closing_origin_connection_is_not_repeated() {
     let origin = Origin::start(closes_at_the_second);
     let folder = tempfile::tempdir().unwrap();
     let (gate, _) = gate(folder.path(), origin.address, "");
@@ -224,7 +224,7 @@ fn a_post_that_meets_a_closing_connection_to_the_origin_is_not_asked_twice() {
 }
 
 #[test]
-fn a_connection_that_the_origin_closed_in_between_is_not_used_for_a_post_either() {
+fn an_origin_connection_that_was_closed_while_idle_is_not_used_for_a_post() {
     let origin = Origin::start(|link| {
         if link.next_request().is_some() {
             link.write(answer("once"));
@@ -244,7 +244,7 @@ fn a_connection_that_the_origin_closed_in_between_is_not_used_for_a_post_either(
 }
 
 #[test]
-fn what_an_origin_sends_unasked_is_nobodys_answer() {
+fn bytes_that_an_origin_sends_without_a_request_answer_no_request() {
     let origin = Origin::start(|link| {
         while link.next_request().is_some() {
             link.write([answer("asked"), answer("unasked")].concat());

@@ -53,7 +53,7 @@ impl Pattern {
         }
     }
 
-    /// Reads so many bytes and compares each.
+    /// Reads `length` bytes and compares each.
     fn expect(&self, place: &mut usize, mut length: usize, from: &mut impl Read) {
         let mut buffer = vec![0; PIECE];
         while length > 0 {
@@ -97,14 +97,14 @@ fn memory(gate: &Gate, line: &str) -> usize {
 
 /// How much memory the gate needed at most while this ran, beyond what it had before.
 fn grows_by(gate: &Gate, run: impl FnOnce()) -> usize {
-    // From here on the most is counted anew (proc(5), clear_refs).
+    // Resets the peak (proc(5), clear_refs).
     std::fs::write(format!("/proc/{}/clear_refs", gate.process.id()), "5").unwrap();
     let before = memory(gate, "VmRSS");
     run();
     memory(gate, "VmHWM").saturating_sub(before)
 }
 
-/// Takes bodies of any length, and gives as many bytes as the path says.
+/// Reads bodies of any length, and sends the number of bytes in the path.
 fn origin() -> Origin {
     Origin::start(|link| {
         let pattern = Pattern::new();
@@ -170,7 +170,7 @@ fn is_little(kib: usize, what: &str) {
 }
 
 #[test]
-fn half_a_gigabyte_comes_down_whole_through_little_memory() {
+fn half_a_gigabyte_downloads_whole_with_little_memory() {
     with_gate(|gate, mut plain, mut secure| {
         is_little(grows_by(gate, || download(&mut plain, "length", LARGE)), "512 MiB down");
         is_little(grows_by(gate, || download(&mut plain, "chunked", LARGE / 4)), "in chunks");
@@ -179,7 +179,7 @@ fn half_a_gigabyte_comes_down_whole_through_little_memory() {
 }
 
 #[test]
-fn half_a_gigabyte_goes_up_whole_through_little_memory() {
+fn half_a_gigabyte_uploads_whole_with_little_memory() {
     with_gate(|gate, mut plain, mut secure| {
         is_little(grows_by(gate, || upload(&mut plain, false, LARGE)), "512 MiB up");
         is_little(grows_by(gate, || upload(&mut plain, true, LARGE / 4)), "in chunks");
@@ -188,7 +188,7 @@ fn half_a_gigabyte_goes_up_whole_through_little_memory() {
 }
 
 #[test]
-fn thirty_large_answers_side_by_side_go_through_little_memory() {
+fn thirty_concurrent_large_responses_need_little_memory() {
     with_gate(|gate, _, _| {
         let visitors: Vec<_> = (0..30).map(|_| Visitor::plain(gate.listen)).collect();
         let kib = grows_by(gate, || {

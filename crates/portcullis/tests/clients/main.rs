@@ -33,7 +33,7 @@ use common::{Gate, free_address};
 use sha2::{Digest, Sha256};
 
 /// Then the machine is not merely busy.
-const PATIENCE: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(20);
 
 /// Content in which no piece looks like another nearby.
 fn pattern(bytes: usize) -> Vec<u8> {

@@ -1,6 +1,6 @@
-//! Many visitors at once who do what people and broken programs do, each in an order of its own,
-//! with an origin that does likewise. Every answer that looks whole is the right one, whatever
-//! happens beside it, and in the end nothing is left.
+//! Many concurrent visitors that behave like people and like broken programs, in random order, with
+//! an origin that does the same. Every response that looks complete is the right one, and nothing is
+//! left at the end.
 
 use std::io::Read;
 use std::net::SocketAddr;
@@ -88,7 +88,7 @@ fn connect(plain: SocketAddr, secure: SocketAddr, dice: &mut Dice) -> Visitor {
     if dice.below(3) == 0 { Visitor::secure(secure, &["http/1.1"]) } else { Visitor::plain(plain) }
 }
 
-/// Reads an answer that has to come whole, and be that to this question.
+/// Reads a response, which must be complete and belong to this request.
 fn is_answered(visitor: &mut Visitor, form: &str, size: usize, tag: &str, body: &[u8]) {
     let answered = visitor.response();
     assert!(answered.content.whole, "{form} {size}");
@@ -115,7 +115,7 @@ fn request(path: &str, body: &[u8], dice: &mut Dice) -> Vec<u8> {
     }
 }
 
-fn goes_on(plain: SocketAddr, secure: SocketAddr, seed: u64) {
+fn visit_in_turns(plain: SocketAddr, secure: SocketAddr, seed: u64) {
     let mut dice = Dice::new(seed);
     let mut visitor = connect(plain, secure, &mut dice);
     for turn in 0..TURNS {
@@ -125,7 +125,7 @@ fn goes_on(plain: SocketAddr, secure: SocketAddr, seed: u64) {
         let body = pattern(if dice.below(2) == 0 { 0 } else { dice.size() });
         let bytes = request(&path, &body, &mut dice);
         match dice.below(12) {
-            // In one piece, in two, or several requests at once.
+            // In one piece, in two, or several requests in one write.
             0..5 => {
                 visitor.send(bytes);
                 is_answered(&mut visitor, form, size, &tag, &body);
@@ -168,7 +168,7 @@ fn goes_on(plain: SocketAddr, secure: SocketAddr, seed: u64) {
 }
 
 #[test]
-fn whatever_goes_on_beside_it_an_answer_that_looks_whole_is_the_right_one_and_nothing_is_left() {
+fn under_mixed_load_every_complete_response_is_the_right_one_and_nothing_is_left() {
     let origin = Origin::start(behave);
     let folder = tempfile::tempdir().unwrap();
     // All of them come from one address, and ask without a pause.
@@ -177,10 +177,10 @@ fn whatever_goes_on_beside_it_an_answer_that_looks_whole_is_the_right_one_and_no
     std::thread::scope(|scope| {
         for seed in 1..=VISITORS {
             let plain = gate.listen;
-            scope.spawn(move || goes_on(plain, secure, seed));
+            scope.spawn(move || visit_in_turns(plain, secure, seed));
         }
     });
-    gate.wait_until("nothing is under way and nobody is connected", || {
+    gate.wait_until("no request is in flight and no connection is open", || {
         let metrics = gate.admin_get("/metrics");
         let none = |name: &str| metrics.contains(&format!("{name} 0\n"));
         none("portcullis_origin_requests_in_flight")

@@ -39,7 +39,7 @@ fn odd() -> Vec<(ExpectedResult, Vec<u8>)> {
         (Refused, b"HTTP/1.1 abc OK\r\nContent-Length: 5\r\n\r\nhello"),
         (Refused, b"HTTP/1.1 200"),
         (Refused, b"HTTP/1.1 200 OK\r\nX: half"),
-        // Nobody asked for it.
+        // Without a request to upgrade.
         (Refused, b"HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\nhello"),
         // Lengths that are none, or two.
         (Refused, b"HTTP/1.1 200 OK\r\nContent-Length: five\r\n\r\nhello"),
@@ -122,7 +122,7 @@ fn odd() -> Vec<(ExpectedResult, Vec<u8>)> {
 }
 
 #[test]
-fn what_is_plain_passes_what_is_not_http_is_a_calm_502_and_what_breaks_does_not_look_whole() {
+fn valid_responses_pass_invalid_ones_are_502_and_truncated_ones_do_not_look_complete() {
     let cases = odd();
     let origin = Origin::start(|link| {
         while let Some(asked) = link.next_request() {
@@ -136,7 +136,7 @@ fn what_is_plain_passes_what_is_not_http_is_a_calm_502_and_what_breaks_does_not_
     let folder = tempfile::tempdir().unwrap();
     let (gate, _) = gate(folder.path(), origin.address, "");
     for (number, (fate, bytes)) in cases.iter().enumerate() {
-        // What has no end of its own needs that of the connection.
+        // A response without a length ends with the connection.
         let ways: &[&str] =
             if matches!(fate, Passes | Whichever) { &["stays", "ends"] } else { &["ends"] };
         for way in ways {
@@ -160,7 +160,7 @@ fn what_is_plain_passes_what_is_not_http_is_a_calm_502_and_what_breaks_does_not_
 }
 
 #[test]
-fn a_body_where_none_belongs_is_nobodys_next_answer() {
+fn a_body_that_is_not_allowed_is_not_read_as_the_next_response() {
     let poison = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison";
     let origin = Origin::start(move |link| {
         while let Some(asked) = link.next_request() {

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use crate::PATIENCE;
+use crate::LIMIT;
 use crate::message::{Content, Head};
 
 pub struct Origin {
@@ -51,7 +51,7 @@ impl Origin {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 stream.set_nodelay(true).unwrap();
-                stream.set_read_timeout(Some(PATIENCE)).unwrap();
+                stream.set_read_timeout(Some(LIMIT)).unwrap();
                 let number = shared.connections.fetch_add(1, Ordering::Relaxed);
                 let lines = BufReader::new(stream.try_clone().unwrap());
                 let mut link = OriginConn { number, lines, stream, log: shared.clone() };
@@ -138,7 +138,7 @@ impl OriginConn {
         self.body(&mut asked).then_some(asked)
     }
 
-    /// Whoever has gone does not mind what it is not told.
+    /// Errors are ignored: the gate may have closed the connection.
     pub fn write(&mut self, bytes: impl AsRef<[u8]>) {
         let _ = self.stream.write_all(bytes.as_ref());
     }

@@ -1,6 +1,6 @@
 """Public HTTP/1.1 clients at work through the gate. Usage: programs.py LIBRARY BASE
 
-Each library is made to do the same work; what does not come back as it should is an error of this program.
+Each library is made to do the same work; a wrong response is an error of this program.
 """
 
 import asyncio
@@ -35,8 +35,8 @@ def same(is_, should, what):
         raise SystemExit(f"{what}: {str(is_)[:500]!r} is not {str(should)[:500]!r}")
 
 
-def told(content, method, path, body, what):
-    """What the origin says that it got."""
+def same_echo(content, method, path, body, what):
+    """Compares the request that the origin received."""
     got = json.loads(content)
     same((got["method"], got["path"]), (method, path), what)
     same((got["length"], got["sha256"]), (len(body), hashlib.sha256(body).hexdigest()), what)
@@ -47,16 +47,16 @@ def work(ask, broken):
     for n in range(20):
         status, _, content = ask("GET", f"/echo?n={n}", None, {})
         same(status, 200, "keep-alive")
-        told(content, "GET", f"/echo?n={n}", b"", "keep-alive")
+        same_echo(content, "GET", f"/echo?n={n}", b"", "keep-alive")
     for size in [0, 1, 8192, 65_537, MIB + 1]:
         status, _, content = ask("POST", f"/echo/{size}", pattern(size), {})
-        told(content, "POST", f"/echo/{size}", pattern(size), f"{size} up")
+        same_echo(content, "POST", f"/echo/{size}", pattern(size), f"{size} up")
         for form in ["length", "chunked", "close"]:
             status, _, content = ask("GET", f"/{form}/{size}", None, {})
             same((status, len(content)), (200, size), f"{form} {size}")
             same(content, pattern(size), f"{form} {size}")
     status, _, content = ask("PUT", "/echo/chunks", pieces(), {})
-    told(content, "PUT", "/echo/chunks", pattern(300_000), "chunks up")
+    same_echo(content, "PUT", "/echo/chunks", pattern(300_000), "chunks up")
     status, headers, content = ask("HEAD", "/length/5000", None, {})
     same((status, headers["content-length"], content), (200, "5000", b""), "HEAD")
     status, _, content = ask("GET", "/204", None, {})
@@ -78,7 +78,7 @@ def work(ask, broken):
         else:
             raise SystemExit(f"{path}: half an answer was taken for whole: {status}, {len(content)} bytes")
     status, _, content = ask("GET", "/echo", None, {})
-    told(content, "GET", "/echo", b"", "after the broken ones")
+    same_echo(content, "GET", "/echo", b"", "after the broken ones")
 
 
 def trusting():
@@ -154,11 +154,11 @@ def by_aiohttp(base):
 
             await asyncio.to_thread(work, ask, aiohttp.ClientError)
 
-            # Thirty at a time, over connections that are kept.
+            # Thirty at a time, over connections that stay open.
             async def one(n):
                 status, _, content = await exchange("POST", f"/echo/{n}", pattern(n * 1000), {})
-                same(status, 200, "at once")
-                told(content, "POST", f"/echo/{n}", pattern(n * 1000), "at once")
+                same(status, 200, "concurrent")
+                same_echo(content, "POST", f"/echo/{n}", pattern(n * 1000), "concurrent")
 
             for _ in range(3):
                 await asyncio.gather(*(one(n) for n in range(30)))

@@ -110,12 +110,12 @@ fn works(libraries: &[&str], packages: &str) {
 }
 
 #[test]
-fn pythons_own_client_gets_all_that_it_asks_for() {
+fn the_http_client_of_python_gets_every_response() {
     works(&["http.client"], "http.client");
 }
 
 #[test]
-fn the_libraries_that_programs_use_get_all_that_they_ask_for() {
+fn common_http_libraries_get_every_response() {
     works(&["requests", "httpx", "aiohttp"], "requests, httpx, aiohttp");
 }
 
@@ -197,7 +197,7 @@ fn with_curl(test: impl Fn(SocketAddr, SocketAddr)) {
 }
 
 #[test]
-fn curl_gets_all_that_it_asks_for_over_tcp_and_tls() {
+fn curl_gets_every_response_over_tcp_and_tls() {
     with_curl(|plain, secure| {
         curl_works(&format!("http://{plain}"), &["--http1.1"]);
         curl_works(&format!("https://{secure}"), &["--http1.1"]);
@@ -206,7 +206,7 @@ fn curl_gets_all_that_it_asks_for_over_tcp_and_tls() {
 }
 
 #[test]
-fn curl_of_http_1_0_gets_what_it_asks_for_and_no_chunks() {
+fn curl_with_http_1_0_gets_every_response_without_chunks() {
     with_curl(|plain, secure| {
         for base in [format!("http://{plain}"), format!("https://{secure}")] {
             for path in ["/length/100000", "/chunked/100000", "/close/100000"] {

@@ -39,7 +39,7 @@ fn a_body_keeps_its_framing_and_its_trailers() {
 }
 
 #[test]
-fn who_waits_for_leave_to_send_gets_it_before_the_body_and_the_origin_gets_the_body() {
+fn a_client_that_expects_100_continue_gets_it_before_the_body_and_the_origin_gets_the_body() {
     let origin = Origin::answering(|asked| answer(&asked.content.bytes));
     let folder = tempfile::tempdir().unwrap();
     let (gate, secure) = gate(folder.path(), origin.address, "");
@@ -60,7 +60,7 @@ fn who_waits_for_leave_to_send_gets_it_before_the_body_and_the_origin_gets_the_b
 }
 
 #[test]
-fn who_does_not_wait_for_leave_is_served_as_well() {
+fn a_client_that_does_not_wait_for_100_continue_is_served_as_well() {
     let origin = Origin::answering(|asked| answer(&asked.content.bytes));
     let folder = tempfile::tempdir().unwrap();
     let (gate, _) = gate(folder.path(), origin.address, "");
@@ -75,7 +75,7 @@ fn who_does_not_wait_for_leave_is_served_as_well() {
 }
 
 #[test]
-fn nobody_gets_leave_to_send_what_the_gate_refuses_anyway() {
+fn a_request_that_the_gate_refuses_gets_no_100_continue() {
     let origin = Origin::answering(|_| answer(""));
     let folder = tempfile::tempdir().unwrap();
     let (gate, _) = gate(folder.path(), origin.address, "[limits]\nmax_body_bytes = \"1 KiB\"\n");
@@ -87,7 +87,7 @@ fn nobody_gets_leave_to_send_what_the_gate_refuses_anyway() {
 }
 
 #[test]
-fn an_origin_that_refuses_at_the_head_is_heard_although_the_body_is_still_coming() {
+fn a_refusal_by_the_origin_at_the_head_passes_while_the_body_still_arrives() {
     let origin = Origin::start(|link| {
         if link.head().is_some() {
             link.write(
@@ -110,13 +110,13 @@ fn an_origin_that_refuses_at_the_head_is_heard_although_the_body_is_still_coming
         visitor.send("the beginning");
         let answered = visitor.response();
         assert_eq!((answered.status(), answered.text().as_str()), (403, "no"));
-        assert!(visitor.is_closed(), "what would come now is a body that nobody reads");
+        assert!(visitor.is_closed(), "the rest of the body would not be read");
     }
     gate.stop();
 }
 
 #[test]
-fn an_answer_that_begins_before_the_upload_ends_passes_while_the_upload_goes_on() {
+fn a_response_that_begins_before_the_upload_ends_passes_while_the_upload_continues() {
     let origin = Origin::start(|link| {
         while let Some(mut asked) = link.head() {
             link.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nearly\r\n");
@@ -147,7 +147,7 @@ fn an_answer_that_begins_before_the_upload_ends_passes_while_the_upload_goes_on(
 }
 
 #[test]
-fn a_body_that_breaks_off_never_looks_whole_to_the_origin() {
+fn a_truncated_body_never_looks_complete_to_the_origin() {
     let origin = Origin::answering(|_| answer("whole"));
     let folder = tempfile::tempdir().unwrap();
     let (gate, _) = gate(folder.path(), origin.address, "");
@@ -165,8 +165,8 @@ fn a_body_that_breaks_off_never_looks_whole_to_the_origin() {
         std::thread::sleep(Duration::from_millis(50));
         drop(visitor);
     }
-    // Whoever is asked last has seen all the others.
-    gate.wait_until("every body has been given up", || {
+    // The last request comes after all others.
+    gate.wait_until("every body has been aborted", || {
         origin.requests().len() >= 5
             && gate.admin_get("/metrics").contains("portcullis_origin_requests_in_flight 0")
     });
@@ -193,7 +193,7 @@ fn a_connection_whose_body_the_origin_did_not_read_is_not_used_again() {
     let mut visitor = Visitor::plain(gate.listen);
     visitor.send("POST /early HTTP/1.1\r\nHost: example.org\r\nContent-Length: 1000\r\n\r\nx");
     assert_eq!(visitor.response().text(), "early");
-    // Asked meanwhile, by somebody else: never with the rest of the body before it.
+    // Another visitor meanwhile: never with the rest of the body before its request.
     let mut other = Visitor::plain(gate.listen);
     assert_eq!(other.get("/other").text(), "/other");
     gate.stop();

@@ -9,7 +9,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
 
-use crate::PATIENCE;
+use crate::LIMIT;
 use crate::message::{Content, Framing, Head};
 
 pub struct Visitor {
@@ -91,7 +91,7 @@ impl Visitor {
         }
     }
 
-    /// Says that no more is coming.
+    /// Ends the sending side.
     pub fn end(&mut self) {
         self.stream.get_ref().tcp().shutdown(Shutdown::Write).unwrap();
     }
@@ -114,7 +114,7 @@ impl Visitor {
             }
             Err(error) => panic!("{error}"),
         };
-        // Either may be said to a visitor of HTTP/1.0, or of an origin's that speaks it.
+        // Either may be sent to an HTTP/1.0 visitor, or come from an HTTP/1.0 origin.
         assert!(
             head.start.starts_with("HTTP/1.1 ") || head.start.starts_with("HTTP/1.0 "),
             "{head:?}"
@@ -145,14 +145,14 @@ impl Visitor {
         self.response()
     }
 
-    /// As many bytes as come now, at least one.
+    /// The bytes that arrive now, at least one.
     pub fn read_some(&mut self) -> Vec<u8> {
         let mut buffer = [0; 16_384];
         let read = self.stream.read(&mut buffer).unwrap();
         buffer[..read].to_vec()
     }
 
-    /// Whether the gate ends the connection, and says nothing more before.
+    /// Whether the gate ends the connection without another byte.
     pub fn is_closed(&mut self) -> bool {
         let mut rest = Vec::new();
         let _ = self.stream.read_to_end(&mut rest);
@@ -163,7 +163,7 @@ impl Visitor {
     pub fn receives_nothing_for(&mut self, time: Duration) -> bool {
         self.stream.get_ref().tcp().set_read_timeout(Some(time)).unwrap();
         let read = self.stream.read(&mut [0; 1]);
-        self.stream.get_ref().tcp().set_read_timeout(Some(PATIENCE)).unwrap();
+        self.stream.get_ref().tcp().set_read_timeout(Some(LIMIT)).unwrap();
         read.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
     }
 }
@@ -184,8 +184,8 @@ pub fn post(path: &str, content: &[u8]) -> Vec<u8> {
 fn connect(gate: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(gate).unwrap();
     stream.set_nodelay(true).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    stream.set_write_timeout(Some(LIMIT)).unwrap();
     stream
 }
 

@@ -6,7 +6,7 @@ use crate::gate;
 use crate::origin::{Origin, answer};
 use crate::visitor::{Visitor, get, post};
 
-/// An origin that says what it was asked.
+/// An origin that echoes its requests.
 fn echo() -> Origin {
     Origin::answering(|asked| {
         answer(format!(
@@ -60,7 +60,7 @@ fn a_request_may_come_with_the_end_of_the_one_before() {
 }
 
 #[test]
-fn who_ends_its_side_behind_a_request_is_answered_whole_or_counts_as_gone() {
+fn a_visitor_that_ends_its_side_after_a_request_gets_the_whole_response_or_counts_as_gone() {
     let origin = Origin::answering(|asked| {
         std::thread::sleep(Duration::from_millis(50));
         answer(asked.content.bytes.clone())
@@ -76,14 +76,14 @@ fn who_ends_its_side_behind_a_request_is_answered_whole_or_counts_as_gone() {
         }
         assert!(visitor.is_closed());
     }
-    gate.wait_until("nothing is under way", || {
+    gate.wait_until("no request is in flight", || {
         gate.admin_get("/metrics").contains("portcullis_origin_requests_in_flight 0")
     });
     gate.stop();
 }
 
 #[test]
-fn over_tls_without_http_2_and_without_any_offer_http_1_1_is_spoken() {
+fn over_tls_http_1_1_is_used_without_an_offer_of_http_2() {
     let origin = echo();
     let folder = tempfile::tempdir().unwrap();
     let (gate, secure) = gate(folder.path(), origin.address, "");
@@ -147,7 +147,7 @@ fn values_pass_byte_for_byte_and_names_mean_the_same_in_any_case() {
 }
 
 #[test]
-fn a_visitor_who_leaves_in_mid_answer_leaves_the_origin_free() {
+fn a_visitor_that_leaves_during_a_response_frees_the_origin() {
     let origin = Origin::answering(|asked| {
         if asked.path == "/large" { answer(vec![b'x'; 20_000_000]) } else { answer("small") }
     });
@@ -158,7 +158,7 @@ fn a_visitor_who_leaves_in_mid_answer_leaves_the_origin_free() {
         visitor.send(get("/large"));
         assert_eq!(visitor.head().status(), 200);
     }
-    gate.wait_until("nothing is under way", || {
+    gate.wait_until("no request is in flight", || {
         gate.admin_get("/metrics").contains("portcullis_origin_requests_in_flight 0")
     });
     assert_eq!(Visitor::plain(gate.listen).get("/small").text(), "small");

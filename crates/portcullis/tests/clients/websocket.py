@@ -46,7 +46,7 @@ async def origin():
     async with serve(echo, "127.0.0.1", 0, process_request=refuse, max_size=LARGEST, ping_interval=None,
                      subprotocols=["chat"]) as server:
         print(server.sockets[0].getsockname()[1], flush=True)
-        # Until whoever started this has gone.
+        # Until the test that started this has ended.
         await asyncio.to_thread(sys.stdin.read)
 
 
@@ -76,7 +76,7 @@ async def visit(base):
             await socket.send(fragments())
             same(await socket.recv(), "".join(f"fragment {n}, " for n in range(10)), "fragments")
             await asyncio.wait_for(await socket.ping(b"ping"), 20)
-            # Many at once, both ways.
+            # Many messages, both ways at the same time.
             wishes = [f"{n} " * n for n in range(300)]
 
             async def send():
@@ -110,7 +110,7 @@ async def visit(base):
             same(closed.rcvd, None, "an end without a close")
     try:
         async with to("/refused"):
-            raise SystemExit("it was let in")
+            raise SystemExit("it was accepted")
     except InvalidStatus as refused:
         same((refused.response.status_code, refused.response.body), (403, b"not you\n"), "refused")
     # Many side by side.

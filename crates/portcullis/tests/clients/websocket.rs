@@ -77,7 +77,7 @@ const AGREES: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n
                       Connection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n";
 
 #[test]
-fn what_comes_right_behind_the_agreement_passes_and_so_does_the_end_of_either_side() {
+fn bytes_right_after_the_101_response_pass_and_so_does_the_end_of_either_side() {
     let origin = Origin::start(|link| {
         let asked = link.head().unwrap();
         assert_eq!(asked.head.field("upgrade"), Some("websocket"));
@@ -104,7 +104,7 @@ fn what_comes_right_behind_the_agreement_passes_and_so_does_the_end_of_either_si
 }
 
 #[test]
-fn an_upgrade_that_is_declined_leaves_both_connections_for_more() {
+fn an_upgrade_that_is_declined_leaves_both_connections_usable() {
     let origin = Origin::answering(|asked| match asked.path.as_str() {
         "/socket" => b"HTTP/1.1 426 Upgrade Required\r\nContent-Length: 2\r\n\r\nno".to_vec(),
         _ => answer("a page"),

@@ -116,7 +116,10 @@ impl Gate {
     pub fn wait_until(&self, what: &str, mut is_true: impl FnMut() -> bool) {
         let began = Instant::now();
         while !is_true() {
-            assert!(began.elapsed() < Duration::from_secs(20), "waited in vain until {what}");
+            assert!(
+                began.elapsed() < Duration::from_secs(20),
+                "waited without success until {what}"
+            );
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -162,7 +165,7 @@ impl Drop for Gate {
 pub fn send(address: SocketAddr, bytes: &[u8]) -> std::io::Result<String> {
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2))?;
     stream.write_all(bytes)?;
-    // A connection that is kept open for the next request is no failure: its answer has come.
+    // A connection that stays open for the next request is no failure: the response has arrived.
     stream.set_read_timeout(Some(Duration::from_secs(2)))?;
     let mut response = Vec::new();
     let _ = stream.read_to_end(&mut response);
@@ -182,7 +185,7 @@ pub fn configuration(
     )
 }
 
-/// Writes `NAME.pem` and `NAME.key`, for `NAME.example` and so many days from now.
+/// Writes `NAME.pem` and `NAME.key`, for `NAME.example` valid for `days` days from now.
 pub fn certificate(folder: &Path, name: &str, days: i64) -> rcgen::Certificate {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     let key = rcgen::KeyPair::generate().unwrap();

@@ -21,15 +21,15 @@ class Visitor(QuicConnectionProtocol):
         self.answers = {}
 
     def quic_event_received(self, event):
-        for told in self.http.handle_event(event):
-            answer = self.answers.get(told.stream_id)
+        for received in self.http.handle_event(event):
+            answer = self.answers.get(received.stream_id)
             if answer is None:
                 continue
-            if isinstance(told, HeadersReceived):
-                answer["head"].update({k.decode(): v.decode() for k, v in told.headers})
-            elif isinstance(told, DataReceived):
-                answer["body"] += told.data
-            if told.stream_ended and not answer["over"].done():
+            if isinstance(received, HeadersReceived):
+                answer["head"].update({k.decode(): v.decode() for k, v in received.headers})
+            elif isinstance(received, DataReceived):
+                answer["body"] += received.data
+            if received.stream_ended and not answer["over"].done():
                 answer["over"].set_result(None)
 
     async def ask(self, method, path, body):

@@ -99,7 +99,7 @@ fn digest(bytes: &[u8]) -> String {
     })
 }
 
-/// A gate that speaks HTTP/3 besides, on the second of its listeners.
+/// A gate with HTTP/3 on the second of its listeners.
 fn gate(folder: &Path, more: &str) -> (Gate, SocketAddr) {
     let made = rcgen::generate_simple_self_signed(vec!["example.org".into()]).unwrap();
     std::fs::write(folder.join("site.crt"), made.cert.pem()).unwrap();
@@ -112,7 +112,7 @@ fn gate(folder: &Path, more: &str) -> (Gate, SocketAddr) {
     (Gate::start(folder, origin(), &listener), secure)
 }
 
-/// What the client tells: a line for each answer, and one more.
+/// The output of the client: a line for each response, and one more.
 fn visit(python: &Path, gate: SocketAddr, wishes: &[&str]) -> Vec<Value> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/http_3/client.py");
     let output = Command::new(python)
@@ -137,7 +137,7 @@ fn a_public_client_gets_pages_heads_errors_and_large_bodies_both_ways() {
     let folder = tempfile::tempdir().unwrap();
     let (gate, secure) = gate(folder.path(), "");
     let large = 4_000_000;
-    let told = visit(
+    let lines = visit(
         &python,
         secure,
         &[
@@ -156,7 +156,7 @@ fn a_public_client_gets_pages_heads_errors_and_large_bodies_both_ways() {
             "/",
         ],
     );
-    let [page, head, missing, down, up, refused, last] = &told[..] else { panic!("{told:?}") };
+    let [page, head, missing, down, up, refused, last] = &lines[..] else { panic!("{lines:?}") };
     assert_eq!(page["status"], 200);
     assert_eq!(page["start"], "GET /page?a=b HTTP/1.1");
     assert_eq!((&head["status"], &head["length"]), (&200.into(), &0.into()));
@@ -173,19 +173,19 @@ fn a_public_client_gets_pages_heads_errors_and_large_bodies_both_ways() {
 }
 
 #[test]
-fn where_every_address_has_to_prove_itself_a_public_client_does_and_is_served() {
+fn a_public_client_answers_a_retry_packet_and_is_served() {
     let Some(python) = python() else { return };
     let folder = tempfile::tempdir().unwrap();
     let (gate, secure) = gate(folder.path(), "[limits.http_3]\nretry_threshold = 0\n");
-    let told = visit(&python, secure, &["GET", "/page"]);
-    assert_eq!(told[0]["status"], 200);
-    assert_eq!(told[1]["retried"], true);
+    let lines = visit(&python, secure, &["GET", "/page"]);
+    assert_eq!(lines[0]["status"], 200);
+    assert_eq!(lines[1]["retried"], true);
     assert_eq!(metric(&gate, "portcullis_http_3_retries_total"), 1);
     gate.stop();
 }
 
 #[test]
-fn answers_over_tls_say_where_http_3_is_and_others_do_not() {
+fn responses_over_tls_advertise_http_3_and_others_do_not() {
     let folder = tempfile::tempdir().unwrap();
     let (gate, secure) = gate(folder.path(), "");
     let head = |protocol: &str, url: &str| {
@@ -211,22 +211,22 @@ fn answers_over_tls_say_where_http_3_is_and_others_do_not() {
 }
 
 #[test]
-fn a_gate_that_is_told_to_stop_finishes_what_a_public_client_asked_for() {
+fn a_gate_that_gets_sigterm_finishes_the_request_of_a_public_client() {
     let Some(python) = python() else { return };
     let folder = tempfile::tempdir().unwrap();
     let (gate, secure) = gate(folder.path(), "");
-    let (told, listens) = std::sync::mpsc::channel();
+    let (started, listens) = std::sync::mpsc::channel();
     let client = std::thread::spawn(move || {
         let wishes = ["GET", "/large/30000000"];
-        told.send(()).unwrap();
+        started.send(()).unwrap();
         visit(&python, secure, &wishes)
     });
     listens.recv().unwrap();
-    gate.wait_until("the answer is under way", || {
+    gate.wait_until("the response is in flight", || {
         gate.admin_get("/metrics").contains("portcullis_origin_requests_total{")
     });
     gate.signal(Signal::TERM);
-    let told = client.join().unwrap();
-    assert_eq!((&told[0]["status"], &told[0]["length"]), (&200.into(), &30_000_000.into()));
+    let lines = client.join().unwrap();
+    assert_eq!((&lines[0]["status"], &lines[0]["length"]), (&200.into(), &30_000_000.into()));
     gate.stop();
 }

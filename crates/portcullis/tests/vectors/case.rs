@@ -18,9 +18,9 @@ const SLACK_KIB: u64 = 24 * 1024;
 /// Descriptors besides those of the attackers: 64 connections to the origin, thirty visitors with two
 /// connections each while they change from one to the next, and a few of the operators' listener.
 const SLACK_DESCRIPTORS: u64 = 64 + 60 + 8;
-/// How long a visitor waits at most. The machine may be busy with other tests; that nobody waits
-/// for ever is the point here, the drill's own floor is four seconds.
-const PATIENCE: &str = "20";
+/// The page timeout in seconds. The machine may be busy with other tests, so this is longer than the
+/// four seconds of the drill's own threshold.
+const PAGE_TIMEOUT: &str = "20";
 
 /// A vector, how much of it, and how the gate is configured.
 pub struct Case {
@@ -69,7 +69,7 @@ impl Case {
     }
 
     /// Over HTTP/2 one connection may hold a hundred streams, each with 32 KiB that wait to be sent
-    /// and a few KiB of its own, and a MiB of bodies under way.
+    /// and a few KiB for its state, and a MiB of bodies in flight.
     pub fn over_http_2(self) -> Self {
         Self {
             tls: true,
@@ -100,12 +100,12 @@ impl Case {
         Self { limits, ..self }
     }
 
-    /// As many descriptors more, for what comes from elsewhere.
+    /// This number of descriptors more, for other clients.
     pub fn with_descriptors(self, more: u64) -> Self {
         Self { descriptors: more, ..self }
     }
 
-    /// Carries it out, with nobody else beside.
+    /// Carries it out, without another attack.
     pub fn run(self) -> CaseResult {
         self.run_with(|_| None)
     }
@@ -115,7 +115,7 @@ impl Case {
         self.run_with(|url| Some(attack(url)))
     }
 
-    /// Carries it out. Whatever the vector, nobody else may notice: every visitor is served, and the
+    /// Carries it out. Whatever the vector, visitors must not notice: every visitor is served, and the
     /// gate takes no more memory and descriptors than the attack's connections account for.
     fn run_with(self, attack: impl FnOnce(&str) -> Option<Child>) -> CaseResult {
         let folder = tempfile::tempdir().unwrap();
@@ -129,7 +129,7 @@ impl Case {
         let before = (memory_kib(process, "VmRSS:"), descriptors(process));
 
         let mut drill = portcullis();
-        drill.args(["drill", "vectors", self.vector, "--json", "--page-timeout", PATIENCE]);
+        drill.args(["drill", "vectors", self.vector, "--json", "--page-timeout", PAGE_TIMEOUT]);
         drill.args(["--target", &target, "--admin", &gate.admin.to_string()]);
         drill.args(["--connections", &self.connections.to_string()]);
         drill.args(["--seconds", &self.seconds.to_string(), "--path", self.path]);
@@ -164,14 +164,14 @@ impl Case {
             "{most_descriptors} of {allowed} descriptors: {}",
             case_result.describe()
         );
-        // Attacked as it was, the gate may ask for a sign of life first.
+        // Attacked as it was, the gate may challenge visitors first.
         let status = gate.get("/").0;
         assert!(status < 400, "afterwards: {status}");
         case_result
     }
 }
 
-/// What came of it.
+/// The result of a case.
 pub struct CaseResult {
     pub result: Value,
     pub site: Site,
@@ -214,7 +214,7 @@ impl CaseResult {
         self.result["attempted"]["requests"].as_u64().unwrap()
     }
 
-    /// Everything, for whoever has to mend it.
+    /// The whole result, for the message of a failed test.
     pub fn describe(&self) -> String {
         self.result.to_string()
     }
@@ -260,7 +260,7 @@ pub fn gate(
     (Gate::start(folder, site.address, &text), secure)
 }
 
-/// Runs the drill to its end and looks at the gate's descriptors meanwhile. What the drill said, and
+/// Runs the drill to its end and polls the gate's descriptors meanwhile. The drill's output, and
 /// the most descriptors.
 fn run_and_watch(process: u32, mut drill: Command) -> (String, u64) {
     let over = AtomicBool::new(false);
@@ -276,7 +276,7 @@ fn run_and_watch(process: u32, mut drill: Command) -> (String, u64) {
         let output = drill.stdin(Stdio::null()).output().unwrap();
         over.store(true, Ordering::Relaxed);
         let most = watcher.join().unwrap();
-        // 1 says that a floor was not met, which the assertions say better.
+        // 1 means that a threshold was not met, which the assertions report better.
         let carried_out = matches!(output.status.code(), Some(0 | 1));
         assert!(carried_out, "{}", text(&output.stderr));
         (text(&output.stdout), most)

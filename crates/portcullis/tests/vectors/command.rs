@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::common::{Gate, free_address, portcullis, run, text};
 
 #[test]
-fn without_a_target_a_vector_gets_a_gate_of_its_own() {
+fn without_a_target_a_vector_gets_a_separate_gate() {
     let amount = ["--connections", "2", "--seconds", "2", "--page-timeout", "20"];
     let output = run(&[&["drill", "vectors", "ping-flood", "slow-read"][..], &amount].concat());
     let said = text(&output.stdout);
@@ -19,7 +19,7 @@ fn without_a_target_a_vector_gets_a_gate_of_its_own() {
 }
 
 #[test]
-fn a_gate_of_ones_own_gets_a_site_where_it_expects_its_origin() {
+fn a_running_gate_gets_a_site_at_the_address_of_its_origin() {
     let folder = tempfile::tempdir().unwrap();
     let origin = free_address();
     let gate = Gate::start(folder.path(), origin, "");
@@ -52,7 +52,7 @@ fn in_json_each_vector_is_a_line() {
 }
 
 #[test]
-fn nothing_but_loopback_is_ever_attacked() {
+fn only_loopback_is_ever_attacked() {
     for target in ["192.0.2.1:80", "https://example.org:443", "0.0.0.0:80", "[::ffff:192.0.2.1]:80"]
     {
         let output = run(&["drill", "vectors", "idle-sockets", "--target", target]);
@@ -62,7 +62,7 @@ fn nothing_but_loopback_is_ever_attacked() {
 }
 
 #[test]
-fn what_cannot_be_rehearsed_is_said_so_before_anything_is_sent() {
+fn a_vector_that_the_target_does_not_support_is_refused_before_anything_is_sent() {
     let unknown = run(&["drill", "vectors", "nonsense"]);
     assert_eq!(unknown.status.code(), Some(2));
     assert!(text(&unknown.stderr).contains("unknown vector `nonsense`"));

@@ -3,13 +3,13 @@
 use crate::case::Case;
 
 #[test]
-fn sockets_that_say_nothing_are_closed_when_a_header_is_due() {
+fn silent_sockets_are_closed_at_the_header_timeout() {
     let done = Case::new("idle-sockets").max_hold(5).run();
     done.counted("header-timeout", done.reason("header-timeout"), 60);
 }
 
 #[test]
-fn sockets_beyond_the_source_s_share_are_closed_at_once() {
+fn sockets_above_the_limit_of_their_source_are_closed_immediately() {
     // 60 connections from eight addresses are seven or eight from each.
     let limits = "[limits.source]\nmax_connections = 4";
     let done = Case::new("idle-sockets").max_hold(5).with_limits(limits).run();
@@ -17,7 +17,7 @@ fn sockets_beyond_the_source_s_share_are_closed_at_once() {
 }
 
 #[test]
-fn kept_connections_that_ask_for_nothing_more_are_closed() {
+fn idle_connections_are_closed() {
     let done = Case::new("keep-alive-hoarding").max_hold(5).run();
     done.counted("idle", done.cut("idle"), 60);
 }
@@ -27,7 +27,7 @@ fn old_connections_get_connection_close_and_end() {
     let case = Case::new("long-lived").sized(20, 14);
     let done = case.with_limits("max_connection_age = \"10s\"").run();
     done.counted("closed", done.ended("closed by the gate"), 20);
-    // They heard it, so that nothing had to be cut.
+    // They read it, so that nothing had to be cut.
     assert_eq!(done.cut("max-age"), 0, "{}", done.describe());
 }
 
@@ -41,18 +41,18 @@ fn connections_at_the_request_limit_get_connection_close_and_end() {
 }
 
 #[test]
-fn whoever_asks_on_behind_the_farewell_is_cut() {
+fn a_client_that_sends_requests_after_goaway_is_cut() {
     let case = Case::new("ignored-goaway").over_http_2();
     let limits = "max_requests_per_connection = 50\nmax_streams_per_connection = 60";
     let done = case.with_limits(limits).run();
     done.counted("max-age", done.cut("max-age"), 4);
-    // Fifty, ten times sixty, and what was under way.
+    // Fifty, ten times sixty, and the requests in flight.
     let most = done.result["outcome"]["most_requests"].as_u64().unwrap();
     assert!((650..=710).contains(&most), "{most}: {}", done.describe());
 }
 
 #[test]
-fn a_crowd_of_addresses_fills_no_table_that_could_refuse_anybody() {
+fn many_addresses_fill_no_table_that_could_refuse_visitors() {
     let limits = "source_table_size = 1024";
     let done = Case::new("many-sources").sized(800, 5).with_limits(limits).run();
     done.counted("allowed", done.reason("allowed"), 800);
@@ -60,7 +60,7 @@ fn a_crowd_of_addresses_fills_no_table_that_could_refuse_anybody() {
 }
 
 #[test]
-fn whoever_invents_addresses_is_bound_by_their_own() {
+fn forged_forwarding_headers_do_not_escape_the_limit_of_the_real_address() {
     let limits = "[limits.source]\nrequests_per_second = 50\nburst = 200";
     let done = Case::new("forged-addresses").with_limits(limits).run();
     done.counted("source-rate", done.reason("source-rate"), 100);

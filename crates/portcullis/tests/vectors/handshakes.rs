@@ -3,19 +3,19 @@
 use crate::case::Case;
 
 #[test]
-fn hellos_that_come_in_drips_are_given_up_in_time() {
+fn client_hellos_that_drip_are_dropped_at_the_timeout() {
     let done = Case::new("slow-client-hello").over_tls().max_hold(5).run();
     done.counted("handshake-failed", done.reason("handshake-failed"), 60);
 }
 
 #[test]
-fn hellos_in_shreds_or_of_absurd_size_are_turned_away() {
+fn client_hellos_in_many_records_or_of_absurd_size_are_refused() {
     let done = Case::new("odd-client-hello").over_tls().max_hold(5).sized(16, 5).run();
     done.counted("handshake-failed", done.reason("handshake-failed"), 16);
 }
 
 #[test]
-fn full_handshakes_again_and_again_leave_room_for_people() {
+fn repeated_full_handshakes_leave_capacity_for_visitors() {
     let done = Case::new("handshake-flood").over_tls().sized(40, 5).run();
     // Every connection was answered for: with a handshake, or with the reason why there is none.
     assert!(done.connections() >= 40, "{}", done.describe());
@@ -34,13 +34,13 @@ fn handshakes_beyond_a_source_s_budget_are_refused_before_they_cost_anything() {
 }
 
 #[test]
-fn http_2_that_was_agreed_on_and_never_begins_is_ended() {
+fn http_2_without_a_preface_is_ended() {
     let done = Case::new("preface-silence").over_tls().max_hold(5).run();
     done.counted("missing-preface", done.cut("missing-preface"), 60);
 }
 
 #[test]
-fn quic_initials_are_asked_for_proof_and_keep_nobody_out() {
+fn quic_initials_get_retry_packets_and_keep_no_visitor_out() {
     let done = Case::new("quic-initials").over_http_3().sized(20, 4).run();
     assert!(done.answers("retry") > 100, "{}", done.describe());
     // Those who were believed at first, until there were as many as may be: their handshakes had no
@@ -49,7 +49,7 @@ fn quic_initials_are_asked_for_proof_and_keep_nobody_out() {
 }
 
 #[test]
-fn quic_where_none_is_spoken_reaches_nobody() {
+fn quic_initials_reach_nothing_where_http_3_is_off() {
     let done = Case::new("quic-initials").over_tls().sized(20, 3).run();
     assert_eq!(done.connections(), 0);
     assert_eq!(done.answers("initial") + done.answers("retry"), 0, "{}", done.describe());

@@ -4,19 +4,19 @@ use crate::case::Case;
 use crate::site::LARGE;
 
 #[test]
-fn headers_that_never_end_are_given_up_in_time() {
+fn headers_that_never_end_are_cut_at_the_timeout() {
     let done = Case::new("slow-headers").max_hold(5).run();
     done.counted("header-timeout", done.reason("header-timeout"), 60);
 }
 
 #[test]
-fn headers_byte_by_byte_are_given_up_in_time() {
+fn headers_byte_by_byte_are_cut_at_the_timeout() {
     let done = Case::new("header-drip").sized(20, 5).run();
     done.counted("header-timeout", done.reason("header-timeout"), 20);
 }
 
 #[test]
-fn headers_beyond_the_limit_are_refused_and_not_kept() {
+fn headers_beyond_the_limit_are_refused_and_not_stored() {
     let done = Case::new("huge-headers").sized(16, 5).run();
     done.counted("header-too-large", done.reason("header-too-large"), 12);
     done.counted("target-too-long", done.reason("target-too-long"), 4);
@@ -32,14 +32,14 @@ fn names_that_collide_cost_no_more_than_others() {
 }
 
 #[test]
-fn pipelined_requests_are_taken_one_by_one_and_counted_each() {
+fn pipelined_requests_are_handled_in_order_and_each_is_counted() {
     let limits = "[limits.source]\nrequests_per_second = 50\nburst = 200";
     let done = Case::new("pipelining").sized(20, 5).with_limits(limits).run();
     done.counted("source-rate", done.reason("source-rate"), 1000);
 }
 
 #[test]
-fn ambiguous_requests_are_refused_and_nothing_within_them_arrives() {
+fn ambiguous_requests_are_refused_and_no_request_inside_them_arrives() {
     let done = Case::new("smuggling").sized(16, 5).max_hold(5).run();
     done.counted("malformed", done.reason("malformed"), 16);
     assert_eq!(done.site.smuggled(), 0, "{}", done.describe());
@@ -63,13 +63,13 @@ fn bodies_beyond_the_limit_are_refused() {
 }
 
 #[test]
-fn packed_bodies_are_not_unpacked() {
+fn compressed_bodies_are_not_decompressed() {
     let done = Case::new("gzip-bomb").sized(20, 4).with_kib_per_connection(192).run();
     assert!(done.requests() >= 20, "{}", done.describe());
 }
 
 #[test]
-fn answers_that_nobody_takes_are_given_up() {
+fn unread_responses_are_aborted() {
     let done = Case::new("slow-read").sized(40, 8).with_path(LARGE).max_hold(7).run();
     done.counted("slow-read", done.cut("slow-read"), 40);
 }
@@ -101,13 +101,13 @@ fn silent_tunnels_are_closed() {
 }
 
 #[test]
-fn tunnels_that_drip_take_nothing_from_others() {
+fn tunnels_that_drip_do_not_affect_others() {
     let done = Case::new("tunnel-drip").sized(30, 5).run();
     assert_eq!(done.answers("101") + done.answers("307"), done.requests(), "{}", done.describe());
 }
 
 #[test]
-fn nobody_is_taken_elsewhere() {
+fn connect_requests_are_refused() {
     let done = Case::new("connect").sized(20, 5).max_hold(5).run();
     done.counted("not-supported", done.reason("not-supported"), 20);
     done.counted("405", done.answers("405"), 20);

@@ -3,15 +3,15 @@
 use crate::case::Case;
 use crate::site::LARGE;
 
-/// Carries a flood of frames out; each connection of it must be told to calm down, and be counted.
+/// Carries a flood of frames out; each connection of it must end in `ENHANCE_YOUR_CALM`, and be counted.
 #[track_caller]
 fn assert_enhance_your_calm(vector: &'static str, cause: &str) {
     let done = Case::new(vector).over_http_2().run();
-    let told = done.ended("GOAWAY ENHANCE_YOUR_CALM");
-    done.counted("told to calm down", told, 4);
-    // Those that were under way when the attackers let go may be counted without having read it.
+    let calmed = done.ended("GOAWAY ENHANCE_YOUR_CALM");
+    done.counted("ENHANCE_YOUR_CALM", calmed, 4);
+    // Those in flight when the attackers let go may be counted without having read it.
     let counted = done.cut(cause);
-    assert!((told..=told + 4).contains(&counted), "{counted} of {told}: {}", done.describe());
+    assert!((calmed..=calmed + 4).contains(&counted), "{counted} of {calmed}: {}", done.describe());
     assert_eq!(done.ended("closed by the gate"), 0, "{}", done.describe());
 }
 
@@ -46,12 +46,12 @@ fn window_update_floods_end_in_enhance_your_calm() {
 }
 
 #[test]
-fn data_without_content_end_in_enhance_your_calm() {
+fn empty_data_frames_end_in_enhance_your_calm() {
     assert_enhance_your_calm("empty-data", "empty-data-flood");
 }
 
 #[test]
-fn data_in_crumbs_end_in_enhance_your_calm() {
+fn tiny_data_frames_end_in_enhance_your_calm() {
     assert_enhance_your_calm("tiny-data", "small-data-flood");
 }
 
@@ -61,7 +61,7 @@ fn header_bombs_end_in_enhance_your_calm() {
 }
 
 #[test]
-fn who_makes_the_gate_reset_streams_is_ended() {
+fn a_client_that_makes_the_gate_reset_streams_is_cut() {
     // Five ways, one by each connection.
     let done = Case::new("made-you-reset").over_http_2().sized(10, 4).run();
     let counted = done.cut("server-reset-flood") + done.cut("protocol-error");
@@ -70,7 +70,7 @@ fn who_makes_the_gate_reset_streams_is_ended() {
 }
 
 #[test]
-fn cookies_in_crumbs_count_as_the_header_that_they_are() {
+fn cookie_crumbs_count_as_one_header() {
     let done = Case::new("cookie-crumbs").over_http_2().run();
     done.counted("header-too-large", done.reason("header-too-large"), 20);
     done.counted("431", done.answers("431"), 20);
@@ -83,7 +83,7 @@ fn connections_without_streams_are_ended() {
 }
 
 #[test]
-fn streams_that_give_no_room_are_reset() {
+fn streams_without_a_window_are_reset() {
     for vector in ["zero-window", "window-drip"] {
         let done = Case::new(vector).over_http_2().sized(3, 7).with_path(LARGE).run();
         done.counted(
@@ -95,7 +95,7 @@ fn streams_that_give_no_room_are_reset() {
 }
 
 #[test]
-fn streams_of_which_nothing_comes_are_ended() {
+fn streams_without_data_are_ended() {
     let done = Case::new("idle-streams").over_http_2().sized(4, 7).run();
     done.counted("slow-body", done.cut("slow-body"), 100);
 }

@@ -32,7 +32,7 @@ fn rows() -> Vec<Vec<String>> {
     .collect()
 }
 
-/// What stands between backticks.
+/// The texts between backticks.
 fn named(cell: &str) -> Vec<String> {
     cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
@@ -66,14 +66,14 @@ fn every_vector_of_the_taxonomy_is_on_the_page_once() {
 #[test]
 fn the_page_and_the_drill_name_the_same_vectors() {
     let on_page: Vec<String> = rows().iter().flat_map(|row| named(&row[5])).collect();
-    let in_drill: BTreeSet<&str> = VECTORS.iter().map(|vector| vector.name).collect();
+    let drilled: BTreeSet<&str> = VECTORS.iter().map(|vector| vector.name).collect();
     let unique: BTreeSet<&str> = on_page.iter().map(String::as_str).collect();
-    assert_eq!(unique, in_drill);
-    assert_eq!(unique.len(), on_page.len(), "each stands in one row");
+    assert_eq!(unique, drilled);
+    assert_eq!(unique.len(), on_page.len(), "each has one row");
 }
 
 #[test]
-fn every_key_on_the_page_exists_and_has_the_default_that_is_said() {
+fn every_key_on_the_page_exists_and_has_the_default_that_is_stated() {
     let keys = keys();
     for row in rows() {
         for key in named(&row[3]) {
@@ -84,7 +84,7 @@ fn every_key_on_the_page_exists_and_has_the_default_that_is_said() {
 }
 
 #[test]
-fn every_word_that_is_counted_is_a_reason_a_cut_or_an_outcome() {
+fn every_counter_on_the_page_is_a_reason_a_cut_or_an_outcome() {
     let known: BTreeSet<&str> = Reason::ALL
         .iter()
         .map(|reason| reason.as_str())
@@ -104,8 +104,8 @@ fn every_vector_of_the_drill_has_a_test_where_the_page_says() {
         let mut here = String::new();
         for test in named(&row[6]) {
             match test.split_once('/') {
-                Some((room, file)) => {
-                    let path = root().join(format!("crates/{room}/tests"));
+                Some((name, file)) => {
+                    let path = root().join(format!("crates/{name}/tests"));
                     let exists = path.join(format!("{file}.rs")).is_file()
                         || path.join(file).join("main.rs").is_file();
                     assert!(exists, "{test}");
@@ -130,7 +130,7 @@ fn table_under(heading: &str) -> Vec<Vec<String>> {
     rows.map(cells).collect()
 }
 
-/// Every word stands in the table once, with what it means, and nothing else does.
+/// Checks that the table lists exactly these words, each with its meaning.
 fn lists(heading: &str, words: &[&str]) {
     let rows = table_under(heading);
     let listed: Vec<String> = rows.iter().map(|row| row[0].trim_matches('`').to_owned()).collect();
@@ -156,7 +156,7 @@ fn every_reason_is_explained_with_its_verdict() {
 }
 
 #[test]
-fn every_cause_of_a_cut_is_explained_and_called_ordinary_where_the_grading_takes_it_so() {
+fn every_cut_is_explained_and_marked_ordinary_where_the_grading_treats_it_so() {
     lists("### Causes of cuts", &Cut::ALL.iter().map(|cut| cut.as_str()).collect::<Vec<_>>());
     for (row, cut) in table_under("### Causes of cuts").iter().zip(Cut::ALL) {
         assert_eq!(row[1].ends_with("Ordinary."), cut.technique().is_none(), "{row:?}");

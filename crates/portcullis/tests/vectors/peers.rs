@@ -1,4 +1,4 @@
-//! Public tools that attack web servers, against the real binary, and the drill's visitors beside.
+//! Public tools that attack web servers, against the real binary, with the drill's visitors at the same time.
 
 use std::process::{Command, Stdio};
 use std::thread::sleep;
@@ -20,8 +20,8 @@ fn peer(program: &str) -> bool {
 }
 
 /// Lets `tool` loose on a gate and has people visit it meanwhile; the drill's own attack is one
-/// socket that says nothing.
-fn beside(
+/// silent socket.
+fn with_visitors(
     tool: &'static str,
     over_tls: bool,
     arguments: &[&str],
@@ -45,12 +45,12 @@ fn beside(
     Some(done)
 }
 
-/// 200 connections at once, something every second, for six seconds.
+/// 200 concurrent connections, a few bytes every second, for six seconds.
 const SLOWLY: [&str; 8] = ["-c", "200", "-r", "200", "-i", "1", "-l", "6"];
 
 fn slowhttptest(mode: &[&str], path: &str) -> Option<CaseResult> {
     let arguments = [mode, &SLOWLY, &["-p", "3", "-u"]].concat();
-    beside("slowhttptest", false, &arguments, path)
+    with_visitors("slowhttptest", false, &arguments, path)
 }
 
 #[test]
@@ -62,13 +62,13 @@ fn slowhttptest_with_slow_headers_is_cut_off() {
 #[test]
 fn slowhttptest_with_slow_bodies_is_cut_off() {
     let Some(done) = slowhttptest(&["-B", "-s", "8192"], "/") else { return };
-    // Under the attack the gate may ask for a sign of life instead, which this tool does not give.
+    // Under the attack the gate may send a challenge instead, which this tool does not pass.
     let ended = done.cut("slow-body") + done.reason("challenge-issued");
     done.counted("bodies that were ended", ended, 100);
 }
 
 #[test]
-fn slowhttptest_that_reads_slowly_is_cut_off() {
+fn slowhttptest_with_slow_reads_is_cut_off() {
     let mode = ["-X", "-k", "4", "-w", "512", "-y", "1024", "-n", "1", "-z", "32"];
     let Some(done) = slowhttptest(&mode, LARGE) else { return };
     done.counted("slow-read", done.cut("slow-read") + done.reason("challenge-issued"), 60);
@@ -77,6 +77,6 @@ fn slowhttptest_that_reads_slowly_is_cut_off() {
 #[test]
 fn h2load_is_bound_by_its_address_s_limit() {
     let arguments = ["-c", "20", "-m", "50", "-D", "5"];
-    let Some(done) = beside("h2load", true, &arguments, "/") else { return };
+    let Some(done) = with_visitors("h2load", true, &arguments, "/") else { return };
     done.counted("source-rate", done.reason("source-rate"), 1000);
 }

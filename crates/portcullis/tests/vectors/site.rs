@@ -12,7 +12,7 @@ const LARGE_BYTES: usize = 4 * 1024 * 1024;
 /// A page that takes time to read.
 pub const LARGE: &str = "/large";
 
-/// The site; it goes on until the test ends.
+/// The site; it runs until the test ends.
 #[derive(Clone)]
 pub struct Site {
     pub address: SocketAddr,
@@ -46,7 +46,7 @@ impl Site {
         self.counters.requests.load(Ordering::Relaxed)
     }
 
-    /// Requests that stood within others.
+    /// Requests inside other requests.
     pub fn smuggled(&self) -> u64 {
         self.counters.smuggled.load(Ordering::Relaxed)
     }
