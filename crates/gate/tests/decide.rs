@@ -198,7 +198,7 @@ fn a_signature_refuses_what_it_names_and_nothing_else() {
 }
 
 #[test]
-fn an_expired_procedure_is_ignored_even_if_nobody_removes_it() {
+fn an_expired_procedure_is_ignored_even_if_it_is_not_removed() {
     let mut gate = Gate::with(&[Measure::Shed(Tier::Important)]);
     assert_eq!(gate.ask(&browser(), "GET", "/").record.reason, Reason::Shed);
     gate.pass(Duration::from_secs(600));
@@ -216,7 +216,7 @@ fn optional_activities_are_shed_before_essential_ones() {
 }
 
 #[test]
-fn an_echo_costs_a_browser_one_visit_and_then_nothing() {
+fn a_redirect_challenge_costs_a_browser_one_round_trip_and_then_nothing() {
     let mut gate = Gate::with(&[Measure::Challenge(ChallengeKind::Redirect)]);
     let mut visitor = browser();
     let (first, trips) = browse(&mut gate, &mut visitor, "GET", "/news?page=2");
@@ -229,7 +229,7 @@ fn an_echo_costs_a_browser_one_visit_and_then_nothing() {
 }
 
 #[test]
-fn a_visitor_without_cookies_gets_through_each_time() {
+fn a_visitor_without_cookies_passes_the_challenge_each_time() {
     for kind in [ChallengeKind::Redirect, ChallengeKind::WaitPage] {
         let mut gate = Gate::with(&[Measure::Challenge(kind)]);
         let mut visitor = Visitor { keeps_cookies: false, ..browser() };
@@ -249,13 +249,13 @@ fn a_form_survives_every_challenge() {
     for kind in [ChallengeKind::Redirect, ChallengeKind::WaitPage] {
         let mut gate = Gate::with(&[Measure::Challenge(kind)]);
         let (decision, trips) = browse(&mut gate, &mut browser(), "POST", "/donate");
-        // A 307 keeps the method and the body; no page stands in between.
+        // A 307 keeps the method and the body; there is no page in between.
         assert_eq!((decision.record.reason, trips), (Reason::TokenHeld, 2), "{kind:?}");
     }
 }
 
 #[test]
-fn a_wait_must_be_waited_out() {
+fn a_wait_challenge_is_passed_only_after_the_wait() {
     let mut gate = Gate::with(&[Measure::Challenge(ChallengeKind::WaitPage)]);
     let visitor = browser();
     let Disposition::WaitPage { continue_to, .. } = gate.ask(&visitor, "GET", "/").answer else {
@@ -270,7 +270,7 @@ fn a_wait_must_be_waited_out() {
 }
 
 #[test]
-fn an_echo_does_not_buy_a_page_when_a_wait_is_asked() {
+fn a_redirect_token_does_not_pass_a_wait_challenge() {
     let mut gate = Gate::with(&[Measure::Challenge(ChallengeKind::Redirect)]);
     let mut visitor = browser();
     browse(&mut gate, &mut visitor, "GET", "/");
@@ -288,7 +288,7 @@ fn a_payment_webhook_is_never_challenged() {
 }
 
 #[test]
-fn a_token_is_a_budget_and_not_a_pass() {
+fn a_token_is_a_limited_budget() {
     let mut gate = Gate::with(&[Measure::Challenge(ChallengeKind::Redirect)]);
     let mut visitor = browser();
     browse(&mut gate, &mut visitor, "GET", "/");
@@ -318,8 +318,8 @@ fn a_person_with_several_tabs_and_large_pages_never_spends_a_token() {
         for _ in 0..3 {
             read(&mut gate, &mut page, 100);
         }
-        // Looks at them for a while, and goes on in a hurry for ten minutes (which the procedures
-        // last here, to the second before).
+        // Reads them for a while, and then opens pages quickly for ten minutes (one second less than
+        // the procedures last here).
         gate.pass(Duration::from_secs(30));
         for _ in 0..140 {
             gate.pass(Duration::from_secs(4));
@@ -328,9 +328,9 @@ fn a_person_with_several_tabs_and_large_pages_never_spends_a_token() {
     }
 }
 
-/// Whoever waits and then floods gets no more than that out of a token.
+/// A client that waits and then floods gets no more than that out of a token.
 #[test]
-fn a_wait_buys_less_than_an_echo() {
+fn a_wait_token_has_a_smaller_budget_than_a_redirect_token() {
     let mut gate = Gate::with(&[Measure::Challenge(ChallengeKind::WaitPage)]);
     let mut bot = browser();
     browse(&mut gate, &mut bot, "GET", "/");
@@ -338,8 +338,8 @@ fn a_wait_buys_less_than_an_echo() {
         let asked = 0..1_000;
         asked.filter(|_| gate.ask(&bot, "GET", "/").record.reason == Reason::TokenHeld).count()
     };
-    let at_once = served(&gate);
-    assert!((80..=90).contains(&at_once), "{at_once}");
+    let burst = served(&gate);
+    assert!((80..=90).contains(&burst), "{burst}");
     gate.pass(Duration::from_secs(10));
     assert_eq!(served(&gate), 30);
 }
@@ -360,7 +360,7 @@ fn an_office_behind_one_address_is_not_locked_out() {
 }
 
 #[test]
-fn hundreds_who_arrive_at_once_behind_one_address_are_not_turned_away() {
+fn hundreds_of_visitors_behind_one_address_at_the_same_time_are_not_refused() {
     let mut gate = Gate::with(&[Measure::Challenge(ChallengeKind::Redirect)]);
     for _ in 0..100 {
         let (decision, _) = browse(&mut gate, &mut browser(), "GET", "/");
@@ -369,7 +369,7 @@ fn hundreds_who_arrive_at_once_behind_one_address_are_not_turned_away() {
 }
 
 #[test]
-fn tokens_do_not_buy_an_address_more_than_an_ordinary_day_does() {
+fn tokens_give_an_address_no_more_than_its_ordinary_rate() {
     let mut gate = Gate::with(&[tightened(), Measure::Challenge(ChallengeKind::Redirect)]);
     let mut hoard: Vec<Visitor> = (0..30).map(|_| browser()).collect();
     for visitor in &mut hoard {
@@ -396,7 +396,7 @@ fn a_challenge_is_passed_once_however_often_its_link_is_followed() {
 }
 
 #[test]
-fn whoever_has_a_token_is_not_refused_for_the_look_of_their_browser() {
+fn a_visitor_with_a_token_is_not_refused_by_a_signature() {
     let look = Gate::with(&[]).ask(&browser(), "GET", "/").record.features;
     let conditions =
         vec![Condition { feature: Feature::UserAgent, value: look.get(Feature::UserAgent) }];
@@ -425,7 +425,7 @@ fn a_preflight_is_not_redirected() {
 }
 
 #[test]
-fn a_clock_that_is_set_back_a_little_spoils_no_token() {
+fn a_clock_set_back_a_little_invalidates_no_token() {
     let mut gate = Gate::with(&[Measure::Challenge(ChallengeKind::Redirect)]);
     let mut visitor = browser();
     browse(&mut gate, &mut visitor, "GET", "/");
@@ -434,7 +434,7 @@ fn a_clock_that_is_set_back_a_little_spoils_no_token() {
 }
 
 #[test]
-fn a_planted_cookie_does_not_hide_the_good_one() {
+fn an_injected_cookie_does_not_hide_the_valid_one() {
     let mut gate = Gate::with(&[Measure::Challenge(ChallengeKind::Redirect)]);
     let mut visitor = browser();
     browse(&mut gate, &mut visitor, "GET", "/");
@@ -444,7 +444,7 @@ fn a_planted_cookie_does_not_hide_the_good_one() {
 }
 
 #[test]
-fn whoever_asks_for_more_weighs_more() {
+fn a_source_that_sends_more_requests_has_more_load() {
     let mut gate = Gate::with(&[]);
     let load = |gate: &Gate, visitor: &Visitor| match gate.ask(visitor, "GET", "/").answer {
         Disposition::Forward { load, .. } => load,
@@ -469,7 +469,7 @@ fn a_bot_that_ignores_redirects_gets_its_address_rate_and_no_more() {
 }
 
 #[test]
-fn a_borrowed_token_is_worth_nothing_far_away() {
+fn a_token_is_not_valid_for_another_browser() {
     let mut gate = Gate::with(&[Measure::Challenge(ChallengeKind::Redirect)]);
     let mut visitor = browser();
     browse(&mut gate, &mut visitor, "GET", "/");
@@ -511,7 +511,7 @@ fn measures() -> impl Strategy<Value = Vec<Measure>> {
 
 proptest! {
     #[test]
-    fn whoever_follows_what_the_gate_says_comes_to_an_end(
+    fn a_visitor_that_follows_every_redirect_reaches_an_end(
         measures in measures(),
         keeps_cookies: bool,
         page: bool,

@@ -19,7 +19,7 @@ fn good_files_are_read() {
 }
 
 #[test]
-fn bad_files_are_refused_with_words_that_help() {
+fn bad_files_are_refused_with_helpful_messages() {
     for path in testdata("bad") {
         let name = path.file_name().and_then(|name| name.to_str()).expect("name");
         let problems = Config::read(&text_of(&path), name).expect_err(name);
@@ -41,7 +41,7 @@ fn a_minimal_file_means_every_default() {
 }
 
 #[test]
-fn every_key_that_is_written_is_heard() {
+fn every_key_is_read() {
     insta::assert_debug_snapshot!("everything", good("everything.toml"));
     insta::assert_debug_snapshot!("several_platforms", good("several-platforms.toml"));
 }
@@ -54,7 +54,7 @@ fn line_ends_of_other_systems_and_inline_tables_are_read() {
 }
 
 #[test]
-fn relative_paths_are_rooted_where_the_file_lies_and_absolute_ones_stay() {
+fn relative_paths_start_at_the_folder_of_the_file_and_absolute_ones_stay() {
     let config = good("tls.toml").resolve_paths(Path::new("/etc/portcullis"));
     assert_eq!(config.ledger, PathBuf::from("/var/lib/portcullis/ledger"));
     let tls = config.listeners[0].tls.as_ref().expect("TLS");
@@ -63,7 +63,7 @@ fn relative_paths_are_rooted_where_the_file_lies_and_absolute_ones_stay() {
 }
 
 #[test]
-fn certificates_are_got_for_every_name_of_a_platform_and_kept_where_the_file_lies() {
+fn certificates_are_obtained_for_every_host_of_a_platform_and_stored_next_to_the_file() {
     let config = good("acme.toml").resolve_paths(Path::new("/etc/portcullis"));
     let acme = config.acme.as_ref().expect("ACME");
     assert_eq!(acme.hosts, ["example.org", "www.example.org"]);
@@ -71,11 +71,14 @@ fn certificates_are_got_for_every_name_of_a_platform_and_kept_where_the_file_lie
     assert_eq!(acme.folder, PathBuf::from("/etc/portcullis/acme"));
     assert_eq!(acme.root, Some(PathBuf::from("/etc/portcullis/authority.pem")));
     assert_eq!(config.listeners[0].tls, Some(acme.placeholder_certificate()));
-    assert!(config.tls_files().is_empty(), "what no operator has named is not theirs to mend");
+    assert!(
+        config.tls_files().is_empty(),
+        "files that no operator has named are not theirs to fix"
+    );
 }
 
 #[test]
-fn the_example_is_good_as_it_stands_and_with_every_line_in_force() {
+fn the_example_is_valid_unchanged_and_with_every_line_in_force() {
     let text = text_of(&repository("portcullis.example.toml"));
     let config = Config::read(&text, "portcullis.example.toml").unwrap_or_else(|p| panic!("{p}"));
     assert_sound(&config);
@@ -146,7 +149,7 @@ fn too_many_activities_are_refused_where_they_become_too_many() {
 }
 
 #[test]
-fn a_file_too_large_to_be_meant_is_not_read() {
+fn a_file_above_the_size_limit_is_not_read() {
     let problems = Config::read(&"# \n".repeat(100_000), "large.toml").expect_err("too large");
     assert!(problems.to_string().contains("at most 256 KiB"), "{problems}");
 }

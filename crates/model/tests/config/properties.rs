@@ -26,7 +26,7 @@ fn check(text: &str) -> Result<Config, Problems> {
 }
 
 #[test]
-fn a_line_lost_or_doubled_is_read_or_named() {
+fn a_lost_or_doubled_line_is_read_or_reported() {
     let mut files = testdata("good");
     files.push(repository("portcullis.example.toml"));
     for path in files {
@@ -42,7 +42,7 @@ fn a_line_lost_or_doubled_is_read_or_named() {
 }
 
 #[test]
-fn a_file_cut_anywhere_is_read_or_named() {
+fn a_file_cut_anywhere_is_read_or_reported() {
     for path in testdata("good") {
         let text = text_of(&path);
         for (at, _) in text.char_indices() {
@@ -178,7 +178,7 @@ fn nothing_beyond_a_documented_range_is_accepted() {
 }
 
 #[test]
-fn every_documented_default_is_what_its_absence_means() {
+fn an_absent_key_means_its_documented_default() {
     let base = file_of(|_, _, _| None);
     let base = check(&base).expect("base");
     // Without its table, nothing of it has a default.

@@ -1,5 +1,4 @@
-//! What holds for every configuration that was read, said anew and not by the reader's own
-//! tables.
+//! Properties of every valid configuration, stated again here and not by the reader's own tables.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -8,7 +7,7 @@ use portcullis_model::{Config, PathPattern, PlatformConfig};
 
 const DAY: Duration = Duration::from_hours(24);
 
-/// Panics unless the rest of the house may rely on `config`.
+/// Panics unless `config` has the properties that other crates rely on.
 pub fn assert_sound(config: &Config) {
     assert!((1..=16).contains(&config.listeners.len()));
     let addresses: BTreeSet<_> = config.listeners.iter().map(|l| l.address).collect();
@@ -45,10 +44,9 @@ fn assert_limits(config: &Config) {
         limits.max_connection_age >= Duration::from_secs(10) && limits.max_connection_age <= DAY
     );
     assert!(limits.max_requests_per_connection >= 10);
-    for patience in
-        [limits.response_idle_timeout, limits.tunnel_idle_timeout, limits.max_tunnel_age]
+    for timeout in [limits.response_idle_timeout, limits.tunnel_idle_timeout, limits.max_tunnel_age]
     {
-        assert!(patience >= Duration::from_secs(1) && patience <= DAY * 7);
+        assert!(timeout >= Duration::from_secs(1) && timeout <= DAY * 7);
     }
     assert!(
         limits.tunnels.max_per_source > 0
