@@ -24,7 +24,7 @@ class Case:
     # A new connection for each request.
     close: bool = False
     resumed: bool = False
-    # At most this of the best peer, and of HAProxy; the first is the house's for every row.
+    # The limit relative to HAProxy; the limit relative to the best proxy is the same for every row.
     of_haproxy: float = 1.0
 
     @property

@@ -72,7 +72,7 @@ def _wrk(case, port, count, plan, when_sent):
     if said is None or "sent\n" not in lines:
         raise Unfit("wrk did not send everything in time; it said:\n" + "".join(lines))
     said = json.loads(said)
-    # What was still under way when wrk stopped is not among the answers.
+    # Requests in flight when wrk stopped are not among the answers.
     if said["answers"] < count - plan.connections:
         raise Unfit(f"{said['answers']} answers to {count} requests")
     return Sent(said["answers"], said["refusals"], said["broken"], seconds, cpu,

@@ -36,7 +36,7 @@ BROWSER = {
 
 
 class Unfit(Exception):
-    """Something is not as the measurement needs it; the text says what and how to mend it."""
+    """Something is not as the measurement needs it; the text says what, and how to correct it."""
 
 
 # Whether what is measured goes before everything else; run.py sets it.
@@ -153,7 +153,7 @@ class Server:
 
 @functools.cache
 def certificate():
-    """One self-signed certificate of P-256 for all, made anew for each run."""
+    """One self-signed certificate of P-256 for all, made for each run."""
     with tempfile.TemporaryDirectory() as folder:
         chain, key = pathlib.Path(folder) / "chain.pem", pathlib.Path(folder) / "key.pem"
         done = subprocess.run(

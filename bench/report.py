@@ -280,7 +280,7 @@ def markdown(measured, notes):
         "", *memory(measured, proxies),
         "", "## Latency at half load", "",
         "Small forwarded requests over HTTP/1.1 at a steady rate, half of what the slowest of Portcullis, nginx and HAProxy "
-        "sustained; Caddy at half of its own rate.", "",
+        "sustained; Caddy at half of the rate that it sustained.", "",
         *latency(measured, proxies),
         "", "## One worker and two", "", *workers(measured, proxies),
         "", "## Spreads", *spreads(measured, proxies),

@@ -158,7 +158,7 @@ def say(text):
 
 
 class Run:
-    """Measurements one after the other. What fails twice is noted, and the rest goes on."""
+    """Measurements one after the other. A measurement that fails twice is noted, and the rest continues."""
 
     def __init__(self, plan):
         self.plan = plan

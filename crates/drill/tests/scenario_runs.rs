@@ -67,7 +67,7 @@ fn without_a_gate_the_site_is_well_then_down_then_well_again() {
 }
 
 #[test]
-fn people_pass_challenges_and_attackers_climb_their_ladder() {
+fn people_pass_challenges_and_attackers_escalate() {
     let _alone = alone();
     let origin = DemoOrigin::start(&DemoOriginConfig::default()).unwrap();
     let rung = |tactic, strength| Rung { tactic, bots: 40, strength };
@@ -175,7 +175,7 @@ fn slow_headers_are_held_until_the_attacker_lets_go() {
 }
 
 #[test]
-fn a_run_says_what_is_missing_before_anything_is_sent() {
+fn a_run_reports_what_is_missing_before_anything_is_sent() {
     let origin = DemoOrigin::start(&DemoOriginConfig::default()).unwrap();
     let smoke = Scenario::smoke();
     let sound = DrillRun {
