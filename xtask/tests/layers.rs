@@ -48,6 +48,9 @@ const LAYERS: &[Layer] = &[
 /// The binary uses every crate.
 const BINARY: &str = "portcullis";
 
+/// The crate that only tests use. It uses no other crate of the workspace.
+const FOR_TESTS: &str = "testkit";
+
 /// Crates without a clock, a socket, a file or randomness.
 const PURE: &[&str] = &["model", "gate", "watch", "posture", "incident", "statement", "report"];
 
@@ -69,7 +72,7 @@ fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
             let normal = package
                 .dependencies
                 .iter()
-                .filter(|d| d.kind == DependencyKind::Normal)
+                .filter(|d| d.kind != DependencyKind::Development)
                 .map(|d| d.name.clone())
                 .collect();
             (package.name.to_string(), normal)
@@ -95,6 +98,9 @@ fn every_crate_uses_only_the_crates_that_the_table_allows() {
     for (name, uses) in ours() {
         match table.get(name.as_str()) {
             None if name == BINARY => {}
+            None if name == FOR_TESTS => {
+                faults.extend(uses.iter().map(|used| format!("crate {name} must not use {used}")));
+            }
             None => faults.push(format!("crate {name} is not in the table of layers")),
             Some(allowed) => faults.extend(
                 uses.iter()
@@ -116,6 +122,13 @@ fn no_crate_is_allowed_a_crate_of_a_higher_layer_and_none_uses_itself_through_ot
             assert!(numbers[used] <= layer.number, "{} is below {used}", layer.name);
         }
         below.insert(layer.name);
+    }
+}
+
+#[test]
+fn the_crate_for_tests_is_a_development_dependency_alone() {
+    for (package, uses) in dependencies() {
+        assert!(!uses.contains(&format!("portcullis-{FOR_TESTS}")), "{package} uses {FOR_TESTS}");
     }
 }
 

@@ -6,8 +6,8 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::wire::{END_HEADERS, END_STREAM, GOAWAY, HEADERS, Wire, frame, request, secure};
-use common::{Gate, Origin, Reply, config, eventually};
+use common::wire::{END_HEADERS, END_STREAM, GOAWAY, HEADERS, Wire, frame, request};
+use common::{Gate, Origin, Reply, config, eventually, secure};
 use portcullis_model::Cut;
 
 fn cut(gate: &Gate, why: Cut) -> u64 {

@@ -10,11 +10,12 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{Gate, Origin, config, eventually};
+use common::{Gate, Origin, config, eventually, secure};
 use portcullis_edge::client_hello::{LONGEST, MOST_RECORDS};
 use portcullis_edge::ja4::Ja4;
-use portcullis_model::{Config, Feature, RateLimit, Reason, TlsFiles};
-use rustls::{ClientConfig, ClientConnection, HandshakeKind, RootCertStore, StreamOwned};
+use portcullis_model::{Config, Feature, RateLimit, Reason};
+use portcullis_testkit::peers::has_peer;
+use rustls::{ClientConfig, ClientConnection, HandshakeKind, StreamOwned};
 
 /// A site with TLS and a client that trusts it.
 struct Site {
@@ -26,25 +27,9 @@ struct Site {
 
 fn site() -> Site {
     let origin = Origin::hello();
-    let folder = tempfile::tempdir().unwrap();
-    let made = rcgen::generate_simple_self_signed(vec!["example.org".into()]).unwrap();
-    let files = TlsFiles {
-        certificate: folder.path().join("site.crt"),
-        key: folder.path().join("site.key"),
-    };
-    std::fs::write(&files.certificate, made.cert.pem()).unwrap();
-    std::fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
-    let mut roots = RootCertStore::empty();
-    roots.add(made.cert.der().clone()).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let client = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
     let mut config = config(origin.address);
-    config.listeners[0].tls = Some(files);
-    Site { folder, client: Arc::new(client), config, _origin: origin }
+    let (folder, certificate) = secure(&mut config);
+    Site { folder, client: Arc::new(certificate.client(&[])), config, _origin: origin }
 }
 
 impl Site {
@@ -251,18 +236,6 @@ fn a_trusted_proxys_fingerprint_is_not_recorded_for_its_visitors() {
     assert!(fingerprints(&gate).is_empty());
 }
 
-/// Whether `program` is on PATH. In CI it has to be.
-fn peer(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
-    let required = std::env::var("PORTCULLIS_PEERS").is_ok_and(|value| value == "required");
-    assert!(found || !required, "{program} is not on PATH");
-    if !found {
-        eprintln!("skipped: {program} is not on PATH (see .ci/peers)");
-    }
-    found
-}
-
 const PYTHON: &str = "
 import socket, ssl, sys
 context = ssl.create_default_context(cafile=sys.argv[2])
@@ -310,7 +283,7 @@ fn each_public_client_has_its_own_fingerprint_which_stays_the_same() {
     let site = site();
     let mut seen = BTreeSet::new();
     for program in ["curl", "openssl", "python3"] {
-        if !peer(program) {
+        if !has_peer(program) {
             continue;
         }
         let first = fingerprint_of(program, &site);
@@ -350,7 +323,7 @@ fn a_request_that_comes_with_the_end_of_the_handshake_is_answered() {
 
 #[test]
 fn only_tls_1_2_and_1_3_are_supported() {
-    if !peer("openssl") {
+    if !has_peer("openssl") {
         return;
     }
     let site = site();

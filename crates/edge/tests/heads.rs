@@ -6,8 +6,8 @@ mod common;
 
 use core::time::Duration;
 
-use common::wire::{DATA, END_HEADERS, END_STREAM, HEADERS, Wire, frame, request, secure};
-use common::{Gate, Origin, config};
+use common::wire::{DATA, END_HEADERS, END_STREAM, HEADERS, Wire, frame, request};
+use common::{Gate, Origin, config, secure};
 use portcullis_edge::http_1::request_parser::RequestParser;
 use portcullis_model::Reason;
 

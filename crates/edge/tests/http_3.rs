@@ -11,13 +11,13 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use common::{Gate, Origin, Reply, config, eventually};
+use common::{Gate, Origin, Reply, config, eventually, tls_files};
 use h3::client::{RequestStream, SendRequest};
 use http::{Request, Response};
 use portcullis_model::{Config, Cut, Feature, Outcome, RateLimit, Reason, TlsFiles};
+use portcullis_testkit::tls::TestCert;
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{ClientConfig, Endpoint};
-use rustls::RootCertStore;
 
 struct Certified {
     _folder: tempfile::TempDir,
@@ -27,23 +27,9 @@ struct Certified {
 
 fn certified() -> Certified {
     let folder = tempfile::tempdir().unwrap();
-    let made = rcgen::generate_simple_self_signed(vec!["example.org".into()]).unwrap();
-    let files = TlsFiles {
-        certificate: folder.path().join("site.crt"),
-        key: folder.path().join("site.key"),
-    };
-    std::fs::write(&files.certificate, made.cert.pem()).unwrap();
-    std::fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
-    let mut roots = RootCertStore::empty();
-    roots.add(made.cert.der().clone()).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut client = rustls::ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    client.alpn_protocols = vec![b"h3".to_vec()];
-    let client = QuicClientConfig::try_from(client).unwrap();
+    let certificate = TestCert::new("example.org");
+    let files = tls_files(&certificate, folder.path());
+    let client = QuicClientConfig::try_from(certificate.http_3_client()).unwrap();
     Certified { _folder: folder, client: ClientConfig::new(Arc::new(client)), files }
 }
 

@@ -8,8 +8,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{AnyCertificate, Gate, Origin, Reply, config};
-use portcullis_model::{Config, Cut, Limits, Reason, TlsFiles};
+use common::{Gate, Origin, Reply, config, secure};
+use portcullis_model::{Cut, Limits, Reason};
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{ClientConfig, Connection, ConnectionError, Endpoint, TransportConfig, VarInt};
 
@@ -54,26 +54,11 @@ struct Scene {
 
 impl Scene {
     fn new(origin: &Origin, limits: impl FnOnce(&mut Limits)) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let made = rcgen::generate_simple_self_signed(vec!["example.org".into()]).unwrap();
-        let files = TlsFiles {
-            certificate: folder.path().join("site.crt"),
-            key: folder.path().join("site.key"),
-        };
-        std::fs::write(&files.certificate, made.cert.pem()).unwrap();
-        std::fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
-        let mut settings: Config = config(origin.address);
-        settings.listeners[0].tls = Some(files);
+        let mut settings = config(origin.address);
+        let (folder, certificate) = secure(&mut settings);
         settings.listeners[0].http_3 = true;
         limits(&mut settings.limits);
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut client = rustls::ClientConfig::builder_with_provider(provider.clone())
-            .with_protocol_versions(&[&rustls::version::TLS13])
-            .unwrap()
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
-            .with_no_client_auth();
-        client.alpn_protocols = vec![b"h3".to_vec()];
+        let client = certificate.http_3_client();
         let client = ClientConfig::new(Arc::new(QuicClientConfig::try_from(client).unwrap()));
         Self { gate: Gate::start(settings), _folder: folder, client }
     }

@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use common::wire::{HEADERS, Wire, secure};
-use common::{Gate, Origin, Reply, config, eventually};
+use common::wire::{HEADERS, Wire};
+use common::{Gate, Origin, Reply, config, eventually, secure};
 use portcullis_model::Cut;
 
 /// Another test would be measured too.

@@ -9,9 +9,9 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use common::wire::{
-    DATA, END_HEADERS, END_STREAM, HEADERS, RST_STREAM, WINDOW_UPDATE, Wire, frame, request, secure,
+    DATA, END_HEADERS, END_STREAM, HEADERS, RST_STREAM, WINDOW_UPDATE, Wire, frame, request,
 };
-use common::{Gate, Origin, Reply, config, eventually};
+use common::{Gate, Origin, Reply, config, eventually, secure};
 use portcullis_model::{Cut, Outcome};
 
 fn cut(gate: &Gate, why: Cut) -> u64 {

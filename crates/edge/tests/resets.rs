@@ -8,10 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
-use common::wire::{
-    DATA, END_HEADERS, END_STREAM, HEADERS, RST_STREAM, Wire, frame, request, secure,
-};
-use common::{Gate, Origin, Reply, config, eventually};
+use common::wire::{DATA, END_HEADERS, END_STREAM, HEADERS, RST_STREAM, Wire, frame, request};
+use common::{Gate, Origin, Reply, config, eventually, secure};
 use portcullis_model::{Cut, Outcome, Reason};
 
 const CANCEL: [u8; 4] = [0, 0, 0, 8];

@@ -9,15 +9,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::{Gate, Origin, Reply, config, eventually};
+use common::{Gate, Origin, Reply, config, eventually, tls_files};
 use http::{HeaderMap, Request, Response};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use portcullis_model::{Config, Cut, Outcome, Reason, TlsFiles};
+use portcullis_testkit::tls::{TestCert, client_accepting_any};
 use rustls::sign::CertifiedKey;
-use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -38,24 +38,10 @@ fn certified(protocols: &[&[u8]]) -> Certified {
 
 fn certified_for(protocols: &[&[u8]], name: &str) -> Certified {
     let folder = tempfile::tempdir().unwrap();
-    let made = rcgen::generate_simple_self_signed(vec![name.into()]).unwrap();
-    let files = TlsFiles {
-        certificate: folder.path().join("site.crt"),
-        key: folder.path().join("site.key"),
-    };
-    std::fs::write(&files.certificate, made.cert.pem()).unwrap();
-    std::fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
-    let mut roots = RootCertStore::empty();
-    roots.add(made.cert.der().clone()).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut client = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    client.alpn_protocols = protocols.iter().map(|p| p.to_vec()).collect();
-    let der = made.cert.der().to_vec();
-    Certified { _folder: folder, connector: TlsConnector::from(Arc::new(client)), files, der }
+    let certificate = TestCert::new(name);
+    let files = tls_files(&certificate, folder.path());
+    let connector = TlsConnector::from(Arc::new(certificate.client(protocols)));
+    Certified { _folder: folder, connector, files, der: certificate.der.to_vec() }
 }
 
 fn secured(origin: &Origin, certified: &Certified) -> Config {
@@ -321,16 +307,8 @@ async fn shown(gate: &Gate, name: &'static str) -> Vec<u8> {
 }
 
 async fn shown_for(gate: &Gate, name: &'static str, protocols: &[&[u8]]) -> Option<Vec<u8>> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut client = ClientConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(common::AnyCertificate(provider)))
-        .with_no_client_auth();
     let stream = TcpStream::connect(gate.address).await.unwrap();
-    client.alpn_protocols = protocols.iter().map(|p| p.to_vec()).collect();
-    let connector = TlsConnector::from(Arc::new(client));
+    let connector = TlsConnector::from(Arc::new(client_accepting_any(protocols)));
     let stream = connector.connect(name.try_into().unwrap(), stream).await.ok()?;
     Some(stream.get_ref().1.peer_certificates().unwrap()[0].to_vec())
 }

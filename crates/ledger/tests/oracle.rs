@@ -22,6 +22,7 @@ use std::process::Command;
 use ct_merkle::mem_backed_tree::MemoryBackedTree;
 use portcullis_durable::testing::MemoryDisk;
 use portcullis_ledger::{Hash, Ledger, verify_consistency, verify_inclusion};
+use portcullis_testkit::peers::named_by;
 use sha2::Sha256;
 use support::entry;
 
@@ -82,12 +83,7 @@ fn same_files(theirs: &Path, ours: &Path, compared: &mut usize) {
 
 #[test]
 fn another_implementation_reads_verifies_and_writes_the_same_folder() {
-    let Ok(python) = std::env::var("PORTCULLIS_TLOG_PYTHON") else {
-        let required = std::env::var("PORTCULLIS_PEERS").is_ok_and(|value| value == "required");
-        assert!(!required, "PORTCULLIS_TLOG_PYTHON names no Python with aics-tlog");
-        eprintln!("skipped: PORTCULLIS_TLOG_PYTHON names no Python with aics-tlog");
-        return;
-    };
+    let Some(python) = named_by("PORTCULLIS_TLOG_PYTHON", "Python with aics-tlog") else { return };
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle/check.py");
     for size in [1_u64, 2, 255, 256, 257, 1000] {
         let folder = tempfile::tempdir().unwrap();

@@ -12,38 +12,19 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use common::{Gate, free_address, origin};
+use portcullis_testkit::peers::has_peers;
+use portcullis_testkit::tls::{TestCert, client_trusting};
+use portcullis_testkit::wait::wait_for;
 use rustix::process::Signal;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
-/// Whether Pebble is on PATH. In CI it has to be.
-fn pebble_is_here() -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let here = |program: &str| std::env::split_paths(&path).any(|f| f.join(program).is_file());
-    let found = ["pebble", "pebble-challtestsrv", "curl"].into_iter().all(here);
-    let required = std::env::var("PORTCULLIS_PEERS").is_ok_and(|value| value == "required");
-    assert!(found || !required, "pebble, pebble-challtestsrv or curl is not on PATH");
-    if !found {
-        eprintln!("skipped: pebble is not on PATH (see .ci/peers)");
-    }
-    found
-}
-
-/// Waits, with a limit, until something is there.
-fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let began = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(began.elapsed() < Duration::from_secs(50), "waited without success until {what}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
+/// Pebble, its DNS server, and the client of its management interface.
+const PEBBLE: &[&str] = &["pebble", "pebble-challtestsrv", "curl"];
 
 /// Addresses and a folder for a gate and an authority that checks it.
 struct AcmeSetup {
@@ -60,10 +41,7 @@ struct AcmeSetup {
 impl AcmeSetup {
     fn new(life: u32) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let made = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
-        std::fs::write(folder.path().join("authority.pem"), made.cert.pem()).unwrap();
-        let key = made.signing_key.serialize_pem();
-        std::fs::write(folder.path().join("authority.key"), key).unwrap();
+        TestCert::new("localhost").write(folder.path(), "authority");
         Self {
             folder,
             plain: free_address(),
@@ -88,7 +66,7 @@ impl AcmeSetup {
     fn acme(&self, challenge: &str) -> String {
         format!(
             "[acme]\nterms_accepted = true\ncontact = \"admin@site.example\"\n\
-             directory = \"https://localhost:{}/dir\"\nroot = \"authority.pem\"\n\
+             directory = \"https://localhost:{}/dir\"\nroot = \"authority.crt\"\n\
              challenge = \"{challenge}\"\nretry = \"1s\"\n",
             self.authority.port()
         )
@@ -115,7 +93,7 @@ impl AcmeSetup {
         let settings = serde_json::json!({ "pebble": {
             "listenAddress": self.authority.to_string(),
             "managementListenAddress": self.management.to_string(),
-            "certificate": self.path().join("authority.pem"),
+            "certificate": self.path().join("authority.crt"),
             "privateKey": self.path().join("authority.key"),
             "httpPort": self.plain.port(),
             "tlsPort": self.secure.port(),
@@ -142,15 +120,8 @@ impl AcmeSetup {
             .args(["--silent", "--insecure", &format!("https://{}/roots/0", self.management)])
             .output()
             .unwrap();
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(&root.stdout).unwrap()).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let client = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Arc::new(client)
+        let root = CertificateDer::from_pem_slice(&root.stdout).unwrap();
+        Arc::new(client_trusting([root]))
     }
 
     /// Opens a connection, if the gate shows a certificate that a browser accepts.
@@ -215,7 +186,7 @@ fn metric(gate: &Gate, line: &str) -> u64 {
 
 #[test]
 fn a_host_gets_its_certificate_over_http_and_a_restart_orders_no_other() {
-    if !pebble_is_here() {
+    if !has_peers(PEBBLE) {
         return;
     }
     let ground = AcmeSetup::new(86_400 * 90);
@@ -254,7 +225,7 @@ fn a_host_gets_its_certificate_over_http_and_a_restart_orders_no_other() {
 
 #[test]
 fn a_certificate_shown_by_tls_is_renewed_before_it_ends_and_connections_stay_open() {
-    if !pebble_is_here() {
+    if !has_peers(PEBBLE) {
         return;
     }
     let ground = AcmeSetup::new(15);
@@ -275,7 +246,7 @@ fn a_certificate_shown_by_tls_is_renewed_before_it_ends_and_connections_stay_ope
 
 #[test]
 fn without_its_authority_the_gate_serves_and_retries_with_growing_delays() {
-    if !pebble_is_here() {
+    if !has_peers(PEBBLE) {
         return;
     }
     let ground = AcmeSetup::new(86_400);
@@ -304,7 +275,7 @@ fn without_its_authority_the_gate_serves_and_retries_with_growing_delays() {
 
 #[test]
 fn a_failed_challenge_is_reported_in_the_authoritys_words() {
-    if !pebble_is_here() {
+    if !has_peers(PEBBLE) {
         return;
     }
     let mut ground = AcmeSetup::new(86_400);
@@ -331,7 +302,7 @@ fn expires(gate: &Gate, file: &Path) -> u64 {
 
 #[test]
 fn a_reload_changes_hosts_immediately_and_leaves_the_certificates_of_the_others() {
-    if !pebble_is_here() {
+    if !has_peers(PEBBLE) {
         return;
     }
     let ground = AcmeSetup::new(86_400 * 90);
@@ -373,7 +344,7 @@ fn a_reload_changes_hosts_immediately_and_leaves_the_certificates_of_the_others(
 
 #[test]
 fn a_reload_without_the_table_is_refused_and_certificates_stay_the_same() {
-    if !pebble_is_here() {
+    if !has_peers(PEBBLE) {
         return;
     }
     let ground = AcmeSetup::new(86_400 * 90);
@@ -382,10 +353,8 @@ fn a_reload_without_the_table_is_refused_and_certificates_stay_the_same() {
     let origin = origin();
     let gate = ground.gate(origin, "http-01");
     let first = wait_for("a certificate is shown", || ground.visit(&browser)).certificate();
-    let made = rcgen::generate_simple_self_signed(vec!["site.example".into()]).unwrap();
-    std::fs::write(ground.path().join("own.pem"), made.cert.pem()).unwrap();
-    std::fs::write(ground.path().join("own.key"), made.signing_key.serialize_pem()).unwrap();
-    let own = "[[certificates]]\ncertificate = \"own.pem\"\nkey = \"own.key\"\n";
+    TestCert::new("site.example").write(ground.path(), "own");
+    let own = "[[certificates]]\ncertificate = \"own.crt\"\nkey = \"own.key\"\n";
     ground.configure(origin, &["site.example"], own);
     gate.signal(Signal::HUP);
     wait_for("it is refused", || {
@@ -398,7 +367,7 @@ fn a_reload_without_the_table_is_refused_and_certificates_stay_the_same() {
 
 #[test]
 fn a_reload_with_another_authority_orders_immediately_and_serves_the_old_certificate_until_then() {
-    if !pebble_is_here() {
+    if !has_peers(PEBBLE) {
         return;
     }
     let ground = AcmeSetup::new(86_400 * 90);
@@ -411,7 +380,7 @@ fn a_reload_with_another_authority_orders_immediately_and_serves_the_old_certifi
     // Another authority, which checks the same gate and has not started yet.
     let mut elsewhere = AcmeSetup::new(86_400 * 30);
     (elsewhere.plain, elsewhere.secure) = (ground.plain, ground.secure);
-    for file in ["authority.pem", "authority.key"] {
+    for file in ["authority.crt", "authority.key"] {
         std::fs::copy(ground.path().join(file), elsewhere.path().join(file)).unwrap();
     }
     ground.configure(origin, &["site.example"], &elsewhere.acme("http-01"));

@@ -11,21 +11,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::{Gate, certificate, origin};
+use portcullis_testkit::tls::client_trusting;
 use rustix::process::Signal;
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::{ClientConnection, StreamOwned};
 
 type Stream = StreamOwned<ClientConnection, TcpStream>;
 
 /// Connects, if the gate shows a certificate that is this one.
 fn connect(gate: &Gate, trusted: &rcgen::Certificate) -> Option<Stream> {
-    let mut roots = RootCertStore::empty();
-    roots.add(trusted.der().clone()).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let client = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let client = client_trusting([trusted.der().clone()]);
     let name = "site.example".try_into().unwrap();
     let mut client = ClientConnection::new(Arc::new(client), name).unwrap();
     let mut socket = TcpStream::connect(gate.listen).unwrap();

@@ -15,8 +15,9 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use common::{Gate, has_peer, origin, text};
-use rustls::{ClientConfig, RootCertStore};
+use common::{Gate, origin, text};
+use portcullis_testkit::peers::{has_peer, has_peers};
+use portcullis_testkit::tls::TestCert;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsConnector;
 
@@ -31,15 +32,8 @@ const TESTS: usize = 107;
 
 /// Passes bytes between plain connections to the address that it returns and TLS connections to
 /// `gate` that speak HTTP/2.
-fn bridge(gate: SocketAddr, roots: RootCertStore) -> SocketAddr {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut client = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    client.alpn_protocols = vec![b"h2".to_vec()];
-    let connector = TlsConnector::from(Arc::new(client));
+fn bridge(gate: SocketAddr, trusted: &TestCert) -> SocketAddr {
+    let connector = TlsConnector::from(Arc::new(trusted.client(&[b"h2"])));
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let address = listener.local_addr().unwrap();
@@ -63,21 +57,18 @@ fn bridge(gate: SocketAddr, roots: RootCertStore) -> SocketAddr {
 
 /// A gate with TLS in front of a small origin, and a bridge to it.
 fn gate_behind_a_bridge(folder: &Path) -> (Gate, SocketAddr) {
-    let (gate, roots) = secure_gate(folder, slow_origin(), "");
-    let bridge = bridge(gate.listen, roots);
+    let (gate, certificate) = secure_gate(folder, slow_origin(), "");
+    let bridge = bridge(gate.listen, &certificate);
     (gate, bridge)
 }
 
-/// A gate with TLS, and who vouches for it.
-fn secure_gate(folder: &Path, origin: SocketAddr, more: &str) -> (Gate, RootCertStore) {
-    let made = rcgen::generate_simple_self_signed(vec!["example.org".into()]).unwrap();
-    std::fs::write(folder.join("site.crt"), made.cert.pem()).unwrap();
-    std::fs::write(folder.join("site.key"), made.signing_key.serialize_pem()).unwrap();
-    let mut roots = RootCertStore::empty();
-    roots.add(made.cert.der().clone()).unwrap();
+/// A gate with TLS, and its certificate.
+fn secure_gate(folder: &Path, origin: SocketAddr, more: &str) -> (Gate, TestCert) {
+    let certificate = TestCert::new("example.org");
+    certificate.write(folder, "site");
     let files = "certificate = \"site.crt\"\nkey = \"site.key\"\n";
     let gate = Gate::start(folder, origin, &format!("{files}{more}"));
-    (gate, roots)
+    (gate, certificate)
 }
 
 /// Answers after a moment, so that streams are still open when the suite sends what it should not.
@@ -156,7 +147,7 @@ fn every_test_of_the_suite_passes_or_is_explained() {
 
 #[test]
 fn ordinary_clients_get_through_a_hundred_requests_at_a_time() {
-    if !has_peer("h2load") || !has_peer("curl") {
+    if !has_peers(&["h2load", "curl"]) {
         return;
     }
     let _alone = ONE_AT_A_TIME.lock();

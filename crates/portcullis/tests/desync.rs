@@ -17,9 +17,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use common::{free_address, has_peer, portcullis, text};
+use common::{Gate, free_address, text};
+use portcullis_testkit::peers::has_peer;
+use portcullis_testkit::tls::TestCert;
 use rustix::process::{Pid, Signal, kill_process};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 const CORPUS: &str = include_str!("desync/corpus.txt");
 
@@ -253,27 +255,16 @@ fn gunicorn(folder: &Path, address: SocketAddr) -> Command {
 
 // --- the gate ------------------------------------------------------------------------------------
 
-struct Gate {
-    plain: SocketAddr,
+struct SecureGate {
+    gate: Gate,
     secure: SocketAddr,
-    admin: SocketAddr,
     tls: Arc<ClientConfig>,
-    process: Child,
-}
-
-impl Drop for Gate {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
 }
 
 /// One gate in front of all origins, each a platform with its own name.
-fn gate(folder: &Path, origins: &[Origin]) -> Gate {
-    let names = vec!["site.example".to_owned()];
-    let made = rcgen::generate_simple_self_signed(names).unwrap();
-    fs::write(folder.join("site.crt"), made.cert.pem()).unwrap();
-    fs::write(folder.join("site.key"), made.signing_key.serialize_pem()).unwrap();
+fn gate(folder: &Path, origins: &[Origin]) -> SecureGate {
+    let certificate = TestCert::new("site.example");
+    certificate.write(folder, "site");
     let (plain, secure, operator) = (free_address(), free_address(), free_address());
     let platforms: String = origins
         .iter()
@@ -294,40 +285,19 @@ fn gate(folder: &Path, origins: &[Origin]) -> Gate {
     );
     let file = folder.join("portcullis.toml");
     fs::write(&file, settings).unwrap();
-    let process = portcullis()
-        .args(["run", "--config"])
-        .arg(&file)
-        .stdout(Stdio::null())
-        .stderr(fs::File::create(folder.join("gate.txt")).unwrap())
-        .spawn()
-        .unwrap();
-    let mut roots = RootCertStore::empty();
-    roots.add(made.cert.der().clone()).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut tls = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    tls.alpn_protocols = vec![b"h2".to_vec()];
-    let gate = Gate { plain, secure, admin: operator, tls: Arc::new(tls), process };
-    let began = Instant::now();
-    while TcpStream::connect(gate.plain).is_err() {
-        let said = fs::read_to_string(folder.join("gate.txt")).unwrap();
-        assert!(began.elapsed() < LIMIT, "the gate does not come up: {said}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    gate
+    let gate = Gate::start_with(file, plain, operator);
+    SecureGate { gate, secure, tls: Arc::new(certificate.client(&[b"h2"])) }
 }
 
 // --- one visitor ---------------------------------------------------------------------------------
 
 /// Sends one payload; an error describes a wrong outcome.
-fn visit(gate: &Gate, origin: &Origin, payload: &Payload, tag: &str) -> Result<(), String> {
+fn visit(gate: &SecureGate, origin: &Origin, payload: &Payload, tag: &str) -> Result<(), String> {
     let host = format!("{}.example", origin.name);
     let answers = match &payload.sent {
         Sent::Bytes(line) => {
-            let mut stream = TcpStream::connect(gate.plain).map_err(|error| error.to_string())?;
+            let mut stream =
+                TcpStream::connect(gate.gate.listen).map_err(|error| error.to_string())?;
             // A client that is refused halfway may be unable to send the rest.
             let _ = stream.write_all(&bytes_of(line, &host, tag));
             stream.set_read_timeout(Some(SILENCE)).unwrap();
@@ -507,7 +477,8 @@ fn gate_and_origin_read_every_payload_as_the_same_requests() {
             log.lines().count()
         })
         .sum();
-    let metrics = common::send(gate.admin, b"GET /metrics HTTP/1.0\r\nHost: a\r\n\r\n").unwrap();
+    let metrics =
+        common::send(gate.gate.admin, b"GET /metrics HTTP/1.0\r\nHost: a\r\n\r\n").unwrap();
     let forwarded: usize = metrics
         .lines()
         .filter(|line| line.starts_with("portcullis_origin_requests_total{"))

@@ -150,15 +150,8 @@ fn the_log_has_no_colours_without_a_terminal_and_can_be_json() {
         let (listen, admin) = (common::free_address(), common::free_address());
         let file = folder.path().join("portcullis.toml");
         std::fs::write(&file, configuration(listen, admin, origin(), "")).unwrap();
-        let log = folder.path().join("gate.log");
-        let process = common::portcullis()
-            .args(["run", "--log-format", format, "--config"])
-            .arg(&file)
-            .stderr(std::fs::File::create(&log).unwrap())
-            .spawn()
-            .unwrap();
-        let gate = Gate { process, listen, admin, file };
-        gate.wait_until("it is up", || gate.try_get(admin, "/healthz").is_some());
+        let gate = Gate::start_logging(file, listen, admin, format);
+        let log = gate.log.clone();
         gate.stop();
         let log = std::fs::read_to_string(log).unwrap();
         assert!(log.contains("ledger opened") && log.contains("stopping"), "{log}");

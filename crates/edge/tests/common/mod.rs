@@ -1,11 +1,12 @@
 //! A gate with real worker threads, an origin and visitors, all on loopback.
 
-#![allow(dead_code, clippy::unwrap_used)]
+#![allow(dead_code, unused_imports, clippy::unwrap_used)]
 
 pub mod wire;
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -17,8 +18,10 @@ use portcullis_edge::{
 };
 use portcullis_gate::{Policy, Secret, Tables};
 use portcullis_model::{
-    Config, FeatureName, Meter, OriginConfig, Outcome, Reason, Record, Snapshot, WorkerId,
+    Config, FeatureName, Meter, OriginConfig, Outcome, Reason, Record, Snapshot, TlsFiles, WorkerId,
 };
+use portcullis_testkit::tls::TestCert;
+pub use portcullis_testkit::wait::eventually;
 use tokio::sync::watch;
 
 /// A running gate.
@@ -194,15 +197,6 @@ pub fn config(origin: SocketAddr) -> Config {
     let mut config = Config::for_origin(listen, settings);
     config.limits.shutdown_grace = Duration::from_secs(2);
     config
-}
-
-/// Waits until `condition` holds, for at most five seconds.
-pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !condition() {
-        assert!(begun.elapsed() < Duration::from_secs(5), "never: {what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }
 
 /// A visitor's connection, byte by byte.
@@ -476,41 +470,16 @@ fn receive(from: &mut Visitor, connection: usize) -> Option<Received> {
     Some(Received { head, body, connection })
 }
 
-/// Accepts every certificate, for tests that check which one is served.
-#[derive(Debug)]
-pub struct AnyCertificate(pub Arc<rustls::crypto::CryptoProvider>);
+/// Writes the certificate and its key into `folder`, as a listener's TLS files.
+pub fn tls_files(certificate: &TestCert, folder: &Path) -> TlsFiles {
+    let [certificate, key] = certificate.write(folder, "site");
+    TlsFiles { certificate, key }
+}
 
-impl rustls::client::danger::ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _: &rustls_pki_types::CertificateDer<'_>,
-        _: &[rustls_pki_types::CertificateDer<'_>],
-        _: &rustls_pki_types::ServerName<'_>,
-        _: &[u8],
-        _: rustls_pki_types::UnixTime,
-    ) -> Result<rustls::client::danger::ServerCertVerified, rustls::Error> {
-        Ok(rustls::client::danger::ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &rustls_pki_types::CertificateDer<'_>,
-        _: &rustls::DigitallySignedStruct,
-    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
-        Ok(rustls::client::danger::HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &rustls_pki_types::CertificateDer<'_>,
-        _: &rustls::DigitallySignedStruct,
-    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
-        Ok(rustls::client::danger::HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
+/// Gives the first listener of `config` TLS. The folder holds the files.
+pub fn secure(config: &mut Config) -> (tempfile::TempDir, TestCert) {
+    let folder = tempfile::tempdir().unwrap();
+    let certificate = TestCert::new("example.org");
+    config.listeners[0].tls = Some(tls_files(&certificate, folder.path()));
+    (folder, certificate)
 }

@@ -1,14 +1,14 @@
 //! A visitor who speaks HTTP/2 frame by frame, over TLS, without a library that keeps to the rules.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use portcullis_model::{Config, TlsFiles};
-use rustls::{ClientConfig, ClientConnection, StreamOwned};
+use portcullis_testkit::tls::client_accepting_any;
+use rustls::{ClientConnection, StreamOwned};
 
-use super::{AnyCertificate, Gate};
+use super::Gate;
 
 pub const DATA: u8 = 0;
 pub const HEADERS: u8 = 1;
@@ -18,20 +18,6 @@ pub const GOAWAY: u8 = 7;
 pub const WINDOW_UPDATE: u8 = 8;
 pub const END_STREAM: u8 = 1;
 pub const END_HEADERS: u8 = 4;
-
-/// Makes the first listener of `config` speak TLS. The folder holds the files.
-pub fn secure(config: &mut Config) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    let made = rcgen::generate_simple_self_signed(vec!["example.org".into()]).unwrap();
-    let files = TlsFiles {
-        certificate: folder.path().join("site.crt"),
-        key: folder.path().join("site.key"),
-    };
-    std::fs::write(&files.certificate, made.cert.pem()).unwrap();
-    std::fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
-    config.listeners[0].tls = Some(files);
-    folder
-}
 
 /// A frame that has come.
 #[derive(Debug)]
@@ -102,24 +88,10 @@ impl Wire {
 
     /// From 127.0.0.`last`.
     pub fn connect_from(gate: &Gate, last: u8, settings: &[(u16, u32)]) -> Self {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut client = ClientConfig::builder_with_provider(provider.clone())
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
-            .with_no_client_auth();
-        client.alpn_protocols = vec![b"h2".to_vec()];
+        let client = client_accepting_any(&[b"h2"]);
         let name = "example.org".try_into().unwrap();
         let connection = ClientConnection::new(Arc::new(client), name).unwrap();
-        let socket =
-            socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-        let from = SocketAddr::new(Ipv4Addr::new(127, 0, 0, last).into(), 0);
-        socket.bind(&from.into()).unwrap();
-        socket.connect(&gate.address.into()).unwrap();
-        socket.set_tcp_nodelay(true).unwrap();
-        let socket = TcpStream::from(socket);
-        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let socket = gate.connect_from(last).stream;
         let mut wire = Self { stream: StreamOwned::new(connection, socket), ahead: Vec::new() };
         let mut payload = Vec::new();
         for (name, value) in settings {

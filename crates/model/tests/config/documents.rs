@@ -1,6 +1,7 @@
 //! The schema and the documentation say what the reader does.
 
 use portcullis_model::Config;
+use portcullis_testkit::peers::has_peer;
 use serde_json::Value;
 
 use crate::{assert_is_file, repository, testdata, text_of};
@@ -68,18 +69,17 @@ fn the_schema_refuses_what_editors_should_mark() {
     }
 }
 
-/// With `CHECK_JSONSCHEMA` naming the program of that name (`check-jsonschema` for Python), an
-/// independent validator is asked too.
+/// The validator is `check-jsonschema`, a Python program.
 #[test]
 fn an_independent_validator_agrees() {
-    let Some(program) = std::env::var_os("CHECK_JSONSCHEMA") else {
+    if !has_peer("check-jsonschema") {
         return;
-    };
+    }
     let schema = repository("docs/portcullis.schema.json");
     let mut files = testdata("good");
     files.push(repository("portcullis.example.toml"));
     let run = |files: &[std::path::PathBuf]| {
-        std::process::Command::new(&program)
+        std::process::Command::new("check-jsonschema")
             .arg("--schemafile")
             .arg(&schema)
             .args(files)

@@ -6,10 +6,11 @@ use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::sync::mpsc::{Sender, channel};
 
-use crate::common::has_peer;
+use portcullis_testkit::peers::{has_peer, python};
+
 use crate::gate;
 use crate::origin::Origin;
-use crate::python::{python, script};
+use crate::script;
 
 const EVENTS: usize = 10;
 

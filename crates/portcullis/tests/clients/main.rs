@@ -9,7 +9,6 @@ mod common;
 
 mod message;
 mod origin;
-mod python;
 mod visitor;
 
 mod answers;
@@ -26,10 +25,11 @@ mod websocket;
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use common::{Gate, free_address};
+use portcullis_testkit::tls::TestCert;
 use sha2::{Digest, Sha256};
 
 /// Then the machine is not merely busy.
@@ -47,12 +47,15 @@ fn digest(bytes: &[u8]) -> String {
     })
 }
 
+/// A Python program in this folder.
+fn script(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(name)
+}
+
 /// A gate with a second listener, for TLS. It takes nothing for an attack: some of these visitors
 /// behave like one, and what a challenge would do to them is tested elsewhere.
 fn gate(folder: &Path, origin: SocketAddr, more: &str) -> (Gate, SocketAddr) {
-    let made = rcgen::generate_simple_self_signed(vec!["example.org".into()]).unwrap();
-    std::fs::write(folder.join("site.crt"), made.cert.pem()).unwrap();
-    std::fs::write(folder.join("site.key"), made.signing_key.serialize_pem()).unwrap();
+    TestCert::new("example.org").write(folder, "site");
     let secure = free_address();
     let listener = format!(
         "[[listeners]]\naddress = \"{secure}\"\ncertificate = \"site.crt\"\nkey = \"site.key\"\n\n{more}\n\

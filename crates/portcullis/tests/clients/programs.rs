@@ -5,10 +5,12 @@ use std::net::SocketAddr;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use crate::common::{has_peer, text};
+use portcullis_testkit::peers::{has_peer, python};
+
+use crate::common::text;
 use crate::message::chunks;
 use crate::origin::{Origin, ReceivedRequest, answer};
-use crate::python::{python, script};
+use crate::script;
 use crate::{digest, gate, pattern};
 
 /// What the programs ask for (`programs.py` says what each must be).

@@ -5,10 +5,12 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use portcullis_testkit::peers::python;
+
 use crate::common::text;
 use crate::gate;
 use crate::origin::{Origin, answer};
-use crate::python::{python, script};
+use crate::script;
 use crate::visitor::Visitor;
 
 /// The package's server; it ends with this value.

@@ -2,12 +2,14 @@
 
 #![allow(dead_code, clippy::unwrap_used, clippy::unused_self)]
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use portcullis_testkit::wait::{eventually, wait_for};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// The binary under test.
@@ -22,18 +24,6 @@ pub fn run(arguments: &[&str]) -> Output {
 
 pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// Whether `program` is on PATH. In CI it has to be.
-pub fn has_peer(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
-    let required = std::env::var("PORTCULLIS_PEERS").is_ok_and(|value| value == "required");
-    assert!(found || !required, "{program} is not on PATH");
-    if !found {
-        eprintln!("skipped: {program} is not on PATH (see .ci/peers)");
-    }
-    found
 }
 
 /// An origin that answers every request with its request line and the fields it received.
@@ -84,6 +74,8 @@ pub struct Gate {
     pub listen: SocketAddr,
     pub admin: SocketAddr,
     pub file: PathBuf,
+    /// What the process writes to standard error: printed if the test fails.
+    pub log: PathBuf,
 }
 
 pub fn free_address() -> SocketAddr {
@@ -100,28 +92,38 @@ impl Gate {
     }
 
     pub fn start_with(file: PathBuf, listen: SocketAddr, admin: SocketAddr) -> Self {
+        Self::start_logging(file, listen, admin, "text")
+    }
+
+    /// Starts the gate with its log in this format.
+    pub fn start_logging(
+        file: PathBuf,
+        listen: SocketAddr,
+        admin: SocketAddr,
+        format: &str,
+    ) -> Self {
+        let log = file.with_extension("log");
+        // A gate that is started again in the same folder adds to it.
+        let stderr = File::options().create(true).append(true).open(&log).unwrap();
         let process = portcullis()
-            .args(["run", "--config"])
+            .args(["run", "--log-format", format, "--config"])
             .arg(&file)
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(stderr)
             .spawn()
             .unwrap();
-        let gate = Self { process, listen, admin, file };
-        gate.wait_until("it is up", || gate.try_get(gate.admin, "/healthz").is_some());
+        let mut gate = Self { process, listen, admin, file, log };
+        wait_for("the gate is up", || {
+            let ended = gate.process.try_wait().unwrap();
+            assert!(ended.is_none(), "the gate ended instead of starting: {ended:?}");
+            gate.try_get(gate.admin, "/healthz")
+        });
         gate
     }
 
-    /// Waits, with a limit, until something is true.
-    pub fn wait_until(&self, what: &str, mut is_true: impl FnMut() -> bool) {
-        let began = Instant::now();
-        while !is_true() {
-            assert!(
-                began.elapsed() < Duration::from_secs(20),
-                "waited without success until {what}"
-            );
-            std::thread::sleep(Duration::from_millis(20));
-        }
+    /// Waits, with a limit, until a condition holds.
+    pub fn wait_until(&self, what: &str, condition: impl FnMut() -> bool) {
+        eventually(what, condition);
     }
 
     pub fn signal(&self, signal: Signal) {
@@ -130,11 +132,7 @@ impl Gate {
 
     pub fn stop(mut self) {
         self.signal(Signal::TERM);
-        let began = Instant::now();
-        while self.process.try_wait().unwrap().is_none() {
-            assert!(began.elapsed() < Duration::from_secs(20), "it does not stop");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        wait_for("the gate stops", || self.process.try_wait().unwrap());
     }
 
     /// The status and body of one GET to the gate.
@@ -159,6 +157,10 @@ impl Drop for Gate {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
+        if std::thread::panicking() {
+            let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+            eprintln!("--- standard error of the gate\n{log}---");
+        }
     }
 }
 

@@ -8,32 +8,15 @@ mod common;
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use common::{Gate, free_address, text};
+use portcullis_testkit::peers::{has_peer, python};
+use portcullis_testkit::tls::TestCert;
 use rustix::process::Signal;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-
-/// A `python3` on PATH that has aioquic. In CI there has to be one.
-fn python() -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let has_it = |python: &PathBuf| {
-        let tried = Command::new(python).args(["-c", "import aioquic"]).output();
-        tried.is_ok_and(|output| output.status.success())
-    };
-    let found = std::env::split_paths(&path)
-        .map(|folder| folder.join("python3"))
-        .filter(|python| python.is_file())
-        .find(has_it);
-    let required = std::env::var("PORTCULLIS_PEERS").is_ok_and(|value| value == "required");
-    assert!(found.is_some() || !required, "no python3 on PATH has aioquic");
-    if found.is_none() {
-        eprintln!("skipped: no python3 on PATH has aioquic (see .ci/peers)");
-    }
-    found
-}
 
 /// Answers with what was asked for: `/large/N` with N bytes, `/missing` with 404, a body with its
 /// digest, and everything else with its request line.
@@ -101,9 +84,7 @@ fn digest(bytes: &[u8]) -> String {
 
 /// A gate with HTTP/3 on the second of its listeners.
 fn gate(folder: &Path, more: &str) -> (Gate, SocketAddr) {
-    let made = rcgen::generate_simple_self_signed(vec!["example.org".into()]).unwrap();
-    std::fs::write(folder.join("site.crt"), made.cert.pem()).unwrap();
-    std::fs::write(folder.join("site.key"), made.signing_key.serialize_pem()).unwrap();
+    TestCert::new("example.org").write(folder, "site");
     let secure = free_address();
     let listener = format!(
         "[[listeners]]\naddress = \"{secure}\"\ncertificate = \"site.crt\"\nkey = \"site.key\"\n\
@@ -133,7 +114,7 @@ fn metric(gate: &Gate, name: &str) -> u64 {
 
 #[test]
 fn a_public_client_gets_pages_heads_errors_and_large_bodies_both_ways() {
-    let Some(python) = python() else { return };
+    let Some(python) = python("aioquic") else { return };
     let folder = tempfile::tempdir().unwrap();
     let (gate, secure) = gate(folder.path(), "");
     let large = 4_000_000;
@@ -174,7 +155,7 @@ fn a_public_client_gets_pages_heads_errors_and_large_bodies_both_ways() {
 
 #[test]
 fn a_public_client_answers_a_retry_packet_and_is_served() {
-    let Some(python) = python() else { return };
+    let Some(python) = python("aioquic") else { return };
     let folder = tempfile::tempdir().unwrap();
     let (gate, secure) = gate(folder.path(), "[limits.http_3]\nretry_threshold = 0\n");
     let lines = visit(&python, secure, &["GET", "/page"]);
@@ -186,6 +167,9 @@ fn a_public_client_answers_a_retry_packet_and_is_served() {
 
 #[test]
 fn responses_over_tls_advertise_http_3_and_others_do_not() {
+    if !has_peer("curl") {
+        return;
+    }
     let folder = tempfile::tempdir().unwrap();
     let (gate, secure) = gate(folder.path(), "");
     let head = |protocol: &str, url: &str| {
@@ -193,26 +177,22 @@ fn responses_over_tls_advertise_http_3_and_others_do_not() {
             .args(["--silent", "--insecure", "--dump-header", "-", "--output", "/dev/null"])
             .args([protocol, url])
             .output();
-        output.map(|output| text(&output.stdout).to_ascii_lowercase())
+        text(&output.unwrap().stdout).to_ascii_lowercase()
     };
     let url = format!("https://{secure}/");
-    let Ok(by_http_2) = head("--http2", &url) else {
-        assert!(std::env::var("PORTCULLIS_PEERS").is_err(), "curl is not on PATH");
-        eprintln!("skipped: curl is not on PATH");
-        return;
-    };
+    let by_http_2 = head("--http2", &url);
     let said = format!("alt-svc: h3=\":{}\"; ma=3600", secure.port());
     assert!(by_http_2.starts_with("http/2 200") && by_http_2.contains(&said), "{by_http_2}");
-    let by_http_1 = head("--http1.1", &url).unwrap();
+    let by_http_1 = head("--http1.1", &url);
     assert!(by_http_1.starts_with("http/1.1 200") && by_http_1.contains(&said), "{by_http_1}");
-    let plain = head("--http1.1", &format!("http://{}/", gate.listen)).unwrap();
+    let plain = head("--http1.1", &format!("http://{}/", gate.listen));
     assert!(plain.starts_with("http/1.1 200") && !plain.contains("alt-svc"), "{plain}");
     gate.stop();
 }
 
 #[test]
 fn a_gate_that_gets_sigterm_finishes_the_request_of_a_public_client() {
-    let Some(python) = python() else { return };
+    let Some(python) = python("aioquic") else { return };
     let folder = tempfile::tempdir().unwrap();
     let (gate, secure) = gate(folder.path(), "");
     let (started, listens) = std::sync::mpsc::channel();

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use portcullis_testkit::tls::TestCert;
+
 use crate::common::{Gate, free_address, portcullis, text};
 use crate::site::Site;
 
@@ -233,9 +235,7 @@ pub fn gate(
     limits: &str,
     http_3: bool,
 ) -> (Gate, std::net::SocketAddr) {
-    let made = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
-    std::fs::write(folder.join("site.crt"), made.cert.pem()).unwrap();
-    std::fs::write(folder.join("site.key"), made.signing_key.serialize_pem()).unwrap();
+    TestCert::new("localhost").write(folder, "site");
     let secure = free_address();
     let mut text = String::new();
     writeln!(text, "[[listeners]]\naddress = \"{secure}\"").unwrap();

@@ -4,20 +4,10 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
+use portcullis_testkit::peers::has_peer;
+
 use crate::case::{Case, CaseResult};
 use crate::site::LARGE;
-
-/// Whether `program` is on PATH. In CI it has to be.
-fn peer(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
-    let required = std::env::var("PORTCULLIS_PEERS").is_ok_and(|value| value == "required");
-    assert!(found || !required, "{program} is not on PATH");
-    if !found {
-        eprintln!("skipped: {program} is not on PATH (see .ci/peers)");
-    }
-    found
-}
 
 /// Lets `tool` loose on a gate and has people visit it meanwhile; the drill's own attack is one
 /// silent socket.
@@ -27,7 +17,7 @@ fn with_visitors(
     arguments: &[&str],
     path: &str,
 ) -> Option<CaseResult> {
-    if !peer(tool) {
+    if !has_peer(tool) {
         return None;
     }
     // The attack's 200 connections come on top of what the drill opens.
