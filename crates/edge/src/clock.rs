@@ -1,6 +1,7 @@
 //! The one place where the request path reads a clock, or waits for one.
 
 use core::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use portcullis_model::{Time, WallTime};
@@ -20,7 +21,14 @@ enum Source {
     /// The system's clock, from this moment on.
     System(Instant),
     /// A time that only [`Clock::advance`] moves.
-    Manual(&'static watch::Sender<Time>),
+    Manual(&'static ManualTime),
+}
+
+#[derive(Debug)]
+struct ManualTime {
+    now: watch::Sender<Time>,
+    /// How many sleeps have begun.
+    sleeps: AtomicU64,
 }
 
 impl Default for Clock {
@@ -38,14 +46,24 @@ impl Clock {
     /// A clock for tests, which begins at zero and moves only by [`advance`](Self::advance). Its few
     /// bytes are never freed.
     pub fn manual() -> Self {
-        Self(Source::Manual(Box::leak(Box::new(watch::Sender::new(Time(0))))))
+        let time = ManualTime { now: watch::Sender::new(Time(0)), sleeps: AtomicU64::new(0) };
+        Self(Source::Manual(Box::leak(Box::new(time))))
     }
 
     /// Moves a manual clock forward, and wakes what waits for the time that it then shows. The
     /// system's clock stays as it is.
     pub fn advance(&self, by: Duration) {
         if let Source::Manual(time) = self.0 {
-            time.send_modify(|time| *time = *time + by);
+            time.now.send_modify(|now| *now = *now + by);
+        }
+    }
+
+    /// How many sleeps have begun on a manual clock; zero on the system's clock. A worker sleeps after
+    /// each round of checks, so that a test can see that a round is over.
+    pub fn sleeps(&self) -> u64 {
+        match self.0 {
+            Source::System(_) => 0,
+            Source::Manual(time) => time.sleeps.load(Relaxed),
         }
     }
 
@@ -55,7 +73,7 @@ impl Clock {
             Source::System(origin) => {
                 Time(u64::try_from(origin.elapsed().as_nanos()).unwrap_or(u64::MAX))
             }
-            Source::Manual(time) => *time.borrow(),
+            Source::Manual(time) => *time.now.borrow(),
         }
     }
 
@@ -66,7 +84,7 @@ impl Clock {
                 let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
                 WallTime(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
             }
-            Source::Manual(time) => MANUAL_START + time.borrow().since(Time(0)),
+            Source::Manual(time) => MANUAL_START + time.now.borrow().since(Time(0)),
         }
     }
 
@@ -75,9 +93,11 @@ impl Clock {
         match self.0 {
             Source::System(_) => tokio::time::sleep(duration).await,
             Source::Manual(time) => {
-                let due = *time.borrow() + duration;
+                let mut receiver = time.now.subscribe();
+                let due = *receiver.borrow() + duration;
+                time.sleeps.fetch_add(1, Relaxed);
                 // The sender is never dropped.
-                let _ = time.subscribe().wait_for(|now| *now >= due).await;
+                let _ = receiver.wait_for(|now| *now >= due).await;
             }
         }
     }
@@ -121,6 +141,7 @@ mod tests {
         let ((), advanced) = block_on(async { tokio::join!(clock.sleep(hour), advance) });
         advanced.expect("advanced");
         assert_eq!(clock.now(), Time::from_secs(3_600));
+        assert_eq!(clock.sleeps(), 1);
     }
 
     #[test]

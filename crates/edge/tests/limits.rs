@@ -4,15 +4,16 @@
 
 mod common;
 
+use std::io::Write;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use common::{Gate, Origin, Reply, config, eventually};
+use common::{Gate, Origin, Reply, config, eventually, hold};
 use portcullis_model::{
     ActivityConfig, Limits, Measure, Outcome, PathPattern, PlatformId, Procedure, ProcedureId,
-    Reason, RequestPattern, Scope, SourceLimits, Tier, Time, Verdict, WallTime,
+    Reason, RequestPattern, Scope, SourceLimits, TICK, Tier, Time, Verdict, WallTime,
 };
 
 fn engage(gate: &Gate, measure: Measure) {
@@ -40,19 +41,19 @@ fn a_header_that_does_not_arrive_in_time_ends_the_connection_without_an_answer()
     let origin = Origin::hello();
     let mut settings = config(origin.address);
     settings.limits.header_timeout = Duration::from_millis(1500);
-    let gate = Gate::start(settings);
+    let gate = Gate::manual(settings);
     let mut dribbling = gate.connect();
     let mut silent = gate.connect();
-    let begun = Instant::now();
     dribbling.send("GET / HTTP/1.1\r\nHo");
+    eventually("both are accepted", || gate.snapshot().gauges.connections == 2);
     // The silent one may be a browser that connects ahead of need.
-    eventually("the one that began is stalled", || gate.snapshot().gauges.stalled_headers == 1);
-    assert!(begun.elapsed() >= Duration::from_secs(1));
+    let mut passed = gate.pass_until("the one that began is stalled", || {
+        gate.snapshot().gauges.stalled_headers == 1
+    });
+    assert!(passed >= Duration::from_secs(1));
     dribbling.send("st: exam");
-    assert!(dribbling.closed_within(Duration::from_secs(2)));
-    assert!(silent.closed_within(Duration::from_secs(2)));
-    assert!(begun.elapsed() >= Duration::from_millis(1500));
-    assert!(begun.elapsed() < Duration::from_secs(3));
+    passed += gate.pass_until("both are closed", || dribbling.has_closed() && silent.has_closed());
+    assert!(passed >= Duration::from_millis(1500));
     assert_eq!(gate.reason(Reason::HeaderTimeout), 2);
     eventually("none is stalled", || gate.snapshot().gauges.stalled_headers == 0);
     eventually("both are gone", || gate.snapshot().gauges.connections == 0);
@@ -64,14 +65,14 @@ fn a_second_header_has_the_same_deadline_and_idling_in_between_does_not_count() 
     let mut settings = config(origin.address);
     settings.limits.header_timeout = Duration::from_secs(1);
     settings.limits.idle_timeout = Duration::from_secs(4);
-    let gate = Gate::start(settings);
+    let gate = Gate::manual(settings);
     let mut visitor = gate.connect();
     assert_eq!(visitor.get("/").status, 200);
-    std::thread::sleep(Duration::from_secs(2));
+    gate.pass(Duration::from_secs(2));
     assert_eq!(gate.snapshot().gauges.stalled_headers, 0);
     assert_eq!(visitor.get("/").status, 200);
     visitor.send("GET / HT");
-    assert!(visitor.closed_within(Duration::from_secs(2)));
+    gate.pass_until("it is closed", || visitor.has_closed());
     assert_eq!(gate.reason(Reason::HeaderTimeout), 1);
 }
 
@@ -80,24 +81,27 @@ fn an_idle_connection_ends_politely_and_uncounted() {
     let origin = Origin::hello();
     let mut settings = config(origin.address);
     settings.limits.idle_timeout = Duration::from_secs(1);
-    let gate = Gate::start(settings);
+    let gate = Gate::manual(settings);
     let mut visitor = gate.connect();
     assert_eq!(visitor.get("/").status, 200);
-    assert!(visitor.closed_within(Duration::from_secs(3)));
+    let passed = gate.pass_until("it is closed", || visitor.has_closed());
+    assert!(passed >= Duration::from_secs(1));
     assert_eq!(gate.offered(), 1);
 }
 
 #[test]
 fn a_tightened_deadline_cuts_connections_that_dribble_already() {
     let origin = Origin::hello();
-    let gate = Gate::start(config(origin.address));
+    let gate = Gate::manual(config(origin.address));
     let mut dribbling = gate.connect();
     dribbling.send("GET / HTTP/1.1\r\nX: ");
-    std::thread::sleep(Duration::from_millis(1300));
+    eventually("it is accepted", || gate.snapshot().gauges.connections == 1);
+    gate.pass(Duration::from_millis(1_500));
+    eventually("it is stalled", || gate.snapshot().gauges.stalled_headers == 1);
+    assert!(!dribbling.has_closed());
     engage(&gate, tighten(Duration::from_secs(1), 100, 100));
-    let begun = Instant::now();
-    assert!(dribbling.closed_within(Duration::from_secs(2)));
-    assert!(begun.elapsed() < Duration::from_millis(1500));
+    gate.pass(TICK);
+    dribbling.expect_close();
     assert_eq!(gate.reason(Reason::HeaderTimeout), 1);
 }
 
@@ -108,13 +112,13 @@ fn a_source_holds_a_limited_number_of_connections_and_others_are_not_affected() 
     settings.limits.source.connections = 3;
     let gate = Gate::start(settings);
     let mut held: Vec<_> = (0..3).map(|_| gate.connect()).collect();
-    assert!(gate.connect().closed_within(Duration::from_secs(2)));
+    gate.connect().expect_close();
     assert_eq!(gate.connect_from(2).get("/").status, 200);
     assert_eq!(held[0].get("/").status, 200);
     assert_eq!(gate.reason(Reason::SourceConnections), 1);
     held.pop();
     eventually("a place is free", || gate.snapshot().gauges.connections <= 3);
-    eventually("it can be used", || !gate.connect().closed_within(Duration::from_millis(100)));
+    eventually("it can be used", || gate.connect().try_get("/").is_some());
 }
 
 #[test]
@@ -125,7 +129,7 @@ fn the_gate_holds_a_limited_number_of_connections() {
     let gate = Gate::start_with(settings, 2);
     let held = [gate.connect_from(1), gate.connect_from(2)];
     eventually("both are in", || gate.snapshot().gauges.connections == 2);
-    assert!(gate.connect_from(3).closed_within(Duration::from_secs(2)));
+    gate.connect_from(3).expect_close();
     assert_eq!(gate.reason(Reason::ConnectionLimit), 1);
     drop(held);
     eventually("there is room again", || gate.snapshot().gauges.connections == 0);
@@ -202,9 +206,11 @@ fn a_body_that_stops_arriving_is_aborted() {
     let origin = Origin::hello();
     let mut settings = config(origin.address);
     settings.limits.body_idle_timeout = Duration::from_millis(500);
-    let gate = Gate::start(settings);
+    let gate = Gate::manual(settings);
     let mut visitor = gate.connect();
     visitor.send("POST / HTTP/1.1\r\nHost: example.org\r\nContent-Length: 100\r\n\r\nabc");
+    eventually("the head is read", || gate.offered() == 1);
+    gate.pass_until("it is aborted", || gate.outcome(Outcome::BodyAborted) == 1);
     assert_eq!(visitor.answer().status, 408);
     assert_eq!(gate.outcome(Outcome::BodyAborted), 1);
     eventually("nothing is in flight", || gate.snapshot().gauges.in_flight == 0);
@@ -215,21 +221,15 @@ fn a_body_that_drips_is_aborted_although_it_never_falls_silent() {
     let origin = Origin::hello();
     let mut settings = config(origin.address);
     settings.limits.body_idle_timeout = Duration::from_secs(1);
-    let gate = Gate::start(settings);
+    let gate = Gate::manual(settings);
     let mut visitor = gate.connect();
     visitor.send("POST / HTTP/1.1\r\nHost: example.org\r\nContent-Length: 1000\r\n\r\n");
-    let mut dripping = visitor.stream.try_clone().unwrap();
-    let drip = std::thread::spawn(move || {
-        while std::io::Write::write_all(&mut dripping, b"x").is_ok() {
-            std::thread::sleep(Duration::from_millis(200));
-        }
+    eventually("the head is read", || gate.offered() == 1);
+    gate.pass_until("it is aborted", || {
+        let _ = visitor.stream.write_all(b"x");
+        gate.outcome(Outcome::BodyAborted) == 1
     });
-    let begun = Instant::now();
     assert_eq!(visitor.answer().status, 408);
-    assert!(begun.elapsed() < Duration::from_secs(3));
-    drop(visitor);
-    drip.join().unwrap();
-    assert_eq!(gate.outcome(Outcome::BodyAborted), 1);
 }
 
 #[test]
@@ -238,11 +238,11 @@ fn an_answer_is_not_lost_on_a_visitor_who_is_still_sending() {
     let mut settings = config(origin.address);
     settings.limits.max_body_bytes = 1000;
     let gate = Gate::start(settings);
-    for _ in 0..20 {
+    for times in 1..=20 {
         let mut visitor = gate.connect();
         visitor.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n");
         visitor.send("x".repeat(50_000));
-        std::thread::sleep(Duration::from_millis(5));
+        eventually("it is refused", || gate.reason(Reason::BodyTooLarge) == times);
         visitor.send("x".repeat(50_000));
         assert_eq!(visitor.answer().status, 413);
     }
@@ -253,11 +253,11 @@ fn a_visitor_who_reads_nothing_is_cut() {
     let origin = Origin::start(|_| Reply::ok(&"x".repeat(32 * 1024 * 1024)));
     let mut settings = config(origin.address);
     settings.limits.body_idle_timeout = Duration::from_secs(1);
-    let gate = Gate::start(settings);
+    let gate = Gate::manual(settings);
     let mut visitor = gate.connect();
     visitor.send("GET / HTTP/1.1\r\nHost: example.org\r\n\r\n");
     visitor.until(b"\r\n\r\n");
-    eventually("it is cut", || gate.snapshot().gauges.connections == 0);
+    gate.pass_until("it is cut", || gate.snapshot().gauges.connections == 0);
     assert_eq!(gate.snapshot().gauges.in_flight, 0);
 }
 
@@ -285,7 +285,7 @@ fn ambiguous_requests_are_refused_and_the_connection_closed() {
     for (at, request) in ambiguous.iter().enumerate() {
         let mut visitor = gate.connect();
         visitor.send(request);
-        assert!(visitor.closed_within(Duration::from_secs(2)), "{request}");
+        visitor.expect_close();
         eventually("it is counted", || gate.reason(Reason::Malformed) == at as u64 + 1);
     }
     assert_eq!(origin.requests(), 0);
@@ -312,7 +312,7 @@ fn methods_and_codings_that_are_not_forwarded_are_named() {
         "POST / HTTP/1.1\r\nHost: example.org\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
     );
     assert_eq!(visitor.answer().status, 501);
-    assert!(visitor.closed_within(Duration::from_secs(2)));
+    visitor.expect_close();
     assert_eq!(gate.reason(Reason::NotSupported), 4);
     assert_eq!(origin.requests(), 0);
 }
@@ -327,7 +327,7 @@ fn bytes_after_a_connect_request_are_not_read_as_a_request() {
          GET / HTTP/1.1\r\nHost: example.org\r\n\r\n",
     );
     assert_eq!(visitor.answer().status, 405);
-    assert!(visitor.closed_within(Duration::from_secs(2)));
+    visitor.expect_close();
     assert_eq!(gate.offered(), 1);
     assert_eq!(origin.requests(), 0);
 }
@@ -382,8 +382,9 @@ fn a_target_is_bounded_and_what_the_gate_itself_puts_into_it_does_not_count() {
 
 #[test]
 fn requests_beyond_the_origins_connections_wait_and_essential_ones_go_first() {
-    let origin = Origin::start(|received| {
-        std::thread::sleep(Duration::from_millis(200));
+    let (release, hold) = hold();
+    let origin = Origin::start(move |received| {
+        hold.wait();
         Reply::ok(received.path())
     });
     let mut settings = config(origin.address);
@@ -403,7 +404,7 @@ fn requests_beyond_the_origins_connections_wait_and_essential_ones_go_first() {
         activity("blog", Tier::Optional, "/blog"),
         ActivityConfig::everything_else(),
     ];
-    let gate = Gate::start(settings);
+    let gate = Gate::manual(settings);
     let ask = |path: &str| {
         let mut visitor = gate.connect();
         visitor.send(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n"));
@@ -416,6 +417,7 @@ fn requests_beyond_the_origins_connections_wait_and_essential_ones_go_first() {
         let waiting = visitors.len() as u64 - 1;
         eventually("it waits", || gate.snapshot().gauges.waiting == waiting);
     }
+    drop(release);
     for visitor in &mut visitors {
         assert_eq!(visitor.answer().status, 200);
     }
@@ -428,21 +430,26 @@ fn requests_beyond_the_origins_connections_wait_and_essential_ones_go_first() {
 
 #[test]
 fn a_request_that_waited_too_long_for_the_origin_gets_503() {
-    let origin = Origin::start(|_| {
-        std::thread::sleep(Duration::from_secs(3));
+    let (release, hold) = hold();
+    let origin = Origin::start(move |_| {
+        hold.wait();
         Reply::ok("late")
     });
     let mut settings = config(origin.address);
     settings.platforms[0].origin.max_connections = 1;
     settings.platforms[0].origin.response_timeout = Duration::from_secs(10);
-    let gate = Gate::start(settings);
+    let gate = Gate::manual(settings);
     let mut first = gate.connect();
     first.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     eventually("the origin works", || origin.requests() == 1);
-    let second = gate.connect().get("/");
+    let mut second = gate.connect();
+    second.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    eventually("it waits", || gate.snapshot().gauges.waiting == 1);
+    gate.pass_until("it waited too long", || gate.outcome(Outcome::OriginBusy) == 1);
+    let second = second.answer();
     assert_eq!(second.status, 503);
     assert!(second.field("retry-after").is_some());
-    assert_eq!(gate.outcome(Outcome::OriginBusy), 1);
+    drop(release);
     assert_eq!(first.answer().status, 200);
 }
 
@@ -473,7 +480,7 @@ fn a_visitor_with_a_wait_challenge_gets_a_page_that_continues_automatically() {
     let origin = Origin::hello();
     let mut settings = config(origin.address);
     settings.posture.wait_challenge_delay = Duration::from_secs(1);
-    let gate = Gate::start(settings);
+    let gate = Gate::manual(settings);
     engage(&gate, Measure::Challenge(portcullis_model::ChallengeKind::WaitPage));
     let mut visitor = gate.connect();
     visitor.send("GET /a?b=\"c HTTP/1.1\r\nHost: a\r\nAccept: text/html\r\n\r\n");
@@ -489,7 +496,7 @@ fn a_visitor_with_a_wait_challenge_gets_a_page_that_continues_automatically() {
     let refresh = page.field("refresh").unwrap();
     let (seconds, target) = refresh.split_once("; url=").unwrap();
     assert!(page.text().contains(&format!("<a href=\"{}\"", target.replace('&', "&amp;"))));
-    std::thread::sleep(Duration::from_secs(seconds.parse().unwrap()));
+    gate.pass(Duration::from_secs(seconds.parse().unwrap()));
     let mut target = target.to_owned();
     // Passing hands out the token by one more redirect.
     for _ in 0..3 {
@@ -543,7 +550,7 @@ fn a_proxy_header_names_the_visitor() {
     settings.listeners[0].proxy_protocol = true;
     settings.trusted_proxies = vec!["127.0.0.9".parse().unwrap()];
     settings.limits.header_timeout = Duration::from_secs(1);
-    let gate = Gate::start(settings);
+    let gate = Gate::manual(settings);
     let mut proxy = gate.connect_from(9);
     proxy.send("PROXY TCP4 192.0.2.7 192.0.2.1 4711 80\r\nGET /1 HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.1.1.1\r\n\r\n");
     assert_eq!(proxy.answer().status, 200);
@@ -554,7 +561,7 @@ fn a_proxy_header_names_the_visitor() {
     binary.extend([0x21, 0x11, 0, 12, 192, 0, 2, 8, 192, 0, 2, 1, 18, 103, 0, 80]);
     let mut proxy = gate.connect_from(9);
     proxy.send(&binary[..10]);
-    std::thread::sleep(Duration::from_millis(50));
+    eventually("it is accepted", || gate.snapshot().gauges.connections == 2);
     proxy.send(&binary[10..]);
     assert_eq!(proxy.get("/3").status, 200);
     assert_eq!(origin.last().field("x-forwarded-for"), Some("192.0.2.8"));
@@ -566,12 +573,12 @@ fn a_proxy_header_names_the_visitor() {
 
     let mut missing = gate.connect_from(9);
     missing.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-    assert!(missing.closed_within(Duration::from_secs(1)));
+    missing.expect_close();
     let mut stranger = gate.connect_from(10);
-    assert!(stranger.closed_within(Duration::from_secs(1)));
+    stranger.expect_close();
     let mut slow = gate.connect_from(9);
     slow.send("PROXY TCP4 ");
-    assert!(slow.closed_within(Duration::from_secs(2)));
+    gate.pass_until("it is closed", || slow.has_closed());
     assert_eq!(gate.reason(Reason::ProxyHeader), 3);
 }
 
@@ -640,49 +647,48 @@ fn a_full_ring_loses_records_and_counts_them() {
 
 #[test]
 fn draining_finishes_requests_in_flight_and_accepts_no_new_ones() {
-    let origin = Origin::start(|_| {
-        std::thread::sleep(Duration::from_millis(1500));
+    let (release, hold) = hold();
+    let origin = Origin::start(move |_| {
+        hold.wait();
         Reply::ok("finished")
     });
     let mut settings = config(origin.address);
     settings.platforms[0].origin.response_timeout = Duration::from_secs(5);
     settings.limits.shutdown_grace = Duration::from_secs(5);
-    let mut gate = Gate::start_with(settings, 2);
+    let mut gate = Gate::manual_with(settings, 2);
     let mut idle = gate.connect();
     let mut busy = gate.connect();
     busy.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     eventually("the origin works", || origin.requests() == 1);
     gate.start_draining();
-    assert!(idle.closed_within(Duration::from_secs(1)));
+    idle.expect_close();
+    drop(release);
     let answer = busy.answer();
     assert_eq!((answer.status, answer.text()), (200, "finished"));
     assert_eq!(answer.field("connection"), Some("close"));
-    let begun = Instant::now();
     gate.join();
-    assert!(begun.elapsed() < Duration::from_secs(1));
     assert!(std::net::TcpStream::connect(gate.address).is_err());
     assert_eq!(gate.snapshot().gauges.connections, 0);
 }
 
 #[test]
 fn a_drain_ends_in_time_whatever_visitors_do() {
-    let origin = Origin::start(|_| {
-        std::thread::sleep(Duration::from_secs(20));
+    let (_release, hold) = hold();
+    let origin = Origin::start(move |_| {
+        hold.wait();
         Reply::ok("late")
     });
     let mut settings = config(origin.address);
     settings.limits.shutdown_grace = Duration::from_secs(1);
     settings.platforms[0].origin.response_timeout = Duration::from_secs(60);
-    let mut gate = Gate::start(settings);
+    let mut gate = Gate::manual(settings);
     let mut busy = gate.connect();
     busy.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     let mut dribbling = gate.connect();
     dribbling.send("GET / HT");
     eventually("the origin works", || origin.requests() == 1);
     gate.start_draining();
-    let begun = Instant::now();
     gate.join();
-    assert!(begun.elapsed() < Duration::from_secs(2));
     assert_eq!(gate.outcome(Outcome::VisitorDisconnected), 1);
 }
 

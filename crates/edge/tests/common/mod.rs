@@ -4,11 +4,11 @@
 
 pub mod wire;
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -18,10 +18,11 @@ use portcullis_edge::{
 };
 use portcullis_gate::{Policy, Secret, Tables};
 use portcullis_model::{
-    Config, FeatureName, Meter, OriginConfig, Outcome, Reason, Record, Snapshot, TlsFiles, WorkerId,
+    Config, FeatureName, Meter, OriginConfig, Outcome, Reason, Record, Snapshot, TICK, TlsFiles,
+    WorkerId,
 };
 use portcullis_testkit::tls::TestCert;
-pub use portcullis_testkit::wait::eventually;
+pub use portcullis_testkit::wait::{LIMIT, eventually};
 use tokio::sync::watch;
 
 /// A running gate.
@@ -47,6 +48,21 @@ impl Gate {
     }
 
     pub fn start_with(config: Config, workers: u16) -> Self {
+        Self::start_on(Clock::new(), config, workers)
+    }
+
+    /// A gate with one worker, whose clock moves by [`pass`](Self::pass) only.
+    pub fn manual(config: Config) -> Self {
+        Self::manual_with(config, 1)
+    }
+
+    pub fn manual_with(config: Config, workers: u16) -> Self {
+        let gate = Self::start_on(Clock::manual(), config, workers);
+        eventually("every worker waits", || gate.clock.sleeps() >= u64::from(workers));
+        gate
+    }
+
+    fn start_on(clock: Clock, config: Config, workers: u16) -> Self {
         let secret = Secret::new(&[7; 32]);
         let tls_keep = TlsShared::new().unwrap();
         let tls: TlsConfigs = load_all(&config, &tls_keep).unwrap();
@@ -61,7 +77,7 @@ impl Gate {
         let mut gate = Self {
             address,
             policy: policy.clone(),
-            clock: Clock::new(),
+            clock,
             internal_errors: Arc::default(),
             open: Arc::default(),
             tls: tls.clone(),
@@ -165,13 +181,43 @@ impl Gate {
         Visitor { stream, ahead: Vec::new() }
     }
 
+    /// Lets `time` pass on a manual clock. After each [`TICK`] every worker has checked its deadlines.
+    pub fn pass(&self, time: Duration) {
+        let mut passed = Duration::ZERO;
+        while passed < time {
+            let begun = self.clock.sleeps();
+            self.clock.advance(TICK);
+            passed += TICK;
+            let all = begun + self.threads.len() as u64;
+            eventually("every worker has checked its deadlines", || self.clock.sleeps() >= all);
+        }
+    }
+
+    /// Lets time pass on a manual clock until `condition` holds, and returns how much. Each of the
+    /// tasks that a deadline wakes has a moment to run before more time passes.
+    pub fn pass_until(&self, what: &str, mut condition: impl FnMut() -> bool) -> Duration {
+        let begun = Instant::now();
+        let mut passed = Duration::ZERO;
+        while !condition() {
+            assert!(begun.elapsed() < LIMIT, "waited {passed:?} of the gate's time for: {what}");
+            self.pass(TICK);
+            passed += TICK;
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        passed
+    }
+
     pub fn start_draining(&self) {
         self.drain.send(true).unwrap();
     }
 
-    /// Waits for the workers to end.
+    /// Waits for the workers to end, while time passes on a manual clock.
     pub fn join(&mut self) {
         for thread in self.threads.drain(..) {
+            eventually("the worker ends", || {
+                self.clock.advance(TICK);
+                thread.is_finished()
+            });
             thread.join().unwrap();
         }
     }
@@ -239,6 +285,14 @@ impl Visitor {
     pub fn get(&mut self, path: &str) -> Answer {
         self.send(format!("GET {path} HTTP/1.1\r\nHost: example.org\r\n\r\n"));
         self.answer()
+    }
+
+    /// Like [`get`](Self::get), unless the gate closes the connection instead.
+    pub fn try_get(&mut self, path: &str) -> Option<Answer> {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: example.org\r\n\r\n");
+        self.stream.write_all(request.as_bytes()).ok()?;
+        let begins = self.stream.peek(&mut [0; 1]).is_ok_and(|read| read > 0);
+        begins.then(|| self.answer())
     }
 
     pub fn answer(&mut self) -> Answer {
@@ -309,19 +363,45 @@ impl Visitor {
         self.ahead.extend_from_slice(&buffer[..read]);
     }
 
-    /// Whether the gate closes the connection within `limit`, and how much came before.
-    pub fn closed_within(&mut self, limit: Duration) -> bool {
-        self.stream.set_read_timeout(Some(limit)).unwrap();
+    /// Reads until the gate closes the connection, which it must within [`LIMIT`].
+    #[track_caller]
+    pub fn expect_close(&mut self) {
+        self.stream.set_read_timeout(Some(LIMIT)).unwrap();
         let mut buffer = [0; 4096];
-        let begun = Instant::now();
-        while begun.elapsed() < limit {
+        loop {
             match self.stream.read(&mut buffer) {
-                Ok(0) => return true,
+                Ok(0) => return,
                 Ok(_) => {}
-                Err(error) => return error.kind() == std::io::ErrorKind::ConnectionReset,
+                Err(error) => {
+                    assert_eq!(error.kind(), ErrorKind::ConnectionReset, "not closed: {error}");
+                    return;
+                }
             }
         }
-        false
+    }
+
+    /// Whether the gate closes the connection within `limit`.
+    pub fn closed_within(&mut self, limit: Duration) -> bool {
+        let begun = Instant::now();
+        while begun.elapsed() < limit && !self.has_closed() {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        self.has_closed()
+    }
+
+    /// Reads what has arrived; has the gate closed the connection?
+    pub fn has_closed(&mut self) -> bool {
+        let mut buffer = [0; 16 * 1024];
+        self.stream.set_nonblocking(true).unwrap();
+        let closed = loop {
+            match self.stream.read(&mut buffer) {
+                Ok(0) => break true,
+                Ok(_) => {}
+                Err(error) => break error.kind() != ErrorKind::WouldBlock,
+            }
+        };
+        self.stream.set_nonblocking(false).unwrap();
+        closed
     }
 }
 
@@ -367,6 +447,27 @@ impl Reply {
 
     pub fn raw(text: &str) -> Self {
         Self::Bytes(text.as_bytes().to_vec())
+    }
+}
+
+/// Holds responses of an origin back until the test releases them, or ends.
+pub fn hold() -> (Release, Hold) {
+    let (release, hold) = mpsc::channel();
+    (Release { _sender: release }, Hold(Arc::new(Mutex::new(hold))))
+}
+
+/// Dropped, it releases everything that waits at its [`Hold`].
+pub struct Release {
+    _sender: mpsc::Sender<()>,
+}
+
+/// Where responses of an origin wait.
+#[derive(Clone)]
+pub struct Hold(Arc<Mutex<mpsc::Receiver<()>>>);
+
+impl Hold {
+    pub fn wait(&self) {
+        let _ = self.0.lock().unwrap().recv();
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use portcullis_testkit::tls::client_accepting_any;
 use rustls::{ClientConnection, StreamOwned};
 
-use super::Gate;
+use super::{Gate, LIMIT};
 
 pub const DATA: u8 = 0;
 pub const HEADERS: u8 = 1;
@@ -147,8 +147,7 @@ impl Wire {
     /// The next frame that `wanted` wants; others are passed over.
     pub fn until(&mut self, mut wanted: impl FnMut(&Frame) -> bool) -> Option<Frame> {
         let begun = Instant::now();
-        let limit = Duration::from_secs(20);
-        while let Some(frame) = self.next(limit.saturating_sub(begun.elapsed())) {
+        while let Some(frame) = self.next(LIMIT.saturating_sub(begun.elapsed())) {
             if wanted(&frame) {
                 return Some(frame);
             }
@@ -156,17 +155,18 @@ impl Wire {
         None
     }
 
+    /// Reads until the gate ends the connection, which it must within [`LIMIT`].
+    #[track_caller]
+    pub fn expect_close(&mut self) {
+        let begun = Instant::now();
+        while self.next(LIMIT.saturating_sub(begun.elapsed())).is_some() {}
+        assert!(begun.elapsed() < LIMIT, "not closed");
+    }
+
     /// Whether the gate ends the connection within `limit`.
     pub fn closed_within(&mut self, limit: Duration) -> bool {
         let begun = Instant::now();
-        loop {
-            let left = limit.saturating_sub(begun.elapsed());
-            if left.is_zero() {
-                return false;
-            }
-            if self.next(left).is_none() {
-                return begun.elapsed() < limit;
-            }
-        }
+        while self.next(limit.saturating_sub(begun.elapsed())).is_some() {}
+        begun.elapsed() < limit
     }
 }
