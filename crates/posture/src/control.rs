@@ -5,53 +5,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use portcullis_model::{
-    ActivityCounts, ActivityId, Config, Event, FeatureName, PlatformFacts, PlatformId, Posture,
-    Procedure, Reason, Record, Snapshot, Tier, Time, TokenState, Verdict, WallTime,
+    ActivityCounts, ActivityId, Config, Event, PlatformFacts, PlatformId, Procedure, Reason,
+    Record, Snapshot, Tier, Time, TokenState, Verdict, WallTime,
 };
-use portcullis_watch::{Baseline, Observation, Watch};
-use serde::{Deserialize, Serialize};
+use portcullis_watch::{Observation, Watch};
 
 use crate::action::Action;
+use crate::input::{Input, SavedBaseline};
 use crate::names::NameTable;
 use crate::platform::{Context, EngagedProcedure, PlatformPosture};
+use crate::resume::Resume;
 use crate::tally::{TallyBuilder, by_verdict};
+use crate::view::{PlatformView, ProcedureView};
 use crate::wave::TickTotals;
-
-/// Where an earlier run of the same ledger left off.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Resume {
-    /// The highest procedure number used.
-    pub procedures: u32,
-    /// The highest wave number by platform name.
-    pub waves: BTreeMap<String, u32>,
-}
-
-impl Resume {
-    /// Learns from one event of the earlier run.
-    pub fn learn(&mut self, event: &Event) {
-        match event {
-            Event::ProcedureEngaged(facts) => {
-                self.procedures = self.procedures.max(facts.id.0.get());
-            }
-            Event::AttackBegan { wave, platform, .. } => {
-                let highest = self.waves.entry(platform.clone()).or_default();
-                *highest = (*highest).max(*wave);
-            }
-            _ => {}
-        }
-    }
-}
-
-/// What has been learnt of one activity.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SavedBaseline {
-    /// The platform's name.
-    pub platform: String,
-    /// The activity's name.
-    pub activity: String,
-    /// What normal looks like for it.
-    pub baseline: Baseline,
-}
 
 /// The loop: watch, posture and tallies of every platform.
 #[derive(Debug)]
@@ -113,8 +79,21 @@ impl Control {
         self.names.facts()
     }
 
+    /// Takes one input at the moment `now`, which is `wall` by the clock on the wall; the actions
+    /// that follow from it go to `out`.
+    pub fn step(&mut self, now: Time, wall: WallTime, input: Input, out: &mut Vec<Action>) {
+        match input {
+            Input::Record(record) => self.observe(&record),
+            Input::FeatureName(name) => self.names.sight(&name),
+            Input::Tick(total) => self.tick(now, wall, total, out),
+            Input::Reload(config) => self.reload(config, now, wall, out),
+            Input::Restore(baselines) => self.restore(baselines),
+            Input::Stop => self.close_tallies(wall, out),
+        }
+    }
+
     /// Takes one request's record.
-    pub fn observe(&mut self, record: &Record) {
+    fn observe(&mut self, record: &Record) {
         self.watch.observe(record);
         if record.reason != Reason::UnknownHost
             && let Some(tally) = self.tallies.get_mut(usize::from(record.platform.0))
@@ -125,15 +104,10 @@ impl Control {
         }
     }
 
-    /// Takes the readable form of a feature value.
-    pub fn sight(&mut self, sighting: &FeatureName) {
-        self.names.sight(sighting);
-    }
-
     /// One tick: `total` is everything that all workers have counted since they began.
-    pub fn tick(&mut self, now: Time, wall: WallTime, total: &Snapshot, out: &mut Vec<Action>) {
+    fn tick(&mut self, now: Time, wall: WallTime, total: Snapshot, out: &mut Vec<Action>) {
         let counts = total.since(&self.last);
-        self.last = total.clone();
+        self.last = total;
         let postures = &self.postures;
         self.seen = self.watch.evaluate(wall, &counts, |platform| {
             postures.get(usize::from(platform.0)).is_some_and(|p| !p.engaged.is_empty())
@@ -178,14 +152,8 @@ impl Control {
     /// Goes over to a new configuration. Baselines stay with activities of the same name;
     /// procedures and waves stay with platforms whose activities are unchanged, and are released
     /// on the others.
-    pub fn reload(
-        &mut self,
-        config: Arc<Config>,
-        now: Time,
-        wall: WallTime,
-        out: &mut Vec<Action>,
-    ) {
-        self.finish(wall, out);
+    fn reload(&mut self, config: Arc<Config>, now: Time, wall: WallTime, out: &mut Vec<Action>) {
+        self.close_tallies(wall, out);
         let resume = Resume { procedures: self.next_procedure.get() - 1, waves: BTreeMap::new() };
         let mut next = Self::new(config, wall, &resume);
         if !self.connections {
@@ -240,7 +208,7 @@ impl Control {
     }
 
     /// Puts back what was learnt earlier of activities that still exist by name.
-    pub fn restore(&mut self, learnt: Vec<SavedBaseline>) {
+    fn restore(&mut self, learnt: Vec<SavedBaseline>) {
         let names = self.names.everything();
         for SavedBaseline { platform, activity, baseline } in learnt {
             let named = (platform, activity);
@@ -250,8 +218,8 @@ impl Control {
         }
     }
 
-    /// Closes every tally: the last events before the gate stops.
-    pub fn finish(&mut self, wall: WallTime, out: &mut Vec<Action>) {
+    /// Closes every tally.
+    fn close_tallies(&mut self, wall: WallTime, out: &mut Vec<Action>) {
         for at in 0..self.tallies.len() {
             let platform = PlatformId(at as u16);
             let activities: Vec<ActivityId> = self.names.activities_of(platform).collect();
@@ -346,56 +314,4 @@ fn totals(tick: &[ActivityCounts], seen: &Observation, wall: WallTime) -> TickTo
     }
     totals.stopped = totals.stopped.saturating_sub(answered);
     totals
-}
-
-/// One platform, as an operator sees it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct PlatformView {
-    /// Its name.
-    pub name: String,
-    /// How far the gate is lowered.
-    pub posture: Posture,
-    /// The ongoing wave, if there is one.
-    pub wave: Option<u32>,
-    /// Requests of the last second: offered.
-    pub offered_per_second: u64,
-    /// Requests of the last second: forwarded.
-    pub forwarded_per_second: u64,
-    /// What the baseline expects, in thousandths of a request per second.
-    pub baseline_milli: u64,
-    /// Activities far over their baseline.
-    pub over: Vec<String>,
-    /// The evidence of this tick, in words.
-    pub evidence: Vec<String>,
-    /// The origin's trouble, in words.
-    pub strain: Option<String>,
-    /// What is engaged.
-    pub procedures: Vec<ProcedureView>,
-}
-
-/// One engaged procedure, as an operator sees it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ProcedureView {
-    /// Its number.
-    pub id: u32,
-    /// What it does, in a word.
-    pub measure: &'static str,
-    /// What it does, in words.
-    pub says: String,
-    /// The activity it is limited to.
-    pub activity: Option<String>,
-    /// Why.
-    pub reason: String,
-    /// Since when.
-    pub engaged: WallTime,
-    /// When it ends by itself, in seconds from now.
-    pub expires_in_seconds: u64,
-    /// Requests it stopped so far.
-    pub stopped: u64,
-    /// Visitors it delayed so far.
-    pub delayed: u64,
-    /// Requests with a token that it refused so far.
-    pub refused_with_token: u64,
-    /// Its estimated collateral.
-    pub collateral_per_million: u32,
 }

@@ -10,7 +10,7 @@ use portcullis_model::{
     ActivityId, Config, Event, Feature, Meter, Outcome, Posture, Reason, Record, Snapshot, Time,
     WallTime,
 };
-use portcullis_posture::{Action, Control, Resume};
+use portcullis_posture::{Action, Control, Input, Resume};
 use portcullis_watch::SourceSketch;
 
 use crate::busiest_second::BusiestSecond;
@@ -176,7 +176,7 @@ impl Engine {
         let mut total = Snapshot::default();
         self.meter.add_to(&mut total);
         let mut actions = core::mem::take(&mut self.actions);
-        self.control.tick(now, wall, &total, &mut actions);
+        self.control.step(now, wall, Input::Tick(total), &mut actions);
         for action in actions.drain(..) {
             match action {
                 Action::Record(event) => self.record_event(wall, event),
@@ -245,7 +245,8 @@ impl Engine {
                     activity.baseline.learn(WallTime(from + tick * TICK_MILLIS), 0, false);
                 }
             }
-            self.control.restore(learnt);
+            let (now, wall) = (self.now, self.wall());
+            self.control.step(now, wall, Input::Restore(learnt), &mut self.actions);
             self.ticks += silent;
         }
         self.tick();
@@ -374,9 +375,11 @@ impl Engine {
             let decision = decide(&self.policy, &self.tables, &request, self.now, wall);
             let record = decision.record;
             self.meter.record_verdict(record.activity, record.reason);
-            let control = &mut self.control;
-            self.lexicon.sight(&request, &record, &mut |sighting| control.sight(&sighting));
-            control.observe(&record);
+            let (now, control, actions) = (self.now, &mut self.control, &mut self.actions);
+            self.lexicon.sight(&request, &record, &mut |name| {
+                control.step(now, wall, Input::FeatureName(name), actions);
+            });
+            control.step(now, wall, Input::Record(record), actions);
             round += 1;
             let set_cookie = match decision.answer {
                 Disposition::Forward { cookie, .. } => {

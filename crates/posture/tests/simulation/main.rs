@@ -4,11 +4,13 @@
 mod world;
 
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_model::{Event, EvidenceKind, Posture, WallTime};
+use portcullis_posture::{Action, Control, Resume};
 use rand::Rng;
-use world::{Client, Fate, Who, World, browser, script};
+use world::{Client, Fate, Recording, Who, World, browser, config, script};
 
 const SEEDS: std::ops::Range<u64> = 1..6;
 
@@ -333,4 +335,36 @@ fn the_same_seed_gives_the_same_events_and_verdicts() {
         (world.digest, world.events)
     };
     assert_eq!(run(), run());
+}
+
+#[test]
+fn recorded_inputs_give_the_same_actions_byte_for_byte() {
+    let mut world = World::new(6);
+    world.recording = Some(Recording::default());
+    let start = world.wall;
+    let mut people = Vec::new();
+    phase(&mut world, &mut people, 90, |_| {});
+    phase(&mut world, &mut people, 20, |world| flood(world, 150));
+    world.reload(config());
+    phase(&mut world, &mut people, 20, |world| imitation(world, 250));
+    world.stop();
+    let recording = world.recording.take().expect("a recording");
+
+    let mut control = Control::new(Arc::new(config()), start, &Resume::default());
+    let mut actions = Vec::new();
+    for (now, wall, input) in recording.inputs {
+        control.step(now, wall, input, &mut actions);
+    }
+    let engages = |action: &Action| matches!(action, Action::Engage(some) if !some.is_empty());
+    assert!(actions.iter().any(engages), "procedures were engaged");
+    assert_eq!(written(&actions), written(&recording.actions));
+}
+
+/// The bytes of every action: events as the ledger has them.
+fn written(actions: &[Action]) -> String {
+    let line = |action: &Action| match action {
+        Action::Record(event) => serde_json::to_string(event).expect("an event"),
+        Action::Engage(procedures) => format!("{procedures:?}"),
+    };
+    actions.iter().map(line).collect::<Vec<_>>().join("\n")
 }

@@ -11,7 +11,7 @@ use portcullis_model::{
     ActivityConfig, Config, Event, Meter, OriginConfig, Outcome, PathPattern, PlatformConfig,
     Reason, RequestPattern, Snapshot, SourceKey, TICK, Tier, Time, Verdict, WallTime,
 };
-use portcullis_posture::{Action, Control, Resume};
+use portcullis_posture::{Action, Control, Input, Resume};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -62,6 +62,15 @@ pub struct World {
     fates: BTreeMap<Who, Fate>,
     work: u32,
     pub digest: u64,
+    /// Filled where a test wants to play the inputs again.
+    pub recording: Option<Recording>,
+}
+
+/// Everything that went into the control loop, and everything that came out.
+#[derive(Debug, Default)]
+pub struct Recording {
+    pub inputs: Vec<(Time, WallTime, Input)>,
+    pub actions: Vec<Action>,
 }
 
 pub fn config() -> Config {
@@ -110,6 +119,7 @@ impl World {
             fates: BTreeMap::new(),
             work: 0,
             digest: 0,
+            recording: None,
         }
     }
 
@@ -195,8 +205,12 @@ impl World {
         let decision = decide(&self.policy, &self.tables, &request, self.now, self.wall);
         let record = decision.record;
         self.meter.record_verdict(record.activity, record.reason);
-        self.lexicon.sight(&request, &record, &mut |s| self.control.sight(&s));
-        self.control.observe(&record);
+        let mut inputs = Vec::new();
+        self.lexicon.sight(&request, &record, &mut |name| inputs.push(Input::FeatureName(name)));
+        inputs.push(Input::Record(record));
+        for input in inputs {
+            self.step(input);
+        }
         self.digest = self
             .digest
             .wrapping_mul(0x0100_0000_01b3)
@@ -246,8 +260,25 @@ impl World {
         self.meter.set_stalled_headers(self.stalled);
         let mut total = Snapshot::default();
         self.meter.add_to(&mut total);
-        let mut actions = Vec::new();
-        self.control.tick(self.now, self.wall, &total, &mut actions);
+        let actions = self.step(Input::Tick(total));
+        self.apply(actions);
+    }
+
+    /// Goes over to `config`, as the running gate does.
+    pub fn reload(&mut self, config: Config) {
+        let config = Arc::new(config);
+        let secret = self.policy.secret().clone();
+        let actions = self.step(Input::Reload(Arc::clone(&config)));
+        self.policy = Policy::new(config, secret);
+        self.apply(actions);
+    }
+
+    pub fn stop(&mut self) {
+        let actions = self.step(Input::Stop);
+        self.apply(actions);
+    }
+
+    fn apply(&mut self, actions: Vec<Action>) {
         for action in actions {
             match action {
                 Action::Record(event) => self.events.push((self.wall, event)),
@@ -256,6 +287,17 @@ impl World {
                 }
             }
         }
+    }
+
+    /// Gives the control loop an input, and records it with the actions that follow from it.
+    fn step(&mut self, input: Input) -> Vec<Action> {
+        let mut actions = Vec::new();
+        self.control.step(self.now, self.wall, input.clone(), &mut actions);
+        if let Some(recording) = &mut self.recording {
+            recording.inputs.push((self.now, self.wall, input));
+            recording.actions.extend(actions.iter().cloned());
+        }
+        actions
     }
 
     /// The fate of a population since this was last asked.

@@ -47,7 +47,7 @@ fn rig(clock: Clock) -> Rig {
     let (exits, _) = unbounded_channel();
     let started = WallTime(1_700_000_000_000);
     let control_loop = ControlLoop {
-        core: ControlCore::new(shared, started, &Resume::default(), Vec::new()),
+        control: Control::new(shared, started, &Resume::default()),
         tables: Arc::new(Tables::new(1_024, policy.secret().clone())),
         policy: Arc::new(ArcSwap::from_pointee(policy)),
         workers: vec![WorkerChannel {
