@@ -11,9 +11,10 @@ use portcullis_model::{
 use portcullis_watch::{Observation, Watch};
 
 use crate::action::Action;
+use crate::engaged::EngagedProcedure;
 use crate::input::{Input, SavedBaseline};
 use crate::names::NameTable;
-use crate::platform::{Context, EngagedProcedure, PlatformPosture};
+use crate::platform::{Context, PlatformPosture};
 use crate::resume::Resume;
 use crate::tally::{TallyBuilder, by_verdict};
 use crate::view::{PlatformView, ProcedureView};
@@ -254,7 +255,7 @@ impl Control {
                 PlatformView {
                     name: self.names.platform(PlatformId(at as u16)),
                     posture: posture.posture,
-                    wave: posture.wave.as_ref().map(|wave| wave.number),
+                    wave: posture.wave_number(),
                     offered_per_second: seen.map_or(0, |s| s.offered_per_second),
                     forwarded_per_second: seen.map_or(0, |s| s.forwarded_per_second),
                     baseline_milli: seen.map_or(0, |s| s.baseline_milli),

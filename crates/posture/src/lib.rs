@@ -11,14 +11,17 @@
 // module order: action input resume view
 // module order: names wave tally
 // module order: ladder
+// module order: engaged origin_state
 // module order: platform
 // module order: control
 
 mod action;
 mod control;
+mod engaged;
 mod input;
 mod ladder;
 mod names;
+mod origin_state;
 mod platform;
 mod resume;
 mod tally;

@@ -93,27 +93,8 @@ impl NameTable {
 
     /// A measure in words.
     pub(crate) fn measure(&self, measure: &Measure) -> String {
-        match measure {
-            Measure::RefuseSignature(signature) => {
-                format!("refuse requests whose {}", self.signature(signature))
-            }
-            Measure::TightenSources { limits, header_deadline } => format!(
-                "at most {} requests per second (burst {}) and {} connections from one source \
-                 without a token; headers within {} ms",
-                limits.requests_per_second,
-                limits.burst,
-                limits.connections,
-                header_deadline.as_millis()
-            ),
-            Measure::Challenge(portcullis_model::ChallengeKind::Redirect) => {
-                "visitors without a token are sent once round by a redirect".into()
-            }
-            Measure::Challenge(portcullis_model::ChallengeKind::WaitPage) => format!(
-                "visitors without a token wait {} s on a page that continues by itself",
-                self.config.posture.wait_challenge_delay.as_secs()
-            ),
-            Measure::Shed(tier) => format!("activities of tier {} are not served", tier.as_str()),
-        }
+        let wait = self.config.posture.wait_challenge_delay;
+        measure.summary(wait, |signature| self.signature(signature))
     }
 
     fn signature(&self, signature: &Signature) -> String {
