@@ -46,7 +46,7 @@ pub(crate) struct Context<'a> {
 
 /// The phase of a platform's traffic, as the ledger records it.
 #[derive(Debug)]
-enum Phase {
+enum TrafficPhase {
     /// Neither a surge nor a wave.
     Ordinary,
     /// A surge without evidence of an attack.
@@ -57,7 +57,7 @@ enum Phase {
 
 /// Whether visitors have full speed.
 #[derive(Debug)]
-enum Speed {
+enum VisitorSpeed {
     /// Nothing was engaged or attacked since full speed was last recorded.
     Full,
     /// Something was. Full speed is recorded once the platform has been calm for long enough.
@@ -73,8 +73,8 @@ pub(crate) struct PlatformPosture {
     id: PlatformId,
     pub posture: Posture,
     pub engaged: EngagedList,
-    phase: Phase,
-    speed: Speed,
+    phase: TrafficPhase,
+    speed: VisitorSpeed,
     origin: OriginState,
     /// The number of the last wave.
     waves: u32,
@@ -92,8 +92,8 @@ impl PlatformPosture {
             id,
             posture: Posture::Open,
             engaged: EngagedList::default(),
-            phase: Phase::Ordinary,
-            speed: Speed::Full,
+            phase: TrafficPhase::Ordinary,
+            speed: VisitorSpeed::Full,
             origin: OriginState::new(),
             waves,
             recent: Vec::with_capacity(LOOK_BACK),
@@ -110,9 +110,9 @@ impl PlatformPosture {
 
     /// Whether each second is worth writing down.
     pub(crate) fn needs_fine_tally(&self) -> bool {
-        !matches!(self.phase, Phase::Ordinary)
+        !matches!(self.phase, TrafficPhase::Ordinary)
             || !self.engaged.is_empty()
-            || matches!(self.speed, Speed::Reduced { .. })
+            || matches!(self.speed, VisitorSpeed::Reduced { .. })
     }
 
     /// The number of the current wave.
@@ -122,15 +122,15 @@ impl PlatformPosture {
 
     fn wave(&self) -> Option<&Wave> {
         match &self.phase {
-            Phase::Attacked(wave) => Some(wave),
-            Phase::Ordinary | Phase::Surging => None,
+            TrafficPhase::Attacked(wave) => Some(wave),
+            TrafficPhase::Ordinary | TrafficPhase::Surging => None,
         }
     }
 
     fn wave_mut(&mut self) -> Option<&mut Wave> {
         match &mut self.phase {
-            Phase::Attacked(wave) => Some(wave),
-            Phase::Ordinary | Phase::Surging => None,
+            TrafficPhase::Attacked(wave) => Some(wave),
+            TrafficPhase::Ordinary | TrafficPhase::Surging => None,
         }
     }
 
@@ -142,7 +142,7 @@ impl PlatformPosture {
                 platform: context.names.platform(self.id),
                 figures: wave.figures(),
             }));
-            self.phase = Phase::Ordinary;
+            self.phase = TrafficPhase::Ordinary;
         }
     }
 
@@ -184,7 +184,7 @@ impl PlatformPosture {
         if let Some(wave) = self.wave_mut() {
             wave.last_hostile = context.now;
         }
-        self.speed = Speed::Reduced { calm_since: None };
+        self.speed = VisitorSpeed::Reduced { calm_since: None };
         self.update_mitigation(context, seen, out);
         let rungs = self.engaged.rungs(context.ordinary);
         if let Some(step) = ladder::tighten(context.settings, context.ordinary, seen, rungs) {
@@ -239,7 +239,7 @@ impl PlatformPosture {
             evidence,
             baseline_milli: seen.baseline_milli,
         }));
-        self.phase = Phase::Attacked(wave);
+        self.phase = TrafficPhase::Attacked(wave);
     }
 
     fn note_change(&mut self, context: &Context<'_>, seen: &Observation, out: &mut Vec<Action>) {
@@ -378,7 +378,7 @@ impl PlatformPosture {
         self.ticks_since_step = 0;
         self.last_step = Some(context.now);
         self.relaxed_at = context.now;
-        self.speed = Speed::Reduced { calm_since: None };
+        self.speed = VisitorSpeed::Reduced { calm_since: None };
     }
 
     fn release(&mut self, context: &Context<'_>, at: usize, reason: &str, out: &mut Vec<Action>) {
@@ -397,7 +397,7 @@ impl PlatformPosture {
     pub(crate) fn release_all(&mut self, context: &Context<'_>, out: &mut Vec<Action>) -> Self {
         let mut next = Self::new(self.id, self.waves);
         if self.needs_fine_tally() {
-            next.speed = Speed::Reduced { calm_since: None };
+            next.speed = VisitorSpeed::Reduced { calm_since: None };
         }
         self.end_wave(context, out);
         while !self.engaged.is_empty() {
@@ -431,13 +431,13 @@ impl PlatformPosture {
 
     fn note_surge(&mut self, context: &Context<'_>, seen: &Observation, out: &mut Vec<Action>) {
         let surge = seen.judgement == TrafficState::Surge;
-        let surging = matches!(self.phase, Phase::Surging);
+        let surging = matches!(self.phase, TrafficPhase::Surging);
         self.surge_ticks = if surge == surging { 0 } else { self.surge_ticks.saturating_add(1) };
         if self.surge_ticks < SURGE_TICKS || self.wave().is_some() {
             return;
         }
         self.surge_ticks = 0;
-        self.phase = if surge { Phase::Surging } else { Phase::Ordinary };
+        self.phase = if surge { TrafficPhase::Surging } else { TrafficPhase::Ordinary };
         let platform = context.names.platform(self.id);
         out.push(Action::Record(if surge {
             Event::SurgeBegan {
@@ -494,7 +494,7 @@ impl PlatformPosture {
             && seen.judgement == TrafficState::Normal
             && seen.over_baseline.is_empty()
             && seen.strain.is_none();
-        let Speed::Reduced { calm_since } = &mut self.speed else { return };
+        let VisitorSpeed::Reduced { calm_since } = &mut self.speed else { return };
         if !calm {
             *calm_since = None;
             return;
@@ -507,7 +507,7 @@ impl PlatformPosture {
                 since: wall,
                 duration_ms: held.as_millis() as u64,
             }));
-            self.speed = Speed::Full;
+            self.speed = VisitorSpeed::Full;
         }
     }
 }
