@@ -41,9 +41,9 @@ impl EngagedList {
         self.list.iter().map(|e| &e.procedure.measure)
     }
 
-    /// The place of the first procedure whose measure is such.
-    pub(crate) fn position(&self, such: impl Fn(&Measure) -> bool) -> Option<usize> {
-        self.measures().position(such)
+    /// The place of the first procedure that `matches`.
+    pub(crate) fn position(&self, matches: impl Fn(&Procedure) -> bool) -> Option<usize> {
+        self.list.iter().position(|engaged| matches(&engaged.procedure))
     }
 
     /// Whether the list changed since this was last asked.
@@ -88,7 +88,7 @@ impl EngagedList {
 
     /// The place of a procedure that has expired.
     pub(crate) fn expired(&self, now: Time) -> Option<usize> {
-        self.list.iter().position(|e| e.procedure.expires <= now)
+        self.position(|procedure| procedure.expires <= now)
     }
 
     /// The place of the procedure that visitors notice most; the latest of several.

@@ -3,8 +3,8 @@
 use core::num::NonZeroU32;
 
 use portcullis_model::{
-    Event, EvidenceKind, Measure, PlatformId, Posture, PostureSettings, Procedure, ProcedureFacts,
-    ProcedureId, Signature, SourceLimits, Tier, Time, WallTime,
+    Event, EvidenceKind, Ids, Measure, PlatformId, Posture, PostureSettings, Procedure,
+    ProcedureFacts, ProcedureId, Scope, Signature, SourceLimits, Tier, Time, WallTime,
 };
 use portcullis_watch::{Observation, TrafficState};
 
@@ -70,7 +70,7 @@ enum VisitorSpeed {
 /// One platform.
 #[derive(Debug)]
 pub(crate) struct PlatformPosture {
-    id: PlatformId,
+    pub id: PlatformId,
     pub posture: Posture,
     pub engaged: EngagedList,
     phase: TrafficPhase,
@@ -104,8 +104,9 @@ impl PlatformPosture {
         }
     }
 
-    pub(crate) fn renumbered(self, id: PlatformId) -> Self {
-        Self { id, ..self }
+    /// The number of the last wave.
+    pub(crate) const fn waves(&self) -> u32 {
+        self.waves
     }
 
     /// Whether each second is worth writing down.
@@ -325,7 +326,7 @@ impl PlatformPosture {
     /// No visitor is refused for lack of capacity while there is capacity: shedding ends a second
     /// after the origin has caught up, attack or not.
     fn stop_shedding(&mut self, context: &Context<'_>, out: &mut Vec<Action>) {
-        let shed = |measure: &Measure| matches!(measure, Measure::Shed(_));
+        let shed = |procedure: &Procedure| matches!(procedure.measure, Measure::Shed(_));
         if self.origin.has_eased()
             && let Some(at) = self.engaged.position(shed)
         {
@@ -348,7 +349,7 @@ impl PlatformPosture {
 
     fn engage(&mut self, context: &mut Context<'_>, step: PlannedProcedure, out: &mut Vec<Action>) {
         // A stronger measure takes the place of the weaker one of its kind.
-        let replaced = self.engaged.position(|measure| step.measure.replaces(measure));
+        let replaced = self.engaged.position(|p| step.measure.replaces(&p.measure));
         let id = ProcedureId(*context.next_procedure);
         *context.next_procedure = context.next_procedure.saturating_add(1);
         let expiry = context.settings.procedure_ttl;
@@ -392,26 +393,35 @@ impl PlatformPosture {
         }));
     }
 
-    /// Ends everything here, because a new configuration changed the platform; returns what the
-    /// platform begins with then.
-    pub(crate) fn release_all(&mut self, context: &Context<'_>, out: &mut Vec<Action>) -> Self {
-        let mut next = Self::new(self.id, self.waves);
-        if self.needs_fine_tally() {
-            next.speed = VisitorSpeed::Reduced { calm_since: None };
+    /// Releases procedures whose activity is not configured any more.
+    pub(crate) fn release_without_activity(
+        &mut self,
+        context: &Context<'_>,
+        ids: &Ids,
+        out: &mut Vec<Action>,
+    ) {
+        let removed =
+            |scope: &Scope| scope.activity.is_some_and(|a| ids.activity_place(a).is_none());
+        while let Some(at) = self.engaged.position(|procedure| removed(&procedure.scope)) {
+            self.release(context, at, "the configuration no longer has its activity", out);
         }
+    }
+
+    /// Ends everything here, because the configuration no longer has the platform.
+    pub(crate) fn end(&mut self, context: &Context<'_>, out: &mut Vec<Action>) {
+        let reason = "the configuration no longer has the platform";
         self.end_wave(context, out);
         while !self.engaged.is_empty() {
-            self.release(context, 0, "the configuration of the platform changed", out);
+            self.release(context, 0, reason, out);
         }
-        if self.posture != next.posture {
+        if self.posture != Posture::Open {
             out.push(Action::Record(Event::PostureChanged {
                 platform: context.names.platform(self.id),
                 from: self.posture,
-                to: next.posture,
-                reason: "the configuration of the platform changed".to_owned(),
+                to: Posture::Open,
+                reason: reason.to_owned(),
             }));
         }
-        next
     }
 
     fn expire(&mut self, context: &Context<'_>, out: &mut Vec<Action>) {

@@ -120,7 +120,7 @@ impl Engine {
             tables: Tables::new(config.limits.source_table_size, secret),
             control: Control::new(Arc::clone(&config), WallTime(0), &Resume::default())
                 .without_connection_counts(),
-            meter: Meter::new(policy.activities()),
+            meter: Meter::new(policy.ids().activity_count()),
             lexicon: FeatureNameCache::new(),
             host: if host == "*" { "recorded.invalid".into() } else { host.to_owned() },
             start: None,
@@ -147,11 +147,10 @@ impl Engine {
     pub(crate) fn finish(mut self) -> Option<EngineOutput> {
         let start = self.start?;
         self.end_second();
-        let (policy, config) = (&self.policy, &self.config);
+        let ids = self.policy.ids();
         let impact = self.impact.finish(|id| {
-            let (platform, activity) = policy.activity(id);
-            let platform = config.platforms.get(usize::from(platform.0));
-            (platform.map_or_else(String::new, |p| p.name.clone()), activity.name.clone())
+            let (platform, activity) = ids.activity_name(id).unwrap_or_default();
+            (ids.platform_name(platform).to_owned(), activity.to_owned())
         });
         Some(EngineOutput {
             first: WallTime(start * 1_000),

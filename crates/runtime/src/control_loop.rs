@@ -241,7 +241,8 @@ impl ControlLoop {
         let (_, wall, mut actions) = self.step(Input::Reload(Arc::clone(&config)));
         let platforms = self.control.platforms();
         actions.insert(0, Action::Record(Event::Reloaded { configuration: digest, platforms }));
-        self.apply(wall, actions, Some(Policy::new(config, secret)));
+        let ids = Arc::clone(self.control.ids());
+        self.apply(wall, actions, Some(Policy::reloaded(config, ids, secret)));
     }
 
     fn stop(&mut self) {

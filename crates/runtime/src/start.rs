@@ -95,7 +95,7 @@ impl SharedState {
     ) -> Self {
         let tables = Arc::new(Tables::new(config.limits.source_table_size, secret.clone()));
         let policy = Policy::new(Arc::new(config), secret);
-        let activity_capacity = policy.activities() + SPARE_ACTIVITIES;
+        let activity_capacity = policy.ids().activity_count() + SPARE_ACTIVITIES;
         let status = GateStatus { started: clock.wall(), ..GateStatus::default() };
         Self {
             clock,

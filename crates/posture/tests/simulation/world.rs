@@ -9,7 +9,7 @@ use std::time::Duration;
 use portcullis_gate::{Disposition, FeatureNameCache, Policy, Request, Secret, Tables, decide};
 use portcullis_model::{
     ActivityConfig, Config, Event, Meter, OriginConfig, Outcome, PathPattern, PlatformConfig,
-    Reason, RequestPattern, Snapshot, SourceKey, TICK, Tier, Time, Verdict, WallTime,
+    Reason, RequestPattern, Snapshot, SourceKey, TICK, Tier, Time, TokenState, Verdict, WallTime,
 };
 use portcullis_posture::{Action, Control, Input, Resume};
 use rand::{Rng, RngExt, SeedableRng};
@@ -56,12 +56,14 @@ pub struct World {
     pub broken: bool,
     policy: Policy,
     tables: Tables,
-    control: Control,
+    pub control: Control,
     meter: Meter,
     lexicon: FeatureNameCache,
     fates: BTreeMap<Who, Fate>,
     work: u32,
     pub digest: u64,
+    /// Requests with a token that were refused while a procedure applied to them.
+    pub refused_with_token: u64,
     /// Filled where a test wants to play the inputs again.
     pub recording: Option<Recording>,
 }
@@ -113,12 +115,14 @@ impl World {
             broken: false,
             tables: Tables::new(4_096, secret),
             control: Control::new(config, wall, &Resume::default()),
-            meter: Meter::new(policy.activities()),
+            // Room for activities that reloads add.
+            meter: Meter::new(policy.ids().activity_count() + 8),
             policy,
             lexicon: FeatureNameCache::new(),
             fates: BTreeMap::new(),
             work: 0,
             digest: 0,
+            refused_with_token: 0,
             recording: None,
         }
     }
@@ -211,6 +215,10 @@ impl World {
         for input in inputs {
             self.step(input);
         }
+        let held = matches!(record.token, TokenState::Valid | TokenState::JustIssued);
+        self.refused_with_token += u64::from(
+            held && record.procedure.is_some() && record.reason.verdict() == Verdict::Refuse,
+        );
         self.digest = self
             .digest
             .wrapping_mul(0x0100_0000_01b3)
@@ -269,7 +277,7 @@ impl World {
         let config = Arc::new(config);
         let secret = self.policy.secret().clone();
         let actions = self.step(Input::Reload(Arc::clone(&config)));
-        self.policy = Policy::new(config, secret);
+        self.policy = Policy::reloaded(config, Arc::clone(self.control.ids()), secret);
         self.apply(actions);
     }
 
