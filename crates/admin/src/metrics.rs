@@ -218,10 +218,12 @@ fn for_each_activity(
     policy: &Policy,
     mut visit: impl FnMut([&str; 2], &ActivityCounts) -> fmt::Result,
 ) -> fmt::Result {
-    for (at, counts) in total.activities.iter().enumerate().take(policy.activities()) {
-        if counts.offered() > 0 {
-            let (platform, activity) = policy.activity(ActivityId(at as u16));
-            visit([&policy.platform(platform).name, &activity.name], counts)?;
+    let ids = policy.ids();
+    for (at, counts) in total.activities.iter().enumerate() {
+        if counts.offered() > 0
+            && let Some((platform, activity)) = ids.activity_name(ActivityId(at as u16))
+        {
+            visit([ids.platform_name(platform), activity], counts)?;
         }
     }
     Ok(())

@@ -10,8 +10,7 @@ use std::time::UNIX_EPOCH;
 use arc_swap::ArcSwap;
 use portcullis_gate::{self as gate, FeatureNameCache, Policy, Tables};
 use portcullis_model::{
-    ActivityId, FeatureName, Features, Meter, PlatformId, Reason, Record, SourceKey, Time,
-    TokenState, WallTime,
+    FeatureName, Features, Meter, Reason, Record, SourceKey, Time, TokenState, WallTime,
 };
 
 use crate::buffers::Buffers;
@@ -123,7 +122,8 @@ impl WorkerContext {
 
     /// Counts a connection that is refused, or a handshake that failed.
     pub(crate) fn count_refused_connection(&self, reason: Reason) {
-        self.meter.record_verdict(ActivityId(0), reason);
+        let (_, activity) = self.policy.load().first_activity();
+        self.meter.record_verdict(activity, reason);
     }
 
     /// Counts a verdict and writes it down.
@@ -136,13 +136,14 @@ impl WorkerContext {
 
     /// Counts and writes down a request that the gate was not asked about.
     pub(crate) fn record_unrouted(&self, source: SourceKey, reason: Reason) {
+        let (platform, activity) = self.policy.load().first_activity();
         self.record(&Record {
             at: self.read_clock(),
             source,
             features: Features::default(),
             query: 0,
-            platform: PlatformId(0),
-            activity: ActivityId(0),
+            platform,
+            activity,
             reason,
             page: false,
             partial: false,

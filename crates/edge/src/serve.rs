@@ -160,7 +160,7 @@ pub(crate) fn route_request(
         decision.answer = gate::Disposition::Refuse { retry_after: None };
     }
     let platform = policy.platform(decision.record.platform);
-    let timeouts = &policy.activity(decision.record.activity).1.timeouts;
+    let timeouts = &policy.activity(decision.record.activity).timeouts;
     let asks_for_upgrade = head.version == Version::HTTP_11
         && head.method == "GET"
         && body.is_none
@@ -203,7 +203,7 @@ pub(crate) fn route_request(
                 for_head: head.method == "HEAD",
                 retryable: matches!(head.method, "GET" | "HEAD" | "OPTIONS"),
                 activity: record.activity,
-                tier: policy.activity(record.activity).1.tier,
+                tier: policy.activity(record.activity).tier,
                 load,
                 pool: service.pools.get(record.platform, &platform.origin),
                 started: record.at,

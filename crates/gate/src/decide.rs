@@ -105,14 +105,15 @@ pub fn decide(
 
 fn unknown_host(policy: &Policy, request: &Request<'_>, now: Time) -> Decision {
     let look = RequestFeatures::of(request, policy.secret());
+    let (platform, activity) = policy.first_activity();
     Decision {
         record: Record {
             at: now,
             source: request.source,
             features: look.features,
             query: look.query,
-            platform: PlatformId(0),
-            activity: ActivityId(0),
+            platform,
+            activity,
             reason: Reason::UnknownHost,
             page: look.wants_page,
             partial: look.partial,
@@ -193,7 +194,7 @@ impl RequestContext<'_> {
                     }
                 }
                 Measure::Shed(tier) => {
-                    if self.policy.activity(self.activity).1.tier <= *tier {
+                    if self.policy.activity(self.activity).tier <= *tier {
                         engaged.shed = Some(procedure);
                     }
                 }
@@ -347,7 +348,7 @@ impl RequestContext<'_> {
     }
 
     fn may_be_challenged(&self) -> bool {
-        self.policy.activity(self.activity).1.challenge && self.request.method != "OPTIONS"
+        self.policy.activity(self.activity).challenge && self.request.method != "OPTIONS"
     }
 
     fn challenge(

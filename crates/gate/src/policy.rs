@@ -5,7 +5,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use portcullis_model::{
-    ActivityConfig, ActivityId, Config, Measure, PlatformConfig, PlatformId, Procedure, Time,
+    ActivityConfig, ActivityId, Config, Ids, Measure, PlatformConfig, PlatformId, Procedure, Time,
 };
 
 use crate::secret::Secret;
@@ -15,23 +15,22 @@ use crate::secret::Secret;
 pub struct Policy {
     config: Arc<Config>,
     secret: Secret,
-    /// Where each platform's activities begin in the policy-wide numbering.
-    first_activity: Vec<u16>,
-    /// By platform, in the order in which the gate looks at them.
+    ids: Arc<Ids>,
+    /// By the platform's place in the configuration, in the order in which the gate looks at them.
     engaged: Vec<Vec<Procedure>>,
 }
 
 impl Policy {
-    /// The policy of a quiet day: no procedure engaged.
+    /// The policy of a process that begins with this configuration, with no procedure engaged.
     pub fn new(config: Arc<Config>, secret: Secret) -> Self {
-        let mut first_activity = Vec::with_capacity(config.platforms.len());
-        let mut next = 0;
-        for platform in &config.platforms {
-            first_activity.push(next);
-            next += platform.activities.len() as u16;
-        }
+        let ids = Arc::new(Ids::new(&config));
+        Self::reloaded(config, ids, secret)
+    }
+
+    /// The policy after a reload with `config`, to which `ids` belong; no procedure is engaged.
+    pub fn reloaded(config: Arc<Config>, ids: Arc<Ids>, secret: Secret) -> Self {
         let engaged = vec![Vec::new(); config.platforms.len()];
-        Self { config, secret, first_activity, engaged }
+        Self { config, secret, ids, engaged }
     }
 
     /// The same policy with these procedures engaged, and no others.
@@ -39,8 +38,8 @@ impl Policy {
     pub fn with_procedures(&self, procedures: &[Procedure]) -> Self {
         let mut engaged = vec![Vec::new(); self.config.platforms.len()];
         for procedure in procedures {
-            if let Some(list) = engaged.get_mut(usize::from(procedure.scope.platform.0)) {
-                list.push(procedure.clone());
+            if let Some(place) = self.ids.platform_place(procedure.scope.platform) {
+                engaged[place].push(procedure.clone());
             }
         }
         for list in &mut engaged {
@@ -54,35 +53,34 @@ impl Policy {
         &self.config
     }
 
+    /// The ids of its platforms and activities.
+    pub const fn ids(&self) -> &Arc<Ids> {
+        &self.ids
+    }
+
+    /// Where what belongs to no activity is counted: the first activity of the first platform.
+    pub fn first_activity(&self) -> (PlatformId, ActivityId) {
+        let (platform, activities) = self.ids.at(0);
+        (platform, activities[0])
+    }
+
     /// The gate's keys.
     pub fn secret(&self) -> &Secret {
         &self.secret
     }
 
-    /// A platform by its number; the last one if a reload removed it.
+    /// A platform's configuration; the last platform's if a reload removed it.
     pub fn platform(&self, id: PlatformId) -> &PlatformConfig {
         let last = self.config.platforms.len() - 1;
-        &self.config.platforms[usize::from(id.0).min(last)]
+        &self.config.platforms[self.ids.platform_place(id).unwrap_or(last)]
     }
 
-    /// How many activities all platforms have together.
-    pub fn activities(&self) -> usize {
-        self.config.platforms.iter().map(|platform| platform.activities.len()).sum()
-    }
-
-    /// Whose activity this is, and what configuration says of it.
-    pub fn activity(&self, id: ActivityId) -> (PlatformId, &ActivityConfig) {
-        let at = self.first_activity.partition_point(|first| *first <= id.0).saturating_sub(1);
-        let platform = &self.config.platforms[at];
-        let within = usize::from(id.0 - self.first_activity[at]).min(platform.activities.len() - 1);
-        (PlatformId(at as u16), &platform.activities[within])
-    }
-
-    /// The numbers of a platform's activities.
-    pub fn activities_of(&self, platform: PlatformId) -> impl Iterator<Item = ActivityId> + use<> {
-        let at = usize::from(platform.0);
-        let first = self.first_activity[at];
-        (first..first + self.config.platforms[at].activities.len() as u16).map(ActivityId)
+    /// An activity's configuration; the last one's if a reload removed it.
+    pub fn activity(&self, id: ActivityId) -> &ActivityConfig {
+        let platforms = &self.config.platforms;
+        let last = || (platforms.len() - 1, platforms[platforms.len() - 1].activities.len() - 1);
+        let (at, within) = self.ids.activity_place(id).unwrap_or_else(last);
+        &platforms[at].activities[within]
     }
 
     /// How long a connection may take to send a whole request header: the shortest that is
@@ -121,18 +119,18 @@ impl Policy {
         let serves = |platform: &PlatformConfig| {
             platform.hosts.iter().any(|name| name == "*" || name.eq_ignore_ascii_case(host))
         };
-        self.config.platforms.iter().position(serves).map(|at| PlatformId(at as u16))
+        self.config.platforms.iter().position(serves).map(|at| self.ids.at(at).0)
     }
 
     /// The first activity of `platform` that matches.
     pub(crate) fn activity_of(&self, platform: PlatformId, method: &str, path: &str) -> ActivityId {
-        let at = usize::from(platform.0);
+        let at = self.ids.platform_place(platform).unwrap_or(0);
         let activities = &self.config.platforms[at].activities;
         let within = activities
             .iter()
             .position(|activity| activity.matches.iter().any(|m| m.matches(method, path)))
             .unwrap_or(activities.len() - 1);
-        ActivityId(self.first_activity[at] + within as u16)
+        self.ids.at(at).1[within]
     }
 
     /// The procedures that apply, cheapest first.
@@ -142,7 +140,9 @@ impl Policy {
         activity: ActivityId,
         now: Time,
     ) -> impl Iterator<Item = &Procedure> {
-        self.engaged[usize::from(platform.0)]
+        let place = self.ids.platform_place(platform);
+        place
+            .map_or(&[][..], |place| &self.engaged[place])
             .iter()
             .filter(move |p| now < p.expires && p.scope.covers(platform, activity))
     }

@@ -5,8 +5,8 @@
 //! `PORTCULLIS_TLOG_PYTHON` names a Python interpreter that can import it:
 //!
 //! ```sh
-//! python3 -m venv tlog-venv      # Python 3.12 or newer
-//! tlog-venv/bin/pip install aics-tlog==0.2.1
+//! python3 -m venv tlog-venv      # Python 3.11 or newer
+//! tlog-venv/bin/pip install --ignore-requires-python aics-tlog==0.2.1
 //! PORTCULLIS_TLOG_PYTHON=$PWD/tlog-venv/bin/python cargo test -p portcullis-ledger --test oracle
 //! ```
 //!

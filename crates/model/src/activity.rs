@@ -2,12 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A protected site, by its position in the configuration.
+/// A protected site. [`Ids`](crate::Ids) gives ids by name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PlatformId(pub u16);
 
-/// An activity of any platform, by its position in the policy (all platforms' activities in
-/// configuration order; each platform's last one is its catch-all).
+/// An activity of any platform. [`Ids`](crate::Ids) gives ids by name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ActivityId(pub u16);
 

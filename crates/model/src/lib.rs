@@ -9,12 +9,14 @@
 // module order: activity feature source time verdict
 // module order: evidence meter procedure
 // module order: config event record
+// module order: ids
 
 mod activity;
 mod config;
 mod event;
 mod evidence;
 mod feature;
+mod ids;
 mod meter;
 mod procedure;
 mod record;
@@ -30,6 +32,7 @@ pub use event::{
 };
 pub use evidence::{Evidence, EvidenceKind, EvidenceWeight};
 pub use feature::{FEATURES, Feature, FeatureName, Features};
+pub use ids::Ids;
 pub use meter::{ActivityCounts, Cuts, Gauges, LATENCY_BUCKETS, LatencyHistogram, Meter, Snapshot};
 pub use procedure::{
     ChallengeKind, Condition, Cost, Effect, Measure, Posture, Procedure, ProcedureId, Scope,

@@ -311,6 +311,11 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// The counts of one activity; zero if none were taken.
+    pub fn of(&self, activity: ActivityId) -> ActivityCounts {
+        self.activities.get(usize::from(activity.0)).cloned().unwrap_or_default()
+    }
+
     /// What was counted since `earlier`; gauges stay as they are now.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {

@@ -132,6 +132,56 @@ impl Measure {
             Self::Shed(_) => "shed",
         }
     }
+
+    /// How much visitors notice it, from 0: of several procedures, the most noticed ends first.
+    pub const fn noticed(&self) -> u8 {
+        match self {
+            Self::Shed(Tier::Essential) => 6,
+            Self::Shed(Tier::Important) => 5,
+            Self::Shed(Tier::Optional) => 4,
+            Self::Challenge(ChallengeKind::WaitPage) => 3,
+            Self::Challenge(ChallengeKind::Redirect) => 2,
+            Self::RefuseSignature(_) => 1,
+            Self::TightenSources { .. } => 0,
+        }
+    }
+
+    /// Whether it takes the place of `other` when it is engaged: both are of one kind, of which one
+    /// at a time makes sense. Signatures are engaged together.
+    pub const fn replaces(&self, other: &Self) -> bool {
+        matches!(
+            (self, other),
+            (Self::Challenge(_), Self::Challenge(_))
+                | (Self::Shed(_), Self::Shed(_))
+                | (Self::TightenSources { .. }, Self::TightenSources { .. })
+        )
+    }
+
+    /// The measure in words. `signature` puts a signature's conditions in words; visitors wait
+    /// `wait` on a wait page.
+    pub fn summary(&self, wait: Duration, signature: impl FnOnce(&Signature) -> String) -> String {
+        match self {
+            Self::RefuseSignature(refused) => {
+                format!("refuse requests whose {}", signature(refused))
+            }
+            Self::TightenSources { limits, header_deadline } => format!(
+                "at most {} requests per second (burst {}) and {} connections from one source \
+                 without a token; headers within {} ms",
+                limits.requests_per_second,
+                limits.burst,
+                limits.connections,
+                header_deadline.as_millis()
+            ),
+            Self::Challenge(ChallengeKind::Redirect) => {
+                "visitors without a token are sent once round by a redirect".into()
+            }
+            Self::Challenge(ChallengeKind::WaitPage) => format!(
+                "visitors without a token wait {} s on a page that continues by itself",
+                wait.as_secs()
+            ),
+            Self::Shed(tier) => format!("activities of tier {} are not served", tier.as_str()),
+        }
+    }
 }
 
 /// One engaged measure.

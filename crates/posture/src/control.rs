@@ -5,53 +5,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use portcullis_model::{
-    ActivityCounts, ActivityId, Config, Event, FeatureName, PlatformFacts, PlatformId, Posture,
-    Procedure, Reason, Record, Snapshot, Tier, Time, TokenState, Verdict, WallTime,
+    ActivityCounts, Config, Event, Ids, PlatformFacts, Procedure, Reason, Record, Snapshot, Tier,
+    Time, TokenState, Verdict, WallTime,
 };
 use portcullis_watch::{Baseline, Observation, Watch};
-use serde::{Deserialize, Serialize};
 
 use crate::action::Action;
+use crate::engaged::EngagedProcedure;
+use crate::input::{Input, SavedBaseline};
 use crate::names::NameTable;
-use crate::platform::{Context, EngagedProcedure, PlatformPosture};
+use crate::platform::{Context, PlatformPosture};
+use crate::resume::Resume;
 use crate::tally::{TallyBuilder, by_verdict};
+use crate::view::{PlatformView, ProcedureView};
 use crate::wave::TickTotals;
-
-/// Where an earlier run of the same ledger left off.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Resume {
-    /// The highest procedure number used.
-    pub procedures: u32,
-    /// The highest wave number by platform name.
-    pub waves: BTreeMap<String, u32>,
-}
-
-impl Resume {
-    /// Learns from one event of the earlier run.
-    pub fn learn(&mut self, event: &Event) {
-        match event {
-            Event::ProcedureEngaged(facts) => {
-                self.procedures = self.procedures.max(facts.id.0.get());
-            }
-            Event::AttackBegan { wave, platform, .. } => {
-                let highest = self.waves.entry(platform.clone()).or_default();
-                *highest = (*highest).max(*wave);
-            }
-            _ => {}
-        }
-    }
-}
-
-/// What has been learnt of one activity.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SavedBaseline {
-    /// The platform's name.
-    pub platform: String,
-    /// The activity's name.
-    pub activity: String,
-    /// What normal looks like for it.
-    pub baseline: Baseline,
-}
 
 /// The loop: watch, posture and tallies of every platform.
 #[derive(Debug)]
@@ -59,10 +26,13 @@ pub struct Control {
     config: Arc<Config>,
     names: NameTable,
     watch: Watch,
+    /// One per platform, in the order of the configuration, as are tallies and observations.
     postures: Vec<PlatformPosture>,
     tallies: Vec<TallyBuilder>,
     seen: Vec<Observation>,
     next_procedure: NonZeroU32,
+    /// The last wave of each platform that is not configured now, by name.
+    earlier_waves: BTreeMap<String, u32>,
     last: Snapshot,
     /// Whether connections are seen.
     connections: bool,
@@ -71,28 +41,23 @@ pub struct Control {
 impl Control {
     /// A loop that has seen nothing yet.
     pub fn new(config: Arc<Config>, wall: WallTime, resume: &Resume) -> Self {
-        let names = NameTable::new(Arc::clone(&config));
-        let postures = config
-            .platforms
-            .iter()
-            .enumerate()
-            .map(|(at, platform)| {
-                let waves = resume.waves.get(&platform.name).copied().unwrap_or(0);
-                PlatformPosture::new(PlatformId(at as u16), waves)
+        let ids = Arc::new(Ids::new(&config));
+        let mut earlier_waves = resume.waves.clone();
+        let postures = ids
+            .platforms()
+            .map(|(id, _)| {
+                let waves = earlier_waves.remove(ids.platform_name(id)).unwrap_or(0);
+                PlatformPosture::new(id, waves)
             })
             .collect();
-        let tallies = config
-            .platforms
-            .iter()
-            .map(|platform| TallyBuilder::new(wall, platform.activities.len(), true))
-            .collect();
         Self {
-            watch: Watch::new(&config),
-            names,
+            watch: Watch::new(&config, Arc::clone(&ids)),
+            tallies: tallies(&ids, wall, true),
+            names: NameTable::new(Arc::clone(&config), ids),
             postures,
-            tallies,
             seen: Vec::new(),
             next_procedure: NonZeroU32::MIN.saturating_add(resume.procedures),
+            earlier_waves,
             last: Snapshot::default(),
             connections: true,
             config,
@@ -108,41 +73,54 @@ impl Control {
         self
     }
 
+    /// The ids of the platforms and activities, over all reloads.
+    pub const fn ids(&self) -> &Arc<Ids> {
+        self.names.ids()
+    }
+
     /// The platforms as events name them.
     pub fn platforms(&self) -> Vec<PlatformFacts> {
         self.names.facts()
     }
 
-    /// Takes one request's record.
-    pub fn observe(&mut self, record: &Record) {
-        self.watch.observe(record);
-        if record.reason != Reason::UnknownHost
-            && let Some(tally) = self.tallies.get_mut(usize::from(record.platform.0))
-        {
-            let through = record.reason == Reason::ChallengePassed
-                || record.reason.verdict() == Verdict::Forward;
-            tally.observe(record.source, through && record.token == TokenState::JustIssued);
+    /// Takes one input at the moment `now`, which is `wall` by the clock on the wall; the actions
+    /// that follow from it go to `out`.
+    pub fn step(&mut self, now: Time, wall: WallTime, input: Input, out: &mut Vec<Action>) {
+        match input {
+            Input::Record(record) => self.observe(&record),
+            Input::FeatureName(name) => self.names.sight(&name),
+            Input::Tick(total) => self.tick(now, wall, total, out),
+            Input::Reload(config) => self.reload(config, now, wall, out),
+            Input::Restore(baselines) => self.restore(baselines),
+            Input::Stop => self.close_tallies(wall, out),
         }
     }
 
-    /// Takes the readable form of a feature value.
-    pub fn sight(&mut self, sighting: &FeatureName) {
-        self.names.sight(sighting);
+    /// Takes one request's record.
+    fn observe(&mut self, record: &Record) {
+        self.watch.observe(record);
+        if record.reason != Reason::UnknownHost
+            && let Some(place) = self.names.ids().platform_place(record.platform)
+        {
+            let through = record.reason == Reason::ChallengePassed
+                || record.reason.verdict() == Verdict::Forward;
+            self.tallies[place]
+                .observe(record.source, through && record.token == TokenState::JustIssued);
+        }
     }
 
     /// One tick: `total` is everything that all workers have counted since they began.
-    pub fn tick(&mut self, now: Time, wall: WallTime, total: &Snapshot, out: &mut Vec<Action>) {
+    fn tick(&mut self, now: Time, wall: WallTime, total: Snapshot, out: &mut Vec<Action>) {
         let counts = total.since(&self.last);
-        self.last = total.clone();
-        let postures = &self.postures;
+        self.last = total;
+        let (postures, ids) = (&self.postures, Arc::clone(self.names.ids()));
         self.seen = self.watch.evaluate(wall, &counts, |platform| {
-            postures.get(usize::from(platform.0)).is_some_and(|p| !p.engaged.is_empty())
+            ids.platform_place(platform).is_some_and(|place| !postures[place].engaged.is_empty())
         });
         let mut changed = false;
-        for seen in &self.seen {
-            let at = usize::from(seen.platform.0);
-            let activities: Vec<ActivityId> = self.names.activities_of(seen.platform).collect();
-            let tick = counts_of(&counts, &activities);
+        for (at, seen) in self.seen.iter().enumerate() {
+            let (_, activities) = ids.at(at);
+            let tick: Vec<_> = activities.iter().map(|activity| counts.of(*activity)).collect();
             self.tallies[at].add(&tick, counts.records_lost);
             let totals = totals(&tick, seen, wall);
             let mut context = Context {
@@ -175,88 +153,69 @@ impl Control {
         }
     }
 
-    /// Goes over to a new configuration. Baselines stay with activities of the same name;
-    /// procedures and waves stay with platforms whose activities are unchanged, and are released
-    /// on the others.
-    pub fn reload(
-        &mut self,
-        config: Arc<Config>,
-        now: Time,
-        wall: WallTime,
-        out: &mut Vec<Action>,
-    ) {
-        self.finish(wall, out);
-        let resume = Resume { procedures: self.next_procedure.get() - 1, waves: BTreeMap::new() };
-        let mut next = Self::new(config, wall, &resume);
-        if !self.connections {
-            next = next.without_connection_counts();
-        }
-        let mut old = core::mem::replace(self, next);
-        self.last = core::mem::take(&mut old.last);
-        let unchanged = |platform| {
-            let list =
-                |names: &NameTable| (names.list(platform), names.activities_of(platform).next());
-            list(&old.names) == list(&self.names)
+    /// Uses a new configuration. Platforms and activities that it still has, by name, keep what was
+    /// learnt, their wave and their procedures. What it no longer has ends.
+    fn reload(&mut self, config: Arc<Config>, now: Time, wall: WallTime, out: &mut Vec<Action>) {
+        self.close_tallies(wall, out);
+        let ids = Arc::new(self.names.ids().reloaded(&config));
+        let context = Context {
+            settings: &self.config.posture,
+            ordinary: self.config.limits.source,
+            has_essential: false,
+            names: &self.names,
+            now,
+            wall,
+            next_procedure: &mut self.next_procedure,
         };
-        for at in 0..old.postures.len() {
-            let platform = PlatformId(at as u16);
-            if unchanged(platform) {
-                core::mem::swap(&mut self.postures[at], &mut old.postures[at]);
-                continue;
-            }
-            let context = Context {
-                settings: &old.config.posture,
-                ordinary: old.config.limits.source,
-                has_essential: false,
-                names: &old.names,
-                now,
-                wall,
-                next_procedure: &mut self.next_procedure,
-            };
-            let next = old.postures[at].release_all(&context, out);
-            let name = old.names.platform(platform);
-            let stays = (0..self.postures.len())
-                .find(|at| self.names.platform(PlatformId(*at as u16)) == name);
-            if let Some(stays) = stays {
-                self.postures[stays] = next.renumbered(PlatformId(stays as u16));
+        let mut old = core::mem::take(&mut self.postures);
+        for posture in &mut old {
+            if ids.platform_place(posture.id).is_some() {
+                posture.release_without_activity(&context, &ids, out);
+            } else {
+                posture.end(&context, out);
+                self.earlier_waves.insert(context.names.platform(posture.id), posture.waves());
             }
         }
-        self.watch.carry_over(&mut old.watch, unchanged);
-        self.restore(old.baselines());
+        let next = ids.platforms().map(|(id, _)| {
+            if let Some(at) = old.iter().position(|posture| posture.id == id) {
+                return old.swap_remove(at);
+            }
+            let waves = self.earlier_waves.remove(ids.platform_name(id));
+            PlatformPosture::new(id, waves.unwrap_or(0))
+        });
+        self.postures = next.collect();
+        self.seen.clear();
+        self.watch.reload(&config, Arc::clone(&ids));
+        self.tallies = tallies(&ids, wall, self.connections);
+        self.names.reload(Arc::clone(&config), ids);
+        self.config = config;
         out.push(Action::Engage(self.engaged().cloned().collect()));
     }
 
     /// What has been learnt of every activity, to be kept over a restart.
     pub fn baselines(&self) -> Vec<SavedBaseline> {
-        let names = self.names.everything().into_iter();
-        names
-            .zip(self.watch.baselines())
-            .map(|((platform, activity), baseline)| SavedBaseline {
-                platform,
-                activity,
-                baseline: baseline.clone(),
-            })
-            .collect()
+        let saved = |(activity, baseline): (_, &Baseline)| {
+            let (platform, activity) = self.names.full_name(activity);
+            SavedBaseline { platform, activity, baseline: baseline.clone() }
+        };
+        self.watch.baselines().map(saved).collect()
     }
 
     /// Puts back what was learnt earlier of activities that still exist by name.
-    pub fn restore(&mut self, learnt: Vec<SavedBaseline>) {
-        let names = self.names.everything();
+    fn restore(&mut self, learnt: Vec<SavedBaseline>) {
         for SavedBaseline { platform, activity, baseline } in learnt {
-            let named = (platform, activity);
-            if let Some(at) = names.iter().position(|name| *name == named) {
-                self.watch.restore(ActivityId(at as u16), baseline);
+            if let Some(activity) = self.names.find(&platform, &activity) {
+                self.watch.restore(activity, baseline);
             }
         }
     }
 
-    /// Closes every tally: the last events before the gate stops.
-    pub fn finish(&mut self, wall: WallTime, out: &mut Vec<Action>) {
-        for at in 0..self.tallies.len() {
-            let platform = PlatformId(at as u16);
-            let activities: Vec<ActivityId> = self.names.activities_of(platform).collect();
-            let (names, watch) = (&self.names, &self.watch);
-            let tally = self.tallies[at].close(
+    /// Closes every tally.
+    fn close_tallies(&mut self, wall: WallTime, out: &mut Vec<Action>) {
+        let (names, watch) = (&self.names, &self.watch);
+        for (tally, (platform, activities)) in self.tallies.iter_mut().zip(names.ids().platforms())
+        {
+            let tally = tally.close(
                 names.platform(platform),
                 wall,
                 false,
@@ -284,9 +243,9 @@ impl Control {
             .map(|(at, posture)| {
                 let seen = self.seen.get(at);
                 PlatformView {
-                    name: self.names.platform(PlatformId(at as u16)),
+                    name: self.names.platform(posture.id),
                     posture: posture.posture,
-                    wave: posture.wave.as_ref().map(|wave| wave.number),
+                    wave: posture.wave_number(),
                     offered_per_second: seen.map_or(0, |s| s.offered_per_second),
                     forwarded_per_second: seen.map_or(0, |s| s.forwarded_per_second),
                     baseline_milli: seen.map_or(0, |s| s.baseline_milli),
@@ -323,10 +282,10 @@ impl Control {
     }
 }
 
-fn counts_of(counts: &Snapshot, activities: &[ActivityId]) -> Vec<ActivityCounts> {
-    activities
-        .iter()
-        .map(|id| counts.activities.get(usize::from(id.0)).cloned().unwrap_or_default())
+/// A new tally for each platform, from now.
+fn tallies(ids: &Ids, wall: WallTime, connections: bool) -> Vec<TallyBuilder> {
+    ids.platforms()
+        .map(|(_, activities)| TallyBuilder::new(wall, activities.len(), connections))
         .collect()
 }
 
@@ -346,56 +305,4 @@ fn totals(tick: &[ActivityCounts], seen: &Observation, wall: WallTime) -> TickTo
     }
     totals.stopped = totals.stopped.saturating_sub(answered);
     totals
-}
-
-/// One platform, as an operator sees it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct PlatformView {
-    /// Its name.
-    pub name: String,
-    /// How far the gate is lowered.
-    pub posture: Posture,
-    /// The ongoing wave, if there is one.
-    pub wave: Option<u32>,
-    /// Requests of the last second: offered.
-    pub offered_per_second: u64,
-    /// Requests of the last second: forwarded.
-    pub forwarded_per_second: u64,
-    /// What the baseline expects, in thousandths of a request per second.
-    pub baseline_milli: u64,
-    /// Activities far over their baseline.
-    pub over: Vec<String>,
-    /// The evidence of this tick, in words.
-    pub evidence: Vec<String>,
-    /// The origin's trouble, in words.
-    pub strain: Option<String>,
-    /// What is engaged.
-    pub procedures: Vec<ProcedureView>,
-}
-
-/// One engaged procedure, as an operator sees it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ProcedureView {
-    /// Its number.
-    pub id: u32,
-    /// What it does, in a word.
-    pub measure: &'static str,
-    /// What it does, in words.
-    pub says: String,
-    /// The activity it is limited to.
-    pub activity: Option<String>,
-    /// Why.
-    pub reason: String,
-    /// Since when.
-    pub engaged: WallTime,
-    /// When it ends by itself, in seconds from now.
-    pub expires_in_seconds: u64,
-    /// Requests it stopped so far.
-    pub stopped: u64,
-    /// Visitors it delayed so far.
-    pub delayed: u64,
-    /// Requests with a token that it refused so far.
-    pub refused_with_token: u64,
-    /// Its estimated collateral.
-    pub collateral_per_million: u32,
 }

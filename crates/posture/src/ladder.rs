@@ -25,6 +25,29 @@ pub(crate) struct ActiveRungs {
     pub shed: Option<Tier>,
 }
 
+impl ActiveRungs {
+    /// The rungs of these measures; `ordinary` are the limits on sources when none is engaged.
+    pub(crate) fn of<'a>(
+        measures: impl Iterator<Item = &'a Measure>,
+        ordinary: SourceLimits,
+    ) -> Self {
+        let mut rungs = Self::default();
+        for measure in measures {
+            match measure {
+                Measure::TightenSources { limits, .. } => {
+                    let cut = limits.connections < ordinary.connections;
+                    let kind = if cut { Tightened::Connections } else { Tightened::Rate };
+                    rungs.tightened = Some(kind);
+                }
+                Measure::Challenge(kind) => rungs.challenge = Some(*kind),
+                Measure::Shed(tier) => rungs.shed = Some(*tier),
+                Measure::RefuseSignature(_) => {}
+            }
+        }
+        rungs
+    }
+}
+
 /// How far sources are tightened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Tightened {

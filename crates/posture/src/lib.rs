@@ -1,20 +1,35 @@
-//! Which procedures are engaged, at what cost, and when they end.
+//! Decides which procedures are engaged, records their cost, and ends them.
 //!
-//! [`Control`] is the one control loop: records and counters go in, [`Action`]s come out. It holds
-//! the watch and one posture per platform, and it is the same loop in `run`, `drill`, `replay` and
-//! the simulation. An action that records an event comes before the action that it announces, so
-//! that a caller which carries them out in order records each act before it takes effect.
+//! [`Control`] is the control loop's core: [`Input`]s go in, [`Action`]s come out. It holds the
+//! watch and one posture per platform. The running gate, `drill`, `replay` and the simulation drive
+//! it in the same way. An action that records an event comes before the action that the event
+//! announces, so a caller that carries them out in order records each one before it takes effect.
 //!
 //! This crate never reads a clock, a socket, a file or a random number. It uses `watch` and
-//! `model`.
+//! `model`: the core consists of both, and the code between them is too small for a crate.
+
+// module order: action input resume view
+// module order: names wave tally
+// module order: ladder
+// module order: engaged origin_state
+// module order: platform
+// module order: control
 
 mod action;
 mod control;
+mod engaged;
+mod input;
 mod ladder;
 mod names;
+mod origin_state;
 mod platform;
+mod resume;
 mod tally;
+mod view;
 mod wave;
 
 pub use action::Action;
-pub use control::{Control, PlatformView, ProcedureView, Resume, SavedBaseline};
+pub use control::Control;
+pub use input::{Input, SavedBaseline};
+pub use resume::Resume;
+pub use view::{PlatformView, ProcedureView};

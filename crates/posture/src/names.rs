@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use portcullis_model::{
-    ActivityId, Config, Feature, FeatureName, Measure, PlatformFacts, PlatformId, Signature,
+    ActivityId, Config, Feature, FeatureName, Ids, Measure, PlatformFacts, PlatformId, Signature,
 };
 
 /// Readable feature values kept; the oldest number goes when there are more.
@@ -14,23 +14,24 @@ const SIGHTINGS: usize = 4_096;
 #[derive(Debug)]
 pub(crate) struct NameTable {
     config: Arc<Config>,
-    /// Each activity's platform and name, by policy-wide number.
-    activities: Vec<(PlatformId, String)>,
+    ids: Arc<Ids>,
     values: BTreeMap<(Feature, u32), (u64, String)>,
     sighted: u64,
 }
 
 impl NameTable {
-    pub(crate) fn new(config: Arc<Config>) -> Self {
-        let activities = config
-            .platforms
-            .iter()
-            .enumerate()
-            .flat_map(|(at, platform)| {
-                platform.activities.iter().map(move |a| (PlatformId(at as u16), a.name.clone()))
-            })
-            .collect();
-        Self { config, activities, values: BTreeMap::new(), sighted: 0 }
+    pub(crate) const fn new(config: Arc<Config>, ids: Arc<Ids>) -> Self {
+        Self { config, ids, values: BTreeMap::new(), sighted: 0 }
+    }
+
+    /// Uses a new configuration, with its ids; names of values stay.
+    pub(crate) fn reload(&mut self, config: Arc<Config>, ids: Arc<Ids>) {
+        self.config = config;
+        self.ids = ids;
+    }
+
+    pub(crate) const fn ids(&self) -> &Arc<Ids> {
+        &self.ids
     }
 
     pub(crate) fn sight(&mut self, sighting: &FeatureName) {
@@ -45,34 +46,27 @@ impl NameTable {
     }
 
     pub(crate) fn platform(&self, id: PlatformId) -> String {
-        self.config.platforms.get(usize::from(id.0)).map_or_else(String::new, |p| p.name.clone())
+        self.ids.platform_name(id).to_owned()
     }
 
     pub(crate) fn activity(&self, id: ActivityId) -> String {
-        self.activities.get(usize::from(id.0)).map_or_else(String::new, |(_, name)| name.clone())
+        self.ids.activity_name(id).map_or_else(String::new, |(_, name)| name.to_owned())
     }
 
     pub(crate) fn activities(&self, ids: &[ActivityId]) -> Vec<String> {
         ids.iter().map(|id| self.activity(*id)).collect()
     }
 
-    pub(crate) fn activities_of(&self, platform: PlatformId) -> impl Iterator<Item = ActivityId> {
-        (0..self.activities.len())
-            .filter(move |at| self.activities[*at].0 == platform)
-            .map(|at| ActivityId(at as u16))
+    /// The names of an activity's platform and of the activity.
+    pub(crate) fn full_name(&self, id: ActivityId) -> (String, String) {
+        let (platform, name) = self.ids.activity_name(id).unwrap_or_default();
+        (self.platform(platform), name.to_owned())
     }
 
-    /// A platform's name and activities, to tell whether a new configuration changed them.
-    pub(crate) fn list(&self, platform: PlatformId) -> (String, Vec<String>) {
-        let names = self.activities_of(platform).map(|activity| self.activity(activity));
-        (self.platform(platform), names.collect())
-    }
-
-    /// Every activity with its platform, in policy order.
-    pub(crate) fn everything(&self) -> Vec<(String, String)> {
-        let named =
-            |(platform, name): &(PlatformId, String)| (self.platform(*platform), name.clone());
-        self.activities.iter().map(named).collect()
+    /// The configured activity with this name.
+    pub(crate) fn find(&self, platform: &str, activity: &str) -> Option<ActivityId> {
+        let named = |id: &ActivityId| self.full_name(*id) == (platform.into(), activity.into());
+        self.ids.platforms().flat_map(|(_, activities)| activities).copied().find(named)
     }
 
     pub(crate) fn facts(&self) -> Vec<PlatformFacts> {
@@ -93,27 +87,8 @@ impl NameTable {
 
     /// A measure in words.
     pub(crate) fn measure(&self, measure: &Measure) -> String {
-        match measure {
-            Measure::RefuseSignature(signature) => {
-                format!("refuse requests whose {}", self.signature(signature))
-            }
-            Measure::TightenSources { limits, header_deadline } => format!(
-                "at most {} requests per second (burst {}) and {} connections from one source \
-                 without a token; headers within {} ms",
-                limits.requests_per_second,
-                limits.burst,
-                limits.connections,
-                header_deadline.as_millis()
-            ),
-            Measure::Challenge(portcullis_model::ChallengeKind::Redirect) => {
-                "visitors without a token are sent once round by a redirect".into()
-            }
-            Measure::Challenge(portcullis_model::ChallengeKind::WaitPage) => format!(
-                "visitors without a token wait {} s on a page that continues by itself",
-                self.config.posture.wait_challenge_delay.as_secs()
-            ),
-            Measure::Shed(tier) => format!("activities of tier {} are not served", tier.as_str()),
-        }
+        let wait = self.config.posture.wait_challenge_delay;
+        measure.summary(wait, |signature| self.signature(signature))
     }
 
     fn signature(&self, signature: &Signature) -> String {

@@ -3,14 +3,16 @@
 use core::num::NonZeroU32;
 
 use portcullis_model::{
-    ChallengeKind, Cost, Effect, Event, EvidenceKind, Measure, PlatformId, Posture,
-    PostureSettings, Procedure, ProcedureFacts, ProcedureId, SourceLimits, Tier, Time, WallTime,
+    Event, EvidenceKind, Ids, Measure, PlatformId, Posture, PostureSettings, Procedure,
+    ProcedureFacts, ProcedureId, Scope, Signature, SourceLimits, Tier, Time, WallTime,
 };
-use portcullis_watch::{Observation, ProcedureCounts, TrafficState};
+use portcullis_watch::{Observation, TrafficState};
 
 use crate::action::Action;
-use crate::ladder::{self, ActiveRungs, PlannedProcedure, Tightened};
+use crate::engaged::{EngagedList, EngagedProcedure};
+use crate::ladder::{self, PlannedProcedure};
 use crate::names::NameTable;
+use crate::origin_state::{OriginChange, OriginState};
 use crate::wave::{MitigationState, TickTotals, Wave};
 
 /// Signatures engaged at the same time on one platform: each costs every request a comparison.
@@ -19,22 +21,13 @@ const SIGNATURES: usize = 8;
 const DWELL_TICKS: u32 = 3;
 /// Ticks in a row that turn "mitigated" on or off.
 const TURN_TICKS: u8 = 2;
-/// Ticks of strain before anything is done for it: two seconds, the window it is judged in.
-const STRAIN_TICKS: u32 = 8;
-/// Ticks without saturation after which shedding ends: a second.
-const EASED_TICKS: u32 = 4;
+/// The same for a step that a saturated origin asks for: two seconds, the window in which it is
+/// judged.
+const RELIEF_DWELL_TICKS: u32 = 8;
 /// Ticks in a row of surge without an attack before it is called one: a second.
 const SURGE_TICKS: u32 = 4;
 /// Ticks of counts kept to look back at a wave's onset: four seconds.
 const LOOK_BACK: usize = 16;
-
-/// A procedure with what it has done so far.
-#[derive(Debug)]
-pub(crate) struct EngagedProcedure {
-    pub procedure: Procedure,
-    pub effect: Effect,
-    pub cost: Cost,
-}
 
 /// What a step needs to know besides the observation.
 pub(crate) struct Context<'a> {
@@ -51,28 +44,46 @@ pub(crate) struct Context<'a> {
     pub next_procedure: &'a mut NonZeroU32,
 }
 
+/// The phase of a platform's traffic, as the ledger records it.
+#[derive(Debug)]
+enum TrafficPhase {
+    /// Neither a surge nor a wave.
+    Ordinary,
+    /// A surge without evidence of an attack.
+    Surging,
+    /// A wave of attack. It ends only after a quiet period.
+    Attacked(Wave),
+}
+
+/// Whether visitors have full speed.
+#[derive(Debug)]
+enum VisitorSpeed {
+    /// Nothing was engaged or attacked since full speed was last recorded.
+    Full,
+    /// Something was. Full speed is recorded once the platform has been calm for long enough.
+    Reduced {
+        /// Since when nothing is engaged and everything is within its baseline.
+        calm_since: Option<(Time, WallTime)>,
+    },
+}
+
 /// One platform.
 #[derive(Debug)]
 pub(crate) struct PlatformPosture {
-    id: PlatformId,
+    pub id: PlatformId,
     pub posture: Posture,
-    pub engaged: Vec<EngagedProcedure>,
-    pub wave: Option<Wave>,
+    pub engaged: EngagedList,
+    phase: TrafficPhase,
+    speed: VisitorSpeed,
+    origin: OriginState,
+    /// The number of the last wave.
     waves: u32,
     recent: Vec<TickTotals>,
+    /// Ticks in a row whose judgement differs from the phase, as to a surge.
+    surge_ticks: u32,
     ticks_since_step: u32,
     last_step: Option<Time>,
-    strained_ticks: u32,
-    strained: bool,
-    eased_ticks: u32,
-    surge_ticks: u32,
-    surging: bool,
     relaxed_at: Time,
-    /// Since when nothing is engaged and everything is within its baseline.
-    calm_since: Option<(Time, WallTime)>,
-    /// Whether full speed is owed: something was engaged, attacked or strained since the last.
-    full_speed_pending: bool,
-    dirty: bool,
 }
 
 impl PlatformPosture {
@@ -80,31 +91,60 @@ impl PlatformPosture {
         Self {
             id,
             posture: Posture::Open,
-            engaged: Vec::new(),
-            wave: None,
+            engaged: EngagedList::default(),
+            phase: TrafficPhase::Ordinary,
+            speed: VisitorSpeed::Full,
+            origin: OriginState::new(),
             waves,
             recent: Vec::with_capacity(LOOK_BACK),
+            surge_ticks: 0,
             ticks_since_step: 0,
             last_step: None,
-            strained_ticks: 0,
-            strained: false,
-            eased_ticks: 0,
-            surge_ticks: 0,
-            surging: false,
             relaxed_at: Time(0),
-            calm_since: None,
-            full_speed_pending: false,
-            dirty: false,
         }
     }
 
-    pub(crate) fn renumbered(self, id: PlatformId) -> Self {
-        Self { id, ..self }
+    /// The number of the last wave.
+    pub(crate) const fn waves(&self) -> u32 {
+        self.waves
     }
 
     /// Whether each second is worth writing down.
     pub(crate) fn needs_fine_tally(&self) -> bool {
-        self.wave.is_some() || self.surging || !self.engaged.is_empty() || self.full_speed_pending
+        !matches!(self.phase, TrafficPhase::Ordinary)
+            || !self.engaged.is_empty()
+            || matches!(self.speed, VisitorSpeed::Reduced { .. })
+    }
+
+    /// The number of the current wave.
+    pub(crate) fn wave_number(&self) -> Option<u32> {
+        self.wave().map(|wave| wave.number)
+    }
+
+    fn wave(&self) -> Option<&Wave> {
+        match &self.phase {
+            TrafficPhase::Attacked(wave) => Some(wave),
+            TrafficPhase::Ordinary | TrafficPhase::Surging => None,
+        }
+    }
+
+    fn wave_mut(&mut self) -> Option<&mut Wave> {
+        match &mut self.phase {
+            TrafficPhase::Attacked(wave) => Some(wave),
+            TrafficPhase::Ordinary | TrafficPhase::Surging => None,
+        }
+    }
+
+    /// Ends the wave, if there is one, and records its figures.
+    fn end_wave(&mut self, context: &Context<'_>, out: &mut Vec<Action>) {
+        if let Some(wave) = self.wave() {
+            out.push(Action::Record(Event::AttackEnded {
+                wave: wave.number,
+                platform: context.names.platform(self.id),
+                figures: wave.figures(),
+            }));
+            self.phase = TrafficPhase::Ordinary;
+        }
     }
 
     /// One tick. Events go to `out`; returns whether the engaged procedures changed.
@@ -115,9 +155,8 @@ impl PlatformPosture {
         tick: TickTotals,
         out: &mut Vec<Action>,
     ) -> bool {
-        self.dirty = false;
         self.ticks_since_step = self.ticks_since_step.saturating_add(1);
-        self.measure(&seen.procedures, tick.offered);
+        self.engaged.count(&seen.procedures, tick.offered);
         self.note_strain(context, seen, out);
         self.note_surge(context, seen, out);
         match seen.judgement {
@@ -125,25 +164,11 @@ impl PlatformPosture {
             TrafficState::Surge | TrafficState::Normal => self.without_attack(context, seen, out),
         }
         self.keep_look_back(tick);
-        self.stop_shedding(context, seen, out);
+        self.stop_shedding(context, out);
         self.expire(context, out);
         self.note_posture(context, seen, out);
         self.note_full_speed(context, seen, out);
-        self.dirty
-    }
-
-    fn measure(&mut self, counts: &[ProcedureCounts], offered: u64) {
-        for engaged in &mut self.engaged {
-            engaged.effect.seen += offered;
-            let Some(c) = counts.iter().find(|c| c.id == engaged.procedure.id) else {
-                continue;
-            };
-            let challenged = matches!(engaged.procedure.measure, Measure::Challenge(_));
-            engaged.effect.stopped = (engaged.effect.stopped + c.stopped)
-                .saturating_sub(if challenged { c.answered } else { 0 });
-            engaged.cost.delayed += c.answered;
-            engaged.cost.refused_with_token += c.with_token;
-        }
+        self.engaged.take_changed()
     }
 
     fn under_attack(
@@ -152,19 +177,17 @@ impl PlatformPosture {
         seen: &Observation,
         out: &mut Vec<Action>,
     ) {
-        if self.wave.is_none() {
+        if self.wave().is_none() {
             self.begin_wave(context, seen, out);
         } else {
             self.note_change(context, seen, out);
         }
-        if let Some(wave) = &mut self.wave {
+        if let Some(wave) = self.wave_mut() {
             wave.last_hostile = context.now;
         }
-        self.surging = false;
-        self.full_speed_pending = true;
-        self.calm_since = None;
+        self.speed = VisitorSpeed::Reduced { calm_since: None };
         self.update_mitigation(context, seen, out);
-        let rungs = self.rungs(context.ordinary);
+        let rungs = self.engaged.rungs(context.ordinary);
         if let Some(step) = ladder::tighten(context.settings, context.ordinary, seen, rungs) {
             self.engage(context, step, out);
             // It holds back single sources; what to do about all of them together is decided now.
@@ -172,9 +195,7 @@ impl PlatformPosture {
         }
         // Overload is seen immediately; strain lingers in its two-second window.
         let pressing = !seen.overloading.is_empty() && self.ticks_since_step >= DWELL_TICKS;
-        let straining =
-            self.strained_ticks >= STRAIN_TICKS && self.ticks_since_step >= STRAIN_TICKS;
-        if pressing || straining {
+        if pressing || self.relief_is_due() {
             let seen = self.without_repeated_candidate(seen);
             if let Some(step) = ladder::next_for_attack(context.settings, &seen, rungs)
                 && bearable(&step, context)
@@ -182,21 +203,22 @@ impl PlatformPosture {
                 self.engage(context, step, out);
             }
         }
-        self.renew(context);
+        // During the attack, engaged procedures stay engaged.
+        let ttl = context.settings.procedure_ttl;
+        self.engaged.renew(context.now + ttl, context.now + ttl / 2);
+    }
+
+    /// Whether a saturated origin asks for another step now.
+    fn relief_is_due(&self) -> bool {
+        self.origin.needs_relief() && self.ticks_since_step >= RELIEF_DWELL_TICKS
     }
 
     /// A candidate that is already engaged has had its chance.
     fn without_repeated_candidate(&self, seen: &Observation) -> Observation {
         let mut seen = seen.clone();
-        let signatures = || {
-            self.engaged.iter().filter_map(|e| match &e.procedure.measure {
-                Measure::RefuseSignature(signature) => Some(signature),
-                _ => None,
-            })
-        };
-        let full = signatures().count() >= SIGNATURES;
-        if seen.candidate.as_ref().is_some_and(|c| full || signatures().any(|s| *s == c.signature))
-        {
+        let full = self.engaged.signatures().count() >= SIGNATURES;
+        let engaged = |candidate: &Signature| self.engaged.signatures().any(|s| s == candidate);
+        if seen.candidate.as_ref().is_some_and(|c| full || engaged(&c.signature)) {
             seen.candidate = None;
         }
         seen
@@ -218,11 +240,12 @@ impl PlatformPosture {
             evidence,
             baseline_milli: seen.baseline_milli,
         }));
-        self.wave = Some(wave);
+        self.phase = TrafficPhase::Attacked(wave);
     }
 
     fn note_change(&mut self, context: &Context<'_>, seen: &Observation, out: &mut Vec<Action>) {
-        let Some(wave) = &mut self.wave else { return };
+        let (platform, last_step) = (self.id, self.last_step);
+        let Some(wave) = self.wave_mut() else { return };
         let (mut evidence, new_activities) = wave.note(&seen.evidence, &seen.over_baseline);
         // That challenges go unanswered follows from our challenging, not from a change of theirs.
         evidence.retain(|e| e.kind != EvidenceKind::UnansweredChallenges);
@@ -232,11 +255,10 @@ impl PlatformPosture {
         wave.changed();
         out.push(Action::Record(Event::AttackChanged {
             wave: wave.number,
-            platform: context.names.platform(self.id),
+            platform: context.names.platform(platform),
             activities: context.names.activities(&wave.activities()),
             evidence,
-            since_procedure_change_ms: self
-                .last_step
+            since_procedure_change_ms: last_step
                 .map(|step| context.now.since(step).as_millis() as u64),
         }));
     }
@@ -250,7 +272,8 @@ impl PlatformPosture {
     ) {
         let holding =
             seen.overloading.is_empty() && seen.strain.is_none() && seen.stalled_headers.is_none();
-        let Some(wave) = &mut self.wave else { return };
+        let platform = context.names.platform(self.id);
+        let Some(wave) = self.wave_mut() else { return };
         let turned = match wave.hold {
             MitigationState::Unmitigated(_) => holding,
             MitigationState::Mitigated => !holding,
@@ -260,7 +283,6 @@ impl PlatformPosture {
             return;
         }
         wave.turning = 0;
-        let platform = context.names.platform(self.id);
         let number = wave.number;
         let event = match wave.hold {
             MitigationState::Unmitigated(since) => {
@@ -282,63 +304,44 @@ impl PlatformPosture {
         seen: &Observation,
         out: &mut Vec<Action>,
     ) {
-        if self.wave.is_some() {
-            self.update_mitigation(context, seen, out);
-        }
-        let over = self.wave.as_ref().is_some_and(|wave| {
+        self.update_mitigation(context, seen, out);
+        let over = self.wave().is_some_and(|wave| {
             context.now.since(wave.last_hostile) >= context.settings.quiet_period
         });
-        if over && let Some(wave) = self.wave.take() {
-            out.push(Action::Record(Event::AttackEnded {
-                wave: wave.number,
-                platform: context.names.platform(self.id),
-                figures: wave.figures(),
-            }));
+        if over {
+            self.end_wave(context, out);
             self.relaxed_at = context.now;
         }
-        // People alone can drown an origin too.
-        let long_strained = self.strained_ticks >= STRAIN_TICKS;
-        if long_strained && self.ticks_since_step >= STRAIN_TICKS {
-            if let Some(step) = ladder::next_for_overload(seen, self.rungs(context.ordinary)) {
-                self.full_speed_pending = true;
+        // Visitors alone can overload an origin too.
+        if self.relief_is_due() {
+            let rungs = self.engaged.rungs(context.ordinary);
+            if let Some(step) = ladder::next_for_overload(seen, rungs) {
                 self.engage(context, step, out);
             }
-        } else if self.wave.is_none() && !ladder::saturated(seen) {
+        } else if self.wave().is_none() && !ladder::saturated(seen) {
             self.step_down(context, out);
         }
     }
 
     /// No visitor is refused for lack of capacity while there is capacity: shedding ends a second
     /// after the origin has caught up, attack or not.
-    fn stop_shedding(&mut self, context: &Context<'_>, seen: &Observation, out: &mut Vec<Action>) {
-        self.eased_ticks =
-            if ladder::saturated(seen) { 0 } else { self.eased_ticks.saturating_add(1) };
-        let shed = |e: &EngagedProcedure| matches!(e.procedure.measure, Measure::Shed(_));
-        if self.eased_ticks >= EASED_TICKS
-            && let Some(at) = self.engaged.iter().position(shed)
+    fn stop_shedding(&mut self, context: &Context<'_>, out: &mut Vec<Action>) {
+        let shed = |procedure: &Procedure| matches!(procedure.measure, Measure::Shed(_));
+        if self.origin.has_eased()
+            && let Some(at) = self.engaged.position(shed)
         {
             self.release(context, at, "the origin has caught up", out);
         }
     }
 
-    /// Releases the procedure that people feel most, one at a time.
+    /// Releases the procedure that visitors notice most, one at a time.
     fn step_down(&mut self, context: &Context<'_>, out: &mut Vec<Action>) {
         if self.engaged.is_empty()
             || context.now.since(self.relaxed_at) < context.settings.step_down_interval
         {
             return;
         }
-        let felt = |e: &EngagedProcedure| match &e.procedure.measure {
-            Measure::Shed(Tier::Essential) => 6,
-            Measure::Shed(Tier::Important) => 5,
-            Measure::Shed(Tier::Optional) => 4,
-            Measure::Challenge(ChallengeKind::WaitPage) => 3,
-            Measure::Challenge(ChallengeKind::Redirect) => 2,
-            Measure::RefuseSignature(_) => 1,
-            Measure::TightenSources { .. } => 0,
-        };
-        let most = (0..self.engaged.len()).max_by_key(|at| felt(&self.engaged[*at]));
-        if let Some(at) = most {
+        if let Some(at) = self.engaged.most_noticed() {
             self.release(context, at, "it is no longer needed", out);
             self.relaxed_at = context.now;
         }
@@ -346,14 +349,7 @@ impl PlatformPosture {
 
     fn engage(&mut self, context: &mut Context<'_>, step: PlannedProcedure, out: &mut Vec<Action>) {
         // A stronger measure takes the place of the weaker one of its kind.
-        let replaced = self.engaged.iter().position(|e| {
-            matches!(
-                (&e.procedure.measure, &step.measure),
-                (Measure::Challenge(_), Measure::Challenge(_))
-                    | (Measure::Shed(_), Measure::Shed(_))
-                    | (Measure::TightenSources { .. }, Measure::TightenSources { .. })
-            )
-        });
+        let replaced = self.engaged.position(|p| step.measure.replaces(&p.measure));
         let id = ProcedureId(*context.next_procedure);
         *context.next_procedure = context.next_procedure.saturating_add(1);
         let expiry = context.settings.procedure_ttl;
@@ -370,26 +366,20 @@ impl PlatformPosture {
         if let Some(at) = replaced {
             self.release(context, at, "a stronger measure takes its place", out);
         }
-        self.engaged.push(EngagedProcedure {
-            procedure: Procedure {
-                id,
-                scope: step.scope,
-                measure: step.measure,
-                reason: step.reason,
-                engaged: context.wall,
-                expires: context.now + expiry,
-            },
-            effect: Effect::default(),
-            cost: Cost {
-                collateral_per_million: step.collateral_per_million.unwrap_or(0),
-                ..Cost::default()
-            },
-        });
+        let procedure = Procedure {
+            id,
+            scope: step.scope,
+            measure: step.measure,
+            reason: step.reason,
+            engaged: context.wall,
+            expires: context.now + expiry,
+        };
+        let collateral = step.collateral_per_million.unwrap_or(0);
+        self.engaged.push(EngagedProcedure::new(procedure, collateral));
         self.ticks_since_step = 0;
         self.last_step = Some(context.now);
         self.relaxed_at = context.now;
-        self.calm_since = None;
-        self.dirty = true;
+        self.speed = VisitorSpeed::Reduced { calm_since: None };
     }
 
     fn release(&mut self, context: &Context<'_>, at: usize, reason: &str, out: &mut Vec<Action>) {
@@ -401,99 +391,63 @@ impl PlatformPosture {
             effect: engaged.effect,
             cost: engaged.cost,
         }));
-        self.dirty = true;
     }
 
-    /// Ends everything here, because a new configuration changed the platform; returns what the
-    /// platform begins with then.
-    pub(crate) fn release_all(&mut self, context: &Context<'_>, out: &mut Vec<Action>) -> Self {
-        let mut next = Self::new(self.id, self.waves);
-        next.full_speed_pending = self.needs_fine_tally();
-        if let Some(wave) = self.wave.take() {
-            out.push(Action::Record(Event::AttackEnded {
-                wave: wave.number,
-                platform: context.names.platform(self.id),
-                figures: wave.figures(),
-            }));
+    /// Releases procedures whose activity is not configured any more.
+    pub(crate) fn release_without_activity(
+        &mut self,
+        context: &Context<'_>,
+        ids: &Ids,
+        out: &mut Vec<Action>,
+    ) {
+        let removed =
+            |scope: &Scope| scope.activity.is_some_and(|a| ids.activity_place(a).is_none());
+        while let Some(at) = self.engaged.position(|procedure| removed(&procedure.scope)) {
+            self.release(context, at, "the configuration no longer has its activity", out);
         }
+    }
+
+    /// Ends everything here, because the configuration no longer has the platform.
+    pub(crate) fn end(&mut self, context: &Context<'_>, out: &mut Vec<Action>) {
+        let reason = "the configuration no longer has the platform";
+        self.end_wave(context, out);
         while !self.engaged.is_empty() {
-            self.release(context, 0, "the configuration of the platform changed", out);
+            self.release(context, 0, reason, out);
         }
-        if self.posture != next.posture {
+        if self.posture != Posture::Open {
             out.push(Action::Record(Event::PostureChanged {
                 platform: context.names.platform(self.id),
                 from: self.posture,
-                to: next.posture,
-                reason: "the configuration of the platform changed".to_owned(),
+                to: Posture::Open,
+                reason: reason.to_owned(),
             }));
-        }
-        next
-    }
-
-    /// During the attack, engaged procedures stay engaged.
-    fn renew(&mut self, context: &Context<'_>) {
-        let expiry = context.settings.procedure_ttl;
-        for engaged in &mut self.engaged {
-            if engaged.procedure.expires < context.now + expiry / 2 {
-                engaged.procedure.expires = context.now + expiry;
-                self.dirty = true;
-            }
         }
     }
 
     fn expire(&mut self, context: &Context<'_>, out: &mut Vec<Action>) {
-        while let Some(at) = self.engaged.iter().position(|e| e.procedure.expires <= context.now) {
+        while let Some(at) = self.engaged.expired(context.now) {
             self.release(context, at, "it expired", out);
         }
     }
 
-    fn rungs(&self, ordinary: SourceLimits) -> ActiveRungs {
-        let mut rungs = ActiveRungs::default();
-        for engaged in &self.engaged {
-            match &engaged.procedure.measure {
-                Measure::TightenSources { limits, .. } => {
-                    let cut = limits.connections < ordinary.connections;
-                    let kind = if cut { Tightened::Connections } else { Tightened::Rate };
-                    rungs.tightened = Some(kind);
-                }
-                Measure::Challenge(kind) => rungs.challenge = Some(*kind),
-                Measure::Shed(tier) => rungs.shed = Some(*tier),
-                Measure::RefuseSignature(_) => {}
-            }
-        }
-        rungs
-    }
-
     fn note_strain(&mut self, context: &Context<'_>, seen: &Observation, out: &mut Vec<Action>) {
-        let platform = || context.names.platform(self.id);
-        let saturated = ladder::saturated(seen);
-        self.strained_ticks = if saturated { self.strained_ticks.saturating_add(1) } else { 0 };
-        if let Some(strain) = &seen.strain {
-            if !self.strained {
-                self.strained = true;
-                let says = strain.says.clone();
-                out.push(Action::Record(Event::OriginDegraded {
-                    platform: platform(),
-                    summary: says,
-                }));
-            }
-        } else if self.strained {
-            self.strained = false;
-            out.push(Action::Record(Event::OriginRecovered { platform: platform() }));
-        }
+        let Some(change) = self.origin.observe(seen) else { return };
+        let platform = context.names.platform(self.id);
+        out.push(Action::Record(match change {
+            OriginChange::Degraded(summary) => Event::OriginDegraded { platform, summary },
+            OriginChange::Recovered => Event::OriginRecovered { platform },
+        }));
     }
 
     fn note_surge(&mut self, context: &Context<'_>, seen: &Observation, out: &mut Vec<Action>) {
         let surge = seen.judgement == TrafficState::Surge;
-        self.surge_ticks = match (surge, surge == self.surging) {
-            (_, true) => 0,
-            (_, false) => self.surge_ticks + 1,
-        };
-        if self.surge_ticks < SURGE_TICKS || self.wave.is_some() {
+        let surging = matches!(self.phase, TrafficPhase::Surging);
+        self.surge_ticks = if surge == surging { 0 } else { self.surge_ticks.saturating_add(1) };
+        if self.surge_ticks < SURGE_TICKS || self.wave().is_some() {
             return;
         }
         self.surge_ticks = 0;
-        self.surging = surge;
+        self.phase = if surge { TrafficPhase::Surging } else { TrafficPhase::Ordinary };
         let platform = context.names.platform(self.id);
         out.push(Action::Record(if surge {
             Event::SurgeBegan {
@@ -508,7 +462,7 @@ impl PlatformPosture {
     }
 
     fn keep_look_back(&mut self, tick: TickTotals) {
-        if let Some(wave) = &mut self.wave {
+        if let Some(wave) = self.wave_mut() {
             wave.count(&tick);
         }
         if self.recent.len() >= LOOK_BACK {
@@ -518,12 +472,12 @@ impl PlatformPosture {
     }
 
     fn note_posture(&mut self, context: &Context<'_>, seen: &Observation, out: &mut Vec<Action>) {
-        let rungs = self.rungs(context.ordinary);
+        let rungs = self.engaged.rungs(context.ordinary);
         let (to, reason) = if rungs.challenge.is_some() || rungs.shed.is_some() {
             (Posture::Siege, "visitors are challenged or activities shed")
-        } else if self.wave.is_some() {
+        } else if self.wave().is_some() {
             (Posture::Guarded, "an attack is met by narrow procedures")
-        } else if self.surging || !self.engaged.is_empty() || self.full_speed_pending {
+        } else if self.needs_fine_tally() {
             (Posture::Watchful, "traffic is unusual, or an attack is just over")
         } else {
             (Posture::Open, "all is as usual")
@@ -546,15 +500,16 @@ impl PlatformPosture {
         out: &mut Vec<Action>,
     ) {
         let calm = self.engaged.is_empty()
-            && self.wave.is_none()
+            && self.wave().is_none()
             && seen.judgement == TrafficState::Normal
             && seen.over_baseline.is_empty()
             && seen.strain.is_none();
-        if !calm || !self.full_speed_pending {
-            self.calm_since = None;
+        let VisitorSpeed::Reduced { calm_since } = &mut self.speed else { return };
+        if !calm {
+            *calm_since = None;
             return;
         }
-        let (since, wall) = *self.calm_since.get_or_insert((context.now, context.wall));
+        let (since, wall) = *calm_since.get_or_insert((context.now, context.wall));
         let held = context.now.since(since);
         if held >= context.settings.full_speed_after {
             out.push(Action::Record(Event::FullSpeed {
@@ -562,8 +517,7 @@ impl PlatformPosture {
                 since: wall,
                 duration_ms: held.as_millis() as u64,
             }));
-            self.full_speed_pending = false;
-            self.calm_since = None;
+            self.speed = VisitorSpeed::Full;
         }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use portcullis_model::{
     ActivityId, Config, Cut, Event, Meter, Snapshot, TICK, Tally, Time, WallTime,
 };
-use portcullis_posture::{Action, Control, Resume};
+use portcullis_posture::{Action, Control, Input, Resume};
 
 const TWO_SITES: &str = r#"
 [[listeners]]
@@ -39,8 +39,8 @@ fn minute(mut control: Control, meter: &Meter) -> BTreeMap<String, Tally> {
     let mut total = Snapshot::default();
     meter.add_to(&mut total);
     let mut actions = Vec::new();
-    control.tick(Time(0) + TICK, WallTime(0) + TICK, &total, &mut actions);
-    control.finish(WallTime(60_000), &mut actions);
+    control.step(Time(0) + TICK, WallTime(0) + TICK, Input::Tick(total), &mut actions);
+    control.step(Time::from_millis(60_000), WallTime(60_000), Input::Stop, &mut actions);
     let tallies = actions.into_iter().filter_map(|action| match action {
         Action::Record(Event::Tallied(tally)) => Some((tally.platform.clone(), tally)),
         _ => None,

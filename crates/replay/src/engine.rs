@@ -10,7 +10,7 @@ use portcullis_model::{
     ActivityId, Config, Event, Feature, Meter, Outcome, Posture, Reason, Record, Snapshot, Time,
     WallTime,
 };
-use portcullis_posture::{Action, Control, Resume};
+use portcullis_posture::{Action, Control, Input, Resume};
 use portcullis_watch::SourceSketch;
 
 use crate::busiest_second::BusiestSecond;
@@ -120,7 +120,7 @@ impl Engine {
             tables: Tables::new(config.limits.source_table_size, secret),
             control: Control::new(Arc::clone(&config), WallTime(0), &Resume::default())
                 .without_connection_counts(),
-            meter: Meter::new(policy.activities()),
+            meter: Meter::new(policy.ids().activity_count()),
             lexicon: FeatureNameCache::new(),
             host: if host == "*" { "recorded.invalid".into() } else { host.to_owned() },
             start: None,
@@ -147,11 +147,10 @@ impl Engine {
     pub(crate) fn finish(mut self) -> Option<EngineOutput> {
         let start = self.start?;
         self.end_second();
-        let (policy, config) = (&self.policy, &self.config);
+        let ids = self.policy.ids();
         let impact = self.impact.finish(|id| {
-            let (platform, activity) = policy.activity(id);
-            let platform = config.platforms.get(usize::from(platform.0));
-            (platform.map_or_else(String::new, |p| p.name.clone()), activity.name.clone())
+            let (platform, activity) = ids.activity_name(id).unwrap_or_default();
+            (ids.platform_name(platform).to_owned(), activity.to_owned())
         });
         Some(EngineOutput {
             first: WallTime(start * 1_000),
@@ -176,7 +175,7 @@ impl Engine {
         let mut total = Snapshot::default();
         self.meter.add_to(&mut total);
         let mut actions = core::mem::take(&mut self.actions);
-        self.control.tick(now, wall, &total, &mut actions);
+        self.control.step(now, wall, Input::Tick(total), &mut actions);
         for action in actions.drain(..) {
             match action {
                 Action::Record(event) => self.record_event(wall, event),
@@ -245,7 +244,8 @@ impl Engine {
                     activity.baseline.learn(WallTime(from + tick * TICK_MILLIS), 0, false);
                 }
             }
-            self.control.restore(learnt);
+            let (now, wall) = (self.now, self.wall());
+            self.control.step(now, wall, Input::Restore(learnt), &mut self.actions);
             self.ticks += silent;
         }
         self.tick();
@@ -374,9 +374,11 @@ impl Engine {
             let decision = decide(&self.policy, &self.tables, &request, self.now, wall);
             let record = decision.record;
             self.meter.record_verdict(record.activity, record.reason);
-            let control = &mut self.control;
-            self.lexicon.sight(&request, &record, &mut |sighting| control.sight(&sighting));
-            control.observe(&record);
+            let (now, control, actions) = (self.now, &mut self.control, &mut self.actions);
+            self.lexicon.sight(&request, &record, &mut |name| {
+                control.step(now, wall, Input::FeatureName(name), actions);
+            });
+            control.step(now, wall, Input::Record(record), actions);
             round += 1;
             let set_cookie = match decision.answer {
                 Disposition::Forward { cookie, .. } => {

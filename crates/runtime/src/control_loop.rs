@@ -11,11 +11,10 @@ use portcullis_admin::GateStatus;
 use portcullis_edge::Clock;
 use portcullis_gate::{Policy, Tables};
 use portcullis_model::{Config, Event, FeatureName, Meter, Record, Snapshot, TICK, Time, WallTime};
-use portcullis_posture::Action;
+use portcullis_posture::{Action, Control, Input};
 use tokio::sync::oneshot;
 
 use crate::baseline_store;
-use crate::control_core::ControlCore;
 use crate::error::RuntimeError;
 use crate::event_log::log_event;
 use crate::recorder::Recorder;
@@ -97,7 +96,7 @@ impl ControlHandle {
 /// The control loop and what it works on.
 pub struct ControlLoop {
     /// The posture's control.
-    pub core: ControlCore,
+    pub control: Control,
     /// The policy that workers read.
     pub policy: Arc<ArcSwap<Policy>>,
     /// The limit tables, for their count of evictions.
@@ -154,22 +153,22 @@ impl ControlLoop {
 
     fn tick(&mut self) {
         let total = self.collect_records();
-        let (now, wall) = (self.clock.now(), self.clock.wall());
-        let actions = self.core.tick(now, wall, &total);
+        let (gauges, records_dropped) = (total.gauges, total.records_lost);
+        let (now, wall, actions) = self.step(Input::Tick(total));
         self.apply(wall, actions, None);
         if now.since(self.baselines_saved_at) >= SAVE_INTERVAL {
             self.baselines_saved_at = now;
-            baseline_store::save(&self.baselines_path, self.core.baselines());
+            baseline_store::save(&self.baselines_path, self.control.baselines());
         }
         self.status.store(Arc::new(GateStatus {
             at: wall,
             started: self.started,
-            platforms: self.core.view(now),
-            connections: total.gauges.connections,
-            connections_stalled: total.gauges.stalled_headers,
-            origin_requests_in_flight: total.gauges.in_flight,
-            origin_queue_length: total.gauges.waiting,
-            records_dropped: total.records_lost,
+            platforms: self.control.view(now),
+            connections: gauges.connections,
+            connections_stalled: gauges.stalled_headers,
+            origin_requests_in_flight: gauges.in_flight,
+            origin_queue_length: gauges.waiting,
+            records_dropped,
             limit_table_evictions: self.tables.evictions(),
             last_tick: now,
         }));
@@ -178,20 +177,31 @@ impl ControlLoop {
     /// Reads what the workers have written so far; they may write more meanwhile.
     fn collect_records(&mut self) -> Snapshot {
         let mut total = Snapshot::default();
+        let (now, wall) = (self.clock.now(), self.clock.wall());
+        let mut actions = Vec::new();
         for worker in &mut self.workers {
             for _ in 0..worker.feature_names.slots() {
                 if let Ok(name) = worker.feature_names.pop() {
-                    self.core.feature_name(&name);
+                    self.control.step(now, wall, Input::FeatureName(name), &mut actions);
                 }
             }
             for _ in 0..worker.records.slots() {
                 if let Ok(record) = worker.records.pop() {
-                    self.core.record(&record);
+                    self.control.step(now, wall, Input::Record(record), &mut actions);
                 }
             }
             worker.meter.add_to(&mut total);
         }
+        self.apply(wall, actions, None);
         total
+    }
+
+    /// Gives the control one input now; returns this moment and the actions that follow.
+    fn step(&mut self, input: Input) -> (Time, WallTime, Vec<Action>) {
+        let (now, wall) = (self.clock.now(), self.clock.wall());
+        let mut actions = Vec::new();
+        self.control.step(now, wall, input, &mut actions);
+        (now, wall, actions)
     }
 
     /// Carries out actions: events are recorded before the procedures that they announce engage.
@@ -227,22 +237,21 @@ impl ControlLoop {
         // Records so far number activities as the old configuration does.
         self.collect_records();
         let config = Arc::new(config);
-        let (now, wall) = (self.clock.now(), self.clock.wall());
         let secret = self.policy.load().secret().clone();
-        let mut actions = self.core.reload(Arc::clone(&config), now, wall);
-        let platforms = self.core.platforms();
+        let (_, wall, mut actions) = self.step(Input::Reload(Arc::clone(&config)));
+        let platforms = self.control.platforms();
         actions.insert(0, Action::Record(Event::Reloaded { configuration: digest, platforms }));
-        self.apply(wall, actions, Some(Policy::new(config, secret)));
+        let ids = Arc::clone(self.control.ids());
+        self.apply(wall, actions, Some(Policy::reloaded(config, ids, secret)));
     }
 
     fn stop(&mut self) {
         self.tick();
-        let wall = self.clock.wall();
-        let mut actions = self.core.stop(wall);
+        let (_, wall, mut actions) = self.step(Input::Stop);
         actions.push(Action::Record(Event::Stopped));
         self.apply(wall, actions, None);
         self.recorder.finish();
-        baseline_store::save(&self.baselines_path, self.core.baselines());
+        baseline_store::save(&self.baselines_path, self.control.baselines());
     }
 }
 

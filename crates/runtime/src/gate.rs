@@ -1,10 +1,13 @@
 //! The running gate: started, reloaded by a signal, watched, stopped.
 
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use portcullis_admin::AdminListener;
 use portcullis_edge::Clock;
+use portcullis_gate::Policy;
 use portcullis_model::Config;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::unbounded_channel;
@@ -43,6 +46,7 @@ pub fn run(options: GateOptions) -> Result<(), RuntimeError> {
 struct RunningGate {
     options: GateOptions,
     active_config: Config,
+    policy: Arc<ArcSwap<Policy>>,
     activity_capacity: usize,
     clock: Clock,
     certificates: CertReloader,
@@ -83,6 +87,7 @@ impl RunningGate {
         Ok(Self {
             options,
             active_config: config,
+            policy: shared.policy,
             activity_capacity: shared.activity_capacity,
             clock: shared.clock,
             certificates,
@@ -140,7 +145,8 @@ impl RunningGate {
         let LoadedConfig { mut config, digest } = self.options.load_config()?;
         config.admin = self.active_config.admin;
         config.ledger.clone_from(&self.active_config.ledger);
-        check_reloadable(&self.active_config, &config, self.activity_capacity)?;
+        let ids = Arc::clone(self.policy.load().ids());
+        check_reloadable(&self.active_config, &config, &ids, self.activity_capacity)?;
         let certificates = self.certificates.prepare(&config)?;
         self.control.reload(config.clone(), digest).await?;
         self.certificates.install(certificates, self.clock.wall());

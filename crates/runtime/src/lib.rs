@@ -6,7 +6,7 @@
 //! and watches the threads. A thread that ends is logged, counted and shown as unhealthy; requests
 //! are served as long as a worker runs.
 
-// module order: baseline_store config_file control_core event_log open_files threads
+// module order: baseline_store config_file event_log open_files threads
 // module order: error options supervisor
 // module order: acme_thread certificates recorder reload
 // module order: control_loop
@@ -17,7 +17,6 @@ mod acme_thread;
 mod baseline_store;
 mod certificates;
 mod config_file;
-mod control_core;
 mod control_loop;
 mod error;
 mod event_log;

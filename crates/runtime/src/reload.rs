@@ -1,13 +1,16 @@
 //! What a reload may change.
 
-use portcullis_model::Config;
+use portcullis_model::{Config, Ids};
 
 use crate::error::RuntimeError;
 
 /// Checks that a running gate can use `new`: what it changes needs no restart.
+///
+/// `ids` belong to `running`; counters have room for `activity_capacity` of them.
 pub fn check_reloadable(
     running: &Config,
     new: &Config,
+    ids: &Ids,
     activity_capacity: usize,
 ) -> Result<(), RuntimeError> {
     let sockets = |config: &Config| {
@@ -17,10 +20,11 @@ pub fn check_reloadable(
     if sockets(new) != sockets(running) || new.workers != running.workers {
         return needs_restart("changing listeners or workers needs a restart");
     }
-    let activities: usize = new.platforms.iter().map(|p| p.activities.len()).sum();
+    let activities = ids.reloaded(new).activity_count();
     if activities > activity_capacity {
         let text = format!(
-            "{activities} activities exceed the capacity of this process: restart to apply"
+            "{activities} names of activities since the start, removed ones included, exceed the \
+             {activity_capacity} that this process has counters for: restart to apply"
         );
         return needs_restart(&text);
     }
@@ -47,7 +51,9 @@ mod tests {
             Config::for_origin(([127, 0, 0, 1], port).into(), origin)
         };
         let refusal = |new: &Config, capacity| {
-            check_reloadable(&config(8080), new, capacity).map_err(|error| error.to_string())
+            let running = config(8080);
+            check_reloadable(&running, new, &Ids::new(&running), capacity)
+                .map_err(|error| error.to_string())
         };
         let mut same = config(8080);
         same.platforms[0].name = "renamed".into();
@@ -56,6 +62,6 @@ mod tests {
         let mut more_workers = config(8080);
         more_workers.workers = Some(7);
         assert!(refusal(&more_workers, 8).unwrap_err().contains("workers"));
-        assert!(refusal(&same, 0).unwrap_err().contains("1 activities exceed"));
+        assert!(refusal(&same, 1).unwrap_err().contains("2 names of activities"));
     }
 }

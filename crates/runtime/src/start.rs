@@ -12,13 +12,12 @@ use portcullis_edge::{BoundListener, Clock, InternalErrors, Worker};
 use portcullis_gate::{Policy, Secret, Tables};
 use portcullis_ledger::Ledger;
 use portcullis_model::{Config, Event, FeatureName, Meter, Record, WallTime, WorkerId};
-use portcullis_posture::Resume;
+use portcullis_posture::{Control, Input, Resume};
 use tokio::sync::watch;
 
 use crate::acme_thread::AcmeHandle;
 use crate::baseline_store;
 use crate::certificates::CertReloader;
-use crate::control_core::ControlCore;
 use crate::control_loop::{ControlHandle, ControlLoop, WorkerChannel, control_channel};
 use crate::error::RuntimeError;
 use crate::open_files::raise_nofile_limit;
@@ -96,7 +95,7 @@ impl SharedState {
     ) -> Self {
         let tables = Arc::new(Tables::new(config.limits.source_table_size, secret.clone()));
         let policy = Policy::new(Arc::new(config), secret);
-        let activity_capacity = policy.activities() + SPARE_ACTIVITIES;
+        let activity_capacity = policy.ids().activity_count() + SPARE_ACTIVITIES;
         let status = GateStatus { started: clock.wall(), ..GateStatus::default() };
         Self {
             clock,
@@ -157,7 +156,7 @@ pub fn start_workers(
 
 /// The control loop's parts until its workers are known.
 pub struct ControlStart {
-    core: ControlCore,
+    control: Control,
     recorder: Recorder,
     config: Config,
 }
@@ -174,17 +173,19 @@ impl ControlStart {
         let (ledger, resume) = resources;
         let started = shared.status.load().started;
         let saved = baseline_store::load(&baseline_store::path_for(&config.ledger));
-        let core = ControlCore::new(Arc::new(config.clone()), started, &resume, saved);
+        let mut control = Control::new(Arc::new(config.clone()), started, &resume);
+        // Restored baselines ask for no action.
+        control.step(shared.clock.now(), started, Input::Restore(saved), &mut Vec::new());
         let mut recorder = Recorder::start(ledger, shared.exits.clone())?;
         let event = Event::Started {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             configuration: digest,
-            platforms: core.platforms(),
+            platforms: control.platforms(),
             workers: shared.meters.len() as u32,
             rehearsal,
         };
         recorder.record(started, vec![event]);
-        Ok(Self { core, recorder, config })
+        Ok(Self { control, recorder, config })
     }
 
     /// Starts the control loop's thread.
@@ -195,7 +196,7 @@ impl ControlStart {
     ) -> Result<(JoinHandle<()>, ControlHandle), RuntimeError> {
         let (handle, inbox) = control_channel();
         let control_loop = ControlLoop {
-            core: self.core,
+            control: self.control,
             policy: Arc::clone(&shared.policy),
             tables: Arc::clone(&shared.tables),
             workers,

@@ -1,11 +1,11 @@
 //! The watch itself: one look at every platform each tick.
 
-use std::collections::{BTreeMap, VecDeque};
-
 use core::time::Duration;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use portcullis_model::{
-    ActivityCounts, ActivityId, Config, Evidence, EvidenceKind, EvidenceWeight, Outcome,
+    ActivityCounts, ActivityId, Config, Evidence, EvidenceKind, EvidenceWeight, Ids, Outcome,
     PlatformId, ProcedureId, Reason, Record, Snapshot, TICK, TokenState, Verdict, WallTime,
     WatchSettings,
 };
@@ -38,6 +38,8 @@ const STRAINED_TENTHS: u64 = 13;
 #[derive(Debug)]
 pub struct Watch {
     settings: WatchSettings,
+    ids: Arc<Ids>,
+    /// In the order of the configuration.
     platforms: Vec<PlatformWatch>,
     /// Stalled headers on calm ticks, in thousandths.
     stalled_usual_milli: u64,
@@ -47,7 +49,7 @@ pub struct Watch {
 #[derive(Debug)]
 struct PlatformWatch {
     id: PlatformId,
-    first: usize,
+    /// In the order of the configuration.
     activities: Vec<ActivityWatch>,
     window: Window,
     memory: ReferenceSample,
@@ -65,8 +67,9 @@ struct PlatformWatch {
     saturated_ticks: u32,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct ActivityWatch {
+    id: ActivityId,
     baseline: Baseline,
     recent: VecDeque<TickCounts>,
     over_since: Option<WallTime>,
@@ -89,21 +92,12 @@ struct ChallengeTick {
 }
 
 impl Watch {
-    /// A watch that has seen nothing yet of the platforms in `config`.
-    pub fn new(config: &Config) -> Self {
-        let mut first = 0;
-        let platforms = config
-            .platforms
-            .iter()
-            .enumerate()
-            .map(|(at, platform)| {
-                let watch = PlatformWatch::new(at, first, platform.activities.len());
-                first += platform.activities.len();
-                watch
-            })
-            .collect();
+    /// A watch that has seen nothing yet of the platforms in `config`, whose ids are `ids`.
+    pub fn new(config: &Config, ids: Arc<Ids>) -> Self {
+        let platforms = ids.platforms().map(|(id, all)| PlatformWatch::new(id, all)).collect();
         Self {
             settings: config.watch.clone(),
+            ids,
             platforms,
             stalled_usual_milli: 0,
             stalled_since: None,
@@ -115,12 +109,12 @@ impl Watch {
         if record.reason == Reason::UnknownHost {
             return;
         }
-        if let Some(platform) = self.platforms.get_mut(usize::from(record.platform.0)) {
-            platform.observe(record);
+        if let Some(place) = self.ids.platform_place(record.platform) {
+            self.platforms[place].observe(record);
         }
     }
 
-    /// Looks at every platform, once a tick. `counts` is what the workers counted since the last
+    /// Looks at every platform, once a tick; observations are in the order of the configuration. `counts` is what the workers counted since the last
     /// look; `engaged` says for each platform whether any procedure is.
     pub fn evaluate(
         &mut self,
@@ -135,11 +129,12 @@ impl Watch {
         let stalled_since = self.stalled_since;
         self.platforms
             .iter_mut()
-            .map(|platform| {
+            .enumerate()
+            .map(|(place, platform)| {
                 // Connections carry no host name before their headers are complete, so that a
                 // stall belongs to no platform; it is reported under the first.
                 let stalled = stalled.clone().zip(stalled_since);
-                let stalled = stalled.filter(|_| platform.id == PlatformId(0));
+                let stalled = stalled.filter(|_| place == 0);
                 let engaged = engaged(platform.id);
                 platform.evaluate(settings, wall, counts, stalled, waiting, engaged)
             })
@@ -148,37 +143,35 @@ impl Watch {
 
     /// What the baseline expects of an activity now, in thousandths of a request per second.
     pub fn baseline_milli(&self, activity: ActivityId, wall: WallTime) -> u64 {
-        let at = usize::from(activity.0);
-        self.platforms
-            .iter()
-            .find_map(|p| p.activities.get(at.checked_sub(p.first)?))
-            .map_or(0, |activity| activity.baseline.expected_milli(wall))
+        let Some((platform, within)) = self.ids.activity_place(activity) else { return 0 };
+        self.platforms[platform].activities[within].baseline.expected_milli(wall)
     }
 
-    /// Takes over what an earlier watch knows of platforms that a new configuration left as they
-    /// were; both number them alike.
-    pub fn carry_over(&mut self, old: &mut Self, unchanged: impl Fn(PlatformId) -> bool) {
-        for (ours, theirs) in self.platforms.iter_mut().zip(&mut old.platforms) {
-            if unchanged(ours.id) {
-                core::mem::swap(ours, theirs);
+    /// Uses a new configuration, with its ids. What was learnt of platforms and activities that
+    /// it still has stays.
+    pub fn reload(&mut self, config: &Config, ids: Arc<Ids>) {
+        let next = ids.platforms().map(|(id, activities)| {
+            let old = self.platforms.iter_mut().find(|platform| platform.id == id);
+            let old = old.map(|old| core::mem::replace(old, PlatformWatch::new(id, &[])));
+            match old {
+                Some(old) => old.with_activities(activities),
+                None => PlatformWatch::new(id, activities),
             }
-        }
+        });
+        self.platforms = next.collect();
+        self.settings = config.watch.clone();
+        self.ids = ids;
     }
 
-    /// Every activity's baseline, in policy order, to be kept over a restart.
-    pub fn baselines(&self) -> impl Iterator<Item = &Baseline> {
-        self.platforms.iter().flat_map(|p| p.activities.iter().map(|a| &a.baseline))
+    /// Every activity's baseline, to be kept over a restart.
+    pub fn baselines(&self) -> impl Iterator<Item = (ActivityId, &Baseline)> {
+        self.platforms.iter().flat_map(|p| p.activities.iter().map(|a| (a.id, &a.baseline)))
     }
 
     /// Puts back one activity's baseline.
     pub fn restore(&mut self, activity: ActivityId, baseline: Baseline) {
-        let at = usize::from(activity.0);
-        for platform in &mut self.platforms {
-            let within = at.wrapping_sub(platform.first);
-            if let Some(activity) = platform.activities.get_mut(within) {
-                activity.baseline = baseline;
-                return;
-            }
+        if let Some((platform, within)) = self.ids.activity_place(activity) {
+            self.platforms[platform].activities[within].baseline = baseline;
         }
     }
 
@@ -207,11 +200,10 @@ impl Watch {
 }
 
 impl PlatformWatch {
-    fn new(at: usize, first: usize, activities: usize) -> Self {
+    fn new(id: PlatformId, activities: &[ActivityId]) -> Self {
         Self {
-            id: PlatformId(at as u16),
-            first,
-            activities: (0..activities).map(|_| ActivityWatch::default()).collect(),
+            id,
+            activities: activities.iter().map(|id| ActivityWatch::new(*id)).collect(),
             window: Window::default(),
             memory: ReferenceSample::default(),
             sources: SourceSketch::default(),
@@ -224,6 +216,22 @@ impl PlatformWatch {
             hostile_since: None,
             saturated_ticks: 0,
         }
+    }
+
+    /// The same platform with these activities; those that it had keep what was learnt.
+    fn with_activities(mut self, activities: &[ActivityId]) -> Self {
+        let mut old = core::mem::take(&mut self.activities);
+        let next = activities.iter().map(|id| {
+            let at = old.iter().position(|activity| activity.id == *id);
+            at.map_or_else(|| ActivityWatch::new(*id), |at| old.swap_remove(at))
+        });
+        self.activities = next.collect();
+        self
+    }
+
+    /// One of its activities; an id of another platform is a mistake of the caller, and gives none.
+    fn activity(&self, id: ActivityId) -> Option<&ActivityWatch> {
+        self.activities.iter().find(|activity| activity.id == id)
     }
 
     fn observe(&mut self, record: &Record) {
@@ -244,7 +252,7 @@ impl PlatformWatch {
         };
         counts.stopped += u64::from(stopped);
         let held = matches!(record.token, TokenState::Valid | TokenState::JustIssued);
-        counts.with_token += u64::from(held && record.reason == Reason::Signature);
+        counts.with_token += u64::from(held && record.reason.verdict() == Verdict::Refuse);
     }
 
     fn evaluate(
@@ -264,8 +272,8 @@ impl PlatformWatch {
         self.saturated_ticks = if saturated { self.saturated_ticks.saturating_add(1) } else { 0 };
         let strained = self.saturated_ticks >= HEALTH as u32;
         let over = self.over(settings, wall, strained, ActivityWatch::offered_per_second);
-        for (at, activity) in self.activities.iter_mut().enumerate() {
-            if !over.contains(&ActivityId((self.first + at) as u16)) {
+        for activity in &mut self.activities {
+            if !over.contains(&activity.id) {
                 activity.over_since = None;
             } else if activity.over_since.is_none() {
                 activity.over_since = Some(wall - TICK);
@@ -313,8 +321,8 @@ impl PlatformWatch {
     fn take_counts(&mut self, counts: &Snapshot) -> Vec<ActivityCounts> {
         let mut all = ActivityCounts::default();
         let mut tick = Vec::with_capacity(self.activities.len());
-        for (at, activity) in self.activities.iter_mut().enumerate() {
-            let counts = counts.activities.get(self.first + at).cloned().unwrap_or_default();
+        for activity in &mut self.activities {
+            let counts = counts.of(activity.id);
             let forwarded = Reason::ALL
                 .iter()
                 .filter(|r| r.verdict() == Verdict::Forward)
@@ -368,16 +376,15 @@ impl PlatformWatch {
         };
         self.activities
             .iter()
-            .enumerate()
-            .filter(|(_, activity)| far_over(activity))
-            .map(|(at, _)| ActivityId((self.first + at) as u16))
+            .filter(|activity| far_over(activity))
+            .map(|activity| activity.id)
             .collect()
     }
 
     /// When the attack can first be seen: when the last of its activities went over, but at most
     /// a window before the evidence, because a crowd may have come long before.
     fn surge_onset(&self, over: &[ActivityId]) -> Option<WallTime> {
-        let since = |id: &ActivityId| self.activities[usize::from(id.0) - self.first].over_since;
+        let since = |id: &ActivityId| self.activity(*id)?.over_since;
         let last = over.iter().filter_map(since).max()?;
         let Some(hostile) = self.hostile_since else { return Some(last) };
         Some(last.clamp(hostile - TICK * HEALTH as u32, hostile))
@@ -455,10 +462,8 @@ impl PlatformWatch {
     /// The activity that is most over costs the origin three times what its average request does,
     /// by what both cost on calm days.
     fn costly_targets(&self, over: &[ActivityId]) -> Option<Evidence> {
-        let most = over.iter().max_by_key(|id| {
-            self.activities[usize::from(id.0) - self.first].offered_per_second()
-        })?;
-        let activity = &self.activities[usize::from(most.0) - self.first];
+        let over = over.iter().filter_map(|id| self.activity(*id));
+        let activity = over.max_by_key(|activity| activity.offered_per_second())?;
         let requests: u64 = self.activities.iter().map(|a| a.calm_requests).sum();
         let micros: u64 = self.activities.iter().map(|a| a.calm_origin_micros).sum();
         if activity.calm_requests < 10 || requests < 100 || micros == 0 {
@@ -502,8 +507,7 @@ impl PlatformWatch {
             self.confirmed = 0;
             self.hostile_since = None;
         }
-        let warm =
-            over.iter().all(|id| self.activities[usize::from(id.0) - self.first].warm(settings));
+        let warm = over.iter().filter_map(|id| self.activity(*id)).all(|a| a.warm(settings));
         self.judgement = if self.confirmed >= CONFIRM {
             TrafficState::Attack
         } else if !over.is_empty() && warm {
@@ -614,6 +618,17 @@ impl PlatformWatch {
 }
 
 impl ActivityWatch {
+    fn new(id: ActivityId) -> Self {
+        Self {
+            id,
+            baseline: Baseline::default(),
+            recent: VecDeque::new(),
+            over_since: None,
+            calm_requests: 0,
+            calm_origin_micros: 0,
+        }
+    }
+
     fn offered_per_second(&self) -> u64 {
         self.recent.iter().map(|flow| flow.offered).sum()
     }

@@ -134,6 +134,7 @@ impl Abort for Connection {
 impl Connection {
     pub(crate) fn new(context: Rc<WorkerContext>, secure: bool, phase: Phase) -> Self {
         let born = context.now();
+        let (_, activity) = context.policy.load().first_activity();
         let since = Cell::new(born);
         Self {
             context,
@@ -145,7 +146,7 @@ impl Connection {
             requests: Cell::new(0),
             requests_so_far: Cell::new(0),
             write_lag: Cell::default(),
-            activity: Cell::new(ActivityId(0)),
+            activity: Cell::new(activity),
             cut: Cell::new(false),
             truncated: Cell::new(false),
             draining: Cell::new(false),

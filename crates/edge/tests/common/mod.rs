@@ -71,7 +71,7 @@ impl Gate {
         let address = bound[0][0].address();
         let tables = Arc::new(Tables::new(config.limits.source_table_size, secret.clone()));
         let policy = Policy::new(Arc::new(config), secret);
-        let activities = policy.activities();
+        let activities = policy.ids().activity_count();
         let policy = Arc::new(ArcSwap::from_pointee(policy));
         let (drain, draining) = watch::channel(false);
         let mut gate = Self {

@@ -4,11 +4,13 @@
 mod world;
 
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_model::{Event, EvidenceKind, Posture, WallTime};
+use portcullis_posture::{Action, Control, Resume};
 use rand::Rng;
-use world::{Client, Fate, Who, World, browser, script};
+use world::{Client, Fate, Recording, Who, World, browser, config, script};
 
 const SEEDS: std::ops::Range<u64> = 1..6;
 
@@ -333,4 +335,157 @@ fn the_same_seed_gives_the_same_events_and_verdicts() {
         (world.digest, world.events)
     };
     assert_eq!(run(), run());
+}
+
+#[test]
+fn recorded_inputs_give_the_same_actions_byte_for_byte() {
+    let mut world = World::new(6);
+    world.recording = Some(Recording::default());
+    let start = world.wall;
+    let mut people = Vec::new();
+    phase(&mut world, &mut people, 90, |_| {});
+    phase(&mut world, &mut people, 20, |world| flood(world, 150));
+    world.reload(config());
+    phase(&mut world, &mut people, 20, |world| imitation(world, 250));
+    world.stop();
+    let recording = world.recording.take().expect("a recording");
+
+    let mut control = Control::new(Arc::new(config()), start, &Resume::default());
+    let mut actions = Vec::new();
+    for (now, wall, input) in recording.inputs {
+        control.step(now, wall, input, &mut actions);
+    }
+    let engages = |action: &Action| matches!(action, Action::Engage(some) if !some.is_empty());
+    assert!(actions.iter().any(engages), "procedures were engaged");
+    assert_eq!(written(&actions), written(&recording.actions));
+}
+
+/// The bytes of every action: events as the ledger has them.
+fn written(actions: &[Action]) -> String {
+    let line = |action: &Action| match action {
+        Action::Record(event) => serde_json::to_string(event).expect("an event"),
+        Action::Engage(procedures) => format!("{procedures:?}"),
+    };
+    actions.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// What a tally has counted, without its bounds: reloads close tallies early.
+fn tallied(events: &[(WallTime, Event)]) -> std::collections::BTreeMap<(String, String), u64> {
+    let mut sums = std::collections::BTreeMap::new();
+    for (_, event) in events {
+        if let Event::Tallied(tally) = event {
+            for activity in &tally.activities {
+                let name = (tally.platform.clone(), activity.name.clone());
+                *sums.entry(name).or_default() += activity.offered;
+            }
+        }
+    }
+    sums
+}
+
+fn without_tallies(events: &[(WallTime, Event)]) -> Vec<&(WallTime, Event)> {
+    events.iter().filter(|(_, event)| !matches!(event, Event::Tallied(_))).collect()
+}
+
+/// An ordinary day with a flood in it, reloaded with `config` every ten seconds.
+fn with_reloads(seed: u64, reloads: impl Fn(u64) -> Option<portcullis_model::Config>) -> World {
+    let mut world = World::new(seed);
+    let mut people = Vec::new();
+    for (at, bots) in [0, 0, 0, 0, 0, 0, 0, 0, 0, 150, 150, 150, 0, 0, 0, 0].into_iter().enumerate()
+    {
+        if let Some(config) = reloads(at as u64) {
+            world.reload(config);
+        }
+        phase(&mut world, &mut people, 10, |world| flood(world, bots));
+    }
+    world.stop();
+    world
+}
+
+#[test]
+fn a_reload_of_the_same_configuration_changes_no_event_and_no_count() {
+    for seed in SEEDS {
+        let without = with_reloads(seed, |_| None);
+        let with = with_reloads(seed, |_| Some(config()));
+        assert_eq!(without_tallies(&with.events), without_tallies(&without.events), "{seed}");
+        assert_eq!(tallied(&with.events), tallied(&without.events), "{seed}");
+        assert_eq!(with.digest, without.digest, "{seed}");
+    }
+}
+
+#[test]
+fn a_reload_that_inserts_an_activity_keeps_waves_procedures_and_counts_by_name() {
+    let mut more = config();
+    let mut inserted = more.platforms[0].activities[1].clone();
+    inserted.name = "petition".into();
+    inserted.matches[0].path = portcullis_model::PathPattern::Prefix("/petition".into());
+    more.platforms[0].activities.insert(0, inserted);
+    let mut reordered = more.clone();
+    reordered.platforms[0].activities.swap(1, 2);
+    for seed in SEEDS {
+        let without = with_reloads(seed, |_| None);
+        let with = with_reloads(seed, |at| match at {
+            // In the middle of the attack, and again.
+            10 => Some(more.clone()),
+            11 => Some(reordered.clone()),
+            _ => None,
+        });
+        assert_eq!(without_tallies(&with.events), without_tallies(&without.events), "{seed}");
+        assert_eq!(tallied(&with.events), tallied(&without.events), "{seed}");
+        assert_eq!(with.digest, without.digest, "{seed}");
+    }
+}
+
+#[test]
+fn a_reload_that_removes_the_attacked_activity_releases_only_what_is_limited_to_it() {
+    let mut less = config();
+    less.platforms[0].activities.remove(1);
+    let world = with_reloads(1, |at| (at == 11).then(|| less.clone()));
+    let mut scopes = std::collections::BTreeMap::new();
+    for (_, event) in &world.events {
+        match event {
+            Event::ProcedureEngaged(facts) => {
+                scopes.insert(facts.id, facts.activity.clone());
+            }
+            Event::ProcedureReleased { id, reason, .. } if reason.contains("configuration") => {
+                assert_eq!(scopes[id].as_deref(), Some("search"), "{reason}");
+            }
+            Event::AttackEnded { wave, .. } => assert_eq!(*wave, 1),
+            _ => {}
+        }
+    }
+    assert!(scopes.values().any(Option::is_none), "procedures of the whole platform too");
+}
+
+#[test]
+fn requests_with_a_token_that_are_refused_appear_in_the_cost_of_the_procedure() {
+    let mut world = World::new(4);
+    let mut people = Vec::new();
+    phase(&mut world, &mut people, 90, |_| {});
+    // Programs like browsers, which follow redirects and keep cookies, get tokens and spend them.
+    let mut bots: Vec<Client> = (0..8).map(|_| world.bot(200)).collect();
+    for bot in &mut bots {
+        bot.follows = true;
+    }
+    phase(&mut world, &mut people, 25, |world| {
+        for bot in &mut bots {
+            for _ in 0..15 {
+                let browser = browser(bot.agent, true);
+                world.send(bot, "/search", Some("q=a"), &browser);
+            }
+        }
+    });
+    world.stop();
+    let view = world.control.view(world.now);
+    let engaged: u64 = view[0].procedures.iter().map(|p| p.refused_with_token).sum();
+    let released: u64 = world
+        .events
+        .iter()
+        .map(|(_, event)| match event {
+            Event::ProcedureReleased { cost, .. } => cost.refused_with_token,
+            _ => 0,
+        })
+        .sum();
+    assert_eq!(engaged + released, world.refused_with_token);
+    assert!(world.refused_with_token > 0);
 }

@@ -9,9 +9,9 @@ use std::time::Duration;
 use portcullis_gate::{Disposition, FeatureNameCache, Policy, Request, Secret, Tables, decide};
 use portcullis_model::{
     ActivityConfig, Config, Event, Meter, OriginConfig, Outcome, PathPattern, PlatformConfig,
-    Reason, RequestPattern, Snapshot, SourceKey, TICK, Tier, Time, Verdict, WallTime,
+    Reason, RequestPattern, Snapshot, SourceKey, TICK, Tier, Time, TokenState, Verdict, WallTime,
 };
-use portcullis_posture::{Action, Control, Resume};
+use portcullis_posture::{Action, Control, Input, Resume};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -56,12 +56,23 @@ pub struct World {
     pub broken: bool,
     policy: Policy,
     tables: Tables,
-    control: Control,
+    pub control: Control,
     meter: Meter,
     lexicon: FeatureNameCache,
     fates: BTreeMap<Who, Fate>,
     work: u32,
     pub digest: u64,
+    /// Requests with a token that were refused while a procedure applied to them.
+    pub refused_with_token: u64,
+    /// Filled where a test wants to play the inputs again.
+    pub recording: Option<Recording>,
+}
+
+/// Everything that went into the control loop, and everything that came out.
+#[derive(Debug, Default)]
+pub struct Recording {
+    pub inputs: Vec<(Time, WallTime, Input)>,
+    pub actions: Vec<Action>,
 }
 
 pub fn config() -> Config {
@@ -104,12 +115,15 @@ impl World {
             broken: false,
             tables: Tables::new(4_096, secret),
             control: Control::new(config, wall, &Resume::default()),
-            meter: Meter::new(policy.activities()),
+            // Room for activities that reloads add.
+            meter: Meter::new(policy.ids().activity_count() + 8),
             policy,
             lexicon: FeatureNameCache::new(),
             fates: BTreeMap::new(),
             work: 0,
             digest: 0,
+            refused_with_token: 0,
+            recording: None,
         }
     }
 
@@ -195,8 +209,16 @@ impl World {
         let decision = decide(&self.policy, &self.tables, &request, self.now, self.wall);
         let record = decision.record;
         self.meter.record_verdict(record.activity, record.reason);
-        self.lexicon.sight(&request, &record, &mut |s| self.control.sight(&s));
-        self.control.observe(&record);
+        let mut inputs = Vec::new();
+        self.lexicon.sight(&request, &record, &mut |name| inputs.push(Input::FeatureName(name)));
+        inputs.push(Input::Record(record));
+        for input in inputs {
+            self.step(input);
+        }
+        let held = matches!(record.token, TokenState::Valid | TokenState::JustIssued);
+        self.refused_with_token += u64::from(
+            held && record.procedure.is_some() && record.reason.verdict() == Verdict::Refuse,
+        );
         self.digest = self
             .digest
             .wrapping_mul(0x0100_0000_01b3)
@@ -246,8 +268,25 @@ impl World {
         self.meter.set_stalled_headers(self.stalled);
         let mut total = Snapshot::default();
         self.meter.add_to(&mut total);
-        let mut actions = Vec::new();
-        self.control.tick(self.now, self.wall, &total, &mut actions);
+        let actions = self.step(Input::Tick(total));
+        self.apply(actions);
+    }
+
+    /// Goes over to `config`, as the running gate does.
+    pub fn reload(&mut self, config: Config) {
+        let config = Arc::new(config);
+        let secret = self.policy.secret().clone();
+        let actions = self.step(Input::Reload(Arc::clone(&config)));
+        self.policy = Policy::reloaded(config, Arc::clone(self.control.ids()), secret);
+        self.apply(actions);
+    }
+
+    pub fn stop(&mut self) {
+        let actions = self.step(Input::Stop);
+        self.apply(actions);
+    }
+
+    fn apply(&mut self, actions: Vec<Action>) {
         for action in actions {
             match action {
                 Action::Record(event) => self.events.push((self.wall, event)),
@@ -256,6 +295,17 @@ impl World {
                 }
             }
         }
+    }
+
+    /// Gives the control loop an input, and records it with the actions that follow from it.
+    fn step(&mut self, input: Input) -> Vec<Action> {
+        let mut actions = Vec::new();
+        self.control.step(self.now, self.wall, input.clone(), &mut actions);
+        if let Some(recording) = &mut self.recording {
+            recording.inputs.push((self.now, self.wall, input));
+            recording.actions.extend(actions.iter().cloned());
+        }
+        actions
     }
 
     /// The fate of a population since this was last asked.

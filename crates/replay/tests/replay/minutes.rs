@@ -5,7 +5,7 @@ use std::sync::Arc;
 use portcullis_model::{
     ActivityId, Config, Event, Meter, OriginConfig, Reason, Snapshot, TICK, Time, WallTime,
 };
-use portcullis_posture::{Action, Control, Resume};
+use portcullis_posture::{Action, Control, Input, Resume};
 use portcullis_replay::{MinuteCounts, MinutesFindings, Recording};
 
 use crate::writer::MORNING;
@@ -77,7 +77,7 @@ fn the_whole_control_loop_calls_the_same_surges_at_the_same_moments() {
             let mut total = Snapshot::default();
             meter.add_to(&mut total);
             let mut actions = Vec::new();
-            control.tick(now, wall, &total, &mut actions);
+            control.step(now, wall, Input::Tick(total), &mut actions);
             for action in actions {
                 match action {
                     Action::Record(Event::SurgeBegan { .. }) => theirs.push((wall, None)),

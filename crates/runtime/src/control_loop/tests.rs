@@ -40,14 +40,14 @@ fn rig(clock: Clock) -> Rig {
     let (ledger, _) = open_ledger(&config, &[1; 32]).unwrap();
     let shared = Arc::new(config.clone());
     let policy = Policy::new(Arc::clone(&shared), Secret::new(&[2; 32]));
-    let meter = Arc::new(Meter::new(policy.activities() + 4));
+    let meter = Arc::new(Meter::new(policy.ids().activity_count() + 4));
     let (records, records_out) = rtrb::RingBuffer::new(4_096);
     let (_, feature_names) = rtrb::RingBuffer::new(8);
     let (handle, inbox) = control_channel();
     let (exits, _) = unbounded_channel();
     let started = WallTime(1_700_000_000_000);
     let control_loop = ControlLoop {
-        core: ControlCore::new(shared, started, &Resume::default(), Vec::new()),
+        control: Control::new(shared, started, &Resume::default()),
         tables: Arc::new(Tables::new(1_024, policy.secret().clone())),
         policy: Arc::new(ArcSwap::from_pointee(policy)),
         workers: vec![WorkerChannel {
@@ -173,6 +173,25 @@ fn records_before_a_reload_are_read_with_the_old_configuration() {
         _ => None,
     });
     assert!(tallied.is_some(), "the reload closes the tally");
+}
+
+#[test]
+fn a_reload_that_inserts_an_activity_gives_no_counts_to_another_name() {
+    let mut rig = rig(Clock::manual());
+    rig.requests(7);
+    rig.tick();
+    let ids = Arc::clone(rig.control_loop.policy.load().ids());
+    let (counted, _) = ids.activity_name(ActivityId(0)).unwrap();
+    let mut config = rig.config.clone();
+    let mut inserted = config.platforms[0].activities[0].clone();
+    inserted.name = "petition".into();
+    config.platforms[0].activities.insert(0, inserted);
+    rig.control_loop.reload(config, "digest".into());
+    let policy = rig.control_loop.policy.load_full();
+    assert_eq!(policy.ids().activity_name(ActivityId(0)), ids.activity_name(ActivityId(0)));
+    assert_eq!(policy.ids().at(0).0, counted);
+    assert_ne!(policy.ids().at(0).1[0], ActivityId(0), "the new one has a new id");
+    assert_eq!(policy.activity(policy.ids().at(0).1[0]).name, "petition");
 }
 
 #[tokio::test]

@@ -1,0 +1,37 @@
+//! The inputs of the control loop.
+
+use std::sync::Arc;
+
+use portcullis_model::{Config, FeatureName, Record, Snapshot};
+use portcullis_watch::Baseline;
+use serde::{Deserialize, Serialize};
+
+/// One input; [`Control::step`](crate::Control::step) takes them one by one.
+///
+/// The same inputs at the same times, in the same order, give the same actions.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// The record of one request.
+    Record(Record),
+    /// The readable form of a feature value.
+    FeatureName(FeatureName),
+    /// A tick: everything that all workers have counted since they began.
+    Tick(Snapshot),
+    /// A new configuration.
+    Reload(Arc<Config>),
+    /// Baselines that an earlier run saved.
+    Restore(Vec<SavedBaseline>),
+    /// The gate stops: every tally is closed.
+    Stop,
+}
+
+/// The baseline of one activity, as it is saved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedBaseline {
+    /// The platform's name.
+    pub platform: String,
+    /// The activity's name.
+    pub activity: String,
+    /// The activity's expected rates.
+    pub baseline: Baseline,
+}
