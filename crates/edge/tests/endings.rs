@@ -4,11 +4,12 @@
 
 mod common;
 
-use std::time::{Duration, Instant};
+use std::io::Write;
+use std::time::Duration;
 
 use common::wire::{END_HEADERS, END_STREAM, GOAWAY, HEADERS, Wire, frame, request};
-use common::{Gate, Origin, Reply, config, eventually, secure};
-use portcullis_model::Cut;
+use common::{Gate, Origin, Reply, config, eventually, hold, secure};
+use portcullis_model::{Cut, Outcome};
 
 fn cut(gate: &Gate, why: Cut) -> u64 {
     gate.snapshot().cuts.of(why)
@@ -28,7 +29,7 @@ fn the_response_to_the_last_request_of_a_connection_announces_the_close() {
     let last = visitor.get("/");
     assert_eq!((last.status, last.field("connection")), (200, Some("close")));
     assert_eq!(last.text(), "hello");
-    assert!(visitor.closed_within(Duration::from_secs(10)));
+    visitor.expect_close();
     assert_eq!(cut(&gate, Cut::MaxAge), 0);
 }
 
@@ -45,7 +46,7 @@ fn a_refusal_by_the_gate_announces_the_close_too() {
     }
     let last = visitor.get("/");
     assert_eq!((last.status, last.field("connection")), (421, Some("close")));
-    assert!(visitor.closed_within(Duration::from_secs(10)));
+    visitor.expect_close();
 }
 
 #[test]
@@ -53,43 +54,38 @@ fn an_old_connection_learns_of_its_end_by_the_next_response_and_is_not_closed_be
     let origin = Origin::hello();
     let mut settings = config(origin.address);
     settings.limits.max_connection_age = Duration::from_secs(2);
-    let gate = Gate::start(settings);
+    let gate = Gate::manual(settings);
     let mut visitor = gate.connect();
     assert_eq!(visitor.get("/").field("connection"), None);
-    assert!(!visitor.closed_within(Duration::from_millis(2_500)));
+    gate.pass(Duration::from_millis(2_500));
+    assert!(!visitor.has_closed());
     let last = visitor.get("/");
     assert_eq!((last.status, last.field("connection")), (200, Some("close")));
-    assert!(visitor.closed_within(Duration::from_secs(10)));
+    visitor.expect_close();
     assert_eq!(cut(&gate, Cut::MaxAge), 0);
 }
 
 #[test]
 fn a_response_in_flight_has_the_maximum_age_once_more_and_is_then_cut() {
     // An answer that never ends.
-    let origin = Origin::start(|_| {
-        Reply::Takes(Box::new(|mut stream| {
-            use std::io::Write;
-            let head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n";
-            let mut alive = stream.write_all(head).is_ok();
-            while alive {
-                std::thread::sleep(Duration::from_millis(50));
-                alive = stream.write_all(b"x").is_ok();
-            }
+    let (_release, hold) = hold();
+    let origin = Origin::start(move |_| {
+        let hold = hold.clone();
+        Reply::Takes(Box::new(move |mut stream| {
+            let head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nx";
+            stream.write_all(head).unwrap();
+            hold.wait();
         }))
     });
     let mut settings = config(origin.address);
     settings.limits.max_connection_age = Duration::from_secs(1);
-    let gate = Gate::start(settings);
-    let begun = Instant::now();
+    let gate = Gate::manual(settings);
     let mut visitor = gate.connect();
     visitor.send("GET / HTTP/1.1\r\nHost: example.org\r\n\r\n");
     let head = visitor.until(b"\r\n\r\n");
     assert!(head.starts_with(b"HTTP/1.1 200"));
-    while cut(&gate, Cut::MaxAge) == 0 {
-        assert!(begun.elapsed() < Duration::from_secs(20));
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    assert!(begun.elapsed() >= Duration::from_millis(1_750));
+    let passed = gate.pass_until("it is cut", || cut(&gate, Cut::MaxAge) > 0);
+    assert!(passed >= Duration::from_millis(1_750));
     eventually("it is gone", || gate.snapshot().gauges.connections == 0);
     assert_eq!(cut(&gate, Cut::MaxAge), 1);
 }
@@ -157,14 +153,16 @@ fn over_http_2_an_old_connection_gets_goaway_without_a_request() {
     let mut settings = config(origin.address);
     settings.limits.max_connection_age = Duration::from_secs(4);
     let _files = secure(&mut settings);
-    let gate = Gate::start(settings);
+    let gate = Gate::manual(settings);
     let mut wire = Wire::connect(&gate, &[]);
     ask(&mut wire, 1).unwrap();
+    eventually("it is answered", || gate.outcome(Outcome::Served) == 1);
+    gate.pass(Duration::from_secs(4));
     assert!(wire.until(|frame| frame.kind == GOAWAY).is_some());
     // The gate knows that GOAWAY has arrived when its ping is acknowledged.
     let ping = wire.until(|frame| frame.kind == PING).expect("a ping");
     wire.send(&frame(PING, ACKNOWLEDGED, 0, &ping.payload));
-    assert!(wire.closed_within(Duration::from_secs(10)));
+    wire.expect_close();
     eventually("it is gone", || gate.snapshot().gauges.connections == 0);
     assert_eq!(cut(&gate, Cut::MaxAge), 0);
 }

@@ -13,12 +13,12 @@ const A_WHILE: Duration = Duration::from_millis(1800);
 
 #[test]
 fn a_visitor_is_answered_after_its_buffers_were_freed() {
-    let gate = Gate::start(config(Origin::hello().address));
+    let gate = Gate::manual(config(Origin::hello().address));
     let mut visitor = gate.connect();
     for _ in 0..3 {
         assert_eq!(visitor.get("/").text(), "hello");
         assert_eq!(visitor.get("/").text(), "hello");
-        std::thread::sleep(A_WHILE);
+        gate.pass(A_WHILE);
     }
     assert_eq!(gate.snapshot().gauges.connections, 1);
     drop(visitor);
@@ -27,11 +27,11 @@ fn a_visitor_is_answered_after_its_buffers_were_freed() {
 
 #[test]
 fn half_a_request_in_the_buffer_survives_an_idle_time() {
-    let gate = Gate::start(config(Origin::hello().address));
+    let gate = Gate::manual(config(Origin::hello().address));
     let mut visitor = gate.connect();
     visitor.send("GET /1 HTTP/1.1\r\nHost: example.org\r\n\r\nGET /2 HTTP/1.1\r\nHo");
     assert_eq!(visitor.answer().text(), "hello");
-    std::thread::sleep(A_WHILE);
+    gate.pass(A_WHILE);
     visitor.send("st: example.org\r\n\r\n");
     assert_eq!(visitor.answer().text(), "hello");
     assert_eq!(visitor.get("/3").text(), "hello");
@@ -41,17 +41,17 @@ fn half_a_request_in_the_buffer_survives_an_idle_time() {
 fn a_silent_connection_ends_at_its_limit_and_when_the_gate_drains() {
     let mut settings = config(Origin::hello().address);
     settings.limits.idle_timeout = Duration::from_secs(3);
-    let gate = Gate::start(settings);
+    let gate = Gate::manual(settings);
     let mut silent = gate.connect();
     assert_eq!(silent.get("/").text(), "hello");
-    std::thread::sleep(A_WHILE);
+    gate.pass(A_WHILE);
     let mut other = gate.connect();
     assert_eq!(other.get("/").text(), "hello");
     // The limit counts from the last answer, not from when the buffers went.
-    assert!(silent.closed_within(Duration::from_secs(8)));
+    gate.pass_until("it is closed", || silent.has_closed());
     let mut third = gate.connect();
     assert_eq!(third.get("/").text(), "hello");
-    std::thread::sleep(A_WHILE);
+    gate.pass(A_WHILE);
     gate.start_draining();
-    assert!(third.closed_within(Duration::from_secs(8)));
+    third.expect_close();
 }

@@ -8,7 +8,7 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::time::Duration;
 
-use common::{Gate, Origin, Reply, Visitor, config};
+use common::{Answer, Gate, Origin, Reply, Visitor, config, eventually};
 use portcullis_model::{Cut, Outcome};
 
 /// A gate with two places, for which a request waits ten seconds at most.
@@ -17,7 +17,7 @@ fn two_places(origin: &Origin) -> Gate {
     settings.platforms[0].origin.max_connections = 2;
     settings.platforms[0].origin.queue_timeout = Duration::from_secs(10);
     settings.platforms[0].origin.response_timeout = Duration::from_secs(10);
-    Gate::start(settings)
+    Gate::manual(settings)
 }
 
 /// A visitor that has begun a body and sends no more.
@@ -27,8 +27,17 @@ fn begun(gate: &Gate) -> Visitor {
     visitor
 }
 
+/// Requests a page from another address, and lets time pass until a slow visitor is cut for it.
+fn get_in_place_of_a_slow_one(gate: &Gate, why: Cut) -> Answer {
+    let mut visitor = gate.connect_from(9);
+    visitor.send("GET / HTTP/1.1\r\nHost: example.org\r\n\r\n");
+    eventually("it waits", || gate.snapshot().gauges.waiting == 1);
+    gate.pass_until("a slow one is cut", || gate.snapshot().cuts.of(why) > 0);
+    visitor.answer()
+}
+
 fn in_flight(gate: &Gate, many: u64) {
-    common::eventually("they hold their places", || gate.snapshot().gauges.in_flight == many);
+    eventually("they hold their places", || gate.snapshot().gauges.in_flight == many);
 }
 
 #[test]
@@ -37,7 +46,7 @@ fn bodies_that_drip_give_their_connections_to_requests_that_wait() {
     let gate = two_places(&origin);
     let slow = [begun(&gate), begun(&gate)];
     in_flight(&gate, 2);
-    assert_eq!(gate.connect_from(9).get("/").status, 200);
+    assert_eq!(get_in_place_of_a_slow_one(&gate, Cut::SlowBody).status, 200);
     let cuts = gate.snapshot().cuts.of(Cut::SlowBody);
     assert!((1..=2).contains(&cuts), "{cuts}");
     assert_eq!(gate.outcome(Outcome::BodyAborted), cuts);
@@ -50,7 +59,7 @@ fn a_body_that_pauses_keeps_its_connection_while_no_request_waits() {
     let gate = two_places(&origin);
     let mut slow = [begun(&gate), begun(&gate)];
     in_flight(&gate, 2);
-    std::thread::sleep(Duration::from_secs(4));
+    gate.pass(Duration::from_secs(4));
     for visitor in &mut slow {
         visitor.send(vec![b'a'; 998]);
         assert_eq!(visitor.answer().status, 200);
@@ -76,7 +85,7 @@ fn unread_responses_give_their_connections_to_requests_that_wait() {
         })
         .collect();
     in_flight(&gate, 2);
-    assert_eq!(gate.connect_from(9).get("/").status, 200);
+    assert_eq!(get_in_place_of_a_slow_one(&gate, Cut::SlowRead).status, 200);
     let cuts = gate.snapshot().cuts.of(Cut::SlowRead);
     assert!((1..=2).contains(&cuts), "{cuts}");
     drop(idle);

@@ -4,10 +4,10 @@
 
 mod common;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use common::{Gate, Origin, config, eventually};
-use portcullis_model::{Cut, Reason};
+use portcullis_model::{Cut, Reason, TICK};
 
 fn cut(gate: &Gate, why: Cut) -> u64 {
     gate.snapshot().cuts.of(why)
@@ -18,16 +18,16 @@ fn at_the_connection_limit_the_longest_idle_connection_is_evicted_for_a_new_one(
     let origin = Origin::hello();
     let mut settings = config(origin.address);
     settings.limits.max_connections = 3;
-    let gate = Gate::start(settings);
+    let gate = Gate::manual(settings);
     let mut idle: Vec<_> = (0..3).map(|_| gate.connect()).collect();
     for visitor in &mut idle {
         assert_eq!(visitor.get("/").status, 200);
-        std::thread::sleep(Duration::from_millis(50));
+        gate.pass(TICK);
     }
-    std::thread::sleep(Duration::from_millis(1_500));
+    gate.pass(Duration::from_millis(1_500));
     let mut new = gate.connect_from(2);
     assert_eq!(new.get("/").status, 200);
-    assert!(idle[0].closed_within(Duration::from_secs(10)));
+    idle[0].expect_close();
     assert_eq!(cut(&gate, Cut::Evicted), 1);
     assert_eq!(gate.reason(Reason::ConnectionLimit), 0);
     assert_eq!(idle[1].get("/").status, 200);
@@ -40,13 +40,13 @@ fn connections_that_are_not_idle_are_not_evicted_for_a_new_one() {
     let origin = Origin::hello();
     let mut settings = config(origin.address);
     settings.limits.max_connections = 2;
-    let gate = Gate::start(settings);
+    let gate = Gate::manual(settings);
     let mut asking = gate.connect();
     asking.send("GET / HTTP/1.1\r\n");
     let mut silent = gate.connect();
     eventually("both are in", || gate.snapshot().gauges.connections == 2);
-    std::thread::sleep(Duration::from_millis(1_200));
-    assert!(gate.connect_from(2).closed_within(Duration::from_secs(10)));
+    gate.pass(Duration::from_millis(1_200));
+    gate.connect_from(2).expect_close();
     assert_eq!((gate.reason(Reason::ConnectionLimit), cut(&gate, Cut::Evicted)), (1, 0));
     asking.send("Host: example.org\r\n\r\n");
     assert_eq!(asking.answer().status, 200);
@@ -59,17 +59,13 @@ fn idle_connections_get_less_time_near_the_connection_limit() {
     let mut settings = config(origin.address);
     settings.limits.max_connections = 4;
     settings.limits.idle_timeout = Duration::from_secs(600);
-    let gate = Gate::start(settings);
-    let begun = Instant::now();
+    let gate = Gate::manual(settings);
     let mut idle: Vec<_> = (0..4).map(|_| gate.connect()).collect();
     for visitor in &mut idle {
         assert_eq!(visitor.get("/").status, 200);
     }
-    while cut(&gate, Cut::Evicted) == 0 {
-        assert!(begun.elapsed() < Duration::from_secs(30));
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    assert!(begun.elapsed() >= Duration::from_millis(4_500));
+    let passed = gate.pass_until("one is evicted", || cut(&gate, Cut::Evicted) > 0);
+    assert!(passed >= Duration::from_millis(4_500));
     assert_eq!(cut(&gate, Cut::Idle), 0);
 }
 
@@ -78,12 +74,12 @@ fn a_network_holds_a_limited_number_of_connections_whatever_its_addresses() {
     let origin = Origin::hello();
     let mut settings = config(origin.address);
     settings.limits.max_network_connections = 3;
-    let gate = Gate::start(settings);
+    let gate = Gate::manual(settings);
     let mut held: Vec<_> = (1..=3).map(|n| gate.connect_from(n)).collect();
     for visitor in &mut held {
         assert_eq!(visitor.get("/").status, 200);
     }
-    assert!(gate.connect_from(4).closed_within(Duration::from_secs(10)));
+    gate.connect_from(4).expect_close();
     assert_eq!(gate.reason(Reason::NetworkConnections), 1);
     assert_eq!(gate.reason(Reason::SourceConnections), 0);
     held.pop();

@@ -5,9 +5,9 @@
 mod common;
 
 use std::io::{Read, Write};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use common::{Gate, Origin, Reply, Visitor, config, eventually};
+use common::{Gate, Origin, Reply, Visitor, config, eventually, hold};
 use portcullis_model::{
     ActivityConfig, ActivityTimeouts, Config, Cut, Outcome, PathPattern, Reason, RequestPattern,
     Tier,
@@ -154,17 +154,15 @@ fn a_busy_tunnel_ends_at_its_maximum_age_which_its_activity_may_set() {
         &mut settings,
         ActivityTimeouts { max_tunnel_age: hours, ..ActivityTimeouts::default() },
     );
-    let gate = Gate::start(settings);
+    let gate = Gate::manual(settings);
     let (mut brief, mut live) = (gate.connect(), gate.connect());
     assert_eq!(upgrade(&mut live, "/live"), 101);
-    let begun = Instant::now();
     assert_eq!(upgrade(&mut brief, "/"), 101);
-    while cut(&gate, Cut::TunnelAge) == 0 {
-        assert!(begun.elapsed() < Duration::from_secs(20));
+    let passed = gate.pass_until("it is cut", || {
         let _ = brief.stream.write_all(b"x");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    assert!(begun.elapsed() >= Duration::from_millis(750));
+        cut(&gate, Cut::TunnelAge) > 0
+    });
+    assert!(passed >= Duration::from_millis(750));
     assert!(says_something(&mut live));
     assert_eq!(cut(&gate, Cut::TunnelIdle), 0);
 }
@@ -179,24 +177,26 @@ fn a_silent_tunnel_ends_at_its_idle_timeout_which_its_activity_may_set() {
         &mut settings,
         ActivityTimeouts { tunnel_idle_timeout: hours, ..ActivityTimeouts::default() },
     );
-    let gate = Gate::start(settings);
+    let gate = Gate::manual(settings);
     let (mut brief, mut live) = (gate.connect(), gate.connect());
     assert_eq!(upgrade(&mut live, "/live"), 101);
     assert_eq!(upgrade(&mut brief, "/"), 101);
-    assert!(brief.closed_within(Duration::from_secs(20)));
+    gate.pass_until("it is closed", || brief.has_closed());
     assert_eq!(cut(&gate, Cut::TunnelIdle), 1);
     assert!(says_something(&mut live));
 }
 
 #[test]
 fn a_silent_response_ends_at_its_idle_timeout_which_its_activity_may_set() {
-    // An event, two seconds of silence, another event.
-    let origin = Origin::start(|_| {
-        Reply::Takes(Box::new(|mut stream| {
+    // An event, silence until the release, another event.
+    let (release, hold) = hold();
+    let origin = Origin::start(move |_| {
+        let hold = hold.clone();
+        Reply::Takes(Box::new(move |mut stream| {
             let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\
                         Content-Length: 22\r\n\r\ndata: one\n\n";
             stream.write_all(head.as_bytes()).unwrap();
-            std::thread::sleep(Duration::from_secs(2));
+            hold.wait();
             let _ = stream.write_all(b"data: two\n\n");
         }))
     });
@@ -207,10 +207,15 @@ fn a_silent_response_ends_at_its_idle_timeout_which_its_activity_may_set() {
         &mut settings,
         ActivityTimeouts { response_idle_timeout: hours, ..ActivityTimeouts::default() },
     );
-    let gate = Gate::start(settings);
-    assert_eq!(gate.connect().get("/live").text(), "data: one\n\ndata: two\n\n");
+    let gate = Gate::manual(settings);
+    let mut live = gate.connect();
+    live.send("GET /live HTTP/1.1\r\nHost: example.org\r\n\r\n");
+    assert!(live.until(b"one\n\n").ends_with(b"one\n\n"));
+    gate.pass(Duration::from_secs(2));
+    release.one();
+    assert_eq!(live.exactly(11), b"data: two\n\n");
     let mut brief = gate.connect();
     brief.send("GET / HTTP/1.1\r\nHost: example.org\r\n\r\n");
     assert!(brief.until(b"one\n\n").ends_with(b"one\n\n"));
-    assert!(brief.closed_within(Duration::from_secs(20)));
+    gate.pass_until("it is closed", || brief.has_closed());
 }

@@ -450,15 +450,34 @@ impl Reply {
     }
 }
 
+/// Waits until `value` stays the same, and returns it. No event reports that buffers are full, so this
+/// waits in real time: for a quarter of a second without a change.
+pub fn settled(what: &str, mut value: impl FnMut() -> usize) -> usize {
+    let mut last = (value(), Instant::now());
+    eventually(what, || {
+        let now = value();
+        if now != last.0 {
+            last = (now, Instant::now());
+        }
+        last.1.elapsed() >= Duration::from_millis(250)
+    });
+    last.0
+}
+
 /// Holds responses of an origin back until the test releases them, or ends.
 pub fn hold() -> (Release, Hold) {
     let (release, hold) = mpsc::channel();
-    (Release { _sender: release }, Hold(Arc::new(Mutex::new(hold))))
+    (Release(release), Hold(Arc::new(Mutex::new(hold))))
 }
 
 /// Dropped, it releases everything that waits at its [`Hold`].
-pub struct Release {
-    _sender: mpsc::Sender<()>,
+pub struct Release(mpsc::Sender<()>);
+
+impl Release {
+    /// Releases one response that waits, or the next one to wait.
+    pub fn one(&self) {
+        self.0.send(()).unwrap();
+    }
 }
 
 /// Where responses of an origin wait.
@@ -476,6 +495,8 @@ pub struct Origin {
     pub address: SocketAddr,
     pub received: Arc<Mutex<Vec<Received>>>,
     pub connections: Arc<AtomicUsize>,
+    /// Bytes of chunked bodies that have arrived, of complete requests and others.
+    pub chunked_bytes: Arc<AtomicUsize>,
 }
 
 impl Origin {
@@ -485,15 +506,18 @@ impl Origin {
             address: listener.local_addr().unwrap(),
             received: Arc::default(),
             connections: Arc::default(),
+            chunked_bytes: Arc::default(),
         };
+        let chunked = origin.chunked_bytes.clone();
         let handler = Arc::new(handler);
         let (received, connections) = (origin.received.clone(), origin.connections.clone());
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let stream = stream.unwrap();
                 let number = connections.fetch_add(1, Ordering::SeqCst);
-                let (handler, received) = (handler.clone(), received.clone());
-                std::thread::spawn(move || attend(stream, number, &*handler, &received));
+                let (handler, received, chunked) =
+                    (handler.clone(), received.clone(), chunked.clone());
+                std::thread::spawn(move || attend(stream, number, &*handler, &received, &chunked));
             }
         });
         origin
@@ -522,9 +546,10 @@ fn attend(
     connection: usize,
     handler: &(dyn Fn(&Received) -> Reply + Send + Sync),
     all: &Mutex<Vec<Received>>,
+    chunked: &AtomicUsize,
 ) {
     let mut visitor = Visitor { stream, ahead: Vec::new() };
-    while let Some(received) = receive(&mut visitor, connection) {
+    while let Some(received) = receive(&mut visitor, connection, chunked) {
         all.lock().unwrap().push(received.clone());
         match handler(&received) {
             Reply::Bytes(bytes) => {
@@ -541,7 +566,7 @@ fn attend(
     }
 }
 
-fn receive(from: &mut Visitor, connection: usize) -> Option<Received> {
+fn receive(from: &mut Visitor, connection: usize, chunked: &AtomicUsize) -> Option<Received> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
@@ -566,6 +591,7 @@ fn receive(from: &mut Visitor, connection: usize) -> Option<Received> {
                 return None;
             }
             body.push(byte[0]);
+            chunked.fetch_add(1, Ordering::SeqCst);
         }
     }
     Some(Received { head, body, connection })
