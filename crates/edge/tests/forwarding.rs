@@ -7,9 +7,9 @@ mod common;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use common::{Gate, Origin, Reply, config, eventually};
+use common::{Gate, Origin, Reply, config, eventually, hold, settled};
 use portcullis_model::{Cut, Outcome, Reason};
 
 #[test]
@@ -173,7 +173,7 @@ fn the_rest_of_a_body_that_was_answered_early_is_no_request() {
     visitor.send("POST / HTTP/1.1\r\nHost: example.org\r\nContent-Length: 500\r\n\r\nx");
     assert_eq!(visitor.answer().text(), "early");
     visitor.send("\r\nGET /smuggled HTTP/1.1\r\nHost: example.org\r\n\r\n");
-    assert!(visitor.closed_within(Duration::from_secs(4)));
+    visitor.expect_close();
     assert_eq!(gate.offered(), 1);
 }
 
@@ -247,7 +247,7 @@ fn a_body_that_could_be_read_in_two_ways_is_not_tried_elsewhere() {
     );
     assert_eq!(visitor.answer().status, 400);
     assert_eq!(gate.snapshot().cuts.of(Cut::MalformedBody), 1);
-    assert!(visitor.closed_within(Duration::from_secs(2)));
+    visitor.expect_close();
     assert_eq!(origin.connections(), 1);
 }
 
@@ -281,13 +281,8 @@ fn a_client_that_does_not_read_gets_no_more_responses_than_the_buffers_hold() {
     let many = "GET / HTTP/1.1\r\nHost: a\r\nRange: bytes=0-,0-\r\n\r\n".repeat(asked);
     visitor.stream.set_write_timeout(Some(Duration::from_secs(1))).unwrap();
     let _ = visitor.stream.write_all(many.as_bytes());
-    let mut before = 0;
-    eventually("no more is answered", || {
-        std::thread::sleep(Duration::from_millis(200));
-        let now = gate.offered();
-        core::mem::replace(&mut before, now) == now
-    });
-    assert!(before > 0 && before < asked as u64 / 2, "{before}");
+    let answered = settled("no more is answered", || gate.offered() as usize);
+    assert!(answered > 0 && answered < asked / 2, "{answered}");
 }
 
 #[test]
@@ -322,7 +317,7 @@ fn a_websocket_passes_bytes_both_ways_after_the_origin_agreed() {
     });
     let mut settings = config(origin.address);
     settings.limits.tunnel_idle_timeout = Duration::from_secs(1);
-    let gate = Gate::start(settings);
+    let gate = Gate::manual(settings);
     let mut visitor = gate.connect();
     visitor.send(
         "GET /chat HTTP/1.1\r\nHost: example.org\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: abc\r\nSec-WebSocket-Version: 13\r\n\r\nearly",
@@ -336,13 +331,13 @@ fn a_websocket_passes_bytes_both_ways_after_the_origin_agreed() {
     for _ in 0..3 {
         visitor.send(frame);
         assert_eq!(visitor.exactly(frame.len()), frame);
-        std::thread::sleep(Duration::from_millis(500));
+        gate.pass(Duration::from_millis(500));
     }
     assert!(!origin.last().head.contains("early"));
     assert_eq!(gate.outcome(Outcome::Served), 1);
     assert_eq!(gate.snapshot().gauges.in_flight, 0);
     // Silent for longer than the idle limit.
-    assert!(visitor.closed_within(Duration::from_secs(4)));
+    gate.pass_until("it is closed", || visitor.has_closed());
     eventually("the connection is counted out", || gate.snapshot().gauges.connections == 0);
 }
 
@@ -438,15 +433,18 @@ fn an_origin_that_does_not_send_http_yields_502() {
 
 #[test]
 fn an_origin_that_is_slow_yields_504() {
-    let origin = Origin::start(|_| {
-        std::thread::sleep(Duration::from_secs(3));
+    let (_release, hold) = hold();
+    let origin = Origin::start(move |_| {
+        hold.wait();
         Reply::ok("late")
     });
-    let gate = Gate::start(config(origin.address));
-    let begun = Instant::now();
-    assert_eq!(gate.connect().get("/").status, 504);
-    assert!(begun.elapsed() < Duration::from_secs(2));
-    assert_eq!(gate.outcome(Outcome::OriginTimeout), 1);
+    let gate = Gate::manual(config(origin.address));
+    let mut visitor = gate.connect();
+    visitor.send("GET / HTTP/1.1\r\nHost: example.org\r\n\r\n");
+    eventually("it is at the origin", || origin.requests() == 1);
+    let passed = gate.pass_until("it takes too long", || gate.outcome(Outcome::OriginTimeout) == 1);
+    assert!(passed >= Duration::from_millis(750));
+    assert_eq!(visitor.answer().status, 504);
     eventually("nothing is in flight", || gate.snapshot().gauges.in_flight == 0);
 }
 
@@ -459,31 +457,34 @@ fn a_response_that_the_origin_truncates_is_truncated_for_the_visitor() {
     let mut visitor = gate.connect();
     visitor.send("GET / HTTP/1.1\r\nHost: example.org\r\n\r\n");
     // Whether the head still gets out depends on how fast the origin breaks off.
-    assert!(visitor.closed_within(Duration::from_secs(2)));
+    visitor.expect_close();
 }
 
 #[test]
 fn a_response_in_which_the_origin_falls_silent_is_aborted() {
-    let origin = Origin::start(|_| {
-        Reply::Takes(Box::new(|mut stream| {
+    let (_release, hold) = hold();
+    let origin = Origin::start(move |_| {
+        let hold = hold.clone();
+        Reply::Takes(Box::new(move |mut stream| {
             stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf").unwrap();
-            std::thread::sleep(Duration::from_secs(10));
+            hold.wait();
         }))
     });
     let mut settings = config(origin.address);
     settings.limits.response_idle_timeout = Duration::from_secs(1);
-    let gate = Gate::start(settings);
+    let gate = Gate::manual(settings);
     let mut visitor = gate.connect();
     visitor.send("GET / HTTP/1.1\r\nHost: example.org\r\n\r\n");
     visitor.until(b"\r\n\r\n");
-    assert!(visitor.closed_within(Duration::from_secs(3)));
+    gate.pass_until("it is closed", || visitor.has_closed());
     eventually("nothing is in flight", || gate.snapshot().gauges.in_flight == 0);
 }
 
 #[test]
 fn a_visitor_who_leaves_frees_the_origin() {
-    let origin = Origin::start(|_| {
-        std::thread::sleep(Duration::from_millis(700));
+    let (_release, hold) = hold();
+    let origin = Origin::start(move |_| {
+        hold.wait();
         Reply::ok("late")
     });
     let gate = Gate::start(config(origin.address));
@@ -499,6 +500,7 @@ fn a_visitor_who_leaves_frees_the_origin() {
 fn nothing_is_leaked_whatever_visitors_and_the_origin_do() {
     let origin = Origin::start(|received| {
         let number: u64 = received.path()[1..].parse().unwrap();
+        // Real time, so that requests overlap in many ways.
         std::thread::sleep(Duration::from_millis(number % 7));
         match number % 11 {
             0 => Reply::Last(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf".to_vec()),

@@ -4,6 +4,7 @@
 
 mod common;
 
+use std::cell::Cell;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
@@ -11,8 +12,8 @@ use std::time::{Duration, Instant};
 use common::wire::{
     DATA, END_HEADERS, END_STREAM, HEADERS, RST_STREAM, WINDOW_UPDATE, Wire, frame, request,
 };
-use common::{Gate, Origin, Reply, config, eventually, secure};
-use portcullis_model::{Cut, Outcome};
+use common::{Gate, Origin, Reply, config, eventually, hold, secure};
+use portcullis_model::{Cut, Outcome, TICK};
 
 fn cut(gate: &Gate, why: Cut) -> u64 {
     gate.snapshot().cuts.of(why)
@@ -29,8 +30,8 @@ fn narrow(gate: &Gate) -> TcpStream {
     stream
 }
 
-/// Reads `piece` bytes each 50 ms until the end; how many came.
-fn read_slowly(stream: &mut TcpStream, piece: usize) -> usize {
+/// Reads `piece` bytes, lets time pass, and so on until the end; how many bytes came.
+fn read_slowly(stream: &mut TcpStream, piece: usize, mut pass: impl FnMut()) -> usize {
     let mut buffer = vec![0; piece];
     let mut all = 0;
     loop {
@@ -38,7 +39,7 @@ fn read_slowly(stream: &mut TcpStream, piece: usize) -> usize {
             Ok(0) | Err(_) => return all,
             Ok(read) => all += read,
         }
-        std::thread::sleep(Duration::from_millis(50));
+        pass();
     }
 }
 
@@ -48,14 +49,19 @@ fn a_response_that_is_read_below_the_minimum_rate_is_cut_although_it_never_stall
     let mut settings = config(origin.address);
     settings.limits.body_idle_timeout = Duration::from_secs(2);
     settings.limits.min_download_rate = 64 * 1024;
-    let gate = Gate::start(settings);
-    let begun = Instant::now();
-    let taken = read_slowly(&mut narrow(&gate), 500);
+    let gate = Gate::manual(settings);
+    let mut ticks = 0;
+    let taken = read_slowly(&mut narrow(&gate), 2_500, || {
+        if cut(&gate, Cut::SlowRead) == 0 {
+            gate.pass(TICK);
+            ticks += 1;
+        }
+    });
     assert!(taken < 1024 * 1024, "{taken}");
-    assert!(begun.elapsed() >= Duration::from_secs(2));
+    assert!(TICK * ticks >= Duration::from_secs(2));
     assert_eq!(cut(&gate, Cut::SlowRead), 1);
     eventually("the origin is free", || gate.snapshot().gauges.in_flight == 0);
-    assert_eq!(gate.snapshot().gauges.connections, 0);
+    eventually("it is closed", || gate.snapshot().gauges.connections == 0);
 }
 
 #[test]
@@ -63,12 +69,14 @@ fn a_response_that_is_read_slowly_but_above_the_minimum_rate_is_complete() {
     let size = 200_000;
     let origin = Origin::start(move |_| Reply::ok(&"x".repeat(size)));
     let mut settings = config(origin.address);
-    // Each of the system's buffers takes longer than this; all of it takes five seconds.
+    // Each of the kernel's buffers takes longer than this; all of it takes five seconds.
     settings.limits.body_idle_timeout = Duration::from_secs(2);
     settings.limits.min_download_rate = 10_000;
     let gate = Gate::start(settings);
     let begun = Instant::now();
-    let taken = read_slowly(&mut narrow(&gate), 2_000);
+    // Real time, because the kernel opens its window after a while, and not when it has space.
+    let pause = || std::thread::sleep(Duration::from_millis(50));
+    let taken = read_slowly(&mut narrow(&gate), 2_000, pause);
     assert!(taken > size, "{taken}");
     assert!(begun.elapsed() >= Duration::from_secs(4));
     assert_eq!(cut(&gate, Cut::SlowRead), 0);
@@ -76,12 +84,14 @@ fn a_response_that_is_read_slowly_but_above_the_minimum_rate_is_complete() {
 
 #[test]
 fn an_event_stream_with_few_events_is_not_below_the_minimum_rate() {
-    let origin = Origin::start(|_| {
-        Reply::Takes(Box::new(|mut stream| {
+    let (release, hold) = hold();
+    let origin = Origin::start(move |_| {
+        let hold = hold.clone();
+        Reply::Takes(Box::new(move |mut stream| {
             let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
             stream.write_all(head.as_bytes()).unwrap();
             for _ in 0..4 {
-                std::thread::sleep(Duration::from_millis(1200));
+                hold.wait();
                 stream.write_all(b"data: 1\n\n").unwrap();
             }
         }))
@@ -89,8 +99,12 @@ fn an_event_stream_with_few_events_is_not_below_the_minimum_rate() {
     let mut settings = config(origin.address);
     settings.limits.body_idle_timeout = Duration::from_secs(3);
     settings.limits.min_download_rate = 64 * 1024;
-    let gate = Gate::start(settings);
-    let taken = read_slowly(&mut narrow(&gate), 500);
+    let gate = Gate::manual(settings);
+    // After the head and after each event but the last.
+    let taken = read_slowly(&mut narrow(&gate), 500, || {
+        gate.pass(Duration::from_millis(1_200));
+        release.one();
+    });
     assert!(taken > 4 * 9, "{taken}");
     assert_eq!(cut(&gate, Cut::SlowRead), 0);
     assert_eq!(gate.outcome(Outcome::Served), 1);
@@ -101,7 +115,8 @@ fn a_body_above_the_minimum_rate_passes_however_long_it_takes_and_a_drip_does_no
     let origin = Origin::hello();
     let mut settings = config(origin.address);
     settings.limits.body_idle_timeout = Duration::from_secs(1);
-    let gate = Gate::start(settings);
+    let gate = Gate::manual(settings);
+    let ticks = Cell::new(0);
     let send = |piece: &str| {
         let mut visitor = gate.connect();
         visitor.send("POST / HTTP/1.1\r\nHost: example.org\r\nContent-Length: 6000\r\n\r\n");
@@ -109,16 +124,16 @@ fn a_body_above_the_minimum_rate_passes_however_long_it_takes_and_a_drip_does_no
             if visitor.stream.write_all(piece.as_bytes()).is_err() {
                 break;
             }
-            std::thread::sleep(Duration::from_millis(100));
+            gate.pass(TICK);
+            ticks.set(ticks.get() + 1);
             if cut(&gate, Cut::SlowBody) > 0 {
                 break;
             }
         }
         visitor.answer().status
     };
-    let begun = Instant::now();
-    assert_eq!(send(&"x".repeat(200)), 200);
-    assert!(begun.elapsed() >= Duration::from_secs(2));
+    assert_eq!(send(&"x".repeat(500)), 200);
+    assert!(TICK * ticks.get() >= Duration::from_secs(2));
     assert_eq!(cut(&gate, Cut::SlowBody), 0);
     assert_eq!(send("x"), 408);
     assert_eq!(cut(&gate, Cut::SlowBody), 1);
@@ -131,7 +146,7 @@ fn a_body_that_never_begins_holds_no_connection_to_the_origin() {
     let mut settings = config(origin.address);
     settings.platforms[0].origin.max_connections = 1;
     settings.limits.body_idle_timeout = Duration::from_secs(4);
-    let gate = Gate::start(settings);
+    let gate = Gate::manual(settings);
     let mut silent: Vec<_> = ["", "Expect: 100-continue\r\n"]
         .iter()
         .map(|expectation| {
@@ -152,6 +167,7 @@ fn a_body_that_never_begins_holds_no_connection_to_the_origin() {
     eventually("it has begun", || gate.snapshot().gauges.in_flight == 1);
     silent[1].send("def");
     assert_eq!(silent[1].answer().text(), "abcdef");
+    gate.pass_until("it is aborted", || cut(&gate, Cut::SlowBody) == 1);
     assert_eq!(silent[0].answer().status, 408);
     assert_eq!(cut(&gate, Cut::SlowBody), 1);
     // An empty body in chunks has begun with its end.
@@ -166,15 +182,13 @@ fn a_dripping_body_on_one_http_2_stream_is_aborted_and_the_others_continue() {
     let mut settings = config(origin.address);
     settings.limits.body_idle_timeout = Duration::from_secs(1);
     let _files = secure(&mut settings);
-    let gate = Gate::start(settings);
+    let gate = Gate::manual(settings);
     let mut wire = Wire::connect(&gate, &[]);
     wire.send(&frame(HEADERS, END_HEADERS, 1, &request("POST", "/", &[])));
-    let begun = Instant::now();
-    while cut(&gate, Cut::SlowBody) == 0 {
-        assert!(begun.elapsed() < Duration::from_secs(10));
+    gate.pass_until("it is aborted", || {
         wire.send(&frame(DATA, 0, 1, b"x"));
-        std::thread::sleep(Duration::from_millis(100));
-    }
+        cut(&gate, Cut::SlowBody) > 0
+    });
     let answer = wire.until(|frame| frame.kind == HEADERS && frame.stream == 1);
     assert!(answer.is_some());
     wire.get(3, "/");
@@ -197,19 +211,17 @@ fn a_response_that_hyper_buffers_whole_is_not_held_by_a_window_opened_byte_by_by
     settings.limits.body_idle_timeout = Duration::from_secs(1);
     settings.limits.idle_timeout = Duration::from_secs(60);
     let _files = secure(&mut settings);
-    let gate = Gate::start(settings);
+    let gate = Gate::manual(settings);
     let mut wire = Wire::connect(&gate, &[(INITIAL_WINDOW_SIZE, 0)]);
     wire.get(1, "/");
     wire.send(&widen(1, 1));
     wire.until(|frame| frame.kind == DATA).unwrap();
     eventually("the origin has done its part", || gate.snapshot().gauges.in_flight == 0);
-    let begun = Instant::now();
-    while wire.try_send(&widen(1, 1)).is_ok() && begun.elapsed() < Duration::from_secs(20) {
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    assert!(begun.elapsed() < Duration::from_secs(15));
-    assert!(begun.elapsed() > Duration::from_secs(3));
-    assert_eq!(cut(&gate, Cut::FlowControlStall), 1);
+    let passed = gate.pass_until("it is cut", || {
+        let _ = wire.try_send(&widen(1, 1));
+        cut(&gate, Cut::FlowControlStall) == 1
+    });
+    assert!(passed > Duration::from_secs(3));
     eventually("the connection is gone", || gate.snapshot().gauges.connections == 0);
 }
 
@@ -220,14 +232,14 @@ fn a_visitor_with_small_windows_on_a_slow_line_gets_every_response() {
     settings.limits.body_idle_timeout = Duration::from_secs(1);
     settings.limits.min_download_rate = 2_000;
     let _files = secure(&mut settings);
-    let gate = Gate::start(settings);
+    let gate = Gate::manual(settings);
     let mut wire = Wire::connect(&gate, &[(INITIAL_WINDOW_SIZE, 4_000)]);
     for stream in [1, 3] {
         wire.get(stream, "/");
     }
     let mut ended = 0;
     let mut all = [0; 4];
-    let begun = Instant::now();
+    let mut passed = Duration::ZERO;
     while ended < 2 {
         let frame = wire.next(Duration::from_secs(20)).expect("a frame");
         assert_ne!(frame.kind, RST_STREAM);
@@ -237,14 +249,15 @@ fn a_visitor_with_small_windows_on_a_slow_line_gets_every_response() {
             if frame.flags & END_STREAM != 0 {
                 ended += 1;
             } else if length > 0 {
-                std::thread::sleep(Duration::from_millis(150));
+                gate.pass(TICK);
+                passed += TICK;
                 wire.send(&[widen(frame.stream, length), widen(0, length)].concat());
             }
         }
     }
     assert_eq!((all[1], all[3]), (40_000, 40_000));
-    // Longer than anyone may be silent or behind.
-    assert!(begun.elapsed() > Duration::from_secs(2));
+    // Longer than a visitor may be silent or behind.
+    assert!(passed > Duration::from_secs(2));
     assert_eq!(cut(&gate, Cut::FlowControlStall), 0);
 }
 
@@ -257,7 +270,7 @@ fn an_unread_response_is_reset_and_the_one_on_the_next_stream_is_complete() {
     let mut settings = config(origin.address);
     settings.limits.body_idle_timeout = Duration::from_secs(1);
     let _files = secure(&mut settings);
-    let gate = Gate::start(settings);
+    let gate = Gate::manual(settings);
     let mut wire = Wire::connect(&gate, &[(INITIAL_WINDOW_SIZE, 5_000)]);
     wire.get(1, "/large");
     wire.until(|frame| frame.kind == HEADERS).unwrap();
@@ -272,7 +285,7 @@ fn an_unread_response_is_reset_and_the_one_on_the_next_stream_is_complete() {
             if frame.flags & END_STREAM != 0 {
                 break;
             }
-            std::thread::sleep(Duration::from_millis(200));
+            gate.pass(TICK);
             let length = frame.payload.len() as u32;
             wire.send(&[widen(3, length), widen(0, length)].concat());
         }

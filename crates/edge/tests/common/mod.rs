@@ -476,7 +476,7 @@ pub struct Release(mpsc::Sender<()>);
 impl Release {
     /// Releases one response that waits, or the next one to wait.
     pub fn one(&self) {
-        self.0.send(()).unwrap();
+        let _ = self.0.send(());
     }
 }
 
