@@ -20,6 +20,8 @@ fn without_free_descriptors_idle_connections_are_evicted_for_new_ones_without_a_
     for visitor in &mut idle {
         assert_eq!(visitor.get("/").status, 200);
     }
+    // Real time, as all of this test: the gate pauses after each connection that it cannot accept, and
+    // the test compares the pauses with the time that has passed.
     std::thread::sleep(Duration::from_millis(1_500));
     // Made before there is nothing left; the gate's ends are made when they connect.
     let sockets: Vec<_> = (0..3)

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use common::{Gate, Origin, Reply, config, eventually, tls_files};
+use common::{Gate, Origin, Reply, config, eventually, hold, tls_files, until};
 use h3::client::{RequestStream, SendRequest};
 use http::{Request, Response};
 use portcullis_model::{Config, Cut, Feature, Outcome, RateLimit, Reason, TlsFiles};
@@ -217,9 +217,12 @@ fn empty_frames_and_trailers_do_not_end_a_body_early() {
         let gate = Gate::start(settings(&origin, &certified));
         let mut visitor = connect(&gate, &certified).await;
         let mut stream = visitor.sender.send_request(request("POST", "/")).await.unwrap();
+        let mut chunked = 0;
         for piece in ["", "one", "", "", "two", ""] {
             stream.send_data(Bytes::from(piece)).await.unwrap();
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            // The length, the content, and a line's end after each.
+            chunked += if piece.is_empty() { 0 } else { piece.len() + 5 };
+            until("the piece is at the origin", || origin.chunked_bytes() == chunked).await;
         }
         stream.finish().await.unwrap();
         assert_eq!(stream.recv_response().await.unwrap().status(), 200);
@@ -306,7 +309,7 @@ fn a_client_that_proves_its_address_is_served_while_forged_addresses_hold_every_
         let mut settings = settings(&origin, &certified);
         settings.limits.http_3.retry_threshold = 2;
         settings.limits.handshake_timeout = Duration::from_secs(2);
-        let gate = Gate::start(settings);
+        let gate = Gate::manual(settings);
         // Initial packets alone, as a sender with a forged address would send.
         let first = first_packet(&certified).await;
         let forger = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
@@ -320,9 +323,13 @@ fn a_client_that_proves_its_address_is_served_while_forged_addresses_hold_every_
         let mut visitor = connect(&gate, &certified).await;
         assert_eq!(visitor.get("/").await.1, b"hello");
         assert_eq!(gate.snapshot().retries, 4);
-        until("the handshakes are over", || gate.reason(Reason::HandshakeFailed) == 2).await;
+        gate.while_time_passes(until("the handshakes are over", || {
+            gate.reason(Reason::HandshakeFailed) == 2
+        }))
+        .await;
         // An address that is not validated gets at most three times the bytes it sent (RFC 9000,
         // section 8.1), and a close.
+        // Real time, because no event reports that no more packets come.
         tokio::time::sleep(Duration::from_millis(200)).await;
         let (mut buffer, mut answered) = ([0; 2_000], 0);
         while let Ok(more) = forger.try_recv(&mut buffer) {
@@ -415,16 +422,6 @@ async fn first_packet(certified: &Certified) -> Vec<u8> {
     buffer
 }
 
-/// Waits until `condition` holds, and lets others work meanwhile.
-async fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    let waiting = async {
-        while !condition() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), waiting).await.expect(what);
-}
-
 #[test]
 fn a_connection_without_requests_is_closed_at_the_idle_timeout() {
     run(async {
@@ -432,10 +429,10 @@ fn a_connection_without_requests_is_closed_at_the_idle_timeout() {
         let certified = certified();
         let mut settings = settings(&origin, &certified);
         settings.limits.idle_timeout = Duration::from_secs(1);
-        let gate = Gate::start(settings);
+        let gate = Gate::manual(settings);
         let mut visitor = connect(&gate, &certified).await;
         assert_eq!(visitor.get("/").await.1, b"hello");
-        assert_eq!(visitor.farewell().await, 0x100);
+        assert_eq!(gate.while_time_passes(visitor.farewell()).await, 0x100);
         assert_eq!(cut(&gate, Cut::Idle), 1);
         until("it is gone", || gate.snapshot().gauges.connections == 0).await;
     });
@@ -456,7 +453,7 @@ fn a_small_response_that_is_never_acknowledged_is_aborted_at_the_minimum_rate() 
     let certified = certified();
     let mut settings = settings(&origin, &certified);
     settings.limits.body_idle_timeout = Duration::from_secs(1);
-    let gate = Gate::start(settings);
+    let gate = Gate::manual(settings);
     let (hold, released) = std::sync::mpsc::channel::<()>();
     let visitor = std::thread::spawn({
         let (address, client) = (gate.address, certified.client.clone());
@@ -477,7 +474,7 @@ fn a_small_response_that_is_never_acknowledged_is_aborted_at_the_minimum_rate() 
         }
     });
     eventually("the origin has answered", || gate.outcome(Outcome::Served) == 1);
-    eventually("it is aborted", || cut(&gate, Cut::FlowControlStall) == 1);
+    gate.pass_until("it is aborted", || cut(&gate, Cut::FlowControlStall) == 1);
     drop(hold);
     visitor.join().unwrap();
 }
@@ -485,8 +482,9 @@ fn a_small_response_that_is_never_acknowledged_is_aborted_at_the_minimum_rate() 
 #[test]
 fn a_client_that_cancels_requests_faster_than_people_leave_pages_is_cut() {
     run(async {
-        let origin = Origin::start(|_| {
-            std::thread::sleep(Duration::from_millis(300));
+        let (_release, hold) = hold();
+        let origin = Origin::start(move |_| {
+            hold.wait();
             Reply::ok("late")
         });
         let certified = certified();
@@ -512,11 +510,10 @@ fn a_client_that_cancels_requests_faster_than_people_leave_pages_is_cut() {
 #[test]
 fn a_cancelled_request_ends_at_the_origin_and_the_others_continue() {
     run(async {
-        let (release, wait) = std::sync::mpsc::channel::<()>();
-        let wait = std::sync::Mutex::new(wait);
+        let (_release, hold) = hold();
         let origin = Origin::start(move |received| {
             if received.path() == "/slow" {
-                let _ = wait.lock().unwrap().recv_timeout(Duration::from_secs(20));
+                hold.wait();
             }
             Reply::ok("hello")
         });
@@ -531,7 +528,6 @@ fn a_cancelled_request_ends_at_the_origin_and_the_others_continue() {
         stream.stop_sending(h3::error::Code::H3_REQUEST_CANCELLED);
         until("it is dropped", || gate.outcome(Outcome::VisitorDisconnected) == 1).await;
         assert_eq!(visitor.get("/").await.1, b"hello");
-        release.send(()).unwrap();
         visitor.leave().await;
     });
 }
@@ -539,9 +535,10 @@ fn a_cancelled_request_ends_at_the_origin_and_the_others_continue() {
 #[test]
 fn a_drain_finishes_requests_in_flight_and_closes_the_connection() {
     run(async {
-        let origin = Origin::start(|received| {
+        let (release, hold) = hold();
+        let origin = Origin::start(move |received| {
             if received.path() == "/slow" {
-                std::thread::sleep(Duration::from_millis(600));
+                hold.wait();
             }
             Reply::ok("whole")
         });
@@ -552,11 +549,13 @@ fn a_drain_finishes_requests_in_flight_and_closes_the_connection() {
         stream.finish().await.unwrap();
         until("it is at the origin", || origin.requests() == 1).await;
         gate.start_draining();
+        drop(release);
         assert_eq!(stream.recv_response().await.unwrap().status(), 200);
         assert_eq!(body(&mut stream).await, b"whole");
         assert_eq!(visitor.farewell().await, 0x100);
         let late = endpoint();
         let connecting = late.connect_with(certified.client.clone(), gate.address, "example.org");
+        // Real time, because no event reports that a connection is not accepted.
         let waiting = tokio::time::timeout(Duration::from_millis(300), connecting.unwrap());
         assert!(!matches!(waiting.await, Ok(Ok(_))), "no new connection is accepted");
     });

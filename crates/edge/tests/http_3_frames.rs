@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{Gate, Origin, Reply, config, secure};
+use common::{Gate, Origin, Reply, config, secure, until};
 use portcullis_model::{Cut, Limits, Reason};
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{ClientConfig, Connection, ConnectionError, Endpoint, TransportConfig, VarInt};
@@ -60,7 +60,7 @@ impl Scene {
         limits(&mut settings.limits);
         let client = certificate.http_3_client();
         let client = ClientConfig::new(Arc::new(QuicClientConfig::try_from(client).unwrap()));
-        Self { gate: Gate::start(settings), _folder: folder, client }
+        Self { gate: Gate::manual(settings), _folder: folder, client }
     }
 
     /// A connection whose control stream has sent these frames after the settings.
@@ -110,15 +110,6 @@ fn run(test: impl Future<Output = ()>) {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
         tokio::time::timeout(Duration::from_secs(50), test).await.expect("in time");
     });
-}
-
-async fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    let waiting = async {
-        while !condition() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), waiting).await.expect(what);
 }
 
 const CALM: u64 = 0x107;
@@ -190,7 +181,13 @@ fn an_incomplete_head_ends_the_connection_at_the_header_timeout() {
         let visitor = scene.connect(&[]).await;
         let whole = head(GET);
         let _streams = visitor.ask(&whole[..whole.len() - 1], false).await;
-        until("it counts as stalled", || scene.gate.snapshot().gauges.stalled_headers == 1).await;
+        scene
+            .gate
+            .while_time_passes(until("it counts as stalled", || {
+                scene.gate.snapshot().gauges.stalled_headers == 1
+            }))
+            .await;
+        scene.gate.pass(Duration::from_secs(2));
         assert_eq!(visitor.farewell().await, 0x10d);
         assert_eq!(scene.gate.reason(Reason::HeaderTimeout), 1);
     });
@@ -227,7 +224,11 @@ fn a_response_that_is_not_read_is_aborted() {
         scene.client.transport_config(Arc::new(transport));
         let visitor = scene.connect(&[]).await;
         let _streams = visitor.ask(&head(GET), true).await;
-        until("it is counted", || scene.cut(Cut::FlowControlStall) + scene.cut(Cut::SlowRead) == 1)
+        scene
+            .gate
+            .while_time_passes(until("it is counted", || {
+                scene.cut(Cut::FlowControlStall) + scene.cut(Cut::SlowRead) == 1
+            }))
             .await;
         until("the origin is free", || scene.gate.snapshot().gauges.in_flight == 0).await;
     });

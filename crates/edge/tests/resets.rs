@@ -9,21 +9,24 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use common::wire::{DATA, END_HEADERS, END_STREAM, HEADERS, RST_STREAM, Wire, frame, request};
-use common::{Gate, Origin, Reply, config, eventually, secure};
+use common::{Gate, Origin, Reply, config, eventually, hold, secure};
 use portcullis_model::{Cut, Outcome, Reason};
 
 const CANCEL: [u8; 4] = [0, 0, 0, 8];
 
-/// Asks, waits until the request has been accepted, and hangs up; `times` times.
-fn hang_up(wire: &mut Wire, times: u32) {
+/// Sends a request, waits until it is counted, and cancels it: `times` times, or until the gate ends
+/// the connection.
+fn hang_up(gate: &Gate, wire: &mut Wire, times: u32) {
     let block = request("GET", "/", &[]);
+    let ended = || gate.snapshot().cuts.of(Cut::ResetFlood) > 0;
     for at in 0..times {
         let stream = at * 2 + 1;
         let ask = frame(HEADERS, END_STREAM | END_HEADERS, stream, &block);
+        let before = gate.offered();
         if wire.try_send(&ask).is_err() {
             return;
         }
-        std::thread::sleep(Duration::from_millis(4));
+        eventually("it is counted", || gate.offered() > before || ended());
         let _ = wire.try_send(&frame(RST_STREAM, 0, stream, &CANCEL));
     }
 }
@@ -35,6 +38,7 @@ fn cancelled_requests_never_exceed_the_origins_connections() {
     let origin = Origin::start(move |_| {
         // Like most origins, this one does not notice that its client has left.
         top.fetch_max(now.fetch_add(1, SeqCst) + 1, SeqCst);
+        // The work of the origin, in real time: the test counts how many requests overlap.
         std::thread::sleep(Duration::from_millis(200));
         now.fetch_sub(1, SeqCst);
         Reply::ok("done")
@@ -54,11 +58,12 @@ fn cancelled_requests_never_exceed_the_origins_connections() {
         assert_eq!(ask(stream), b"done");
     }
     let mut wire = Wire::connect(&gate, &[]);
-    let attack = std::thread::spawn(move || hang_up(&mut wire, 250));
-    for stream in [7, 9, 11] {
-        assert_eq!(ask(stream), b"done");
-    }
-    attack.join().unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| hang_up(&gate, &mut wire, 250));
+        for stream in [7, 9, 11] {
+            assert_eq!(ask(stream), b"done");
+        }
+    });
     let most = most.load(SeqCst);
     assert!(most <= 8, "{most} at the same time");
     eventually("all are over", || gate.snapshot().gauges.waiting == 0);
@@ -71,28 +76,28 @@ fn cancelled_requests_never_exceed_the_origins_connections() {
 
 #[test]
 fn cancelled_requests_count_against_their_source() {
-    let origin = Origin::start(|_| {
-        std::thread::sleep(Duration::from_millis(20));
+    let (release, hold) = hold();
+    let origin = Origin::start(move |_| {
+        hold.wait();
         Reply::ok("ok")
     });
     let mut settings = config(origin.address);
     settings.limits.source.requests_per_second = 10;
     settings.limits.source.burst = 50;
     let _files = secure(&mut settings);
-    let gate = Gate::start(settings);
-    let attacks: Vec<_> = (0..2)
-        .map(|_| {
+    let gate = Gate::manual(settings);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
             let mut wire = Wire::connect(&gate, &[]);
-            std::thread::spawn(move || hang_up(&mut wire, 150))
-        })
-        .collect();
-    for attack in attacks {
-        attack.join().unwrap();
-    }
+            let gate = &gate;
+            scope.spawn(move || hang_up(gate, &mut wire, 150));
+        }
+    });
     eventually("most are refused", || gate.reason(Reason::SourceRate) > 150);
     let forwarded = gate.reason(Reason::Allowed);
     assert!((50..120).contains(&forwarded), "{forwarded}");
     assert!(origin.requests() as u64 <= forwarded);
+    drop(release);
     // A visitor from another address is not affected.
     let mut person = Wire::connect_from(&gate, 2, &[]);
     person.get(1, "/");
@@ -101,8 +106,9 @@ fn cancelled_requests_count_against_their_source() {
 
 #[test]
 fn resets_beyond_their_budget_end_the_connection_and_all_its_requests() {
-    let origin = Origin::start(|_| {
-        std::thread::sleep(Duration::from_millis(50));
+    let (_release, hold) = hold();
+    let origin = Origin::start(move |_| {
+        hold.wait();
         Reply::ok("ok")
     });
     let mut settings = config(origin.address);
@@ -111,7 +117,7 @@ fn resets_beyond_their_budget_end_the_connection_and_all_its_requests() {
     let _files = secure(&mut settings);
     let gate = Gate::start(settings);
     let mut wire = Wire::connect(&gate, &[]);
-    hang_up(&mut wire, 100);
+    hang_up(&gate, &mut wire, 100);
     eventually("it is counted", || gate.snapshot().cuts.of(Cut::ResetFlood) == 1);
     eventually("it is gone", || gate.snapshot().gauges.connections == 0);
     assert!(gate.offered() <= 45);
@@ -125,12 +131,14 @@ fn streams_that_are_opened_and_never_finished_are_reset_and_the_connection_conti
     settings.limits.body_idle_timeout = Duration::from_secs(1);
     settings.limits.max_streams_per_connection = 20;
     let _files = secure(&mut settings);
-    let gate = Gate::start(settings);
+    let gate = Gate::manual(settings);
     let mut wire = Wire::connect(&gate, &[]);
     let block = request("POST", "/", &[]);
     for at in 0..20 {
         wire.send(&frame(HEADERS, END_HEADERS, at * 2 + 1, &block));
     }
+    eventually("all are open", || gate.offered() == 20);
+    gate.pass_until("all are aborted", || gate.snapshot().cuts.of(Cut::SlowBody) == 20);
     let mut ended = 0;
     while ended < 20 {
         let frame = wire.next(Duration::from_secs(20)).expect("a frame");

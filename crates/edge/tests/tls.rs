@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::{Gate, Origin, Reply, config, eventually, tls_files};
+use common::{Gate, LIMIT, Origin, Reply, config, eventually, hold, tls_files, until};
 use http::{HeaderMap, Request, Response};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Empty, Full};
@@ -165,7 +165,7 @@ fn a_stream_without_length_is_forwarded_in_chunks() {
         let request = Request::post("https://example.org/").body(Sent(from).boxed()).unwrap();
         let response = tokio::spawn(sender.send_request(request));
         to.send(Bytes::from_static(b"one")).unwrap();
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        until("the first chunk is at the origin", || origin.chunked_bytes() == 8).await;
         to.send(Bytes::from_static(b"two")).unwrap();
         drop(to);
         assert_eq!(text(response.await.unwrap().unwrap()).await, "hello");
@@ -178,9 +178,10 @@ fn a_stream_without_length_is_forwarded_in_chunks() {
 #[test]
 fn a_reset_stream_frees_the_origin_and_the_other_streams_continue() {
     run(async {
-        let origin = Origin::start(|received| {
+        let (_release, hold) = hold();
+        let origin = Origin::start(move |received| {
             if received.path() == "/slow" {
-                std::thread::sleep(Duration::from_millis(800));
+                hold.wait();
             }
             Reply::ok("ok")
         });
@@ -188,9 +189,7 @@ fn a_reset_stream_frees_the_origin_and_the_other_streams_continue() {
         let gate = Gate::start(secured(&origin, &certified));
         let mut sender = speak_http_2(connect(&gate, &certified).await).await;
         let slow = tokio::spawn(sender.send_request(get("/slow")));
-        while origin.requests() == 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        until("it is at the origin", || origin.requests() == 1).await;
         slow.abort();
         let response = sender.send_request(get("/")).await.unwrap();
         assert_eq!(text(response).await, "ok");
@@ -341,12 +340,12 @@ fn a_handshake_that_fails_or_stalls_is_dropped_and_counted() {
     let certified = certified(&[b"h2"]);
     let mut settings = secured(&origin, &certified);
     settings.limits.handshake_timeout = Duration::from_secs(1);
-    let gate = Gate::start(settings);
+    let gate = Gate::manual(settings);
     let mut nonsense = gate.connect();
     nonsense.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-    assert!(nonsense.closed_within(Duration::from_secs(1)));
+    nonsense.expect_close();
     let mut silent = gate.connect();
-    assert!(silent.closed_within(Duration::from_secs(3)));
+    gate.pass_until("the silent one is cut", || silent.has_closed());
     assert_eq!(gate.reason(Reason::HandshakeFailed), 2);
 }
 
@@ -357,10 +356,11 @@ fn an_http_2_connection_without_a_preface_is_dropped() {
         let certified = certified(&[b"h2"]);
         let mut settings = secured(&origin, &certified);
         settings.limits.header_timeout = Duration::from_secs(1);
-        let gate = Gate::start(settings);
+        let gate = Gate::manual(settings);
         let mut stream = connect(&gate, &certified).await;
         let mut all = Vec::new();
-        let ended = tokio::time::timeout(Duration::from_secs(3), stream.read_to_end(&mut all));
+        gate.pass_until("it is cut", || cut(&gate, Cut::MissingPreface) == 1);
+        let ended = tokio::time::timeout(LIMIT, stream.read_to_end(&mut all));
         assert!(ended.await.is_ok());
         assert_eq!(cut(&gate, Cut::MissingPreface), 1);
         assert_eq!(gate.reason(Reason::HeaderTimeout), 0);
@@ -375,14 +375,14 @@ fn an_http_2_connection_between_requests_idles_and_then_ends_politely() {
         let mut settings = secured(&origin, &certified);
         settings.limits.header_timeout = Duration::from_millis(500);
         settings.limits.idle_timeout = Duration::from_secs(2);
-        let gate = Gate::start(settings);
+        let gate = Gate::manual(settings);
         let mut sender = speak_http_2(connect(&gate, &certified).await).await;
         assert_eq!(text(sender.send_request(get("/")).await.unwrap()).await, "hello");
-        tokio::time::sleep(Duration::from_millis(1300)).await;
+        gate.pass(Duration::from_millis(1_300));
         assert_eq!(gate.snapshot().gauges.stalled_headers, 0);
         assert_eq!(text(sender.send_request(get("/")).await.unwrap()).await, "hello");
-        tokio::time::sleep(Duration::from_secs(3)).await;
-        assert!(sender.is_closed());
+        gate.pass(Duration::from_secs(3));
+        until("it is closed", || sender.is_closed()).await;
         assert_eq!(gate.reason(Reason::HeaderTimeout), 0);
     });
 }
@@ -390,8 +390,9 @@ fn an_http_2_connection_between_requests_idles_and_then_ends_politely() {
 #[test]
 fn rapid_resets_end_the_connection() {
     run(async {
-        let origin = Origin::start(|_| {
-            std::thread::sleep(Duration::from_millis(50));
+        let (_release, hold) = hold();
+        let origin = Origin::start(move |_| {
+            hold.wait();
             Reply::ok("ok")
         });
         let certified = certified(&[b"h2"]);
@@ -415,7 +416,8 @@ fn rapid_resets_end_the_connection() {
             }
             sent += 1;
             if sent.is_multiple_of(50) {
-                tokio::time::sleep(Duration::from_millis(2)).await;
+                let gone = || gate.snapshot().gauges.connections == 0;
+                eventually("they are counted", || gate.offered() >= u64::from(sent) || gone());
             }
         }
         assert!(sent < 10_000 - 1);
@@ -523,11 +525,13 @@ fn a_stream_that_its_visitor_stops_reading_is_reset_and_the_others_continue() {
         let certified = certified(&[b"h2"]);
         let mut settings = secured(&origin, &certified);
         settings.limits.body_idle_timeout = Duration::from_secs(1);
-        let gate = Gate::start(settings);
+        let gate = Gate::manual(settings);
         let mut sender = speak_http_2(connect(&gate, &certified).await).await;
         let stuck = sender.send_request(get("/large")).await.unwrap();
         assert_eq!(gate.snapshot().gauges.in_flight, 1);
-        tokio::time::sleep(Duration::from_secs(3)).await;
+        let reset = until("it is reset", || cut(&gate, Cut::FlowControlStall) == 1);
+        gate.while_time_passes(reset).await;
+        eventually("the origin is free", || gate.snapshot().gauges.in_flight == 0);
         assert_eq!(gate.snapshot().gauges.in_flight, 0);
         assert_eq!(cut(&gate, Cut::FlowControlStall), 1);
         assert!(stuck.into_body().collect().await.is_err());
@@ -539,18 +543,18 @@ fn a_stream_that_its_visitor_stops_reading_is_reset_and_the_others_continue() {
 #[test]
 fn draining_sends_goaway_over_http_2_and_finishes_requests_in_flight() {
     run(async {
-        let origin = Origin::start(|_| {
-            std::thread::sleep(Duration::from_millis(500));
+        let (release, hold) = hold();
+        let origin = Origin::start(move |_| {
+            hold.wait();
             Reply::ok("finished")
         });
         let certified = certified(&[b"h2"]);
         let mut gate = Gate::start(secured(&origin, &certified));
         let mut sender = speak_http_2(connect(&gate, &certified).await).await;
         let response = tokio::spawn(sender.send_request(get("/")));
-        while origin.requests() == 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        until("it is at the origin", || origin.requests() == 1).await;
         gate.start_draining();
+        drop(release);
         assert_eq!(text(response.await.unwrap().unwrap()).await, "finished");
         gate.join();
         assert_eq!(gate.outcome(Outcome::Served), 1);

@@ -207,6 +207,17 @@ impl Gate {
         passed
     }
 
+    /// Lets time pass on a manual clock until `future` is ready.
+    pub async fn while_time_passes<T>(&self, future: impl Future<Output = T>) -> T {
+        let mut future = std::pin::pin!(future);
+        loop {
+            match tokio::time::timeout(Duration::from_millis(2), &mut future).await {
+                Ok(output) => return output,
+                Err(_) => self.pass(TICK),
+            }
+        }
+    }
+
     pub fn start_draining(&self) {
         self.drain.send(true).unwrap();
     }
@@ -380,15 +391,6 @@ impl Visitor {
         }
     }
 
-    /// Whether the gate closes the connection within `limit`.
-    pub fn closed_within(&mut self, limit: Duration) -> bool {
-        let begun = Instant::now();
-        while begun.elapsed() < limit && !self.has_closed() {
-            std::thread::sleep(Duration::from_millis(2));
-        }
-        self.has_closed()
-    }
-
     /// Reads what has arrived; has the gate closed the connection?
     pub fn has_closed(&mut self) -> bool {
         let mut buffer = [0; 16 * 1024];
@@ -450,6 +452,16 @@ impl Reply {
     }
 }
 
+/// Waits until `condition` holds, and lets tasks of this thread run meanwhile.
+pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let waiting = async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, waiting).await.expect(what);
+}
+
 /// Waits until `value` stays the same, and returns it. No event reports that buffers are full, so this
 /// waits in real time: for a quarter of a second without a change.
 pub fn settled(what: &str, mut value: impl FnMut() -> usize) -> usize {
@@ -496,7 +508,7 @@ pub struct Origin {
     pub received: Arc<Mutex<Vec<Received>>>,
     pub connections: Arc<AtomicUsize>,
     /// Bytes of chunked bodies that have arrived, of complete requests and others.
-    pub chunked_bytes: Arc<AtomicUsize>,
+    chunked: Arc<AtomicUsize>,
 }
 
 impl Origin {
@@ -506,9 +518,9 @@ impl Origin {
             address: listener.local_addr().unwrap(),
             received: Arc::default(),
             connections: Arc::default(),
-            chunked_bytes: Arc::default(),
+            chunked: Arc::default(),
         };
-        let chunked = origin.chunked_bytes.clone();
+        let chunked = origin.chunked.clone();
         let handler = Arc::new(handler);
         let (received, connections) = (origin.received.clone(), origin.connections.clone());
         std::thread::spawn(move || {
@@ -534,6 +546,11 @@ impl Origin {
 
     pub fn requests(&self) -> usize {
         self.received.lock().unwrap().len()
+    }
+
+    /// Bytes of chunked bodies that have arrived.
+    pub fn chunked_bytes(&self) -> usize {
+        self.chunked.load(Ordering::SeqCst)
     }
 
     pub fn connections(&self) -> usize {

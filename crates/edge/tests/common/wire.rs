@@ -162,11 +162,4 @@ impl Wire {
         while self.next(LIMIT.saturating_sub(begun.elapsed())).is_some() {}
         assert!(begun.elapsed() < LIMIT, "not closed");
     }
-
-    /// Whether the gate ends the connection within `limit`.
-    pub fn closed_within(&mut self, limit: Duration) -> bool {
-        let begun = Instant::now();
-        while self.next(limit.saturating_sub(begun.elapsed())).is_some() {}
-        begun.elapsed() < limit
-    }
 }
