@@ -50,7 +50,9 @@ fn a_good_file_is_reloaded_and_a_bad_one_refused() {
 
     std::fs::write(&gate.file, "nonsense = true\n").unwrap();
     gate.signal(Signal::HUP);
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    gate.wait_until("the file is refused", || {
+        std::fs::read_to_string(&gate.log).unwrap().contains("reload refused")
+    });
     assert_eq!(gate.get("/").0, 200, "the old policy stays");
 
     // A host name that this request does not carry: the new policy refuses it.

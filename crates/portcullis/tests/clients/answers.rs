@@ -1,12 +1,10 @@
 //! Answers as HTTP/1.1 has them: without a body, in chunks, to the end of the connection, cut short, and with others
 //! before them.
 
-use std::time::Duration;
-
-use crate::gate;
 use crate::message::Framing;
 use crate::origin::{Origin, answer};
 use crate::visitor::{ReceivedResponse, Visitor, get};
+use crate::{gate, pause};
 
 /// What a visitor sees where the origin answers with these bytes and then keeps the connection, or ends it.
 fn seen(method: &str, bytes: &'static [u8], ends: bool) -> ReceivedResponse {
@@ -159,7 +157,7 @@ fn a_response_that_ends_with_the_connection_is_complete_and_the_visitor_stays_co
     let origin = Origin::start(|link| {
         if link.next_request().is_some() {
             link.write("HTTP/1.1 200 OK\r\n\r\nto the ");
-            std::thread::sleep(Duration::from_millis(20));
+            pause();
             link.write("end");
         }
     });
@@ -220,7 +218,7 @@ fn breaks_off() -> Origin {
     Origin::start(|link| {
         if link.next_request().is_some() {
             link.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n");
-            std::thread::sleep(Duration::from_millis(20));
+            pause();
         }
     })
 }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use crate::gate;
 use crate::message::Framing;
 use crate::origin::{Origin, OriginConn, answer};
 use crate::visitor::{Visitor, get, post};
+use crate::{gate, pause};
 
 fn paths(origin: &Origin) -> Vec<String> {
     origin.requests().into_iter().map(|asked| asked.path).collect()
@@ -43,6 +43,7 @@ fn hundreds_of_requests_on_one_connection_are_answered_by_one_connection_to_the_
 #[test]
 fn requests_in_one_packet_are_answered_in_order_even_if_the_first_takes_longest() {
     let origin = Origin::answering(|asked| {
+        // The work of the origin.
         std::thread::sleep(Duration::from_millis(if asked.path == "/first" { 150 } else { 0 }));
         answer(&asked.path)
     });
@@ -237,6 +238,7 @@ fn an_origin_connection_that_was_closed_while_idle_is_not_used_for_a_post() {
         visitor.send(post("/", b"an order"));
         assert_eq!(visitor.response().text(), "once");
         gate.wait_until("the origin has closed it", || origin.ended() == n);
+        pause();
         assert_eq!(origin.connections(), n);
     }
     assert_eq!(origin.requests().len(), 5);
@@ -255,7 +257,7 @@ fn bytes_that_an_origin_sends_without_a_request_answer_no_request() {
     let mut visitor = Visitor::plain(gate.listen);
     for _ in 0..5 {
         assert_eq!(visitor.get("/").text(), "asked");
-        std::thread::sleep(Duration::from_millis(20));
+        pause();
     }
     assert!(visitor.receives_nothing_for(Duration::from_millis(100)));
     gate.stop();

@@ -47,6 +47,12 @@ fn digest(bytes: &[u8]) -> String {
     })
 }
 
+/// Lets what was sent arrive before more is sent. In real time, because nothing in the gate, which is
+/// another process, reports that half a message has arrived.
+fn pause() {
+    std::thread::sleep(Duration::from_millis(20));
+}
+
 /// A Python program in this folder.
 fn script(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(name)

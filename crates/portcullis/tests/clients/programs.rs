@@ -3,7 +3,6 @@
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
 
 use portcullis_testkit::peers::{has_peer, python};
 
@@ -11,7 +10,7 @@ use crate::common::text;
 use crate::message::chunks;
 use crate::origin::{Origin, ReceivedRequest, answer};
 use crate::script;
-use crate::{digest, gate, pattern};
+use crate::{digest, gate, pattern, pause};
 
 /// What the programs ask for (`programs.py` says what each must be).
 fn origin() -> Origin {
@@ -34,8 +33,7 @@ fn origin() -> Origin {
                 }
             };
             if !stays {
-                // For what was sent to arrive as something that then breaks off.
-                std::thread::sleep(Duration::from_millis(30));
+                pause();
                 return;
             }
         }

@@ -1,11 +1,9 @@
 //! Bodies on their way to the origin.
 
-use std::time::Duration;
-
-use crate::gate;
 use crate::message::Framing;
 use crate::origin::{Origin, answer};
 use crate::visitor::{Visitor, get, post};
+use crate::{gate, pause};
 
 #[test]
 fn a_body_keeps_its_framing_and_its_trailers() {
@@ -93,7 +91,8 @@ fn a_refusal_by_the_origin_at_the_head_passes_while_the_body_still_arrives() {
             link.write(
                 "HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno",
             );
-            std::thread::sleep(Duration::from_secs(1));
+            // Until the gate ends the connection.
+            let _ = std::io::copy(&mut link.lines, &mut std::io::sink());
         }
     });
     let folder = tempfile::tempdir().unwrap();
@@ -162,7 +161,7 @@ fn a_truncated_body_never_looks_complete_to_the_origin() {
     for rest in broken {
         let mut visitor = Visitor::plain(gate.listen);
         visitor.send(format!("POST / HTTP/1.1\r\nHost: example.org\r\n{rest}"));
-        std::thread::sleep(Duration::from_millis(50));
+        pause();
         drop(visitor);
     }
     // The last request comes after all others.

@@ -25,6 +25,7 @@ fn a_head_may_come_byte_by_byte_or_cut_anywhere() {
     let (gate, secure) = gate(folder.path(), origin.address, "");
     let request = post("/page", b"body");
     for mut visitor in [Visitor::plain(gate.listen), Visitor::secure(secure, &[])] {
+        // Real time between the pieces, here and below, so that each is a segment.
         for byte in &request {
             visitor.send([*byte]);
             std::thread::sleep(Duration::from_millis(1));
@@ -62,6 +63,7 @@ fn a_request_may_come_with_the_end_of_the_one_before() {
 #[test]
 fn a_visitor_that_ends_its_side_after_a_request_gets_the_whole_response_or_counts_as_gone() {
     let origin = Origin::answering(|asked| {
+        // The work of the origin.
         std::thread::sleep(Duration::from_millis(50));
         answer(asked.content.bytes.clone())
     });
