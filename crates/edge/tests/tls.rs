@@ -16,6 +16,7 @@ use http_body_util::{BodyExt, Empty, Full};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use portcullis_model::{Config, Cut, Outcome, Reason, TlsFiles};
+use portcullis_testkit::http_2::frame;
 use portcullis_testkit::tls::{TestCert, client_accepting_any};
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::PrivateKeyDer;
@@ -80,13 +81,6 @@ fn cut(gate: &Gate, why: Cut) -> u64 {
 
 /// The preface and empty settings.
 const BEGIN: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
-
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![0, (payload.len() >> 8) as u8, payload.len() as u8, kind, flags];
-    bytes.extend(stream.to_be_bytes());
-    bytes.extend(payload);
-    bytes
-}
 
 /// Everything that comes until the end, which must come.
 async fn rest(stream: &mut TlsStream<TcpStream>) -> Vec<u8> {

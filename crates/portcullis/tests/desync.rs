@@ -18,6 +18,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use common::{Gate, free_address, text};
+use portcullis_testkit::http_2::{
+    DATA, END_HEADERS, END_STREAM, HEADERS, PREFACE, SETTINGS, frame, header_block,
+};
 use portcullis_testkit::peers::has_peer;
 use portcullis_testkit::tls::TestCert;
 use rustix::process::{Pid, Signal, kill_process};
@@ -320,7 +323,7 @@ fn visit(gate: &SecureGate, origin: &Origin, payload: &Payload, tag: &str) -> Re
             let name = "site.example".try_into().unwrap();
             let session = ClientConnection::new(gate.tls.clone(), name).unwrap();
             let mut stream = StreamOwned::new(session, stream);
-            let _ = stream.write_all(&http_2::request(&fields, data.as_deref()));
+            let _ = stream.write_all(&http_2_request(&fields, data.as_deref()));
             // One request: its answer is as good as its trace in the log.
             listen(&mut stream, false, |_| {
                 let logged = origin.logged(tag).len();
@@ -369,53 +372,14 @@ fn listen(
     }
 }
 
-/// As much of HTTP/2 as it takes to ask for something wrong.
-mod http_2 {
-    /// Preface, settings, and one request on stream 1.
-    pub fn request(fields: &[(Vec<u8>, Vec<u8>)], data: Option<&[u8]>) -> Vec<u8> {
-        let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
-        frame(&mut bytes, 4, 0, 0, &[]);
-        let mut block = Vec::new();
-        for (name, value) in fields {
-            // A literal that is not indexed, with a new name (RFC 7541, section 6.2.2).
-            block.push(0);
-            string(&mut block, name);
-            string(&mut block, value);
-        }
-        let end_headers = 4;
-        let end_stream = 1;
-        match data {
-            None => frame(&mut bytes, 1, end_headers | end_stream, 1, &block),
-            Some(data) => {
-                frame(&mut bytes, 1, end_headers, 1, &block);
-                frame(&mut bytes, 0, end_stream, 1, data);
-            }
-        }
-        bytes
-    }
-
-    fn frame(bytes: &mut Vec<u8>, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
-        bytes.extend_from_slice(&(payload.len() as u32).to_be_bytes()[1..]);
-        bytes.extend_from_slice(&[kind, flags]);
-        bytes.extend_from_slice(&stream.to_be_bytes());
-        bytes.extend_from_slice(payload);
-    }
-
-    /// Not Huffman-coded; lengths by RFC 7541, section 5.1, with a prefix of seven bits.
-    fn string(block: &mut Vec<u8>, text: &[u8]) {
-        match text.len().checked_sub(127) {
-            None => block.push(text.len() as u8),
-            Some(mut rest) => {
-                block.push(127);
-                while rest >= 128 {
-                    block.push((rest % 128 + 128) as u8);
-                    rest /= 128;
-                }
-                block.push(rest as u8);
-            }
-        }
-        block.extend_from_slice(text);
-    }
+/// Preface, settings, and one HTTP/2 request on stream 1.
+fn http_2_request(fields: &[(Vec<u8>, Vec<u8>)], data: Option<&[u8]>) -> Vec<u8> {
+    let block = header_block(fields);
+    let end = if data.is_none() { END_STREAM } else { 0 };
+    let mut frames = vec![PREFACE.to_vec(), frame(SETTINGS, 0, 0, &[])];
+    frames.push(frame(HEADERS, END_HEADERS | end, 1, &block));
+    frames.extend(data.map(|data| frame(DATA, END_STREAM, 1, data)));
+    frames.concat()
 }
 
 // --- the test ------------------------------------------------------------------------------------

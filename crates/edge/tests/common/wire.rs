@@ -5,19 +5,11 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+pub use portcullis_testkit::http_2::*;
 use portcullis_testkit::tls::client_accepting_any;
 use rustls::{ClientConnection, StreamOwned};
 
 use super::{Gate, LIMIT};
-
-pub const DATA: u8 = 0;
-pub const HEADERS: u8 = 1;
-pub const RST_STREAM: u8 = 3;
-pub const SETTINGS: u8 = 4;
-pub const GOAWAY: u8 = 7;
-pub const WINDOW_UPDATE: u8 = 8;
-pub const END_STREAM: u8 = 1;
-pub const END_HEADERS: u8 = 4;
 
 /// A frame that has come.
 #[derive(Debug)]
@@ -35,43 +27,11 @@ impl Frame {
     }
 }
 
-pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let mut bytes = (payload.len() as u32).to_be_bytes()[1..].to_vec();
-    bytes.extend([kind, flags]);
-    bytes.extend(stream.to_be_bytes());
-    bytes.extend(payload);
-    bytes
-}
-
-/// A header block of literals that are not remembered (RFC 7541, section 6.2.2).
-pub fn block(fields: &[(&str, &str)]) -> Vec<u8> {
-    let mut block = Vec::new();
-    for (name, value) in fields {
-        block.push(0);
-        for text in [name, value] {
-            let length = text.len();
-            if length < 127 {
-                block.push(length as u8);
-            } else {
-                block.push(127);
-                let mut rest = length - 127;
-                while rest >= 128 {
-                    block.push((rest % 128) as u8 | 128);
-                    rest /= 128;
-                }
-                block.push(rest as u8);
-            }
-            block.extend(text.as_bytes());
-        }
-    }
-    block
-}
-
 /// The pseudo-header fields of a request, and more fields.
 pub fn request(method: &str, path: &str, more: &[(&str, &str)]) -> Vec<u8> {
     let about =
         [(":method", method), (":scheme", "https"), (":authority", "example.org"), (":path", path)];
-    block(&[&about[..], more].concat())
+    header_block(&[&about[..], more].concat())
 }
 
 /// One HTTP/2 connection.
@@ -98,7 +58,7 @@ impl Wire {
             payload.extend(name.to_be_bytes());
             payload.extend(value.to_be_bytes());
         }
-        wire.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+        wire.send(PREFACE);
         wire.send(&frame(SETTINGS, 0, 0, &payload));
         wire
     }
