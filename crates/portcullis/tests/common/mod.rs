@@ -7,6 +7,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use portcullis_testkit::wait::{eventually, wait_for};
@@ -78,8 +79,17 @@ pub struct Gate {
     pub log: PathBuf,
 }
 
+/// An address on which nothing listens. Its port is below those of outgoing connections (`ip(7)`,
+/// `ip_local_port_range`), which could otherwise take it before a server does.
 pub fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let number = std::process::id() * 64 + NEXT.fetch_add(1, Ordering::Relaxed);
+        let address = SocketAddr::from(([127, 0, 0, 1], 10_000 + (number % 20_000) as u16));
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
 }
 
 impl Gate {
@@ -118,7 +128,18 @@ impl Gate {
             assert!(ended.is_none(), "the gate ended instead of starting: {ended:?}");
             gate.try_get(gate.admin, "/healthz")
         });
+        eventually("the gate handles signals", || gate.handles_signals());
         gate
+    }
+
+    /// Does the gate handle SIGHUP and SIGTERM (`proc_pid_status(5)`)? Before, they would end it.
+    fn handles_signals(&self) -> bool {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()));
+        // Where there is no such file, nothing can be said.
+        let Ok(status) = status else { return true };
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+        let caught = u64::from_str_radix(caught.trim(), 16).unwrap();
+        [Signal::HUP, Signal::TERM].iter().all(|signal| caught >> (signal.as_raw() - 1) & 1 == 1)
     }
 
     /// Waits, with a limit, until a condition holds.
