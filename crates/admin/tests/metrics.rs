@@ -41,7 +41,7 @@ fn handlers() -> AdminHandlers {
     let procedure = ProcedureView {
         id: 3,
         measure: "tighten-sources",
-        says: "tighter limits".into(),
+        summary: "tighter limits".into(),
         activity: None,
         reason: "an attack".into(),
         engaged: at(1_000),
@@ -60,7 +60,7 @@ fn handlers() -> AdminHandlers {
         baseline_milli: 2_000,
         over: Vec::new(),
         evidence: Vec::new(),
-        strain: None,
+        degradation: None,
         procedures: vec![procedure],
     };
     let status =

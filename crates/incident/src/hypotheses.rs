@@ -149,13 +149,16 @@ fn above_baseline(incident: &Incident) -> Option<MatrixRow> {
 
 fn degraded_before(incident: &Incident) -> Option<MatrixRow> {
     let onset = incident.onset();
-    let mut strains = incident.degradations.iter();
-    let strain = strains.find(|s| {
+    let mut degradations = incident.degradations.iter();
+    let degradation = degradations.find(|s| {
         s.began.at < onset && s.recovered.is_none_or(|recovered| recovered.at >= onset)
     })?;
     Some(MatrixRow {
-        summary: format!("The origin of {} was strained before the traffic rose", strain.platform),
-        leaves: LeafSet::single(strain.began.leaf),
+        summary: format!(
+            "The origin of {} was degraded before the traffic rose",
+            degradation.platform
+        ),
+        leaves: LeafSet::single(degradation.began.leaf),
         fits: [Fit::Neutral, Fit::Neutral, Fit::Neutral, Fit::Consistent],
     })
 }

@@ -42,7 +42,7 @@ pub struct Incident {
     pub procedures: BoundedList<ProcedureRecord>,
     /// Changes of posture.
     pub posture_changes: BoundedList<PostureChange>,
-    /// When the origin was strained.
+    /// When the origin was degraded.
     pub degradations: BoundedList<DegradationRecord>,
     /// Surges within a day of the waves: flash crowds, as far as is known, unless an attack
     /// overtook them.
@@ -69,7 +69,7 @@ pub struct PlatformRecord {
     /// Tallies that overlap an engaged procedure.
     pub engaged: Totals,
     /// The most that the origin was seen to handle, sustained over a tally of at least a second,
-    /// with at most one failure in a hundred and no strain recorded: its capacity is at
+    /// with at most one failure in a hundred and no degradation recorded: its capacity is at
     /// least this.
     pub observed_capacity: Option<Peak>,
     /// Load over time, from a minute before the onset of each wave to ten minutes after. Waves

@@ -45,15 +45,16 @@ pub fn timeline(incident: &Incident) -> Vec<TimelineEntry> {
         );
         add(change.stamp.at, change.stamp.leaf, summary);
     }
-    for strain in &incident.degradations {
+    for degradation in &incident.degradations {
         let summary = format!(
-            "The origin of {} was strained: {}",
-            strain.platform,
-            full_stop(&strain.summary)
+            "The origin of {} was degraded: {}",
+            degradation.platform,
+            full_stop(&degradation.summary)
         );
-        add(strain.began.at, strain.began.leaf, summary);
-        if let Some(recovered) = strain.recovered {
-            let summary = format!("The origin of {} answered as usual again.", strain.platform);
+        add(degradation.began.at, degradation.began.leaf, summary);
+        if let Some(recovered) = degradation.recovered {
+            let summary =
+                format!("The origin of {} answered as usual again.", degradation.platform);
             add(recovered.at, recovered.leaf, summary);
         }
     }

@@ -253,7 +253,7 @@ impl Control {
                     evidence: seen.map_or_else(Vec::new, |s| {
                         s.evidence.iter().map(|e| e.summary.clone()).collect()
                     }),
-                    strain: seen.and_then(|s| s.strain.as_ref().map(|strain| strain.says.clone())),
+                    degradation: seen.and_then(|s| Some(s.degradation.as_ref()?.summary.clone())),
                     procedures: posture
                         .engaged
                         .iter()
@@ -269,7 +269,7 @@ impl Control {
         ProcedureView {
             id: procedure.id.0.get(),
             measure: procedure.measure.as_str(),
-            says: self.names.measure(&procedure.measure),
+            summary: self.names.measure(&procedure.measure),
             activity: procedure.scope.activity.map(|activity| self.names.activity(activity)),
             reason: procedure.reason.clone(),
             engaged: procedure.engaged,

@@ -155,7 +155,7 @@ pub(crate) enum SheddingLevel {
 /// Makes room on an origin that has more to do than it can, the least important activities first.
 /// An origin that answers with errors is not helped by this.
 fn shed(seen: &Observation, rungs: ActiveRungs, relief: SheddingLevel) -> Option<PlannedProcedure> {
-    let strain = seen.strain.as_ref().filter(|_| saturated(seen))?;
+    let degradation = seen.degradation.as_ref().filter(|_| saturated(seen))?;
     let tier = match (rungs.shed, relief) {
         (None, _) => Tier::Optional,
         (Some(Tier::Optional), SheddingLevel::Any) => Tier::Important,
@@ -164,13 +164,15 @@ fn shed(seen: &Observation, rungs: ActiveRungs, relief: SheddingLevel) -> Option
     Some(PlannedProcedure {
         measure: Measure::Shed(tier),
         scope: whole(seen),
-        reason: format!("the origin cannot serve all visitors: {}", strain.says),
+        reason: format!("the origin cannot serve all visitors: {}", degradation.summary),
         collateral_per_million: None,
     })
 }
 
 pub(crate) fn saturated(seen: &Observation) -> bool {
-    seen.strain.as_ref().is_some_and(|strain| strain.trouble == OriginProblem::Saturated)
+    seen.degradation
+        .as_ref()
+        .is_some_and(|degradation| degradation.problem == OriginProblem::Saturated)
 }
 
 fn challenge(seen: &Observation, kind: ChallengeKind, reason: &str) -> PlannedProcedure {

@@ -30,9 +30,9 @@ pub(crate) struct OriginState {
 /// A change of the origin's state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum OriginChange {
-    /// Strain began; in words.
+    /// Degradation began; in words.
     Degraded(String),
-    /// Strain ended.
+    /// Degradation ended.
     Recovered,
 }
 
@@ -49,8 +49,8 @@ impl OriginState {
             (Saturation::Clear(ticks), false) => Saturation::Clear(ticks.saturating_add(1)),
             (Saturation::Saturated(_), false) => Saturation::Clear(1),
         };
-        let change = match (&seen.strain, self.degraded) {
-            (Some(strain), false) => OriginChange::Degraded(strain.says.clone()),
+        let change = match (&seen.degradation, self.degraded) {
+            (Some(degradation), false) => OriginChange::Degraded(degradation.summary.clone()),
             (None, true) => OriginChange::Recovered,
             _ => return None,
         };

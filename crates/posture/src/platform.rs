@@ -157,7 +157,7 @@ impl PlatformPosture {
     ) -> bool {
         self.ticks_since_step = self.ticks_since_step.saturating_add(1);
         self.engaged.count(&seen.procedures, tick.offered);
-        self.note_strain(context, seen, out);
+        self.note_degradation(context, seen, out);
         self.note_surge(context, seen, out);
         match seen.judgement {
             TrafficState::Attack => self.under_attack(context, seen, out),
@@ -193,7 +193,7 @@ impl PlatformPosture {
             // It holds back single sources; what to do about all of them together is decided now.
             self.ticks_since_step = u32::MAX;
         }
-        // Overload is seen immediately; strain lingers in its two-second window.
+        // Overload is seen immediately; degradation lingers in its two-second window.
         let pressing = !seen.overloading.is_empty() && self.ticks_since_step >= DWELL_TICKS;
         if pressing || self.relief_is_due() {
             let seen = self.without_repeated_candidate(seen);
@@ -270,8 +270,9 @@ impl PlatformPosture {
         seen: &Observation,
         out: &mut Vec<Action>,
     ) {
-        let holding =
-            seen.overloading.is_empty() && seen.strain.is_none() && seen.stalled_headers.is_none();
+        let holding = seen.overloading.is_empty()
+            && seen.degradation.is_none()
+            && seen.stalled_headers.is_none();
         let platform = context.names.platform(self.id);
         let Some(wave) = self.wave_mut() else { return };
         let turned = match wave.hold {
@@ -430,7 +431,12 @@ impl PlatformPosture {
         }
     }
 
-    fn note_strain(&mut self, context: &Context<'_>, seen: &Observation, out: &mut Vec<Action>) {
+    fn note_degradation(
+        &mut self,
+        context: &Context<'_>,
+        seen: &Observation,
+        out: &mut Vec<Action>,
+    ) {
         let Some(change) = self.origin.observe(seen) else { return };
         let platform = context.names.platform(self.id);
         out.push(Action::Record(match change {
@@ -503,7 +509,7 @@ impl PlatformPosture {
             && self.wave().is_none()
             && seen.judgement == TrafficState::Normal
             && seen.over_baseline.is_empty()
-            && seen.strain.is_none();
+            && seen.degradation.is_none();
         let VisitorSpeed::Reduced { calm_since } = &mut self.speed else { return };
         if !calm {
             *calm_since = None;

@@ -22,8 +22,8 @@ pub struct PlatformView {
     pub over: Vec<String>,
     /// The evidence of this tick, in words.
     pub evidence: Vec<String>,
-    /// The origin's strain, in words.
-    pub strain: Option<String>,
+    /// How the origin is degraded, in words.
+    pub degradation: Option<String>,
     /// What is engaged.
     pub procedures: Vec<ProcedureView>,
 }
@@ -36,7 +36,7 @@ pub struct ProcedureView {
     /// The name of its measure.
     pub measure: &'static str,
     /// The measure in words.
-    pub says: String,
+    pub summary: String,
     /// The activity it is limited to.
     pub activity: Option<String>,
     /// Why it was engaged.

@@ -104,7 +104,7 @@ impl Findings {
         };
         let window = TimeWindow::new(found.first, found.last);
         let caveats = caveats(&found.counts, &lines, window);
-        let ReplayHistory { surges, attacks, procedures, degradations: strains } = found.history;
+        let ReplayHistory { surges, attacks, procedures, degradations } = found.history;
         Self {
             files,
             lines,
@@ -118,7 +118,7 @@ impl Findings {
             surges,
             attacks,
             procedures,
-            degradations: strains,
+            degradations,
             impact: found.impact,
             series: found.series,
             caveats,

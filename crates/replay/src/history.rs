@@ -6,7 +6,7 @@ use portcullis_model::{
 };
 use serde::Serialize;
 
-/// Surges, attacks and strains listed; beyond this only their number is given.
+/// Surges, attacks and degradations listed; beyond this only their number is given.
 const LISTED: usize = 200;
 /// Procedures listed.
 const PROCEDURES: usize = 500;
@@ -195,9 +195,11 @@ impl ReplayHistory {
                 );
             }
             Event::OriginRecovered { platform } => {
-                let mut strains = self.degradations.items.iter_mut().rev();
-                if let Some(strain) = strains.find(|s| s.platform == platform && s.to.is_none()) {
-                    strain.to = Some(at);
+                let mut degradations = self.degradations.items.iter_mut().rev();
+                if let Some(degradation) =
+                    degradations.find(|s| s.platform == platform && s.to.is_none())
+                {
+                    degradation.to = Some(at);
                 }
             }
             Event::FullSpeed { platform, .. } => {

@@ -184,10 +184,10 @@ fn write_detections(page: &mut TextPage, found: &Findings) {
         write_attack(page, attack);
     }
     page.more(&found.attacks, "wave");
-    for strain in found.degradations.iter().take(SHOWN) {
-        let period = describe_period(strain.from, strain.to);
-        page.line(1, &format!("Origin in trouble on {}: {period}", strain.platform));
-        page.line(2, &words::full_stop(&strain.summary));
+    for degradation in found.degradations.iter().take(SHOWN) {
+        let period = describe_period(degradation.from, degradation.to);
+        page.line(1, &format!("Origin in trouble on {}: {period}", degradation.platform));
+        page.line(2, &words::full_stop(&degradation.summary));
     }
     page.more(&found.degradations, "time of trouble");
 }

@@ -169,13 +169,13 @@ fn an_origin_that_bore_as_much_before_contradicts_that_defences_made_the_differe
             }
         }
     }
-    let unstrained = entries
+    let not_degraded = entries
         .into_iter()
         .filter(|(_, e)| {
             !matches!(e.event, Event::OriginDegraded { .. } | Event::AttackBegan { wave: 2, .. })
         })
         .collect();
-    let claim = of(ClaimKind::BecauseOfDefences, unstrained);
+    let claim = of(ClaimKind::BecauseOfDefences, not_degraded);
     assert_eq!(claim.finding, Finding::Contradicted);
     assert!(claim.sentence.contains("would not have exceeded"), "{}", claim.sentence);
 }

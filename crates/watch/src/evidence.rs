@@ -43,8 +43,8 @@ pub(crate) fn gather(
     .collect()
 }
 
-fn found(kind: EvidenceKind, measured: u64, threshold: u64, says: String) -> Option<Evidence> {
-    (measured >= threshold).then_some(Evidence { kind, measured, threshold, summary: says })
+fn found(kind: EvidenceKind, measured: u64, threshold: u64, summary: String) -> Option<Evidence> {
+    (measured >= threshold).then_some(Evidence { kind, measured, threshold, summary })
 }
 
 fn per_cent(part: usize, whole: usize) -> u64 {

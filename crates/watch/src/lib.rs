@@ -17,7 +17,9 @@ mod watch;
 mod window;
 
 pub use baseline::Baseline;
-pub use observation::{Observation, OriginProblem, OriginStrain, ProcedureCounts, TrafficState};
+pub use observation::{
+    Observation, OriginDegradation, OriginProblem, ProcedureCounts, TrafficState,
+};
 pub use signature::SignatureCandidate;
 pub use sources::SourceSketch;
 pub use watch::Watch;

@@ -15,7 +15,7 @@ pub enum TrafficState {
     Attack,
 }
 
-/// What kind of trouble an origin has.
+/// How an origin fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OriginProblem {
     /// More is asked of it than it can do: less would help.
@@ -24,13 +24,13 @@ pub enum OriginProblem {
     Failing,
 }
 
-/// What is the matter with the origin.
+/// An origin that fails or is overloaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OriginStrain {
+pub struct OriginDegradation {
     /// Its kind.
-    pub trouble: OriginProblem,
+    pub problem: OriginProblem,
     /// In words, with figures.
-    pub says: String,
+    pub summary: String,
 }
 
 /// What one procedure did since the last look.
@@ -71,8 +71,8 @@ pub struct Observation {
     pub stopped_per_second: u64,
     /// What the baseline expects of all activities together.
     pub baseline_milli: u64,
-    /// The origin's trouble, if it has any.
-    pub strain: Option<OriginStrain>,
+    /// Whether and how the origin is degraded.
+    pub degradation: Option<OriginDegradation>,
     /// What sets the suspects apart, if something does.
     pub candidate: Option<SignatureCandidate>,
     /// What each procedure did since the last look.

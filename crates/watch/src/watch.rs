@@ -12,7 +12,9 @@ use portcullis_model::{
 
 use crate::baseline::Baseline;
 use crate::evidence;
-use crate::observation::{Observation, OriginProblem, OriginStrain, ProcedureCounts, TrafficState};
+use crate::observation::{
+    Observation, OriginDegradation, OriginProblem, ProcedureCounts, TrafficState,
+};
 use crate::signature;
 use crate::sources::SourceSketch;
 use crate::window::{ReferenceSample, SampledRequest, Window};
@@ -30,9 +32,9 @@ const STALLED_FLOOR: u64 = 20;
 /// However many stall on ordinary days, four times a hundred of them are too many: no
 /// traffic can teach the watch to overlook more.
 const STALLED_USUAL_MAX_MILLI: u64 = 100_000;
-/// An origin that makes visitors wait is no place for four times the usual: under strain, this
+/// An origin that makes visitors wait is no place for four times the usual: while it is degraded, this
 /// many tenths of the baseline are suspect.
-const STRAINED_TENTHS: u64 = 13;
+const DEGRADED_TENTHS: u64 = 13;
 
 /// What normal looks like, and what is not.
 #[derive(Debug)]
@@ -267,11 +269,11 @@ impl PlatformWatch {
         let (stalled, stalled_since) = stalled.unzip();
         let left = self.window.end_tick();
         let tick = self.take_counts(counts);
-        let strain = self.strain(waiting);
-        let saturated = strain.as_ref().is_some_and(|s| s.trouble == OriginProblem::Saturated);
+        let degradation = self.degradation(waiting);
+        let saturated = degradation.as_ref().is_some_and(|s| s.problem == OriginProblem::Saturated);
         self.saturated_ticks = if saturated { self.saturated_ticks.saturating_add(1) } else { 0 };
-        let strained = self.saturated_ticks >= HEALTH as u32;
-        let over = self.over(settings, wall, strained, ActivityWatch::offered_per_second);
+        let degraded = self.saturated_ticks >= HEALTH as u32;
+        let over = self.over(settings, wall, degraded, ActivityWatch::offered_per_second);
         for activity in &mut self.activities {
             if !over.contains(&activity.id) {
                 activity.over_since = None;
@@ -310,7 +312,7 @@ impl PlatformWatch {
             over_baseline: over,
             overloading: pressing,
             evidence,
-            strain,
+            degradation,
             candidate,
             procedures: core::mem::take(&mut self.procedures).into_values().collect(),
             sources,
@@ -357,16 +359,16 @@ impl PlatformWatch {
         &self,
         settings: &WatchSettings,
         wall: WallTime,
-        strained: bool,
+        degraded: bool,
         rate: impl Fn(&ActivityWatch) -> u64,
     ) -> Vec<ActivityId> {
         let far_over = |activity: &ActivityWatch| {
             let mut threshold = u64::from(settings.surge_min_rate) * 1_000;
             if activity.warm(settings) {
                 let expected = activity.baseline.expected_milli(wall);
-                let tenths = if strained {
+                let tenths = if degraded {
                     threshold /= 4;
-                    STRAINED_TENTHS
+                    DEGRADED_TENTHS
                 } else {
                     u64::from(settings.surge_factor_tenths)
                 };
@@ -533,39 +535,40 @@ impl PlatformWatch {
     }
 
     /// The origin makes requests wait, answers far more slowly than usual, or fails.
-    fn strain(&mut self, waiting: u64) -> Option<OriginStrain> {
+    fn degradation(&mut self, waiting: u64) -> Option<OriginDegradation> {
         let mut all = ActivityCounts::default();
         for health in self.health.iter().rev().take(SECOND) {
             all.add(&health.counts);
         }
         let finished: u64 = all.outcomes.iter().sum();
-        let strain = |trouble, says| Some(OriginStrain { trouble, says });
+        let degradation = |problem, summary| Some(OriginDegradation { problem, summary });
         let too_late = all.outcome(Outcome::OriginTimeout) + all.outcome(Outcome::OriginBusy);
         if too_late >= 10 && too_late * 20 >= finished {
-            let says =
+            let summary =
                 format!("{too_late} of {finished} requests in a second were not answered in time");
-            return strain(OriginProblem::Saturated, says);
+            return degradation(OriginProblem::Saturated, summary);
         }
         if waiting >= 32 {
-            let says = format!("{waiting} requests wait for a free connection to the origin");
-            return strain(OriginProblem::Saturated, says);
+            let summary = format!("{waiting} requests wait for a free connection to the origin");
+            return degradation(OriginProblem::Saturated, summary);
         }
         let failed = all.outcome(Outcome::OriginError) + all.outcome(Outcome::OriginUnreachable);
         if failed >= 10 && failed * 20 >= finished {
-            let says = format!("{failed} of {finished} requests in a second failed at the origin");
-            return strain(OriginProblem::Failing, says);
+            let summary =
+                format!("{failed} of {finished} requests in a second failed at the origin");
+            return degradation(OriginProblem::Failing, summary);
         }
         let p95 = all.latency.quantile(950)?;
         let limit = Duration::from_secs(1).max(Duration::from_micros(self.usual_p95_micros * 5));
         if finished < 20 || p95 <= limit {
             return None;
         }
-        let says = format!(
+        let summary = format!(
             "5% of {finished} requests in a second took over {} ms to answer; usual is {} ms",
             p95.as_millis(),
             self.usual_p95_micros / 1_000
         );
-        strain(OriginProblem::Saturated, says)
+        degradation(OriginProblem::Saturated, summary)
     }
 
     /// Learns from calm ticks in full, from surges slowly, from attacks nothing.
@@ -581,7 +584,7 @@ impl PlatformWatch {
             return;
         }
         let surge = self.judgement == TrafficState::Surge;
-        let strained = self.saturated_ticks > 0;
+        let degraded = self.saturated_ticks > 0;
         if unsuspicious {
             for kept in left {
                 self.memory.push(kept);
@@ -590,7 +593,7 @@ impl PlatformWatch {
         for (activity, counts) in self.activities.iter_mut().zip(tick) {
             let rate = activity.recent.back().map_or(0, |flow| flow.offered) * SECOND as u64;
             activity.baseline.learn(wall, rate * 1_000, surge);
-            if !surge && !strained {
+            if !surge && !degraded {
                 let finished: u64 = counts.outcomes.iter().sum();
                 activity.calm_requests += finished;
                 activity.calm_origin_micros += counts.origin_micros;
@@ -600,7 +603,7 @@ impl PlatformWatch {
                 }
             }
         }
-        if !surge && !strained {
+        if !surge && !degraded {
             let mut all = ActivityCounts::default();
             for counts in tick {
                 all.add(counts);

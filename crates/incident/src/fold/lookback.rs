@@ -41,7 +41,7 @@ impl Lookback {
     const RECENT: usize = 900;
     /// An hour of minutes.
     const QUIET: usize = 60;
-    /// Surges, strains and posture changes remembered.
+    /// Surges, degradations and posture changes remembered.
     const EVENTS: usize = 64;
     /// Procedures followed at a time. The posture engages a handful.
     const PROCEDURES: usize = 1_024;
@@ -49,7 +49,7 @@ impl Lookback {
     /// A surge began at most this long before its event.
     const DETECTION_DELAY: Duration = Duration::from_secs(5);
 
-    /// How far back surges, strains and posture changes are near an attack.
+    /// How far back surges, degradations and posture changes are near an attack.
     pub(super) const NEARBY: Duration = Duration::from_hours(24);
 
     /// The gate started again at `at`: what was open is over, and the origin may be another.
@@ -135,17 +135,17 @@ impl Lookback {
                 self.busy_until = self.busy_until.max(stamp.at);
             }
             Event::OriginDegraded { platform, summary: says } => {
-                let strain = DegradationRecord {
+                let degradation = DegradationRecord {
                     platform: platform.clone(),
                     began: stamp,
                     summary: says.clone(),
                     recovered: None,
                 };
-                push(&mut self.degradations, strain, Self::EVENTS);
+                push(&mut self.degradations, degradation, Self::EVENTS);
             }
             Event::OriginRecovered { .. } => {
-                if let Some(strain) = self.degradations.back_mut() {
-                    strain.recovered.get_or_insert(stamp);
+                if let Some(degradation) = self.degradations.back_mut() {
+                    degradation.recovered.get_or_insert(stamp);
                 }
                 self.busy_until = self.busy_until.max(stamp.at);
             }

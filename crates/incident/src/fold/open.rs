@@ -18,7 +18,7 @@ const WAVES: usize = 256;
 const PER_WAVE: usize = 256;
 /// Procedures kept per incident.
 const PROCEDURES: usize = 1_024;
-/// Posture changes, strains, surges and full-speed moments kept per incident.
+/// Posture changes, degradations, surges and full-speed moments kept per incident.
 const EVENTS: usize = 512;
 
 /// The series begins this long before a wave's onset.
@@ -57,7 +57,7 @@ fn id(onset: WallTime) -> String {
     }
 }
 
-/// Surges and strains that were over on a platform within a day before the onset.
+/// Surges and degradations that were over on a platform within a day before the onset.
 pub(super) fn add_nearby_events(incident: &mut Incident, lookback: &Lookback, onset: WallTime) {
     let near = |at: WallTime| at + Lookback::NEARBY >= onset;
     for surge in &lookback.surges {
@@ -65,9 +65,9 @@ pub(super) fn add_nearby_events(incident: &mut Incident, lookback: &Lookback, on
             incident.surges.add(surge.clone(), EVENTS);
         }
     }
-    for strain in &lookback.degradations {
-        if strain.recovered.is_none_or(|recovered| near(recovered.at)) {
-            incident.degradations.add(strain.clone(), EVENTS);
+    for degradation in &lookback.degradations {
+        if degradation.recovered.is_none_or(|recovered| near(recovered.at)) {
+            incident.degradations.add(degradation.clone(), EVENTS);
         }
     }
 }
@@ -196,14 +196,14 @@ pub(super) fn apply_event(
             }
         }
         Event::OriginDegraded { .. } => {
-            if let Some(strain) = lookback.degradations.back() {
-                incident.degradations.add(strain.clone(), EVENTS);
+            if let Some(degradation) = lookback.degradations.back() {
+                incident.degradations.add(degradation.clone(), EVENTS);
             }
         }
         Event::OriginRecovered { .. } => {
-            let mut strains = incident.degradations.items.iter_mut().rev();
-            if let Some(strain) = strains.find(|s| s.platform == platform) {
-                strain.recovered.get_or_insert(stamp);
+            let mut degradations = incident.degradations.items.iter_mut().rev();
+            if let Some(degradation) = degradations.find(|s| s.platform == platform) {
+                degradation.recovered.get_or_insert(stamp);
             }
         }
         Event::PostureChanged { from, to, reason, .. } => {

@@ -216,8 +216,8 @@ fn an_origin_that_answers_with_errors_is_not_helped_by_turning_people_away() {
     let began = phase(&mut world, &mut people, 60, |_| {});
     let visitors = world.fate(Who::Visitor);
     assert_eq!((visitors.refused, visitors.challenged), (0, 0), "{}", told(&world, began));
-    let strained = world.since(began).any(|(_, e)| matches!(e, Event::OriginDegraded { .. }));
-    assert!(strained, "the trouble is told");
+    let degraded = world.since(began).any(|(_, e)| matches!(e, Event::OriginDegraded { .. }));
+    assert!(degraded, "the trouble is told");
 }
 
 #[test]

@@ -177,7 +177,7 @@ pub(super) fn restored(incident: &Incident) -> Claim {
         .collect();
     let last =
         incident.procedures.iter().filter_map(|p| p.released.as_ref()).map(|r| r.stamp.at).max();
-    let strained = incident
+    let degraded = incident
         .degradations
         .iter()
         .any(|s| s.recovered.is_none() && incident.platform(&s.platform).is_some());
@@ -185,8 +185,8 @@ pub(super) fn restored(incident: &Incident) -> Claim {
         (Finding::Contradicted, "A procedure is still engaged where the record ends.")
     } else if incident.ongoing() {
         (Finding::Contradicted, "The attack continues where the record ends.")
-    } else if strained {
-        (Finding::NotShown, "The origin was strained, and its recovery is not on record.")
+    } else if degraded {
+        (Finding::NotShown, "The origin was degraded, and its recovery is not on record.")
     } else if count == 0 {
         (Finding::NotShown, "No procedure is recorded, so there was nothing to restore.")
     } else if released.count < count {

@@ -313,7 +313,7 @@ pub(super) fn because_of_defences(incident: &Incident) -> Claim {
     let stopped = incident.stopped_by_procedures();
     let held = incident.waves.iter().any(WaveRecord::stayed_mitigated);
     let over = scale.sustained_to_capacity.as_ref().is_some_and(|f| f.value > 10);
-    let strained: LeafSet = incident
+    let degraded: LeafSet = incident
         .degradations
         .iter()
         .filter(|s| {
@@ -334,7 +334,7 @@ pub(super) fn because_of_defences(incident: &Incident) -> Claim {
         )
     } else if !held {
         (Finding::NotShown, "No mitigation is recorded that held.")
-    } else if over || strained.count > 0 {
+    } else if over || degraded.count > 0 {
         (
             Finding::Supported,
             "Procedures are recorded to have stopped requests, and without them more would have \
@@ -370,24 +370,24 @@ pub(super) fn because_of_defences(incident: &Incident) -> Claim {
         }
         _ => {}
     }
-    if strained.count > 0 {
+    if degraded.count > 0 {
         sentence = format!(
-            "{sentence} The origin was strained {} during the waves and recovered.",
-            if strained.count == 1 {
+            "{sentence} The origin was degraded {} during the waves and recovered.",
+            if degraded.count == 1 {
                 "once".to_owned()
             } else {
-                format!("{} times", words::count(strained.count))
+                format!("{} times", words::count(degraded.count))
             }
         );
     }
-    let strain_figure =
-        counted("times that the origin was strained and recovered", strained.count, strained);
+    let degradation_figure =
+        counted("times that the origin was degraded and recovered", degraded.count, degraded);
     Claim::new(ClaimKind::BecauseOfDefences, finding, because)
         .wording(sentence)
         .with_figures([stopped])
         .with_figures(scale.sustained_to_capacity)
         .with_figures(scale.observed_capacity)
-        .with_figures([strain_figure])
+        .with_figures([degradation_figure])
         .caveat(
             "What would have happened without the defences was not observed; this compares what \
              was offered with what the origin was seen to handle, and requests differ in what they \
