@@ -3,6 +3,7 @@
 use portcullis_model::WallTime;
 use serde::Serialize;
 
+use crate::words::{count, counted, moment, span};
 use crate::{BoundedList, TimeWindow};
 
 /// What the ledger does not hold of an incident's time.
@@ -15,8 +16,10 @@ pub struct Coverage {
     pub records_lost: u64,
     /// Events that could not be written.
     pub lost_events: u64,
-    /// Events about waves or procedures whose beginning the ledger does not hold.
+    /// Events about waves whose beginning the ledger does not hold.
     pub stray_events: u64,
+    /// Events of kinds that this version does not know: a newer version wrote them.
+    pub unknown_events: u64,
     /// The ledger holds no `started` before the incident: it was cut at the front, so what the
     /// gate protected and whether this was a rehearsal is not known.
     pub start_unknown: bool,
@@ -24,7 +27,26 @@ pub struct Coverage {
 
 impl Coverage {
     /// Gaps that are listed.
-    pub(crate) const GAPS: usize = 256;
+    const GAPS: usize = 256;
+
+    /// Adds a gap, with the events that are missing in it.
+    pub(crate) fn add_gap(&mut self, gap: &Gap) {
+        if let GapCause::Recording { lost } = gap.cause {
+            self.lost_events = self.lost_events.saturating_add(lost);
+        }
+        self.gaps.add(gap.clone(), Self::GAPS);
+    }
+
+    /// Adds events without a beginning, and requests whose record was lost.
+    pub(crate) fn add_events(&mut self, stray: u64, records_lost: u64) {
+        self.stray_events = self.stray_events.saturating_add(stray);
+        self.records_lost = self.records_lost.saturating_add(records_lost);
+    }
+
+    /// Adds an event of a kind that this version does not know.
+    pub(crate) fn add_unknown_event(&mut self) {
+        self.unknown_events = self.unknown_events.saturating_add(1);
+    }
 
     /// Whether nothing is known to be missing.
     pub fn is_complete(&self) -> bool {
@@ -32,7 +54,38 @@ impl Coverage {
             && self.records_lost == 0
             && self.lost_events == 0
             && self.stray_events == 0
+            && self.unknown_events == 0
             && !self.start_unknown
+    }
+}
+
+impl Coverage {
+    /// What is missing, in sentences: at most `gaps` gaps one by one, and the number of the others.
+    pub fn describe(&self, gaps: usize) -> Vec<String> {
+        let gap = |gap: &Gap| format!("{}: {}", moment(gap.window.from), gap.describe());
+        let mut sentences: Vec<String> = self.gaps.iter().take(gaps).map(gap).collect();
+        let more = self.gaps.count().saturating_sub(sentences.len() as u64);
+        let mut add = |n: u64, head: &str, noun: &str, tail: &str| {
+            if n > 0 {
+                sentences.push(format!("{head}: {}{tail}.", counted(n, noun)));
+            }
+        };
+        add(more, "Also on record", "more gap", "");
+        let tail = " of the waves, because their records were lost";
+        add(self.records_lost, "Counted but not analysed", "request", tail);
+        add(self.lost_events, "Missing, because the ledger could not be written", "event", "");
+        let tail = " about waves whose beginning is not on record";
+        add(self.stray_events, "Left out", "event", tail);
+        let tail = " that a newer version of Portcullis wrote and this one cannot read";
+        add(self.unknown_events, "Left out", "event", tail);
+        if self.start_unknown {
+            sentences.push(
+                "The ledger does not hold the start of the gate, so what it protected, and \
+                 whether this was a rehearsal, is not known."
+                    .to_owned(),
+            );
+        }
+        sentences
     }
 }
 
@@ -70,7 +123,6 @@ pub enum GapCause {
 impl Gap {
     /// The gap in a sentence without its time.
     pub fn describe(&self) -> String {
-        use crate::words::{count, span};
         let length = span(self.window.millis());
         match &self.cause {
             GapCause::Crash => format!(

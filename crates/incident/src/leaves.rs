@@ -2,9 +2,19 @@
 
 use core::fmt;
 
+use portcullis_model::WallTime;
 use serde::Serialize;
 
 use crate::words;
+
+/// When something happened, and the leaf that records it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct LeafRef {
+    /// When.
+    pub at: WallTime,
+    /// The leaf.
+    pub leaf: u64,
+}
 
 /// The leaves that a figure came from. All of them are listed while there are at most
 /// [`LeafSet::LISTED`]; after that the first few, with the count and the range.

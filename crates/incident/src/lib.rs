@@ -1,20 +1,21 @@
-//! An incident: a fold over the events of the ledger.
+//! Incidents: a fold over the events of the ledger.
 //!
 //! The one entry point is [`fold`] (or [`Fold`], entry by entry): leaves in, incidents out. From
-//! an [`Incident`], [`timeline`] tells what happened in order, [`grade`] compares it with published
-//! figures, and [`hypotheses`] weighs what else could explain it. Every figure keeps the leaves
-//! that it came from, the window that it covers, and whether it is only a lower bound.
+//! an [`Incident`], [`Incident::timeline`] lists what happened in order, [`grade`] compares it with
+//! published figures, and [`hypotheses`] evaluates what else could explain it. Every figure has the
+//! leaves that it came from, the window that it covers, and whether it is only a lower bound.
 //!
 //! This crate never reads a clock, a file or a socket, never decides by a floating-point number,
 //! and never names an actor. Folding the same leaves again gives the same incidents.
 
-// module order: counts signals words
+// module order: counts recent signals words
 // module order: leaves
-// module order: cuts figure
+// module order: cuts figure gate_start timeline
 // module order: coverage totals
 // module order: series
 // module order: incident
-// module order: fold grade timeline
+// module order: fold summary
+// module order: grade
 // module order: hypotheses
 
 mod counts;
@@ -22,12 +23,15 @@ mod coverage;
 mod cuts;
 mod figure;
 mod fold;
+mod gate_start;
 pub mod grade;
 pub mod hypotheses;
 mod incident;
 mod leaves;
+mod recent;
 mod series;
 mod signals;
+mod summary;
 mod timeline;
 mod totals;
 pub mod words;
@@ -35,14 +39,10 @@ pub mod words;
 pub use coverage::{Coverage, Gap, GapCause};
 pub use cuts::CutTotals;
 pub use figure::{Figure, TimeWindow, Unit};
-pub use fold::{Fold, JOIN, fold};
-pub use incident::{
-    Adaptation, AttackChange, DegradationRecord, EvidenceSummary, FullSpeedAt, Incident, LeafRef,
-    Mitigation, Notification, PlatformRecord, PostureChange, ProcedureRecord, ProcedureRelease,
-    SurgeRecord, WaveEnd, WaveRecord,
-};
-pub use leaves::{BoundedList, LeafSet};
+pub use fold::{Fold, fold};
+pub use incident::*;
+pub use leaves::{BoundedList, LeafRef, LeafSet};
 pub use series::{LoadPoint, LoadSeries};
 pub use signals::{Fit, Signal, signal};
-pub use timeline::{TimelineEntry, timeline};
+pub use timeline::TimelineEntry;
 pub use totals::{ActivityTotals, Peak, PercentileSpread, Totals};

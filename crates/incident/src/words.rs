@@ -127,6 +127,11 @@ pub fn list<S: AsRef<str>>(items: &[S]) -> String {
     }
 }
 
+/// Names of activities as a list, or that there is none.
+pub(crate) fn activities(names: &[String]) -> String {
+    if names.is_empty() { "no activity in particular".to_owned() } else { list(names) }
+}
+
 /// What was cut, in the plural.
 pub const fn cut(why: Cut) -> &'static str {
     match why {

@@ -8,7 +8,7 @@ use portcullis_incident::{
     Fold, GapCause, Incident, fold,
     grade::{self, FeatureStatus, Size},
     hypotheses::{self, Cause},
-    timeline, words,
+    words,
 };
 use portcullis_model::{Entry, Event, Receipt};
 
@@ -155,6 +155,22 @@ fn lost_records_make_figures_lower_bounds() {
 }
 
 #[test]
+fn an_event_of_a_newer_version_is_missing_from_the_incident_and_reported() {
+    let unknown = || Event::Unknown { kind: "defacement-began".into(), v: 9 };
+    let mut day = morning(false);
+    day.tell(unknown());
+    campaign_day::first_wave(&mut day);
+    day.tell(unknown());
+    let incident = only(day.entries);
+    assert_eq!(incident.coverage.unknown_events, 1, "the one before the attack is not near it");
+    assert!(!incident.coverage.is_complete());
+    assert_eq!(
+        incident.coverage.describe(0),
+        ["Left out: 1 event that a newer version of Portcullis wrote and this one cannot read."]
+    );
+}
+
+#[test]
 fn a_receipt_belongs_to_the_incident_that_had_begun_when_it_was_given() {
     assert_eq!(only(whole(false)).notifications.count(), 1);
     let mut entries = whole(false);
@@ -265,7 +281,7 @@ fn a_wall_clock_that_is_set_back_breaks_nothing() {
     day.tally(MAIN, Load { people: 5, ..QUIET });
     campaign_day::way_down(&mut day);
     let incident = only(day.entries);
-    let moments = timeline(&incident);
+    let moments = incident.timeline();
     assert!(moments.is_sorted_by_key(|m| (m.at, m.leaf)));
 }
 
@@ -285,7 +301,7 @@ fn the_fold_takes_leaves_one_by_one_and_gives_the_same() {
 fn the_timeline_of_the_day_reads_calmly() {
     let incident = only(whole(false));
     let mut text = String::new();
-    for moment in timeline(&incident) {
+    for moment in incident.timeline() {
         let head = format!("{} {} [{}] ", words::day(moment.at), moment.at.clock(), moment.leaf);
         text += &words::wrap(&head, "        ", 100, &moment.summary);
     }

@@ -6,7 +6,7 @@ mod campaign_day;
 use core::num::NonZeroU32;
 
 use campaign_day::{Load, evidence, procedure, tally, whole};
-use portcullis_incident::{Incident, Totals, fold, grade, hypotheses, timeline};
+use portcullis_incident::{Incident, Totals, fold, grade, hypotheses};
 use portcullis_model::{
     Cost, Effect, Entry, Event, EvidenceKind, Posture, ProcedureId, Receipt, SourceCount, WallTime,
     WaveFigures,
@@ -172,7 +172,7 @@ fn sums(totals: &Totals) -> bool {
 }
 
 fn holds(incident: &Incident) -> Result<(), TestCaseError> {
-    let moments = timeline(incident);
+    let moments = incident.timeline();
     prop_assert!(moments.is_sorted_by_key(|m| (m.at, m.leaf)));
     prop_assert!(moments.iter().all(|m| m.leaf <= incident.as_of.leaf));
     prop_assert!(moments.iter().all(|m| m.summary.ends_with('.') && !m.summary.contains("  ")));

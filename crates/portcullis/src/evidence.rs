@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use portcullis_edge::Clock;
-use portcullis_incident::{Incident, fold, timeline, words};
+use portcullis_incident::{Fold, Incident, words};
 use portcullis_ledger::verify::OldCheckpoint;
 use portcullis_ledger::{Ledger, LedgerReader, canonical_json};
 use portcullis_model::{Entry, Event, Receipt, WallTime};
@@ -33,21 +33,15 @@ impl LoadedLedger {
         let folder = ledger_folder(folder);
         let reader = Ledger::read(&folder)
             .with_context(|| format!("cannot read the ledger in {}", folder.display()))?;
-        let mut entries = Vec::new();
+        let mut fold = Fold::default();
         for entry in reader.entries() {
             let (leaf, bytes) = entry?;
-            let entry: Entry =
-                serde_json::from_slice(&bytes).with_context(|| match leaf_version(&bytes) {
-                    Some(v) if v > Entry::VERSION => format!(
-                        "leaf {leaf} is of version {v}, and this program reads versions up to {}: \
-                         read the ledger with a newer one",
-                        Entry::VERSION
-                    ),
-                    _ => format!("leaf {leaf} is not an event that this version can read"),
-                })?;
-            entries.push((leaf, entry));
+            let entry: Entry = serde_json::from_slice(&bytes).with_context(|| {
+                format!("leaf {leaf} is not an event that this version can read")
+            })?;
+            fold.push(leaf, &entry);
         }
-        Ok(Self { incidents: fold(entries), reader })
+        Ok(Self { incidents: fold.finish(), reader })
     }
 
     /// One incident by its name, or `latest`.
@@ -109,12 +103,6 @@ pub fn build_report(
     nine_questions(incident, &claims, &operator, &provenance)
 }
 
-/// The version in a leaf.
-fn leaf_version(bytes: &[u8]) -> Option<u32> {
-    let leaf: serde_json::Value = serde_json::from_slice(bytes).ok()?;
-    u32::try_from(leaf.get("v")?.as_u64()?).ok()
-}
-
 /// The ledger's folder: `folder`, or its subfolder `ledger` if it is a results folder.
 fn ledger_folder(folder: &Path) -> PathBuf {
     let inner = folder.join("ledger");
@@ -159,7 +147,7 @@ fn print_incident(incident: &Incident, json: bool) -> Result<()> {
         println!("REHEARSAL: no real attack.");
     }
     println!("{}: {}\n", incident.id, incident.attacked().join(", "));
-    for moment in timeline(incident) {
+    for moment in incident.timeline() {
         println!("{}  {}  (leaf {})", moment.at.clock(), moment.summary, moment.leaf);
     }
     Ok(())

@@ -187,10 +187,10 @@ impl ReplayHistory {
                     procedure.cost = Some(cost);
                 }
             }
-            Event::OriginDegraded { platform, summary: says } => {
+            Event::OriginDegraded { platform, summary } => {
                 push_bounded(
                     &mut self.degradations,
-                    ReplayedDegradation { platform, from: at, to: None, summary: says },
+                    ReplayedDegradation { platform, from: at, to: None, summary },
                     LISTED,
                 );
             }
@@ -208,17 +208,8 @@ impl ReplayHistory {
                     attack.full_speed.get_or_insert(at);
                 }
             }
-            // These say the same again, or cannot happen in a replay.
-            Event::PostureChanged { .. }
-            | Event::MitigationLost { .. }
-            | Event::Tallied(_)
-            | Event::Started { .. }
-            | Event::Reloaded { .. }
-            | Event::ReloadRefused { .. }
-            | Event::Stopped
-            | Event::RecordingGap { .. }
-            | Event::ReceiptRecorded(_)
-            | Event::Unknown { .. } => {}
+            // The others repeat this, or no access log shows them.
+            _ => {}
         }
     }
 

@@ -2,7 +2,7 @@
 //! from an incident.
 
 use portcullis_incident::{
-    Incident, LeafRef, ProcedureRecord, WaveRecord, grade, hypotheses, timeline, words,
+    Incident, LeafRef, ProcedureRecord, WaveRecord, grade, hypotheses, words,
 };
 use portcullis_model::Tier;
 
@@ -26,6 +26,8 @@ const QUESTIONS: [&str; 9] = [
 
 /// Entries that are listed. The timeline of the incident itself has all of them.
 const MAX_MOMENTS: usize = 400;
+/// Gaps in the record that are listed one by one.
+const MAX_GAPS: usize = 60;
 /// Procedures that are listed.
 const MAX_PROCEDURES: usize = 60;
 
@@ -48,7 +50,7 @@ pub fn nine_questions(
         next_steps(incident, input),
     ];
     let sections = QUESTIONS.into_iter().zip(answers).zip(1..);
-    let mut moments = timeline(incident);
+    let mut moments = incident.timeline();
     let more_moments = moments.len().saturating_sub(MAX_MOMENTS) as u64;
     moments.truncate(MAX_MOMENTS);
     Report {
@@ -64,7 +66,7 @@ pub fn nine_questions(
         timeline: moments,
         more_moments,
         figures: crate::figures(incident),
-        coverage: coverage(incident),
+        coverage: incident.coverage.describe(MAX_GAPS),
         claims: claims.to_vec(),
         charts: charts(incident),
     }
@@ -618,38 +620,4 @@ fn categorisation(incident: &Incident) -> Vec<String> {
         .fold(0, u64::saturating_add);
     facts.push(format!("The waves lasted {} together.", words::span(lasted)));
     facts
-}
-
-/// What is missing from the record.
-fn coverage(incident: &Incident) -> Vec<String> {
-    let c = &incident.coverage;
-    let mut sentences: Vec<String> = c
-        .gaps
-        .iter()
-        .take(60)
-        .map(|gap| format!("{}: {}", words::moment(gap.window.from), gap.describe()))
-        .collect();
-    let more = c.gaps.count().saturating_sub(60);
-    if more > 0 {
-        sentences.push(format!("{} more are on record.", words::counted(more, "gap")));
-    }
-    if c.records_lost > 0 {
-        sentences.push(format!(
-            "{} of the waves were counted, but what they looked like was not seen.",
-            words::counted(c.records_lost, "request")
-        ));
-    }
-    if c.lost_events > 0 {
-        sentences.push(format!("{} could not be written.", words::counted(c.lost_events, "event")));
-    }
-    if c.stray_events > 0 {
-        sentences.push(format!(
-            "{} about waves whose beginning is not on record were left out.",
-            words::counted(c.stray_events, "event")
-        ));
-    }
-    if c.start_unknown {
-        sentences.push("The start of the gate is not on record.".to_owned());
-    }
-    sentences
 }

@@ -121,7 +121,7 @@ fn an_ongoing_attack_and_a_ledger_without_a_start_are_reported_as_such() {
     let text = report.to_text();
     assert!(text.contains("still going on"), "{text}");
     assert!(text.contains("3 procedures are still engaged"), "{text}");
-    assert!(text.contains("The start of the gate is not on record"), "{text}");
+    assert!(text.contains("The ledger does not hold the start of the gate"), "{text}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A statement: claims with their findings, a checkpoint and proofs.
 
-use portcullis_incident::{Incident, TimeWindow, hypotheses, words};
+use portcullis_incident::{Incident, TimeWindow, hypotheses};
 use portcullis_model::WallTime;
 use serde::Serialize;
 
@@ -82,6 +82,9 @@ const LIMITS: &[&str] = &[
     "Every figure holds for the window and the leaves that stand beside it, and for nothing else.",
 ];
 
+/// Gaps in the record that a statement lists one by one.
+const GAPS: usize = 12;
+
 /// Makes the statement of an incident. [`Statement::proofs`] is left empty: ask
 /// [`Statement::leaves_to_prove`] and fill it in.
 pub fn build(incident: &Incident, context: &StatementContext) -> Statement {
@@ -100,46 +103,13 @@ pub fn build(incident: &Incident, context: &StatementContext) -> Statement {
         as_of_leaf: incident.as_of.leaf,
         as_of: incident.as_of.at,
         claims: assess(incident),
-        coverage: coverage(incident),
+        coverage: incident.coverage.describe(GAPS),
         attribution: hypotheses::ATTRIBUTION,
         limits: LIMITS,
         checkpoint: context.checkpoint.clone(),
         vkey: context.vkey.clone(),
         proofs: Vec::new(),
     }
-}
-
-/// What is missing from the record, in sentences.
-fn coverage(incident: &Incident) -> Vec<String> {
-    let mut sentences = Vec::new();
-    let coverage = &incident.coverage;
-    for gap in coverage.gaps.iter().take(12) {
-        sentences.push(format!("{}: {}", words::moment(gap.window.from), gap.describe()));
-    }
-    let more = coverage.gaps.count().saturating_sub(12);
-    if more > 0 {
-        sentences.push(format!("{} more gaps are on record.", words::count(more)));
-    }
-    if coverage.records_lost > 0 {
-        sentences.push(format!(
-            "{} of the waves were counted, but what they looked like was not seen.",
-            words::counted(coverage.records_lost, "request")
-        ));
-    }
-    if coverage.stray_events > 0 {
-        sentences.push(format!(
-            "{} about waves whose beginning is not on record were left out.",
-            words::counted(coverage.stray_events, "event")
-        ));
-    }
-    if coverage.start_unknown {
-        sentences.push(
-            "The ledger does not hold the start of the gate, so what it protected, and whether \
-             this was a rehearsal, is not known."
-                .to_owned(),
-        );
-    }
-    sentences
 }
 
 impl Statement {

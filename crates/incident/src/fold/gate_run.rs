@@ -1,0 +1,77 @@
+//! The gate's own events: `started`, `reloaded`, `stopped`, `recording-gap`.
+
+use portcullis_model::Event;
+
+use crate::gate_start::GateStart;
+use crate::{Gap, GapCause, LeafRef, TimeWindow};
+
+/// What the ledger holds of the running gate so far.
+#[derive(Clone, Debug, Default)]
+pub(super) struct GateRun {
+    start: Option<GateStart>,
+    stopped: bool,
+}
+
+/// What an event of the gate means for everything that lasts.
+#[derive(Debug, Default)]
+pub(super) struct GateChange {
+    /// The gate's run ended at this time; this leaf records it.
+    pub(super) ended: Option<LeafRef>,
+    /// Nothing was recorded for a time.
+    pub(super) gap: Option<Gap>,
+}
+
+impl GateRun {
+    /// Takes the next event. `previous` is the last leaf before it.
+    pub(super) fn apply(
+        &mut self,
+        stamp: LeafRef,
+        previous: Option<LeafRef>,
+        event: &Event,
+    ) -> GateChange {
+        let was_stopped = core::mem::replace(&mut self.stopped, matches!(event, Event::Stopped));
+        match event {
+            Event::Started { version, configuration, platforms, rehearsal, workers: _ } => {
+                self.start = Some(GateStart {
+                    version: version.clone(),
+                    configuration: configuration.clone(),
+                    platforms: platforms.clone(),
+                    rehearsal: *rehearsal,
+                });
+                previous.map_or_else(GateChange::default, |previous| {
+                    started_again(stamp, previous, was_stopped)
+                })
+            }
+            Event::Reloaded { configuration, platforms } => {
+                if let Some(start) = &mut self.start {
+                    start.configuration.clone_from(configuration);
+                    start.platforms.clone_from(platforms);
+                }
+                GateChange::default()
+            }
+            Event::Stopped => GateChange { ended: Some(stamp), gap: None },
+            Event::RecordingGap { since, lost } => {
+                let window = TimeWindow::new(*since, stamp.at);
+                let cause = GapCause::Recording { lost: *lost };
+                GateChange { ended: None, gap: Some(Gap { window, cause, leaf: stamp.leaf }) }
+            }
+            _ => GateChange::default(),
+        }
+    }
+
+    /// The content of the last `started` and `reloaded`, if the ledger holds one.
+    pub(super) const fn start(&self) -> Option<&GateStart> {
+        self.start.as_ref()
+    }
+}
+
+/// A crash is not recorded: the next start shows it. The run ended with the last leaf before.
+fn started_again(stamp: LeafRef, previous: LeafRef, was_stopped: bool) -> GateChange {
+    let last = previous.at.min(stamp.at);
+    let cause = if was_stopped { GapCause::Stopped } else { GapCause::Crash };
+    let window = TimeWindow::new(last, stamp.at);
+    GateChange {
+        ended: Some(LeafRef { at: last, leaf: stamp.leaf }),
+        gap: Some(Gap { window, cause, leaf: stamp.leaf }),
+    }
+}
