@@ -6,14 +6,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use portcullis_model::{Evidence, EvidenceKind, Feature};
+use portcullis_model::{Evidence, EvidenceKind, Feature, SourceCount};
 
 use crate::window::{ReferenceSample, SampledRequest};
 
 /// Fewer suspect requests than this in the window show nothing.
 const ENOUGH: usize = 40;
 /// Visitors who must keep such a pace: one person who reloads and reloads shows nothing.
-const VISITORS: usize = 5;
+const VISITORS: u64 = 5;
 /// Pages in two seconds: four each second is not reading. The parts of a page do not count,
 /// however many it has.
 const PACE_PER_WINDOW: usize = 8;
@@ -102,7 +102,7 @@ fn inhuman_pace(suspects: &[&SampledRequest]) -> Option<Evidence> {
     let mut asked: Vec<_> =
         suspects.iter().filter(|k| !k.partial).map(|k| (visitor(k), k.page)).collect();
     asked.sort_unstable();
-    let (mut visitors, mut requests) = (0, 0);
+    let (mut visitors, mut requests) = (0_u64, 0);
     for of_one in asked.chunk_by(|a, b| a.0 == b.0) {
         if of_one.iter().filter(|(_, page)| *page).count() >= PACE_PER_WINDOW {
             visitors += 1;
@@ -113,6 +113,10 @@ fn inhuman_pace(suspects: &[&SampledRequest]) -> Option<Evidence> {
         return None;
     }
     let share = per_cent(requests, suspects.len());
+    let visitors = match SourceCount::from_count(visitors) {
+        SourceCount::UnderTen => "fewer than ten visitors".to_owned(),
+        SourceCount::About(n) => format!("{n} visitors"),
+    };
     found(
         EvidenceKind::ExcessivePageRate,
         share,
@@ -225,4 +229,39 @@ fn pages_without_parts(
              is {usual}%"
         ),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_model::{ActivityId, Features};
+
+    use super::*;
+
+    /// `visitors` visitors who each request nine pages in the window.
+    fn fast_readers(visitors: u64) -> Vec<SampledRequest> {
+        let request = |source| SampledRequest {
+            source,
+            features: Features::default(),
+            query: 0,
+            activity: ActivityId(0),
+            page: true,
+            partial: false,
+            forwarded: true,
+            had_token: false,
+            matched_signature: false,
+        };
+        (0..visitors * 9).map(|n| request(n % visitors)).collect()
+    }
+
+    #[test]
+    fn fewer_than_ten_visitors_are_not_counted_in_a_sentence() {
+        for (visitors, expected) in [(5, "from fewer than ten visitors"), (10, "from 10 visitors")]
+        {
+            let requests = fast_readers(visitors);
+            let found = inhuman_pace(&requests.iter().collect::<Vec<_>>()).expect("evidence");
+            assert!(found.summary.contains(expected), "{}", found.summary);
+        }
+        let four = fast_readers(4);
+        assert_eq!(inhuman_pace(&four.iter().collect::<Vec<_>>()), None);
+    }
 }
