@@ -299,3 +299,27 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_incident_without_a_wave_supports_no_claim_about_an_attack() {
+    // No kind of event opens an incident without a wave yet, so the waves are taken out.
+    let mut incident = only(whole(false));
+    incident.waves.clear();
+    let statement = build(&incident, &StatementContext::default());
+    for claim in &statement.claims {
+        let about_waves = !matches!(
+            claim.kind,
+            ClaimKind::Integrity
+                | ClaimKind::NoBreach
+                | ClaimKind::SlowedDown
+                | ClaimKind::Restored
+                | ClaimKind::FullSpeed
+                | ClaimKind::Reported
+        );
+        if about_waves {
+            assert_eq!(claim.finding, Finding::NotShown, "{:?}", claim.kind);
+            assert!(claim.because.contains("No wave"), "{}", claim.because);
+        }
+    }
+    assert!(!statement.to_text().contains("0 waves"));
+}

@@ -8,7 +8,7 @@ mod unwatched;
 
 use portcullis_incident::Incident;
 
-use crate::{Claim, ClaimKind};
+use crate::{Claim, ClaimKind, Finding};
 
 /// Every claim of [`ClaimKind::ALL`], in that order, with its finding.
 pub fn assess(incident: &Incident) -> Vec<Claim> {
@@ -23,6 +23,10 @@ pub fn assess(incident: &Incident) -> Vec<Claim> {
 }
 
 fn assess_kind(kind: ClaimKind, incident: &Incident) -> Claim {
+    if incident.waves.is_empty() && is_about_waves(kind) {
+        return Claim::new(kind, Finding::NotShown, "No wave of attack is on record.")
+            .wording("No attack on the availability of our platforms was recorded.");
+    }
     match kind {
         ClaimKind::Attack => attack::attack(incident),
         ClaimKind::Waves => attack::waves(incident),
@@ -40,5 +44,27 @@ fn assess_kind(kind: ClaimKind, incident: &Incident) -> Claim {
         ClaimKind::Restored => cost::restored(incident),
         ClaimKind::FullSpeed => cost::full_speed(incident),
         ClaimKind::Reported => cost::reported(incident),
+    }
+}
+
+/// Whether a claim is about waves of attack. An incident that another event opened may have none.
+const fn is_about_waves(kind: ClaimKind) -> bool {
+    match kind {
+        ClaimKind::Attack
+        | ClaimKind::Waves
+        | ClaimKind::Sophisticated
+        | ClaimKind::LargeScale
+        | ClaimKind::Platforms
+        | ClaimKind::Detected
+        | ClaimKind::SwiftAction
+        | ClaimKind::AttemptsFailed
+        | ClaimKind::BecauseOfDefences
+        | ClaimKind::StayedUp => true,
+        ClaimKind::Integrity
+        | ClaimKind::NoBreach
+        | ClaimKind::SlowedDown
+        | ClaimKind::Restored
+        | ClaimKind::FullSpeed
+        | ClaimKind::Reported => false,
     }
 }
