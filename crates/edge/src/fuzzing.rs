@@ -13,8 +13,8 @@ use crate::http_1::head::{self, HeadScanner, ResponseFraming};
 use crate::http_1::trailers::trailers;
 use crate::request::fields::for_visitor;
 use crate::request::forwarded::{RemoteAddr, visitor_of, write_forwarding_headers};
-use crate::request::head::{Field, Head, RequestTarget};
 use crate::request::ranges;
+use portcullis_gate::{Field, Head, RequestTarget};
 
 /// Cuts `bytes` into pieces of these lengths, over and over.
 fn pieces<'a>(bytes: &'a [u8], lengths: &[usize]) -> Vec<&'a [u8]> {

@@ -16,13 +16,14 @@
 //! Sockets: accept, TLS, HTTP, forwarding.
 //!
 //! [`Worker::run`] is the entry point: one per core, each with its own listeners, origin
-//! connections and counters. A request's way is one page: `accept` lets a connection in,
-//! `connection` speaks TLS and HTTP with it, `serve` asks the gate and answers or hands over to
-//! `forward`, which takes the request to its origin and the answer back.
+//! connections and counters. The path of a request: `server::accept` accepts a connection,
+//! `server::connection` does the TLS handshake, `server` reads requests, `serve` asks the gate and
+//! either responds or calls `forward`, which sends the request to its origin and streams the
+//! response back.
 //!
-//! This crate never decides: the gate does, and the policy is data. It never blocks on anything
-//! but a socket, keeps nothing about a visitor beyond the connection, and waits for nothing
-//! without a deadline.
+//! The gate decides about every request that could be parsed; `admission` decides about
+//! connections. This crate blocks on nothing but sockets, stores nothing about a visitor beyond the
+//! connection, and waits for nothing without a deadline.
 
 mod admission;
 mod buffers;

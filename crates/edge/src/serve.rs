@@ -1,5 +1,6 @@
 //! One request, from its head to its answer: check, decide, count, and then answer or forward.
 
+use core::cell::Cell;
 use core::convert::Infallible;
 use core::pin::Pin;
 use core::task::{Context, Poll};
@@ -9,8 +10,11 @@ use std::sync::Arc;
 use http::header::{ALT_SVC, HeaderValue};
 use http::{Method, Request, Response, Version};
 use http_body::Body;
-use portcullis_gate::{self as gate, Decision, Policy};
-use portcullis_model::{Reason, Verdict};
+use portcullis_gate::{
+    self as gate, Decision, Demands, Head, HeaderKind, HeaderPresence, Host, Policy, TunnelSlots,
+    fields_of,
+};
+use portcullis_model::{ActivityId, PlatformId, Reason, SourceKey};
 
 use crate::conn::connection::{Connection, RequestGuard};
 use crate::forward::{ForwardJob, forward};
@@ -19,17 +23,11 @@ use crate::origin::tunnel::TunnelPermit;
 use crate::origin::upload::{BodyLimits, VisitorBody};
 use crate::request::acme_challenge::ChallengeAnswers;
 use crate::request::body::BodyInfo;
-use crate::request::fields::{self, HeaderKind, HeaderPresence};
+use crate::request::fields;
 use crate::request::forwarded::{self, VisitorAddr};
-use crate::request::head::{Head, fields_of};
-use crate::request::ranges;
-use crate::request::validate::{self, Host};
 use crate::response::body::ResponseBody;
 use crate::response::gate_response::GateResponse;
 use crate::response::pages::{self, ResponseFormat};
-
-/// Seconds after which a slot for one more tunnel may be free.
-const TUNNEL_AGAIN: u32 = 10;
 
 /// What requests are served with, besides their connection.
 pub(crate) struct RequestService {
@@ -127,7 +125,7 @@ pub(crate) fn route_request(
 
     let present = HeaderPresence::from_fields(head.fields);
     let coded = present.has(HeaderKind::TransferEncoding);
-    let host = match validate::check(head, present, &config.limits) {
+    let host = match gate::screen(head, present, &config.limits) {
         Ok(host) => host,
         Err(reason) => {
             context.record_unrouted(sender.source, reason);
@@ -142,38 +140,28 @@ pub(crate) fn route_request(
         return Routed::Answered(pages::challenge(&answer, turn));
     }
 
-    let mut decision = ask_gate(conn, &policy, head, host, &sender);
     let limits = &config.limits;
-    let too_much = if body.min_bytes > limits.max_body_bytes {
-        Some(Reason::BodyTooLarge)
-    } else if present.has(HeaderKind::Range)
-        && !ranges::within_limit(head, usize::from(limits.max_ranges))
-    {
-        Some(Reason::TooManyRanges)
-    } else {
-        None
+    let slots = TunnelPermits {
+        service,
+        conn,
+        policy: &policy,
+        source: sender.source,
+        taken: Cell::default(),
     };
-    if let Some(reason) = too_much
-        && decision.record.reason.verdict() != Verdict::Refuse
-    {
-        decision.record.reason = reason;
-        decision.answer = gate::Disposition::Refuse { retry_after: None };
-    }
-    let platform = policy.platform(decision.record.platform);
-    let timeouts = &policy.activity(decision.record.activity).timeouts;
     let asks_for_upgrade = head.version == Version::HTTP_11
         && head.method == "GET"
         && body.is_none
         && fields::is_websocket_upgrade(head, present);
-    let mut permit = None;
-    if asks_for_upgrade && matches!(decision.answer, gate::Disposition::Forward { .. }) {
-        let pool = service.pools.get(decision.record.platform, &platform.origin);
-        permit = TunnelPermit::open(context, &pool, sender.source, limits, timeouts);
-        if permit.is_none() {
-            decision.record.reason = Reason::TunnelLimit;
-            decision.answer = gate::Disposition::Refuse { retry_after: Some(TUNNEL_AGAIN) };
-        }
-    }
+    let demands = Demands {
+        body_bytes: body.min_bytes,
+        too_many_ranges: present.has(HeaderKind::Range)
+            && !gate::ranges_within_limit(head, usize::from(limits.max_ranges)),
+        tunnel: asks_for_upgrade.then_some(&slots as &dyn TunnelSlots),
+    };
+    let decision = ask_gate(conn, &policy, head, host, &sender, demands);
+    let permit = slots.taken.take();
+    let platform = policy.platform(decision.record.platform);
+    let timeouts = &policy.activity(decision.record.activity).timeouts;
     let Decision { record, answer } = decision;
     context.record(&record);
     conn.set_activity(record.activity);
@@ -224,6 +212,28 @@ pub(crate) fn route_request(
     })
 }
 
+/// Permits for an upgraded connection of one request.
+struct TunnelPermits<'a> {
+    service: &'a RequestService,
+    conn: &'a Connection,
+    policy: &'a Policy,
+    source: SourceKey,
+    taken: Cell<Option<TunnelPermit>>,
+}
+
+impl TunnelSlots for TunnelPermits<'_> {
+    fn take(&self, platform: PlatformId, activity: ActivityId) -> bool {
+        let (policy, context) = (self.policy, &self.conn.context);
+        let pool = self.service.pools.get(platform, &policy.platform(platform).origin);
+        let timeouts = &policy.activity(activity).timeouts;
+        let limits = &policy.config().limits;
+        let permit = TunnelPermit::open(context, &pool, self.source, limits, timeouts);
+        let free = permit.is_some();
+        self.taken.set(permit);
+        free
+    }
+}
+
 /// Bytes that a head for the origin usually takes: a browser's, and what the gate adds.
 const HEAD_BYTES: usize = 1024;
 
@@ -234,6 +244,7 @@ fn ask_gate(
     head: &Head<'_>,
     host: Host<'_>,
     sender: &VisitorAddr,
+    demands: Demands<'_>,
 ) -> Decision {
     let context = &conn.context;
     let request = gate::Request {
@@ -245,6 +256,7 @@ fn ask_gate(
         secure: sender.secure,
         tls_client: conn.tls_client(),
         fields: head,
+        demands,
     };
     let now = context.read_clock();
     let decision = gate::decide(policy, &context.tables, &request, now, context.wall(now));

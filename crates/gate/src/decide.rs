@@ -13,6 +13,9 @@ use crate::request::{Request, RequestFeatures};
 use crate::table::{Bucket, RequestWeight, Tables, TakeResult};
 use crate::token::{self, Token, TokenBinding, TokenKind};
 
+/// After this time a slot for one more upgraded connection may be free.
+const TUNNEL_RETRY_SECONDS: u32 = 10;
+
 /// The gate's decision on one request, with its record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
@@ -86,7 +89,7 @@ struct PresentedToken {
     load: Duration,
 }
 
-/// Decides about one request.
+/// Decides about one request that [`screen`](crate::screen) has passed.
 pub fn decide(
     policy: &Policy,
     tables: &Tables,
@@ -138,6 +141,9 @@ struct RequestContext<'a> {
 
 impl RequestContext<'_> {
     fn decide(&self) -> Decision {
+        if let Some(reason) = self.excess() {
+            return self.refuse(reason, TokenState::Absent, None, None);
+        }
         let engaged = self.engaged();
         if let Some(procedure) = engaged.shed {
             return self.refuse(Reason::Shed, TokenState::Absent, Some(procedure.id), Some(30));
@@ -167,6 +173,18 @@ impl RequestContext<'_> {
         match engaged.challenge {
             Some((procedure, kind)) => self.challenge(procedure, kind, &shown),
             None => self.forward(Reason::Allowed, &shown, None),
+        }
+    }
+
+    /// The limit that the request exceeds by what it demands.
+    fn excess(&self) -> Option<Reason> {
+        let demands = &self.request.demands;
+        if demands.body_bytes > self.policy.config().limits.max_body_bytes {
+            Some(Reason::BodyTooLarge)
+        } else if demands.too_many_ranges {
+            Some(Reason::TooManyRanges)
+        } else {
+            None
         }
     }
 
@@ -427,6 +445,10 @@ impl RequestContext<'_> {
         shown: &PresentedToken,
         procedure: Option<ProcedureId>,
     ) -> Decision {
+        let slots = self.request.demands.tunnel;
+        if slots.is_some_and(|slots| !slots.take(self.platform, self.activity)) {
+            return self.refuse(Reason::TunnelLimit, shown.state, None, Some(TUNNEL_RETRY_SECONDS));
+        }
         // A visitor who came by the query keeps the token as a cookie from now on.
         let cookie = match shown.token {
             Some(token) if shown.in_query && !shown.in_cookie => {

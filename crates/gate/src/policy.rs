@@ -8,6 +8,7 @@ use portcullis_model::{
     ActivityConfig, ActivityId, Config, Ids, Measure, PlatformConfig, PlatformId, Procedure, Time,
 };
 
+use crate::host_table::HostTable;
 use crate::secret::Secret;
 
 /// Everything that a decision depends on besides the request, the tables and the time.
@@ -16,6 +17,7 @@ pub struct Policy {
     config: Arc<Config>,
     secret: Secret,
     ids: Arc<Ids>,
+    hosts: Arc<HostTable>,
     /// By the platform's place in the configuration, in the order in which the gate looks at them.
     engaged: Vec<Vec<Procedure>>,
 }
@@ -30,7 +32,8 @@ impl Policy {
     /// The policy after a reload with `config`, to which `ids` belong; no procedure is engaged.
     pub fn reloaded(config: Arc<Config>, ids: Arc<Ids>, secret: Secret) -> Self {
         let engaged = vec![Vec::new(); config.platforms.len()];
-        Self { config, secret, ids, engaged }
+        let hosts = Arc::new(HostTable::new(config.platforms.iter().map(|p| p.hosts.as_slice())));
+        Self { config, secret, ids, hosts, engaged }
     }
 
     /// The same policy with these procedures engaged, and no others.
@@ -116,10 +119,7 @@ impl Policy {
 
     /// The platform that serves `host`.
     pub(crate) fn platform_of(&self, host: &str) -> Option<PlatformId> {
-        let serves = |platform: &PlatformConfig| {
-            platform.hosts.iter().any(|name| name == "*" || name.eq_ignore_ascii_case(host))
-        };
-        self.config.platforms.iter().position(serves).map(|at| self.ids.at(at).0)
+        self.hosts.place_of(host).map(|place| self.ids.at(place).0)
     }
 
     /// The first activity of `platform` that matches.

@@ -2,7 +2,7 @@
 
 use core::hash::Hasher;
 
-use portcullis_model::{Feature, Features, SourceKey};
+use portcullis_model::{ActivityId, Feature, Features, PlatformId, SourceKey};
 
 use crate::secret::Secret;
 use crate::token::{self, TokenText};
@@ -46,6 +46,27 @@ pub struct Request<'a> {
     pub tls_client: Option<&'a str>,
     /// Its header fields.
     pub fields: &'a dyn Fields,
+    /// What it demands beyond a response of ordinary size.
+    pub demands: Demands<'a>,
+}
+
+/// What a request demands beyond a response of ordinary size. By default, nothing.
+#[derive(Clone, Copy, Default)]
+pub struct Demands<'a> {
+    /// The length of its body in bytes, as far as it is announced.
+    pub body_bytes: u64,
+    /// Whether it requests more ranges than allowed, or overlapping ones
+    /// ([`ranges_within_limit`](crate::ranges_within_limit)).
+    pub too_many_ranges: bool,
+    /// Where it gets a slot for an upgraded connection, if it requests one.
+    pub tunnel: Option<&'a dyn TunnelSlots>,
+}
+
+/// The slots for upgraded connections. The edge counts them.
+pub trait TunnelSlots {
+    /// Takes a slot for as long as the connection lasts. False if none is free: for the source,
+    /// for all together, or at the origin.
+    fn take(&self, platform: PlatformId, activity: ActivityId) -> bool;
 }
 
 /// Whether a field comes and goes between two requests of the same browser, and so says nothing
@@ -228,6 +249,7 @@ mod tests {
             secure: false,
             tls_client: None,
             fields,
+            demands: Demands::default(),
         };
         RequestFeatures::of(&request, &Secret::new(&[7; 32]))
     }

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use portcullis_gate::{Decision, Disposition, Policy, Request, Secret, Tables, decide};
+use portcullis_gate::{Decision, Demands, Disposition, Policy, Request, Secret, Tables, decide};
 use portcullis_model::{
     ActivityConfig, ActivityId, ChallengeKind, Condition, Config, Feature, Measure, OriginConfig,
     PathPattern, PlatformConfig, PlatformId, Procedure, ProcedureId, Reason, RequestPattern, Scope,
@@ -90,6 +90,7 @@ impl Gate {
             secure: true,
             tls_client: None,
             fields: &fields.as_slice(),
+            demands: Demands::default(),
         };
         decide(&self.policy, &self.tables, &request, self.now, self.wall)
     }
@@ -170,6 +171,7 @@ fn an_unknown_host_is_refused() {
         secure: false,
         tls_client: None,
         fields: &none,
+        demands: Demands::default(),
     };
     let decision = decide(&gate.policy, &gate.tables, &request, gate.now, gate.wall);
     assert_eq!(decision.record.reason, Reason::UnknownHost);

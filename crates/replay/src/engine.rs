@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use portcullis_gate::{
-    Disposition, FeatureNameCache, Fields, Policy, Request, Secret, Tables, decide,
+    Demands, Disposition, FeatureNameCache, Fields, Policy, Request, Secret, Tables, decide,
 };
 use portcullis_model::{
     ActivityId, Config, Event, Feature, Meter, Outcome, Posture, Reason, Record, Snapshot, Time,
@@ -370,6 +370,7 @@ impl Engine {
                 secure: true,
                 tls_client: None,
                 fields: &fields,
+                demands: Demands::default(),
             };
             let decision = decide(&self.policy, &self.tables, &request, self.now, wall);
             let record = decision.record;

@@ -11,7 +11,7 @@ use core::mem::MaybeUninit;
 use http::Version;
 use portcullis_model::Reason;
 
-use crate::request::head::{Field, Head, RequestTarget, items};
+use portcullis_gate::{Field, Head, RequestTarget, items};
 
 /// Digits of the longest `Content-Length`: under 10^18 bytes.
 const LENGTH_DIGITS: usize = 18;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use super::head::Head;
+use portcullis_gate::Head;
 
 /// Where authorities ask (RFC 8555 section 8.3).
 const PATH: &str = "/.well-known/acme-challenge/";

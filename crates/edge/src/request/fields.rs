@@ -1,10 +1,8 @@
 //! Header fields that a proxy must take out, rewrite or add (RFC 9110, section 7.6).
 
 use http::{HeaderMap, Version};
-use portcullis_gate::COOKIE as GATE_COOKIE;
-use portcullis_model::Reason;
+use portcullis_gate::{COOKIE as GATE_COOKIE, Field, Head, HeaderKind, HeaderPresence, items};
 
-use super::head::{Field, Head, items};
 use crate::header_block::{HeaderBlock, put_field};
 
 /// Fields of a trailer section that could be taken for a part of the head (RFC 9110, section 6.5.1).
@@ -22,21 +20,6 @@ const FORBIDDEN_TRAILERS: [&str; 12] = [
     "trailer",
     "transfer-encoding",
 ];
-
-/// The announced length of a body, from the values of its `Content-Length`. More than one value,
-/// no number, or a number that another server might read as octal is malformed.
-pub(crate) fn content_length<'a>(
-    mut lengths: impl Iterator<Item = &'a [u8]>,
-) -> Result<Option<u64>, Reason> {
-    let (first, second) = (lengths.next(), lengths.next());
-    let Some(first) = first else { return Ok(None) };
-    let digits = core::str::from_utf8(first).ok();
-    let octal = |text: &str| text.len() > 1 && text.starts_with('0');
-    let digits =
-        digits.filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()) && !octal(text));
-    let length = digits.and_then(|digits| digits.parse().ok());
-    if second.is_some() || length.is_none() { Err(Reason::Malformed) } else { Ok(length) }
-}
 
 /// Writes the fields that the origin gets of a visitor's, but for `Host`, for who asked, and for
 /// what frames the message.
@@ -119,79 +102,6 @@ pub(crate) fn is_websocket_upgrade(head: &Head<'_>, present: HeaderPresence) -> 
         && head.lists("connection", "upgrade")
 }
 
-/// Which kinds of fields a request has that need work, found in one pass so that the common
-/// request costs no more. One bit for each [`HeaderKind`].
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct HeaderPresence(u16);
-
-/// A kind of field that needs work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum HeaderKind {
-    Host,
-    Connection,
-    HopByHop,
-    ContentLength,
-    TransferEncoding,
-    Forwarding,
-    Upgrade,
-    Te,
-    Cookie,
-    Range,
-}
-
-impl HeaderKind {
-    fn of(name: &str) -> Option<Self> {
-        Some(match name {
-            "host" => Self::Host,
-            "connection" => Self::Connection,
-            "content-length" => Self::ContentLength,
-            "transfer-encoding" => Self::TransferEncoding,
-            // The gate answers expectations itself, and upgrades no connection to HTTP/2.
-            "keep-alive"
-            | "proxy-connection"
-            | "proxy-authenticate"
-            | "proxy-authorization"
-            | "expect"
-            | "http2-settings" => Self::HopByHop,
-            "upgrade" => Self::Upgrade,
-            "te" => Self::Te,
-            "cookie" => Self::Cookie,
-            "range" => Self::Range,
-            name if is_forwarding_field(name) => Self::Forwarding,
-            _ => return None,
-        })
-    }
-}
-
-impl HeaderPresence {
-    pub(crate) fn from_fields(fields: &[Field<'_>]) -> Self {
-        let mut present = Self::default();
-        for kind in fields.iter().filter_map(|field| HeaderKind::of(field.name)) {
-            present.0 |= 1 << kind as u16;
-        }
-        present
-    }
-
-    pub(crate) const fn has(self, kind: HeaderKind) -> bool {
-        self.0 & 1 << kind as u16 != 0
-    }
-}
-
-/// Fields that name the client. All are removed; the gate sets the true ones again.
-fn is_forwarding_field(name: &str) -> bool {
-    name.starts_with("x-forwarded-")
-        || matches!(name, "x-real-ip" | "x-client-ip" | "true-client-ip" | "forwarded")
-        || name.bytes().any(|byte| byte == b'_') && is_disguised(name)
-}
-
-/// Many applications read `_` as `-` (RFC 3875, section 4.1.18), so that a field with `_` would
-/// pass there for a field that the gate or the framing guarantees.
-#[cold]
-fn is_disguised(name: &str) -> bool {
-    let plain = name.replace('_', "-");
-    is_forwarding_field(&plain) || matches!(&*plain, "content-length" | "transfer-encoding")
-}
-
 /// What `Connection` names. What frames or addresses the message cannot be named away.
 fn listed<'a>(fields: &[Field<'a>]) -> Vec<&'a [u8]> {
     let mut named = Vec::new();
@@ -244,7 +154,7 @@ fn is_gate_cookie(pair: impl AsRef<[u8]>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::request::head::RequestTarget;
+    use portcullis_gate::RequestTarget;
 
     type Pairs = [(&'static str, &'static str)];
 

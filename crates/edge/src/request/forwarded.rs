@@ -11,8 +11,8 @@ use core::net::{IpAddr, SocketAddr};
 
 use portcullis_model::{IpNet, SourceKey};
 
-use super::head::Head;
 use crate::header_block::put_field;
+use portcullis_gate::Head;
 
 /// Hops that are looked at, from the right; no honest chain is longer.
 const MOST_HOPS: usize = 16;
@@ -198,8 +198,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::request::head::Field;
-    use crate::request::head::RequestTarget;
+    use portcullis_gate::Field;
+    use portcullis_gate::RequestTarget;
 
     fn networks() -> Vec<IpNet> {
         ["10.0.0.0/8", "2001:db8:ffff::/48"].map(|text| text.parse().expect("network")).to_vec()

@@ -12,7 +12,7 @@ use super::body::ResponseBody;
 use super::gate_response::GateResponse;
 use crate::conn::connection::RequestGuard;
 use crate::header_block::HeaderBlock;
-use crate::request::head::Head;
+use portcullis_gate::Head;
 
 /// What the visitor can make use of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

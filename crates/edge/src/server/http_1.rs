@@ -24,12 +24,12 @@ use crate::http_1::write_buffer::WriteBuffer;
 use crate::origin::tunnel::{self, Tunnel};
 use crate::origin::upload::VisitorBody;
 use crate::request::body::BodyInfo;
-use crate::request::head::{Head, items};
 use crate::response::body::ResponseBody;
 use crate::response::gate_response::GateResponse;
 use crate::response::pages::{self, ResponseFormat};
 use crate::serve::{RequestService, Routed, route_request};
 use crate::transport::visitor_io::VisitorIo;
+use portcullis_gate::{Head, items};
 
 /// Fields of a head that are read without an allocation: what the configuration allows by itself.
 const FIELDS: usize = 100;

@@ -22,7 +22,6 @@ use crate::guard::http_3::Http3Guard;
 use crate::http_3::body::QuicBody;
 use crate::http_3::transport::{self, QuicRecvStream, QuicSendStream, StreamState};
 use crate::origin::upload::VisitorBody;
-use crate::request::fields;
 use crate::response::body::ResponseBody;
 use crate::serve::{RequestService, serve};
 use crate::transfer_rate::TransferLag;
@@ -56,7 +55,7 @@ pub(crate) async fn buffer_head(
     side.break_off.set(true);
     let (mut answer, receiving): (_, RequestStream<QuicRecvStream, Bytes>) = stream.split();
     let lengths = request.headers().get_all(CONTENT_LENGTH).iter().map(HeaderValue::as_bytes);
-    let length = fields::content_length(lengths).ok().flatten();
+    let length = portcullis_gate::content_length(lengths).ok().flatten();
     let mut body = QuicBody::new(receiving, side.clone(), conn.clone(), length);
     let bodiless = !matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH);
     let mut begun = false;

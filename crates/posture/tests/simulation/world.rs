@@ -6,7 +6,9 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use portcullis_gate::{Disposition, FeatureNameCache, Policy, Request, Secret, Tables, decide};
+use portcullis_gate::{
+    Demands, Disposition, FeatureNameCache, Policy, Request, Secret, Tables, decide,
+};
 use portcullis_model::{
     ActivityConfig, Config, Event, Meter, OriginConfig, Outcome, PathPattern, PlatformConfig,
     Reason, RequestPattern, Snapshot, SourceKey, TICK, Tier, Time, TokenState, Verdict, WallTime,
@@ -205,6 +207,7 @@ impl World {
             secure: true,
             tls_client: None,
             fields: &Listed(&fields),
+            demands: Demands::default(),
         };
         let decision = decide(&self.policy, &self.tables, &request, self.now, self.wall);
         let record = decision.record;

@@ -1,37 +1,43 @@
-//! A request's head, as everything else looks at it: the same for whichever protocol it came by.
+//! A request's head, the same for every protocol.
 
 use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderMap, Version};
-use portcullis_gate::Fields;
+
+use crate::request::Fields;
 
 /// One field: its name in lower case, and its value without white space around it.
-pub(crate) type Field<'a> = httparse::Header<'a>;
+pub type Field<'a> = httparse::Header<'a>;
 
-/// What was asked, borrowed from wherever it was read.
+/// The head of a request, borrowed from the buffer that it was read into.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Head<'a> {
-    pub(crate) version: Version,
-    pub(crate) method: &'a str,
-    pub(crate) target: RequestTarget<'a>,
-    /// In the order in which they came.
-    pub(crate) fields: &'a [Field<'a>],
+pub struct Head<'a> {
+    /// The version of HTTP.
+    pub version: Version,
+    /// The method.
+    pub method: &'a str,
+    /// The target.
+    pub target: RequestTarget<'a>,
+    /// The fields, in the order in which they arrived.
+    pub fields: &'a [Field<'a>],
 }
 
-/// What a request is for (RFC 9112, section 3.2; RFC 9113, section 8.3.1).
+/// The target of a request (RFC 9112, section 3.2; RFC 9113, section 8.3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct RequestTarget<'a> {
-    pub(crate) scheme: Option<&'a str>,
-    pub(crate) authority: Option<&'a str>,
+pub struct RequestTarget<'a> {
+    /// `http` or `https`, if it is in absolute form.
+    pub scheme: Option<&'a str>,
+    /// The host, possibly with a port, if it is in absolute form.
+    pub authority: Option<&'a str>,
     /// Begins with a slash, or is `*`, or (of `CONNECT`) empty.
-    pub(crate) path: &'a str,
+    pub path: &'a str,
     /// Without its question mark.
-    pub(crate) query: Option<&'a str>,
+    pub query: Option<&'a str>,
 }
 
 impl<'a> Head<'a> {
     /// A request by HTTP/2 or HTTP/3; `fields` are those of `parts`.
-    pub(crate) fn from_parts(parts: &'a Parts, fields: &'a [Field<'a>]) -> Self {
+    pub fn from_parts(parts: &'a Parts, fields: &'a [Field<'a>]) -> Self {
         let uri = &parts.uri;
         Self {
             version: parts.version,
@@ -47,26 +53,23 @@ impl<'a> Head<'a> {
     }
 
     /// The values of a field, line by line. `name` is in lower case.
-    pub(crate) fn all(
-        &self,
-        name: &'static str,
-    ) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
+    pub fn all(&self, name: &'static str) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
         self.fields.iter().filter(move |field| field.name == name).map(|field| field.value)
     }
 
     /// The first value of a field.
-    pub(crate) fn first(&self, name: &'static str) -> Option<&'a [u8]> {
+    pub fn first(&self, name: &'static str) -> Option<&'a [u8]> {
         self.all(name).next()
     }
 
     /// The value of a field that occurs exactly once.
-    pub(crate) fn single(&self, name: &'static str) -> Option<&'a [u8]> {
+    pub fn single(&self, name: &'static str) -> Option<&'a [u8]> {
         let mut all = self.all(name);
         all.next().filter(|_| all.next().is_none())
     }
 
     /// Whether a field that is a list names `token`.
-    pub(crate) fn lists(&self, name: &'static str, token: &str) -> bool {
+    pub fn lists(&self, name: &'static str, token: &str) -> bool {
         self.all(name)
             .any(|line| items(line).any(|item| item.eq_ignore_ascii_case(token.as_bytes())))
     }
@@ -81,7 +84,7 @@ impl Fields for Head<'_> {
 }
 
 /// The fields of a request by HTTP/2 or HTTP/3, whose names are in lower case already.
-pub(crate) fn fields_of(headers: &HeaderMap) -> Vec<Field<'_>> {
+pub fn fields_of(headers: &HeaderMap) -> Vec<Field<'_>> {
     let mut fields = Vec::with_capacity(headers.len());
     for (name, value) in headers {
         fields.push(Field { name: name.as_str(), value: value.as_bytes() });
@@ -90,14 +93,14 @@ pub(crate) fn fields_of(headers: &HeaderMap) -> Vec<Field<'_>> {
 }
 
 /// The items of one line of a list.
-pub(crate) fn items(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub fn items(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     line.split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
 }
 
 impl<'a> RequestTarget<'a> {
-    /// Reads the target of an HTTP/1.1 request. `None` if it is none, or has letters that belong
-    /// percent-encoded (a fragment's `#` among them: it is never sent).
-    pub(crate) fn parse(method: &str, text: &'a str) -> Option<Self> {
+    /// Reads the target of an HTTP/1.1 request. `None` if it is in no valid form, or contains
+    /// characters that must be percent-encoded (or the `#` of a fragment, which is never sent).
+    pub fn parse(method: &str, text: &'a str) -> Option<Self> {
         if text.starts_with('/') {
             return Self::with_path(None, None, text);
         }
@@ -132,8 +135,8 @@ impl<'a> RequestTarget<'a> {
         fit.then_some(Self { scheme, authority, path, query })
     }
 
-    /// How long path and query are, as they are sent.
-    pub(crate) fn length(&self) -> usize {
+    /// The length of path and query in bytes, as they are sent.
+    pub fn length(&self) -> usize {
         self.path.len() + self.query.map_or(0, |query| query.len() + 1)
     }
 }

@@ -1,31 +1,36 @@
-//! What a request must be before anything else looks at it.
+//! The form that a request must have before anything else is decided about it.
 //!
-//! Ambiguity between two programs about where a request ends or whom it addresses is how requests
-//! are smuggled, so that an ambiguous request is refused rather than repaired.
+//! Requests are smuggled where two programs disagree about where a request ends or which host it
+//! addresses. A request that can be read in two ways is therefore refused, never repaired.
 
 use http::Version;
 use portcullis_model::{Limits, Reason};
 
-use super::fields::{self, HeaderKind, HeaderPresence};
-use super::head::Head;
+use crate::head::Head;
+use crate::header_kind::{HeaderKind, HeaderPresence};
+use crate::token;
 
-/// Whom a checked request addresses.
+/// The host that a screened request addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Host<'a> {
-    /// As its one `Host` field says it.
-    pub(crate) field: &'a str,
+pub struct Host<'a> {
+    /// As it is written in the one `Host` field.
+    pub field: &'a str,
     /// Without the port.
-    pub(crate) name: &'a str,
+    pub name: &'a str,
 }
 
-/// Checks a request's head. Returns the one host that it names.
-pub(crate) fn check<'a>(
+/// Checks the form of a request. Returns the one host that it names.
+///
+/// # Errors
+///
+/// The reason of the first check that the request fails.
+pub fn screen<'a>(
     head: &Head<'a>,
     present: HeaderPresence,
     limits: &Limits,
 ) -> Result<Host<'a>, Reason> {
     if head.fields.len() > usize::from(limits.max_header_fields) {
-        // The crumbs of a cookie count one by one, as each costs its place (RFC 9113, section 8.2.3).
+        // Each part of a split cookie counts, because each takes up memory (RFC 9113, section 8.2.3).
         return Err(Reason::HeaderTooLarge);
     }
     if !target_fits(head, limits.max_target_bytes as usize) {
@@ -35,7 +40,7 @@ pub(crate) fn check<'a>(
         return Err(Reason::Malformed);
     }
     if head.version == Version::HTTP_3 {
-        // What the library for HTTP/2 sees to itself.
+        // For HTTP/2, hyper checks this.
         if present.has(HeaderKind::Connection) || present.has(HeaderKind::Upgrade) {
             return Err(Reason::Malformed);
         }
@@ -53,20 +58,39 @@ pub(crate) fn check<'a>(
     one_host(head)
 }
 
-/// What the gate itself has put into the query does not count.
+/// The announced length of a body in bytes, from the values of its `Content-Length`.
+///
+/// # Errors
+///
+/// [`Reason::Malformed`] if there is more than one value, or one that is no number, or that another
+/// server might read as octal.
+pub fn content_length<'a>(
+    mut lengths: impl Iterator<Item = &'a [u8]>,
+) -> Result<Option<u64>, Reason> {
+    let (first, second) = (lengths.next(), lengths.next());
+    let Some(first) = first else { return Ok(None) };
+    let digits = core::str::from_utf8(first).ok();
+    let octal = |text: &str| text.len() > 1 && text.starts_with('0');
+    let digits =
+        digits.filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()) && !octal(text));
+    let length = digits.and_then(|digits| digits.parse().ok());
+    if second.is_some() || length.is_none() { Err(Reason::Malformed) } else { Ok(length) }
+}
+
+/// The gate's own parameter in the query does not count.
 fn target_fits(head: &Head<'_>, limit: usize) -> bool {
     let target = &head.target;
     target.length() <= limit || {
-        let rest = target.query.and_then(portcullis_gate::strip_token_param);
+        let rest = target.query.and_then(token::strip_token_param);
         target.path.len() + rest.map_or(0, |rest| rest.len() + 1) <= limit
     }
 }
 
-/// Whether a message of HTTP/2 says nothing that HTTP/1.1 could read in two ways: its values are
-/// bare, and one length at most is among them, in digits. (Over HTTP/1.1 itself the frame has been read.)
+/// Whether a request by HTTP/2 or HTTP/3 keeps its meaning in HTTP/1.1: no value has white space
+/// around it, and there is at most one length, in digits. (For HTTP/1.1 the parser has checked this.)
 fn is_fit_for_http_1(head: &Head<'_>) -> bool {
     head.fields.iter().all(|field| is_bare(field.value))
-        && fields::content_length(head.all("content-length")).is_ok()
+        && content_length(head.all("content-length")).is_ok()
 }
 
 /// Without the white space around it that only HTTP/1 knows (RFC 9113, section 8.2.1).
@@ -107,7 +131,7 @@ fn one_host<'a>(head: &Head<'a>) -> Result<Host<'a>, Reason> {
     valid(host).ok_or(Reason::Malformed)
 }
 
-/// Versions whose requests name whom they address outside of their fields.
+/// Versions whose requests have an `:authority` apart from their fields.
 fn has_authority(version: Version) -> bool {
     version == Version::HTTP_2 || version == Version::HTTP_3
 }
@@ -118,8 +142,8 @@ fn valid(host: &[u8]) -> Option<Host<'_>> {
     Some(Host { field, name: field.get(..length)? })
 }
 
-/// How long the name is in a registered name or address (RFC 3986, section 3.2.2, without the
-/// exotic characters) and possibly a port; `None` if it is anything else.
+/// The length of the name in a name or address, possibly with a port (RFC 3986, section 3.2.2,
+/// without percent-encoding and sub-delimiters); `None` if it is anything else.
 fn name_length(host: &[u8]) -> Option<usize> {
     let length = if host.first() == Some(&b'[') {
         let end = memchr::memchr(b']', host)?;
@@ -149,7 +173,7 @@ mod tests {
     use http::Request;
 
     use super::*;
-    use crate::request::head::fields_of;
+    use crate::head::fields_of;
 
     fn judged(version: Version, uri: &str, fields: &[(&str, &str)]) -> Result<String, Reason> {
         let mut builder = Request::builder().uri(uri).version(version);
@@ -159,7 +183,7 @@ mod tests {
         let (parts, ()) = builder.body(()).expect("request").into_parts();
         let fields = fields_of(&parts.headers);
         let limits = Limits { max_header_fields: 5, max_target_bytes: 100, ..Limits::default() };
-        let host = check(
+        let host = screen(
             &Head::from_parts(&parts, &fields),
             HeaderPresence::from_fields(&fields),
             &limits,

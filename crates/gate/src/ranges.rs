@@ -1,12 +1,12 @@
 //! Whether a request asks for parts of a document in a way that costs its origin more than the
 //! whole (RFC 9110, sections 14.2 and 17.15; CVE-2011-3192).
 
-use super::head::Head;
+use crate::head::Head;
 
 /// Whether `Range` names at most `limit` parts, none of which overlap as far as can be known without
-/// the document. What is no range at all is for the origin to ignore, but its commas count: the
-/// origin may be kinder to it than we are.
-pub(crate) fn within_limit(head: &Head<'_>, limit: usize) -> bool {
+/// the document. The origin ignores an item that is no range, but such items count: an origin may
+/// accept more forms than this parser.
+pub fn within_limit(head: &Head<'_>, limit: usize) -> bool {
     let items = || head.all("range").flat_map(|line| line.split(|byte| *byte == b','));
     let several = items().nth(1).is_some();
     !several
@@ -72,8 +72,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::request::head::Field;
-    use crate::request::head::RequestTarget;
+    use crate::head::{Field, RequestTarget};
 
     fn asked(lines: &[&str]) -> bool {
         let fields: Vec<_> =
