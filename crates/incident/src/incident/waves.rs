@@ -416,6 +416,11 @@ pub(super) fn describe(wave: &WaveRecord, timeline: &mut Timeline) {
         describe_evidence(&first),
     );
     timeline.add(wave.detected, summary);
+    describe_changes(wave, &name, timeline);
+    describe_end(wave, &name, timeline);
+}
+
+fn describe_changes(wave: &WaveRecord, name: &str, timeline: &mut Timeline) {
     for change in &wave.changes {
         let new: Vec<&Evidence> = change.evidence.iter().collect();
         let first = format!("{name} changed; attacked so far: {}.", activities(&change.activities));
@@ -443,6 +448,9 @@ pub(super) fn describe(wave: &WaveRecord, timeline: &mut Timeline) {
             timeline.add(lost, summary);
         }
     }
+}
+
+fn describe_end(wave: &WaveRecord, name: &str, timeline: &mut Timeline) {
     if let Some(ended) = &wave.ended {
         let f = &ended.figures;
         let summary = format!(
