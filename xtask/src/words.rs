@@ -80,15 +80,9 @@ fn has_ending(path: &Path) -> bool {
     ENDINGS.iter().any(|ending| path.to_string_lossy().ends_with(ending))
 }
 
-/// Crates whose tests are not checked yet.
-const TESTS_LEFT: &[&str] = &["incident", "posture", "replay", "report", "statement"];
-
 /// Is the file a text of others, a golden file, a record of old names, or a measurement of its day?
 fn is_quotation(path: &str) -> bool {
-    let in_crate = path.strip_prefix("crates/").and_then(|path| path.split_once('/'));
-    in_crate.is_some_and(|(name, path)| {
-        TESTS_LEFT.contains(&name) && (path.starts_with("tests/") || path.starts_with("examples/"))
-    }) || path.contains("/snapshots/")
+    path.contains("/snapshots/")
         || path.starts_with("docs/examples/")
         || path == "docs/renamed.md"
         || path.starts_with("bench/results/")

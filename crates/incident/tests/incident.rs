@@ -62,7 +62,7 @@ fn the_identity_of_an_incident_stays_as_the_ledger_grows() {
 }
 
 #[test]
-fn a_flash_crowd_is_told_beside_the_attack_and_not_as_part_of_it() {
+fn a_flash_crowd_is_listed_with_the_attack_and_not_as_part_of_it() {
     let incident = only(whole(false));
     let surge = &incident.surges.items[0];
     assert_eq!(incident.surges.count(), 1);
@@ -81,7 +81,7 @@ fn the_quiet_before_holds_no_surge_and_no_attack() {
 }
 
 #[test]
-fn a_crash_ends_what_was_open_and_is_told() {
+fn a_crash_ends_what_was_open_and_is_a_gap() {
     let mut day = morning(false);
     campaign_day::first_wave(&mut day);
     let cut = day
@@ -197,11 +197,11 @@ fn full_speed_counts_only_after_the_last_wave() {
 }
 
 #[test]
-fn what_the_origin_bore_is_an_answered_rate_without_failures() {
+fn the_capacity_of_the_origin_is_an_answered_rate_without_failures() {
     let incident = only(whole(false));
-    let bore = incident.platforms[0].observed_capacity.clone().unwrap();
+    let capacity = incident.platforms[0].observed_capacity.clone().unwrap();
     // The flash crowd of 320 per second: the attack's own seconds brought failures.
-    assert_eq!(bore.per_second, 320);
+    assert_eq!(capacity.per_second, 320);
 }
 
 #[test]
@@ -254,7 +254,7 @@ fn a_flash_crowd_is_not_ruled_out_by_evidence_that_fits_it_too() {
 }
 
 #[test]
-fn the_evidence_of_the_day_carries_the_word_attack_and_names_nobody() {
+fn the_evidence_of_the_day_supports_the_word_attack_and_names_no_actor() {
     let incident = only(whole(false));
     let weighing = hypotheses::evaluate(&incident);
     assert_eq!(weighing.least_contradicted(), [Cause::Hostile]);

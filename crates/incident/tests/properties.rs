@@ -144,7 +144,7 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// Leaves whose clock mostly goes on, by up to some hours.
+/// Leaves whose clock mostly moves forward, by up to some hours.
 fn ledger() -> impl Strategy<Value = Vec<(u64, Entry)>> {
     let step = prop_oneof![
         6 => 0..3_000u64,

@@ -49,7 +49,7 @@ fn minute(mut control: Control, meter: &Meter) -> BTreeMap<String, Tally> {
 }
 
 #[test]
-fn a_cut_stands_in_the_tally_of_the_platform_that_was_asked_last() {
+fn a_cut_is_in_the_tally_of_the_platform_that_was_requested_last() {
     let meter = Meter::new(3);
     // Activities are numbered through: donate and the rest of main, the rest of shop.
     meter.cut(ActivityId(0), Cut::Idle);

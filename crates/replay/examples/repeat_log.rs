@@ -1,8 +1,8 @@
 //! Writes a long log by repeating a real one in the combined format with shifted times, for
 //! measurements.
 //!
-//! `repeat_log FILE LINES --shift SECONDS > long.log`: each repetition is shifted by so many
-//! seconds against the one before. With `--over SECONDS` the lines are spread evenly over so many
+//! `repeat_log FILE LINES --shift SECONDS > long.log`: each repetition is shifted by SECONDS
+//! against the one before. With `--over SECONDS` the lines are spread evenly over this number of
 //! seconds instead.
 
 use std::io::Write;

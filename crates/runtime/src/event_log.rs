@@ -51,7 +51,7 @@ pub fn log_event(event: &Event) {
         Event::FullSpeed { platform, duration_ms, .. } => {
             info!(platform, duration_ms, "full speed");
         }
-        // A kind without a text of its own. The gate itself records none today.
+        // A kind without a text above. The gate itself records none of these today.
         other => info!(event = ?other, "event recorded"),
     }
 }

@@ -91,7 +91,7 @@ fn an_honest_text_passes() {
         "Dear supporters,\n\nOn Monday our website was attacked. Our security systems detected the \
          attack within seconds. Some visitors were delayed. Everything is restored and we are back \
          at full speed. We do not yet know whether any data was accessed. We have reported the \
-         matter to the NCSC.\n\nThank you for your patience.",
+         matter to the NCSC.\n\nThank you for your support.",
     );
     assert!(check.passes(), "{}", check.to_text());
     assert_eq!(check.count(SentenceResult::NotAboutIncident), 2, "{}", check.to_text());
@@ -115,19 +115,19 @@ fn a_negation_turns_a_claim_round() {
 }
 
 #[test]
-fn denying_what_is_contradicted_stands() {
+fn denying_what_is_contradicted_is_supported() {
     let sentence = one("The attack was not large-scale.");
     assert_eq!(sentence.result, SentenceResult::Supported, "{sentence:?}");
 }
 
 #[test]
-fn saying_that_it_goes_on_denies_that_it_failed() {
+fn saying_that_it_continues_denies_that_it_failed() {
     let found = stance("The attack is ongoing.", K::AttemptsFailed);
     assert_eq!(found, Some((Denied, Finding::Contradicted)));
 }
 
 #[test]
-fn what_is_left_open_stands() {
+fn what_is_left_open_is_not_rejected() {
     for text in [
         "We are investigating whether any data was accessed.",
         "We will report the matter to the NCSC.",
@@ -188,9 +188,9 @@ fn a_receipt_is_what_makes_reported_true() {
 }
 
 #[test]
-fn who_else_was_told_needs_a_receipt_too() {
-    let told = one("The police and the ICO have been informed.");
-    assert_eq!(told.result, SentenceResult::Rejected);
+fn other_recipients_need_a_receipt_too() {
+    let informed = one("The police and the ICO have been informed.");
+    assert_eq!(informed.result, SentenceResult::Rejected);
     let mut entries = whole(false);
     for (_, entry) in &mut entries {
         if let Event::ReceiptRecorded(receipt) = &mut entry.event {
@@ -201,7 +201,7 @@ fn who_else_was_told_needs_a_receipt_too() {
     let check = check("We have informed the police.", Some(&incident)).unwrap();
     assert_eq!(check.sentences[0].result, SentenceResult::Supported);
     assert_eq!(check.sentences[0].leaves, [1205]);
-    assert_eq!(told.suggestions, ["We are informing the police."]);
+    assert_eq!(informed.suggestions, ["We are informing the police."]);
     assert_eq!(one("We will inform the police.").result, SentenceResult::Supported);
 }
 
@@ -255,7 +255,7 @@ proptest! {
     }
 }
 
-/// The sentences stand in order, apart, and leave nothing out but white space.
+/// The sentences are in order, do not overlap, and leave out white space only.
 fn exactly_once(text: &str) -> Result<(), TestCaseError> {
     let check = check(text, None).unwrap();
     let mut end = 0;

@@ -180,7 +180,7 @@ fn an_origin_that_bore_as_much_before_contradicts_that_defences_made_the_differe
     assert!(claim.sentence.contains("would not have exceeded"), "{}", claim.sentence);
 }
 
-/// The day, with so many of a hundred answers failed between two moments of the first wave.
+/// The day, with a percentage of the responses failed between two moments of the first wave.
 fn failing(per_cent: u64, from: &str, to: &str) -> Vec<(u64, Entry)> {
     let (from, to) = (time(from), time(to));
     let mut entries = whole(false);
@@ -198,7 +198,7 @@ fn failing(per_cent: u64, from: &str, to: &str) -> Vec<(u64, Entry)> {
 }
 
 #[test]
-fn attempts_failed_even_if_the_first_seconds_hurt_and_not_if_the_hurt_went_on() {
+fn attempts_failed_even_if_the_first_seconds_hurt_and_not_if_the_hurt_continued() {
     let kind = ClaimKind::AttemptsFailed;
     let hurt = failing(40, "2026-11-23T10:02:00Z", "2026-11-23T10:02:14Z");
     let claim = of(kind, hurt.clone());
@@ -268,7 +268,7 @@ fn every_supported_claim_names_leaves_of_this_ledger() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Taking any events out never makes a sentence about what nobody watched supported, and
+    /// Taking any events out never makes a sentence about what was not watched supported, and
     /// never lets a claim stand without the events that it needs.
     #[test]
     fn taking_events_out_never_makes_up_evidence(seed in any::<u64>(), keep in 1u64..100) {

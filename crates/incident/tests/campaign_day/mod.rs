@@ -185,7 +185,7 @@ pub fn tally(platform: &str, from: u64, to: u64, load: Load) -> Tally {
         activities,
         reasons,
         outcomes,
-        // People fall silent; whoever sends headers slowly takes answers slowly too.
+        // People fall silent; a client that sends headers slowly also reads responses slowly.
         cuts: Some(words(&[("idle", n(load.people) / 10), ("slow-read", n(load.slow) / 10)])),
     }
 }

@@ -93,8 +93,8 @@ fn detected(world: &World, since: WallTime) -> Duration {
     found.expect("the attack is detected").0.since(since)
 }
 
-/// What happened, for a person who mends a failing test.
-fn told(world: &World, since: WallTime) -> String {
+/// What happened, for a person who debugs a failing test.
+fn history(world: &World, since: WallTime) -> String {
     world.since(since).map(|(at, event)| format!("\n{at} {event:?}")).collect()
 }
 
@@ -111,7 +111,7 @@ fn recovers(world: &mut World, people: &mut Vec<Client>, since: WallTime, seed: 
     phase(world, people, 400, |_| {});
     let says = |wanted: fn(&Event) -> bool| world.since(since).any(|(_, event)| wanted(event));
     assert!(says(|e| matches!(e, Event::AttackEnded { .. })), "seed {seed}: the wave ends");
-    assert!(says(|e| matches!(e, Event::FullSpeed { .. })), "seed {seed}: full speed is told");
+    assert!(says(|e| matches!(e, Event::FullSpeed { .. })), "seed {seed}: full speed is recorded");
     let open = world.since(since).filter_map(|(_, event)| match event {
         Event::PostureChanged { to, .. } => Some(*to),
         _ => None,
@@ -129,7 +129,7 @@ fn an_ordinary_day_leaves_the_gate_open() {
 }
 
 #[test]
-fn a_flash_crowd_is_a_surge_and_nobody_of_it_is_stopped() {
+fn a_flash_crowd_is_a_surge_and_none_of_it_is_stopped() {
     for seed in SEEDS {
         let (mut world, mut people) = warmed_up(seed);
         let began = phase(&mut world, &mut people, 60, |world| {
@@ -160,9 +160,9 @@ fn a_crowd_behind_a_few_shared_addresses_is_not_blamed() {
             }
         });
         let crowd = world.fate(Who::Crowd);
-        assert_eq!(crowd.refused, 0, "seed {seed}: {}", told(&world, began));
+        assert_eq!(crowd.refused, 0, "seed {seed}: {}", history(&world, began));
         let attack = world.since(began).any(|(_, e)| matches!(e, Event::AttackBegan { .. }));
-        assert!(!attack, "seed {seed}: {}", told(&world, began));
+        assert!(!attack, "seed {seed}: {}", history(&world, began));
     }
 }
 
@@ -187,7 +187,7 @@ fn a_mail_with_a_number_for_each_reader_is_no_attack() {
             (crowd.challenged, crowd.refused),
             (0, 0),
             "seed {seed}: {}",
-            told(&world, began)
+            history(&world, began)
         );
     }
 }
@@ -206,7 +206,7 @@ fn one_person_who_loads_a_page_with_many_parts_is_no_attack() {
         }
     });
     let attack = world.since(began).any(|(_, e)| matches!(e, Event::AttackBegan { .. }));
-    assert!(!attack, "{}", told(&world, began));
+    assert!(!attack, "{}", history(&world, began));
 }
 
 #[test]
@@ -215,9 +215,9 @@ fn an_origin_that_answers_with_errors_is_not_helped_by_turning_people_away() {
     world.broken = true;
     let began = phase(&mut world, &mut people, 60, |_| {});
     let visitors = world.fate(Who::Visitor);
-    assert_eq!((visitors.refused, visitors.challenged), (0, 0), "{}", told(&world, began));
+    assert_eq!((visitors.refused, visitors.challenged), (0, 0), "{}", history(&world, began));
     let degraded = world.since(began).any(|(_, e)| matches!(e, Event::OriginDegraded { .. }));
-    assert!(degraded, "the trouble is told");
+    assert!(degraded, "the degradation is recorded");
 }
 
 #[test]
@@ -232,7 +232,7 @@ fn a_flood_on_an_expensive_page_is_met_by_a_narrow_signature() {
         );
         assert!(signature, "seed {seed}: {:#?}", world.since(began).collect::<Vec<_>>());
         let visitors = world.fate(Who::Visitor);
-        assert!(served(visitors) >= 980, "seed {seed}: {visitors:?} {}", told(&world, began));
+        assert!(served(visitors) >= 980, "seed {seed}: {visitors:?} {}", history(&world, began));
         let attackers = world.fate(Who::Attacker);
         assert!(served(attackers) <= 50, "seed {seed}: {attackers:?}");
         recovers(&mut world, &mut people, began, seed);
@@ -258,13 +258,13 @@ fn a_cache_busting_flood_with_rotating_user_agents_is_an_attack() {
         let began = phase(&mut world, &mut people, 60, |world| cache_busting(world, 200));
         assert!(detected(&world, began) <= Duration::from_secs(2), "seed {seed}");
         let visitors = world.fate(Who::Visitor);
-        assert!(served(visitors) >= 980, "seed {seed}: {visitors:?} {}", told(&world, began));
+        assert!(served(visitors) >= 980, "seed {seed}: {visitors:?} {}", history(&world, began));
         recovers(&mut world, &mut people, began, seed);
     }
 }
 
 #[test]
-fn what_cannot_be_told_apart_is_challenged_and_visitors_get_through() {
+fn traffic_that_no_signature_separates_is_challenged_and_visitors_get_through() {
     for seed in SEEDS {
         let (mut world, mut people) = warmed_up(seed);
         let began = phase(&mut world, &mut people, 20, |world| flood(world, 200));
@@ -274,14 +274,14 @@ fn what_cannot_be_told_apart_is_challenged_and_visitors_get_through() {
         );
         assert!(challenged, "seed {seed}: {:#?}", world.since(began).collect::<Vec<_>>());
         let visitors = world.fate(Who::Visitor);
-        assert!(served(visitors) >= 970, "seed {seed}: {visitors:?} {}", told(&world, began));
+        assert!(served(visitors) >= 970, "seed {seed}: {visitors:?} {}", history(&world, began));
         assert_eq!(visitors.refused, 0, "seed {seed}");
         recovers(&mut world, &mut people, began, seed);
     }
 }
 
 #[test]
-fn a_second_wave_is_a_wave_of_its_own() {
+fn a_second_wave_is_a_separate_wave() {
     let (mut world, mut people) = warmed_up(9);
     let first = phase(&mut world, &mut people, 30, |world| flood(world, 200));
     recovers(&mut world, &mut people, first, 9);

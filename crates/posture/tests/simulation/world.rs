@@ -20,7 +20,7 @@ use rand_chacha::ChaCha8Rng;
 /// Requests that the origin can work on in one tick: 100 plain ones; a search counts for eight.
 const ORIGIN_WORK_PER_TICK: u32 = 100;
 
-/// Who sends a request; the gate is not told.
+/// Who sends a request. The gate does not know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Who {
     Visitor,
@@ -28,7 +28,7 @@ pub enum Who {
     Attacker,
 }
 
-/// What became of the requests of one population, since last asked.
+/// The outcomes of one population's requests since the last call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fate {
     pub sent: u64,

@@ -1,4 +1,4 @@
-//! Quiet logs are quiet, floods are found, crowds are let in.
+//! Quiet logs are quiet, floods are found, crowds are served.
 
 use std::io::Write as _;
 
@@ -9,7 +9,7 @@ use portcullis_replay::{Findings, LINE_BYTES};
 
 use crate::writer::{Writer, config, replayed, replayed_with};
 
-fn told(found: &Findings) -> String {
+fn summary(found: &Findings) -> String {
     found.text()
 }
 
@@ -19,10 +19,15 @@ fn an_ordinary_log_is_quiet() {
         let mut writer = Writer::new(seed);
         writer.calm(1_800);
         let found = replayed(&writer.log);
-        assert_eq!(found.surges.count() + found.attacks.count(), 0, "{}", told(&found));
-        assert_eq!(found.procedures.count() + found.impact.hit_requests(), 0, "{}", told(&found));
+        assert_eq!(found.surges.count() + found.attacks.count(), 0, "{}", summary(&found));
+        assert_eq!(
+            found.procedures.count() + found.impact.hit_requests(),
+            0,
+            "{}",
+            summary(&found)
+        );
         assert_eq!(found.impact.forwarded, found.requests);
-        assert!(found.text().contains("No visitor"), "{}", told(&found));
+        assert!(found.text().contains("No visitor"), "{}", summary(&found));
     }
 }
 
@@ -35,22 +40,22 @@ fn a_scripted_flood_is_found_and_refused_and_people_are_not() {
         writer.phase(60, |writer| (0..200).for_each(|_| writer.flood()));
         writer.calm(300);
         let found = replayed(&writer.log);
-        assert_eq!(found.attacks.count(), 1, "{}", told(&found));
+        assert_eq!(found.attacks.count(), 1, "{}", summary(&found));
         let attack = &found.attacks.items[0];
-        assert_eq!(attack.activities, ["search"], "{}", told(&found));
-        assert!(attack.onset.seconds().abs_diff(began) <= 1, "{}", told(&found));
-        assert!(attack.detected.seconds() - began <= 2, "{}", told(&found));
-        assert!(attack.to.is_some() && attack.full_speed.is_some(), "{}", told(&found));
+        assert_eq!(attack.activities, ["search"], "{}", summary(&found));
+        assert!(attack.onset.seconds().abs_diff(began) <= 1, "{}", summary(&found));
+        assert!(attack.detected.seconds() - began <= 2, "{}", summary(&found));
+        assert!(attack.to.is_some() && attack.full_speed.is_some(), "{}", summary(&found));
         assert!(attack.peak_per_second >= 200);
         let strong = [EvidenceKind::ExcessivePageRate, EvidenceKind::RepeatedRequests];
-        assert!(attack.evidence.iter().any(|e| strong.contains(&e.kind)), "{}", told(&found));
+        assert!(attack.evidence.iter().any(|e| strong.contains(&e.kind)), "{}", summary(&found));
         let signature = found.procedures.iter().find(|p| p.facts.measure == "refuse-signature");
-        let says = &signature.unwrap_or_else(|| panic!("{}", told(&found))).facts.summary;
+        let says = &signature.unwrap_or_else(|| panic!("{}", summary(&found))).facts.summary;
         assert!(says.contains("fetcher/1.0"), "{says}");
         // Forty machines sent 12,000 requests; the first seconds got through.
         let affected = &found.impact;
-        assert!(affected.refused_by_procedures() > 11_000, "{}", told(&found));
-        assert!((39..=44).contains(&affected.sources_refused), "{}", told(&found));
+        assert!(affected.refused_by_procedures() > 11_000, "{}", summary(&found));
+        assert!((39..=44).contains(&affected.sources_refused), "{}", summary(&found));
         assert_eq!(affected.user_agents[0].text, "fetcher/1.0");
         assert_eq!(affected.paths[0].text, "/search");
         assert_eq!(affected.activities[0].name, "search");
@@ -59,7 +64,7 @@ fn a_scripted_flood_is_found_and_refused_and_people_are_not() {
 }
 
 #[test]
-fn a_flash_crowd_is_a_surge_and_nobody_is_refused() {
+fn a_flash_crowd_is_a_surge_and_none_of_it_is_refused() {
     for seed in 1..4 {
         let mut writer = Writer::new(seed);
         writer.calm(600);
@@ -70,17 +75,17 @@ fn a_flash_crowd_is_a_surge_and_nobody_is_refused() {
         });
         writer.calm(300);
         let found = replayed(&writer.log);
-        assert_eq!(found.attacks.count(), 0, "{}", told(&found));
-        assert!(found.surges.count() >= 1, "{}", told(&found));
+        assert_eq!(found.attacks.count(), 0, "{}", summary(&found));
+        assert!(found.surges.count() >= 1, "{}", summary(&found));
         let surge = &found.surges.items[0];
         assert_eq!(surge.activities, ["everything else"]);
-        assert!(surge.peak_per_second >= 200 && surge.to.is_some(), "{}", told(&found));
-        assert_eq!(found.impact.hit_requests(), 0, "{}", told(&found));
+        assert!(surge.peak_per_second >= 200 && surge.to.is_some(), "{}", summary(&found));
+        assert_eq!(found.impact.hit_requests(), 0, "{}", summary(&found));
     }
 }
 
 #[test]
-fn what_the_recorded_server_could_not_serve_is_told_as_trouble() {
+fn what_the_recorded_server_could_not_serve_is_a_degradation() {
     let mut writer = Writer::new(1);
     writer.calm(400);
     writer.phase(30, |writer| {
@@ -90,9 +95,9 @@ fn what_the_recorded_server_could_not_serve_is_told_as_trouble() {
     });
     writer.calm(60);
     let found = replayed(&writer.log);
-    assert_eq!(found.degradations.count(), 1, "{}", told(&found));
+    assert_eq!(found.degradations.count(), 1, "{}", summary(&found));
     assert!(found.degradations.items[0].to.is_some());
-    assert!(found.text().contains("Origin in trouble on site"), "{}", told(&found));
+    assert!(found.text().contains("Origin in trouble on site"), "{}", summary(&found));
 }
 
 #[test]

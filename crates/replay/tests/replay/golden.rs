@@ -1,4 +1,4 @@
-//! What people and programs read, kept as it is until somebody decides otherwise.
+//! What people and programs read, unchanged unless a person accepts a change.
 
 use crate::writer::{Writer, replayed};
 
