@@ -62,7 +62,7 @@ impl Admission {
         self.context.count_refused_connection(reason);
     }
 
-    /// Ends an idle connection, if there is one, where the system has no descriptor left.
+    /// Ends an idle connection, if there is one. Used when no file descriptor is left.
     pub(crate) fn evict_idle(&self) -> bool {
         self.conns.evict_idle(self.context.read_clock())
     }
@@ -161,8 +161,8 @@ impl Admission {
         Ok((conn, guard))
     }
 
-    /// Says whose connection it is, and counts it under its source and its network. A trusted
-    /// proxy's connections carry many visitors, who are limited by request.
+    /// Sets the remote address of a connection and counts it for its source and its network. The
+    /// connections of a trusted proxy carry many visitors, who are limited by request.
     fn identify(
         &self,
         conn: &Connection,
@@ -199,8 +199,8 @@ fn source_of(conn: &Connection) -> Option<SourceKey> {
     (!identity.trusted).then_some(identity.source)
 }
 
-/// Whether an address has to show first that it is where it says it is. `in_progress`: handshakes
-/// of this worker, one of `workers`.
+/// Whether an address must be validated first (Retry). `in_progress`: handshakes of this worker, one
+/// of `workers`.
 fn must_prove(limits: Http3Limits, workers: u16, in_progress: u32, under_attack: bool) -> bool {
     under_attack || in_progress >= limits.retry_threshold.div_ceil(u32::from(workers.max(1)))
 }
@@ -214,8 +214,8 @@ struct HandshakeSlots {
 }
 
 impl HandshakeSlots {
-    /// Gives a handshake its place. When there is none, the oldest handshake makes room; `None` if
-    /// even that has not been in progress for long.
+    /// Takes a slot for a handshake. If none is free, the oldest handshake is dropped; `None` if even
+    /// that one is recent.
     fn begin(
         self: &Rc<Self>,
         conn: &Rc<Connection>,
@@ -281,7 +281,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_asked_to_prove_themselves_once_many_are_at_the_door_or_under_attack() {
+    fn addresses_are_validated_when_many_handshakes_are_in_progress_or_under_attack() {
         let limits = Http3Limits { retry_threshold: 4 };
         assert!(!must_prove(limits, 2, 1, false));
         assert!(must_prove(limits, 2, 2, false));

@@ -10,9 +10,9 @@ use std::io;
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// Empty buffers that are kept for the next reader, of each size: as many connections as are
-/// usually in the middle of something. At most 1.25 MiB in each worker.
-const KEPT: usize = 16;
+/// Empty buffers of each size that are stored for reuse: about the number of connections that
+/// usually have a message in progress. At most 1.25 MiB in each worker.
+const STORED: usize = 16;
 
 /// The unused buffers of one worker.
 #[derive(Default)]
@@ -24,9 +24,9 @@ pub(crate) struct Buffers {
 /// Who reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ReadSide {
-    /// From a visitor: heads, and pieces of uploads.
+    /// From a visitor: heads, and parts of uploads.
     Visitor,
-    /// From an origin: most bytes are pieces of answers.
+    /// From an origin: most bytes are parts of responses.
     Origin,
 }
 
@@ -58,8 +58,8 @@ impl Buffers {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
         if buffer.capacity() == 0 {
-            let kept = self.of(reader).borrow_mut().pop();
-            *buffer = kept.unwrap_or_else(|| BytesMut::with_capacity(reader.size()));
+            let stored = self.of(reader).borrow_mut().pop();
+            *buffer = stored.unwrap_or_else(|| BytesMut::with_capacity(reader.size()));
         } else if buffer.len() == buffer.capacity() {
             buffer.reserve(reader.size());
         }
@@ -75,13 +75,13 @@ impl Buffers {
             return;
         }
         let mut buffer = mem::take(buffer);
-        let mut kept = self.of(reader).borrow_mut();
-        // Pieces of it may still be in use. A buffer that grew for one long head is not kept.
-        if kept.len() < KEPT
+        let mut stored = self.of(reader).borrow_mut();
+        // Parts of it may still be in use. A buffer that grew for one long head is not reused.
+        if stored.len() < STORED
             && buffer.try_reclaim(reader.size())
             && buffer.capacity() < 2 * reader.size()
         {
-            kept.push(buffer);
+            stored.push(buffer);
         }
     }
 }

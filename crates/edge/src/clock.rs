@@ -18,7 +18,7 @@ pub struct Clock(Source);
 
 #[derive(Clone, Copy, Debug)]
 enum Source {
-    /// The system's clock, from this moment on.
+    /// The kernel's clock, starting now.
     System(Instant),
     /// A time that only [`Clock::advance`] moves.
     Manual(&'static ManualTime),
@@ -58,7 +58,7 @@ impl Clock {
         }
     }
 
-    /// How many sleeps have begun on a manual clock; zero on the system's clock. A worker sleeps after
+    /// How many sleeps have begun on a manual clock; zero on the kernel's clock. A worker sleeps after
     /// each round of checks, so that a test can see that a round is over.
     pub fn sleeps(&self) -> u64 {
         match self.0 {

@@ -204,12 +204,12 @@ pub struct InternalErrors {
 }
 
 impl InternalErrors {
-    /// How often the system could not give us a connection (out of file descriptors or memory).
+    /// How often the kernel could not accept a connection (out of file descriptors or memory).
     pub fn accept_errors(&self) -> u64 {
         self.accept_errors.load(Relaxed)
     }
 
-    /// Panics that were kept to one connection.
+    /// Panics, each of which ended one connection.
     pub fn panics(&self) -> u64 {
         self.panics.load(Relaxed)
     }

@@ -2,8 +2,8 @@
 //!
 //! A timer per wait would cost the timer wheel two visits per request; waits here are seconds
 //! long, so a list that one task walks each [`TICK`](portcullis_model::TICK) is enough. A deadline
-//! first wakes its task, which then answers or gives up; a task that cannot (because a visitor
-//! who reads nothing keeps it from running) has its stream or connection cut a second later.
+//! first wakes its task, which then responds or stops; if the task cannot (because a visitor who
+//! reads nothing keeps it from running), its stream or connection is cut a second later.
 
 use core::cell::{Cell, RefCell};
 use core::task::{Context, Waker};
@@ -31,7 +31,7 @@ pub(crate) struct Deadlines {
     free: RefCell<Vec<usize>>,
 }
 
-/// Kept and used again, so that a request costs no allocation.
+/// Reused, so that a request costs no allocation.
 #[derive(Default)]
 struct DeadlineSlot {
     due: Cell<Option<Time>>,

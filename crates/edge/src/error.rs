@@ -1,4 +1,4 @@
-//! What can go wrong before the first visitor: each variant says how to fix it.
+//! Errors at the start. Each variant's text includes how to fix it.
 
 use core::net::SocketAddr;
 use std::io;
@@ -15,7 +15,7 @@ pub enum EdgeError {
     Listen {
         /// The address from the configuration.
         address: SocketAddr,
-        /// What the system said.
+        /// The kernel's error.
         source: io::Error,
     },
     /// A certificate or key file cannot be read.
@@ -23,7 +23,7 @@ pub enum EdgeError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The kernel's error.
         source: io::Error,
     },
     /// A file is not what it should be.
@@ -46,13 +46,13 @@ pub enum EdgeError {
         certificate: PathBuf,
         /// The key.
         key: PathBuf,
-        /// What the TLS library said.
+        /// The error of rustls.
         problem: String,
     },
     /// The TLS library could not be set up.
     #[error("cannot set up TLS: {0}")]
     Tls(String),
     /// A worker's runtime or thread cannot be made.
-    #[error("cannot start a worker: {0}. The system is out of threads or file descriptors.")]
+    #[error("cannot start a worker: {0}. No thread or file descriptor is available.")]
     Worker(io::Error),
 }

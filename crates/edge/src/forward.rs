@@ -36,7 +36,7 @@ pub(crate) struct ForwardJob {
     pub(crate) retryable: bool,
     pub(crate) activity: ActivityId,
     pub(crate) tier: Tier,
-    /// How much the visitor has asked for lately.
+    /// The visitor's recent load.
     pub(crate) load: Duration,
     pub(crate) pool: Rc<Pool>,
     /// When the request was complete.
@@ -168,12 +168,12 @@ fn error_response(
     mut account: OutcomeGuard,
     turn: RequestGuard,
 ) -> GateResponse {
-    let (outcome, trouble) = failure.classify(deadline, conn);
-    if trouble == ForwardFailure::BodySlow && outcome == Outcome::BodyAborted {
+    let (outcome, failure) = failure.classify(deadline, conn);
+    if failure == ForwardFailure::BodySlow && outcome == Outcome::BodyAborted {
         conn.context.meter.cut(job.activity, Cut::SlowBody);
     }
     account.record(outcome);
-    pages::failure(trouble, job.format, turn)
+    pages::failure(failure, job.format, turn)
 }
 
 /// Why there is no answer.
@@ -256,7 +256,7 @@ async fn send_and_await_head(
 }
 
 /// The origin's end of an upgraded connection, for when the visitor's end has left HTTP; `None`
-/// where the request asked for no upgrade.
+/// where the request contained no upgrade.
 fn tunnel(
     mut lease: PooledConn,
     permit: Option<TunnelPermit>,

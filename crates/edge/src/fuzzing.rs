@@ -16,18 +16,18 @@ use crate::request::forwarded::{RemoteAddr, visitor_of, write_forwarding_headers
 use crate::request::ranges;
 use portcullis_gate::{Field, Head, RequestTarget};
 
-/// Cuts `bytes` into pieces of these lengths, over and over.
-fn pieces<'a>(bytes: &'a [u8], lengths: &[usize]) -> Vec<&'a [u8]> {
+/// Cuts `bytes` into parts of these lengths, which repeat.
+fn parts<'a>(bytes: &'a [u8], lengths: &[usize]) -> Vec<&'a [u8]> {
     let mut rest = bytes;
-    let mut pieces = Vec::new();
+    let mut parts = Vec::new();
     let mut lengths = lengths.iter().copied().cycle();
     while !rest.is_empty() {
         let length = lengths.next().unwrap_or(usize::MAX).clamp(1, rest.len());
         let (piece, after) = rest.split_at(length);
-        pieces.push(piece);
+        parts.push(piece);
         rest = after;
     }
-    pieces
+    parts
 }
 
 /// What an origin's bytes on one connection were read as.
@@ -44,7 +44,7 @@ pub struct Responses {
     pub ended: bool,
 }
 
-/// Reads responses to `GET` as a connection to an origin does, from bytes that arrive in pieces of
+/// Reads responses to `GET` as a connection to an origin does, from bytes that arrive in parts of
 /// these lengths.
 pub fn responses(bytes: &[u8], lengths: &[usize]) -> Responses {
     let mut found = Responses::default();
@@ -52,7 +52,7 @@ pub fn responses(bytes: &[u8], lengths: &[usize]) -> Responses {
     let mut scan = HeadScanner::default();
     let mut body = Decoder::Length(0);
     let mut keeps_alive = true;
-    for piece in pieces(bytes, lengths) {
+    for piece in parts(bytes, lengths) {
         buffer.extend_from_slice(piece);
         while !found.ended {
             if !body.is_over() {
@@ -130,7 +130,7 @@ pub struct Http3Frames {
     pub cut: Option<Cut>,
 }
 
-/// Reads the frames of a request's stream, or of the control stream, in pieces of these lengths, and
+/// Reads the frames of a request's stream, or of the control stream, in parts of these lengths, and
 /// shows each to the guard.
 pub fn http_3_frames(
     limits: &Limits,
@@ -142,7 +142,7 @@ pub fn http_3_frames(
     let mut reader = Http3FrameReader::new();
     let mut guard = Http3Guard::new(limits, Time(1));
     let mut headers = 0_u8;
-    for mut piece in pieces(bytes, lengths) {
+    for mut piece in parts(bytes, lengths) {
         while let Some(event) = reader.next(&mut piece) {
             match event {
                 FrameEvent::Head(frame) => {

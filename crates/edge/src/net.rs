@@ -1,4 +1,4 @@
-//! Listening sockets, and what a trusted proxy says before the first byte of a visitor.
+//! Listening sockets, and the PROXY header of a trusted proxy.
 
 pub(crate) mod listener;
 #[doc(hidden)]

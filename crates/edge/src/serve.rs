@@ -237,7 +237,7 @@ impl TunnelSlots for TunnelPermits<'_> {
 /// Bytes that a head for the origin usually takes: a browser's, and what the gate adds.
 const HEAD_BYTES: usize = 1024;
 
-/// Asks the gate, and tells the watch the words behind what it hashed.
+/// Asks the gate, and sends the watch the names behind the hashed features.
 fn ask_gate(
     conn: &Connection,
     policy: &Policy,
@@ -292,9 +292,9 @@ fn put_host(out: &mut Vec<u8>, host: Host<'_>) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Says how the body ends: by the length that was announced, or else in chunks. Returns the length.
+/// Writes how the body ends: by the announced length, or else in chunks. Returns the length.
 fn put_framing(out: &mut Vec<u8>, head: &Head<'_>, body: BodyInfo, coded: bool) -> Option<u64> {
-    // What has been checked says one length at most, in digits, and none beside a coding.
+    // A screened head has at most one length, in digits, and none with a transfer coding.
     let announced = head.first("content-length").filter(|_| !coded);
     if let Some(digits) = announced {
         out.extend_from_slice(b"content-length: ");

@@ -1,4 +1,4 @@
-//! TLS: certificates and their status, and what a handshake says of the client.
+//! TLS: certificates and their status, and the fingerprint of the client.
 
 pub(crate) mod cert_status;
 pub(crate) mod certificates;

@@ -26,7 +26,7 @@ use crate::server::quic_endpoint;
 use crate::server::state::ServerState;
 use crate::tls::config::TlsConfigs;
 
-/// How long HTTP/3 connections that were closed may take to hear of it.
+/// How long the close of HTTP/3 connections may take to reach their visitors.
 const QUIC_CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Everything that a worker is given. [`Worker::run`] does the rest, on the calling thread.
@@ -103,7 +103,7 @@ impl Worker {
                 let task = quic_endpoint::accept(server.clone(), quic, options, drain.clone());
                 endpoints.push(tokio::task::spawn_local(async move {
                     if let Err(error) = task.await {
-                        tracing::error!(%error, "HTTP/3 is not spoken");
+                        tracing::error!(%error, "HTTP/3 is not served");
                     }
                 }));
             }

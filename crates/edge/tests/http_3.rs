@@ -82,7 +82,7 @@ async fn body(stream: &mut Stream) -> Vec<u8> {
 }
 
 impl Visitor {
-    /// Says goodbye, so that the gate need not wait for an acknowledgement.
+    /// Closes the connection, so that the gate need not wait for an acknowledgement.
     async fn leave(self) {
         self.connection.close(0x100_u32.into(), b"");
         self.endpoint.wait_idle().await;

@@ -132,7 +132,7 @@ fn the_gate_holds_a_limited_number_of_connections() {
     gate.connect_from(3).expect_close();
     assert_eq!(gate.reason(Reason::ConnectionLimit), 1);
     drop(held);
-    eventually("there is room again", || gate.snapshot().gauges.connections == 0);
+    eventually("the connection is closed", || gate.snapshot().gauges.connections == 0);
     assert_eq!(gate.connect_from(3).get("/").status, 200);
 }
 

@@ -1,4 +1,4 @@
-//! When places are scarce: idle connections make room, and no network takes everything.
+//! When connections are scarce: idle ones are evicted, and no network takes all.
 
 #![allow(clippy::unwrap_used)]
 

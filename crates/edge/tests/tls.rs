@@ -59,7 +59,7 @@ async fn connect(gate: &Gate, certified: &Certified) -> TlsStream<TcpStream> {
 
 type Body = BoxBody<Bytes, Infallible>;
 
-async fn speak_http_2(stream: TlsStream<TcpStream>) -> http2::SendRequest<Body> {
+async fn connect_http_2(stream: TlsStream<TcpStream>) -> http2::SendRequest<Body> {
     let (sender, connection) =
         http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
@@ -100,7 +100,7 @@ fn http_2_is_used_where_the_visitor_offers_it() {
         let origin = Origin::start(|received| Reply::ok(received.path()));
         let certified = certified(&[b"h2", b"http/1.1"]);
         let gate = Gate::start(secured(&origin, &certified));
-        let mut sender = speak_http_2(connect(&gate, &certified).await).await;
+        let mut sender = connect_http_2(connect(&gate, &certified).await).await;
         let many = (0..20).map(|at| sender.send_request(get(&format!("/{at}"))));
         let many: Vec<_> = many.map(tokio::spawn).collect();
         for (at, response) in many.into_iter().enumerate() {
@@ -128,7 +128,7 @@ fn http_2_cookies_become_one_field_and_bodies_and_trailers_pass() {
         });
         let certified = certified(&[b"h2"]);
         let gate = Gate::start(secured(&origin, &certified));
-        let mut sender = speak_http_2(connect(&gate, &certified).await).await;
+        let mut sender = connect_http_2(connect(&gate, &certified).await).await;
         let mut request = Request::post("https://example.org/form")
             .header("cookie", "a=1")
             .header("cookie", "portcullis=x")
@@ -154,7 +154,7 @@ fn a_stream_without_length_is_forwarded_in_chunks() {
         let origin = Origin::hello();
         let certified = certified(&[b"h2"]);
         let gate = Gate::start(secured(&origin, &certified));
-        let mut sender = speak_http_2(connect(&gate, &certified).await).await;
+        let mut sender = connect_http_2(connect(&gate, &certified).await).await;
         let (to, from) = tokio::sync::mpsc::unbounded_channel::<Bytes>();
         let request = Request::post("https://example.org/").body(Sent(from).boxed()).unwrap();
         let response = tokio::spawn(sender.send_request(request));
@@ -181,7 +181,7 @@ fn a_reset_stream_frees_the_origin_and_the_other_streams_continue() {
         });
         let certified = certified(&[b"h2"]);
         let gate = Gate::start(secured(&origin, &certified));
-        let mut sender = speak_http_2(connect(&gate, &certified).await).await;
+        let mut sender = connect_http_2(connect(&gate, &certified).await).await;
         let slow = tokio::spawn(sender.send_request(get("/slow")));
         until("it is at the origin", || origin.requests() == 1).await;
         slow.abort();
@@ -370,7 +370,7 @@ fn an_http_2_connection_between_requests_idles_and_then_ends_politely() {
         settings.limits.header_timeout = Duration::from_millis(500);
         settings.limits.idle_timeout = Duration::from_secs(2);
         let gate = Gate::manual(settings);
-        let mut sender = speak_http_2(connect(&gate, &certified).await).await;
+        let mut sender = connect_http_2(connect(&gate, &certified).await).await;
         assert_eq!(text(sender.send_request(get("/")).await.unwrap()).await, "hello");
         gate.pass(Duration::from_millis(1_300));
         assert_eq!(gate.snapshot().gauges.stalled_headers, 0);
@@ -520,7 +520,7 @@ fn a_stream_that_its_visitor_stops_reading_is_reset_and_the_others_continue() {
         let mut settings = secured(&origin, &certified);
         settings.limits.body_idle_timeout = Duration::from_secs(1);
         let gate = Gate::manual(settings);
-        let mut sender = speak_http_2(connect(&gate, &certified).await).await;
+        let mut sender = connect_http_2(connect(&gate, &certified).await).await;
         let stuck = sender.send_request(get("/large")).await.unwrap();
         assert_eq!(gate.snapshot().gauges.in_flight, 1);
         let reset = until("it is reset", || cut(&gate, Cut::FlowControlStall) == 1);
@@ -544,7 +544,7 @@ fn draining_sends_goaway_over_http_2_and_finishes_requests_in_flight() {
         });
         let certified = certified(&[b"h2"]);
         let mut gate = Gate::start(secured(&origin, &certified));
-        let mut sender = speak_http_2(connect(&gate, &certified).await).await;
+        let mut sender = connect_http_2(connect(&gate, &certified).await).await;
         let response = tokio::spawn(sender.send_request(get("/")));
         until("it is at the origin", || origin.requests() == 1).await;
         gate.start_draining();
@@ -565,7 +565,7 @@ fn hop_fields_of_an_http_1_origin_do_not_break_http_2() {
         });
         let certified = certified(&[b"h2"]);
         let gate = Gate::start(secured(&origin, &certified));
-        let mut sender = speak_http_2(connect(&gate, &certified).await).await;
+        let mut sender = connect_http_2(connect(&gate, &certified).await).await;
         let response = sender.send_request(get("/")).await.unwrap();
         let expected: HeaderMap = HeaderMap::new();
         assert_eq!(response.headers().get("keep-alive"), expected.get("keep-alive"));

@@ -41,7 +41,7 @@ fn upgrade(visitor: &mut Visitor, path: &str) -> u16 {
     visitor.answer().status
 }
 
-fn says_something(visitor: &mut Visitor) -> bool {
+fn answers(visitor: &mut Visitor) -> bool {
     visitor.send("hello");
     visitor.exactly(5) == b"hello"
 }
@@ -67,7 +67,7 @@ fn tunnels_above_the_limit_of_their_source_are_refused_and_pages_and_other_sourc
     assert_eq!(gate.reason(Reason::TunnelLimit), 1);
     assert_eq!(third.get("/").status, 200);
     assert_eq!(upgrade(&mut gate.connect_from(2), "/"), 101);
-    assert!(open.iter_mut().all(says_something));
+    assert!(open.iter_mut().all(answers));
     open.pop();
     eventually("a place is free", || upgrade(&mut gate.connect(), "/") == 101);
     assert_eq!(gate.offered(), gate.records().len() as u64);
@@ -129,7 +129,7 @@ fn the_last_request_of_a_connection_may_still_be_an_upgrade() {
         assert_eq!(visitor.get("/").status, 200);
     }
     assert_eq!(upgrade(&mut visitor, "/"), 101);
-    assert!(says_something(&mut visitor));
+    assert!(answers(&mut visitor));
 }
 
 /// Adds an activity at `/live` with these timeouts before all others.
@@ -163,7 +163,7 @@ fn a_busy_tunnel_ends_at_its_maximum_age_which_its_activity_may_set() {
         cut(&gate, Cut::TunnelAge) > 0
     });
     assert!(passed >= Duration::from_millis(750));
-    assert!(says_something(&mut live));
+    assert!(answers(&mut live));
     assert_eq!(cut(&gate, Cut::TunnelIdle), 0);
 }
 
@@ -183,7 +183,7 @@ fn a_silent_tunnel_ends_at_its_idle_timeout_which_its_activity_may_set() {
     assert_eq!(upgrade(&mut brief, "/"), 101);
     gate.pass_until("it is closed", || brief.has_closed());
     assert_eq!(cut(&gate, Cut::TunnelIdle), 1);
-    assert!(says_something(&mut live));
+    assert!(answers(&mut live));
 }
 
 #[test]

@@ -65,7 +65,7 @@ pub(crate) struct Connection {
     requests: Cell<u32>,
     /// Requests so far.
     requests_so_far: Cell<u32>,
-    /// How the visitor takes what the system has room for.
+    /// How fast the visitor reads, by the space in the kernel's send buffer.
     pub(crate) write_lag: Cell<TransferLag>,
     /// The activity of its last request. Before its first request the first activity, under which
     /// refused connections are counted too.
@@ -168,7 +168,7 @@ impl Connection {
         let _ = self.slot.set(slot);
     }
 
-    /// Says which HTTP/2 stream runs now, or that none does any more.
+    /// Sets the HTTP/2 stream that runs now, or none.
     pub(crate) fn set_active_stream(&self, stream: Option<&Rc<StreamAbort>>) {
         *self.active_stream.borrow_mut() = stream.cloned();
     }
@@ -181,7 +181,7 @@ impl Connection {
         }
     }
 
-    /// Says whose connection this is: `address` connected, or the trusted proxy there said so.
+    /// Sets the remote address: `address` connected, or a trusted proxy named it.
     pub(crate) fn set_remote(&self, address: IpAddr, trusted: bool) {
         let _ = self.identity.set(RemoteAddr::new(address, trusted));
     }
@@ -195,8 +195,8 @@ impl Connection {
         let _ = self.tls_client.set(client);
     }
 
-    /// The fingerprint of the visitor's TLS library; a trusted proxy's own says nothing of its
-    /// visitors.
+    /// The fingerprint of the visitor's TLS library. `None` for a trusted proxy, whose own fingerprint
+    /// does not describe its visitors.
     pub(crate) fn tls_client(&self) -> Option<&str> {
         if self.remote().trusted { None } else { self.tls_client.get().map(Ja4::as_str) }
     }
@@ -292,7 +292,7 @@ impl Connection {
         }
     }
 
-    /// The kernel took this number of bytes for the visitor. Returns how long it had no room before.
+    /// The kernel accepted this number of bytes. Returns how long its buffer had been full before.
     pub(crate) fn on_write(&self, bytes: usize) -> Duration {
         let mut taking = self.write_lag.get();
         if taking.is_settled() {
@@ -311,7 +311,7 @@ impl Connection {
         waited
     }
 
-    /// There are bytes for the visitor, and the system has no room for them.
+    /// There are bytes for the visitor, and the kernel's buffer is full.
     pub(crate) fn on_write_blocked(&self) {
         let mut taking = self.write_lag.get();
         if !taking.is_waiting() {
@@ -320,7 +320,7 @@ impl Connection {
         }
     }
 
-    /// Whether the system has no room for what is to be sent.
+    /// Whether the kernel's buffer is full and there is more to send.
     pub(crate) fn is_backed_up(&self) -> bool {
         self.write_lag.get().is_waiting()
     }
@@ -360,7 +360,7 @@ impl Connection {
         self.activity.set(activity);
     }
 
-    /// Counts that the connection, or a stream of it, is ended, under what it asked for last.
+    /// Counts the end of the connection, or of a stream, under the activity that it requested last.
     pub(crate) fn count_cut(&self, why: Cut) {
         self.context.meter.cut(self.activity.get(), why);
     }

@@ -8,16 +8,16 @@ use core::time::Duration;
 
 /// However scarce places are, an idle connection is granted this much: what a person takes to look
 /// at a page and press on. (Less, if the configuration grants less.)
-pub(crate) const FLOOR: Duration = Duration::from_secs(5);
+pub(crate) const SHORTEST: Duration = Duration::from_secs(5);
 
 /// A connection that became idle more recently than this is in the middle of a page: ending it
 /// would bring it back immediately.
 pub(crate) const LEAST_REST: Duration = Duration::from_secs(1);
 
 /// How long connections may be idle while `open` of `most` places are taken: `idle` up to three
-/// quarters, then linearly less, down to [`FLOOR`].
+/// quarters, then linearly less, down to [`SHORTEST`].
 pub(crate) fn idle_timeout_under_load(idle: Duration, open: u64, most: u32) -> Duration {
-    let floor = FLOOR.min(idle);
+    let shortest = SHORTEST.min(idle);
     let most = u64::from(most);
     let relaxed = most - most / 4;
     if open <= relaxed {
@@ -26,7 +26,7 @@ pub(crate) fn idle_timeout_under_load(idle: Duration, open: u64, most: u32) -> D
     // No more than the quarter, which is less than 2^30.
     let free = most.saturating_sub(open) as u32;
     let quarter = (most - relaxed).max(1) as u32;
-    floor + idle.saturating_sub(floor) * free / quarter
+    shortest + idle.saturating_sub(shortest) * free / quarter
 }
 
 const NOWHERE: u32 = u32::MAX;
@@ -104,9 +104,9 @@ mod tests {
         let granted = |open| idle_timeout_under_load(MINUTE, open, 1_000);
         assert_eq!(granted(0), MINUTE);
         assert_eq!(granted(750), MINUTE);
-        assert_eq!(granted(875), (FLOOR + MINUTE) / 2);
-        assert_eq!(granted(1_000), FLOOR);
-        assert_eq!(granted(2_000), FLOOR);
+        assert_eq!(granted(875), (SHORTEST + MINUTE) / 2);
+        assert_eq!(granted(1_000), SHORTEST);
+        assert_eq!(granted(2_000), SHORTEST);
     }
 
     proptest! {
@@ -116,7 +116,7 @@ mod tests {
         ) {
             let idle = Duration::from_millis(idle);
             let now = idle_timeout_under_load(idle, open, most);
-            prop_assert!(now <= idle && now >= FLOOR.min(idle));
+            prop_assert!(now <= idle && now >= SHORTEST.min(idle));
             prop_assert!(idle_timeout_under_load(idle, open + 1, most) <= now);
         }
 

@@ -80,7 +80,7 @@ impl ConnRegistry {
     }
 
     /// Ends the connection that has been idle for longest; `false` if there is none that can be
-    /// ended. Looks at a few at most.
+    /// ended. Checks a few at most.
     pub(crate) fn evict_idle(&self, now: Time) -> bool {
         let slots = self.slots.borrow();
         let mut line = self.idle.borrow_mut();

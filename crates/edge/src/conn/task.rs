@@ -1,4 +1,4 @@
-//! The tasks of connections and streams: ended by their worker, with panics kept to themselves.
+//! The tasks of connections and streams. Their worker ends them; a panic in one ends only that one.
 
 use core::future::poll_fn;
 use core::pin::Pin;
@@ -11,7 +11,7 @@ use portcullis_model::Cut;
 use super::connection::{Connection, StreamAbort};
 use crate::context::InternalErrors;
 
-/// A connection's conversation: ends when the worker says so, and keeps a panic to itself.
+/// Runs a connection until it or the worker ends it. A panic ends this connection only.
 pub(crate) fn drive(
     conn: &Connection,
     conversation: Pin<&mut impl Future<Output = ()>>,
@@ -36,7 +36,7 @@ fn poll_catching_panics(
     })
 }
 
-/// Runs one stream of an HTTP/2 or HTTP/3 connection as a task that can be cut by itself.
+/// Runs one stream of an HTTP/2 or HTTP/3 connection as a task that can be cut separately.
 pub(crate) fn spawn_stream(conn: &Rc<Connection>, stream: impl Future<Output = ()> + 'static) {
     let abort = StreamAbort::new(conn);
     let conn = conn.clone();

@@ -1,11 +1,11 @@
-//! Whether an HTTP/2 visitor gives room for the answers that it asked for (RFC 9113, sections 5.2
+//! Whether an HTTP/2 visitor opens its windows for the responses that it requested (RFC 9113, sections 5.2
 //! and 6.9).
 //!
-//! The HTTP library sends as much as the visitor's windows allow and keeps the rest, so that an
-//! answer that is not over and whose window is used up waits for the visitor. (That of an origin
-//! that has nothing to send just then cannot be distinguished: it would have to have sent exactly as
-//! many bytes as the window has.) Nothing that the visitor sends counts as progress, only what it has
-//! made us send: who opens a window by one byte each second has taken one byte each second.
+//! hyper sends as much as the visitor's windows allow and buffers the rest. A response that is not
+//! complete and whose window is used up therefore waits for the visitor. (The one exception cannot be
+//! distinguished: an origin that has sent exactly the window's bytes and pauses.) Only bytes sent
+//! count as progress, not what the visitor sends: a visitor that opens a window by one byte each
+//! second has read one byte each second.
 
 use core::time::Duration;
 
@@ -13,7 +13,7 @@ use portcullis_model::Time;
 
 use crate::transfer_rate::TransferLag;
 
-/// Unless the visitor says otherwise (RFC 9113, section 6.9.2).
+/// The default of RFC 9113, section 6.9.2.
 const INITIAL: i64 = 65_535;
 
 /// A connection on which nothing moves is ended this much later than a stalled stream is reset, so
@@ -97,7 +97,7 @@ impl SendWindows {
         self.changed = true;
     }
 
-    /// The visitor gave more room, on a stream or (zero) on the connection.
+    /// The visitor opened a window: of a stream, or (zero) of the connection.
     pub(crate) fn widened(&mut self, id: u32, bytes: u32) {
         let window = if id == 0 {
             &mut self.connection
@@ -154,7 +154,7 @@ impl SendWindows {
         if blocked { self.pace.start_waiting(now) } else { self.pace.stop_waiting(now) }
     }
 
-    /// Whether an answer waits for room.
+    /// Whether a response waits for a window.
     pub(crate) const fn is_blocked(&self) -> bool {
         self.pace.is_waiting()
     }
@@ -198,7 +198,7 @@ mod tests {
             let now = Time::from_secs(second);
             windows.widened(1, widen);
             windows.widened(0, widen);
-            // The library sends what there is room for.
+            // hyper sends what the windows allow.
             windows.sent(1, widen, now);
             windows.settle(now);
             if windows.is_stalled(LIMIT, now) {
@@ -258,7 +258,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_blocked_is_what_a_plain_count_says(
+        fn blocked_streams_agree_with_a_plain_count(
             steps in prop::collection::vec((0u8..6, 1u32..5, 0u32..100_000), 1..200),
         ) {
             let mut windows = SendWindows::new(500, Time(0));

@@ -3,7 +3,7 @@
 //!
 //! Resets, pings, settings, priorities, continuations, tiny data and window updates cost a visitor
 //! next to nothing and us a little each (CVE-2023-44487, CVE-2019-9511 to 9518, CVE-2024-27316);
-//! so do requests that make the library reset a stream (CVE-2025-8671). Bytes pass through
+//! so do requests that make hyper reset a stream (CVE-2025-8671). Bytes pass through
 //! unchanged, in both directions.
 
 use core::time::Duration;
@@ -22,12 +22,12 @@ const TINY_DATA: u32 = 64;
 /// For every such number of bytes that we send, the visitor earns a window update, for the stream
 /// and for the connection.
 const BYTES_PER_UPDATE: u32 = 512;
-/// Streams beyond the limit that the library has received and not yet refused: it ends the
-/// connection itself long before.
+/// Streams beyond the limit that hyper has received and not yet refused. It ends the connection
+/// itself long before this number.
 const MAX_UNREFUSED: usize = 2048;
 /// Most that can be earned ahead: for 32 MiB in flight.
 const MOST_CREDIT: u32 = 65_536;
-/// Each request earns as many, for clients that widen the window of each stream.
+/// Each request earns this number, for clients that widen the window of each stream.
 const UPDATES_PER_REQUEST: u32 = 2;
 
 const NO_ERROR: u32 = 0;
@@ -124,9 +124,9 @@ impl Budget {
 /// What the frames that we send say about the visitor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OutboundFrame {
-    /// The library ends the connection.
+    /// hyper ends the connection.
     Ends(Cut),
-    /// The library refused a request without asking us: its headers were too large.
+    /// hyper refused a request itself: its headers were too large.
     TooLarge,
 }
 
@@ -143,7 +143,7 @@ pub(crate) struct Http2Guard {
     settled: bool,
     /// A header block has begun and not ended, since then; with its bytes so far.
     block: Option<(Time, u32)>,
-    /// Answers that the visitor owes to pings and settings of ours.
+    /// Acknowledgements that the visitor owes to our pings and settings.
     pongs: u32,
     acknowledgements: u32,
     /// Window updates that were earned.
@@ -152,13 +152,13 @@ pub(crate) struct Http2Guard {
     sent: u32,
     /// The last stream that the visitor opened.
     last_stream: u32,
-    /// Whether the visitor gives room for its answers.
+    /// Whether the visitor opens windows for its responses.
     windows: SendWindows,
     /// Streams that may be open.
     most_streams: usize,
     empty_data_last: bool,
     over: bool,
-    /// What the farewell says (RFC 9113, section 7).
+    /// The error code of the GOAWAY (RFC 9113, section 7).
     code: u8,
 }
 
@@ -166,8 +166,8 @@ impl Http2Guard {
     pub(crate) fn new(limits: &Limits, now: Time) -> Self {
         Self {
             limits: limits.http_2,
-            // The library decodes up to the limit and refuses what is above; a block that is twice
-            // as large before it is decoded comes from no honest client.
+            // hyper decodes up to the limit and refuses more. No legitimate client sends a block that
+            // is twice as large before it is decoded.
             block_limit: limits.max_header_bytes.saturating_mul(2),
             from_visitor: Http2FrameReader::after_preface(),
             to_visitor: Http2FrameReader::new(),
@@ -322,7 +322,7 @@ impl Http2Guard {
                 SETTINGS if !frame.has(END_STREAM_OR_ACK) => self.acknowledgements += 1,
                 GOAWAY if !self.over && frame.number(4) != NO_ERROR => {
                     self.over = true;
-                    tell(OutboundFrame::Ends(self.why_the_library_ends_it(&frame)));
+                    tell(OutboundFrame::Ends(self.cut_for_goaway(&frame)));
                 }
                 HEADERS if frame.has(END_STREAM_OR_ACK) => {
                     self.windows.closed(frame.stream);
@@ -338,8 +338,8 @@ impl Http2Guard {
         Ok(())
     }
 
-    /// The library says in its farewell what was too much for it.
-    fn why_the_library_ends_it(&self, farewell: &Http2Frame) -> Cut {
+    /// The cause behind hyper's own GOAWAY, from its debug data.
+    fn cut_for_goaway(&self, farewell: &Http2Frame) -> Cut {
         match farewell.start().get(8..).unwrap_or_default() {
             b"too_many_continuations" => Cut::ContinuationFlood,
             b"header_list_way_too_large" => Cut::HeaderList,
@@ -370,8 +370,7 @@ fn settings(frame: &Http2Frame) -> impl Iterator<Item = (u16, u32)> {
     })
 }
 
-/// What a visitor's frame breaks by itself, where the library would call it by another name or let
-/// it pass.
+/// The error of a visitor's frame, where hyper would report another error or let it pass.
 fn violation(frame: &Http2Frame) -> Option<u8> {
     let size_is_wrong = match frame.kind {
         RST_STREAM | WINDOW_UPDATE => frame.length != 4,
@@ -393,8 +392,8 @@ fn violation(frame: &Http2Frame) -> Option<u8> {
     settings.then_some(FLOW_CONTROL_ERROR)
 }
 
-/// Whether an answer's head is a status and nothing else (RFC 7541, section 6). Ours have a date;
-/// the library's own refusal of headers that are too large has not.
+/// Whether a response's head is a status and nothing else (RFC 7541, section 6). The gate's own
+/// responses have a date; hyper's refusal of headers that are too large has none.
 fn is_status_alone(head: &Http2Frame) -> bool {
     let mut block = head.start();
     // Changes of the table's size come first.
@@ -420,9 +419,8 @@ fn is_status_alone(head: &Http2Frame) -> bool {
     }
 }
 
-/// Whether a guard that sees `frames` from and to the visitor, first as a whole and then cut into
-/// pieces of these lengths, sees the same: for tests by arbitrary bytes. The lengths begin again
-/// when they are used up.
+/// Whether a guard finds the same in `frames` from and to the visitor as a whole and cut into parts
+/// of these lengths, which repeat. For tests with arbitrary bytes.
 #[doc(hidden)]
 #[must_use]
 pub fn reads_alike(limits: &Limits, frames: &[u8], lengths: &[usize]) -> bool {
@@ -487,7 +485,7 @@ mod tests {
         let floods = [
             (frame(RST_STREAM, 0, 1, &[0, 0, 0, 8]), Cut::ResetFlood, 300),
             (frame(PING, 0, 0, &[0; 8]), Cut::PingFlood, 300),
-            // An answer to no ping of ours.
+            // An acknowledgement of no ping that the gate sent.
             (frame(PING, 1, 0, &[0; 8]), Cut::PingFlood, 300),
             // One has been spent on the first settings.
             (frame(SETTINGS, 0, 0, &[]), Cut::SettingsFlood, 299),

@@ -4,7 +4,7 @@
 /// The client's connection preface (RFC 9113, section 3.4).
 const PREFACE: usize = 24;
 const HEADER: usize = 9;
-/// Bytes kept of a frame's payload: twelve settings, or a farewell's fixed part and a short reason
+/// Bytes stored of a frame's payload: twelve settings, or a farewell's fixed part and a short reason
 /// after it.
 pub(crate) const START: usize = 72;
 
@@ -36,7 +36,7 @@ pub(crate) struct Http2Frame {
 }
 
 impl Http2Frame {
-    /// The first bytes of its payload, as many as its kind is read for.
+    /// The first bytes of its payload; how many depends on its kind.
     pub(crate) fn start(&self) -> &[u8] {
         self.start.get(..usize::from(self.have)).unwrap_or_default()
     }
@@ -51,7 +51,7 @@ impl Http2Frame {
         self.flags & flag != 0
     }
 
-    /// How much of the payload is kept.
+    /// How much of the payload is stored.
     fn wanted(&self) -> usize {
         let wanted = match self.kind {
             RST_STREAM | WINDOW_UPDATE => 4,

@@ -1,9 +1,8 @@
 //! What an HTTP/3 visitor does besides asking, and what it announces: judged before the HTTP
 //! library keeps it.
 //!
-//! The library waits for the whole of every frame but DATA, however long it says it is, and
-//! forgets no stream that ended before its head came. Both are bounded here; the budgets are those
-//! of HTTP/2.
+//! h3 buffers every frame but DATA whole, whatever its announced length, and remembers every stream
+//! that ended before its head arrived. Both are bounded here; the budgets are those of HTTP/2.
 
 use portcullis_model::{Cut, Http2Limits, Limits, RateLimit, Time};
 
@@ -20,8 +19,8 @@ const TINY_DATA: u64 = 64;
 /// Bytes of a frame that means nothing here, or of one on the control stream: settings are some
 /// dozens, and frames of made-up kinds, which browsers send to see that they are ignored, fewer.
 const SMALL_FRAME: u64 = 4 * 1024;
-/// Streams of one connection that may end before their head has come, each of which the library
-/// remembers in some 20 bytes for as long as the connection lasts.
+/// Streams of one connection that may end before their head has arrived. h3 remembers each in some 20
+/// bytes for as long as the connection lasts.
 const LOST_HEADS: u32 = 4_096;
 
 /// What has a separate budget.
@@ -66,8 +65,8 @@ pub(crate) struct Http3Guard {
     /// Bytes of a header block, as it comes, that end the connection.
     block_limit: u64,
     budgets: [Budget; KINDS],
-    /// Requests whose head is not complete, by stream, and since when; the oldest first. As many
-    /// as there may be streams.
+    /// Requests whose head is not complete, by stream, and since when; the oldest first. At most the
+    /// number of streams.
     heads: Vec<(u64, Time)>,
     lost_heads: u32,
     /// Bytes of answers that were handed to the transport and that the visitor is not known to have.
@@ -80,8 +79,8 @@ impl Http3Guard {
     pub(crate) fn new(limits: &Limits, now: Time) -> Self {
         Self {
             limits: limits.http_2,
-            // The library decodes up to the limit and refuses what is above; a block that is twice
-            // as large before it is decoded comes from no honest client.
+            // h3 decodes up to the limit and refuses more. No legitimate client sends a block that is
+            // twice as large before it is decoded.
             block_limit: u64::from(limits.max_header_bytes) * 2,
             budgets: [Budget::full(now); KINDS],
             heads: Vec::new(),
@@ -96,12 +95,12 @@ impl Http3Guard {
         self.unacknowledged = self.unacknowledged.saturating_add(bytes);
     }
 
-    /// An answer of `bytes` in all is acknowledged, or nothing of it is kept any more.
+    /// A response of `bytes` in all is acknowledged, or no longer stored.
     pub(crate) const fn acknowledged(&mut self, bytes: u64) {
         self.unacknowledged = self.unacknowledged.saturating_sub(bytes);
     }
 
-    /// At most this number of bytes of responses is kept until the visitor acknowledges them. The
+    /// At most this number of bytes of responses is stored until the visitor acknowledges them. The
     /// transport reports whole responses only, so that a part that arrived counts until the rest
     /// has; it never holds more than [`SEND_WINDOW`].
     pub(crate) fn unacknowledged(&self) -> u64 {
@@ -187,7 +186,7 @@ impl Http3Guard {
         self.spend(Http3FloodKind::Stray, now)
     }
 
-    /// The visitor gave up a request, or wants no answer to it any more.
+    /// The visitor aborted a request, or wants no response to it any more.
     pub(crate) fn reset(&mut self, now: Time) -> Result<(), Cut> {
         self.spend(Http3FloodKind::Reset, now)
     }
@@ -213,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_library_would_keep_is_refused_when_it_is_announced() {
+    fn frames_that_h3_would_buffer_are_refused_when_they_are_announced() {
         let mut guard = guard();
         assert_eq!(guard.on_request(frame(HEADERS, 64 * 1024), 0, Time(0)), Ok(()));
         let huge = frame(HEADERS, 64 * 1024 + 1);

@@ -23,7 +23,7 @@ pub(crate) struct Http3Frame {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct VarIntReader {
     value: u64,
-    /// Bytes to come; `None` before the first, which says how many there are.
+    /// Bytes to come; `None` before the first, which contains their number.
     left: Option<u8>,
 }
 

@@ -154,7 +154,7 @@ impl ConnInner {
                 self.conn.context.return_scratch(page);
             }
         }
-        // What has been written may still be kept by TLS.
+        // TLS may still hold what has been written.
         if self.unflushed {
             ready!(Pin::new(&mut self.io).poll_flush(cx))?;
             self.unflushed = false;
@@ -170,7 +170,7 @@ impl ConnInner {
         &mut self.out
     }
 
-    /// Ready when the visitor has left. What it sends ahead is kept, up to a bound.
+    /// Ready when the visitor has left. What it sends ahead is stored, up to a bound.
     pub(crate) fn poll_disconnected(&mut self, cx: &mut Context<'_>) -> Poll<Disconnected> {
         if let Poll::Ready(Err(_)) = self.poll_flush(cx) {
             return Poll::Ready(Disconnected);

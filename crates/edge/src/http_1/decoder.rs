@@ -49,7 +49,8 @@ impl Decoder {
         matches!(self, Self::Length(0))
     }
 
-    /// Says what is next. The caller removes as many bytes as the step says before the next call. An origin (`lenient`) may pad the size of a chunk with spaces, as some of old did.
+    /// The next step. The caller removes the number of bytes in it before the next call. With `lenient`
+    /// (origins), spaces may follow the size of a chunk, as some old servers send it.
     ///
     /// # Errors
     ///
@@ -98,7 +99,7 @@ impl Decoder {
         Ok(DecodeStep::Skip(end + 1))
     }
 
-    /// Looks for the empty line; whole lines end with carriage return and line feed.
+    /// Searches for the empty line; whole lines end with carriage return and line feed.
     fn trailers(&mut self, bytes: &[u8], seen: usize) -> Result<DecodeStep, Malformed> {
         let mut line = seen;
         while let Some(length) = memchr::memchr(b'\n', &bytes[line..]) {

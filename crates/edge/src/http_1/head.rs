@@ -2,9 +2,9 @@
 //!
 //! Two programs that disagree about where a request ends can be made to disagree about what the
 //! next one is: request smuggling. RFC 9112 lets a reader be lenient (a bare line feed may end a
-//! line, `Transfer-Encoding` may stand beside `Content-Length`, equal lengths may be repeated);
-//! of requests, only what cannot be read in two ways is accepted here. Origins are our own
-//! side's, and read as leniently as browsers read them where nothing hangs on it.
+//! line, `Transfer-Encoding` may occur with `Content-Length`, equal lengths may be repeated). Here a
+//! request is accepted only if it cannot be read in two ways. The operator trusts their origins:
+//! responses are read as leniently as browsers read them, where framing does not depend on it.
 
 use core::mem::MaybeUninit;
 
@@ -41,8 +41,8 @@ pub(crate) struct HeadRange {
 }
 
 impl HeadScanner {
-    /// Looks at the head of a request in `bytes`, which begin where they began before. `None`: it
-    /// has not ended yet.
+    /// Scans for the end of a request's head in `bytes`, which begin where they began before. `None`: it
+    /// is not complete yet.
     ///
     /// # Errors
     ///
@@ -138,7 +138,7 @@ static LOWER: [u8; 256] = {
 /// What comes behind a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RequestFraming {
-    /// The number of bytes; zero, if the head says nothing.
+    /// The number of bytes; zero if the head announces none.
     Length(u64),
     /// Chunks (RFC 9112, section 7.1).
     Chunked,
@@ -176,7 +176,7 @@ pub(crate) fn request<'a>(
 fn request_body(fields: &[Field<'_>]) -> Option<RequestFraming> {
     let mut body = None;
     for field in fields {
-        let said = match field.name {
+        let announced = match field.name {
             "content-length" => RequestFraming::Length(content_length(field.value)?),
             "transfer-encoding" if field.value.eq_ignore_ascii_case(b"chunked") => {
                 RequestFraming::Chunked
@@ -189,7 +189,7 @@ fn request_body(fields: &[Field<'_>]) -> Option<RequestFraming> {
             }
             _ => continue,
         };
-        if body.replace(said).is_some() {
+        if body.replace(announced).is_some() {
             return None;
         }
     }
@@ -252,12 +252,12 @@ impl ResponseHead<'_> {
         self.fields.iter().filter(move |field| field.name == name).map(|field| field.value)
     }
 
-    /// The length that it announces; the same one may stand there several times.
+    /// The length that it announces; the same one may occur several times.
     pub(crate) fn length(&self) -> Result<Option<u64>, InvalidHead> {
         let mut length = None;
         for item in self.all("content-length").flat_map(items) {
-            let said = number(item).ok_or(InvalidHead)?;
-            if length.replace(said).is_some_and(|before| before != said) {
+            let announced = number(item).ok_or(InvalidHead)?;
+            if length.replace(announced).is_some_and(|before| before != announced) {
                 return Err(InvalidHead);
             }
         }
@@ -280,16 +280,16 @@ impl ResponseHead<'_> {
     pub(crate) fn upgrades_to(&self, protocol: &str) -> bool {
         let mut protocols = self.all("upgrade");
         let agreed =
-            protocols.next().is_some_and(|said| said.eq_ignore_ascii_case(protocol.as_bytes()));
+            protocols.next().is_some_and(|name| name.eq_ignore_ascii_case(protocol.as_bytes()));
         agreed && protocols.next().is_none()
     }
 
     /// Whether the connection can serve another request (RFC 9112, section 9.3).
     pub(crate) fn keeps_alive(&self) -> bool {
-        let says = |token: &[u8]| {
+        let lists = |token: &[u8]| {
             self.all("connection").flat_map(items).any(|item| item.eq_ignore_ascii_case(token))
         };
-        !says(b"close") && (self.version == Version::HTTP_11 || says(b"keep-alive"))
+        !lists(b"close") && (self.version == Version::HTTP_11 || lists(b"keep-alive"))
     }
 }
 
@@ -297,8 +297,8 @@ impl ResponseHead<'_> {
 mod tests {
     use super::*;
 
-    /// What a response's head says: how its body ends, and whether the connection stays open.
-    fn said(text: &str) -> Result<(ResponseFraming, bool), InvalidHead> {
+    /// How the body of a response ends, and whether the connection stays open.
+    fn framing(text: &str) -> Result<(ResponseFraming, bool), InvalidHead> {
         let mut bytes = text.as_bytes().to_vec();
         let span =
             HeadScanner::default().response(&mut bytes).expect("lines").expect("a whole head");
@@ -308,8 +308,8 @@ mod tests {
     }
 
     #[test]
-    fn the_body_of_an_answer_ends_as_its_head_says() {
-        let with = |fields: &str| said(&format!("HTTP/1.1 200 OK\r\n{fields}\r\n"));
+    fn the_body_of_a_response_ends_as_its_head_announces() {
+        let with = |fields: &str| framing(&format!("HTTP/1.1 200 OK\r\n{fields}\r\n"));
         assert_eq!(with("Content-Length: 5\r\n"), Ok((ResponseFraming::Length(5), true)));
         assert_eq!(with("Content-Length: 05\r\n"), Ok((ResponseFraming::Length(5), true)));
         assert_eq!(
@@ -336,8 +336,8 @@ mod tests {
     }
 
     #[test]
-    fn an_old_origin_is_understood_and_closes_unless_it_says_otherwise() {
-        let length = |text| said(text).map(|(_, keeps)| keeps);
+    fn an_http_1_0_origin_is_understood_and_closes_unless_it_keeps_alive() {
+        let length = |text| framing(text).map(|(_, keeps)| keeps);
         assert_eq!(length("HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\n"), Ok(false));
         assert_eq!(
             length("HTTP/1.0 200 OK\nConnection: Keep-Alive\nContent-Length: 1\n\n"),
@@ -345,7 +345,7 @@ mod tests {
         );
         assert_eq!(length("HTTP/1.1 204\r\n\r\n"), Ok(true));
         // HTTP/1.0 has no chunks.
-        assert!(said("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").is_err());
+        assert!(framing("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").is_err());
     }
 
     #[test]
@@ -357,7 +357,7 @@ mod tests {
             "HTTP/1.1 200 OK\r\nA b\r\n\r\n",
             "HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n",
         ] {
-            assert_eq!(said(bad), Err(InvalidHead), "{bad:?}");
+            assert_eq!(framing(bad), Err(InvalidHead), "{bad:?}");
         }
     }
 
@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn more_fields_than_there_is_room_for_are_too_many() {
+    fn more_fields_than_the_limit_are_too_many() {
         let mut bytes = b"GET / HTTP/1.1\r\na: 1\r\nb: 2\r\n\r\n".to_vec();
         let span = HeadScanner::default().request(&mut bytes).expect("strict").expect("whole");
         let mut one = [MaybeUninit::uninit(); 1];

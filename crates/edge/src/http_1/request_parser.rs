@@ -6,10 +6,10 @@ use super::decoder::{DecodeStep, Decoder};
 use super::head::{self, HeadScanner, RequestFraming};
 use super::trailers::trailers;
 
-/// Reads requests one after the other, as they arrive in pieces.
+/// Reads requests one after the other, as they arrive in parts.
 #[derive(Debug)]
 pub struct RequestParser {
-    kept: Vec<u8>,
+    unread: Vec<u8>,
     scan: HeadScanner,
     body: Decoder,
     /// Heads that were read so far.
@@ -33,7 +33,7 @@ impl RequestParser {
     /// Before the first request of a connection.
     pub fn new() -> Self {
         Self {
-            kept: Vec::new(),
+            unread: Vec::new(),
             scan: HeadScanner::default(),
             body: Decoder::Length(0),
             heads: 0,
@@ -44,7 +44,7 @@ impl RequestParser {
 
     /// Whether it is between two requests, with nothing left open.
     pub fn is_between(&self) -> bool {
-        self.kept.is_empty() && self.body.is_over() && !self.lost
+        self.unread.is_empty() && self.body.is_over() && !self.lost
     }
 
     /// Reads the next piece.
@@ -53,7 +53,7 @@ impl RequestParser {
     ///
     /// Something could be read in two ways. Nothing behind it is read.
     pub fn feed(&mut self, piece: &[u8]) -> Result<(), FramingError> {
-        self.kept.extend_from_slice(piece);
+        self.unread.extend_from_slice(piece);
         let read = if self.lost { Err(FramingError) } else { self.read() };
         self.lost |= read.is_err();
         read
@@ -62,27 +62,27 @@ impl RequestParser {
     fn read(&mut self) -> Result<(), FramingError> {
         loop {
             if !self.body.is_over() {
-                match self.body.step(&self.kept, false).map_err(|_| FramingError)? {
+                match self.body.step(&self.unread, false).map_err(|_| FramingError)? {
                     DecodeStep::More => return Ok(()),
-                    DecodeStep::Skip(length) => drop(self.kept.drain(..length)),
+                    DecodeStep::Skip(length) => drop(self.unread.drain(..length)),
                     DecodeStep::End(length) => {
-                        trailers(&self.kept[..length]).map_err(|_| FramingError)?;
-                        self.kept.drain(..length);
+                        trailers(&self.unread[..length]).map_err(|_| FramingError)?;
+                        self.unread.drain(..length);
                     }
-                    DecodeStep::Data(length) => self.content.extend(self.kept.drain(..length)),
+                    DecodeStep::Data(length) => self.content.extend(self.unread.drain(..length)),
                 }
             } else if let Some(span) =
-                self.scan.request(&mut self.kept).map_err(|_| FramingError)?
+                self.scan.request(&mut self.unread).map_err(|_| FramingError)?
             {
                 let mut fields = [MaybeUninit::uninit(); 100];
-                let (_, body) = head::request(&self.kept[span.start..span.end], &mut fields)
+                let (_, body) = head::request(&self.unread[span.start..span.end], &mut fields)
                     .map_err(|_| FramingError)?;
                 self.body = match body {
                     RequestFraming::Length(length) => Decoder::Length(length),
                     RequestFraming::Chunked => Decoder::Size,
                     RequestFraming::Unknown => return Err(FramingError),
                 };
-                self.kept.drain(..span.end);
+                self.unread.drain(..span.end);
                 self.scan = HeadScanner::default();
                 self.heads += 1;
             } else {
@@ -99,9 +99,9 @@ mod tests {
     use super::*;
     use crate::http_1::decoder::TRAILER_BYTES;
 
-    fn read(pieces: &[&[u8]]) -> Result<RequestParser, FramingError> {
+    fn read(parts: &[&[u8]]) -> Result<RequestParser, FramingError> {
         let mut reading = RequestParser::new();
-        pieces.iter().try_for_each(|piece| reading.feed(piece)).map(|()| reading)
+        parts.iter().try_for_each(|piece| reading.feed(piece)).map(|()| reading)
     }
 
     /// A whole request, or several, with nothing left open.
@@ -229,7 +229,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn how_requests_are_cut_into_pieces_does_not_matter(
+        fn how_requests_are_cut_into_parts_does_not_matter(
             parts in prop::collection::vec(part(), 0..10),
             cuts in prop::collection::vec(0usize..150, 0..12),
         ) {
@@ -237,9 +237,9 @@ mod tests {
             let mut cuts: Vec<_> = cuts.into_iter().map(|cut| cut.min(bytes.len())).collect();
             cuts.extend([0, bytes.len()]);
             cuts.sort_unstable();
-            let pieces: Vec<_> = cuts.windows(2).map(|w| &bytes[w[0]..w[1]]).collect();
-            let facts = |reading: RequestParser| (reading.heads, reading.content, reading.body, reading.kept);
-            prop_assert_eq!(read(&pieces).map(facts), read(&[&bytes]).map(facts));
+            let parts: Vec<_> = cuts.windows(2).map(|w| &bytes[w[0]..w[1]]).collect();
+            let facts = |reading: RequestParser| (reading.heads, reading.content, reading.body, reading.unread);
+            prop_assert_eq!(read(&parts).map(facts), read(&[&bytes]).map(facts));
         }
 
         #[test]

@@ -8,7 +8,7 @@ use crate::request::fields;
 /// Fields behind a body. Checksums and timings are a few.
 const TRAILERS: usize = 32;
 
-/// Reads the trailer section with its empty line. What may not stand behind a body is dropped, as
+/// Reads the trailer section with its empty line. What is not allowed in a trailer is dropped, as
 /// all of it may be (RFC 9110, section 6.5.1).
 pub(crate) fn trailers(section: &[u8]) -> Result<Option<HeaderMap>, Malformed> {
     let mut lines = [httparse::EMPTY_HEADER; TRAILERS];

@@ -13,7 +13,7 @@ use crate::request::fields;
 
 /// From here on a piece is not copied behind what goes before it.
 const LARGE: usize = 4 * 1024;
-/// Small pieces are gathered up to this size, which fits into one TLS record.
+/// Small writes are gathered up to this size, which fits into one TLS record.
 const FULL: usize = 16 * 1024;
 
 /// What is to be written, in this order: what was gathered, a large piece, what was gathered behind
@@ -82,7 +82,7 @@ impl WriteBuffer {
         }
     }
 
-    /// Ends a body of chunks, with the trailers that may stand behind it.
+    /// Ends a chunked body, with the trailers that are allowed.
     pub(crate) fn put_end(&mut self, trailers: Option<&HeaderMap>) {
         let out = self.gather();
         out.extend_from_slice(b"0\r\n");
@@ -220,7 +220,7 @@ mod tests {
     proptest! {
         #[test]
         fn everything_leaves_in_order_however_small_each_write_is(
-            pieces in prop::collection::vec(0usize..3 * LARGE, 0..6),
+            parts in prop::collection::vec(0usize..3 * LARGE, 0..6),
             steps in prop::collection::vec(0usize..5_000, 0..40),
             writes in 0usize..7,
             chunked: bool,
@@ -228,7 +228,7 @@ mod tests {
             let mut out = WriteBuffer::new(b"head\r\n".to_vec());
             let mut narrow = Narrow { taken: Vec::new(), steps: steps.into_iter() };
             let mut expected = b"head\r\n".to_vec();
-            for (at, length) in pieces.into_iter().enumerate() {
+            for (at, length) in parts.into_iter().enumerate() {
                 let piece = vec![b'a' + at as u8; length];
                 if at == writes {
                     write_all(&mut out, &mut narrow);
@@ -266,7 +266,7 @@ mod tests {
         out.forget();
         out.rewind();
         assert!(out.is_empty());
-        // What has begun to leave has begun for ever.
+        // A message that has begun to leave cannot be taken back.
         assert!(!out.is_untouched());
     }
 }

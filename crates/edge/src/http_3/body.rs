@@ -13,8 +13,8 @@ use crate::conn::connection::Connection;
 use crate::guard::http_3::Http3Guard;
 use crate::request::body::BodyAborted;
 
-/// Announced lengths are held to (RFC 9114, section 4.1.2), which the library leaves to us: what
-/// the origin gets behind a wrong length would be another request.
+/// Announced lengths are enforced here (RFC 9114, section 4.1.2), because h3 does not: bytes behind a
+/// wrong length would be another request to the origin.
 pub(crate) struct QuicBody {
     stream: RequestStream<QuicRecvStream, Bytes>,
     side: Rc<StreamState>,
@@ -104,7 +104,7 @@ impl QuicBody {
         Poll::Ready(Some(Err(BodyAborted)))
     }
 
-    /// The body is not as long as it was said to be.
+    /// The body is not as long as announced.
     fn wrong_length(&mut self) -> Poll<Option<Result<Frame<Bytes>, BodyAborted>>> {
         check_guard(&self.conn, Http3Guard::refused);
         self.abort()

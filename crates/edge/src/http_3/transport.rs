@@ -18,8 +18,8 @@ use crate::guard::http_3_frames::{DATA, FrameEvent, HEADERS, Http3FrameReader, V
 
 /// Most bytes of one read.
 const PIECE: usize = 16 * 1024;
-/// Bytes of a body that the library may hold on one stream before no more is read for it. It reads
-/// ahead by up to two pieces for each frame that is taken from it. With a hundred streams, and
+/// Bytes of a body that h3 may hold on one stream before no more is read for it. It reads ahead by up
+/// to two chunks for each frame that is taken from it. With a hundred streams, and
 /// headers of twice 32 KiB each, 16 MiB, and one for what has not been read yet.
 const MOST_BACKLOG: u64 = 64 * 1024;
 /// The kind of a visitor's control stream (RFC 9114, section 6.2.1).
@@ -30,9 +30,9 @@ type PendingStream = (quinn::SendStream, quinn::RecvStream);
 
 /// What one request's task and its stream both look at.
 pub(crate) struct StreamState {
-    /// Bytes of the body that the library has and that were not taken yet.
+    /// Bytes of the body that h3 holds and that were not taken yet.
     pub(crate) backlog: Cell<u64>,
-    /// Empty pieces of the body that the library has yet to report. It reports each as if the body
+    /// Empty chunks of the body that h3 has yet to report. It reports each as if the body
     /// were over.
     pub(crate) empty: Cell<u32>,
     /// Header blocks that have begun: the head, and trailers.
@@ -44,7 +44,7 @@ pub(crate) struct StreamState {
     /// An answer that ends too early is broken off, rather than finished.
     pub(crate) break_off: Cell<bool>,
     /// The visitor gave this request up, which has been counted.
-    given_up: Cell<bool>,
+    aborted: Cell<bool>,
     stopped: RefCell<BoxFuture<Result<Option<VarInt>, StoppedError>>>,
 }
 
@@ -57,7 +57,7 @@ impl StreamState {
             complete: Cell::new(false),
             sent: Cell::new(0),
             break_off: Cell::new(false),
-            given_up: Cell::new(false),
+            aborted: Cell::new(false),
             stopped: RefCell::new(Box::pin(stream.stopped())),
         })
     }
@@ -68,22 +68,22 @@ impl StreamState {
         self.stopped.borrow_mut().as_mut().poll(cx).map(|ended| match ended {
             Ok(None) => true,
             Ok(Some(_)) => {
-                self.give_up(conn);
+                self.on_abort(conn);
                 false
             }
             Err(_) => false,
         })
     }
 
-    /// The visitor gave this request up. Counted once, whichever way it was said first.
-    fn give_up(&self, conn: &Connection) {
-        if !self.given_up.replace(true) {
+    /// The visitor aborted this request. Counted once, however it was signalled first.
+    fn on_abort(&self, conn: &Connection) {
+        if !self.aborted.replace(true) {
             check_guard(conn, Http3Guard::reset);
         }
     }
 }
 
-/// Asks the guard; ends the connection if it says so.
+/// Asks the guard, and ends the connection if it finds a flood.
 pub(crate) fn check_guard(
     conn: &Connection,
     ask: impl FnOnce(&mut Http3Guard, Time) -> Result<(), Cut>,
@@ -110,7 +110,7 @@ pub(crate) struct QuicTransport {
 }
 
 impl QuicTransport {
-    /// Each request that the library accepts leaves its side in `fresh`.
+    /// Each request that h3 accepts leaves its side in `fresh`.
     pub(crate) fn new(
         connection: quinn::Connection,
         conn: Rc<Connection>,
@@ -240,7 +240,7 @@ impl quic::OpenStreams<Bytes> for QuicTransport {
     }
 }
 
-/// Ends the connection and says why.
+/// Ends the connection with the error code of the cause.
 pub(crate) fn close(connection: &quinn::Connection, code: Code, reason: &[u8]) {
     connection.close(VarInt::from_u64(code.value()).unwrap_or(VarInt::MAX), reason);
 }
@@ -250,7 +250,7 @@ fn never() -> StreamErrorIncoming {
     unknown(std::io::Error::from(std::io::ErrorKind::Unsupported))
 }
 
-/// Asked for by the library, and used by clients and extensions alone.
+/// Required by h3's traits; only clients and extensions use it.
 pub(crate) struct StreamOpener(quinn::Connection);
 
 impl quic::OpenStreams<Bytes> for StreamOpener {
@@ -284,7 +284,7 @@ enum Reader {
     OneWay(VarIntReader),
     /// The frames of the visitor's control stream.
     Control(Http3FrameReader),
-    /// Nothing: the library does not read these.
+    /// Nothing: h3 does not read these.
     Other,
 }
 
@@ -360,7 +360,7 @@ impl QuicRecvStream {
             Reader::Request(reader) => reader.between_frames(),
             _ => true,
         };
-        // The library would take a body that breaks off within a frame for a whole one.
+        // h3 would take a body that ends within a frame for a complete one.
         whole || check_guard(&self.conn, |_, _| Err(Cut::ProtocolError))
     }
 }
@@ -400,7 +400,7 @@ impl quic::RecvStream for QuicRecvStream {
             }
             Poll::Ready(Err(ReadError::Reset(code))) => {
                 if let Some(side) = &self.side {
-                    side.give_up(&self.conn);
+                    side.on_abort(&self.conn);
                 }
                 let error_code = code.into_inner();
                 Poll::Ready(Err(StreamErrorIncoming::StreamTerminated { error_code }))
@@ -430,7 +430,7 @@ impl Drop for QuicRecvStream {
     }
 }
 
-/// The number of a stream, as the library writes it.
+/// The number of a stream, as h3 writes it.
 fn number(id: quinn::StreamId) -> StreamId {
     StreamId::try_from(u64::from(VarInt::from(id))).expect("both are below 2^62")
 }
@@ -442,7 +442,7 @@ pub(crate) struct QuicSendStream {
     side: Option<Rc<StreamState>>,
     conn: Rc<Connection>,
     writing: Option<WriteBuf<Bytes>>,
-    /// The visitor gives no room for what is to be written.
+    /// The visitor's window is closed.
     blocked: bool,
     finished: bool,
 }
@@ -484,7 +484,7 @@ impl quic::SendStream<Bytes> for QuicSendStream {
     }
 
     fn send_data<T: Into<WriteBuf<Bytes>>>(&mut self, data: T) -> Result<(), StreamErrorIncoming> {
-        debug_assert!(self.writing.is_none(), "the library waits until it may send");
+        debug_assert!(self.writing.is_none(), "h3 waits until it may send");
         self.writing = Some(data.into());
         Ok(())
     }

@@ -30,7 +30,7 @@ pub struct BoundListener {
     socket: std::net::TcpListener,
     address: SocketAddr,
     pub(crate) options: ListenerOptions,
-    /// Where HTTP/3 is spoken too.
+    /// The UDP socket, if HTTP/3 is served too.
     pub(crate) quic: Option<QuicSocket>,
 }
 
@@ -44,7 +44,7 @@ pub(crate) struct ListenerOptions {
 }
 
 impl BoundListener {
-    /// Where it listens; the real port where port 0 was asked for.
+    /// The address that it listens on, with the real port if port 0 was requested.
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
@@ -53,7 +53,7 @@ impl BoundListener {
         TcpListener::from_std(self.socket)
     }
 
-    /// What answers over TLS say of HTTP/3 here (RFC 7838): that it is spoken on this port.
+    /// The `Alt-Svc` of responses over TLS (RFC 7838), if HTTP/3 is served on this port.
     pub(crate) fn alternative(&self) -> Option<HeaderValue> {
         self.quic.as_ref()?;
         let text = format!("h3=\":{}\"; ma={ALTERNATIVE_AGE}", self.address.port());
@@ -121,9 +121,9 @@ pub(crate) struct QuicSocket {
 /// A socket on `address` for each of `workers`.
 fn bind_quic(address: SocketAddr, workers: usize) -> io::Result<Vec<QuicSocket>> {
     let sockets: Vec<_> = (0..workers).map(|_| open_quic(address)).collect::<Result<_, _>>()?;
-    let kept: Vec<_> = sockets.iter().map(UdpSocket::try_clone).collect::<Result<_, _>>()?;
-    let kept = Arc::new(kept);
-    Ok(sockets.into_iter().map(|socket| QuicSocket { socket, all: kept.clone() }).collect())
+    let all: Vec<_> = sockets.iter().map(UdpSocket::try_clone).collect::<Result<_, _>>()?;
+    let all = Arc::new(all);
+    Ok(sockets.into_iter().map(|socket| QuicSocket { socket, all: all.clone() }).collect())
 }
 
 fn open_quic(address: SocketAddr) -> io::Result<UdpSocket> {
@@ -133,7 +133,7 @@ fn open_quic(address: SocketAddr) -> io::Result<UdpSocket> {
     }
     socket.set_reuse_port(true)?;
     socket.set_nonblocking(true)?;
-    // As much as the system allows.
+    // As much as the kernel allows.
     let _ = socket.set_recv_buffer_size(SOCKET_BUFFER);
     socket.bind(&address.into())?;
     Ok(socket.into())

@@ -1,4 +1,4 @@
-//! The PROXY protocol header, versions 1 and 2, with which a trusted proxy says who connected.
+//! The PROXY protocol header, versions 1 and 2, in which a trusted proxy names its client.
 //!
 //! <https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt>. The parser is a pure function
 //! over the bytes received so far; it is bounded by [`LONGEST`] and never panics. Only TCP sources
@@ -25,7 +25,7 @@ pub enum ParsedHeader {
     Complete {
         /// Bytes that it took; the visitor's own bytes follow.
         length: usize,
-        /// Who connected to the proxy; `None` if the proxy speaks for itself.
+        /// The proxy's client; `None` if the connection is the proxy's own (a health check).
         source: Option<SocketAddr>,
     },
     /// Not yet a whole header, but so far nothing is wrong with it.
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_that_speaks_for_itself_names_no_client() {
+    fn a_proxys_own_connection_names_no_client() {
         assert_eq!(complete(b"PROXY UNKNOWN\r\n"), (15, None));
         assert_eq!(complete(b"PROXY UNKNOWN ffff:: ::1 0 0\r\n").1, None);
         assert_eq!(complete(&binary(0, 0x11, &[])), (16, None));

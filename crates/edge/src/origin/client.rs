@@ -157,7 +157,7 @@ enum ReadState {
     Body(Decoder),
     /// All of it has come.
     Over,
-    /// The connection speaks HTTP no more.
+    /// The connection no longer carries HTTP.
     Upgraded,
 }
 
@@ -207,7 +207,7 @@ impl Http1ClientConn {
                 Ok(())
             }
             Poll::Ready(Err(SendError::Visitor)) => {
-                // What it had to say is not to be said anywhere.
+                // The rest of the request must not reach any origin.
                 self.question = None;
                 Err(OriginConnError)
             }
@@ -287,8 +287,8 @@ impl Http1ClientConn {
         let status = StatusCode::from_u16(head.status).map_err(|_| OriginConnError)?;
         let for_head = self.question.as_ref().is_some_and(|question| question.for_head);
         let bodiless = for_head || matches!(head.status, 204 | 304);
-        let says_length = !is_chunked(&head) && head.status != 204;
-        let length = head.length().map_err(|_| OriginConnError)?.filter(|_| says_length);
+        let has_length = !is_chunked(&head) && head.status != 204;
+        let length = head.length().map_err(|_| OriginConnError)?.filter(|_| has_length);
         let receiving = if upgraded {
             ReadState::Upgraded
         } else if bodiless {
@@ -371,7 +371,7 @@ impl Http1ClientConn {
         }
     }
 
-    /// Gives up what the last exchange held. Whether the connection can serve another.
+    /// Releases what the last exchange held. Returns whether the connection can serve another.
     pub(crate) fn finish(&mut self, buffers: &Buffers) -> bool {
         let asked =
             self.question.take().is_none_or(|question| question.ended && question.out.is_empty());

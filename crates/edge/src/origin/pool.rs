@@ -1,4 +1,4 @@
-//! Connections to an origin: few, kept alive, and handed out by tier.
+//! Connections to an origin: few, persistent, and handed out by tier.
 //!
 //! Each worker has its own pool and its own share of the configured connections. A request that
 //! finds none free waits in a bounded queue, essential activities before important before
@@ -25,11 +25,11 @@ use crate::deadline::Deadline;
 /// Requests that may wait for one origin, in each worker.
 const MAX_QUEUE: usize = 1024;
 
-/// Idle connections are given up before common servers give them up (Node.js and Apache after
-/// five seconds), so that a request seldom meets a connection that is just being closed.
+/// Idle connections are closed before common servers close them (Node.js and Apache after five
+/// seconds), so that a request seldom meets a connection that is just being closed.
 const IDLE: Duration = Duration::from_secs(4);
 
-/// A request that was given up before its answer began keeps its place for as long as the origin
+/// A request that was aborted before its response began keeps its slot for as long as the origin
 /// usually works on one, because most origins do not notice: a client that sends and resets a
 /// thousand requests a second would otherwise keep the origin busy with a thousand requests
 /// (CVE-2023-44487). No longer than this, because an origin that is slow today may notice.
@@ -57,8 +57,7 @@ pub(crate) struct Pool {
     idle: RefCell<Vec<IdleConn>>,
     /// How long the origin usually takes to begin its answer.
     usual_latency: Cell<Duration>,
-    /// Places of requests that were given up, and when each is free again. No more than there are
-    /// places.
+    /// Slots of aborted requests, and when each is free again. At most the number of slots.
     cooling_down: RefCell<Vec<Time>>,
     /// Who waits, first served first.
     queue: RefCell<BTreeMap<QueueKey, Rc<Waiter>>>,
@@ -130,11 +129,11 @@ impl Pool {
     /// Counts a tunnel in. It may hold its connection for hours: `false` where no more than a
     /// quarter of the connections would be left for pages.
     pub(crate) fn open_tunnel(&self) -> bool {
-        let room = self.tunnels.get() < self.limit - self.limit / 4;
-        if room {
+        let free = self.tunnels.get() < self.limit - self.limit / 4;
+        if free {
             self.tunnels.set(self.tunnels.get() + 1);
         }
-        room
+        free
     }
 
     pub(crate) fn close_tunnel(&self) {
@@ -212,8 +211,8 @@ impl Pool {
         self.usual_latency.set(if usual.is_zero() { took } else { (usual * 7 + took) / 8 });
     }
 
-    /// Gives up connections that were idle for long or that the origin closed, and places that
-    /// have rested.
+    /// Closes connections that were idle for long or that the origin closed, and frees slots that have
+    /// cooled down.
     pub(crate) fn prune(&self, now: Time) {
         let before = self.cooling_down.borrow().len();
         self.cooling_down.borrow_mut().retain(|until| now < *until);
@@ -273,7 +272,7 @@ impl OriginPools {
         }
     }
 
-    /// Gives up what no request needs any more; see [`Pool::prune`].
+    /// Releases what no request needs any more; see [`Pool::prune`].
     pub(crate) fn tidy(&self, now: Time) {
         for pool in self.by_platform.borrow().iter().flatten() {
             pool.prune(now);
@@ -402,7 +401,7 @@ impl PooledConn {
         connection.map_or(SizeHint::with_exact(0), |connection| connection.wire.size_hint())
     }
 
-    /// The exchange is over: the connection is kept if it can serve another.
+    /// The exchange is over: the connection stays open if it can serve another.
     pub(crate) fn finish(&mut self) {
         if let Some(mut connection) = self.connection.take()
             && connection.wire.finish(&self.context.buffers)
@@ -415,7 +414,7 @@ impl PooledConn {
     }
 
     /// The connection has left HTTP: its bytes, and what had already been read of them. The lease
-    /// counts against the limit for as long as it is kept.
+    /// counts against the limit until it is dropped.
     pub(crate) fn take_upgraded(&mut self) -> Option<(TcpStream, Bytes)> {
         let upgraded = self.connection.take()?.wire.into_upgraded()?;
         self.stop_working();

@@ -42,7 +42,7 @@ pub(crate) struct TunnelPermit {
 }
 
 impl TunnelPermit {
-    /// `None` if there are as many already as there may be.
+    /// `None` if the limit is reached.
     pub(crate) fn open(
         context: &Rc<WorkerContext>,
         pool: &Rc<Pool>,

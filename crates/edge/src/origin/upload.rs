@@ -22,7 +22,7 @@ use crate::transfer_rate::{CONTENDED_TIMEOUT, TransferLag};
 /// The state of the upload of one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum UploadState {
-    /// The origin has not asked for (more of) it.
+    /// The origin has not requested (more of) it.
     NotRequested,
     /// The visitor owes the next part.
     AwaitingData,

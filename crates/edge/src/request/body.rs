@@ -1,6 +1,6 @@
 //! What is known of a request's body before it is read, and how reading it fails.
 
-/// What a head says of the body behind it.
+/// What a head announces of the body behind it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BodyInfo {
     /// A lower bound of its length in bytes.

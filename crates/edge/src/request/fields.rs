@@ -45,7 +45,7 @@ pub(crate) fn for_origin(
         put_cookies(head, out);
     }
     if upgrade {
-        // In our own words: the visitor may have asked for more than that.
+        // Written anew: the visitor may have requested more than that.
         out.extend_from_slice(b"connection: upgrade\r\nupgrade: websocket\r\n");
     } else if present.has(HeaderKind::Te) && head.lists("te", "trailers") {
         out.extend_from_slice(b"te: trailers\r\nconnection: te\r\n");
@@ -64,7 +64,7 @@ pub(crate) fn for_origin(
 pub(crate) fn for_visitor(fields: &[Field<'_>], upgraded: bool) -> (HeaderBlock, bool) {
     let listed = listed(fields);
     let bytes: usize = fields.iter().map(|field| field.name.len() + field.value.len() + 4).sum();
-    // Room for a cookie of the gate's.
+    // With space for the gate's cookie.
     let mut lines = HeaderBlock::with_capacity(bytes + 256);
     let mut dated = false;
     for field in fields {

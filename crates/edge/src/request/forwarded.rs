@@ -14,7 +14,7 @@ use portcullis_model::{IpNet, SourceKey};
 use crate::header_block::put_field;
 use portcullis_gate::Head;
 
-/// Hops that are looked at, from the right; no honest chain is longer.
+/// Hops that are read, from the right. No legitimate chain is longer.
 const MOST_HOPS: usize = 16;
 
 /// Whose connection it is.
@@ -55,7 +55,7 @@ pub(crate) struct VisitorAddr {
 struct ForwardedChain {
     /// The visitor, then the trusted proxies it came through.
     chain: Vec<IpAddr>,
-    /// The host that the visitor named, if a proxy says so.
+    /// The host that the visitor named, according to a trusted proxy.
     host: Option<String>,
 }
 
@@ -86,8 +86,8 @@ pub(crate) fn visitor_of(
     }
 }
 
-/// Writes the fields that tell the origin who asked. Requests of one connection nearly always name
-/// the same host, so that the last fields are kept.
+/// Writes the fields that name the visitor to the origin. Requests of one connection nearly always
+/// name the same host, so that the last fields are cached.
 pub(crate) fn write_forwarding_headers(
     out: &mut Vec<u8>,
     identity: &RemoteAddr,
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chain_of_trusted_proxies_is_kept_from_the_visitor_on() {
+    fn a_chain_of_trusted_proxies_is_forwarded_from_the_visitor_on() {
         let fields = forwarding_fields(
             "10.0.0.1",
             &[

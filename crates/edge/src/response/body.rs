@@ -134,8 +134,8 @@ impl RelayDeadline {
         }
     }
 
-    /// The origin may be silent for `idle` from now on; what the visitor owes does not wait. A
-    /// piece that was `given` to the visitor may keep it from being asked for the next.
+    /// The origin may be silent for `idle` from now on; the visitor's own deadline does not move. A
+    /// chunk that was `given` to the visitor may delay the request for the next.
     pub(crate) fn extend(&self, now: Time, idle: Duration, given: bool) {
         let (due, hurried) = match self {
             Self::Shared(upload) => (upload.due(), upload.tightened_due()),

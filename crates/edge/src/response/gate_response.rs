@@ -12,7 +12,7 @@ pub(crate) struct GateResponse {
     pub(crate) status: StatusCode,
     /// Without what frames the message or is for one hop.
     pub(crate) fields: HeaderBlock,
-    /// How long its body is said to be; answers to `HEAD` say it too.
+    /// The announced length of its body, in responses to `HEAD` too.
     pub(crate) length: Option<u64>,
     /// An origin's has its own `Date`.
     pub(crate) dated: bool,

@@ -1,7 +1,7 @@
 //! What visitors read when their request is not answered by the origin.
 //!
-//! One short page for each case, ready made: refusing must stay cheaper than serving. Each says
-//! what happened, what to do, and a word that support can look up; none blames the reader. They
+//! One short page for each case, prepared in advance: refusing must stay cheaper than serving. Each
+//! states what happened, what to do, and a word that support can look up; none blames the reader. They
 //! work without scripts, with a screen reader and on a phone.
 
 use bytes::Bytes;
@@ -19,7 +19,7 @@ use portcullis_gate::Head;
 pub(crate) enum ResponseFormat {
     /// A person's browser, opening a page.
     Page,
-    /// A program that speaks JSON.
+    /// JSON, for programs.
     Json,
     /// Anything else: a picture, a script, a command line.
     Text,
@@ -217,8 +217,8 @@ fn refusal_page(reason: Reason) -> (StatusCode, ErrorPage) {
     }
 }
 
-fn failure_page(trouble: ForwardFailure) -> (StatusCode, ErrorPage, Option<u32>) {
-    match trouble {
+fn failure_page(failure: ForwardFailure) -> (StatusCode, ErrorPage, Option<u32>) {
+    match failure {
         ForwardFailure::Unreachable => (
             StatusCode::BAD_GATEWAY,
             text!(
@@ -331,7 +331,7 @@ fn put_retry_after(fields: &mut HeaderBlock, seconds: Option<u32>) {
     }
 }
 
-/// What a certificate authority asked for (RFC 8555 section 8.3).
+/// The response to a certificate authority's challenge (RFC 8555 section 8.3).
 pub(crate) fn challenge(proof: &str, turn: RequestGuard) -> GateResponse {
     let mut fields = HeaderBlock::with_capacity(FIELDS);
     fields.put("content-type", b"application/octet-stream");
@@ -341,16 +341,16 @@ pub(crate) fn challenge(proof: &str, turn: RequestGuard) -> GateResponse {
 
 /// The answer when the origin gave none.
 pub(crate) fn failure(
-    trouble: ForwardFailure,
+    failure: ForwardFailure,
     wants: ResponseFormat,
     turn: RequestGuard,
 ) -> GateResponse {
-    let (status, text, retry_after) = failure_page(trouble);
+    let (status, text, retry_after) = failure_page(failure);
     let mut fields = HeaderBlock::with_capacity(FIELDS);
     put_retry_after(&mut fields, retry_after);
     let mut answer = page(fields, status, &text, wants, turn);
     answer.last = matches!(
-        trouble,
+        failure,
         ForwardFailure::BodySlow | ForwardFailure::BodyTooLarge | ForwardFailure::BodyMalformed
     );
     answer
@@ -368,7 +368,7 @@ pub(crate) fn redirect(location: &str, cookie: Option<&str>, turn: RequestGuard)
     answer(fields, StatusCode::TEMPORARY_REDIRECT, Bytes::new(), turn)
 }
 
-/// The page that continues by itself.
+/// The page that continues automatically.
 pub(crate) fn wait(seconds: u32, continue_to: &str, turn: RequestGuard) -> GateResponse {
     let mut fields = HeaderBlock::with_capacity(FIELDS + continue_to.len());
     fields.put("refresh", format!("{seconds}; url={continue_to}").as_bytes());
@@ -422,7 +422,7 @@ mod tests {
     use super::*;
 
     fn every_text() -> Vec<ErrorPage> {
-        let troubles = [
+        let failures = [
             ForwardFailure::Unreachable,
             ForwardFailure::Timeout,
             ForwardFailure::Busy,
@@ -431,7 +431,7 @@ mod tests {
             ForwardFailure::BodyMalformed,
         ];
         let refusals = Reason::ALL.iter().map(|reason| refusal_page(*reason).1);
-        refusals.chain(troubles.map(|trouble| failure_page(trouble).1)).collect()
+        refusals.chain(failures.map(|failure| failure_page(failure).1)).collect()
     }
 
     #[test]

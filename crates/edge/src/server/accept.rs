@@ -14,10 +14,9 @@ use super::connection;
 use super::state::ServerState;
 use crate::net::listener::ListenerOptions;
 
-/// A pause when the system is out of file descriptors or memory: an immediate retry would
-/// fail again.
+/// A pause when no file descriptor or memory is available: an immediate retry would fail again.
 const ERROR_PAUSE: Duration = Duration::from_millis(100);
-/// The same where an idle connection is ending to make room.
+/// The same while an idle connection ends and frees its descriptor.
 const EVICTION_PAUSE: Duration = Duration::from_millis(2);
 
 /// Accepts for as long as it is polled.
@@ -34,8 +33,12 @@ pub(crate) async fn accept(
                 server.context.internal_errors.accept_error();
                 tracing::debug!(%error, "cannot accept");
                 // The evicted connection needs a moment to end.
-                let room = server.admission.evict_idle();
-                server.context.clock.sleep(if room { EVICTION_PAUSE } else { ERROR_PAUSE }).await;
+                let evicted = server.admission.evict_idle();
+                server
+                    .context
+                    .clock
+                    .sleep(if evicted { EVICTION_PAUSE } else { ERROR_PAUSE })
+                    .await;
             }
         }
     }

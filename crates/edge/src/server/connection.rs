@@ -57,8 +57,8 @@ pub(crate) async fn serve_connection(
     poll_fn(|cx| drive(&conn, conversation.as_mut(), cx)).await;
 }
 
-/// What comes before HTTP: who connects, as a proxy tells it, and encryption. Also says whether
-/// HTTP/2 is spoken. `Ok(None)`: the connection has no more to do; an error: it is not accepted.
+/// The steps before HTTP: the PROXY header and the TLS handshake. Also returns whether the visitor
+/// chose HTTP/2. `Ok(None)`: nothing more to do on this connection; an error: it is refused.
 async fn establish(
     server: &ServerState,
     conn: &Rc<Connection>,

@@ -22,10 +22,10 @@ use crate::tls::client_hello::{self, ClientHelloError};
 use crate::tls::ja4::Ja4;
 use crate::transport::socket::Socket;
 
-/// Room for the first message of a browser.
-const ROOM: usize = 2 * 1024;
+/// Enough for the first message of a browser.
+const FIRST_READ: usize = 2 * 1024;
 
-/// Shakes hands with a visitor, from whom `ahead` has come already; or says why not.
+/// Does the TLS handshake. `ahead`: bytes of the visitor that were read already.
 pub(crate) async fn tls_handshake(
     server: &ServerState,
     conn: &Rc<Connection>,
@@ -49,8 +49,8 @@ pub(crate) async fn tls_handshake(
     Ok(Box::new(stream))
 }
 
-/// Reads until the first message is whole. What is no such message is returned as it is: the
-/// library knows how to answer it.
+/// Reads until the first message is complete. Bytes that are no such message are returned unchanged:
+/// rustls sends the right alert.
 async fn first_message(stream: &mut TcpStream, ahead: Bytes) -> Result<Bytes, ConnError> {
     let mut buffer = BytesMut::from(ahead);
     loop {
@@ -61,7 +61,7 @@ async fn first_message(stream: &mut TcpStream, ahead: Bytes) -> Result<Bytes, Co
         }
         if buffer.len() == buffer.capacity() {
             // Doubles, until the bound of the parser ends it.
-            buffer.reserve(buffer.len().max(ROOM));
+            buffer.reserve(buffer.len().max(FIRST_READ));
         }
         if stream.read_buf(&mut buffer).await.unwrap_or(0) == 0 {
             return Err(ConnError::Handshake);

@@ -1,4 +1,4 @@
-//! A visitor's connection that speaks HTTP/1.1: one request after the other, each answered in turn.
+//! A visitor's HTTP/1.1 connection: one request after the other, each answered in turn.
 
 use core::future::poll_fn;
 use core::mem::MaybeUninit;
@@ -31,14 +31,14 @@ use crate::serve::{RequestService, Routed, route_request};
 use crate::transport::visitor_io::VisitorIo;
 use portcullis_gate::{Head, items};
 
-/// Fields of a head that are read without an allocation: what the configuration allows by itself.
+/// Fields of a head that are read without an allocation: the default limit.
 const FIELDS: usize = 100;
 /// After an answer that came before the end of the request, this much more is read and thrown
 /// away, for this long.
 const LINGER_BYTES: usize = 256 * 1024;
 const LINGER: Duration = Duration::from_secs(1);
 
-/// What a request says of how it is to be answered.
+/// How a request must be answered.
 #[derive(Clone, Copy, Debug)]
 struct ResponseParams {
     version: Version,
@@ -57,7 +57,7 @@ impl ResponseParams {
     };
 }
 
-/// An answer that an origin is asked for. Boxed: most connections are not waiting for one.
+/// A response that an origin still owes. Boxed, because most connections do not wait for one.
 type PendingResponse = Pin<Box<dyn Future<Output = GateResponse>>>;
 
 /// How the end of a response's body is marked.
@@ -273,7 +273,7 @@ impl Http1Conn {
                 Poll::Ready(Some(Err(_))) => {
                     let _ = ends.poll_flush(cx);
                     if sending.coding == BodyFraming::UntilClose {
-                        // Where nothing else tells the end from a whole answer's.
+                        // Nothing else distinguishes this end from that of a complete response.
                         ends.conn.mark_truncated();
                     }
                     return Poll::Ready(Err(Disconnected));
@@ -303,7 +303,7 @@ impl ResponseWriter {
         match frame.into_data() {
             Ok(data) => {
                 if let BodyFraming::Length(left) = &mut self.coding {
-                    // Never more than was said: it would be read as the next answer.
+                    // Never more than announced: it would be read as the next response.
                     *left = left.checked_sub(data.len() as u64).ok_or(Disconnected)?;
                     self.ended = *left == 0;
                 }
@@ -356,7 +356,7 @@ impl ResponseParams {
         match answer.status.as_u16() {
             100..200 | 204 => (BodyFraming::Bodiless, None),
             304 => (BodyFraming::Bodiless, answer.length),
-            // An origin's answer that says no length has none here; our own pages have theirs.
+            // An origin's response without a length gets none here; the gate's own pages have one.
             _ if self.for_head => {
                 (BodyFraming::Bodiless, answer.length.or(exact.filter(|length| *length > 0)))
             }

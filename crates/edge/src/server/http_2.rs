@@ -1,4 +1,4 @@
-//! One visitor connection that speaks HTTP/2 (RFC 9113), by hyper.
+//! A visitor's HTTP/2 connection (RFC 9113), with hyper.
 
 use core::future::poll_fn;
 use core::pin::pin;
@@ -23,8 +23,8 @@ use crate::serve::{RequestService, serve};
 use crate::transport::coalesce::WriteCoalescer;
 use crate::transport::visitor_io::VisitorIo;
 
-/// Bytes of an answer that may wait in the library on one HTTP/2 stream before more is drawn from
-/// the origin. What is read then is at most 64 KiB, so that a stream whose window is closed
+/// Bytes of a response that may wait in hyper on one HTTP/2 stream before more is read from the
+/// origin. What is read then is at most 64 KiB, so that a stream whose window is closed
 /// holds less than 96 KiB; a hundred of them, with their heads of 32 KiB and the window of
 /// one MiB for all that comes in, less than 14 MiB.
 const STREAM_SEND_BUFFER: usize = 32 * 1024;
@@ -35,8 +35,8 @@ const STREAM_WINDOW: u32 = 256 * 1024;
 const FRAME_SIZE: u32 = 16 * 1024;
 /// What the visitor may have us remember of header fields: the protocol's default.
 const HEADER_TABLE: u32 = 4096;
-/// Streams that the visitor reset before we looked at them. Honest clients that cancel a lot need
-/// more than the library's 20; the guard bounds the rest.
+/// Streams that the visitor reset before they were handled. Legitimate clients that cancel a lot need
+/// more than hyper's default of 20; the guard bounds the rest.
 const PENDING_RESETS: usize = 100;
 /// Streams that we had to reset because of what the visitor did (CVE-2025-8671), over the whole
 /// life of the connection. The guard's budget, which refills, is the narrower one.
@@ -82,7 +82,7 @@ pub(crate) async fn serve_http2(
         }
         let polled = connection.as_mut().poll(cx);
         match cork.flush_pending(cx) {
-            // What cannot be written ends the connection, whatever the library thinks of it.
+            // A write error ends the connection, whatever hyper returns.
             Poll::Ready(Err(_)) => Poll::Ready(()),
             _ => polled.map(drop),
         }

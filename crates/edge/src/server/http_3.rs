@@ -1,4 +1,4 @@
-//! One visitor connection that speaks HTTP/3, from its handshake to its last byte.
+//! A visitor's HTTP/3 connection, from its handshake to its last byte.
 
 use core::cell::{Cell, RefCell};
 use core::future::poll_fn;
@@ -27,7 +27,7 @@ use crate::tls::handshake_tap::HandshakeInfo;
 /// them again elsewhere: two round trips, and no more than this.
 const LONGEST_FAREWELL: Duration = Duration::from_millis(500);
 
-/// Speaks with a visitor until either has enough.
+/// Serves a connection until either side ends it.
 pub(crate) async fn serve_quic(
     server: &ServerState,
     conn: &Rc<Connection>,
@@ -49,7 +49,7 @@ pub(crate) async fn serve_quic(
         u64::from(limits.max_header_bytes)
     };
     conn.enter(Phase::AwaitingFirstRequest);
-    // Boxed, so that handshakes do not take the room for it.
+    // Boxed, so that handshakes do not need the memory for it.
     Box::pin(serve_http3(&server.service, conn, connection, header_bytes)).await;
 }
 
@@ -66,7 +66,7 @@ fn record_handshake(server: &ServerState, conn: &Connection, connection: &quinn:
     }
 }
 
-/// Tells a visitor who is sent away why, before the library says that all was well.
+/// Closes the connection with the cause, before h3 closes it with "no error".
 struct CloseOnDrop<'a> {
     conn: &'a Connection,
     connection: &'a quinn::Connection,
@@ -185,7 +185,7 @@ async fn serve_stream(
 fn count_lost_head(conn: &Connection, error: &StreamError) {
     let context = &conn.context;
     match error {
-        // The library has answered; here it is counted.
+        // h3 has responded; here it is counted.
         StreamError::HeaderTooBig { .. } => {
             context.record_unrouted(conn.remote().source, Reason::HeaderTooLarge);
         }
@@ -229,7 +229,7 @@ impl Drop for PendingHeadGuard<'_> {
     }
 }
 
-/// Tells the connection when a request is over: it may be waiting for the last one.
+/// Notifies the connection when a request is over: it may wait for the last one.
 struct RequestDoneGuard {
     conn: Rc<Connection>,
     requests: Rc<Cell<u32>>,

@@ -181,8 +181,8 @@ impl ResponseSender<'_> {
         }
     }
 
-    /// One thing that waits for the visitor. An answer for which there is no room is given up; one
-    /// of many that share a slow line has time in proportion, because each waits for its turn.
+    /// One step that waits for the visitor. A response whose window stays closed is aborted; one of many
+    /// that share a slow line has time in proportion, because each waits for its turn.
     async fn step<T, E>(&self, work: impl Future<Output = Result<T, E>>) -> Option<T> {
         let mut work = pin!(work);
         let context = &self.conn.context;
@@ -250,7 +250,7 @@ impl ResponseSender<'_> {
         .await
     }
 
-    /// What the library for the other protocols adds by itself.
+    /// hyper adds this for the other protocols.
     fn date(&self, headers: &mut HeaderMap) {
         if headers.contains_key(DATE) {
             return;
@@ -275,7 +275,7 @@ fn tail(bytes: u64, rate: u32) -> Duration {
     Duration::from_millis(bytes.saturating_mul(1_000) / u64::from(rate.max(TAIL_RATE)))
 }
 
-/// Takes out what HTTP/3 has no use for (RFC 9114, section 4.2), and says how long the body is.
+/// Removes the fields that HTTP/3 does not allow (RFC 9114, section 4.2), and sets the length.
 fn strip_http1_fields(headers: &mut HeaderMap, length: Option<u64>) {
     for name in [&CONNECTION, &KEEP_ALIVE, &TRANSFER_ENCODING, &UPGRADE] {
         headers.remove(name);

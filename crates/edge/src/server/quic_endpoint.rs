@@ -39,7 +39,7 @@ const RETRY_LIFETIME: Duration = Duration::from_secs(10);
 /// Bytes of request bodies that may be in flight on a connection, and on one stream of it.
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
 const STREAM_WINDOW: u32 = 256 * 1024;
-/// Streams beside requests: control, two for the field table, and some of made-up kinds.
+/// Streams that carry no request: control, two for the field table, and some of unknown types.
 const ONE_WAY_STREAMS: u32 = 8;
 /// A visitor that does not even acknowledge is gone.
 const SILENCE: Duration = Duration::from_secs(30);
@@ -115,7 +115,7 @@ pub(crate) async fn accept(
     options: ListenerOptions,
     mut drain: tokio::sync::watch::Receiver<bool>,
 ) -> Result<(), EdgeError> {
-    let QuicSocket { socket, all: kept } = bound;
+    let QuicSocket { socket, all } = bound;
     let certificates = server.tls.load().get(options.index).cloned().flatten();
     let Some(certificates) = certificates else { return Ok(()) };
     let limits = server.context.policy.load().config().limits.clone();
@@ -136,7 +136,7 @@ pub(crate) async fn accept(
     // No new connections; those that exist are served to their end.
     endpoint.set_server_config(None);
     endpoint.wait_idle().await;
-    drop(kept);
+    drop(all);
     Ok(())
 }
 

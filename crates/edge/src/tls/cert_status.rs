@@ -1,4 +1,4 @@
-//! What a certificate says of itself to operators: its names, and from when to when it is valid.
+//! The status of a certificate for operators: its names, and from when to when it is valid.
 
 use core::time::Duration;
 use std::path::PathBuf;
@@ -67,7 +67,7 @@ impl CertificateFacts {
     }
 }
 
-/// Reads one pair as a listener would, and says what its certificate says.
+/// Reads one pair as a listener would, and returns the status of its certificate.
 pub fn inspect(files: &TlsFiles) -> Result<CertificateFacts, EdgeError> {
     facts(files, &load_pair(files)?)
 }
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_says_from_when_to_when_it_is_valid() {
+    fn a_certificate_has_names_and_a_time_in_which_it_is_valid() {
         for (from, to) in [("2026-11-25", "2027-02-23"), ("1999-12-31", "2051-01-02")] {
             let day = |text: &str| {
                 let parts: Vec<i32> = text.split('-').map(|n| n.parse().expect("n")).collect();

@@ -8,7 +8,7 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use webpki::EndEntityCert;
 
-/// The protocol of a certificate authority that looks for its challenge (RFC 8737 section 6.1).
+/// The protocol of a certificate authority that checks its challenge (RFC 8737 section 6.1).
 pub(crate) const ACME_TLS: &[u8] = b"acme-tls/1";
 
 /// Certificates by name that come and go while the gate runs. Only the ACME client adds entries;

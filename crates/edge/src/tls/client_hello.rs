@@ -9,8 +9,8 @@ use std::borrow::Cow;
 /// The longest first message that is waited for, with the heads of its records. A browser's has
 /// two kilobytes with its post-quantum key, and four with a ticket and padding.
 pub const LONGEST: usize = 16 * 1024;
-/// The most records that it may come in. Honest clients send one or two, and those who are afraid
-/// of censors some dozens.
+/// The largest number of records that it may come in. Most clients send one or two; clients that
+/// evade censorship send some dozens.
 pub const MOST_RECORDS: usize = 64;
 
 const HANDSHAKE_RECORD: u8 = 22;
@@ -84,7 +84,7 @@ const fn unfinished<'a>(bytes: &[u8]) -> Result<Option<Cow<'a, [u8]>>, ClientHel
     if bytes.len() < LONGEST { Ok(None) } else { Err(ClientHelloError::TooLong) }
 }
 
-/// What a visitor's TLS library says of itself.
+/// The content of a `ClientHello`, as far as the gate uses it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClientHello<'a> {
     /// The version in the field that TLS 1.2 and earlier used.
@@ -99,7 +99,7 @@ pub struct ClientHello<'a> {
     pub supported_versions: Vec<u16>,
     /// As listed in the extension of this name.
     pub signature_algorithms: Vec<u16>,
-    /// The first protocol that it would speak.
+    /// The first protocol that it offers (ALPN).
     pub first_protocol: Option<&'a [u8]>,
 }
 
@@ -195,7 +195,7 @@ pub(crate) mod tests {
         numbers.iter().flat_map(|n| n.to_be_bytes()).collect()
     }
 
-    /// The message that says what `hello` says.
+    /// The message with the content of `hello`.
     pub(crate) fn write(hello: &ClientHello<'_>) -> Vec<u8> {
         let mut extensions = Vec::new();
         for kind in &hello.extensions {

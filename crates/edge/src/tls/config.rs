@@ -15,7 +15,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use super::certificates::{ACME_TLS, Certificates, NamedCertificates};
 use crate::error::EdgeError;
 
-/// What each listener speaks, in the order of the configuration: TLS, or plain HTTP/1.1.
+/// TLS or plain HTTP/1.1 for each listener, in the order of the configuration.
 pub type TlsConfigs = Vec<Option<Arc<ServerConfig>>>;
 
 /// What outlives a reload, shared by all listeners and workers: the keys of session tickets, and
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_with_the_file() {
+    fn an_error_names_the_file() {
         let folder = tempfile::tempdir().expect("folder");
         let (a, b) = (pair(folder.path(), "a"), pair(folder.path(), "b"));
         let missing = TlsFiles { certificate: PathBuf::from("/nowhere/site.crt"), ..a.clone() };

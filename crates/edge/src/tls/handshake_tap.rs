@@ -1,8 +1,8 @@
-//! What a QUIC handshake says in clear to who holds its keys: the visitor's first message, and
+//! The messages of a QUIC handshake that the gate reads: the visitor's first message, and
 //! whether our answer takes up an earlier session.
 //!
-//! The QUIC library shows neither, but takes its TLS from an implementation of its traits. This one
-//! wraps the library's and reads the handshake bytes, which pass unchanged and in order.
+//! quinn exposes neither, but takes its TLS from an implementation of its traits. This one wraps
+//! quinn's own and reads the handshake bytes, which pass unchanged and in order.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ pub(crate) struct HandshakeInfo {
     pub(crate) resumed: bool,
 }
 
-/// The library's TLS, listened to.
+/// quinn's TLS, with the tap.
 pub(crate) struct TappedServerConfig(pub(crate) Arc<QuicServerConfig>);
 
 impl ServerConfig for TappedServerConfig {
@@ -79,8 +79,7 @@ impl TappedSession {
     }
 }
 
-/// Whether a first message of ours, a `ServerHello`, takes up an earlier session: there are no other
-/// shared keys here.
+/// Whether a `ServerHello` resumes an earlier session: no other pre-shared keys are in use.
 fn resumes_session(message: &[u8]) -> bool {
     let look = || {
         let mut rest = message;

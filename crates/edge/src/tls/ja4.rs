@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_protocol_is_named_by_its_ends_as_the_specification_says() {
+    fn a_protocol_is_named_by_its_ends_as_in_the_specification() {
         for (protocol, expected) in [
             (&b""[..], "00"),
             (b"h2", "h2"),

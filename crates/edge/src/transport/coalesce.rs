@@ -1,8 +1,8 @@
-//! Keeps what an HTTP/2 connection writes until the connection has had its turn, so that the
-//! answers to requests that came together leave together: one TLS record and one call of the
-//! system for all, where the library would make them for each.
+//! Buffers what an HTTP/2 connection writes during one poll, so that the responses to requests that
+//! arrived together leave together: one TLS record and one system call for all, where hyper would
+//! make one for each.
 //!
-//! The library flushes after every frame of data. Here that means nothing yet: the code that polls the
+//! hyper flushes after every frame of data. Here a flush does nothing: the code that polls the
 //! connection calls [`WriteCoalescer::flush_pending`] afterwards, always.
 
 use core::cell::RefCell;
@@ -16,8 +16,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::visitor_io::{Transport, VisitorIo};
 use crate::context::WorkerContext;
 
-/// The most that is kept: what fits into one TLS record (RFC 8446, section 5.1).
-const KEPT: usize = 16 * 1024;
+/// The most that is buffered: what fits into one TLS record (RFC 8446, section 5.1).
+const BUFFER: usize = 16 * 1024;
 /// From this size on a piece is worth a separate system call, and is not copied.
 const LARGE: usize = 4 * 1024;
 
@@ -47,14 +47,14 @@ impl WriteCoalescer {
         })))
     }
 
-    /// Writes everything that is kept.
+    /// Writes everything that is buffered.
     pub(crate) fn flush_pending(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let bottle = &mut *self.0.borrow_mut();
         if !bottle.pending.is_empty() {
             bottle.unflushed = true;
             ready!(bottle.write_pending(cx))?;
         }
-        // What has been written may still be kept by TLS.
+        // TLS may still hold what has been written.
         if bottle.unflushed {
             ready!(Pin::new(&mut bottle.io).poll_flush(cx))?;
             bottle.unflushed = false;
@@ -69,7 +69,7 @@ impl WriteCoalescer {
 }
 
 impl CoalescerInner {
-    /// Hands on what is kept.
+    /// Writes what is buffered.
     fn write_pending(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.written < self.pending.len() {
             let rest = &self.pending[self.written..];
@@ -87,13 +87,13 @@ impl CoalescerInner {
         Poll::Ready(Ok(()))
     }
 
-    /// Makes room for `length` bytes; `false` if they are too many to be kept.
+    /// Makes space for `length` bytes; `false` if they are too many to be buffered.
     fn prepare(&mut self, cx: &mut Context<'_>, length: usize) -> Poll<io::Result<bool>> {
-        if length >= LARGE || self.pending.len() + length > KEPT {
+        if length >= LARGE || self.pending.len() + length > BUFFER {
             ready!(self.write_pending(cx))?;
         }
         if length < LARGE && self.pending.capacity() == 0 {
-            self.pending = self.context.borrow_scratch(KEPT);
+            self.pending = self.context.borrow_scratch(BUFFER);
         }
         Poll::Ready(Ok(length < LARGE))
     }

@@ -29,7 +29,7 @@ impl Socket {
         Self { stream, ahead, conn, chunking: WriteChunking::new() }
     }
 
-    /// Takes note of what the system took.
+    /// Notes what the kernel accepted.
     fn wrote(&mut self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match result {
             Poll::Pending => self.conn.on_write_blocked(),
@@ -40,13 +40,13 @@ impl Socket {
     }
 }
 
-/// Where the visitor takes nothing and the answer was given up, the rest of it must not wait in the
-/// system for minutes after the connection is counted as gone; and an answer that broke off
-/// must not look as if it had ended: the connection is reset.
+/// If the visitor reads nothing and the response was aborted, the rest of it must not wait in the
+/// kernel for minutes after the connection is counted as closed; and a truncated response must not
+/// look complete. In both cases the connection is reset.
 impl Drop for Socket {
     fn drop(&mut self) {
         if self.conn.is_backed_up() || self.conn.is_truncated() {
-            // What is left of the connection either way is the system's.
+            // The rest of the connection is the kernel's in both cases.
             let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
         }
     }
@@ -55,10 +55,10 @@ impl Drop for Socket {
 /// How much is written to the kernel in one call.
 ///
 /// The kernel takes one write whole, and shows how fast a slow visitor reads it only when little
-/// is left: it has room again when less than half of [`NOTSENT_LOWAT`](crate::net::listener::NOTSENT_LOWAT) is unsent. So
-/// pieces are small until a visitor has shown that it takes more than that in no time, and smaller
-/// where it does not: a visitor who takes 500 bytes a second then moves a piece each 25 seconds
-/// (8 KiB until there is room, and a piece of 4 KiB), within the half minute that it may be silent.
+/// is left: it accepts more when less than half of [`NOTSENT_LOWAT`](crate::net::listener::NOTSENT_LOWAT) is unsent. So
+/// writes are small until a visitor has read more than that quickly, and smaller if it reads slowly: a
+/// visitor that reads 500 bytes a second then moves a write every 25 seconds (8 KiB until the kernel
+/// accepts more, and a write of 4 KiB), within the half minute that it may be silent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct WriteChunking {
     speed: PeerSpeed,
@@ -77,7 +77,7 @@ enum PeerSpeed {
 const PROOF: usize = 64 * 1024;
 const UNKNOWN_CHUNK: usize = 16 * 1024;
 const SLOW_CHUNK: usize = 4 * 1024;
-/// A visitor who makes us wait longer than this for room is slow.
+/// A visitor who keeps the kernel's buffer full for longer than this is slow.
 const SLOW: Duration = Duration::from_secs(1);
 
 impl WriteChunking {
@@ -94,7 +94,7 @@ impl WriteChunking {
         }
     }
 
-    /// The kernel took this number of bytes, after there was no room for `waited`.
+    /// The kernel accepted this number of bytes, after its buffer was full for `waited`.
     fn observe(&mut self, bytes: usize, waited: Duration) {
         if waited >= SLOW {
             *self = Self { speed: PeerSpeed::Slow, fast_bytes: 0 };
@@ -184,7 +184,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pieces_are_small_until_a_visitor_was_quick_and_whenever_it_is_slow() {
+    fn writes_are_small_until_a_visitor_was_quick_and_whenever_it_is_slow() {
         let mut stride = WriteChunking::new();
         for _ in 0..4 {
             assert_eq!(stride.max_chunk(), 16 * 1024);

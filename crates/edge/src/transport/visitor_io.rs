@@ -68,7 +68,7 @@ impl VisitorIo {
         matches!(self.transport, Some(Transport::Plain(_)))
     }
 
-    /// Looks at what came.
+    /// Inspects what arrived.
     fn inspect_read(&self, bytes: &[u8]) -> Result<(), Cut> {
         let conn = &self.conn;
         match self.inspector {
@@ -100,7 +100,7 @@ impl VisitorIo {
         Ok(())
     }
 
-    /// Takes note of what went out: the first bytes of `parts`, as many as `result` says.
+    /// Notes what was sent: the first bytes of `parts`, up to the number in `result`.
     fn inspect_written(
         &mut self,
         cx: &mut Context<'_>,
@@ -141,8 +141,8 @@ impl VisitorIo {
     }
 
     /// Sends `ENHANCE_YOUR_CALM` to an HTTP/2 visitor, if it can be written without waiting, and
-    /// counts why. The library gets an error, as if the connection broke, so that all its requests
-    /// end here.
+    /// counts why. hyper gets an error, as if the connection broke, so that all its requests end
+    /// here.
     fn abort(&mut self, cx: &mut Context<'_>, why: Cut) -> io::Error {
         self.inspector = Inspector::Detached;
         self.conn.count_cut(why);

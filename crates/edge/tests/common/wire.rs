@@ -1,4 +1,4 @@
-//! A visitor who speaks HTTP/2 frame by frame, over TLS, without a library that keeps to the rules.
+//! A visitor that sends HTTP/2 frame by frame, over TLS, without a library that enforces the rules.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
