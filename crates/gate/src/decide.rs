@@ -376,8 +376,8 @@ impl RequestContext<'_> {
         shown: &PresentedToken,
     ) -> Decision {
         let page = self.look.wants_page && self.request.method == "GET";
-        // Only a page view can be asked to wait: parts of a page and forms are asked for an echo,
-        // which every client that follows a redirect gives without noticing.
+        // Only a page view gets the wait page. Assets and forms get the redirect, which every client
+        // that follows redirects passes unnoticed.
         let needed = if page { kind } else { ChallengeKind::Redirect };
         if let Some(token) = shown.token.filter(|t| level(t) >= Some(needed)) {
             let clean = shown.in_query && shown.in_cookie && page;

@@ -213,7 +213,7 @@ mod tests {
         }
     }
 
-    /// The library's type for targets, which everything else about HTTP/2 relies on, agrees.
+    /// The `http` crate's type for targets, which HTTP/2 requests are read into, agrees.
     #[test]
     fn every_letter_is_judged_as_for_http_2() {
         for byte in 0..=127_u8 {

@@ -18,7 +18,7 @@ pub struct Policy {
     secret: Secret,
     ids: Arc<Ids>,
     hosts: Arc<HostTable>,
-    /// By the platform's place in the configuration, in the order in which the gate looks at them.
+    /// By the platform's place in the configuration, in the order in which the gate checks them.
     engaged: Vec<Vec<Procedure>>,
 }
 

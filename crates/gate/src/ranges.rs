@@ -58,7 +58,7 @@ fn number(digits: &[u8]) -> Option<u64> {
     Some(digits.iter().fold(0, value))
 }
 
-/// Looks at each pair: there are at most as many parts as the limit says.
+/// Compares each pair: there are no more parts than the limit.
 fn overlap(spans: &[(u64, u64)]) -> bool {
     let meets = |(at, (first, last)): (usize, &(u64, u64))| {
         spans[at + 1..].iter().any(|other| *first <= other.1 && other.0 <= *last)
@@ -125,13 +125,13 @@ mod tests {
         ) {
             let items: Vec<_> =
                 parts.iter().map(|(first, more)| format!("{first}-{}", first + more)).collect();
-            let mut asked_for = [0; 64];
+            let mut requested = [0; 64];
             for (first, more) in &parts {
                 for byte in *first..=first + more {
-                    asked_for[byte as usize] += 1;
+                    requested[byte as usize] += 1;
                 }
             }
-            let once = asked_for.iter().all(|times| *times <= 1);
+            let once = requested.iter().all(|times| *times <= 1);
             prop_assert_eq!(asked(&[&format!("bytes={}", items.join(","))]), once);
         }
 

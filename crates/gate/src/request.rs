@@ -1,4 +1,4 @@
-//! What the gate looks at in a request, and its features.
+//! A request as the gate reads it, and its features.
 
 use core::hash::Hasher;
 
@@ -69,8 +69,8 @@ pub trait TunnelSlots {
     fn take(&self, platform: PlatformId, activity: ActivityId) -> bool;
 }
 
-/// Whether a field comes and goes between two requests of the same browser, and so says nothing
-/// about how the request was built. By length first: most names share theirs with a few.
+/// Whether a field comes and goes between two requests of the same browser, and so does not show how
+/// the request was built. By length first: most names share theirs with a few.
 fn is_circumstantial(name: &str) -> bool {
     match name.len() {
         2 => name == "te",

@@ -5,7 +5,7 @@
 //! once per core.
 //!
 //! A limit is GCRA (ITU-T I.371, the "virtual scheduling" form): one timestamp per source, the
-//! theoretical arrival time of its next conforming request. An entry whose time has passed says
+//! theoretical arrival time of its next conforming request. An entry whose time has passed means
 //! nothing that an absent entry would not say, so that replacing it loses nothing. Only if all
 //! eight places of a set are in debt is the least indebted forgotten, which errs towards the
 //! visitor, and is counted: a full table never refuses anybody.
@@ -44,7 +44,7 @@ struct Slot {
     owner: AtomicU64,
     /// Theoretical arrival time, in nanoseconds.
     due: AtomicU64,
-    /// The same for one page a second: how much the owner has asked for lately.
+    /// The same for one page a second: the owner's recent load.
     load: AtomicU64,
 }
 
@@ -55,7 +55,7 @@ pub enum TakeResult {
     Granted {
         /// Nothing is known of an earlier one.
         first: bool,
-        /// How much the owner has asked for lately: what it would owe if one page a second were
+        /// The owner's recent load: what it would owe if one page a second were
         /// paid back. Those who ask for least are served first when not all can be.
         load: Duration,
     },
@@ -81,7 +81,7 @@ impl RequestWeight {
     }
 }
 
-/// However much an owner has asked for, its load fades within this time.
+/// However large, an owner's load fades within this time.
 const LOAD_MAX: u64 = 120_000_000_000;
 
 /// A set-associative table of limits.
@@ -175,7 +175,7 @@ fn quarter(bucket: Bucket) -> u64 {
     1_000_000_000 / (u64::from(bucket.per_second.max(1)) * 4)
 }
 
-/// Moves a theoretical arrival time by one charge, if that conforms; says what it was before.
+/// Moves a theoretical arrival time by one charge, if that conforms; returns what it was before.
 fn charge_if_it_conforms(
     due: &AtomicU64,
     bucket: Bucket,
@@ -272,7 +272,7 @@ enum BucketKey {
 const TOKEN_ISSUANCE: Bucket = Bucket { per_second: 1, burst: 40 };
 
 impl Tables {
-    /// Empty tables for `sources` sources (rounded up to a power of two) and as many tokens: 56
+    /// Empty tables for `sources` sources (rounded up to a power of two) and the same number of tokens: 56
     /// bytes for each.
     pub fn new(sources: u32, secret: Secret) -> Self {
         Self {
@@ -395,7 +395,7 @@ impl Tables {
         self.connections.close(self.secret.slot_hash(BucketKey::Tunnels as u8, source.bits()));
     }
 
-    /// How often an entry with debt had to be forgotten, or could not be kept, because its set
+    /// How often an entry with debt had to be forgotten, or could not be stored, because its set
     /// was full: the visitor was let through uncounted.
     pub fn evictions(&self) -> u64 {
         self.sources.forgotten.load(Relaxed) + self.tokens.forgotten.load(Relaxed)
@@ -410,7 +410,7 @@ mod tests {
 
     use super::*;
 
-    /// What the table approximates: one exact entry per owner, for ever.
+    /// What the table approximates: one exact entry per owner, never evicted.
     #[derive(Default)]
     struct Exact {
         due: HashMap<u64, u64>,
@@ -462,7 +462,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_table_with_room_answers_as_the_exact_model(steps in steps(8)) {
+        fn a_table_with_free_entries_answers_as_the_exact_model(steps in steps(8)) {
             let table = LimitTable::new(1024);
             let connections = ConnectionTable::new(65_536);
             let mut exact = Exact::default();
@@ -568,12 +568,12 @@ mod tests {
     }
 
     #[test]
-    fn a_table_full_of_a_million_sources_refuses_no_honest_visitor() {
+    fn a_table_full_of_a_million_sources_refuses_no_legitimate_visitor() {
         let tables = Tables::new(16_384, Secret::new(&[7; 32]));
         let bucket = Bucket { per_second: 1, burst: 3 };
         // Visitors who ask once a second, which is within; and between two of their requests some
         // ten thousand sources that never come again, each with its whole burst.
-        let honest = |n: u8| SourceKey::of([192, 0, 2, n].into());
+        let visitor = |n: u8| SourceKey::of([192, 0, 2, n].into());
         let mut invented = 0_u64;
         for second in 1..=100 {
             let now = Time::from_secs(second);
@@ -587,7 +587,7 @@ mod tests {
                 }
             }
             for n in 0..=255 {
-                let taken = tables.take_source(honest(n), bucket, now);
+                let taken = tables.take_source(visitor(n), bucket, now);
                 assert_ne!(taken, TakeResult::Exceeded, "{n} at {second}");
             }
         }
@@ -620,7 +620,7 @@ mod tests {
             tables.close_tunnel(source(1));
         }
         assert_eq!([open(4), open(1)], [4, 0]);
-        // What is open is not a connection beside it.
+        // An open tunnel is not counted as a connection too.
         assert!(tables.open_connection(source(2), 1));
     }
 

@@ -29,7 +29,7 @@ const TEXT_BYTES: usize = TOKEN_BYTES.div_ceil(3) * 4 - 1;
 /// A token's text, copied out of a header field.
 pub(crate) type TokenText = [u8; TEXT_BYTES];
 
-/// What a token says.
+/// The content of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TokenKind {
     /// A challenge of this kind was passed.
@@ -134,7 +134,7 @@ impl Token {
             number: u64::from_be_bytes(bytes[5..13].try_into().ok()?),
         };
         let expected = token.mac(secret, bearer);
-        // Compared without an early exit, so that timing tells nothing about the MAC.
+        // Compared without an early exit, so that timing reveals nothing about the MAC.
         let difference = expected.iter().zip(&bytes[13..]).fold(0, |sum, (a, b)| sum | (a ^ b));
         (difference == 0).then_some(token)
     }
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn the_parameter_is_taken_out_and_the_rest_kept() {
+    fn the_parameter_is_removed_and_the_rest_unchanged() {
         assert_eq!(strip_token_param("a=1&__portcullis=x&b=2").as_deref(), Some("a=1&b=2"));
         assert_eq!(strip_token_param("__portcullis=x"), None);
     }

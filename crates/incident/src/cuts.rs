@@ -21,7 +21,7 @@ pub struct CutTotals {
     pub causes: BTreeMap<String, u64>,
     /// The tallies in which something was cut.
     pub leaves: LeafSet,
-    /// Of these, the ones with something that speaks of an attack: [`Cut::technique`].
+    /// Of these, the ones with a cause that indicates an attack: [`Cut::technique`].
     pub attack_leaves: LeafSet,
 }
 
@@ -68,13 +68,13 @@ impl CutTotals {
         self.causes.get(why.as_str()).copied().unwrap_or(0)
     }
 
-    /// How many were ended for anything that speaks of `vector`.
+    /// How many were ended for a cause that indicates `vector`.
     pub fn count_by_technique(&self, vector: AttackTechnique) -> u64 {
         let causes = Cut::ALL.iter().filter(|cut| cut.technique() == Some(vector));
         causes.fold(0, |n: u64, cut| n.saturating_add(self.count_by_cause(*cut)))
     }
 
-    /// Whether cuts that speak of `vector` came far more often than in the quiet time `before`:
+    /// Whether cuts that indicate `vector` came far more often than in the quiet time `before`:
     /// [`SIGNIFICANCE_FACTOR`](Self::SIGNIFICANCE_FACTOR) times, and at least [`MIN_COUNT`](Self::MIN_COUNT). Without a time
     /// before there is nothing to stand out from.
     pub fn is_significant(&self, before: &Self, vector: AttackTechnique) -> bool {
@@ -98,7 +98,7 @@ impl CutTotals {
             .collect()
     }
 
-    /// Each cause with its number in words, `slow readers cut: 64`: what speaks of attacks first,
+    /// Each cause with its number in words, `slow readers cut: 64`: what indicates attacks first,
     /// then what comes with ordinary life, then what this version does not know.
     pub fn lines(&self) -> Vec<String> {
         let named =
@@ -111,7 +111,7 @@ impl CutTotals {
         known.chain(strange.map(|(word, n)| line(&words::plain(word), *n))).collect()
     }
 
-    /// What speaks of attacks alone, as a list within a sentence: `64 slow readers and 3 floods of
+    /// Only what indicates attacks, as a list within a sentence: `64 slow readers and 3 floods of
     /// resets`.
     pub fn attack_summary(&self) -> String {
         let named = Cut::ALL
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn idle_connections_speak_of_no_attack_however_many_they_are() {
+    fn idle_connections_indicate_no_attack_however_many_they_are() {
         let before = cuts(600_000, 10_000, &[]);
         let during = cuts(60_000, 0, &[(Cut::Idle, 9_000), (Cut::Evicted, 9_000)]);
         assert!(during.significant_techniques(&before).is_empty());
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_speaks_of_attacks_comes_first_and_unknown_words_come_last() {
+    fn what_indicates_attacks_comes_first_and_unknown_words_come_last() {
         let mut during = cuts(60_000, 0, &[(Cut::Idle, 1_200), (Cut::SlowRead, 64)]);
         during.causes.insert("teapot".into(), 3);
         assert_eq!(

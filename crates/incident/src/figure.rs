@@ -23,7 +23,7 @@ pub enum Unit {
     Tenths,
     /// In a million.
     PerMillion,
-    /// Things that the figure's name says.
+    /// Things that the figure's name states.
     Count,
 }
 
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_saturated_figure_says_that_it_is_a_lower_bound() {
+    fn a_saturated_figure_is_shown_as_a_lower_bound() {
         let figure = Figure::new("peak", 4_120, Unit::PerSecond, LeafSet::single(3));
         assert_eq!(figure.text(), "4,120 per second");
         assert_eq!(figure.at_least(true).text(), "≥ 4,120 per second (saturated)");

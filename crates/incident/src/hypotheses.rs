@@ -1,4 +1,4 @@
-//! What else could explain it: competing hypotheses, judged by what speaks against them.
+//! What else could explain it: competing hypotheses, judged by the evidence against them.
 //!
 //! The method is Heuer's analysis of competing hypotheses: evidence that fits everything proves
 //! nothing, and the hypothesis with the least against it remains. Who did it is never among them:
@@ -10,7 +10,7 @@ use crate::signals::{Fit, signal};
 use crate::words::{self, counted, span, times};
 use crate::{Incident, LeafSet, WaveRecord, grade};
 
-/// All that is ever said about who did it.
+/// The only sentence about who did it.
 pub const ATTRIBUTION: &str = "Who did it: insufficient data. A source is the address of the last \
                                machine, not its user.";
 
@@ -28,7 +28,7 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// All that are weighed.
+    /// All that are evaluated.
     pub const ALL: [Self; 4] =
         [Self::Hostile, Self::FlashCrowd, Self::SelfInflicted, Self::ComponentFailure];
 
@@ -86,7 +86,7 @@ pub struct HypothesisMatrix {
     pub conclusion: String,
 }
 
-/// Weighs the hypotheses by what was recorded.
+/// Evaluates the hypotheses by what was recorded.
 pub fn evaluate(incident: &Incident) -> HypothesisMatrix {
     let mut rows = Vec::new();
     for (kind, leaves) in incident.evidence() {
@@ -112,7 +112,7 @@ pub fn evaluate(incident: &Incident) -> HypothesisMatrix {
     matrix
 }
 
-/// Whether evidence is recorded that proves much by itself.
+/// Whether evidence is recorded that proves much alone.
 pub fn has_strong_evidence(incident: &Incident) -> bool {
     incident.waves.iter().any(WaveRecord::has_strong_evidence)
 }
@@ -177,8 +177,8 @@ impl HypothesisMatrix {
         remaining.map(|h| h.cause).collect()
     }
 
-    /// Whether "attack" is a word that the evidence carries: it speaks more against a flash
-    /// crowd and a failed component than against hostility, and either some of it proves much by
+    /// Whether the evidence supports the word "attack": it contradicts a flash crowd and a failed
+    /// component more than it contradicts hostility, and either some of it proves much by
     /// itself or no other explanation is as good.
     pub fn supports_attack(&self, strong: bool) -> bool {
         let hostile = self.inconsistent_count(Cause::Hostile);
@@ -198,10 +198,8 @@ impl HypothesisMatrix {
         let second = match (self.supports_attack(strong), remaining.contains(&Cause::SelfInflicted))
         {
             (true, false) => "",
-            (true, true) => " Rule out your own programs before you speak of an attack.",
-            (false, _) => {
-                " What can be said is \u{201c}a traffic surge of undetermined cause\u{201d}."
-            }
+            (true, true) => " Rule out your own programs before you call it an attack.",
+            (false, _) => " You can say \u{201c}a traffic surge of undetermined cause\u{201d}.",
         };
         format!("{first}{second} {ATTRIBUTION}")
     }

@@ -104,7 +104,7 @@ impl fmt::Display for LeafSet {
     }
 }
 
-/// A list of bounded length that says how many did not fit.
+/// A list of bounded length, with the number of items that did not fit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct BoundedList<T> {
     /// What fitted.
@@ -120,7 +120,7 @@ impl<T> Default for BoundedList<T> {
 }
 
 impl<T> BoundedList<T> {
-    /// Keeps `item` if fewer than `limit` are kept; counts it otherwise.
+    /// Adds `item` if there are fewer than `limit`; counts it otherwise.
     pub(crate) fn add(&mut self, item: T, limit: usize) {
         if self.items.len() < limit {
             self.items.push(item);
@@ -129,12 +129,12 @@ impl<T> BoundedList<T> {
         }
     }
 
-    /// How many there were, kept or not.
+    /// How many there were, listed or not.
     pub fn count(&self) -> u64 {
         self.more.saturating_add(self.items.len() as u64)
     }
 
-    /// What was kept.
+    /// The items that fitted.
     pub fn iter(&self) -> core::slice::Iter<'_, T> {
         self.items.iter()
     }

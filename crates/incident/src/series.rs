@@ -149,7 +149,7 @@ impl LoadSeries {
 /// A tally that comes this much later than the last begins another series.
 const APART_MS: u64 = 30 * 60_000;
 
-/// Stretches of load kept per platform and incident.
+/// Stretches of load per platform and incident.
 const STRETCHES: usize = 64;
 
 /// Adds a tally to the last of `stretches`, or begins another one.

@@ -9,7 +9,7 @@ use serde::Serialize;
 pub enum Fit {
     /// It is what one would expect.
     Consistent,
-    /// It says nothing either way.
+    /// It fits and contradicts equally.
     Neutral,
     /// It is hard to explain.
     Inconsistent,
@@ -89,7 +89,7 @@ pub const fn signal(kind: EvidenceKind) -> Signal {
         // Returning visitors have some assets in their caches, not nearly all. The operator's
         // programs fetch none.
         EvidenceKind::PagesWithoutAssets => Signal {
-            phrase: "pages asked for without the parts that browsers fetch with them",
+            phrase: "pages requested without the assets that browsers fetch with them",
             fits: [Consistent, Inconsistent, Consistent, Neutral],
             vector: REQUEST_FLOOD,
         },

@@ -67,7 +67,7 @@ impl Incident {
     }
 
     /// Whether figures of the attack are lower bounds: something of it was not recorded, or the
-    /// gate held as many connections as it may, so that not everything came in to be counted.
+    /// limit of connections was reached, so that not everything was counted.
     pub fn saturated(&self) -> bool {
         let attack = self.attack();
         let window = self.window();

@@ -11,7 +11,7 @@ use crate::{CutTotals, Figure, LeafSet, TimeWindow, Unit};
 /// Tallies of one or more platforms, merged.
 ///
 /// Sums are exact. Percentiles of different intervals cannot be merged exactly, so [`PercentileSpread`]
-/// keeps how they were distributed. Distinct sources cannot be summed and are not kept.
+/// keeps how they were distributed. Distinct sources cannot be summed and are left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Totals {
     /// From the first tally's beginning to the last one's end.
@@ -50,7 +50,7 @@ pub struct Totals {
     pub peak_offered: Option<Peak>,
     /// The busiest tick, forwarded.
     pub peak_forwarded: Option<Peak>,
-    /// The busiest whole tally, offered: what was kept up, not a burst.
+    /// The busiest whole tally, offered: a sustained rate, not a burst.
     pub sustained_offered: Option<Peak>,
     /// The 95th percentile of latency, interval by interval.
     pub p95: PercentileSpread,
@@ -58,7 +58,7 @@ pub struct Totals {
     pub activities: BTreeMap<String, BTreeMap<String, ActivityTotals>>,
 }
 
-/// A rate at its highest, with the leaf that says so.
+/// A rate at its highest, with the leaf that records it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Peak {
     /// Requests per second.
@@ -118,8 +118,8 @@ impl ActivityTotals {
 pub struct PercentileSpread(BTreeMap<u64, u64>);
 
 impl PercentileSpread {
-    /// Values kept apart. Tallies hold bucket ends, of which there are 80; beyond this limit a
-    /// value counts as the next larger one, so that what is said is never too good.
+    /// Values that are counted separately. Tallies hold bucket ends, of which there are 80; beyond this limit a
+    /// value counts as the next larger one, so that no figure is better than the truth.
     const VALUES: usize = 256;
 
     fn add(&mut self, millis: u64, weight: u64) {
@@ -170,7 +170,7 @@ pub(crate) fn offered(tally: &Tally) -> u64 {
     tally.reasons.values().fold(0, |n: u64, &more| n.saturating_add(more))
 }
 
-/// Outcomes that speak of the origin: the others were the visitor's own doing.
+/// Outcomes that the origin caused; the visitor caused the others.
 const ORIGIN_OUTCOMES: [&str; 5] =
     ["served", "origin-error", "origin-unreachable", "origin-timeout", "origin-busy"];
 
@@ -209,9 +209,9 @@ fn raise_peak(best: &mut Option<Peak>, per_second: u64, leaf: u64, tally: &Tally
 }
 
 impl Totals {
-    /// The shortest tally whose average counts as kept up.
+    /// The shortest tally whose average counts as sustained.
     const SUSTAINED_MS: u64 = 1_000;
-    /// Activities kept apart per platform.
+    /// Activities that are counted separately per platform.
     const ACTIVITIES: usize = 256;
 
     /// Adds one leaf's tally.
@@ -368,7 +368,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_spread_that_is_full_never_says_a_latency_that_is_too_good() {
+    fn a_spread_that_is_full_never_shows_a_latency_that_is_too_good() {
         let mut spread = PercentileSpread::default();
         for millis in 0..1_000 {
             spread.add(millis * 2, 1);

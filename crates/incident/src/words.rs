@@ -22,7 +22,7 @@ pub fn counted(n: u64, noun: &str) -> String {
 }
 
 /// Hundredths of a per cent: `9970` is `99.7%`. What is given is cut, not rounded, so that
-/// `100%` is only said of the whole.
+/// `100%` means the whole.
 pub fn share(basis_points: u64) -> String {
     hundredths(basis_points) + "%"
 }
@@ -149,18 +149,18 @@ pub const fn cut(why: Cut) -> &'static str {
         Cut::PriorityFlood => "floods of priorities",
         Cut::WindowUpdateFlood => "floods of tiny window updates",
         Cut::EmptyDataFlood => "floods of empty data",
-        Cut::SmallDataFlood => "floods of tiny pieces of data",
-        Cut::ContinuationFlood => "headers in too many pieces",
+        Cut::SmallDataFlood => "floods of tiny data frames",
+        Cut::ContinuationFlood => "headers in too many frames",
         Cut::UnknownFrameFlood => "floods of frames that ask for nothing",
         Cut::ServerResetFlood => "connections that made the gate reset too many streams",
         Cut::HeaderList => "headers far above the limit",
-        Cut::FlowControlStall => "readers that gave no room",
-        Cut::MissingPreface => "connections that never began to speak HTTP/2 or HTTP/3",
+        Cut::FlowControlStall => "readers with a closed window",
+        Cut::MissingPreface => "connections that never began HTTP/2 or HTTP/3",
         Cut::ProtocolError => "breaches of HTTP/2 or HTTP/3",
     }
 }
 
-/// What cuts speak of, as a vector of an attack.
+/// The technique that cuts indicate.
 pub const fn attack_technique(vector: AttackTechnique) -> &'static str {
     match vector {
         AttackTechnique::SlowReading => "slow reading",
@@ -214,8 +214,8 @@ pub fn wrap(first: &str, rest: &str, width: usize, text: &str) -> String {
         column += length;
         empty = false;
     }
-    let kept = out.trim_end().len();
-    out.truncate(kept);
+    let length = out.trim_end().len();
+    out.truncate(length);
     out.push('\n');
     out
 }

@@ -216,7 +216,7 @@ fn scale_is_given_on_two_axes_with_their_sources() {
 }
 
 #[test]
-fn the_rubric_prints_raw_values_and_says_what_was_not_measured() {
+fn the_rubric_prints_raw_values_and_names_what_was_not_measured() {
     let found = grade::sophistication(&only(whole(false)));
     let of = |letter| found.features.iter().find(|f| f.letter == letter).unwrap();
     assert_eq!(of('a').observed, FeatureStatus::Yes);
@@ -263,7 +263,7 @@ fn the_evidence_of_the_day_supports_the_word_attack_and_names_no_actor() {
 }
 
 #[test]
-fn an_ongoing_attack_is_ongoing_until_the_ledger_says_otherwise() {
+fn an_ongoing_attack_is_ongoing_until_its_end_is_recorded() {
     let mut day = morning(false);
     campaign_day::first_wave(&mut day);
     day.entries.pop();

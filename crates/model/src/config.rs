@@ -1,7 +1,7 @@
 //! Configuration, validated whole before any other crate uses it.
 //!
 //! Values of these types are only made by the reader in `config/`, which collects every problem
-//! with its line before it gives up, or by [`Config::for_origin`].
+//! with its line before it returns, or by [`Config::for_origin`].
 
 // module order: nearest problem tls_files
 // module order: acme_settings host syntax value

@@ -2,7 +2,7 @@
 //!
 //! Each is written as one RFC 8785 canonical JSON leaf: `{"at": …, "event": …, "v": 3, …}`. Leaves
 //! are public, so they hold no address, no query string and nothing about a single visitor;
-//! counts of sources under ten are only said to be under ten. Names are written out, so that a
+//! counts of sources under ten are recorded as under ten only. Names are written out, so that a
 //! leaf can be read without the configuration of its day.
 
 use std::collections::BTreeMap;
@@ -500,7 +500,7 @@ pub struct ProcedureFacts {
     pub summary: String,
     /// Why, in a sentence.
     pub reason: String,
-    /// When it ends by itself unless renewed.
+    /// When it expires unless renewed.
     pub expires: WallTime,
     /// How many in a million recent ordinary requests it would hit: an upper estimate (95%
     /// confidence), for a signature; absent for other measures.
@@ -559,7 +559,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tally_that_saw_no_cut_says_so() {
+    fn a_tally_without_cuts_is_distinct_from_one_that_watched_none() {
         let entry: Entry = serde_json::from_str(OLD_TALLY).expect("parses");
         let Event::Tallied(mut tally) = entry.event else { panic!("a tally") };
         tally.cuts = Some(BTreeMap::new());
@@ -622,7 +622,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_of_a_newer_version_is_kept_as_unknown() {
+    fn an_event_of_a_newer_version_is_read_as_unknown() {
         let newer = r#"{"at":"2026-11-23T10:00:00.000Z","event":"teapot","lid":{"on":true},"v":9}"#;
         let unknown = Event::Unknown { kind: "teapot".into(), v: 9 };
         assert_eq!(read(newer).expect("parses"), unknown);

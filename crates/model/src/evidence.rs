@@ -22,7 +22,7 @@ pub enum EvidenceKind {
     StalledHeaders,
     /// Challenged visitors do not come back.
     UnansweredChallenges,
-    /// Pages are asked for without the pictures, styles and scripts that browsers fetch with them.
+    /// Pages are requested without the pictures, styles and scripts that browsers fetch with them.
     #[serde(alias = "pages-without-parts")]
     PagesWithoutAssets,
     /// The load falls on what costs the origin most.
@@ -30,10 +30,10 @@ pub enum EvidenceKind {
     ExpensivePaths,
 }
 
-/// How much a piece of evidence proves by itself.
+/// How much a kind of evidence proves alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum EvidenceWeight {
-    /// About what is asked for. A mail to supporters asks for one page with a number for each
+    /// About what is requested. A mail to supporters asks for one page with a number for each
     /// reader, so that these never add up to hostility among themselves.
     Target,
     /// About who asks. Fits some crowds too; counts together with another piece of either kind.
@@ -43,23 +43,23 @@ pub enum EvidenceWeight {
 }
 
 impl EvidenceWeight {
-    /// Whether pieces of these strengths show hostility together: one strong piece, or two of
+    /// Whether items of these strengths show hostility together: a strong one, or two of
     /// which at least one is about the sender.
-    pub fn hostile(pieces: impl IntoIterator<Item = Self>) -> bool {
+    pub fn hostile(items: impl IntoIterator<Item = Self>) -> bool {
         let (mut all, mut sender) = (0, false);
-        for piece in pieces {
-            if piece == Self::Strong {
+        for item in items {
+            if item == Self::Strong {
                 return true;
             }
             all += 1;
-            sender |= piece == Self::Sender;
+            sender |= item == Self::Sender;
         }
         sender && all >= 2
     }
 }
 
 impl EvidenceKind {
-    /// How much it proves by itself.
+    /// How much it proves alone.
     pub const fn strength(self) -> EvidenceWeight {
         match self {
             Self::RepeatedRequests

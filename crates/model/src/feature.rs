@@ -1,4 +1,4 @@
-//! Features: what a request looks like, apart from where it comes from.
+//! Features: the appearance of a request, apart from its source.
 
 use serde::{Deserialize, Serialize};
 
@@ -71,9 +71,9 @@ impl Features {
     }
 }
 
-/// What a hashed feature value looks like in clear, so that a signature can be read by a person.
+/// The text behind a hashed feature value, so that a person can read a signature.
 ///
-/// Workers send these beside the records, lossily: a missing sighting costs a readable name,
+/// Workers send these next to the records, lossily: a missing sighting costs a readable name,
 /// never a decision. The text is cut at [`FeatureName::TEXT_BYTES`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FeatureName {
@@ -86,7 +86,7 @@ pub struct FeatureName {
 }
 
 impl FeatureName {
-    /// The longest text kept, in bytes.
+    /// The longest text that is stored, in bytes.
     pub const TEXT_BYTES: usize = 118;
 
     /// A sighting of `text`, cut to fit at a character boundary.

@@ -1,6 +1,6 @@
 //! The words of the glossary as types, and configuration.
 //!
-//! Every other crate speaks in these types; none of them decides anything that could be argued
+//! Every other crate uses these types; none of them decides anything that could be argued
 //! about. Start with [`Event`] (what the ledger holds), [`Record`] (what one request leaves
 //! behind) and [`Config`] (what an operator writes).
 //!

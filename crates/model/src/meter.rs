@@ -37,7 +37,7 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// Counters for `activities` activities, all zero. At least one is kept.
+    /// Counters for `activities` activities, all zero. There is at least one.
     pub fn new(activities: usize) -> Self {
         let zero = || ActivityMeter {
             reasons: [const { AtomicU64::new(0) }; Reason::COUNT],

@@ -37,7 +37,7 @@ impl Posture {
     }
 }
 
-/// Names one engaged procedure, for ever: numbers are never used twice in one ledger.
+/// The number of an engaged procedure. Numbers are never used twice in one ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ProcedureId(pub NonZeroU32);
@@ -52,7 +52,7 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// Whether a request for `activity` of `platform` lies in this scope.
+    /// Whether a request for `activity` of `platform` is in this scope.
     pub fn covers(&self, platform: PlatformId, activity: ActivityId) -> bool {
         self.platform == platform && self.activity.is_none_or(|a| a == activity)
     }
@@ -87,7 +87,7 @@ impl Signature {
 pub enum ChallengeKind {
     /// A redirect to the same address that hands out a token: one extra round trip, unseen.
     Redirect,
-    /// A short page that continues by itself after a few seconds (or by its link).
+    /// A short page that continues automatically after a few seconds (or by its link).
     WaitPage,
 }
 
@@ -176,7 +176,7 @@ impl Measure {
                 "visitors without a token are sent once round by a redirect".into()
             }
             Self::Challenge(ChallengeKind::WaitPage) => format!(
-                "visitors without a token wait {} s on a page that continues by itself",
+                "visitors without a token wait {} s on a page that continues automatically",
                 wait.as_secs()
             ),
             Self::Shed(tier) => format!("activities of tier {} are not served", tier.as_str()),
@@ -197,7 +197,7 @@ pub struct Procedure {
     pub reason: String,
     /// When it was engaged.
     pub engaged: WallTime,
-    /// When it ends by itself unless renewed. The gate ignores it from then on, even if nothing
+    /// When it expires unless renewed. The gate ignores it from then on, even if nothing
     /// else is alive to remove it.
     pub expires: Time,
 }

@@ -11,7 +11,7 @@ pub enum TokenState {
     Valid,
     /// A challenge was just passed: this request carried the answer.
     JustIssued,
-    /// A token that does not verify, is too old, or belongs to someone else.
+    /// A token that does not verify, is too old, or belongs to another visitor.
     Invalid,
 }
 
@@ -34,9 +34,9 @@ pub struct Record {
     pub activity: ActivityId,
     /// The cause of the verdict, and so the verdict.
     pub reason: Reason,
-    /// Whether the visitor asked for a page rather than a part of one (it accepts HTML).
+    /// Whether the visitor requested a page rather than an asset (it accepts HTML).
     pub page: bool,
-    /// Whether it asked for a range, or for news since an earlier answer: viewers of films and
+    /// Whether it requested a range, or made a conditional request: viewers of films and
     /// live results do so again and again.
     pub partial: bool,
     /// The token, if a challenge is engaged.

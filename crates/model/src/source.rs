@@ -49,7 +49,7 @@ pub struct IpNet {
 }
 
 impl IpNet {
-    /// Whether `address` lies in this range. IPv4-mapped IPv6 addresses count as IPv4.
+    /// Whether `address` is in this range. IPv4-mapped IPv6 addresses count as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address.to_canonical()) {
             (IpAddr::V4(net), IpAddr::V4(ip)) => {

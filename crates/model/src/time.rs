@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// How often the watch looks: four times a second, so that two looks still fit well inside the
+/// How often the watch evaluates: four times a second, so that two evaluations fit well inside the
 /// two seconds in which an attack is to be detected.
 pub const TICK: Duration = Duration::from_millis(250);
 
@@ -78,7 +78,7 @@ impl WallTime {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 
-    /// The hour of the week in UTC, `0..168`, Monday 00:00 first. Baselines are kept by it.
+    /// The hour of the week in UTC, `0..168`, Monday 00:00 first. Baselines are indexed by it.
     pub const fn hour_of_week(self) -> usize {
         // 1 January 1970 was a Thursday: three days after a Monday.
         ((self.0 / 3_600_000 + 3 * 24) % 168) as usize

@@ -55,7 +55,7 @@ reasons! {
     Acme => "acme", Forward;
     /// A challenge was engaged and the visitor held no token yet.
     ChallengeIssued => "challenge-issued", Challenge;
-    /// The visitor answered a challenge and is sent on to the address they asked for.
+    /// The visitor passed a challenge and is redirected to the address that they requested.
     ChallengePassed => "challenge-passed", Challenge;
     /// The token's budget of requests is used up for the moment.
     TokenSpent => "token-spent", Refuse;
@@ -65,8 +65,7 @@ reasons! {
     SourceRate => "source-rate", Refuse;
     /// The activity is shed so that more important ones are served.
     Shed => "shed", Refuse;
-    /// As many upgraded connections were open as may be: of the source, of all, or of what the
-    /// origin has room for.
+    /// The limit of upgraded connections was reached: of the source, of all, or of the origin.
     TunnelLimit => "tunnel-limit", Refuse;
     /// No platform has this host name.
     UnknownHost => "unknown-host", Refuse;
@@ -78,7 +77,7 @@ reasons! {
     TargetTooLong => "target-too-long", Refuse;
     /// The announced body is larger than the limit.
     BodyTooLarge => "body-too-large", Refuse;
-    /// More parts of a document were asked for than are allowed, or some of them twice.
+    /// More ranges of a document were requested than are allowed, or some bytes twice.
     TooManyRanges => "too-many-ranges", Refuse;
     /// The method or upgrade is not one that Portcullis forwards (for example CONNECT).
     NotSupported => "not-supported", Refuse;
@@ -86,15 +85,15 @@ reasons! {
     SourceConnections => "source-connections", Drop;
     /// The source's network held more connections than its limit.
     NetworkConnections => "network-connections", Drop;
-    /// The gate held as many connections as it may, and none of them was idle.
+    /// The limit of connections was reached, and none of them was idle.
     ConnectionLimit => "connection-limit", Drop;
     /// The request's headers did not arrive in time.
     HeaderTimeout => "header-timeout", Drop;
     /// More TLS handshakes were begun than may be, by the source or by all together.
     HandshakeRate => "handshake-rate", Drop;
-    /// The gate was in as many TLS handshakes as it may, and this one was new or the slowest.
+    /// The limit of concurrent TLS handshakes was reached, and this one was new or the slowest.
     HandshakeConcurrency => "handshake-concurrency", Drop;
-    /// The first message of the TLS handshake was too long, or in too many pieces.
+    /// The first message of the TLS handshake was too long, or in too many records.
     ClientHello => "client-hello", Drop;
     /// The TLS handshake did not finish in time, or failed.
     HandshakeFailed => "handshake-failed", Drop;
@@ -148,9 +147,9 @@ words! {
     /// Why the gate ended an accepted connection, or one HTTP/2 or HTTP/3 stream of it. Earlier
     /// requests on it are counted under their reasons.
     Cut {
-    /// Nothing was asked for too long.
+    /// No request arrived for too long.
     Idle => "idle";
-    /// Nothing was asked for a while, and the place was needed.
+    /// No request arrived for a while, and the slot was needed.
     Evicted => "evicted";
     /// It was as old as it may be, or had asked as often, and did not end when it was asked to.
     MaxAge => "max-age";
@@ -176,17 +175,17 @@ words! {
     WindowUpdateFlood => "window-update-flood";
     /// HTTP/2, HTTP/3: too much data without content (CVE-2019-9518).
     EmptyDataFlood => "empty-data-flood";
-    /// HTTP/2, HTTP/3: a body in too many tiny pieces (CVE-2019-9511).
+    /// HTTP/2, HTTP/3: a body in too many tiny frames (CVE-2019-9511).
     SmallDataFlood => "small-data-flood";
-    /// HTTP/2: headers in too many pieces (CVE-2024-27316).
+    /// HTTP/2: headers in too many frames (CVE-2024-27316).
     ContinuationFlood => "continuation-flood";
     /// HTTP/2, HTTP/3: too many frames that ask for nothing: of unknown kinds, or farewells.
     UnknownFrameFlood => "unknown-frame-flood";
     /// HTTP/2, HTTP/3: the visitor made us reset too many streams (CVE-2025-8671).
     ServerResetFlood => "server-reset-flood";
-    /// HTTP/2, HTTP/3: a header block far above the limit, as it came or unpacked.
+    /// HTTP/2, HTTP/3: a header block far above the limit, compressed or decoded.
     HeaderList => "header-list";
-    /// HTTP/2, HTTP/3: the visitor gave no room for what was to be sent to it.
+    /// HTTP/2, HTTP/3: the visitor kept its flow-control window closed.
     FlowControlStall => "flow-control-stall";
     /// HTTP/2 or HTTP/3 was chosen in the handshake and never begun.
     MissingPreface => "missing-preface";
@@ -224,7 +223,7 @@ pub(crate) fn current_name(name: &str) -> &str {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AttackTechnique {
-    /// Answers are taken as slowly as possible, so that they must be kept.
+    /// Responses are read as slowly as possible, so that they must be stored.
     SlowReading,
     /// Bodies are sent as slowly as possible, so that the origin waits.
     SlowBodies,

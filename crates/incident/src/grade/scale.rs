@@ -12,7 +12,7 @@ pub struct Citation {
     pub publisher: &'static str,
     /// The time that it is about.
     pub period: &'static str,
-    /// What it says.
+    /// Its text.
     pub summary: &'static str,
     /// When and how it was read for this version.
     pub read: &'static str,
@@ -52,7 +52,7 @@ pub const CLOUDFLARE_2025Q2: Citation = Citation {
     read: "reported by others, read November 2026",
 };
 
-/// What must be said beside any comparison with published figures.
+/// The caveats of any comparison with published figures.
 pub const CAVEAT: &str = "Published figures describe their publisher's customers, its threshold of \
                           detection and one period; those of different publishers cannot be \
                           compared with each other.";
@@ -115,7 +115,7 @@ impl Size {
     }
 }
 
-/// A measured figure beside published ones.
+/// A measured figure, compared with published ones.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PublishedComparison {
     /// What was measured here.
@@ -133,9 +133,9 @@ pub struct Scale {
     pub saturated: bool,
     /// Where the peak lies; `None` if nothing was counted.
     pub size: Option<Size>,
-    /// The peak beside published peaks.
+    /// The peak, compared with published peaks.
     pub peak: Option<PublishedComparison>,
-    /// The longest wave beside published durations; `None` while no wave's end is known.
+    /// The longest wave, compared with published durations; `None` while no wave's end is known.
     pub duration: Option<PublishedComparison>,
     /// The peak against this site's own baseline.
     pub peak_to_baseline: Option<Figure>,
@@ -143,12 +143,12 @@ pub struct Scale {
     pub sustained_to_capacity: Option<Figure>,
     /// The most that the origin was seen to handle.
     pub observed_capacity: Option<Figure>,
-    /// What must be said beside it.
+    /// Its caveats.
     pub caveats: Vec<String>,
 }
 
 impl Scale {
-    /// A multiple of the own baseline from which `large for this site` is said. Own constant:
+    /// A multiple of the own baseline from which `large for this site` is used. Own constant:
     /// ten times what a site is used to is far outside any baseline's week.
     pub const LARGE_FOR_SITE_TENTHS: u64 = 100;
 
@@ -309,7 +309,7 @@ fn ratio_tenths(a: u64, b: u64) -> Option<u64> {
 }
 
 impl Scale {
-    /// The scale as lines for a report: what was measured, where it lies, and who says so.
+    /// The scale as lines for a report: what was measured, where it is on the scale, and whose scale.
     pub fn lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
         for comparison in self.peak.iter().chain(&self.duration) {

@@ -2,7 +2,7 @@
 //! figures.
 //!
 //! No accepted standard exists. The rubric is our own and is printed whole, so that a reader can
-//! weigh it; the word itself is only allowed when all of [`Sophistication::is_sophisticated`] holds.
+//! evaluate it; the word itself is only allowed when all of [`Sophistication::is_sophisticated`] holds.
 
 use std::collections::BTreeSet;
 
@@ -152,7 +152,7 @@ impl Sophistication {
         self.has('b') && self.has('d') && self.observed() >= 4 && !self.has('j')
     }
 
-    /// What can be said instead of the adjective.
+    /// The sentence to use instead of the adjective.
     pub fn describe(&self) -> String {
         let names: Vec<&str> = self
             .features
@@ -184,7 +184,7 @@ fn evidence_leaves(incident: &Incident, kinds: &[EvidenceKind]) -> LeafSet {
     leaves
 }
 
-/// The vectors that what was cut in a wave speaks of, as far as they stand out from the quiet time
+/// The vectors that the cuts of a wave indicate, as far as they stand out from the quiet time
 /// before on its platform.
 fn significant_cuts(incident: &Incident, wave: &WaveRecord) -> Vec<AttackTechnique> {
     let before = incident.platform(&wave.platform).map(|record| &record.before.cuts);

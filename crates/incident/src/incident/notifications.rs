@@ -13,7 +13,7 @@ use crate::{BoundedList, LeafRef};
 /// this time of its onset: final reports are due a month after (NIS2, article 23).
 const WINDOW: Duration = Duration::from_hours(31 * 24);
 
-/// Receipts kept per incident.
+/// Receipts listed per incident.
 const LISTED: usize = 256;
 
 /// A recipient was notified.

@@ -200,7 +200,7 @@ pub(super) fn describe(procedure: &ProcedureRecord, timeline: &mut Timeline) {
         None => String::new(),
     };
     let summary = format!(
-        "Procedure {number} was engaged for {}: {} Reason: {}{collateral} It ends by itself at {} \
+        "Procedure {number} was engaged for {}: {} Reason: {}{collateral} It expires at {} \
          UTC unless renewed.",
         procedure.scope(),
         full_stop(&facts.summary),

@@ -211,7 +211,7 @@ impl WaveRecord {
         })
     }
 
-    /// Pieces of one change of tactics are recorded within this time of each other: evidence is
+    /// Events of one change of tactics are recorded within this time of each other: evidence is
     /// gathered over two seconds.
     pub const SAME_CHANGE_MS: u64 = 5_000;
 

@@ -190,15 +190,15 @@ pub fn tally(platform: &str, from: u64, to: u64, load: Load) -> Tally {
     }
 }
 
-pub fn evidence(kind: EvidenceKind, measured: u64, threshold: u64, says: &str) -> Evidence {
-    Evidence { kind, measured, threshold, summary: says.to_owned() }
+pub fn evidence(kind: EvidenceKind, measured: u64, threshold: u64, summary: &str) -> Evidence {
+    Evidence { kind, measured, threshold, summary: summary.to_owned() }
 }
 
 pub fn procedure(
     id: u32,
     activity: Option<&str>,
     measure: &str,
-    says: &str,
+    summary: &str,
     expires: u64,
 ) -> ProcedureFacts {
     ProcedureFacts {
@@ -206,7 +206,7 @@ pub fn procedure(
         platform: MAIN.into(),
         activity: activity.map(str::to_owned),
         measure: measure.to_owned(),
-        summary: says.to_owned(),
+        summary: summary.to_owned(),
         reason: "traffic far over the baseline still presses on the origin".into(),
         expires: WallTime(expires),
         collateral_per_million: (measure == "refuse-signature").then_some(310),
@@ -515,6 +515,6 @@ pub fn whole(rehearsal: bool) -> Vec<(u64, Entry)> {
 
 /// The whole without the events that `unwanted` names, numbered as a ledger would.
 pub fn without(rehearsal: bool, unwanted: impl Fn(&Event) -> bool) -> Vec<(u64, Entry)> {
-    let kept = whole(rehearsal).into_iter().filter(|(_, entry)| !unwanted(&entry.event));
-    kept.zip(0..).map(|((_, entry), leaf)| (leaf, entry)).collect()
+    let wanted = whole(rehearsal).into_iter().filter(|(_, entry)| !unwanted(&entry.event));
+    wanted.zip(0..).map(|((_, entry), leaf)| (leaf, entry)).collect()
 }

@@ -1,4 +1,4 @@
-//! `[acme]`: certificates that the gate gets by itself.
+//! `[acme]`: certificates that the gate obtains automatically.
 
 use core::net::IpAddr;
 use core::time::Duration;
@@ -36,8 +36,7 @@ pub(super) fn acme(report: &mut ProblemCollector, root: &Table) -> Option<Placed
             format!("an address such as {}, or \"staging\"", AcmeConfig::LETS_ENCRYPT),
         );
         let plain = directory.value.starts_with("http://");
-        let error =
-            if plain { error.hint("write https://: ACME is spoken over TLS") } else { error };
+        let error = if plain { error.hint("write https://: ACME uses TLS") } else { error };
         report.add(directory.place.as_ref(), &directory.key, error);
     }
     let contact: Option<Placed<String>> = table.find(report, "contact");
@@ -114,7 +113,7 @@ impl PlacedAcme {
         let by_http = self.challenge.sound && self.config.challenge == AcmeChallenge::Http01;
         if !listeners.is_empty() && !plain && by_http {
             let error = ValueError::new(
-                "with http-01 the authority asks over plain HTTP, and every listener speaks TLS",
+                "with http-01 the authority asks over plain HTTP, and every listener uses TLS",
                 "a [[listeners]] with address = \"0.0.0.0:80\"",
             )
             .hint("or challenge = \"tls-alpn-01\", which comes to port 443");
@@ -184,7 +183,9 @@ fn name_for_certificate(text: &str) -> Result<String, ValueError> {
         return error("name each host: only a challenge in the DNS could show that all are yours");
     }
     if host.starts_with('[') || host.parse::<IpAddr>().is_ok() {
-        return error("addresses are not asked for: write the name that visitors use");
+        return error(
+            "no certificate is requested for an address: write the name that visitors use",
+        );
     }
     Ok(host)
 }

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 
 use super::tls_files::TlsFiles;
 
-/// Certificates from an authority that speaks ACME (RFC 8555), one for each host.
+/// Certificates from an authority with ACME (RFC 8555), one for each host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AcmeConfig {
     /// The URL of the authority's directory. Begins with `https://`.
     pub directory: String,
     /// Where the authority writes to when something is wrong; an address of e-mail.
     pub contact: Option<String>,
-    /// The folder in which the account and the certificates are kept.
+    /// The folder of the account and the certificates.
     pub folder: PathBuf,
     /// How the authority sees that a host is ours.
     pub challenge: AcmeChallenge,
@@ -29,7 +29,7 @@ pub struct AcmeConfig {
 pub enum AcmeChallenge {
     /// It asks for a page over plain HTTP, on port 80 (RFC 8555 section 8.3).
     Http01,
-    /// It looks at a certificate, on port 443 (RFC 8737).
+    /// It checks a certificate on port 443 (RFC 8737).
     TlsAlpn01,
 }
 
@@ -48,7 +48,7 @@ impl AcmeConfig {
     pub const LETS_ENCRYPT: &str = "https://acme-v02.api.letsencrypt.org/directory";
     /// The directory of its trial: certificates that browsers refuse, with far wider limits.
     pub const STAGING: &str = "https://acme-staging-v02.api.letsencrypt.org/directory";
-    /// The folder unless configuration says otherwise.
+    /// The default folder.
     pub const FOLDER: &str = "acme";
     /// Let's Encrypt counts five failures an hour for one host; with this, doubled each time, there
     /// are four in the first hour, and fewer after.

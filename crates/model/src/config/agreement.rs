@@ -113,7 +113,7 @@ pub(super) fn http_3_possible(
             .hint("add certificate and key, or tls = true with [[certificates]]")
     } else if proxy_protocol.value {
         ValueError::new(
-            "HTTP/3 cannot stand behind a proxy that sends PROXY headers",
+            "HTTP/3 cannot be behind a proxy that sends PROXY headers",
             "either http_3 or proxy_protocol",
         )
         .hint("HTTP/3 has to reach this gate directly: give it a separate [[listeners]]")
@@ -216,7 +216,7 @@ pub(super) fn name_not_reserved(report: &mut ProblemCollector, names: &[&Placed<
             format!("{} is the name of what no activity matches", quoted(&name.value)),
             "another name",
         )
-        .hint("it is added by itself; an activity with paths = [\"/*\"] takes its place");
+        .hint("it is added automatically; an activity with paths = [\"/*\"] takes its place");
         report.add(name.place.as_ref(), &name.key, error);
     }
 }
@@ -355,7 +355,7 @@ pub(super) fn activities_bounded<'p>(
                 format!("up to here there are {count} activities"),
                 format!(
                     "at most {ALL_ACTIVITIES} over all platforms, with one for everything else of \
-                     each: counters and baselines are kept for each"
+                     each: each has counters and baselines"
                 ),
             );
             report.add(place, &format!("platforms[{at}].activities"), error);

@@ -57,7 +57,7 @@ pub(super) enum ValueType {
 pub(super) enum DefaultValue {
     /// A problem. The text is an example of what to write.
     Required(&'static str),
-    /// Something that no value says.
+    /// Something that no value expresses.
     Described(&'static str),
     /// The same as this value, of a configuration that is all defaults.
     Value(fn(&Config) -> Value),

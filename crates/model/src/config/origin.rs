@@ -32,7 +32,7 @@ pub(super) fn origin(text: &str) -> Result<OriginConfig, ValueError> {
     if scheme.eq_ignore_ascii_case("https") {
         return Err(ValueError::new(
             format!("{} asks for https to the origin", quoted(text)),
-            format!("{EXPECTED}: https to the origin is not spoken yet"),
+            format!("{EXPECTED}: https to the origin is not supported yet"),
         )
         .hint(
             "let the origin listen on loopback or a private network, and write its http address",
@@ -108,7 +108,7 @@ mod tests {
     fn everything_else_is_refused_with_the_way_out() {
         for (text, part) in [
             ("localhost:3000", "did you mean http://localhost:3000?"),
-            ("https://example.org", "https to the origin is not spoken yet"),
+            ("https://example.org", "https to the origin is not supported yet"),
             ("ftp://example.org", "expected something like http://127.0.0.1:3000"),
             ("http://example.org/site", "leave out the path"),
             ("http://example.org?x", "leave out the path"),

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 /// Problems stored with their position; more are only counted. A person fixes fewer than a hundred
 /// before the next check, and a hostile file must not fill the memory.
-const KEPT: usize = 100;
+const LISTED: usize = 100;
 
 /// Characters of a line that are quoted.
 const QUOTED_LINE: usize = 100;
@@ -142,7 +142,7 @@ impl<'t> ProblemCollector<'t> {
 
     /// Notes a error of `key`; `place` is the bytes that are meant, if the file has any.
     pub(super) fn add(&mut self, place: Option<&Range<usize>>, key: &str, error: ValueError) {
-        if self.found.len() == KEPT {
+        if self.found.len() == LISTED {
             self.more += 1;
             return;
         }
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn the_carets_stand_under_what_is_meant() {
+    fn the_carets_are_under_what_is_meant() {
         let text = "one = 1\n\ttwo = \"é\" # x\n";
         let start = text.find('"').expect("quote");
         let shown = shown(text, start..start + 4);

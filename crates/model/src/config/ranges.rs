@@ -6,7 +6,7 @@ use super::keys::ValueType;
 
 /// Names and files.
 pub(super) const LONGEST_TEXT: usize = 4_096;
-/// Platforms of one gate. Counters, sketches and baselines are kept for each activity of each.
+/// Platforms of one gate. Each activity of each has counters, sketches and baselines.
 pub(super) const PLATFORMS: usize = 64;
 /// Activities of one platform, without the catch-all.
 pub(super) const ACTIVITIES: usize = 64;

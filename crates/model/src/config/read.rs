@@ -33,9 +33,8 @@ impl Config {
     /// Reads the text of a `portcullis.toml`. `file` is the name that problems are reported
     /// under.
     ///
-    /// Every key that is left out has its default. All problems are found before this gives up,
-    /// except that a file which is not TOML is not looked at further. Paths are kept as they are
-    /// written: see [`Config::resolve_paths`].
+    /// Every key that is left out has its default. All problems are collected before this returns,
+    /// except that a file which is not TOML is not read further. Paths stay as they are written: see [`Config::resolve_paths`].
     pub fn read(text: &str, file: &str) -> Result<Self, Problems> {
         let mut report = ProblemCollector::new(text);
         if text.len() > LARGEST_FILE {

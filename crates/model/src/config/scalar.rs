@@ -1,4 +1,4 @@
-//! Values that stand alone: each is read by its key's kind and must lie within its range.
+//! Single values: each is read by the type of its key and must be within its range.
 
 use core::net::SocketAddr;
 use core::time::Duration;

@@ -15,9 +15,9 @@ use crate::source::IpNet;
 pub struct Config {
     /// Where visitors connect. Never empty.
     pub listeners: Vec<Listener>,
-    /// Certificates for every listener that speaks TLS, chosen by the name that is asked for.
+    /// Certificates for every listener with TLS, chosen by the requested name.
     pub certificates: Vec<TlsFiles>,
-    /// Certificates that the gate gets by itself, for every listener that speaks TLS.
+    /// Certificates that the gate obtains automatically, for every listener with TLS.
     pub acme: Option<AcmeConfig>,
     /// Where operators look: `/healthz`, `/metrics`, `/status.json`.
     pub admin: SocketAddr,
@@ -55,7 +55,7 @@ pub struct Listener {
 /// Bounds on what visitors may take.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// From the first byte of a connection (or of a kept-alive request) to the end of its
+    /// From the first byte of a connection (or of a later request) to the end of its
     /// headers.
     pub header_timeout: Duration,
     /// TLS handshake, from accept.
@@ -204,9 +204,9 @@ impl Default for Http2Limits {
             control_frames: RateLimit { per_second: 100, burst: 300 },
             // A hundred streams opened together, each with its window widened, three times over.
             window_updates: RateLimit { per_second: 100, burst: 300 },
-            // A conversation in small messages, as many as a person's pointer makes.
+            // Small messages, at the rate of a person's pointer movements.
             small_data_frames: RateLimit { per_second: 200, burst: 1_000 },
-            // Headers above 16 KiB come in two pieces; a page of a hundred parts, twice.
+            // Headers above 16 KiB come in two frames; a page of a hundred assets, twice.
             continuations: RateLimit { per_second: 50, burst: 200 },
         }
     }
@@ -466,7 +466,7 @@ impl RequestPattern {
 }
 
 impl Config {
-    /// The operators' listener unless configuration says otherwise: loopback only.
+    /// The default admin listener: loopback only.
     pub const ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9_919);
 
     /// Every certificate with its key that an operator has named, each once.

@@ -1,4 +1,4 @@
-//! What the TOML parser says, for people who do not know TOML's grammar.
+//! The errors of the TOML parser, for people who do not know TOML's grammar.
 
 use core::ops::Range;
 
@@ -34,7 +34,7 @@ pub(super) fn report(report: &mut ProblemCollector, text: &str, errors: &[Error]
     }
 }
 
-/// Turns the parser's message into found, expected and hint. Its own words are kept where they
+/// Turns the parser's message into found, expected and hint. Its own words stay where they
 /// help: they are what one can search for.
 fn error(message: &str, meant: &str) -> ValueError {
     let (found, expected) =

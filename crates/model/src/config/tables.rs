@@ -18,7 +18,7 @@ use protocols::{
 
 pub(super) static ROOT: TableSpec = TableSpec {
     heading: "",
-    about: "Keys that stand before the first table.",
+    about: "Keys before the first table.",
     keys: &[
         KeySpec {
             name: "ledger",
@@ -101,7 +101,7 @@ pub(super) static ROOT: TableSpec = TableSpec {
                  \"http://127.0.0.1:3000\"",
             ),
             about: "The sites that are protected.",
-            why: "counters and baselines are kept for each",
+            why: "each has counters and baselines",
         },
     ],
 };
@@ -132,7 +132,7 @@ static ADMIN: TableSpec = TableSpec {
 static LISTEN: TableSpec = TableSpec {
     heading: "[[listeners]]",
     about: "An address that visitors connect to. At least one. Over TLS, HTTP/2 and HTTP/1.1, \
-            and HTTP/3 where `http_3` says so; without, HTTP/1.1.",
+            and HTTP/3 with `http_3`; without TLS, HTTP/1.1.",
     keys: &[
         KeySpec {
             name: "address",
@@ -145,7 +145,7 @@ static LISTEN: TableSpec = TableSpec {
         KeySpec {
             name: "tls",
             kind: ValueType::Flag,
-            absent: DefaultValue::Described("TLS where `certificate` and `key` stand"),
+            absent: DefaultValue::Described("TLS if `certificate` and `key` are set"),
             about: "Uses TLS with the `[[certificates]]`. Visitors that request a name without a \
                     certificate get the first one, or the one of this listener.",
             why: "",
@@ -153,14 +153,14 @@ static LISTEN: TableSpec = TableSpec {
         KeySpec {
             name: "certificate",
             kind: ValueType::Text,
-            absent: DefaultValue::Described("no TLS, unless `tls` says so"),
+            absent: DefaultValue::Described("no TLS, unless `tls` is true"),
             about: "File of the certificate chain (PEM), leaf first. Together with `key`.",
             why: "",
         },
         KeySpec {
             name: "key",
             kind: ValueType::Text,
-            absent: DefaultValue::Described("no TLS, unless `tls` says so"),
+            absent: DefaultValue::Described("no TLS, unless `tls` is true"),
             about: "File of the private key (PEM).",
             why: "",
         },
@@ -208,7 +208,7 @@ static CERTIFICATE: TableSpec = TableSpec {
 /// The range of the least rates of bodies.
 const LEAST_RATE: ValueType = ValueType::Bytes(64, 64 * KIB);
 const LEAST_RATE_WHY: &str = "a phone whose plan is used up has 4 kB a second, and less for each of its connections; below \
-     64 bytes a second there is no limit to speak of, and above 64 KiB people on ordinary mobile \
+     64 bytes a second the limit has no effect, and above 64 KiB people on ordinary mobile \
      networks would be cut";
 
 static LIMITS: TableSpec = TableSpec {
@@ -440,7 +440,7 @@ const CONNECTIONS_OF_SOURCE_WHY: &str =
 static SOURCE: TableSpec = TableSpec {
     heading: "[limits.source]",
     about: "Limits on each source (an IPv4 address, or an IPv6 /64) on an ordinary day. A mobile \
-            carrier or an office may hide hundreds of people behind one address: leave room.",
+            carrier or an office may hide hundreds of people behind one address: leave a margin.",
     keys: &[
         KeySpec {
             name: "requests_per_second",
@@ -514,7 +514,7 @@ static POSTURE: TableSpec = TableSpec {
             kind: ValueType::Time(Duration::from_millis(250), HOUR),
             absent: DefaultValue::Value(|c| Value::Time(c.posture.step_down_interval)),
             about: "After a wave ended, procedures are released one by one, this far apart.",
-            why: "the watch looks every 250 ms, and sees the effect of each release before the next; people should not \
+            why: "the watch evaluates every 250 ms, and sees the effect of each release before the next; people should not \
                   wait longer than an hour",
         },
         KeySpec {
@@ -670,7 +670,7 @@ static PLATFORM: TableSpec = TableSpec {
             absent: DefaultValue::Described("everything is one activity"),
             about: "What people do on it, first match first. Whatever matches none belongs to an \
                     activity called `everything else`.",
-            why: "counters and baselines are kept for each; fewer are easier to explain",
+            why: "each has counters and baselines; fewer are easier to explain",
         },
     ],
 };
@@ -685,7 +685,7 @@ static ORIGIN: TableSpec = TableSpec {
             kind: ValueType::Text,
             absent: DefaultValue::Required("url = \"http://127.0.0.1:3000\""),
             about: "Its address: `http://`, a host name or address, and a port (80 if left out). \
-                    No path. `https` is not spoken to the origin yet.",
+                    No path. `https` to the origin is not supported yet.",
             why: "",
         },
         KeySpec {

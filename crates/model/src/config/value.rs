@@ -109,7 +109,7 @@ pub(super) fn parse_tenths(text: &str) -> Result<u32, ValueError> {
     let unsigned = text.strip_prefix('+').unwrap_or(text);
     let (whole, tenths) = match unsigned.split_once('.') {
         None => (unsigned, "0"),
-        // `4.00` says no more than `4.0`.
+        // `4.00` is written as `4.0`.
         Some((whole, decimals)) => match decimals.trim_end_matches('0') {
             "" => (whole, "0"),
             decimals => (whole, decimals),

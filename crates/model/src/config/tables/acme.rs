@@ -9,7 +9,7 @@ use crate::config::value::Value;
 
 pub(super) static ACME: TableSpec = TableSpec {
     heading: "[acme]",
-    about: "Certificates from an authority that speaks ACME (RFC 8555), such as Let's Encrypt: one \
+    about: "Certificates from an authority with ACME (RFC 8555), such as Let's Encrypt: one \
             for each host, got when it is missing and renewed at two thirds of its life. Every \
             listener with `tls = true` shows them. See [acme.md](acme.md).",
     keys: &[
@@ -51,14 +51,14 @@ pub(super) static ACME: TableSpec = TableSpec {
             ]),
             absent: DefaultValue::Value(|_| Value::Text(AcmeChallenge::Http01.as_str().into())),
             about: "How the authority sees that a host is yours: `http-01` asks for a page on port \
-                    80, `tls-alpn-01` looks at a certificate on port 443.",
+                    80, `tls-alpn-01` checks a certificate on port 443.",
             why: "",
         },
         KeySpec {
             name: "folder",
             kind: ValueType::Text,
             absent: DefaultValue::Value(|_| Value::Text(AcmeConfig::FOLDER.into())),
-            about: "The folder in which the account and the certificates are kept. It holds private \
+            about: "The folder of the account and the certificates. It holds private \
                     keys: only the gate needs to read it.",
             why: "",
         },

@@ -11,7 +11,7 @@ pub(super) const RESPONSE_IDLE_WHY: &str = "servers that send events say somethi
 pub(super) const TUNNEL_IDLE_WHY: &str = "libraries send a ping twice a minute as a rule; without one it is unknown whether the other end \
      still exists";
 pub(super) const TUNNEL_AGE: Duration = secs(7 * 86_400);
-pub(super) const TUNNEL_AGE_WHY: &str = "whatever speaks over a WebSocket connects again by itself; one that lasts for a week outlives \
+pub(super) const TUNNEL_AGE_WHY: &str = "clients of a WebSocket reconnect automatically; one that lasts for a week outlives \
      every rule";
 
 pub(super) static NETWORK: TableSpec = TableSpec {
@@ -49,7 +49,7 @@ pub(super) static TUNNELS: TableSpec = TableSpec {
                 Value::Count(u64::from(c.limits.tunnels.max_per_source))
             }),
             about: "Of each source (an IPv4 address, or an IPv6 /64). No more than `max_total`.",
-            why: "an office may have as many tabs open behind one address",
+            why: "an office may have this number of tabs open behind one address",
         },
     ],
 };
@@ -83,7 +83,7 @@ pub(super) static HTTP_2: TableSpec = TableSpec {
                 Value::Count(u64::from(c.limits.http_2.refused_streams.per_second))
             }),
             about: "Streams that the gate has to reset because of what the visitor did: per second in the long run.",
-            why: "honest clients make few mistakes; a million is no limit",
+            why: "legitimate clients make few errors; a million is no limit",
         },
         KeySpec {
             name: "refused_streams_burst",
