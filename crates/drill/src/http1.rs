@@ -50,10 +50,10 @@ pub(crate) struct ParsedResponse {
 /// What can go wrong on a connection.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Http1Error {
-    /// The other end closed, or the system says so.
+    /// The other end closed, or the kernel reports an error.
     #[error("the connection failed: {0}")]
     Io(#[from] io::Error),
-    /// The other end does not speak HTTP/1.1, or exceeds a limit.
+    /// The other end does not send HTTP/1.1, or exceeds a limit.
     #[error("not understood: {0}")]
     Malformed(&'static str),
 }
@@ -319,7 +319,7 @@ mod tests {
     use super::*;
     use tokio::net::TcpListener;
 
-    /// Both ends of a connection; one sends the bytes in pieces and closes.
+    /// Both ends of a connection; one sends the bytes in chunks and closes.
     async fn receiving(chunks: &'static [&'static [u8]]) -> Http1Stream {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -370,14 +370,14 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_not_http_or_ends_early_is_an_error() {
-        for pieces in [
+        for parts in [
             &[b"\x16\x03\x01\x02\x00" as &[u8]] as &[&[u8]],
             &[b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nshort"],
             &[b"HTTP/1.1 200 OK\r\ncontent-length: many\r\n\r\n"],
             &[b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n"],
             &[b"HTTP/1.1 200"],
         ] {
-            let chunks: &'static [&'static [u8]] = Box::leak(pieces.to_vec().into_boxed_slice());
+            let chunks: &'static [&'static [u8]] = Box::leak(parts.to_vec().into_boxed_slice());
             assert!(receiving(chunks).await.read_response().await.is_err());
         }
     }

@@ -67,7 +67,7 @@ pub enum DrillError {
         "`{0}` cannot be a Host value: expected a name such as campaign.example, with a port or without"
     )]
     InvalidHost(String),
-    /// The system does not provide the source addresses of the visitors.
+    /// The kernel does not provide the source addresses of the visitors.
     #[error(
         "cannot bind {address}: {source}. A drill needs all of 127.0.0.0/8 on the loopback device, as \
          on Linux"

@@ -26,7 +26,7 @@ pub(crate) fn article_path(number: usize) -> String {
     format!("/news/{}", ARTICLES[number % ARTICLES.len()].0)
 }
 
-/// What a page needs before it looks like one.
+/// What a page needs before it is displayed.
 pub(crate) const ASSETS: [(&str, AssetKind); 4] = [
     ("/assets/site.css", AssetKind::Style),
     ("/assets/site.js", AssetKind::Script),

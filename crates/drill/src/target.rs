@@ -1,4 +1,4 @@
-//! The loopback guard: a target that is not this machine cannot be said.
+//! The loopback guard: a target that is not this machine cannot be expressed.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -15,7 +15,7 @@ pub struct LoopbackTarget {
 
 impl LoopbackTarget {
     /// Reads `127.0.0.1:8080`, `[::1]:8080` or `localhost:8080`, with or without `http://` before
-    /// it and `/` after it. With `https://` before it, TLS is spoken there.
+    /// it and `/` after it. With `https://` before it, TLS is used.
     ///
     /// `localhost` is taken to be `127.0.0.1` without asking a name server; no other name is
     /// accepted, because the address of a name can change between the check and the attack.
@@ -54,14 +54,14 @@ impl LoopbackTarget {
         address.ip().is_loopback().then_some(LoopbackTarget { address, tls: false })
     }
 
-    /// The same address, spoken to over TLS. Certificates are not verified: a rehearsal on loopback
+    /// The same address, over TLS. Certificates are not verified: a rehearsal on loopback
     /// may well meet one that names the public site.
     #[must_use]
     pub fn with_tls(self) -> Self {
         LoopbackTarget { tls: true, ..self }
     }
 
-    /// Whether TLS is spoken there.
+    /// Whether TLS is used.
     pub fn is_tls(&self) -> bool {
         self.tls
     }
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn tls_is_spoken_only_where_it_was_said() {
+    fn tls_is_used_only_where_it_was_requested() {
         let plain = LoopbackTarget::parse("http://127.0.0.1:8443").unwrap();
         let secure = LoopbackTarget::parse("HTTPS://127.0.0.1:8443/").unwrap();
         assert!(!plain.is_tls() && secure.is_tls());

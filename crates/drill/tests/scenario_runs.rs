@@ -1,4 +1,4 @@
-//! Whole runs over loopback: straight at the origin, and against a stand-in for a gate that
+//! Whole runs over loopback: straight at the origin, and against a substitute for a gate that
 //! challenges and refuses in the ways that a gate does.
 
 #![allow(clippy::unwrap_used)]
@@ -38,7 +38,7 @@ fn run(target: LoopbackTarget, origin: &DemoOrigin, scenario: &Scenario) -> RunR
     recording
 }
 
-/// Served and asked for, by phase.
+/// Served and requested, by phase.
 fn served(recording: &RunRecording) -> Vec<(u32, u32)> {
     let mut phases = vec![(0, 0); recording.phases.len()];
     for (_, sample) in recording.people() {
@@ -115,7 +115,7 @@ fn people_pass_challenges_and_attackers_escalate() {
             VisitorKind::FeedReader => SampleOutcome::Served,
             _ => SampleOutcome::ServedAfterChallenge { round_trips: 1 },
         };
-        // A form needs its page's challenge first; the stand-in never challenges a form.
+        // A form needs its page's challenge first; the substitute never challenges a form.
         if outcomes[0] != SampleOutcome::Served {
             assert_eq!(outcomes[0], expected_first);
         }
@@ -200,7 +200,7 @@ fn a_run_reports_what_is_missing_before_anything_is_sent() {
 }
 
 /// Refuses what is no browser, challenges browsers without a token by a redirect that sets one (to
-/// Safari by a page to wait on), and serves the rest by itself.
+/// Safari by a page to wait on), and serves the rest itself.
 fn fake_gate() -> LoopbackTarget {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();

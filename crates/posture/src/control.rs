@@ -192,7 +192,7 @@ impl Control {
         out.push(Action::Engage(self.engaged().cloned().collect()));
     }
 
-    /// What has been learnt of every activity, to be kept over a restart.
+    /// What has been learnt of every activity, to be saved for a restart.
     pub fn baselines(&self) -> Vec<SavedBaseline> {
         let saved = |(activity, baseline): (_, &Baseline)| {
             let (platform, activity) = self.names.full_name(activity);

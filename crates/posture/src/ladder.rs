@@ -146,13 +146,13 @@ pub(crate) fn next_for_overload(
 /// How far shedding may go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SheddingLevel {
-    /// People alone are at the door: nothing but optional activities makes room.
+    /// Only people come: only optional activities are shed.
     OptionalAlone,
     /// Under attack, important ones may too.
     Any,
 }
 
-/// Makes room on an origin that has more to do than it can, the least important activities first.
+/// Relieves an overloaded origin, the least important activities first.
 /// An origin that answers with errors is not helped by this.
 fn shed(seen: &Observation, rungs: ActiveRungs, relief: SheddingLevel) -> Option<PlannedProcedure> {
     let degradation = seen.degradation.as_ref().filter(|_| saturated(seen))?;

@@ -7,7 +7,7 @@ use portcullis_model::{
     ActivityId, Config, Feature, FeatureName, Ids, Measure, PlatformFacts, PlatformId, Signature,
 };
 
-/// Readable feature values kept; the oldest number goes when there are more.
+/// Readable feature values stored; the oldest is dropped when there are more.
 const SIGHTINGS: usize = 4_096;
 
 /// What things are called.
@@ -107,7 +107,7 @@ impl NameTable {
     }
 }
 
-/// The ledger is public and for ever, and the text came from the sender of the request: text that could
+/// The ledger is public and permanent, and the text came from the sender of the request: text that could
 /// contain an address, a name or misleading characters is replaced by its number.
 fn fit_for_the_public(text: &str) -> bool {
     let digits = text.split(|c: char| !c.is_ascii_digit()).any(|run| run.len() >= 5);

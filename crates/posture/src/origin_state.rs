@@ -22,7 +22,7 @@ enum Saturation {
 /// The state of one platform's origin.
 #[derive(Debug)]
 pub(crate) struct OriginState {
-    /// Whether the ledger says that the origin is degraded.
+    /// Whether the ledger records the origin as degraded.
     degraded: bool,
     saturation: Saturation,
 }

@@ -26,7 +26,7 @@ const TURN_TICKS: u8 = 2;
 const RELIEF_DWELL_TICKS: u32 = 8;
 /// Ticks in a row of surge without an attack before it is called one: a second.
 const SURGE_TICKS: u32 = 4;
-/// Ticks of counts kept to look back at a wave's onset: four seconds.
+/// Ticks of counts stored to look back at a wave's onset: four seconds.
 const LOOK_BACK: usize = 16;
 
 /// What a step needs to know besides the observation.

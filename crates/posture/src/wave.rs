@@ -31,7 +31,7 @@ pub(crate) enum MitigationState {
 pub(crate) struct Wave {
     pub number: u32,
     pub hold: MitigationState,
-    /// Ticks in a row that speak for the other state of `hold`.
+    /// Ticks in a row that support the other state of `hold`.
     pub turning: u8,
     /// The last moment that anything hostile was seen.
     pub last_hostile: Time,

@@ -98,7 +98,7 @@ struct Sums {
     refused_with_token: u64,
 }
 
-/// What the ledger says of one platform now.
+/// The state of one platform by the ledger.
 #[derive(Debug, Default)]
 struct PlatformState {
     waves: u32,
@@ -159,10 +159,10 @@ impl Driver {
         let named: BTreeSet<_> =
             self.platforms.values().flat_map(|platform| &platform.engaged).copied().collect();
         let given: BTreeSet<_> = self.engaged.iter().map(|procedure| procedure.id).collect();
-        assert_eq!(given, named, "the gate engages what the ledger says");
+        assert_eq!(given, named, "the gate engages what the ledger records");
     }
 
-    /// Every event continues what the ledger says of its platform.
+    /// Every event fits the state of its platform by the ledger.
     fn check(&mut self, event: Event) {
         let Some(name) = platform_of(&event) else { return };
         let state = self.platforms.entry(name.clone()).or_default();

@@ -63,13 +63,13 @@ fn a_cut_is_in_the_tally_of_the_platform_that_was_requested_last() {
 }
 
 #[test]
-fn a_minute_without_cuts_says_that_there_were_none() {
+fn a_minute_without_cuts_has_an_empty_tally_of_cuts() {
     let tallies = minute(control(), &Meter::new(3));
     assert_eq!(tallies["main"].cuts, Some(BTreeMap::new()));
 }
 
 #[test]
-fn where_no_connections_are_seen_a_tally_does_not_speak_of_cuts() {
+fn without_connection_counts_a_tally_has_no_cuts() {
     let tallies = minute(control().without_connection_counts(), &Meter::new(3));
     assert_eq!(tallies["main"].cuts, None);
 }

@@ -18,22 +18,22 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let (lines, seconds): (usize, u64) = (lines.parse()?, seconds.parse()?);
     let shifted = way == "--shift";
-    let mut pieces = Vec::new();
+    let mut parts = Vec::new();
     Recording::open(Path::new(file))?.for_each(&mut |line| {
         let RecordedLine::Whole(line) = line else { return };
         let open = line.iter().position(|b| *b == b'[');
         let close = line.iter().position(|b| *b == b']');
         if let (Ok(parsed), Some(open), Some(close)) = (parse(line), open, close) {
-            pieces.push((line[..=open].to_vec(), parsed.at, line[close..].to_vec()));
+            parts.push((line[..=open].to_vec(), parsed.at, line[close..].to_vec()));
         }
     })?;
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     for n in 0..lines {
-        let (head, at, tail) = &pieces[n % pieces.len()];
+        let (head, at, tail) = &parts[n % parts.len()];
         let at = if shifted {
-            at.seconds() + (n / pieces.len()) as u64 * seconds
+            at.seconds() + (n / parts.len()) as u64 * seconds
         } else {
-            pieces[0].1.seconds() + n as u64 * seconds / lines as u64
+            parts[0].1.seconds() + n as u64 * seconds / lines as u64
         };
         out.write_all(head)?;
         write_common(&mut out, WallTime(at * 1_000))?;

@@ -6,7 +6,7 @@
 
 use portcullis_model::SourceKey;
 
-/// Visitors whose cookie is kept, in a table of fixed size: a visitor who falls on another's
+/// Visitors whose cookie is stored, in a table of fixed size: a visitor who falls on another's
 /// place is asked again, as a browser is that lost its cookies.
 const SLOTS: usize = 32_768;
 
@@ -26,7 +26,7 @@ impl CookieJar {
         }
     }
 
-    /// Keeps what a `Set-Cookie` field says.
+    /// Stores the cookie of a `Set-Cookie` field.
     pub(crate) fn store(&mut self, visitor: u64, set_cookie: &str) {
         if self.slots.is_empty() {
             self.slots.resize_with(SLOTS, || None);

@@ -30,10 +30,10 @@ const QUIET_TICKS: u64 = 12;
 /// A longer silence is learnt as if it had lasted four weeks, the memory of the hours of the week
 /// being all but lost by then.
 const MAX_SILENCE_TICKS: u64 = 28 * 86_400 * TICKS;
-/// Sent round more often than this, a recorded visitor gives up. The longest way through is four:
+/// Redirected more often than this, a recorded visitor leaves. The longest way through is four:
 /// a wait page, its answer, a clean address, the page.
 const MAX_ROUNDS: usize = 5;
-/// No answer is larger than a tebibyte: what says so would only spoil the sums.
+/// No response is larger than a tebibyte: a larger number would only spoil the sums.
 const MAX_RESPONSE_BYTES: u64 = 1 << 40;
 
 /// What was counted besides.
@@ -431,7 +431,7 @@ impl SecondSink for Engine {
         }
         let count = lines.len() as u64;
         let (has_millis, current) = (lines.has_millis(), &mut self.current);
-        // Of a second that is only known in part, the second before tells how much is to come.
+        // Of a second that is only known in part, the second before shows how much is to come.
         current.lines_expected = if more {
             current.lines_expected.max((current.lines_done + count) * 2)
         } else {

@@ -12,7 +12,7 @@ use crate::impact::Impact;
 use crate::reorder::OutOfOrder;
 use crate::series::BinnedSeries;
 
-/// What a replay found: what the watch would have said, what the gate would have done, and whom
+/// What a replay found: what the watch would have reported, what the gate would have done, and whom
 /// it would have hit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Findings {
@@ -24,9 +24,9 @@ pub struct Findings {
     pub window: Option<TimeWindow>,
     /// Requests.
     pub requests: u64,
-    /// Lines about bytes that were no request, which the gate refuses by itself.
+    /// Lines about bytes that were no request, which the gate always refuses.
     pub malformed: u64,
-    /// Lines about connections on which nothing was said.
+    /// Lines about connections without any request.
     pub silent: u64,
     /// Bytes sent to visitors.
     pub bytes: u64,
@@ -158,14 +158,14 @@ fn caveats(counts: &ReplayCounts, lines: &LineCounts, window: TimeWindow) -> Vec
     let mut caveats = Vec::new();
     let requests = counts.requests;
     caveats.push(if counts.with_accept == 0 {
-        "The log holds no header fields but user agent and referrer. Pages asked for without their \
-         parts could not be noticed. What is said of the order of header fields only tells whether \
-         a user agent was sent, and where language or accepted types are said to be absent, it is \
-         the log that lacks them: a live gate would have found better signatures."
+        "The log holds no header fields but user agent and referrer. Pages requested without their \
+         assets could not be noticed. The order of header fields is known only as whether a user \
+         agent was sent. Where language or accepted types are reported as absent, the log lacks \
+         them: a live gate would have found better signatures."
             .to_owned()
     } else {
-        "The log does not hold the order of header fields: what is said of it only tells which \
-         fields were sent, and a live gate would have found better signatures."
+        "The log does not hold the order of header fields, only which fields were sent: a live gate \
+         would have found better signatures."
             .to_owned()
     });
     caveats.push(
@@ -175,7 +175,7 @@ fn caveats(counts: &ReplayCounts, lines: &LineCounts, window: TimeWindow) -> Vec
     );
     caveats.push(
         "A recording cannot answer a challenge. Every recorded visitor is taken to have followed \
-         the redirect and kept the cookie, attackers too: challenges would have delayed at most \
+         the redirect and stored the cookie, attackers too: challenges would have delayed at most \
          these, and would have stopped at least these."
             .to_owned(),
     );
@@ -192,7 +192,7 @@ fn caveats(counts: &ReplayCounts, lines: &LineCounts, window: TimeWindow) -> Vec
             n => format!("{} of {} requests", words::count(n), words::count(requests)),
         };
         caveats.push(format!(
-            "The time that an answer took is recorded for {known}: the origin's trouble shows by \
+            "The time that an answer took is recorded for {known}: a degraded origin shows by \
              answers of 500 and above."
         ));
     }
@@ -203,8 +203,8 @@ fn caveats(counts: &ReplayCounts, lines: &LineCounts, window: TimeWindow) -> Vec
         );
     }
     caveats.push(
-        "What the recorded server answered stays as it was: load that the gate would have kept \
-         away is not taken off it."
+        "The recorded responses do not change: the load that the gate would have stopped is still in \
+         them."
             .to_owned(),
     );
     if let Some(platform) = &counts.assumed

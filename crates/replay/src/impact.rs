@@ -134,7 +134,7 @@ impl ImpactCounter {
         *self.impact.refused.entry(reason.as_str()).or_default() += 1;
     }
 
-    /// Notes who was hit, beside [`ImpactCounter::count`].
+    /// Notes who was hit, in addition to [`ImpactCounter::count`].
     pub(crate) fn add_hit(&mut self, outcome: ReplayOutcome, hit: &HitRequest<'_>) {
         let visitor = visitor_key(hit.visitor);
         if outcome == ReplayOutcome::Delayed {

@@ -2,7 +2,7 @@
 //!
 //! [`Replay`] takes recordings (Nginx, Apache and Caddy access logs, plain or gzip) and hands each
 //! line to the same `gate::decide` and the same `posture::Control` as the running gate, with log
-//! time for a clock. What the watch would have said, which procedures it would have engaged and
+//! time for a clock. What the watch would have reported, which procedures it would have engaged and
 //! whom they would have hit are the [`Findings`], as text, JSON and a picture. [`MinuteCounts`] asks of
 //! counts by the minute which of them would have been called a surge.
 //!

@@ -28,7 +28,7 @@ const MINUTE_TICKS: u64 = 240;
 const SECOND_TICKS: usize = 4;
 /// Ticks in a row that begin or end a surge, as the posture counts them.
 const CHANGE_TICKS: u32 = 4;
-/// Surges kept.
+/// Surges listed.
 const SURGES: usize = 500;
 /// Rows that could not be read, shown.
 const SHOWN: usize = 5;
@@ -234,11 +234,11 @@ impl MinuteCounts {
         self.recent.push_back(count);
         let rate: u64 = self.recent.iter().sum();
         let expected = self.baseline.expected_milli(wall);
-        let floor = u64::from(self.settings.surge_min_rate) * 1_000;
+        let least = u64::from(self.settings.surge_min_rate) * 1_000;
         let multiple = expected * u64::from(self.settings.surge_factor_tenths) / 10;
         let warm = u128::from(self.baseline.learnt()) * TICK.as_millis()
             >= self.settings.warm_up.as_millis();
-        let over = warm && rate * 1_000 > floor.max(multiple);
+        let over = warm && rate * 1_000 > least.max(multiple);
         self.ticks_changed = if over == self.surging { 0 } else { self.ticks_changed + 1 };
         if self.ticks_changed >= CHANGE_TICKS {
             self.ticks_changed = 0;

@@ -14,7 +14,7 @@ const MAX_BANDS: usize = 40;
 const MAX_MARKERS: usize = 24;
 /// A band is drawn at least so wide, as a part of the whole, or it could not be seen.
 const MIN_BAND_WIDTH: f64 = 1.0 / 400.0;
-/// A band so wide has room for its name.
+/// A band of this width has space for its name.
 const MIN_LABELLED_WIDTH: f64 = 1.0 / 18.0;
 
 impl Findings {

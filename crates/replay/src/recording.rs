@@ -31,12 +31,12 @@ pub enum RecordedLine<'a> {
 /// Why a recording cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The system says so.
+    /// The kernel reports an error.
     #[error("cannot read {name}: {error}")]
     Io {
         /// The recording.
         name: String,
-        /// What the system says.
+        /// The kernel's error.
         error: io::Error,
     },
     /// It is compressed by something other than gzip.
@@ -181,10 +181,10 @@ fn finish(begun: &[u8], skipping: bool, visit: &mut dyn FnMut(RecordedLine<'_>))
     }
 }
 
-/// One byte more than a line may have is kept, to know that it is too long.
+/// One byte more than a line may have is stored, to know that it is too long.
 fn extend(begun: &mut Vec<u8>, more: &[u8]) {
-    let room = (LINE_BYTES + 1).saturating_sub(begun.len());
-    begun.extend_from_slice(&more[..more.len().min(room)]);
+    let space = (LINE_BYTES + 1).saturating_sub(begun.len());
+    begun.extend_from_slice(&more[..more.len().min(space)]);
 }
 
 fn whole(line: &[u8]) -> RecordedLine<'_> {
@@ -205,7 +205,7 @@ mod tests {
 
     use super::*;
 
-    /// Hands out what it has in pieces of the given sizes.
+    /// Returns its bytes in chunks of the given sizes.
     struct Chunks {
         bytes: Vec<u8>,
         sizes: Vec<usize>,
@@ -323,9 +323,9 @@ mod tests {
         ) {
             let text: Vec<u8> = [b"begin".to_vec(), text].concat();
             let whole = lines(Cursor::new(text.clone()));
-            let pieces = |bytes| Chunks { bytes, sizes: sizes.clone(), at: 0, turn: 0 };
-            prop_assert_eq!(&lines(pieces(text.clone())), &whole);
-            prop_assert_eq!(&lines(pieces(zipped(&text))), &whole);
+            let chunks = |bytes| Chunks { bytes, sizes: sizes.clone(), at: 0, turn: 0 };
+            prop_assert_eq!(&lines(chunks(text.clone())), &whole);
+            prop_assert_eq!(&lines(chunks(zipped(&text))), &whole);
             let mut expected: Vec<_> = text.split(|b| *b == b'\n').map(|l| (true, l.to_vec())).collect();
             if expected.last().is_some_and(|(_, last)| last.is_empty()) {
                 expected.pop();

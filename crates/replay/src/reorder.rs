@@ -1,7 +1,7 @@
 //! Lines in order of time: servers write a line when a request ends, and stamp it with when it
 //! began (or when it ended, and several workers write in parallel).
 //!
-//! Lines are kept for a minute of log time, second by second, and handed over when that minute is
+//! Lines are held for a minute of log time, second by second, and handed over when that minute is
 //! past. Both the number of lines and their bytes are bounded: a flood shortens the minute. A
 //! line that comes too late is moved to the earliest second still open if it is at most a minute
 //! older than that, and is left out otherwise.
@@ -14,16 +14,16 @@ use serde::Serialize;
 
 use crate::line::LogLine;
 
-/// How long lines are kept: requests rarely take longer.
+/// How long lines are held: requests rarely take longer.
 pub(crate) const WINDOW_SECONDS: u64 = 60;
-/// Lines kept at most: some 10 MiB beside their text.
+/// Lines held at most: some 10 MiB in addition to their text.
 const LINES: usize = 100_000;
-/// Bytes of text kept at most.
+/// Bytes of text held at most.
 const TEXT_BYTES: usize = 24 * 1024 * 1024;
 /// A jump ahead by more than this is believed when the next line agrees: one clock error must not
 /// make the rest of a log too late.
 const JUMP_SECONDS: u64 = 3_600;
-/// Empty seconds kept for reuse, and how much each may hold on to.
+/// Empty seconds stored for reuse, and how much memory each may hold.
 const SPARE: usize = 64;
 const SPARE_BYTES: usize = 256 * 1024;
 
@@ -37,7 +37,7 @@ pub struct OutOfOrder {
     pub left_out: u64,
 }
 
-/// What is kept of a line; its texts are in its second.
+/// A line that is held; its texts are in its second.
 #[derive(Clone, Debug)]
 struct BufferedLine {
     millis: u16,
@@ -173,9 +173,9 @@ impl LogSecond {
 }
 
 /// Takes the lines of a second (since 1970) when no more of it will come, or, if the second holds
-/// more than is kept, when a part of it is to be handed over.
+/// more than can be held, when a part of it is to be handed over.
 pub(crate) trait SecondSink {
-    /// `more` says that this is only a part of the second.
+    /// `more`: this is only a part of the second.
     fn take_second(&mut self, second: u64, lines: &LogSecond, more: bool);
 }
 
@@ -407,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_of_more_lines_than_are_kept_is_handed_over_in_parts() {
+    fn a_second_of_more_lines_than_are_held_is_handed_over_in_parts() {
         let (mut order, mut collected) = (ReorderBuffer::default(), CollectingSink::default());
         order.push(&line(99, 0, "/"), &mut collected);
         for _ in 0..LINES * 2 + 5 {

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 /// Texts counted at the same time.
 const COUNTERS: usize = 256;
-/// Characters kept of a text.
+/// Characters stored of a text.
 const MAX_TEXT: usize = 160;
 
 /// One of the most frequent texts.

@@ -14,7 +14,7 @@ use crate::space_saving::Ranked;
 const WIDTH: usize = 100;
 /// Characters shown of a line that could not be read.
 const EXCERPT: usize = 80;
-/// Surges, attacks and procedures shown; all that are kept are in the JSON.
+/// Surges, attacks and procedures shown; the JSON lists more.
 const SHOWN: usize = 20;
 
 /// The beginning of a line, fit to be shown.
@@ -170,7 +170,7 @@ fn write_head(page: &mut TextPage, found: &Findings) {
 }
 
 fn write_detections(page: &mut TextPage, found: &Findings) {
-    page.heading("What the watch would have said");
+    page.heading("What the watch would have reported");
     if found.surges.count() + found.attacks.count() == 0 {
         page.line(1, "Nothing: no surge and no attack.");
     }
@@ -186,10 +186,10 @@ fn write_detections(page: &mut TextPage, found: &Findings) {
     page.more(&found.attacks, "wave");
     for degradation in found.degradations.iter().take(SHOWN) {
         let period = describe_period(degradation.from, degradation.to);
-        page.line(1, &format!("Origin in trouble on {}: {period}", degradation.platform));
+        page.line(1, &format!("Origin degraded on {}: {period}", degradation.platform));
         page.line(2, &words::full_stop(&degradation.summary));
     }
-    page.more(&found.degradations, "time of trouble");
+    page.more(&found.degradations, "degradation");
 }
 
 fn write_surge(page: &mut TextPage, surge: &ReplayedSurge) {

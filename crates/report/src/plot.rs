@@ -101,7 +101,7 @@ pub struct ChartLine {
     pub label: String,
     /// Its colour.
     pub colour: Colour,
-    /// Its stroke, which tells lines apart where colour cannot.
+    /// Its stroke, which distinguishes lines without colour.
     pub style: LineStyle,
     /// Whether the surface below the line is tinted.
     pub filled: bool,
@@ -516,7 +516,7 @@ fn draw_series(
 }
 
 /// The unbroken stretches of a series in picture coordinates. Where more than one point falls into
-/// the same unit of width, only the lowest and highest of them are kept: a day of seconds stays a
+/// the same unit of width, only the lowest and highest of them are drawn: a day of seconds stays a
 /// small file and no peak is lost.
 fn runs(points: &[(f64, Option<f64>)], x: &LinearScale, y: &LinearScale) -> Vec<Vec<(f64, f64)>> {
     let column = |place: f64| place.floor() as i64;
@@ -539,9 +539,9 @@ fn runs(points: &[(f64, Option<f64>)], x: &LinearScale, y: &LinearScale) -> Vec<
                 if column(*ax) == column(point.0) && column(*bx) == column(point.0) =>
             {
                 let (low, high) = (ay.min(*by).min(point.1), ay.max(*by).max(point.1));
-                let kept = run.len() - 2;
-                run[kept].1 = high;
-                run[kept + 1] = (point.0, low);
+                let last_two = run.len() - 2;
+                run[last_two].1 = high;
+                run[last_two + 1] = (point.0, low);
             }
             _ => run.push(point),
         }

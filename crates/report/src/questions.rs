@@ -280,7 +280,7 @@ fn mitigations(incident: &Incident, input: &OperatorInput) -> Vec<ReportBlock> {
     let rows: Vec<TableRow> = procedures.map(procedure_row).collect();
     let mut blocks = vec![
         ReportBlock::Paragraph(
-            "The gate (Portcullis, in front of the platforms) acted by itself:".to_owned(),
+            "The gate (Portcullis, in front of the platforms) acted automatically:".to_owned(),
         ),
         ReportBlock::Items(times),
     ];
@@ -461,7 +461,7 @@ fn analysis(incident: &Incident) -> Vec<ReportBlock> {
             .collect(),
     }));
     blocks.push(ReportBlock::Paragraph(format!(
-        "What else could explain it, judged by what speaks against it: {}.",
+        "What else could explain it, judged by the evidence against it: {}.",
         hypotheses::Cause::ALL
             .map(|cause| format!("{} {}", cause.label(), cause.name()))
             .join("; ")
@@ -494,7 +494,7 @@ fn analysis(incident: &Incident) -> Vec<ReportBlock> {
     blocks
 }
 
-/// Surges near the waves that no attack came of: what a flash crowd looks like on this site.
+/// Surges near the waves that did not become an attack: what a flash crowd looks like on this site.
 fn surges_without_attack(incident: &Incident) -> Vec<String> {
     let crowds = incident.surges.iter().filter(|surge| surge.overtaken.is_none());
     crowds
@@ -585,7 +585,7 @@ fn next_steps(incident: &Incident, input: &OperatorInput) -> Vec<ReportBlock> {
 /// Facts that matter for a category, and never a category.
 fn categorisation(incident: &Incident) -> Vec<String> {
     let mut facts = vec![
-        "Category assigned by the NCSC or by law enforcement: none known. No one else may \
+        "Category assigned by the NCSC or by law enforcement: none known. No other body may \
          assign one."
             .to_owned(),
     ];

@@ -44,7 +44,7 @@ pub struct Provenance {
 /// A claim of a statement with its finding, as plain words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ClaimLine {
-    /// The wording that was asked for.
+    /// The requested wording.
     pub typical_wording: String,
     /// `supported`, `contradicted`, `not shown` or `not measurable`.
     pub finding: String,

@@ -95,7 +95,7 @@ fn a_category_is_never_assigned() {
 }
 
 #[test]
-fn a_rehearsal_says_so_at_both_ends_and_in_the_pictures() {
+fn a_rehearsal_is_marked_at_both_ends_and_in_the_plots() {
     let report = report(true);
     let text = report.to_text();
     assert!(text.starts_with("REHEARSAL"));
@@ -141,7 +141,7 @@ fn a_ledger_of_the_version_before_cuts_were_tallied_is_reported_without_claiming
 }
 
 #[test]
-fn a_page_says_what_a_visitor_sent_without_becoming_it() {
+fn a_page_quotes_what_a_visitor_sent_without_executing_it() {
     let mut entries = whole(false);
     for (_, entry) in &mut entries {
         if let Event::ProcedureEngaged(facts) = &mut entry.event {

@@ -48,10 +48,10 @@ impl CertReloader {
         let files = WatchedFiles::new(config);
         let loaded = self.load_all(config);
         if let Err(problem) = &loaded {
-            let mut kept = CertInventory::clone(&self.inventory.load());
-            kept.refused += 1;
-            kept.problem = Some(problem.to_string());
-            self.inventory.store(Arc::new(kept));
+            let mut inventory = CertInventory::clone(&self.inventory.load());
+            inventory.refused += 1;
+            inventory.problem = Some(problem.to_string());
+            self.inventory.store(Arc::new(inventory));
         }
         let (facts, tls) = loaded?;
         Ok(PreparedCerts { facts, tls, files })

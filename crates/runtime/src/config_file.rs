@@ -12,7 +12,7 @@ pub enum ConfigError {
     Unreadable {
         /// The file.
         file: String,
-        /// What the system said.
+        /// The kernel's error.
         source: std::io::Error,
     },
     /// It has problems.

@@ -38,11 +38,11 @@ pub enum RuntimeError {
     Thread {
         /// Its name.
         name: String,
-        /// What the system said.
+        /// The kernel's error.
         source: io::Error,
     },
-    /// The system gives no random numbers.
-    #[error("the system gives no random numbers: {0}")]
+    /// The kernel returns no random numbers.
+    #[error("cannot get random numbers from the kernel: {0}")]
     Randomness(String),
     /// Signals cannot be received.
     #[error("cannot wait for signals: {0}")]
@@ -54,6 +54,6 @@ pub enum RuntimeError {
     #[error("the control loop {0}")]
     Control(&'static str),
     /// Threads ended while the gate ran.
-    #[error("threads of the gate have ended: {}. The log says why", .0.join(", "))]
+    #[error("threads of the gate have ended: {}. See the log for the cause", .0.join(", "))]
     ThreadsEnded(Vec<String>),
 }

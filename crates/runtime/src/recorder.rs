@@ -229,7 +229,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let config = config(folder.path());
         let (ledger, _) = open_ledger(&config, &[1; 32]).unwrap();
-        // A queue without room is like a disk that does not keep up.
+        // A full queue is treated like a disk that does not keep up.
         let (batches, queue) = sync_channel(0);
         let mut recorder = Recorder { batches: Some(batches), thread: None, gap: None };
         recorder.record(WallTime(1_000), vec![Event::Stopped, Event::Stopped]);

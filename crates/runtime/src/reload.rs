@@ -6,7 +6,7 @@ use crate::error::RuntimeError;
 
 /// Checks that a running gate can use `new`: what it changes needs no restart.
 ///
-/// `ids` belong to `running`; counters have room for `activity_capacity` of them.
+/// `ids` belong to `running`; there are counters for `activity_capacity` activities.
 pub fn check_reloadable(
     running: &Config,
     new: &Config,

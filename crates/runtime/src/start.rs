@@ -76,7 +76,7 @@ pub struct SharedState {
     pub internal_errors: Arc<InternalErrors>,
     /// The counters of each worker.
     pub meters: Vec<Arc<Meter>>,
-    /// Activities that the counters have room for.
+    /// Activities that there are counters for.
     pub activity_capacity: usize,
     /// Turns true when the gate stops.
     pub drain: watch::Sender<bool>,

@@ -64,14 +64,14 @@ kinds! {
     Reported => "reported", "We have reported the matter to the NCSC.";
 }
 
-/// A claim with what the ledger says to it.
+/// A claim with the ledger's finding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Claim {
     /// What is claimed.
     pub kind: ClaimKind,
     /// The wording that spokespeople use.
     pub typical_wording: &'static str,
-    /// What the ledger says to it.
+    /// The finding.
     pub finding: Finding,
     /// Why.
     pub because: String,
@@ -79,7 +79,7 @@ pub struct Claim {
     pub sentence: String,
     /// The figures behind.
     pub figures: Vec<Figure>,
-    /// What must be known beside it.
+    /// The caveats.
     pub caveats: Vec<String>,
 }
 

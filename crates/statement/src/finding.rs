@@ -2,15 +2,15 @@
 
 use serde::Serialize;
 
-/// What the ledger says to a claim.
+/// The ledger's finding on a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Finding {
     /// Recorded events carry it.
     Supported,
-    /// Recorded events speak against it.
+    /// Recorded events contradict it.
     Contradicted,
-    /// Nothing recorded carries it, and nothing speaks against it.
+    /// No record supports it, and none contradicts it.
     NotShown,
     /// No instrument could measure it.
     NotMeasurable,
@@ -37,7 +37,7 @@ impl Finding {
         }
     }
 
-    /// What the ledger says to the opposite of the claim.
+    /// The finding on the opposite of the claim.
     #[must_use]
     pub const fn of_the_negation(self) -> Self {
         match self {

@@ -1,7 +1,7 @@
 //! Claims, findings, and the checker of press statements.
 //!
 //! [`build`] turns an incident into a [`Statement`]: what a spokesperson would like to say, split
-//! into claims, each with what the ledger says to it, the figures behind, and the nearest wording
+//! into claims, each with the ledger's finding, the figures behind it, and the nearest wording
 //! that they support. [`check`] reads a text and gives the same findings for each of its
 //! sentences.
 //!

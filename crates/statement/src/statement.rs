@@ -61,7 +61,7 @@ pub struct Statement {
     pub claims: Vec<Claim>,
     /// What was not recorded, in sentences. Empty if nothing is known to be missing.
     pub coverage: Vec<String>,
-    /// All that is said about who did it.
+    /// The only sentence about who did it.
     pub attribution: &'static str,
     /// What a ledger cannot prove.
     pub limits: &'static [&'static str],
@@ -73,13 +73,13 @@ pub struct Statement {
     pub proofs: Vec<LeafProof>,
 }
 
-/// What must be said under every statement.
+/// The limits that every statement lists.
 const LIMITS: &[&str] = &[
     "The ledger proves that nothing in it was changed or taken out since the checkpoint was signed. \
      It does not prove that what was written was true: that rests on the gate's own counting.",
     "The gate sees what reaches it. What a provider filtered before, and what never arrived, is not \
      in these figures.",
-    "Every figure holds for the window and the leaves that stand beside it, and for nothing else.",
+    "Every figure holds for the window and the leaves that are named with it, and for nothing else.",
 ];
 
 /// Gaps in the record that a statement lists one by one.

@@ -141,7 +141,7 @@ fn claim_text(number: usize, claim: &Claim) -> String {
         out += &words::wrap("     - ", "       ", COLUMNS, &figure_text(figure));
     }
     if !claim.caveats.is_empty() {
-        out += "   Beside it:\n";
+        out += "   Caveats:\n";
     }
     for caveat in &claim.caveats {
         out += &words::wrap("     - ", "       ", COLUMNS, caveat);

@@ -86,7 +86,7 @@ fn the_statement_of_2019_does_not_pass_and_names_the_same_claims_as_the_table() 
 }
 
 #[test]
-fn an_honest_text_passes() {
+fn an_accurate_text_passes() {
     let check = checked(
         "Dear supporters,\n\nOn Monday our website was attacked. Our security systems detected the \
          attack within seconds. Some visitors were delayed. Everything is restored and we are back \
@@ -153,7 +153,7 @@ fn who_did_it_and_what_they_wanted_cannot_be_measured() {
 }
 
 #[test]
-fn absolutes_are_refused_beside_a_claim_and_left_alone_elsewhere() {
+fn absolutes_are_refused_with_a_claim_and_ignored_elsewhere() {
     assert_eq!(one("Every single attack failed.").result, SentenceResult::Rejected);
     assert_eq!(
         one("Every single one of you matters to this campaign.").result,

@@ -1,4 +1,4 @@
-//! What the day's ledger says to what a spokesperson would like to say.
+//! The findings of the day's ledger on what a spokesperson would like to say.
 #![allow(clippy::unwrap_used)]
 
 #[path = "../../incident/tests/campaign_day/mod.rs"]
@@ -61,7 +61,7 @@ fn the_statement_as_a_page_needs_nothing_from_elsewhere() {
 }
 
 #[test]
-fn a_page_says_what_a_visitor_sent_without_becoming_it() {
+fn a_page_quotes_what_a_visitor_sent_without_executing_it() {
     let mut entries = whole(false);
     for (_, entry) in &mut entries {
         if let Event::AttackBegan { platform, .. } = &mut entry.event {
@@ -75,7 +75,7 @@ fn a_page_says_what_a_visitor_sent_without_becoming_it() {
 }
 
 #[test]
-fn a_rehearsal_says_so_at_both_ends_and_in_every_sentence() {
+fn a_rehearsal_is_marked_at_both_ends_and_in_every_sentence() {
     let statement = statement(true);
     let text = statement.to_text();
     assert!(text.starts_with("REHEARSAL"), "{text}");
@@ -157,7 +157,7 @@ fn reported_needs_a_receipt_from_the_ncsc() {
 }
 
 #[test]
-fn an_origin_that_bore_as_much_before_contradicts_that_defences_made_the_difference() {
+fn an_origin_that_handled_the_same_before_contradicts_that_defences_made_the_difference() {
     let mut entries = whole(false);
     for (_, entry) in &mut entries {
         if let Event::Tallied(tally) = &mut entry.event
@@ -269,7 +269,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     /// Taking any events out never makes a sentence about what was not watched supported, and
-    /// never lets a claim stand without the events that it needs.
+    /// never leaves a claim supported without the events that it needs.
     #[test]
     fn taking_events_out_never_makes_up_evidence(seed in any::<u64>(), keep in 1u64..100) {
         let entries: Vec<(u64, Entry)> = whole(false)

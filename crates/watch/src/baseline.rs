@@ -1,4 +1,4 @@
-//! Baseline: what normal looks like for an activity, now and at this hour of the week.
+//! Baseline: the normal rate of an activity, now and at this hour of the week.
 
 use portcullis_model::WallTime;
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,6 @@
 //! Evidence of hostility in the last two seconds of a platform's suspect requests.
 //!
-//! Flash crowds and floods look alike in rate; the literature tells them apart by how single
+//! Flash crowds and floods are alike in rate; the literature tells them apart by how single
 //! sources behave, by what they ask for, and by how alike their requests are. Each test below
 //! states what people could do to look like that, and why they do not.
 
@@ -51,21 +51,21 @@ fn per_cent(part: usize, whole: usize) -> u64 {
     (part * 100 / whole.max(1)) as u64
 }
 
-/// Who asks, as far as a request tells: many people may share an address, and many a browser.
-fn visitor(kept: &SampledRequest) -> (u64, u32, u32, u32) {
-    let look = &kept.features;
+/// The visitor, as far as a request shows it: many people may share an address, and many a browser.
+fn visitor(request: &SampledRequest) -> (u64, u32, u32, u32) {
+    let features = &request.features;
     (
-        kept.source,
-        look.get(Feature::UserAgent),
-        look.get(Feature::HeaderOrder),
-        look.get(Feature::Language),
+        request.source,
+        features.get(Feature::UserAgent),
+        features.get(Feature::HeaderOrder),
+        features.get(Feature::Language),
     )
 }
 
 /// People reload a page now and then; they do not all do it four times in two seconds. A crowd of
 /// like phones behind one carrier's address repeats too, but every part of the page as often as
-/// the page: a flood repeats one path above all. Ranges and "anything new?" are asked for by
-/// players and live results.
+/// the page: a flood repeats one path above all. Players and live results send
+/// ranges and conditional requests.
 fn repeated_requests(suspects: &[&SampledRequest]) -> Option<Evidence> {
     let mut groups: Vec<_> = suspects
         .iter()
@@ -96,7 +96,7 @@ fn repeated_requests(suspects: &[&SampledRequest]) -> Option<Evidence> {
 }
 
 /// Half of all requests come from visitors who each ask for more pages than anybody reads. A mean
-/// would let one heavy visitor speak for all, and parts would let a few like phones behind one
+/// would let one heavy visitor count for all, and assets would let a few like phones behind one
 /// address do so.
 fn inhuman_pace(suspects: &[&SampledRequest]) -> Option<Evidence> {
     let mut asked: Vec<_> =
@@ -176,8 +176,8 @@ fn rotating_user_agents(suspects: &[&SampledRequest]) -> Option<Evidence> {
 /// A mail read on phones shifts the mix of browsers, so this alone proves nothing.
 fn foreign_shape(suspects: &[&SampledRequest], memory: &ReferenceSample) -> Option<Evidence> {
     let mut shapes: BTreeMap<u32, usize> = BTreeMap::new();
-    for kept in suspects {
-        *shapes.entry(kept.features.get(Feature::HeaderOrder)).or_default() += 1;
+    for request in suspects {
+        *shapes.entry(request.features.get(Feature::HeaderOrder)).or_default() += 1;
     }
     let (shape, count) = shapes.into_iter().max_by_key(|(_, count)| *count)?;
     let ordinary = memory.features();
@@ -215,9 +215,9 @@ fn pages_without_parts(
     }
     let sources: BTreeSet<u64> = suspects.iter().map(|k| k.source).collect();
     let (mut pages, mut all) = (0, 0);
-    for kept in window.iter().filter(|k| sources.contains(&k.source)) {
+    for request in window.iter().filter(|k| sources.contains(&k.source)) {
         all += 1;
-        pages += usize::from(kept.page);
+        pages += usize::from(request.page);
     }
     let share = per_cent(pages, all);
     found(

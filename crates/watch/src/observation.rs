@@ -1,4 +1,4 @@
-//! What the watch says about a platform each tick.
+//! What the watch reports about a platform each tick.
 
 use portcullis_model::{ActivityId, Evidence, PlatformId, ProcedureId, WallTime};
 

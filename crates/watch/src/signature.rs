@@ -47,7 +47,7 @@ pub(crate) fn find_signature<'a>(
         .iter()
         .filter_map(|feature| {
             let (value, share) = most_common(&suspects, *feature)?;
-            // Without TLS, or behind a proxy, no client has one: that says nothing.
+            // Without TLS, or behind a proxy, no client has one.
             if *feature == Feature::TlsFingerprint && value == 0 {
                 return None;
             }
@@ -78,7 +78,7 @@ pub(crate) fn find_signature<'a>(
     if signature.conditions.is_empty() {
         return None;
     }
-    // A target says nothing about the sender: a new page that all visitors read is rare among
+    // A target does not describe the sender: a new page that all visitors read is rare among
     // earlier requests too.
     let about_sender = |c: Condition| {
         let sender = matches!(
@@ -130,11 +130,11 @@ fn upper_bound_per_million(hits: u64, trials: u64) -> u32 {
 mod tests {
     use super::*;
 
-    fn kept(features: [u32; 8]) -> SampledRequest {
-        kept_over_tls(features, 0)
+    fn sample(features: [u32; 8]) -> SampledRequest {
+        sample_over_tls(features, 0)
     }
 
-    fn kept_over_tls(features: [u32; 8], client: u32) -> SampledRequest {
+    fn sample_over_tls(features: [u32; 8], client: u32) -> SampledRequest {
         let mut all = [client; 9];
         all[..8].copy_from_slice(&features);
         SampledRequest {
@@ -153,14 +153,14 @@ mod tests {
     fn memory(rows: u32) -> ReferenceSample {
         let mut memory = ReferenceSample::default();
         for i in 0..rows {
-            memory.push(&kept([1, i % 7 + 1, 0, i % 3 + 1, i % 20 + 1, i % 4 + 1, 1, 0]));
+            memory.push(&sample([1, i % 7 + 1, 0, i % 3 + 1, i % 20 + 1, i % 4 + 1, 1, 0]));
         }
         memory
     }
 
     #[test]
     fn a_scripted_flood_is_set_apart_without_hitting_ordinary_requests() {
-        let flood: Vec<_> = (0..200).map(|_| kept([1, 2, 9, 99, 98, 0, 5, 0])).collect();
+        let flood: Vec<_> = (0..200).map(|_| sample([1, 2, 9, 99, 98, 0, 5, 0])).collect();
         let candidate = find_signature(flood.iter(), &memory(2_000)).expect("a signature");
         assert_eq!(candidate.suspects_per_thousand, 1_000);
         assert_eq!(candidate.collateral_per_million, 1_500);
@@ -170,7 +170,7 @@ mod tests {
     #[test]
     fn a_perfect_imitation_has_no_signature_worth_its_collateral() {
         let crowd: Vec<_> = (0..200u32)
-            .map(|i| kept([1, i % 7 + 1, 0, i % 3 + 1, i % 20 + 1, i % 4 + 1, 1, 0]))
+            .map(|i| sample([1, i % 7 + 1, 0, i % 3 + 1, i % 20 + 1, i % 4 + 1, 1, 0]))
             .collect();
         let candidate = find_signature(crowd.iter(), &memory(2_000));
         assert!(candidate.is_none_or(|c| c.collateral_per_million > 50_000));
@@ -178,8 +178,8 @@ mod tests {
 
     #[test]
     fn visitors_among_the_suspects_do_not_widen_the_signature() {
-        let mut mixed: Vec<_> = (0..180).map(|_| kept([1, 2, 9, 99, 98, 0, 5, 0])).collect();
-        mixed.extend((0..20u32).map(|i| kept([1, 2, 0, i % 3 + 1, i % 20 + 1, 1, 1, 0])));
+        let mut mixed: Vec<_> = (0..180).map(|_| sample([1, 2, 9, 99, 98, 0, 5, 0])).collect();
+        mixed.extend((0..20u32).map(|i| sample([1, 2, 0, i % 3 + 1, i % 20 + 1, 1, 1, 0])));
         let candidate = find_signature(mixed.iter(), &memory(2_000)).expect("a signature");
         assert_eq!(candidate.suspects_per_thousand, 900);
         assert_eq!(candidate.collateral_per_million, 1_500);
@@ -187,12 +187,12 @@ mod tests {
 
     #[test]
     fn a_flood_that_imitates_a_browsers_fields_is_set_apart_by_its_tls_library() {
-        let looks = |i: u32| [1, i % 7 + 1, 0, i % 3 + 1, i % 20 + 1, i % 4 + 1, 1, 0];
+        let shape = |i: u32| [1, i % 7 + 1, 0, i % 3 + 1, i % 20 + 1, i % 4 + 1, 1, 0];
         let mut ordinary = ReferenceSample::default();
         for i in 0..2_000 {
-            ordinary.push(&kept_over_tls(looks(i), i % 5 + 1));
+            ordinary.push(&sample_over_tls(shape(i), i % 5 + 1));
         }
-        let flood: Vec<_> = (0..200).map(|i| kept_over_tls(looks(i), 99)).collect();
+        let flood: Vec<_> = (0..200).map(|i| sample_over_tls(shape(i), 99)).collect();
         let candidate = find_signature(flood.iter(), &ordinary).expect("a signature");
         let expected = Condition { feature: Feature::TlsFingerprint, value: 99 };
         assert!(candidate.signature.conditions.contains(&expected));
@@ -201,8 +201,9 @@ mod tests {
 
     #[test]
     fn a_new_page_that_all_visitors_read_is_no_signature() {
-        let readers: Vec<_> =
-            (0..200u32).map(|i| kept([1, 77, 0, i % 3 + 1, i % 20 + 1, i % 4 + 1, 1, 0])).collect();
+        let readers: Vec<_> = (0..200u32)
+            .map(|i| sample([1, 77, 0, i % 3 + 1, i % 20 + 1, i % 4 + 1, 1, 0]))
+            .collect();
         assert_eq!(find_signature(readers.iter(), &memory(2_000)), None);
     }
 

@@ -28,7 +28,7 @@ const CONFIRM: u8 = 2;
 /// Activities whose suspects are looked at by themselves, at most.
 const LOOKED_AT_ALONE: usize = 4;
 /// Fewer stalled connections than this are people on trains.
-const STALLED_FLOOR: u64 = 20;
+const STALLED_MIN: u64 = 20;
 /// However many stall on ordinary days, four times a hundred of them are too many: no
 /// traffic can teach the watch to overlook more.
 const STALLED_USUAL_MAX_MILLI: u64 = 100_000;
@@ -36,7 +36,7 @@ const STALLED_USUAL_MAX_MILLI: u64 = 100_000;
 /// many tenths of the baseline are suspect.
 const DEGRADED_TENTHS: u64 = 13;
 
-/// What normal looks like, and what is not.
+/// Learns what is normal, and detects what is not.
 #[derive(Debug)]
 pub struct Watch {
     settings: WatchSettings,
@@ -116,8 +116,9 @@ impl Watch {
         }
     }
 
-    /// Looks at every platform, once a tick; observations are in the order of the configuration. `counts` is what the workers counted since the last
-    /// look; `engaged` says for each platform whether any procedure is.
+    /// Evaluates every platform, once a tick; observations are in the order of the configuration.
+    /// `counts` is what the workers counted since the last call; `engaged` returns whether a platform
+    /// has an engaged procedure.
     pub fn evaluate(
         &mut self,
         wall: WallTime,
@@ -165,7 +166,7 @@ impl Watch {
         self.ids = ids;
     }
 
-    /// Every activity's baseline, to be kept over a restart.
+    /// Every activity's baseline, to be saved for a restart.
     pub fn baselines(&self) -> impl Iterator<Item = (ActivityId, &Baseline)> {
         self.platforms.iter().flat_map(|p| p.activities.iter().map(|a| (a.id, &a.baseline)))
     }
@@ -178,7 +179,7 @@ impl Watch {
     }
 
     fn stalled(&mut self, wall: WallTime, now: u64) -> Option<Evidence> {
-        let threshold = STALLED_FLOOR.max(self.stalled_usual_milli * 4 / 1_000);
+        let threshold = STALLED_MIN.max(self.stalled_usual_milli * 4 / 1_000);
         if now < threshold {
             self.stalled_since = None;
             let target = now * 1_000;
@@ -402,10 +403,13 @@ impl PlatformWatch {
         let mut evidence = Vec::new();
         if !over.is_empty() {
             let window: Vec<&SampledRequest> =
-                self.window.iter().filter(|kept| among(kept)).collect();
+                self.window.iter().filter(|request| among(request)).collect();
             let mut gather = |wanted: &[ActivityId]| {
-                let suspects: Vec<&SampledRequest> =
-                    window.iter().copied().filter(|kept| wanted.contains(&kept.activity)).collect();
+                let suspects: Vec<&SampledRequest> = window
+                    .iter()
+                    .copied()
+                    .filter(|request| wanted.contains(&request.activity))
+                    .collect();
                 for piece in evidence::gather(&suspects, &window, &self.memory) {
                     if !evidence.iter().any(|known: &Evidence| known.kind == piece.kind) {
                         evidence.push(piece);
@@ -428,7 +432,7 @@ impl PlatformWatch {
     /// capacity: crowds of people are welcome.
     fn pressing(&self, settings: &WatchSettings, wall: WallTime) -> Vec<ActivityId> {
         let pressing = self.over(settings, wall, false, ActivityWatch::forwarding_per_second);
-        let evidence = self.evidence(&pressing, |kept| kept.forwarded, None);
+        let evidence = self.evidence(&pressing, |request| request.forwarded, None);
         let of_senders = evidence
             .iter()
             .map(|e| e.kind)
@@ -519,7 +523,7 @@ impl PlatformWatch {
         };
     }
 
-    /// Requests per second over the last second that procedures kept from the origin; challenges
+    /// Requests per second over the last second that procedures stopped before the origin; challenges
     /// count only so far as they were not answered.
     fn stopped_per_second(&self) -> u64 {
         let last = self.health.iter().rev().take(SECOND);
@@ -586,8 +590,8 @@ impl PlatformWatch {
         let surge = self.judgement == TrafficState::Surge;
         let degraded = self.saturated_ticks > 0;
         if unsuspicious {
-            for kept in left {
-                self.memory.push(kept);
+            for request in left {
+                self.memory.push(request);
             }
         }
         for (activity, counts) in self.activities.iter_mut().zip(tick) {

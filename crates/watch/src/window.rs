@@ -6,9 +6,9 @@ use portcullis_model::{ActivityId, Features, Reason, Record, TokenState, Verdict
 
 /// Ticks that the window holds: two seconds.
 pub(crate) const WINDOW_TICKS: usize = 8;
-/// Requests kept of one tick. Beyond that, whole sources are left out, so that what is counted
-/// per source stays exact for those that are kept.
-const KEPT_PER_TICK: usize = 2_048;
+/// Requests sampled per tick. Beyond that, whole sources are left out, so that counts per source stay
+/// exact for those that are sampled.
+const SAMPLES_PER_TICK: usize = 2_048;
 /// Ordinary requests remembered, to tell whom a signature would have hit.
 const MEMORY: usize = 8_192;
 
@@ -48,7 +48,7 @@ impl Window {
         self.offered += 1;
         let source = record.source.bits();
         let spread = source.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-        if self.current.len() >= KEPT_PER_TICK || spread & ((1 << self.sampling) - 1) != 0 {
+        if self.current.len() >= SAMPLES_PER_TICK || spread & ((1 << self.sampling) - 1) != 0 {
             return;
         }
         self.current.push(SampledRequest {
@@ -66,16 +66,16 @@ impl Window {
 
     /// Ends the tick; returns the requests that have just left the window.
     pub(crate) fn end_tick(&mut self) -> Vec<SampledRequest> {
-        let mut kept = if self.ticks.len() >= WINDOW_TICKS {
+        let mut tick = if self.ticks.len() >= WINDOW_TICKS {
             self.ticks.pop_front().unwrap_or_default()
         } else {
             Vec::new()
         };
-        let left = kept.clone();
-        kept.clear();
-        core::mem::swap(&mut kept, &mut self.current);
-        self.ticks.push_back(kept);
-        self.sampling = (self.offered / KEPT_PER_TICK).checked_ilog2().map_or(0, |log| log + 1);
+        let left = tick.clone();
+        tick.clear();
+        core::mem::swap(&mut tick, &mut self.current);
+        self.ticks.push_back(tick);
+        self.sampling = (self.offered / SAMPLES_PER_TICK).checked_ilog2().map_or(0, |log| log + 1);
         self.offered = 0;
         left
     }
@@ -95,11 +95,11 @@ pub(crate) struct ReferenceSample {
 }
 
 impl ReferenceSample {
-    pub(crate) fn push(&mut self, kept: &SampledRequest) {
+    pub(crate) fn push(&mut self, request: &SampledRequest) {
         if self.ring.len() < MEMORY {
-            self.ring.push(kept.features);
+            self.ring.push(request.features);
         } else {
-            self.ring[self.next] = kept.features;
+            self.ring[self.next] = request.features;
             self.next = (self.next + 1) % MEMORY;
         }
         // Shares of pages fade over the same number of requests.
@@ -108,7 +108,7 @@ impl ReferenceSample {
             self.pages /= 2;
         }
         self.seen += 1;
-        self.pages += u64::from(kept.page);
+        self.pages += u64::from(request.page);
     }
 
     pub(crate) fn features(&self) -> &[Features] {

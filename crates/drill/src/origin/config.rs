@@ -19,7 +19,7 @@ pub struct DemoOriginConfig {
     pub backlog: u32,
     /// How long a connection may take to send a request's header and body.
     pub header_timeout: Duration,
-    /// How long an idle connection is kept.
+    /// How long an idle connection stays open.
     pub idle_timeout: Duration,
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::config::DemoOriginConfig;
 
-/// The load of this many tenths of a second is kept: an hour.
+/// The load of this number of tenths of a second is stored: an hour.
 const TENTHS_MAX: usize = 36_000;
 
 /// The origin's account of itself, also the JSON of `GET /origin-status`.
@@ -18,7 +18,7 @@ pub struct DemoOriginStatus {
     pub uptime_ms: u64,
     /// Requests whose header arrived in full.
     pub received: u64,
-    /// Requests that were answered with what they asked for.
+    /// Requests that were served.
     pub served: u64,
     /// Requests that were answered `503` because the queue was full.
     pub rejected: u64,

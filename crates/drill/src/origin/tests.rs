@@ -1,4 +1,4 @@
-//! The origin has the limits that it says it has.
+//! The origin has the limits that it announces.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -124,7 +124,7 @@ fn a_search_cannot_write_markup_into_the_page() {
 }
 
 #[test]
-fn pages_weigh_what_real_ones_weigh() {
+fn pages_have_the_size_of_real_ones() {
     let size = |page: &Page| render(page).len();
     assert!((3_000..12_000).contains(&size(&Page::Home)), "{}", size(&Page::Home));
     assert!((15_000..60_000).contains(&size(&Page::Leaflet("3".into()))));

@@ -30,7 +30,7 @@ impl SeededRng {
         self.below(100) < share
     }
 
-    /// One of `choices` with the weight beside it. The weights must not all be zero.
+    /// One of `choices`, each with its weight. The weights must not all be zero.
     pub(super) fn pick_weighted<T: Copy>(&mut self, choices: &[(u32, T)]) -> T {
         let mut left = self.below(choices.iter().map(|(weight, _)| weight).sum());
         for &(weight, choice) in choices {

@@ -41,7 +41,7 @@ pub struct Visitor {
     pub source: Ipv4Addr,
     /// The browser, which decides the headers and their order.
     pub browser: Browser,
-    /// Whether cookies are kept and sent back.
+    /// Whether cookies are stored and sent back.
     pub keeps_cookies: bool,
     /// Whether style sheet, script and pictures are in the browser's cache already.
     pub has_assets: bool,

@@ -134,7 +134,7 @@ fn a_drill_that_went_well_meets_its_thresholds() {
 }
 
 #[test]
-fn a_drill_that_went_badly_says_what_it_missed() {
+fn a_drill_that_went_badly_lists_what_it_missed() {
     let without = run(30, SampleOutcome::Refused { status: 503 }, 0);
     let with = run(2, SampleOutcome::Refused { status: 403 }, 0);
     let mut early = marks();
@@ -164,7 +164,7 @@ fn nothing_asked_is_not_everything_served() {
 }
 
 #[test]
-fn a_share_is_never_rounded_up_to_the_floor() {
+fn a_share_is_never_rounded_up_to_the_threshold() {
     let nearly = ServiceLevel { requested: 1_000, served: 989, ..ServiceLevel::default() };
     assert!(!nearly.serves_at_least(99));
     assert_eq!(thresholds::format_percent(9_997), "99.9%");

@@ -31,7 +31,7 @@ const FARM_HOPS_MAX: usize = 6;
 /// The longest announced wait that a token farm sits out, in seconds.
 const FARM_WAIT_MAX_SECONDS: u32 = 10;
 
-/// Over how long an attacker looks back when it judges its own success.
+/// The time over which an attacker measures its own success.
 const SUCCESS_WINDOW: Duration = Duration::from_secs(1);
 
 /// Fewer answers than this say nothing.
@@ -54,8 +54,8 @@ pub(super) async fn run_attack(context: Arc<RunContext>, number: usize) -> Attac
         }
         let next = planned.rungs.get(index + 1);
         let flood = Flood::new(&context, number, index, planned.phase as u16);
-        let given_up_at_ms = flood.run(next.is_some(), &mut log).await;
-        let (Some(at_ms), Some(next)) = (given_up_at_ms, next) else {
+        let changed_at_ms = flood.run(next.is_some(), &mut log).await;
+        let (Some(at_ms), Some(next)) = (changed_at_ms, next) else {
             break;
         };
         log.changes.push(TacticChange { at_ms, from: rung.tactic, to: next.tactic });
@@ -107,12 +107,12 @@ impl Flood {
         &self.context.plan.attacks[self.attack].rungs[self.rung]
     }
 
-    /// Sends what is planned from now on. Returns when it gave up, if it may and had to.
+    /// Sends what is planned from now on. Returns when it abandoned the tactic, if it may and had to.
     async fn run(self, may_give_up: bool, log: &mut AttackLog) -> Option<u32> {
         let begun = Instant::now();
         let begun_ms = self.context.now_ms();
         let mut outstanding = JoinSet::new();
-        let mut given_up_at_ms = None;
+        let mut changed_at_ms = None;
         let mut held_back = 0;
         for attack_request in self.planned().requests.iter().filter(|shot| shot.at_ms >= begun_ms) {
             sleep_until(self.context.instant(attack_request.at_ms)).await;
@@ -121,7 +121,7 @@ impl Flood {
                 && begun.elapsed() >= SUCCESS_WINDOW
                 && self.meter.borrow_mut().is_blocked(Instant::now())
             {
-                given_up_at_ms = Some(self.context.now_ms());
+                changed_at_ms = Some(self.context.now_ms());
                 break;
             }
             let bot = Rc::clone(&self.bots[usize::from(attack_request.bot)]);
@@ -139,13 +139,13 @@ impl Flood {
             ));
         }
         log.held_back += held_back;
-        if given_up_at_ms.is_some() {
+        if changed_at_ms.is_some() {
             // What is on its way is left behind, as the tool is stopped and another one started.
             outstanding.abort_all();
         }
         while outstanding.join_next().await.is_some() {}
         log.samples.append(&mut self.samples.borrow_mut());
-        given_up_at_ms
+        changed_at_ms
     }
 }
 
@@ -314,7 +314,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_attacker_gives_up_a_tactic_only_when_it_was_stopped_for_a_second() {
+    fn an_attacker_changes_its_tactic_only_when_it_was_stopped_for_a_second() {
         let start = Instant::now();
         let at = |millis| start + Duration::from_millis(millis);
         let mut meter = SuccessMeter::default();

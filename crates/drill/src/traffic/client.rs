@@ -1,4 +1,4 @@
-//! One visitor's or bot's way to the target: a kept connection, and a jar for cookies.
+//! One visitor's or bot's connection to the target, with its cookies.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::http1::{Http1Stream, ParsedResponse};
 use crate::target::LoopbackTarget;
 
-/// The most cookies that a jar keeps, as many as a visitor of one site needs.
+/// The most cookies that a jar holds: what a visitor of one site needs.
 const COOKIES_MAX: usize = 4;
 
 /// Why there was no response.
@@ -34,7 +34,7 @@ impl HttpClient {
 
     /// Sends a request and reads the response to its end.
     ///
-    /// A kept connection that turns out to have been closed meanwhile is replaced once, as browsers
+    /// A persistent connection that was closed meanwhile is replaced once, as browsers
     /// do it.
     pub(crate) async fn send(
         &mut self,
@@ -108,7 +108,7 @@ impl BrowserCookies {
             };
             let expired = attributes.any(|attribute| attribute.eq_ignore_ascii_case("max-age=0"));
             let before = self.cookies.len();
-            self.cookies.retain(|(kept, _)| kept != name);
+            self.cookies.retain(|(known, _)| known != name);
             changed |= self.cookies.len() != before;
             if !expired && self.cookies.len() < COOKIES_MAX {
                 self.cookies.push((name.to_owned(), value.to_owned()));

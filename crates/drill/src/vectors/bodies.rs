@@ -24,15 +24,15 @@ pub(super) async fn slow_body(attacker: Attacker) -> End {
     );
     attacker.count_requests(1);
     let bytes = std::iter::repeat_n(b"a".to_vec(), 1_000_000);
-    let pieces = std::iter::once(head.into_bytes()).chain(bytes);
-    drip(&attacker, &mut stream, pieces, Duration::from_secs(1)).await
+    let parts = std::iter::once(head.into_bytes()).chain(bytes);
+    drip(&attacker, &mut stream, parts, Duration::from_secs(1)).await
 }
 
 /// Asks for pages and takes a byte of them each second, out of a receive buffer of 2 kB. What is
 /// answered with a word instead of a page (a challenge, a refusal) is no page to read slowly: the
 /// gate has long got rid of it, and the attacker tries again.
 pub(super) async fn slow_read(attacker: Attacker) -> End {
-    // The kernel doubles what is asked for, and this is the least that it grants.
+    // The kernel doubles the requested size, and this is the least that it grants.
     let Some(mut stream) = attacker.open_with(Some(1_152)).await else {
         return End::NotOpened;
     };
@@ -42,7 +42,7 @@ pub(super) async fn slow_read(attacker: Attacker) -> End {
     if let Err(end) = write(&attacker, &mut stream, heads.as_bytes()).await {
         return end;
     }
-    // Nothing at all at first: what is in the buffers on the way is no progress of ours.
+    // Nothing at all at first: bytes in the buffers on the way are not progress.
     let mut first = Vec::new();
     while attacker.may_continue() {
         bounded_sleep(&attacker, Duration::from_secs(1)).await;
@@ -61,7 +61,7 @@ pub(super) async fn slow_read(attacker: Attacker) -> End {
             Ok(Ok(_) | Err(_)) => return End::Closed,
             Err(_) => return End::Held,
         }
-        // A connection that was cut says so in an error, but only behind what had arrived.
+        // A cut connection gives an error, but only after the bytes that had arrived.
         if is_reset(&stream) {
             return End::Closed;
         }
@@ -103,8 +103,8 @@ pub(super) async fn large_body(attacker: Attacker) -> End {
     let once = attacker.attempt == 0 && attacker.slot % 8 == 1;
     // A rehearsal's budget ends it where a gate grants more than that.
     let chunks = std::iter::repeat_n(chunk, if once { beyond.saturating_add(16) } else { 64 });
-    let pieces = std::iter::once(head.into_bytes()).chain(chunks);
-    drip(&attacker, &mut stream, pieces, Duration::ZERO).await
+    let parts = std::iter::once(head.into_bytes()).chain(chunks);
+    drip(&attacker, &mut stream, parts, Duration::ZERO).await
 }
 
 /// Ten megabytes of zeros in ten kilobytes. A server that decompresses request bodies pays for it.

@@ -14,7 +14,7 @@ pub(super) async fn idle(attacker: Attacker) -> End {
     }
 }
 
-/// One page, and then nothing: what a kept-alive connection is for, a thousand times over.
+/// One page, and then nothing: ordinary idle connections, a thousand of them.
 pub(super) async fn keep_alive(attacker: Attacker) -> End {
     let Some(mut stream) = attacker.open().await else {
         return End::NotOpened;

@@ -49,7 +49,7 @@ pub(crate) enum End {
     Held,
     /// The gate closed it.
     Closed,
-    /// The gate said why it closes it (RFC 9113, section 7).
+    /// The gate sent its reason in a GOAWAY (RFC 9113, section 7).
     GoAway(u32),
     /// The gate had ended every stream of it (RFC 9113, section 5.1).
     StreamsEnded,
@@ -201,7 +201,7 @@ impl Attacker {
         tokio::time::timeout(CONNECT_TIMEOUT, opening).await.ok()?.ok()
     }
 
-    /// Opens a connection for HTTP/1.1, over TLS where the target speaks it.
+    /// Opens a connection for HTTP/1.1, over TLS if the target uses it.
     pub(super) async fn open(&self) -> Option<dial::ClientStream> {
         self.open_with(None).await
     }

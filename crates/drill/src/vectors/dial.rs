@@ -24,7 +24,7 @@ pub(crate) enum ClientStream {
 }
 
 impl ClientStream {
-    /// Whether both ends agreed to speak HTTP/2.
+    /// Whether both ends agreed on HTTP/2.
     pub(super) fn is_http_2(&self) -> bool {
         match self {
             ClientStream::Plain(_) => false,

@@ -190,7 +190,7 @@ mod tests {
         }
     }
 
-    /// Against the library that browsers' requests are read with.
+    /// Against h2's decoder, which reads browsers' requests.
     #[tokio::test]
     async fn a_library_understands_our_requests() {
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
@@ -213,7 +213,7 @@ mod tests {
         assert_eq!(request.headers()["cookie"].len(), 300);
     }
 
-    /// Against the encoder of the library that the gate answers with.
+    /// Against h2's encoder, which writes the gate's responses.
     #[tokio::test]
     async fn statuses_are_read_as_a_library_writes_them() {
         for code in [200_u16, 204, 301, 302, 400, 403, 404, 413, 421, 429, 431, 500, 502, 503, 599]

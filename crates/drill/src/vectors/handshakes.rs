@@ -8,7 +8,7 @@ use super::context::{Attacker, End};
 use super::dial::server_name;
 use super::http_1::{drip, hold, write};
 
-/// Opens TCP, or says that it could not.
+/// Opens a TCP connection.
 macro_rules! open_tcp {
     ($attacker:expr) => {
         match $attacker.open_tcp().await {

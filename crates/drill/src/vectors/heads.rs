@@ -10,7 +10,7 @@ use super::connections::get_request;
 use super::context::{Attacker, End};
 use super::http_1::{count_status, drip, hold, hold_on, write};
 
-/// Opens, or says that it could not.
+/// Opens a connection.
 macro_rules! open {
     ($attacker:expr) => {
         match $attacker.open().await {
@@ -27,8 +27,8 @@ pub(super) async fn slow(attacker: Attacker) -> End {
     let begin = format!("GET {} HTTP/1.1\r\nHost: {}\r\n", attacker.path(), attacker.host());
     attacker.count_requests(1);
     let more = (0..).map(|n| format!("X-{n}: a\r\n"));
-    let pieces = std::iter::once(begin).chain(more);
-    drip(&attacker, &mut stream, pieces, Duration::from_secs(1)).await
+    let parts = std::iter::once(begin).chain(more);
+    drip(&attacker, &mut stream, parts, Duration::from_secs(1)).await
 }
 
 /// A large header a byte at a time, each in a separate packet, as fast as possible: a
@@ -94,7 +94,7 @@ pub(super) async fn colliding(attacker: Attacker) -> End {
 fn colliding_names(how_many: usize) -> Vec<String> {
     static NAMES: std::sync::OnceLock<Vec<String>> = std::sync::OnceLock::new();
     let bucket = |name: &str| {
-        // The library hashes which kind of name it is (a standard one or not) before the name.
+        // The `http` crate hashes the kind of a name (standard or not) before the name.
         let kind = 1_u64.to_le_bytes();
         let bytes = kind.iter().chain(name.as_bytes());
         let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
@@ -129,7 +129,7 @@ pub(super) async fn pipelining(attacker: Attacker) -> End {
 }
 
 /// Requests that two servers could read differently, a few of each kind by place. (The whole
-/// corpus, with servers behind, is a separate test.) `/smuggled` must never be asked for at the
+/// corpus, with servers behind, is a separate test.) `/smuggled` must never be requested at the
 /// origin.
 pub(super) async fn smuggling(attacker: Attacker) -> End {
     let mut stream = open!(attacker);
@@ -194,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_answer_of_a_connection_says_so_in_its_head() {
+    fn the_last_response_of_a_connection_announces_it_in_its_head() {
         assert!(is_last_response(
             b"HTTP/1.1 431 Too Large\r\nContent-Length: 1\r\nConnection: close\r\n\r\na"
         ));

@@ -97,7 +97,7 @@ pub(super) fn body(gate_limits: &GateLimits) -> Duration {
 }
 
 /// An answer that is not taken: the place, and then the same the other way round. An answer that is
-/// small enough for the system to take it whole is over; who has nothing else leaves.
+/// small enough for the kernel to accept whole is over; a client with nothing else leaves.
 pub(super) fn response(gate_limits: &GateLimits) -> Duration {
     gate_limits.queue_wait
         + time_to_fall_behind(gate_limits, gate_limits.limits.min_download_rate)
@@ -123,7 +123,7 @@ pub(super) fn age(gate_limits: &GateLimits) -> Duration {
 pub(super) mod request_limits {
     use super::GateLimits;
 
-    /// Over HTTP/1.1 the answer to the last one says that it is the last, and closes.
+    /// Over HTTP/1.1 the last response announces that it is the last, and closes.
     pub(in super::super) fn http_1(gate_limits: &GateLimits) -> u64 {
         u64::from(gate_limits.limits.max_requests_per_connection)
     }

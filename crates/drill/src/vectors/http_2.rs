@@ -17,7 +17,7 @@ use super::frames::{
 };
 
 /// Frames that are sent in one go, and the pause before the next: three thousand a second, ten
-/// times what an honest visitor could ever send.
+/// times what a legitimate visitor could send.
 const BATCH: u32 = 60;
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -44,7 +44,7 @@ struct ReaderState {
     changed: Notify,
 }
 
-/// Streams that are remembered as over: ten times as many as any server allows concurrently.
+/// Streams that are remembered as over: ten times what any server allows concurrently.
 const ENDED_STREAMS_MAX: usize = 1_000;
 
 /// One connection: we write here, a separate task reads.
@@ -58,7 +58,7 @@ struct Http2Client {
 }
 
 impl Http2Client {
-    /// Opens a connection and says hello.
+    /// Opens a connection and sends the preface.
     async fn open(attacker: &Attacker, settings: &[(u16, u32)]) -> Result<Self, End> {
         let mut client = Self::open_silently(attacker).await?;
         let mut first_frames = FrameBatch::default();
@@ -249,7 +249,7 @@ macro_rules! or_end {
     };
 }
 
-/// Agrees on HTTP/2 and says nothing, not even what is owed.
+/// Agrees on HTTP/2 and sends nothing, not even the preface.
 pub(super) async fn preface_silence(attacker: Attacker) -> End {
     let client = or_end!(Http2Client::open_silently(&attacker).await);
     match timeout_at(attacker.end(), client.state.ended.notified()).await {
@@ -262,7 +262,7 @@ pub(super) async fn without_streams(attacker: Attacker) -> End {
     or_end!(Http2Client::open(&attacker, &[]).await).hold().await
 }
 
-/// As many streams as any server allows, each a form that never comes.
+/// The number of streams that any server allows, each a form that never arrives.
 pub(super) async fn idle_streams(attacker: Attacker) -> End {
     let mut client = or_end!(Http2Client::open(&attacker, &[]).await);
     let mut frames = FrameBatch::default();
@@ -285,7 +285,7 @@ pub(super) async fn ignore_goaway(attacker: Attacker) -> End {
     let mut client = or_end!(Http2Client::open(&attacker, &[]).await);
     client.ignores_pings = true;
     let block = client.get();
-    // Room for all answers of a connection, some kilobytes each.
+    // A window for all responses of a connection, some kilobytes each.
     let mut window = FrameBatch::default();
     window.window_update(0, 1 << 30);
     or_end!(client.send(window).await);
@@ -307,7 +307,7 @@ pub(super) async fn ignore_goaway(attacker: Attacker) -> End {
     End::Held
 }
 
-/// Asks for pages and never has room for them.
+/// Requests pages and never opens its window for them.
 pub(super) async fn zero_window(attacker: Attacker) -> End {
     let mut client = or_end!(Http2Client::open(&attacker, &[(frames::WINDOW_SIZE, 0)]).await);
     let mut frames = FrameBatch::default();
@@ -321,7 +321,7 @@ pub(super) async fn zero_window(attacker: Attacker) -> End {
     client.hold_streams().await
 }
 
-/// Room for one byte more, a few times a second.
+/// A window of one byte more, a few times a second.
 pub(super) async fn window_drip(attacker: Attacker) -> End {
     let mut client = or_end!(Http2Client::open(&attacker, &[(frames::WINDOW_SIZE, 0)]).await);
     let mut frames = FrameBatch::default();
@@ -404,7 +404,7 @@ pub(super) async fn made_you_reset(attacker: Attacker) -> End {
         .await
 }
 
-/// A header block that never ends: in empty pieces, or in pieces with fields in them, by place.
+/// A header block that never ends: in empty frames, or in frames with fields, by position.
 pub(super) async fn continuations(attacker: Attacker) -> End {
     let mut client = or_end!(Http2Client::open(&attacker, &[]).await);
     let stream = client.stream();

@@ -20,7 +20,7 @@ use crate::http1::{Http1Stream, ParsedResponse};
 use crate::traffic::ANNOUNCED_WAIT_LIMIT;
 use crate::traffic::client::{BrowserCookies, redirect_target};
 
-/// How many people; with TLS every other one speaks HTTP/2. Together they ask for ten pages a
+/// How many people; with TLS every other one uses HTTP/2. Together they ask for ten pages a
 /// second, so that in ten seconds of a rehearsal one in a hundred is seen.
 const VISITORS: u32 = 30;
 /// How long they look at a page before they request the next: visitors in a hurry. No person
@@ -133,7 +133,7 @@ impl LegitVisitor {
         Err("redirect loop")
     }
 
-    /// One request. A kept connection that turns out to be closed is replaced once, as browsers do.
+    /// One request. A persistent connection that was closed is replaced once, as browsers do.
     async fn send_request(&mut self, path: &str) -> Option<ParsedResponse> {
         self.pages += 1;
         if self.pages.is_multiple_of(PAGES_PER_CONNECTION) {

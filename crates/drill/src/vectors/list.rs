@@ -109,11 +109,11 @@ pub static VECTORS: &[Vector] = vectors! {
     "priority-flood", "CVE-2019-9513", Tls, 8 for 10 s, held None, from 4:
         http_2::priorities => "shuffles priorities thousands of times";
     "window-update-flood", "CVE-2019-9517", Tls, 8 for 10 s, held None, from 4:
-        http_2::window_flood => "grants a byte of room thousands of times";
+        http_2::window_flood => "grants a window of a byte thousands of times";
     "window-drip", "CVE-2019-9511", Tls, 8 for 45 s, held Some(hold_limits::response), from 4:
         http_2::window_drip => "asks for pages and grants them a few bytes a second";
     "zero-window", "CVE-2019-9517", Tls, 8 for 45 s, held Some(hold_limits::response), from 4:
-        http_2::zero_window => "asks for pages and never has room for them";
+        http_2::zero_window => "requests pages and never opens its window for them";
     "hpack-bomb", "CVE-2016-6581", Tls, 8 for 10 s, held None, from 4:
         http_2::hpack_bomb => "means one large header field ten thousand times";
     "cookie-crumbs", "RFC 9113, section 8.2.3", Tls, 8 for 10 s, held None, from 4:

@@ -104,11 +104,11 @@ fn initial(
     let mut payload = vec![0x06, 0x00];
     payload.extend((0x4000 | hello.len() as u16).to_be_bytes());
     payload.extend(hello);
-    let room = length - NUMBER - TAG;
-    if payload.len() > room {
+    let space = length - NUMBER - TAG;
+    if payload.len() > space {
         return None;
     }
-    payload.resize(room, 0);
+    payload.resize(space, 0);
 
     let suite = TLS13_AES_128_GCM_SHA256.tls13()?;
     let keys = Keys::initial(Version::V1, suite, suite.quic?, &id, Side::Client);

@@ -12,7 +12,7 @@ pub const LARGE_PAGE: &str = "/large";
 const LARGE_BYTES: usize = 4 * 1024 * 1024;
 const SMALL_BYTES: usize = 2 * 1024;
 
-/// A gate opens 64 connections to its origin by default; twice as many threads are plenty.
+/// A gate opens 64 connections to its origin by default; twice the number of threads suffices.
 const CONNECTIONS_MAX: usize = 128;
 /// A head that the gate forwards has at most 256 KiB, whatever is configured.
 const HEAD_MAX: u64 = 256 * 1024;
@@ -62,7 +62,7 @@ fn accept(listener: &TcpListener) {
     }
 }
 
-/// What a request says that matters here.
+/// The parts of a request that matter here.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct SiteRequest {
     path: String,

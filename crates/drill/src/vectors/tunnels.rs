@@ -24,8 +24,8 @@ pub(super) async fn slow_frames(attacker: Attacker) -> End {
     let header = [0x82, 0xfe, 0xff, 0xff, 1, 2, 3, 4].into_iter().map(|byte| vec![byte]);
     let content = std::iter::repeat_n(vec![0], 0xffff);
     let head = std::iter::once(upgrade(&attacker).into_bytes());
-    let pieces = head.chain(header).chain(content);
-    drip(&attacker, &mut stream, pieces, Duration::from_secs(1)).await
+    let parts = head.chain(header).chain(content);
+    drip(&attacker, &mut stream, parts, Duration::from_secs(1)).await
 }
 
 /// Asks for a tunnel to somewhere else, as if the gate were an open proxy.

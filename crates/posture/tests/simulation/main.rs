@@ -109,9 +109,12 @@ fn seen(world: &World, since: WallTime, kind: EvidenceKind) -> bool {
 
 fn recovers(world: &mut World, people: &mut Vec<Client>, since: WallTime, seed: u64) {
     phase(world, people, 400, |_| {});
-    let says = |wanted: fn(&Event) -> bool| world.since(since).any(|(_, event)| wanted(event));
-    assert!(says(|e| matches!(e, Event::AttackEnded { .. })), "seed {seed}: the wave ends");
-    assert!(says(|e| matches!(e, Event::FullSpeed { .. })), "seed {seed}: full speed is recorded");
+    let recorded = |wanted: fn(&Event) -> bool| world.since(since).any(|(_, event)| wanted(event));
+    assert!(recorded(|e| matches!(e, Event::AttackEnded { .. })), "seed {seed}: the wave ends");
+    assert!(
+        recorded(|e| matches!(e, Event::FullSpeed { .. })),
+        "seed {seed}: full speed is recorded"
+    );
     let open = world.since(since).filter_map(|(_, event)| match event {
         Event::PostureChanged { to, .. } => Some(*to),
         _ => None,

@@ -117,7 +117,7 @@ impl World {
             broken: false,
             tables: Tables::new(4_096, secret),
             control: Control::new(config, wall, &Resume::default()),
-            // Room for activities that reloads add.
+            // Space for activities that reloads add.
             meter: Meter::new(policy.ids().activity_count() + 8),
             policy,
             lexicon: FeatureNameCache::new(),
@@ -154,7 +154,7 @@ impl World {
         }
     }
 
-    /// A person who looks something up.
+    /// A person who searches.
     pub fn search(&mut self, client: &mut Client) {
         let query = format!("q={}", self.rng.random_range(0..500u32));
         self.send(client, "/search", Some(&query), &browser(client.agent, true));

@@ -100,7 +100,7 @@ fn number(word: &[u8]) -> Option<u64> {
         .try_fold(0, |sum, byte| byte.is_ascii_digit().then(|| sum * 10 + u64::from(byte - b'0')))
 }
 
-/// The next field in quotes, if there is one and it says something.
+/// The next field in quotes, if there is one and it is not empty.
 fn field(text: &[u8]) -> (Option<Cow<'_, str>>, &[u8]) {
     let text = text.trim_ascii_start();
     match quoted::take(text) {

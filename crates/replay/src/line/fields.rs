@@ -76,7 +76,7 @@ pub(super) fn address(text: &[u8]) -> Option<IpAddr> {
     text.parse::<core::net::SocketAddr>().ok().map(|socket| socket.ip())
 }
 
-/// A request does not take longer than a day: what says so is something else.
+/// A request does not take longer than a day: a larger number is something else.
 const MAX_LATENCY: Duration = Duration::from_hours(24);
 
 pub(super) fn plausible(latency: Duration) -> Option<Duration> {

@@ -10,7 +10,7 @@ use portcullis_model::WallTime;
 /// escapes. The rest of a longer one is skipped.
 pub const LINE_BYTES: usize = 64 * 1024;
 
-/// What an access log says of one request. Text is borrowed from the line wherever nothing in it
+/// One request of an access log. Text is borrowed from the line wherever nothing in it
 /// had to be unescaped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogLine<'a> {
@@ -18,9 +18,9 @@ pub struct LogLine<'a> {
     pub at: WallTime,
     /// Where the request came from.
     pub source: IpAddr,
-    /// The method; empty if the visitor did not speak HTTP.
+    /// The method; empty if the visitor did not send HTTP.
     pub method: Cow<'a, str>,
-    /// The path without its query; empty if the visitor did not speak HTTP.
+    /// The path without its query; empty if the visitor did not send HTTP.
     pub path: Cow<'a, str>,
     /// The query, without the `?`.
     pub query: Option<Cow<'a, str>>,
@@ -36,9 +36,9 @@ pub struct LogLine<'a> {
     pub accept: Option<Cow<'a, str>>,
     /// The Accept-Language field, which only JSON logs record.
     pub language: Option<Cow<'a, str>>,
-    /// The host asked for, without port.
+    /// The requested host, without port.
     pub host: Option<Cow<'a, str>>,
-    /// How long the server took; absent if the log does not say, or says more than a day.
+    /// How long the server took; absent if the log does not contain it, or if it is over a day.
     pub latency: Option<Duration>,
     /// Whether the visitor sent anything at all in place of a request.
     pub sent_bytes: bool,

@@ -16,7 +16,7 @@ const COMMON: usize = 26;
 const TOO_LATE_MS: u64 = 7_258_118_400_000;
 
 /// Numbers of seconds, milliseconds and microseconds since 1970 for any year of this century
-/// differ by a factor of a thousand, so that a bare number tells its unit.
+/// differ by a factor of a thousand, so that a bare number shows its unit.
 const SECONDS_BELOW: f64 = 1e11;
 const MILLIS_BELOW: f64 = 1e14;
 const MICROS_BELOW: f64 = 1e17;

@@ -50,8 +50,8 @@ fn a_scripted_flood_is_found_and_refused_and_people_are_not() {
         let strong = [EvidenceKind::ExcessivePageRate, EvidenceKind::RepeatedRequests];
         assert!(attack.evidence.iter().any(|e| strong.contains(&e.kind)), "{}", summary(&found));
         let signature = found.procedures.iter().find(|p| p.facts.measure == "refuse-signature");
-        let says = &signature.unwrap_or_else(|| panic!("{}", summary(&found))).facts.summary;
-        assert!(says.contains("fetcher/1.0"), "{says}");
+        let measure = &signature.unwrap_or_else(|| panic!("{}", summary(&found))).facts.summary;
+        assert!(measure.contains("fetcher/1.0"), "{measure}");
         // Forty machines sent 12,000 requests; the first seconds got through.
         let affected = &found.impact;
         assert!(affected.refused_by_procedures() > 11_000, "{}", summary(&found));
@@ -97,11 +97,11 @@ fn what_the_recorded_server_could_not_serve_is_a_degradation() {
     let found = replayed(&writer.log);
     assert_eq!(found.degradations.count(), 1, "{}", summary(&found));
     assert!(found.degradations.items[0].to.is_some());
-    assert!(found.text().contains("Origin in trouble on site"), "{}", summary(&found));
+    assert!(found.text().contains("Origin degraded on site"), "{}", summary(&found));
 }
 
 #[test]
-fn compressed_or_not_and_in_whatever_pieces_the_findings_are_the_same() {
+fn compressed_or_not_and_in_chunks_of_any_size_the_findings_are_the_same() {
     let mut writer = Writer::new(2);
     writer.calm(400);
     writer.phase(20, |writer| (0..100).for_each(|_| writer.flood()));
@@ -156,7 +156,7 @@ fn unreadable_lines_are_counted_and_the_first_few_shown() {
 }
 
 #[test]
-fn a_recording_of_nothing_says_so() {
+fn an_empty_recording_is_reported_as_empty() {
     let found = replayed("nothing\nof the kind\n");
     assert_eq!(found.requests, 0);
     assert!(found.text().contains("There was no line of an access log in it."));

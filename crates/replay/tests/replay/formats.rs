@@ -25,7 +25,7 @@ fn written() -> impl Strategy<Value = Written> {
         any::<[u8; 4]>().prop_map(IpAddr::from),
         any::<[u16; 8]>().prop_map(IpAddr::from),
     ];
-    let text = "[ -~é]{1,40}".prop_filter("says something", |t| t != "-" && t.trim() == t);
+    let text = "[ -~é]{1,40}".prop_filter("not empty", |t| t != "-" && t.trim() == t);
     let visited = (0..4_102_444_800u64, source, "[A-Z]{3,8}", "/[!#->@-\\[\\]-~]{0,40}");
     let rest = (
         prop::option::of("[!#-\\[\\]-~]{0,40}"),

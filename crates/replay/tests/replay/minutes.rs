@@ -97,9 +97,9 @@ fn the_whole_control_loop_calls_the_same_surges_at_the_same_moments() {
 #[test]
 fn missing_minutes_are_not_taken_for_silence() {
     let rows: Vec<String> = table().lines().map(str::to_owned).collect();
-    let mut kept = rows[..150].to_vec();
-    kept.extend_from_slice(&rows[180..]);
-    let found = read(&kept.join("\n"));
+    let mut rows_left = rows[..150].to_vec();
+    rows_left.extend_from_slice(&rows[180..]);
+    let found = read(&rows_left.join("\n"));
     assert_eq!(found.missing, 30);
     assert!(found.text().contains("30 minutes between are not in the table"));
 }
@@ -110,9 +110,9 @@ fn rows_that_are_none_are_counted_and_shown() {
                 1998-06-10 15:31:00\n1998-06-10 15:30:30,5\n1998-06-10 15:32:00,5\n";
     let found = read(text);
     assert_eq!((found.rows, found.unparsed, found.missing), (6, 4, 1));
-    let says: Vec<_> = found.first_unparsed.iter().map(|s| (s.line, s.error.as_str())).collect();
-    assert!(says[0].1.contains("a time such as"), "{says:?}");
-    assert!(says[1].1.contains("a whole number"), "{says:?}");
-    assert!(says[2].1.contains("a time and a number"), "{says:?}");
-    assert!(says[3].1.contains("in order of time"), "{says:?}");
+    let errors: Vec<_> = found.first_unparsed.iter().map(|s| (s.line, s.error.as_str())).collect();
+    assert!(errors[0].1.contains("a time such as"), "{errors:?}");
+    assert!(errors[1].1.contains("a whole number"), "{errors:?}");
+    assert!(errors[2].1.contains("a time and a number"), "{errors:?}");
+    assert!(errors[3].1.contains("in order of time"), "{errors:?}");
 }

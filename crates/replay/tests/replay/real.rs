@@ -1,4 +1,4 @@
-//! Real traffic, where the shared data lies beside the workspace.
+//! Real traffic, if the shared data is next to the workspace.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Scales and ticks: from values to places in the picture, and round numbers beside them.
+//! Scales and ticks: from values to places in the picture, and round numbers as labels.
 
 /// A linear map from a range of values to a range of places.
 pub(super) struct LinearScale {

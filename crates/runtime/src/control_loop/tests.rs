@@ -141,21 +141,21 @@ fn a_reload_of_the_same_configuration_keeps_procedures_engaged_at_every_moment()
     let policy = Arc::clone(&rig.control_loop.policy);
     let now = rig.control_loop.clock.now();
     let config = rig.config.clone();
-    // Another thread looks at the policy, as workers do, while reloads replace it.
+    // Another thread reads at the policy, as workers do, while reloads replace it.
     let (stop, stopped) = std::sync::mpsc::channel::<()>();
-    let looks = std::thread::spawn(move || {
-        let mut looks = 0_u64;
+    let reads = std::thread::spawn(move || {
+        let mut reads = 0_u64;
         while stopped.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) {
             assert!(policy.load().is_engaged(now), "a policy without the engaged procedures");
-            looks += 1;
+            reads += 1;
         }
-        looks
+        reads
     });
     for _ in 0..20 {
         rig.control_loop.reload(config.clone(), "digest".into());
     }
     drop(stop);
-    assert!(looks.join().unwrap() > 0);
+    assert!(reads.join().unwrap() > 0);
     assert!(rig.is_engaged());
     let reloads = rig.events();
     let reloads = reloads.iter().filter(|event| matches!(event, Event::Reloaded { .. })).count();

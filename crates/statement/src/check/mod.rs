@@ -60,19 +60,19 @@ pub enum SentenceResult {
     Supported,
     /// Something in it is not supported.
     Rejected,
-    /// It says what nothing could measure, and nothing else that is refused.
+    /// It claims what nothing could measure, and nothing else that is refused.
     NotMeasurable,
     /// No claim was recognised in it.
     NotAboutIncident,
 }
 
-/// How a sentence speaks of a claim.
+/// How a sentence states a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Assertion {
     /// It makes the claim.
     Made,
-    /// It says the opposite.
+    /// It states the opposite.
     Denied,
     /// It leaves it open, or announces it.
     LeftOpen,
@@ -83,9 +83,9 @@ pub enum Assertion {
 pub struct MatchedClaim {
     /// The claim.
     pub claim: ClaimKind,
-    /// How the sentence speaks of it.
+    /// How the sentence states it.
     pub assertion: Assertion,
-    /// What the ledger says to what the sentence says.
+    /// The ledger's finding on what the sentence states.
     pub finding: Finding,
     /// Why.
     pub because: String,
@@ -169,7 +169,7 @@ fn without_incident() -> Vec<Claim> {
 
 /// Answers to what cannot be measured.
 struct Unmeasurable {
-    /// What the traffic would have done, as far as that can be said.
+    /// What the traffic would have done, as far as that is known.
     intention: String,
 }
 
@@ -399,7 +399,7 @@ fn longest(patterns: &[&str], tokens: &[WordToken]) -> Option<PatternMatch> {
     best
 }
 
-/// How a sentence speaks of a claim: negations before the phrase in its clause, and inside it
+/// How a sentence states a claim: negations before the phrase in its clause, and inside it
 /// where the pattern does not name them, turn it round.
 fn assertion(
     kind: ClaimKind,
@@ -416,7 +416,7 @@ fn assertion(
         return Assertion::LeftOpen;
     }
     let near = before.iter().take(NEGATION_REACH);
-    // "Not only …" says both.
+    // "Not only …" states both.
     let only = |t: &&&WordToken| {
         let next = tokens.iter().find(|other| other.at.start > t.at.start);
         next.is_none_or(|next| next.word != "only")

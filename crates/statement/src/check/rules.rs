@@ -2,16 +2,16 @@
 
 use crate::ClaimKind;
 
-/// What a phrase says about a claim.
+/// What a phrase states about a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Polarity {
     /// It makes the claim.
     Positive,
-    /// It says the opposite.
+    /// It states the opposite.
     Negative,
 }
 
-/// Phrases that speak of one claim.
+/// Phrases that state one claim.
 pub(super) struct Rule {
     pub(super) kind: ClaimKind,
     pub(super) polarity: Polarity,

@@ -10,7 +10,7 @@ const ABBREVIATIONS: &[&str] = &[
     "rt", "sec", "sen", "sgt", "sr", "st", "supt", "viz", "vol", "vs", "v",
 ];
 
-/// Abbreviations that may end a sentence or not: only a word that begins sentences tells.
+/// Abbreviations that may end a sentence or not: only a following word that begins sentences decides.
 const FINAL_ABBREVIATIONS: &[&str] = &[
     "a.m", "p.m", "am", "pm", "etc", "u.k", "u.s", "e.u", "u.n", "inc", "ltd", "co", "jan", "feb",
     "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec", "ph.d",

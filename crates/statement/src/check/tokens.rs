@@ -153,12 +153,12 @@ fn matches_from(
     if let Some(gap) = part.strip_prefix("..") {
         let most: usize = gap.parse().unwrap_or(0);
         for skipped in 0..=most {
-            let kept = between.len();
+            let length = between.len();
             between.extend(at..(at + skipped).min(tokens.len()));
             if let Some(last) = matches_from(rest, tokens, at + skipped, between) {
                 return Some(last);
             }
-            between.truncate(kept);
+            between.truncate(length);
         }
         return None;
     }

@@ -14,9 +14,9 @@ const SWIFT_MS: u64 = 60_000;
 /// From here on it is not swift by any usage.
 const SLOW_MS: u64 = 600_000;
 /// The share of forwarded requests that must be answered for "people were served", in hundredths
-/// of a per cent. Own constant: the floor that drills are scored against.
+/// of a per cent. Own constant: the threshold that drills are scored against.
 const SERVED_SHARE_UP: u64 = 9_900;
-/// How long the waves may have gone unmitigated, all in all, for "failed" to be said on the ground
+/// How long the waves may have gone unmitigated, all in all, for "failed" to be supported on the ground
 /// of what was answered from then on. Own constant: a visitor tries again for half a minute.
 const SHORT_UNMITIGATED_MS: u64 = 30_000;
 /// Under this share the opposite is true: one page in twenty failed.
@@ -54,7 +54,7 @@ fn each_wave(incident: &Incident) -> String {
     }
 }
 
-/// The largest of what `of` says of each wave; `None` if it says nothing of one.
+/// The largest value of `of` over all waves; `None` if it has none for one of them.
 fn slowest(incident: &Incident, of: impl Fn(&WaveRecord) -> Option<u64>) -> Option<u64> {
     let all: Option<Vec<u64>> = incident.waves.iter().map(of).collect();
     all?.into_iter().max()
@@ -106,7 +106,7 @@ pub(super) fn swift_action(incident: &Incident) -> Claim {
             mitigations,
         ));
     }
-    let automatic = "The gate acted by itself; when a person acted is not recorded.";
+    let automatic = "The gate acted automatically; when a person acted is not recorded.";
     let claim = match (slowest_procedure, mitigated) {
         (Some(procedure), Some(mitigated)) if procedure <= SWIFT_MS => Claim::new(
             ClaimKind::SwiftAction,
@@ -197,7 +197,7 @@ fn lowest(figures: &[Figure]) -> Option<u64> {
     figures.iter().map(|f| f.value).min()
 }
 
-/// What "answered" means, said wherever it is used.
+/// What "answered" means, stated wherever it is used.
 const SERVED_DEFINITION: &str = "Answered means: of the requests that were sent on to the origin and not \
                         broken off by the visitor, the origin answered with a status under 500. \
                         People and programs cannot be distinguished one by one; what defence cost people \
@@ -231,19 +231,19 @@ pub(super) fn attempts_failed(incident: &Incident) -> Claim {
         .iter()
         .map(|w| w.unmitigated_ms(incident.as_of.at))
         .fold(0, u64::saturating_add);
-    let kept = lowest_share.is_some_and(|share| share >= SERVED_SHARE_UP);
+    let served = lowest_share.is_some_and(|share| share >= SERVED_SHARE_UP);
     // The origin of every platform must have gone on answering once its waves were mitigated.
-    let kept_after = held_shares.len() == incident.platforms.len()
+    let served_after = held_shares.len() == incident.platforms.len()
         && lowest_held.is_some_and(|share| share >= SERVED_SHARE_UP)
         && open_ms <= SHORT_UNMITIGATED_MS;
     let attack = incident.attack();
-    let (finding, because) = if ended && held == waves && kept {
+    let (finding, because) = if ended && held == waves && served {
         (
             Finding::Supported,
             "Every wave ended mitigated, and meanwhile the origin answered at least 99% of what \
              was forwarded.",
         )
-    } else if ended && held == waves && kept_after {
+    } else if ended && held == waves && served_after {
         (
             Finding::Supported,
             "Every wave ended mitigated, all in all within half a minute, and from then on the \
@@ -283,7 +283,7 @@ pub(super) fn attempts_failed(incident: &Incident) -> Claim {
         )
     });
     let after = match lowest_held.filter(|_| held > 0) {
-        Some(share) if !kept => format!(
+        Some(share) if !served => format!(
             " For {} the attack was not mitigated; while it was, {} were answered.",
             words::span(open_ms),
             words::share(share)

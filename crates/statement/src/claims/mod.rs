@@ -1,4 +1,4 @@
-//! What the ledger says to each claim.
+//! The finding on each claim.
 
 mod attack;
 mod cost;

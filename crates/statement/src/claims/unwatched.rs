@@ -13,7 +13,7 @@ pub(super) fn integrity() -> Claim {
          checking it separately.",
     )
     .caveat("The second half of the wording is only true if the check is being made.")
-    .caveat("The opposite is not shown either: nothing here says that anything was altered.")
+    .caveat("The opposite is not shown either: no record shows that anything was altered.")
 }
 
 pub(super) fn no_breach() -> Claim {
@@ -36,5 +36,5 @@ pub(super) fn no_breach() -> Claim {
         "A loss of availability can itself be a personal data breach under UK GDPR. Assess it and \
          write the decision down, even if no notification is needed (article 33(5)).",
     )
-    .caveat("The opposite is not shown either: nothing here says that any data got out.")
+    .caveat("The opposite is not shown either: no record shows that any data got out.")
 }
