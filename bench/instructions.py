@@ -1,8 +1,8 @@
 """Instructions for each request, counted by valgrind: no clock, and no neighbour disturbs it.
 
 What the kernel does is not among them. A program runs some fifty times slower under valgrind, so
-that a few thousand requests have to do; what it does by the clock (the gate's control loop looks
-four times a second) is part of the figure, and weighs more than it would at full speed.
+that a few thousand requests have to do; what it does by the clock (the gate's control loop runs
+four times a second) is part of the figure, and counts more than it would at full speed.
 """
 
 import re
@@ -55,4 +55,4 @@ def _control(what, pid):
     done = subprocess.run(["callgrind_control", what, str(pid)], capture_output=True, text=True,
                           timeout=30, check=False)
     if done.returncode != 0 or "OK" not in done.stdout:
-        raise Unfit(f"callgrind_control {what} failed; it said:\n{done.stdout}{done.stderr}")
+        raise Unfit(f"callgrind_control {what} failed:\n{done.stdout}{done.stderr}")

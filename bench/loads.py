@@ -15,7 +15,7 @@ STREAMS = 8
 
 
 class Sent:
-    """What a load said: answers by kind, connections that broke, and the times it took."""
+    """The result of a load: answers by kind, connections that broke, and the times it took."""
 
     def __init__(self, answers, refusals, broken, seconds, cpu, p50_us=None, p99_us=None):
         self.answers = answers
@@ -68,19 +68,19 @@ def _wrk(case, port, count, plan, when_sent):
         process.kill()
         raise
     cpu = _finish(process)
-    said = next((line for line in lines if line.startswith("{")), None)
-    if said is None or "sent\n" not in lines:
-        raise Unfit("wrk did not send everything in time; it said:\n" + "".join(lines))
-    said = json.loads(said)
+    printed = next((line for line in lines if line.startswith("{")), None)
+    if printed is None or "sent\n" not in lines:
+        raise Unfit("wrk did not send everything in time:\n" + "".join(lines))
+    printed = json.loads(printed)
     # Requests in flight when wrk stopped are not among the answers.
-    if said["answers"] < count - plan.connections:
-        raise Unfit(f"{said['answers']} answers to {count} requests")
-    return Sent(said["answers"], said["refusals"], said["broken"], seconds, cpu,
-                said["p50_us"], said["p99_us"])
+    if printed["answers"] < count - plan.connections:
+        raise Unfit(f"{printed['answers']} answers to {count} requests")
+    return Sent(printed["answers"], printed["refusals"], printed["broken"], seconds, cpu,
+                printed["p50_us"], printed["p99_us"])
 
 
 def _run(command, core):
-    """Runs a load to its end; returns what it said, the seconds and its CPU seconds."""
+    """Runs a load to its end; returns what it printed, the seconds and its CPU seconds."""
     began = time.monotonic()
     process = launch([core], command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
@@ -91,7 +91,7 @@ def _run(command, core):
     seconds = time.monotonic() - began
     cpu = _finish(process)
     if process.returncode != 0:
-        raise Unfit(f"{command[0]} failed; it said:\n{text[-1000:]}")
+        raise Unfit(f"{command[0]} failed:\n{text[-1000:]}")
     return text, seconds, cpu
 
 
@@ -109,7 +109,7 @@ def _h2load(case, server, count, plan, when_sent):
     codes = re.search(r"status codes: (\d+) 2xx, (\d+) 3xx, (\d+) 4xx, (\d+) 5xx", text)
     failed = re.search(r"(\d+) failed, (\d+) errored, (\d+) timeout", text)
     if not codes or not failed:
-        raise Unfit(f"h2load said nothing about answers:\n{text[-1000:]}")
+        raise Unfit(f"h2load printed nothing about answers:\n{text[-1000:]}")
     good, other, refused, bad = map(int, codes.groups())
     # What has a status of 4xx also counts as failed.
     broken = int(failed.group(2)) + int(failed.group(3)) + other + bad
@@ -130,10 +130,10 @@ def steady(port, per_second, seconds, plan):
     """Requests at a steady rate; what visitors waited, in microseconds: p50 and p99."""
     text, _, _ = _run(["timeout", str(LOAD_DEADLINE_SECONDS), str(plan.load), "steady", str(port),
                        str(per_second), str(seconds), str(plan.connections)], plan.load_core)
-    said = json.loads(text)
-    if said["answers"] < per_second * seconds * 0.98:
-        raise Unfit(f"{said['answers']} answers at {per_second} requests per second")
-    return said["p50_us"], said["p99_us"]
+    printed = json.loads(text)
+    if printed["answers"] < per_second * seconds * 0.98:
+        raise Unfit(f"{printed['answers']} answers at {per_second} requests per second")
+    return printed["p50_us"], printed["p99_us"]
 
 
 class Held:
@@ -145,9 +145,9 @@ class Held:
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.first = self.process.stdout.readline()
         if not self.first:
-            said = self.process.stderr.read()
+            printed = self.process.stderr.read()
             self.process.wait()
-            raise Unfit(f"bench-load {' '.join(map(str, words))} failed; it said: {said[-500:]}")
+            raise Unfit(f"bench-load {' '.join(map(str, words))} failed: {printed[-500:]}")
 
     def __enter__(self):
         return self

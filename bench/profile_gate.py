@@ -35,7 +35,7 @@ def sample(name, case, origin, plan, data, event):
         recording = subprocess.Popen(
             ["perf", "record", "-q", "-e", event, "-F", str(SAMPLES_PER_SECOND), "-o", str(data),
              "-p", ",".join(map(str, proxy.pids()))], stderr=subprocess.DEVNULL)
-        time.sleep(0.3)  # it attaches before it says anything
+        time.sleep(0.3)  # it attaches before it prints anything
         send(case, proxy, count, plan)
         recording.send_signal(signal.SIGINT)
         recording.wait(30)
@@ -44,7 +44,7 @@ def sample(name, case, origin, plan, data, event):
              "--fields", "overhead,dso,symbol", "--field-separator", "|", "--percent-limit", "0.05"],
             capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise Unfit(f"perf report failed; it said:\n{done.stderr[-2000:]}")
+        raise Unfit(f"perf report failed:\n{done.stderr[-2000:]}")
     return done.stdout
 
 

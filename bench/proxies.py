@@ -36,7 +36,7 @@ BROWSER = {
 
 
 class Unfit(Exception):
-    """Something is not as the measurement needs it; the text says what, and how to correct it."""
+    """Something is not as the measurement needs it; the text names it, and how to correct it."""
 
 
 # Whether what is measured goes before everything else; run.py sets it.
@@ -76,15 +76,15 @@ class Server:
         text = string.Template((TEMPLATES / template).read_text(encoding="utf-8"))
         values = {"folder": self.folder, "port": self.port, "tls_port": self.tls_port, **values}
         file.write_text(text.substitute(values), encoding="utf-8")
-        self.said = open(self.folder / "said", "wb+")
+        self.output = open(self.folder / "output", "wb+")
         command = [str(part).format(file=file, folder=self.folder) for part in (*under, *command)]
         self.prepare()
         environment = {**os.environ, "PORTCULLIS_LOG": "warn", "HOME": str(self.folder),
                        "XDG_CONFIG_HOME": str(self.folder), "XDG_DATA_HOME": str(self.folder)}
-        # Go takes as many concurrent threads as there are cores; its workers are these.
+        # Go takes one concurrent thread per core; its workers are these.
         environment["GOMAXPROCS"] = str(values.get("workers", 1))
         self.process = launch(
-            cores, command, stdout=self.said, stderr=subprocess.STDOUT,
+            cores, command, stdout=self.output, stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL, env=environment, cwd=self.folder,
         )
         try:
@@ -114,11 +114,11 @@ class Server:
                 return
             except OSError:
                 time.sleep(0.02)
-        raise Unfit(f"{self.name} did not start; it said:\n{self.last_words()}")
+        raise Unfit(f"{self.name} did not start:\n{self.last_words()}")
 
     def last_words(self):
-        self.said.seek(0)
-        return self.said.read().decode(errors="replace")[-2000:]
+        self.output.seek(0)
+        return self.output.read().decode(errors="replace")[-2000:]
 
     def pids(self):
         return machine.process_tree(self.process.pid)
@@ -147,7 +147,7 @@ class Server:
                     except ProcessLookupError:
                         pass
                 self.process.wait()
-        self.said.close()
+        self.output.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -162,7 +162,7 @@ def certificate():
              "-addext", "basicConstraints=critical,CA:FALSE", "-keyout", str(key), "-out", str(chain)],
             capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            raise Unfit(f"openssl could not make a certificate; it said:\n{done.stderr}")
+            raise Unfit(f"openssl could not make a certificate:\n{done.stderr}")
         chain, key = chain.read_text(encoding="ascii"), key.read_text(encoding="ascii")
         return {"chain.pem": chain, "key.pem": key, "both.pem": chain + key}
 

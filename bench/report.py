@@ -247,7 +247,7 @@ def markdown(measured, notes):
     lines = [
         f"# What a request costs, {facts['date'][:10]}",
         "",
-        "Made by `bench/run.py`; [README](../README.md) says what is equal between the proxies, what is not, and how to run it.",
+        "Made by `bench/run.py`; [README](../README.md) states what is equal between the proxies, what is not, and how to run it.",
         "",
         "| | |", "|---|---|",
         f"| date | {facts['date']}, {measured['seconds'] / 60:.0f} minutes |",

@@ -76,7 +76,7 @@ class Plan:
                 and {"portcullis", "nginx", "haproxy"} <= set(self.proxies) and self.cases == CASES)
 
     def about(self):
-        """What a page says about how its figures came about."""
+        """How the figures of a page were measured."""
         return {
             "command": "bench/run.py " + " ".join(sys.argv[1:]),
             "rounds": self.rounds, "connections": self.connections, "browser": self.browser,
@@ -125,11 +125,11 @@ def arguments():
     parser.add_argument("--idle", type=counted(10, 13_000), default=10_000,
                         help="idle connections for the memory of each (10000)")
     parser.add_argument("--scale", type=counted(0.01, 20), default=1,
-                        help="more or fewer requests than each case has by itself, as a factor (1)")
+                        help="more or fewer requests per case, as a factor (1)")
     parser.add_argument("--bare", action="store_true",
                         help="requests without the headers of a browser: what a plain flood sends")
     parser.add_argument("--gate", type=pathlib.Path, default=target / "release" / "portcullis",
-                        help="the binary of Portcullis, with bench-load beside it (target/release/portcullis)")
+                        help="the binary of Portcullis, with bench-load next to it (target/release/portcullis)")
     parser.add_argument("--out", type=pathlib.Path,
                         help="the folder for the page of results (bench/results for a whole run; none for a partial one)")
     parser.add_argument("--precedence", action="store_true",
@@ -213,10 +213,10 @@ class Run:
     def memory(self, origin):
         for proxy in self.plan.proxies:
             for kind in IDLE_KINDS:
-                self.weigh(f"idle {kind}, {proxy}", measure.idle_memory, proxy, kind, origin)
-            self.weigh(f"waiting streams, {proxy}", measure.stream_memory, proxy)
+                self.measure_memory(f"idle {kind}, {proxy}", measure.idle_memory, proxy, kind, origin)
+            self.measure_memory(f"waiting streams, {proxy}", measure.stream_memory, proxy)
 
-    def weigh(self, what, *measurement):
+    def measure_memory(self, what, *measurement):
         result = self.one("memory", what, *measurement)
         if result:
             each = (result["held_bytes"] - result["before_bytes"]) / result["count"]

@@ -1,5 +1,5 @@
 //! Checkpoints, notes and keys as strangers may write them: no text makes a reader fail, and what
-//! is read is written again as it came.
+//! is read is written again unchanged.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

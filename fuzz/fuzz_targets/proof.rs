@@ -1,5 +1,5 @@
 //! Proofs as strangers may write them: no text makes the reader or the verification fail, what is
-//! read is written again as it came, and nothing proves an entry that the seed's log does not have.
+//! read is written again unchanged, and nothing proves an entry that the seed's log does not have.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

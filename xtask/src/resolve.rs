@@ -56,7 +56,7 @@ impl Crate {
             rest = after;
         }
         match rest.first() {
-            // Not a name of ours: another crate, a type parameter, a local variable.
+            // Not a name of this workspace: another crate, a type parameter, a local variable.
             Some(first) if !relative && self.targets(at, first, depth).is_empty() => Vec::new(),
             _ => self.walk(at, rest, depth),
         }
@@ -94,7 +94,7 @@ impl Crate {
         hits
     }
 
-    /// What a name means in a module, and the module that says so.
+    /// What a name means in a module, and the module that defines it.
     fn targets(&self, at: ModuleId, name: &str, depth: usize) -> Vec<(ModuleId, Target)> {
         if let Some(targets) = self.modules[at].names.get(name) {
             return targets.iter().map(|target| (at, target.clone())).collect();

@@ -217,14 +217,14 @@ mod tests {
     fn what_only_tests_compile_is_left_out_wherever_it_is_in_the_file() {
         let text = "
             #[cfg(test)] mod early {}
-            fn kept() {}
+            fn outer() {}
             #[cfg(all(unix, test))] fn both() {}
             #[test] fn tested() {}
             #[cfg(any(test, fuzzing))] fn either() {}
             #[cfg(not(test))] fn outside() {}
             #[cfg(unix)] mod platform {}
         ";
-        assert_eq!(names(text), ["kept", "either", "outside", "platform"]);
+        assert_eq!(names(text), ["outer", "either", "outside", "platform"]);
     }
 
     #[test]

@@ -159,7 +159,7 @@ fn words_of(text: &str) -> Vec<Word> {
     words
 }
 
-/// Does this stand between two words of one phrase? Space does, the underscore of an identifier,
+/// Whether this may be between two words of one phrase. Space may, the underscore of an identifier,
 /// and a line's end with the marks of a comment.
 fn joins(between: &str) -> bool {
     let marks: &[char] =

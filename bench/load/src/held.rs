@@ -150,7 +150,7 @@ pub(crate) fn response_length(bytes: &[u8]) -> BenchResult<Option<usize>> {
     };
     let head = str::from_utf8(&bytes[..end])?;
     if !head.starts_with("HTTP/1.1 200") {
-        return Err(format!("not the answer that was asked for: {head}").into());
+        return Err(format!("not the requested response: {head}").into());
     }
     let length = head
         .lines()

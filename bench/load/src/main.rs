@@ -1,7 +1,7 @@
 //! The load that `wrk` and `h2load` cannot make, for `bench/run.py`: on loopback only, a fixed number
 //! of requests or connections, and a fixed end.
 //!
-//! Each mode prints one line of JSON about what it did. A mode that holds connections says
+//! Each mode prints one line of JSON about what it did. A mode that holds connections prints
 //! `ready` first and ends with its standard input, or after two minutes.
 
 mod connect;

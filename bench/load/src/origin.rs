@@ -10,7 +10,7 @@ use crate::connect::BenchResult;
 /// Ends with its standard input, or after this long.
 const MAX_RUNTIME: Duration = Duration::from_secs(180);
 
-/// Says its port, then takes connections and keeps them.
+/// Prints its port, then accepts connections and holds them.
 pub(crate) fn run() -> BenchResult<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     println!("{{\"port\":{}}}", listener.local_addr()?.port());

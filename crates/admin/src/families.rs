@@ -43,7 +43,7 @@ impl FamilyKind for GaugeKind {
     const TYPE: MetricType = MetricType::Gauge;
 
     fn encode(mut encoder: MetricEncoder<'_>, value: u64) -> fmt::Result {
-        // The library writes gauges as signed numbers.
+        // prometheus-client writes gauges as signed numbers.
         encoder.encode_gauge(&i64::try_from(value).unwrap_or(i64::MAX))
     }
 }
@@ -67,7 +67,7 @@ impl FamilyKind for LatencyKind {
             })
             .collect();
         let rest = latencies.0.chunks_exact(BUCKETS_PER_STEP).remainder().iter().sum();
-        // The library writes this bound as `+Inf`.
+        // prometheus-client writes this bound as `+Inf`.
         buckets.push((f64::MAX, rest));
         let count = latencies.0.iter().sum();
         encoder.encode_histogram::<[(&str, &str); 0]>(sum.as_secs_f64(), count, &buckets, None)
@@ -114,7 +114,7 @@ impl<K: FamilyKind> Family<K, 0> {
     }
 }
 
-/// A label value; the library writes values as they are.
+/// A label value; prometheus-client writes values without escaping.
 #[derive(Clone, Copy, Debug)]
 struct EscapedValue<'a>(&'a str);
 

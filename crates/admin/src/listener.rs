@@ -48,11 +48,11 @@ pub enum AdminError {
     Listen {
         /// The address from the configuration.
         address: SocketAddr,
-        /// What the system said.
+        /// The kernel's error.
         source: io::Error,
     },
     /// The runtime or thread cannot be made.
-    #[error("cannot start the admin listener: {0}. The system is out of threads or descriptors.")]
+    #[error("cannot start the admin listener: {0}. No thread or file descriptor is available.")]
     Start(io::Error),
 }
 

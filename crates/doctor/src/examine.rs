@@ -14,7 +14,7 @@ const BACKLOG: u64 = 4_096;
 const SYNACK_RETRIES: u64 = 3;
 /// A tracked connection that is silent for longer than this needs no entry in the table.
 const DAY: u64 = 86_400;
-/// Bytes that the kernel holds for one connection, beside the header that the gate may hold: two
+/// Bytes that the kernel holds for one connection, in addition to the header that the gate holds: two
 /// socket buffers of 16 KiB.
 const SOCKET_BUFFERS: u64 = 32 * 1024;
 /// A burst of QUIC's datagrams while a worker is busy: 2 MiB is some 1,400 of them.
@@ -106,7 +106,7 @@ fn timestamps(machine: &Machine) -> CheckResult {
         machine.timestamps,
         |value| value > 0,
         CheckStatus::Warn,
-        "A SYN cookie has room for window scaling and selective acknowledgement only in the \
+        "A SYN cookie has space for window scaling and selective acknowledgement only in the \
          timestamp: without it, people who come in during a SYN flood get slow connections.",
         "net.ipv4.tcp_timestamps = 1",
     )
@@ -168,7 +168,7 @@ fn synproxy(machine: &Machine) -> CheckResult {
     let observed =
         format!("not in use; {} SYN cookies sent since the start", group_digits(cookies));
     let why = "With it, connections from spoofed addresses end in the firewall and never reach the \
-               gate's sockets. Worth its trouble where SYN floods have used up a machine in spite \
+               gate's sockets. Worth the effort where SYN floods have used up a machine in spite \
                of cookies.";
     check_result(NAME, CheckStatus::Info, observed, why)
         .with_advice("docs/kernel.md has the rules.")
@@ -407,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn the_report_says_what_to_do_and_ends_with_the_settings() {
+    fn the_report_advises_and_ends_with_the_settings() {
         let mut machine = sound();
         machine.syn_cookies = Some(0);
         machine.synack_retries = Some(5);

@@ -1,4 +1,4 @@
-//! What a machine says about itself.
+//! The settings and limits of a machine, from its files.
 
 use core::fmt;
 use core::net::SocketAddr;
@@ -126,7 +126,7 @@ impl Machine {
 /// What the machine has, or what the control group that a container sees may use of it.
 fn available_memory(meminfo: Option<String>, bound: Option<String>) -> Option<u64> {
     let all = parse::memory(&meminfo?)?;
-    // Without a bound the file says `max`.
+    // Without a bound the file contains `max`.
     let bound = bound.and_then(|text| text.trim().parse().ok());
     Some(bound.map_or(all, |bound: u64| bound.min(all)))
 }
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn where_there_is_no_linux_the_error_says_so() {
+    fn without_linux_the_error_names_the_cause() {
         let root = tempfile::tempdir().expect("a folder");
         let error = Machine::read(root.path(), None).expect_err("nothing is there");
         assert!(error.to_string().contains("/proc"), "{error}");

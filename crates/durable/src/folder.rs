@@ -12,7 +12,7 @@ use crate::disk::{Disk, FileAccess, FileKind, ReadDisk};
 #[derive(Debug)]
 pub struct Folder {
     root: PathBuf,
-    /// The file of the last `write_at`, kept open between batches.
+    /// The file of the last `write_at`, open between batches.
     open: Option<(String, File)>,
     /// Holds the lock while this value lives; the kernel releases it if the process dies.
     _lock: Option<File>,

@@ -43,13 +43,13 @@ const MAX_WAITING_BYTES: usize = 64 * 1024 * 1024;
 /// of the journal's frames and of the checkpoint of its batch.
 const ENTRY_COST: usize = 512;
 
-/// The number of older partial versions of a tile that are kept for readers with an older
+/// The number of older partial versions of a tile that stay for readers with an older
 /// checkpoint.
 ///
 /// tlog-tiles asks a log to serve the partial tiles of every checkpoint until the tile is full.
 /// That would be up to 255 growing copies of the same entries for one bundle, so the oldest are
 /// removed. Their content is the beginning of any wider version, which `LedgerReader` uses.
-const KEPT_PARTIALS: usize = 15;
+const OLD_PARTIALS: usize = 15;
 
 /// The only writer of a ledger. Its memory does not grow with the log: it holds the right edge of
 /// the tree and the entries of the journal.
@@ -273,7 +273,7 @@ impl<D: Disk> Ledger<D> {
         }
         let note = self.checkpoint.note().to_owned();
         self.publish_file(CHECKPOINT_FILE, note.as_bytes(), true)?;
-        let keep = if self.repairing { 0 } else { KEPT_PARTIALS };
+        let keep = if self.repairing { 0 } else { OLD_PARTIALS };
         for (tile, _) in files.iter().filter(|(tile, _)| !tile.is_full()) {
             let dropped = self.drop_partials(*tile, keep);
             // After a power cut an older version may be torn; otherwise it is only superfluous.

@@ -205,7 +205,7 @@ fn readers_and_verifiers_work_with_a_concurrent_writer() {
 }
 
 #[test]
-fn at_most_sixteen_partial_versions_of_a_tile_are_kept_and_none_of_a_full_one() {
+fn at_most_sixteen_partial_versions_of_a_tile_stay_and_none_of_a_full_one() {
     let folder = tempfile::tempdir().unwrap();
     let mut ledger = Ledger::create(folder.path(), "one.example", &[1; 32]).unwrap();
     for _ in 0..60 {
@@ -224,10 +224,10 @@ fn the_log_must_continue_from_an_older_checkpoint() {
     let mut ledger =
         Ledger::create(&folder.path().join("ledger"), "one.example", &[1; 32]).unwrap();
     fill(&mut ledger, 7);
-    let kept = folder.path().with_extension("checkpoint");
-    fs::write(&kept, ledger.checkpoint().note()).unwrap();
-    let old = OldCheckpoint::read(&kept).unwrap();
-    fs::remove_file(kept).unwrap();
+    let copy = folder.path().with_extension("checkpoint");
+    fs::write(&copy, ledger.checkpoint().note()).unwrap();
+    let old = OldCheckpoint::read(&copy).unwrap();
+    fs::remove_file(copy).unwrap();
     fill(&mut ledger, 300);
     let report = verify::folder(folder.path(), None, Some(&old)).unwrap();
     assert!(report.is_sound(), "{report}");

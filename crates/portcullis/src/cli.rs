@@ -16,7 +16,7 @@ fn parse_vkey(text: &str) -> Result<Verifier, String> {
 /// A reverse proxy that protects websites during an attack and keeps a signed record of it.
 ///
 /// Under attack the gate limits, challenges and refuses traffic so that visitors are still served,
-/// and returns to normal by itself. Everything it does is written to a signed log that anyone can
+/// and returns to normal automatically. Everything it does is written to a signed log that anyone can
 /// verify.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100)]
@@ -140,7 +140,7 @@ pub enum DrillCommand {
     /// Run known denial-of-service attacks, one at a time, against a gate on loopback.
     ///
     /// Each attack has limits on connections, requests, bytes and time. During it, simulated
-    /// legitimate visitors request pages. The result says whether they were served and whether any
+    /// legitimate visitors request pages. The result states whether they were served and whether any
     /// connection was held longer than allowed. Certificates are not verified.
     Vectors(VectorsArguments),
 }

@@ -130,7 +130,7 @@ fn select_vectors(names: &[String], tls: bool) -> Result<Vec<&'static Vector>> {
         let is_supported = |vector: &&Vector| match vector.transport {
             VectorTransport::Either => true,
             VectorTransport::Tls => tls,
-            // HTTP/3 is off unless it was asked for.
+            // HTTP/3 is off unless requested.
             VectorTransport::Udp => false,
         };
         return Ok(VECTORS.iter().filter(is_supported).collect());

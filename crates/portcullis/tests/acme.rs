@@ -1,5 +1,5 @@
-//! Certificates that the gate gets by itself, from Pebble: the authority that Let's Encrypt's people
-//! wrote to test clients with. It refuses good nonces now and then, and looks for challenges by
+//! Certificates that the gate obtains automatically, from Pebble: the authority that Let's Encrypt's people
+//! wrote to test clients with. It refuses good nonces now and then, and checks challenges by
 //! connecting to the gate.
 
 #![allow(clippy::unwrap_used)]
@@ -336,8 +336,8 @@ fn a_reload_changes_hosts_immediately_and_leaves_the_certificates_of_the_others(
     ground.configure(origin, &["site.example", "other.example"], &fewer);
     gate.signal(Signal::HUP);
     wait_for("the old host goes", || ground.visit(&browser).is_none().then_some(()));
-    let kept = ground.visit_as("other.example", &browser).expect("the other stays");
-    assert_eq!(kept.certificate(), second);
+    let other = ground.visit_as("other.example", &browser).expect("the other stays");
+    assert_eq!(other.certificate(), second);
     assert!(ground.stored_path("site.example.pem").exists(), "its file stays");
     assert_eq!(expires(&gate, &ground.stored_path("site.example.pem")), 0, "and is not reported");
     let obtained = metric(&gate, "portcullis_acme_attempts_total{result=\"obtained\"}");

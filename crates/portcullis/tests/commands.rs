@@ -17,8 +17,8 @@ fn check_reports_the_place_of_a_mistake_and_its_correction() {
     std::fs::write(&file, "[[listeners]]\nadress = \"0.0.0.0:80\"\n").unwrap();
     let checked = run(&["check", file.to_str().unwrap()]);
     assert_eq!(checked.status.code(), Some(1));
-    let said = text(&checked.stderr);
-    assert!(said.contains("bad.toml:2") && said.contains("address"), "{said}");
+    let output = text(&checked.stderr);
+    assert!(output.contains("bad.toml:2") && output.contains("address"), "{output}");
 }
 
 #[test]

@@ -31,7 +31,7 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 const TESTS: usize = 107;
 
 /// Passes bytes between plain connections to the address that it returns and TLS connections to
-/// `gate` that speak HTTP/2.
+/// `gate` that use HTTP/2.
 fn bridge(gate: SocketAddr, trusted: &TestCert) -> SocketAddr {
     let connector = TlsConnector::from(Arc::new(trusted.client(&[b"h2"])));
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

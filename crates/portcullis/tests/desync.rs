@@ -193,7 +193,7 @@ impl Origin {
         origin
     }
 
-    /// The request lines that it logged and that speak of `tag`.
+    /// The request lines that it logged and that contain `tag`.
     fn logged(&self, tag: &str) -> Vec<String> {
         let log = fs::read(&self.log).unwrap();
         let marker = format!("/{tag}/");
@@ -241,7 +241,7 @@ fn apache(folder: &Path, address: SocketAddr) -> Command {
 }
 
 fn gunicorn(folder: &Path, address: SocketAddr) -> Command {
-    // Reads what the request says is its body, as an application does.
+    // Reads the body as the request frames it, as an application does.
     let application = "def application(environ, start_response):\n    \
                        environ['wsgi.input'].read()\n    \
                        start_response('200 OK', [('Content-Length', '4')])\n    \

@@ -49,11 +49,11 @@ fn the_trusted_key_and_an_older_checkpoint_remove_the_limits() {
     let folder = tempfile::tempdir().unwrap();
     let mut ledger = results(folder.path());
     let vkey = ledger.verifier().to_string();
-    fs::copy(folder.path().join("ledger/checkpoint"), folder.path().join("kept")).unwrap();
+    fs::copy(folder.path().join("ledger/checkpoint"), folder.path().join("older")).unwrap();
     ledger.append(b"{\"event\":\"full speed\"}").unwrap();
     ledger.commit().unwrap();
     let outer = folder.path();
-    let output = run(outer, &["ledger", "--key", &vkey, "--since", "kept"]);
+    let output = run(outer, &["ledger", "--key", &vkey, "--since", "older"]);
     insta::assert_snapshot!(transcript(&output));
 }
 

@@ -69,7 +69,7 @@ pub(super) static ROOT: TableSpec = TableSpec {
             name: "acme",
             kind: ValueType::Table(&ACME),
             absent: DefaultValue::Described("certificates from files alone"),
-            about: "Certificates that the gate gets by itself and renews.",
+            about: "Certificates that the gate obtains and renews automatically.",
             why: "",
         },
         KeySpec {
@@ -176,7 +176,7 @@ static LISTEN: TableSpec = TableSpec {
             name: "http_3",
             kind: ValueType::Flag,
             absent: DefaultValue::Value(|_| Value::Flag(false)),
-            about: "Speaks HTTP/3 too, on the UDP port of the same number, and says so in answers \
+            about: "Serves HTTP/3 too, on the UDP port of the same number, and announces it in responses \
                     over TLS (`Alt-Svc`). Open that port in the firewall: see docs/http-3.md.",
             why: "",
         },

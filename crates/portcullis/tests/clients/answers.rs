@@ -223,7 +223,7 @@ fn breaks_off() -> Origin {
     })
 }
 
-fn looks_complete(mut visitor: Visitor) -> bool {
+fn is_complete(mut visitor: Visitor) -> bool {
     visitor.send("GET / HTTP/1.0\r\nHost: example.org\r\n\r\n");
     visitor.response_or_end("GET").is_some_and(|answered| answered.content.whole)
 }
@@ -234,7 +234,7 @@ fn a_truncated_response_does_not_look_complete_to_an_http_1_0_visitor_over_tls()
     let folder = tempfile::tempdir().unwrap();
     let (gate, secure) = gate(folder.path(), origin.address, "");
     for _ in 0..5 {
-        assert!(!looks_complete(Visitor::secure(secure, &[])));
+        assert!(!is_complete(Visitor::secure(secure, &[])));
     }
     gate.stop();
 }
@@ -245,7 +245,7 @@ fn a_truncated_response_does_not_look_complete_to_an_http_1_0_visitor() {
     let folder = tempfile::tempdir().unwrap();
     let (gate, _) = gate(folder.path(), origin.address, "");
     for _ in 0..5 {
-        assert!(!looks_complete(Visitor::plain(gate.listen)));
+        assert!(!is_complete(Visitor::plain(gate.listen)));
     }
     gate.stop();
 }

@@ -35,7 +35,7 @@ use sha2::{Digest, Sha256};
 /// Then the machine is not merely busy.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// Content in which no piece looks like another nearby.
+/// Content in which no part equals another nearby.
 fn pattern(bytes: usize) -> Vec<u8> {
     (0..bytes).map(|n| (n % 251) as u8).collect()
 }

@@ -156,14 +156,14 @@ impl Content {
         }
     }
 
-    /// What comes before it breaks off is kept.
+    /// Bytes before the break are returned.
     fn take(&mut self, from: &mut impl BufRead, length: usize) -> Result<bool> {
         let read = from.take(length as u64).read_to_end(&mut self.bytes)?;
         Ok(read == length)
     }
 }
 
-/// A chunked body in pieces of these sizes, over and over.
+/// A chunked body in chunks of these sizes, which repeat.
 pub fn chunks(content: &[u8], sizes: &[usize]) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut rest = content;

@@ -67,7 +67,7 @@ impl Origin {
         Self { address, log }
     }
 
-    /// Answers each request with what `answer` makes of it, on connections that are kept.
+    /// Answers each request with what `answer` makes of it, on persistent connections.
     pub fn answering(answer: impl Fn(&ReceivedRequest) -> Vec<u8> + Send + Sync + 'static) -> Self {
         Self::start(move |link| {
             while let Some(asked) = link.next_request() {

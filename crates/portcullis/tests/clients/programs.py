@@ -19,8 +19,8 @@ def pattern(size):
     return bytes(n % 251 for n in range(251)) * (size // 251) + bytes(range(size % 251))
 
 
-def pieces():
-    """A body of unknown length, in pieces of many sizes: 300 000 bytes."""
+def chunks():
+    """A body of unknown length, in chunks of many sizes: 300 000 bytes."""
     body = pattern(300_000)
     at = 0
     for size in itertools.cycle([1, 10_000, 16_384, 3, 65_537]):
@@ -55,7 +55,7 @@ def work(ask, broken):
             status, _, content = ask("GET", f"/{form}/{size}", None, {})
             same((status, len(content)), (200, size), f"{form} {size}")
             same(content, pattern(size), f"{form} {size}")
-    status, _, content = ask("PUT", "/echo/chunks", pieces(), {})
+    status, _, content = ask("PUT", "/echo/chunks", chunks(), {})
     same_echo(content, "PUT", "/echo/chunks", pattern(300_000), "chunks up")
     status, headers, content = ask("HEAD", "/length/5000", None, {})
     same((status, headers["content-length"], content), (200, "5000", b""), "HEAD")

@@ -12,7 +12,7 @@ use crate::origin::{Origin, ReceivedRequest, answer};
 use crate::script;
 use crate::{digest, gate, pattern, pause};
 
-/// What the programs ask for (`programs.py` says what each must be).
+/// The requests of the programs (`programs.py` states each response).
 fn origin() -> Origin {
     Origin::start(|link| {
         while let Some(asked) = link.next_request() {
@@ -81,7 +81,7 @@ fn content_of(asked: &ReceivedRequest) -> Vec<u8> {
     }
 }
 
-/// Works through the gate over TCP and over TLS, each library beside the others.
+/// Runs over TCP and over TLS, all libraries at the same time.
 fn works(libraries: &[&str], packages: &str) {
     let Some(python) = python(packages) else { return };
     let origin = origin();
@@ -153,15 +153,15 @@ fn curl_works(base: &str, kind: &[&str]) {
     };
     let fine = |content: Vec<u8>| (Some(0), content, String::new());
     let large = pattern(3_000_000);
-    // With a length, in chunks, and after leave to send it, which curl asks for by itself, too.
+    // With a length, in chunks, and after leave to send it, which curl requests automatically, too.
     for more in [
         &["-X", "PUT", "--data-binary", "@-"][..],
         &["-T", "-"],
         &["-T", "-", "-H", "Expect: 100-continue", "--expect100-timeout", "15"],
         &["-T", "-", "-H", "Expect:"],
     ] {
-        let said = expected_output(("PUT", "/echo/large"), &large).into_bytes();
-        assert_eq!(run(more, "/echo/large", &large), fine(said), "{more:?}");
+        let expected = expected_output(("PUT", "/echo/large"), &large).into_bytes();
+        assert_eq!(run(more, "/echo/large", &large), fine(expected), "{more:?}");
     }
     for form in ["length", "chunked", "close"] {
         assert_eq!(run(&[], &format!("/{form}/3000000"), b""), fine(large.clone()), "{form}");

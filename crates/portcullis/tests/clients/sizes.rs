@@ -1,4 +1,4 @@
-//! Bodies around the sizes of buffers, both ways and in every framing, on connections that are kept.
+//! Bodies around the sizes of buffers, both ways and in every framing, on persistent connections.
 
 use crate::message::{Framing, chunks};
 use crate::origin::{Origin, answer};
@@ -10,7 +10,7 @@ const SIZES: [usize; 20] = [
     65_535, 65_536, 65_537, 131_071, 131_073, 1_048_577,
 ];
 
-/// Answers `/length/N`, `/chunked/N` and `/close/N` with N bytes, and says what it got.
+/// Answers `/length/N`, `/chunked/N` and `/close/N` with N bytes, and reports what it got.
 fn origin() -> Origin {
     Origin::start(|link| {
         while let Some(asked) = link.next_request() {

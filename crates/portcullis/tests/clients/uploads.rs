@@ -146,7 +146,7 @@ fn a_response_that_begins_before_the_upload_ends_passes_while_the_upload_continu
 }
 
 #[test]
-fn a_truncated_body_never_looks_complete_to_the_origin() {
+fn a_truncated_body_is_never_complete_to_the_origin() {
     let origin = Origin::answering(|_| answer("whole"));
     let folder = tempfile::tempdir().unwrap();
     let (gate, _) = gate(folder.path(), origin.address, "");

@@ -25,7 +25,7 @@ fn a_head_may_come_byte_by_byte_or_cut_anywhere() {
     let (gate, secure) = gate(folder.path(), origin.address, "");
     let request = post("/page", b"body");
     for mut visitor in [Visitor::plain(gate.listen), Visitor::secure(secure, &[])] {
-        // Real time between the pieces, here and below, so that each is a segment.
+        // Real time between the parts, here and below, so that each is a segment.
         for byte in &request {
             visitor.send([*byte]);
             std::thread::sleep(Duration::from_millis(1));

@@ -135,7 +135,7 @@ impl Gate {
     /// Does the gate handle SIGHUP and SIGTERM (`proc_pid_status(5)`)? Before, they would end it.
     fn handles_signals(&self) -> bool {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()));
-        // Where there is no such file, nothing can be said.
+        // Without such a file the answer is not known.
         let Ok(status) = status else { return true };
         let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
         let caught = u64::from_str_radix(caught.trim(), 16).unwrap();

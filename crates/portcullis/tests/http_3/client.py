@@ -1,5 +1,5 @@
 """An HTTP/3 visitor by aioquic: one connection, a few requests. Prints a JSON line for each answer, and one at the end
-that says whether a Retry came. Usage: client.py PORT [METHOD PATH [BYTES]]..."""
+that reports whether a Retry came. Usage: client.py PORT [METHOD PATH [BYTES]]..."""
 
 import asyncio
 import hashlib

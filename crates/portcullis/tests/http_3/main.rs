@@ -18,7 +18,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-/// Answers with what was asked for: `/large/N` with N bytes, `/missing` with 404, a body with its
+/// Serves: `/large/N` with N bytes, `/missing` with 404, a body with its
 /// digest, and everything else with its request line.
 fn origin() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -181,10 +181,10 @@ fn responses_over_tls_advertise_http_3_and_others_do_not() {
     };
     let url = format!("https://{secure}/");
     let by_http_2 = head("--http2", &url);
-    let said = format!("alt-svc: h3=\":{}\"; ma=3600", secure.port());
-    assert!(by_http_2.starts_with("http/2 200") && by_http_2.contains(&said), "{by_http_2}");
+    let alt_svc = format!("alt-svc: h3=\":{}\"; ma=3600", secure.port());
+    assert!(by_http_2.starts_with("http/2 200") && by_http_2.contains(&alt_svc), "{by_http_2}");
     let by_http_1 = head("--http1.1", &url);
-    assert!(by_http_1.starts_with("http/1.1 200") && by_http_1.contains(&said), "{by_http_1}");
+    assert!(by_http_1.starts_with("http/1.1 200") && by_http_1.contains(&alt_svc), "{by_http_1}");
     let plain = head("--http1.1", &format!("http://{}/", gate.listen));
     assert!(plain.starts_with("http/1.1 200") && !plain.contains("alt-svc"), "{plain}");
     gate.stop();

@@ -64,7 +64,7 @@ impl Case {
         Self { tls: true, ..self }
     }
 
-    /// The TLS listener speaks HTTP/3 too. A handshake holds some 64 KiB until it is given up, and
+    /// The TLS listener serves HTTP/3 too. A handshake holds some 64 KiB until it is aborted, and
     /// 2 MiB of packets may wait in each of two sockets.
     pub fn over_http_3(self) -> Self {
         Self { tls: true, http_3: true, kib_per_connection: 192 + 64 * 4, ..self }

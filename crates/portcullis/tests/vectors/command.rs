@@ -9,12 +9,12 @@ use crate::common::{Gate, free_address, portcullis, run, text};
 fn without_a_target_a_vector_gets_a_separate_gate() {
     let amount = ["--connections", "2", "--seconds", "2", "--page-timeout", "20"];
     let output = run(&[&["drill", "vectors", "ping-flood", "slow-read"][..], &amount].concat());
-    let said = text(&output.stdout);
-    assert_eq!(output.status.code(), Some(0), "{said}{}", text(&output.stderr));
+    let printed = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{printed}{}", text(&output.stderr));
     for line in
         ["\nslow-read (Sockstress", "ping-flood (CVE-2019-9512)", "verdict             withstood"]
     {
-        assert!(said.contains(line), "no `{line}` in {said}");
+        assert!(printed.contains(line), "no `{line}` in {printed}");
     }
 }
 
@@ -29,26 +29,27 @@ fn a_running_gate_gets_a_site_at_the_address_of_its_origin() {
     drill.args(["--target", &target, "--origin-port", &port, "--page-timeout", "20"]);
     drill.args(["--connections", "2", "--seconds", "14"]).arg("--config").arg(&gate.file);
     let output = drill.output().unwrap();
-    let said = text(&output.stdout);
-    let Ok(result) = serde_json::from_str::<Value>(&said) else {
-        panic!("{said}{}", text(&output.stderr))
+    let printed = text(&output.stdout);
+    let Ok(result) = serde_json::from_str::<Value>(&printed) else {
+        panic!("{printed}{}", text(&output.stderr))
     };
-    assert_eq!(result["visitors"]["requested"], result["visitors"]["served"], "{said}");
+    assert_eq!(result["visitors"]["requested"], result["visitors"]["served"], "{printed}");
     // What is read slowly is a page that is worth it, and it was still being read.
-    assert_eq!(result["outcome"]["responses"]["200"], 2, "{said}");
-    assert_eq!(result["outcome"]["ends"]["open at the end"], 2, "{said}");
+    assert_eq!(result["outcome"]["responses"]["200"], 2, "{printed}");
+    assert_eq!(result["outcome"]["ends"]["open at the end"], 2, "{printed}");
 }
 
 #[test]
 fn in_json_each_vector_is_a_line() {
     let amount = ["--connections", "2", "--seconds", "1", "--page-timeout", "20", "--json"];
     let output = run(&[&["drill", "vectors", "priority-flood", "connect"][..], &amount].concat());
-    let said = text(&output.stdout);
-    let lines: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(lines.len(), 2, "{said}{}", text(&output.stderr));
+    let printed = text(&output.stdout);
+    let lines: Vec<Value> =
+        printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 2, "{printed}{}", text(&output.stderr));
     assert_eq!(lines[0]["vector"], "priority-flood");
-    assert!(lines[0]["gate"]["cuts"]["priority-flood"].as_u64().unwrap() >= 1, "{said}");
-    assert!(lines[1]["gate"]["reasons"]["not-supported"].as_u64().unwrap() >= 1, "{said}");
+    assert!(lines[0]["gate"]["cuts"]["priority-flood"].as_u64().unwrap() >= 1, "{printed}");
+    assert!(lines[1]["gate"]["reasons"]["not-supported"].as_u64().unwrap() >= 1, "{printed}");
 }
 
 #[test]
@@ -76,9 +77,9 @@ fn a_vector_that_the_target_does_not_support_is_refused_before_anything_is_sent(
 #[test]
 fn the_list_names_each_vector_in_a_line() {
     let output = run(&["drill", "vectors", "--list"]);
-    let said = text(&output.stdout);
-    assert_eq!(said.lines().count(), VECTORS.len());
-    for (line, vector) in said.lines().zip(VECTORS) {
+    let printed = text(&output.stdout);
+    assert_eq!(printed.lines().count(), VECTORS.len());
+    for (line, vector) in printed.lines().zip(VECTORS) {
         assert!(line.starts_with(vector.name) && line.contains(vector.about), "{line}");
     }
 }

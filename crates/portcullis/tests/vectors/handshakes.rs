@@ -43,7 +43,7 @@ fn http_2_without_a_preface_is_ended() {
 fn quic_initials_get_retry_packets_and_keep_no_visitor_out() {
     let done = Case::new("quic-initials").over_http_3().sized(20, 4).run();
     assert!(done.answers("retry") > 100, "{}", done.describe());
-    // Those who were believed at first, until there were as many as may be: their handshakes had no
+    // Those who were believed at first, until the limit was reached: their handshakes had no
     // second message.
     done.counted("handshake-failed", done.reason("handshake-failed"), 10);
 }

@@ -99,7 +99,7 @@ fn every_counter_on_the_page_is_a_reason_a_cut_or_an_outcome() {
 }
 
 #[test]
-fn every_vector_of_the_drill_has_a_test_where_the_page_says() {
+fn every_vector_of_the_drill_has_the_test_that_the_page_names() {
     for row in rows() {
         let mut here = String::new();
         for test in named(&row[6]) {
