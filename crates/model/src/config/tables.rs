@@ -61,8 +61,7 @@ pub(super) static ROOT: TableSpec = TableSpec {
             name: "certificates",
             kind: ValueType::Tables(&CERTIFICATE, 256),
             absent: DefaultValue::Described("those of the listeners alone"),
-            about: "Certificates for every listener that speaks TLS, chosen by the name that is \
-                    asked for.",
+            about: "Certificates for every listener with TLS, chosen by the requested name.",
             why: "each is read into memory, a few KiB",
         },
         KeySpec {
