@@ -1,4 +1,4 @@
-"""What the machine says: CPU time of processes, versions, and how quiet it is."""
+"""The state of the machine: CPU time of processes, versions, and how quiet it is."""
 
 import datetime
 import os
@@ -79,7 +79,7 @@ def load_average():
 
 
 def _said(command, pattern):
-    """The first group of `pattern` in what `command` says on either stream."""
+    """The first group of `pattern` in the output of `command` on either stream."""
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=10, check=False

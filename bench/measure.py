@@ -115,7 +115,7 @@ def stream_memory(name, plan):
 
 
 def latency(name, per_second, origin, plan):
-    """The latency at a steady rate; `name` is None for the origin by itself."""
+    """The latency at a steady rate; `name` is None for the origin alone."""
     def measured(port):
         loads.steady(port, per_second // 4, 1, plan)
         return loads.steady(port, per_second, plan.steady_seconds, plan)

@@ -10,7 +10,7 @@ fuzz_target!(|bytes: &[u8]| {
     let uncut = whole.feed(bytes);
     let mut cut = RequestParser::new();
     let piece = usize::from(bytes.first().copied().unwrap_or(1) % 7) + 1;
-    let in_parts = bytes.chunks(piece).try_for_each(|part| cut.feed(part));
-    assert_eq!(uncut, in_parts);
+    let parts = bytes.chunks(piece).try_for_each(|part| cut.feed(part));
+    assert_eq!(uncut, parts);
     assert_eq!((whole.heads, whole.content), (cut.heads, cut.content));
 });

@@ -139,8 +139,7 @@ fn the_architecture_has_the_table_of_layers() {
     let present = ours();
     let mut faults = Vec::new();
     for layer in LAYERS.iter().filter(|layer| present.contains_key(layer.name)) {
-        let uses =
-            if layer.uses.is_empty() { "none".into() } else { layer.uses.join(", ") };
+        let uses = if layer.uses.is_empty() { "none".into() } else { layer.uses.join(", ") };
         let row = format!("| `{}` | {uses} |", layer.name);
         if !text.contains(&row) {
             faults.push(format!("ARCHITECTURE.md lacks the row: {row}"));

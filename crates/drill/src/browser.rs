@@ -1,7 +1,7 @@
 //! How browsers ask: which header fields, in which order, with which values.
 //!
 //! The shapes are those that the named browsers send over HTTP/1.1 to a site they trust. A gate
-//! that tells visitors from attackers by the shape of their requests must be rehearsed with
+//! that distinguishes visitors from attackers by the shape of their requests must be rehearsed with
 //! realistic shapes, on both sides: the imitating attacker uses this very module.
 
 use serde::Serialize;

@@ -375,8 +375,8 @@ impl Tables {
         self.secret.slot_hash(BucketKey::Network as u8, source.network())
     }
 
-    /// Counts an upgraded connection in; `false` if the source, or all together, have as many as
-    /// they may.
+    /// Counts an upgraded connection; `false` if the source, or all together, are at
+    /// their limit.
     pub fn open_tunnel(&self, source: SourceKey, limits: &TunnelLimits) -> bool {
         let owner = self.secret.slot_hash(BucketKey::Tunnels as u8, source.bits());
         if !self.connections.open(owner, limits.max_per_source) {

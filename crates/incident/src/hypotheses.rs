@@ -178,8 +178,8 @@ impl HypothesisMatrix {
     }
 
     /// Whether the evidence supports the word "attack": it contradicts a flash crowd and a failed
-    /// component more than it contradicts hostility, and either some of it proves much by
-    /// itself or no other explanation is as good.
+    /// component more than it contradicts hostility, and either some of it proves much
+    /// alone or no other explanation is as good.
     pub fn supports_attack(&self, strong: bool) -> bool {
         let hostile = self.inconsistent_count(Cause::Hostile);
         self.inconsistent_count(Cause::FlashCrowd) > hostile

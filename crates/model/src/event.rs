@@ -402,7 +402,7 @@ pub struct Tally {
     pub records_lost: u64,
     /// Connections and streams that the gate had accepted and then ended, by the
     /// [`Cut`](crate::Cut)'s word, without the zeros: those that had asked something of this
-    /// platform last, and, on the first platform, those that had asked for nothing. Absent where
+    /// platform last, and, on the first platform, those without any request. Absent where
     /// connections were not watched: in leaves of version 1, and in replays of access logs.
     #[serde(
         default,

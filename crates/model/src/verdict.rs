@@ -240,8 +240,8 @@ impl AttackTechnique {
 }
 
 impl Cut {
-    /// What many of them speak of; `None` for ends that come with ordinary life, and with attacks
-    /// no more than with crowds.
+    /// The attack technique that many cuts with this cause indicate; `None` if they also occur in normal
+    /// traffic.
     pub const fn technique(self) -> Option<AttackTechnique> {
         match self {
             Self::Idle | Self::Evicted | Self::MaxAge | Self::TunnelIdle | Self::TunnelAge => None,

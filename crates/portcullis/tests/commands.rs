@@ -86,7 +86,7 @@ fn the_drill_refuses_every_target_that_is_not_this_machine() {
     }
 }
 
-/// The whole story, in the short scenario. (What the score card of the long one says depends on
+/// The whole story, in the short scenario. (The score card of the long one depends on
 /// the machine's having two cores to itself, which a test must not.)
 #[test]
 fn a_drill_leaves_a_folder_that_verifies_until_a_byte_of_it_changes() {

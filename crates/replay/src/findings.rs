@@ -169,8 +169,8 @@ fn caveats(counts: &ReplayCounts, lines: &LineCounts, window: TimeWindow) -> Vec
             .to_owned()
     });
     caveats.push(
-        "Connections without a request, stalled headers and whatever the recorded server turned \
-         away before it wrote a line are not in an access log. Attacks by them cannot be seen here."
+        "Connections without a request, stalled headers and connections that the recorded server \
+         refused before it wrote a line are not in an access log. Attacks by them cannot be seen here."
             .to_owned(),
     );
     caveats.push(

@@ -128,7 +128,7 @@ impl Recording {
         self.compressed
     }
 
-    /// Hands `visit` each line. An error tells where reading broke off; the lines before it have
+    /// Hands `visit` each line. An error reports where reading ended; the lines before it have
     /// been handed over.
     pub fn for_each(&mut self, visit: &mut dyn FnMut(RecordedLine<'_>)) -> io::Result<()> {
         let mut begun = Vec::new();

@@ -1,6 +1,6 @@
 //! Evidence of hostility in the last two seconds of a platform's suspect requests.
 //!
-//! Flash crowds and floods are alike in rate; the literature tells them apart by how single
+//! Flash crowds and floods are alike in rate; the literature separates them by how single
 //! sources behave, by what they ask for, and by how alike their requests are. Each test below
 //! states what people could do to look like that, and why they do not.
 

@@ -128,8 +128,8 @@ pub(super) mod request_limits {
         u64::from(gate_limits.limits.max_requests_per_connection)
     }
 
-    /// Over HTTP/2 the visitor gets a GOAWAY, and may not have read it yet: it may send as many
-    /// requests again, or ten times all concurrent streams if those are more. A visitor that
+    /// Over HTTP/2 the visitor gets a GOAWAY, and may not have read it yet: it may send the same number
+    /// of requests again, or ten times all concurrent streams if those are more. A visitor that
     /// continues after that is cut, while some of its streams are in progress and get no response.
     pub(in super::super) fn http_2(gate_limits: &GateLimits) -> u64 {
         let streams = gate_limits.limits.max_streams_per_connection;

@@ -45,7 +45,7 @@ pub(crate) fn for_origin(
         put_cookies(head, out);
     }
     if upgrade {
-        // Written anew: the visitor may have requested more than that.
+        // The gate's own fields: the visitor may have requested more than that.
         out.extend_from_slice(b"connection: upgrade\r\nupgrade: websocket\r\n");
     } else if present.has(HeaderKind::Te) && head.lists("te", "trailers") {
         out.extend_from_slice(b"te: trailers\r\nconnection: te\r\n");

@@ -29,7 +29,7 @@ fn every_example_of_the_documentation_is_good() {
     let mut examples = 0;
     for block in page.split("```toml\n").skip(1) {
         let block = block.split("```").next().expect("a block ends");
-        // Pieces are completed: keys of the top come first, tables may follow.
+        // Examples are completed: keys of the top come first, tables may follow.
         let mut text = block.to_owned();
         if !text.contains("[[listeners]]") {
             text += "\n[[listeners]]\naddress = \"127.0.0.1:8080\"\n";

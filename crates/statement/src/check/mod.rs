@@ -2,7 +2,7 @@
 //!
 //! Claims are recognised by rules over words, so the checker errs: it may miss a claim that is
 //! put in an unusual way, and it may see one where none is made. It never changes what the ledger
-//! says to a claim.
+//! finds on a claim.
 
 mod render;
 mod rules;
