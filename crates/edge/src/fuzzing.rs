@@ -13,7 +13,6 @@ use crate::http_1::head::{self, HeadScanner, ResponseFraming};
 use crate::http_1::trailers::trailers;
 use crate::request::fields::for_visitor;
 use crate::request::forwarded::{RemoteAddr, visitor_of, write_forwarding_headers};
-use crate::request::ranges;
 use portcullis_gate::{Field, Head, RequestTarget};
 
 /// Cuts `bytes` into parts of these lengths, which repeat.
@@ -197,5 +196,5 @@ pub fn forwarded(
 /// Whether these `Range` fields ask for at most `limit` parts that do not overlap.
 pub fn ranges_within_limit(values: &[&[u8]], limit: usize) -> bool {
     let fields: Vec<(&'static str, &[u8])> = values.iter().map(|value| ("range", *value)).collect();
-    with_head(&fields, |head| ranges::within_limit(head, limit))
+    with_head(&fields, |head| portcullis_gate::ranges_within_limit(head, limit))
 }
