@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use libfuzzer_sys::fuzz_target;
 use portcullis_gate::{
-    Decision, Disposition, Fields, Policy, Request, Secret, TOKEN_PARAM, Tables, decide,
+    Decision, Demands, Disposition, Fields, Policy, Request, Secret, TOKEN_PARAM, Tables, decide,
     strip_token_param,
 };
 use portcullis_model::{
@@ -53,6 +53,7 @@ fn decide_about(policy: &Policy, tables: &Tables, cookie: &[u8], query: Option<&
         secure: true,
         tls_client: None,
         fields: &CookieField(cookie),
+        demands: Demands::default(),
     };
     decide(policy, tables, &request, Time::from_secs(1), WALL)
 }
