@@ -11,7 +11,7 @@ use portcullis_acme::AcmeStatus;
 use portcullis_edge::InternalErrors;
 use portcullis_gate::Policy;
 use portcullis_model::{
-    ActivityCounts, ActivityId, Cut, Meter, Outcome, Posture, Reason, Snapshot, WallTime,
+    ActivityCounts, ActivityId, Cut, Meter, Outcome, Posture, Snapshot, WallTime,
 };
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
@@ -146,9 +146,8 @@ impl GateMetrics {
         let policy = self.policy.load();
         REQUESTS.encode(encoder, |samples| {
             for_each_activity(total, &policy, |[platform, activity], counts| {
-                for reason in Reason::ALL.iter().filter(|reason| counts.reason(**reason) > 0) {
-                    let labels = [platform, activity, reason.as_str()];
-                    samples.sample(labels, counts.reason(*reason))?;
+                for (reason, n) in counts.by_name().filter(|(_, n)| *n > 0) {
+                    samples.sample([platform, activity, reason], n)?;
                 }
                 Ok(())
             })

@@ -11,7 +11,7 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use portcullis_model::{Config, Http3Limits, Reason, SourceKey, Time};
+use portcullis_model::{Config, ConnReason, Http3Limits, SourceKey, Time};
 
 use crate::conn::connection::{Connection, Phase};
 use crate::conn::registry::{ConnGuard, ConnRegistry};
@@ -42,7 +42,7 @@ pub(crate) enum ConnError {
     Handshake,
 }
 
-impl From<ConnError> for Reason {
+impl From<ConnError> for ConnReason {
     fn from(error: ConnError) -> Self {
         match error {
             ConnError::ProxyHeader => Self::ProxyHeader,
@@ -58,7 +58,7 @@ impl Admission {
     }
 
     /// Counts a connection that is not accepted.
-    pub(crate) fn refuse(&self, reason: Reason) {
+    pub(crate) fn refuse(&self, reason: ConnReason) {
         self.context.count_refused_connection(reason);
     }
 
@@ -72,12 +72,12 @@ impl Admission {
         &self,
         peer: IpAddr,
         options: ListenerOptions,
-    ) -> Result<(Rc<Connection>, ConnGuard), Reason> {
+    ) -> Result<(Rc<Connection>, ConnGuard), ConnReason> {
         let policy = self.context.policy.load();
         let config = policy.config();
         let trusted = is_trusted(config, peer);
         if options.proxy_protocol && !trusted {
-            return Err(Reason::ProxyHeader);
+            return Err(ConnReason::ProxyHeader);
         }
         self.context.read_clock();
         let phase = match options {
@@ -98,20 +98,20 @@ impl Admission {
         conn: &Connection,
         guard: &ConnGuard,
         address: IpAddr,
-    ) -> Result<(), Reason> {
+    ) -> Result<(), ConnReason> {
         let trusted = is_trusted(self.context.policy.load().config(), address);
         self.identify(conn, guard, address, trusted)
     }
 
     /// A TLS handshake whose first message has come.
-    pub(crate) fn handshake(&self, conn: &Rc<Connection>) -> Result<HandshakePermit, Reason> {
+    pub(crate) fn handshake(&self, conn: &Rc<Connection>) -> Result<HandshakePermit, ConnReason> {
         let now = self.context.read_clock();
         let limits = self.context.policy.load().config().limits.handshakes;
         if !self.context.tables.take_handshake(source_of(conn), &limits, now) {
-            return Err(Reason::HandshakeRate);
+            return Err(ConnReason::HandshakeRate);
         }
         let most = limits.max_concurrent.div_ceil(u32::from(self.context.workers)) as usize;
-        self.handshakes.begin(conn, most, now).ok_or(Reason::HandshakeConcurrency)
+        self.handshakes.begin(conn, most, now).ok_or(ConnReason::HandshakeConcurrency)
     }
 
     /// Gives back most of what a handshake costs: it resumed a session.
@@ -134,7 +134,7 @@ impl Admission {
     }
 
     /// A QUIC connection from `address`, with its handshake.
-    pub(crate) fn quic(&self, address: IpAddr) -> Result<AdmittedQuic, Reason> {
+    pub(crate) fn quic(&self, address: IpAddr) -> Result<AdmittedQuic, ConnReason> {
         self.context.read_clock();
         let policy = self.context.policy.load();
         let config = policy.config();
@@ -152,9 +152,9 @@ impl Admission {
         config: &Config,
         secure: bool,
         phase: Phase,
-    ) -> Result<(Rc<Connection>, ConnGuard), Reason> {
+    ) -> Result<(Rc<Connection>, ConnGuard), ConnReason> {
         if !self.conns.reserve(config.limits.max_connections, self.context.now()) {
-            return Err(Reason::ConnectionLimit);
+            return Err(ConnReason::ConnectionLimit);
         }
         let conn = Rc::new(Connection::new(self.context.clone(), secure, phase));
         let guard = self.conns.enter(&conn);
@@ -169,7 +169,7 @@ impl Admission {
         guard: &ConnGuard,
         address: IpAddr,
         trusted: bool,
-    ) -> Result<(), Reason> {
+    ) -> Result<(), ConnReason> {
         conn.set_remote(address, trusted);
         if trusted {
             return Ok(());
@@ -178,11 +178,11 @@ impl Admission {
         let policy = self.context.policy.load();
         let tables = &self.context.tables;
         if !tables.open_connection(source, policy.source_connections(self.context.now())) {
-            return Err(Reason::SourceConnections);
+            return Err(ConnReason::SourceConnections);
         }
         if !tables.open_in_network(source, policy.config().limits.max_network_connections) {
             tables.close_connection(source);
-            return Err(Reason::NetworkConnections);
+            return Err(ConnReason::NetworkConnections);
         }
         guard.set_source(source);
         Ok(())
@@ -230,7 +230,7 @@ impl HandshakeSlots {
                 return None;
             }
             let (_, slow) = oldest.remove();
-            slow.reject(Reason::HandshakeConcurrency);
+            slow.reject(ConnReason::HandshakeConcurrency);
         }
         let number = self.next.replace(self.next.get() + 1);
         in_progress.insert(number, (now, conn.clone()));

@@ -10,7 +10,7 @@ use std::time::UNIX_EPOCH;
 use arc_swap::ArcSwap;
 use portcullis_gate::{self as gate, FeatureNameCache, Policy, Tables};
 use portcullis_model::{
-    FeatureName, Features, Meter, Reason, Record, SourceKey, Time, TokenState, WallTime,
+    ConnReason, FeatureName, Features, Meter, Reason, Record, SourceKey, Time, TokenState, WallTime,
 };
 
 use crate::buffers::Buffers;
@@ -121,9 +121,9 @@ impl WorkerContext {
     }
 
     /// Counts a connection that is refused, or a handshake that failed.
-    pub(crate) fn count_refused_connection(&self, reason: Reason) {
+    pub(crate) fn count_refused_connection(&self, reason: ConnReason) {
         let (_, activity) = self.policy.load().first_activity();
-        self.meter.record_verdict(activity, reason);
+        self.meter.record_refused_connection(activity, reason);
     }
 
     /// Counts a verdict and writes it down.

@@ -13,7 +13,7 @@ use std::time::Duration;
 use common::{Gate, Origin, config, eventually, secure};
 use portcullis_edge::client_hello::{LONGEST, MOST_RECORDS};
 use portcullis_edge::ja4::Ja4;
-use portcullis_model::{Config, Feature, RateLimit, Reason};
+use portcullis_model::{Config, ConnReason, Feature, RateLimit};
 use portcullis_testkit::peers::has_peer;
 use rustls::{ClientConfig, ClientConnection, HandshakeKind, StreamOwned};
 
@@ -75,7 +75,7 @@ fn a_part_of_a_client_hello_is_cut_at_the_handshake_timeout() {
     visitor.send(&site.hello()[..100]);
     let passed = gate.pass_until("it is cut", || visitor.has_closed());
     assert!(passed >= Duration::from_secs(1));
-    eventually("it is counted", || gate.reason(Reason::HandshakeFailed) == 1);
+    eventually("it is counted", || gate.refused(ConnReason::HandshakeFailed) == 1);
     eventually("none is open", || gate.snapshot().gauges.connections == 0);
 }
 
@@ -96,8 +96,8 @@ fn a_client_hello_that_is_too_long_is_refused_before_it_is_complete() {
         }
     }
     crumbs.expect_close();
-    eventually("both are counted", || gate.reason(Reason::ClientHello) == 2);
-    assert_eq!(gate.reason(Reason::HandshakeFailed), 0);
+    eventually("both are counted", || gate.refused(ConnReason::ClientHello) == 2);
+    assert_eq!(gate.refused(ConnReason::HandshakeFailed), 0);
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn plain_http_on_a_tls_port_gets_an_alert() {
     let mut visitor = gate.connect();
     visitor.send("GET / HTTP/1.1\r\nHost: example.org\r\n\r\n");
     assert_eq!(visitor.exactly(1), [21], "an alert");
-    eventually("counted", || gate.reason(Reason::HandshakeFailed) == 1);
+    eventually("counted", || gate.refused(ConnReason::HandshakeFailed) == 1);
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn a_source_that_begins_too_many_handshakes_is_refused_and_others_are_not() {
     let served = (0..30).filter(|_| site.page(&gate, 7).is_some()).count();
     assert!((3..30).contains(&served), "{served} served");
     let refused = 30 - served as u64;
-    eventually("the rest is counted", || gate.reason(Reason::HandshakeRate) == refused);
+    eventually("the rest is counted", || gate.refused(ConnReason::HandshakeRate) == refused);
     assert_eq!(site.page(&gate, 8), Some(HandshakeKind::Full));
 }
 
@@ -152,7 +152,7 @@ fn all_sources_together_begin_no_more_handshakes_than_the_total_rate() {
     let served = (0..30).filter(|at| site.page(&gate, 10 + at).is_some()).count();
     assert!((3..30).contains(&served), "{served} served");
     let refused = 30 - served as u64;
-    eventually("the rest is counted", || gate.reason(Reason::HandshakeRate) == refused);
+    eventually("the rest is counted", || gate.refused(ConnReason::HandshakeRate) == refused);
 }
 
 #[test]
@@ -184,8 +184,8 @@ fn the_slowest_handshake_is_dropped_for_a_new_one_and_silent_connections_hold_no
     gate.pass(Duration::from_millis(1_100));
     assert!(site.page(&gate, 8).is_some());
     slow[0].expect_close();
-    assert_eq!(gate.reason(Reason::HandshakeConcurrency), 1);
-    assert_eq!(gate.reason(Reason::HandshakeFailed), 0);
+    assert_eq!(gate.refused(ConnReason::HandshakeConcurrency), 1);
+    assert_eq!(gate.refused(ConnReason::HandshakeFailed), 0);
     drop(silent);
 }
 
@@ -199,7 +199,7 @@ fn a_new_handshake_is_refused_where_none_is_slow() {
     for visitor in &mut pair {
         visitor.send(site.hello());
     }
-    eventually("one is refused", || gate.reason(Reason::HandshakeConcurrency) == 1);
+    eventually("one is refused", || gate.refused(ConnReason::HandshakeConcurrency) == 1);
 }
 
 /// The fingerprints that requests had since the last call.
@@ -343,5 +343,5 @@ fn only_tls_1_2_and_1_3_are_supported() {
         assert_eq!(client.status.success(), supported, "{version}: {output}");
         assert_eq!(output.contains("BEGIN CERTIFICATE"), supported, "{version}: {output}");
     }
-    eventually("both are counted", || gate.reason(Reason::HandshakeFailed) == 2);
+    eventually("both are counted", || gate.refused(ConnReason::HandshakeFailed) == 2);
 }

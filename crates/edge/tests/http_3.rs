@@ -14,7 +14,7 @@ use bytes::{Buf, Bytes};
 use common::{Gate, Origin, Reply, config, eventually, hold, tls_files, until};
 use h3::client::{RequestStream, SendRequest};
 use http::{Request, Response};
-use portcullis_model::{Config, Cut, Feature, Outcome, RateLimit, Reason, TlsFiles};
+use portcullis_model::{Config, ConnReason, Cut, Feature, Outcome, RateLimit, Reason, TlsFiles};
 use portcullis_testkit::tls::TestCert;
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{ClientConfig, Endpoint};
@@ -297,7 +297,7 @@ fn above_the_retry_threshold_addresses_are_validated_and_then_served() {
             visitor.leave().await;
         }
         assert_eq!(gate.snapshot().retries, 4);
-        assert_eq!(gate.reason(Reason::HandshakeFailed), 0);
+        assert_eq!(gate.refused(ConnReason::HandshakeFailed), 0);
     });
 }
 
@@ -324,7 +324,7 @@ fn a_client_that_proves_its_address_is_served_while_forged_addresses_hold_every_
         assert_eq!(visitor.get("/").await.1, b"hello");
         assert_eq!(gate.snapshot().retries, 4);
         gate.while_time_passes(until("the handshakes are over", || {
-            gate.reason(Reason::HandshakeFailed) == 2
+            gate.refused(ConnReason::HandshakeFailed) == 2
         }))
         .await;
         // An address that is not validated gets at most three times the bytes it sent (RFC 9000,
@@ -353,8 +353,8 @@ fn handshakes_over_quic_count_against_the_same_limits() {
             let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
             socket.send_to(&first_packet(&certified).await, gate.address).await.unwrap();
         }
-        until("it is counted", || gate.reason(Reason::HandshakeRate) >= 2).await;
-        assert!(gate.reason(Reason::HandshakeRate) <= 3);
+        until("it is counted", || gate.refused(ConnReason::HandshakeRate) >= 2).await;
+        assert!(gate.refused(ConnReason::HandshakeRate) <= 3);
     });
 }
 
@@ -403,7 +403,7 @@ fn a_session_that_is_resumed_costs_a_quarter_of_a_handshake() {
             visitor.leave().await;
         }
         // A full handshake and six quarters are two and a half; seven whole ones would be refused.
-        assert_eq!(gate.reason(Reason::HandshakeRate), 0);
+        assert_eq!(gate.refused(ConnReason::HandshakeRate), 0);
         let clients = fingerprints(&gate);
         assert_eq!(clients.len(), 2, "without a ticket and with one: {clients:?}");
     });

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::{Gate, Origin, Reply, config, secure, until};
-use portcullis_model::{Cut, Limits, Reason};
+use portcullis_model::{ConnReason, Cut, Limits, Reason};
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{ClientConfig, Connection, ConnectionError, Endpoint, TransportConfig, VarInt};
 
@@ -189,7 +189,7 @@ fn an_incomplete_head_ends_the_connection_at_the_header_timeout() {
             .await;
         scene.gate.pass(Duration::from_secs(2));
         assert_eq!(visitor.farewell().await, 0x10d);
-        assert_eq!(scene.gate.reason(Reason::HeaderTimeout), 1);
+        assert_eq!(scene.gate.refused(ConnReason::HeaderTimeout), 1);
     });
 }
 

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use common::{Gate, Origin, Reply, config, eventually, hold};
 use portcullis_model::{
-    ActivityConfig, Limits, Measure, Outcome, PathPattern, PlatformId, Procedure, ProcedureId,
-    Reason, RequestPattern, Scope, SourceLimits, TICK, Tier, Time, Verdict, WallTime,
+    ActivityConfig, ConnReason, Limits, Measure, Outcome, PathPattern, PlatformId, Procedure,
+    ProcedureId, Reason, RequestPattern, Scope, SourceLimits, TICK, Tier, Time, Verdict, WallTime,
 };
 
 fn engage(gate: &Gate, measure: Measure) {
@@ -54,7 +54,7 @@ fn a_header_that_does_not_arrive_in_time_ends_the_connection_without_an_answer()
     dribbling.send("st: exam");
     passed += gate.pass_until("both are closed", || dribbling.has_closed() && silent.has_closed());
     assert!(passed >= Duration::from_millis(1500));
-    assert_eq!(gate.reason(Reason::HeaderTimeout), 2);
+    assert_eq!(gate.refused(ConnReason::HeaderTimeout), 2);
     eventually("none is stalled", || gate.snapshot().gauges.stalled_headers == 0);
     eventually("both are gone", || gate.snapshot().gauges.connections == 0);
 }
@@ -73,7 +73,7 @@ fn a_second_header_has_the_same_deadline_and_idling_in_between_does_not_count() 
     assert_eq!(visitor.get("/").status, 200);
     visitor.send("GET / HT");
     gate.pass_until("it is closed", || visitor.has_closed());
-    assert_eq!(gate.reason(Reason::HeaderTimeout), 1);
+    assert_eq!(gate.refused(ConnReason::HeaderTimeout), 1);
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn a_tightened_deadline_cuts_connections_that_dribble_already() {
     engage(&gate, tighten(Duration::from_secs(1), 100, 100));
     gate.pass(TICK);
     dribbling.expect_close();
-    assert_eq!(gate.reason(Reason::HeaderTimeout), 1);
+    assert_eq!(gate.refused(ConnReason::HeaderTimeout), 1);
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn a_source_holds_a_limited_number_of_connections_and_others_are_not_affected() 
     gate.connect().expect_close();
     assert_eq!(gate.connect_from(2).get("/").status, 200);
     assert_eq!(held[0].get("/").status, 200);
-    assert_eq!(gate.reason(Reason::SourceConnections), 1);
+    assert_eq!(gate.refused(ConnReason::SourceConnections), 1);
     held.pop();
     eventually("a place is free", || gate.snapshot().gauges.connections <= 3);
     eventually("it can be used", || gate.connect().try_get("/").is_some());
@@ -130,7 +130,7 @@ fn the_gate_holds_a_limited_number_of_connections() {
     let held = [gate.connect_from(1), gate.connect_from(2)];
     eventually("both are in", || gate.snapshot().gauges.connections == 2);
     gate.connect_from(3).expect_close();
-    assert_eq!(gate.reason(Reason::ConnectionLimit), 1);
+    assert_eq!(gate.refused(ConnReason::ConnectionLimit), 1);
     drop(held);
     eventually("the connection is closed", || gate.snapshot().gauges.connections == 0);
     assert_eq!(gate.connect_from(3).get("/").status, 200);
@@ -579,7 +579,7 @@ fn a_proxy_header_names_the_visitor() {
     let mut slow = gate.connect_from(9);
     slow.send("PROXY TCP4 ");
     gate.pass_until("it is closed", || slow.has_closed());
-    assert_eq!(gate.reason(Reason::ProxyHeader), 3);
+    assert_eq!(gate.refused(ConnReason::ProxyHeader), 3);
 }
 
 #[test]

@@ -7,7 +7,7 @@ mod common;
 use std::time::Duration;
 
 use common::{Gate, Origin, config, eventually};
-use portcullis_model::{Cut, Reason, TICK};
+use portcullis_model::{ConnReason, Cut, TICK};
 
 fn cut(gate: &Gate, why: Cut) -> u64 {
     gate.snapshot().cuts.of(why)
@@ -29,7 +29,7 @@ fn at_the_connection_limit_the_longest_idle_connection_is_evicted_for_a_new_one(
     assert_eq!(new.get("/").status, 200);
     idle[0].expect_close();
     assert_eq!(cut(&gate, Cut::Evicted), 1);
-    assert_eq!(gate.reason(Reason::ConnectionLimit), 0);
+    assert_eq!(gate.refused(ConnReason::ConnectionLimit), 0);
     assert_eq!(idle[1].get("/").status, 200);
     assert_eq!(idle[2].get("/").status, 200);
     eventually("it is counted out", || gate.snapshot().gauges.connections == 3);
@@ -47,7 +47,7 @@ fn connections_that_are_not_idle_are_not_evicted_for_a_new_one() {
     eventually("both are in", || gate.snapshot().gauges.connections == 2);
     gate.pass(Duration::from_millis(1_200));
     gate.connect_from(2).expect_close();
-    assert_eq!((gate.reason(Reason::ConnectionLimit), cut(&gate, Cut::Evicted)), (1, 0));
+    assert_eq!((gate.refused(ConnReason::ConnectionLimit), cut(&gate, Cut::Evicted)), (1, 0));
     asking.send("Host: example.org\r\n\r\n");
     assert_eq!(asking.answer().status, 200);
     assert_eq!(silent.get("/").status, 200);
@@ -80,8 +80,8 @@ fn a_network_holds_a_limited_number_of_connections_whatever_its_addresses() {
         assert_eq!(visitor.get("/").status, 200);
     }
     gate.connect_from(4).expect_close();
-    assert_eq!(gate.reason(Reason::NetworkConnections), 1);
-    assert_eq!(gate.reason(Reason::SourceConnections), 0);
+    assert_eq!(gate.refused(ConnReason::NetworkConnections), 1);
+    assert_eq!(gate.refused(ConnReason::SourceConnections), 0);
     held.pop();
     eventually("a place is free", || gate.snapshot().gauges.connections == 2);
     assert_eq!(gate.connect_from(4).get("/").status, 200);

@@ -15,7 +15,7 @@ use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use portcullis_model::{Config, Cut, Outcome, Reason, TlsFiles};
+use portcullis_model::{Config, ConnReason, Cut, Outcome, Reason, TlsFiles};
 use portcullis_testkit::http_2::frame;
 use portcullis_testkit::tls::{TestCert, client_accepting_any};
 use rustls::sign::CertifiedKey;
@@ -340,7 +340,7 @@ fn a_handshake_that_fails_or_stalls_is_dropped_and_counted() {
     nonsense.expect_close();
     let mut silent = gate.connect();
     gate.pass_until("the silent one is cut", || silent.has_closed());
-    assert_eq!(gate.reason(Reason::HandshakeFailed), 2);
+    assert_eq!(gate.refused(ConnReason::HandshakeFailed), 2);
 }
 
 #[test]
@@ -357,7 +357,7 @@ fn an_http_2_connection_without_a_preface_is_dropped() {
         let ended = tokio::time::timeout(LIMIT, stream.read_to_end(&mut all));
         assert!(ended.await.is_ok());
         assert_eq!(cut(&gate, Cut::MissingPreface), 1);
-        assert_eq!(gate.reason(Reason::HeaderTimeout), 0);
+        assert_eq!(gate.refused(ConnReason::HeaderTimeout), 0);
     });
 }
 
@@ -377,7 +377,7 @@ fn an_http_2_connection_between_requests_idles_and_then_ends_politely() {
         assert_eq!(text(sender.send_request(get("/")).await.unwrap()).await, "hello");
         gate.pass(Duration::from_secs(3));
         until("it is closed", || sender.is_closed()).await;
-        assert_eq!(gate.reason(Reason::HeaderTimeout), 0);
+        assert_eq!(gate.refused(ConnReason::HeaderTimeout), 0);
     });
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use portcullis_model::{Reason, Verdict};
+use portcullis_model::{ConnReason, Reason, Verdict};
 
 /// Verdict counts of one tally.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,7 +23,9 @@ pub(crate) fn count_verdicts(reasons: &BTreeMap<String, u64>) -> VerdictCounts {
             Some(Verdict::Forward) => &mut out.forwarded,
             Some(Verdict::Challenge) => &mut out.challenged,
             Some(Verdict::Refuse) => &mut out.refused,
-            Some(Verdict::Drop) => &mut out.dropped,
+            None if ConnReason::ALL.iter().any(|reason| reason.as_str() == word) => {
+                &mut out.dropped
+            }
             None => &mut out.unknown,
         };
         *sum = sum.saturating_add(n);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use portcullis_model::{EvidenceKind, Reason};
+use portcullis_model::{ConnReason, EvidenceKind};
 
 use crate::{Figure, Incident, LeafSet, PlatformRecord, TimeWindow, Totals, Unit};
 
@@ -72,7 +72,7 @@ impl Incident {
         let attack = self.attack();
         let window = self.window();
         attack.records_lost > 0
-            || attack.reason(Reason::ConnectionLimit) > 0
+            || attack.refused_connections(ConnReason::ConnectionLimit) > 0
             || self.more_waves > 0
             || self.waves.iter().any(|wave| wave.interrupted.is_some())
             || self.coverage.lost_events > 0

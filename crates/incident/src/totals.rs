@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use portcullis_model::{Reason, Tally};
+use portcullis_model::{ConnReason, Reason, Tally};
 use serde::Serialize;
 
 use crate::counts::{add_map, count_verdicts};
@@ -346,6 +346,11 @@ impl Totals {
 
     /// Verdicts for one reason.
     pub fn reason(&self, reason: Reason) -> u64 {
+        self.reasons.get(reason.as_str()).copied().unwrap_or(0)
+    }
+
+    /// Connections that were closed without a response, for one reason.
+    pub fn refused_connections(&self, reason: ConnReason) -> u64 {
         self.reasons.get(reason.as_str()).copied().unwrap_or(0)
     }
 

@@ -6,7 +6,7 @@
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use core::time::Duration;
 
-use crate::{ActivityId, Cut, Outcome, Reason};
+use crate::{ActivityId, ConnReason, Cut, Outcome, Reason};
 
 /// Buckets of the latency histogram: four to each doubling from 64 µs to about 67 s.
 pub const LATENCY_BUCKETS: usize = 80;
@@ -15,6 +15,7 @@ pub const LATENCY_BUCKETS: usize = 80;
 #[derive(Debug)]
 struct ActivityMeter {
     reasons: [AtomicU64; Reason::COUNT],
+    conn_reasons: [AtomicU64; ConnReason::COUNT],
     outcomes: [AtomicU64; Outcome::COUNT],
     latency: [AtomicU64; LATENCY_BUCKETS],
     latency_micros: AtomicU64,
@@ -41,6 +42,7 @@ impl Meter {
     pub fn new(activities: usize) -> Self {
         let zero = || ActivityMeter {
             reasons: [const { AtomicU64::new(0) }; Reason::COUNT],
+            conn_reasons: [const { AtomicU64::new(0) }; ConnReason::COUNT],
             outcomes: [const { AtomicU64::new(0) }; Outcome::COUNT],
             latency: [const { AtomicU64::new(0) }; LATENCY_BUCKETS],
             latency_micros: AtomicU64::new(0),
@@ -69,6 +71,12 @@ impl Meter {
     /// Counts a verdict.
     pub fn record_verdict(&self, activity: ActivityId, reason: Reason) {
         self.activity(activity).reasons[reason as usize].fetch_add(1, Relaxed);
+    }
+
+    /// Counts a connection that was closed without a response. `activity` is the first of all: a
+    /// connection without a request has none.
+    pub fn record_refused_connection(&self, activity: ActivityId, reason: ConnReason) {
+        self.activity(activity).conn_reasons[reason as usize].fetch_add(1, Relaxed);
     }
 
     /// Counts the outcome of a forwarded request: `latency` is the visitor's time to first byte,
@@ -139,6 +147,9 @@ impl Meter {
             for (to, from) in sum.reasons.iter_mut().zip(&meter.reasons) {
                 *to += from.load(Relaxed);
             }
+            for (to, from) in sum.conn_reasons.iter_mut().zip(&meter.conn_reasons) {
+                *to += from.load(Relaxed);
+            }
             for (to, from) in sum.outcomes.iter_mut().zip(&meter.outcomes) {
                 *to += from.load(Relaxed);
             }
@@ -182,6 +193,8 @@ pub struct Gauges {
 pub struct ActivityCounts {
     /// Verdicts by [`Reason`] (`reason as usize`).
     pub reasons: [u64; Reason::COUNT],
+    /// Connections without a response, by [`ConnReason`] (`reason as usize`).
+    pub conn_reasons: [u64; ConnReason::COUNT],
     /// Forwarded requests by [`Outcome`] (`outcome as usize`).
     pub outcomes: [u64; Outcome::COUNT],
     /// Time until the response began, of forwarded requests.
@@ -202,6 +215,7 @@ impl Default for ActivityCounts {
     fn default() -> Self {
         Self {
             reasons: [0; Reason::COUNT],
+            conn_reasons: [0; ConnReason::COUNT],
             outcomes: [0; Outcome::COUNT],
             latency: LatencyHistogram::default(),
             latency_micros: 0,
@@ -214,9 +228,27 @@ impl Default for ActivityCounts {
 }
 
 impl ActivityCounts {
-    /// Verdicts of all reasons.
+    /// Requests, and connections that were closed without a response.
     pub fn offered(&self) -> u64 {
-        self.reasons.iter().sum()
+        self.reasons.iter().chain(&self.conn_reasons).sum()
+    }
+
+    /// Every reason of a request or connection by its name, with its count.
+    pub fn by_name(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        let requests = Reason::ALL.iter().map(|reason| (reason.as_str(), self.reason(*reason)));
+        let conns =
+            ConnReason::ALL.iter().map(|reason| (reason.as_str(), self.conn_reason(*reason)));
+        requests.chain(conns)
+    }
+
+    /// Connections that were closed without a response, for one reason.
+    pub fn conn_reason(&self, reason: ConnReason) -> u64 {
+        self.conn_reasons[reason as usize]
+    }
+
+    /// Connections that were closed without a response, for any reason.
+    pub fn refused_connections(&self) -> u64 {
+        self.conn_reasons.iter().sum()
     }
 
     /// Verdicts for one reason.
@@ -232,6 +264,9 @@ impl ActivityCounts {
     /// Adds another activity's, or another interval's, counts.
     pub fn add(&mut self, other: &Self) {
         for (to, from) in self.reasons.iter_mut().zip(&other.reasons) {
+            *to += from;
+        }
+        for (to, from) in self.conn_reasons.iter_mut().zip(&other.conn_reasons) {
             *to += from;
         }
         for (to, from) in self.outcomes.iter_mut().zip(&other.outcomes) {
@@ -252,6 +287,9 @@ impl ActivityCounts {
     fn minus(&self, earlier: &Self) -> Self {
         let mut difference = self.clone();
         for (to, from) in difference.reasons.iter_mut().zip(&earlier.reasons) {
+            *to = to.saturating_sub(*from);
+        }
+        for (to, from) in difference.conn_reasons.iter_mut().zip(&earlier.conn_reasons) {
             *to = to.saturating_sub(*from);
         }
         for (to, from) in difference.outcomes.iter_mut().zip(&earlier.outcomes) {

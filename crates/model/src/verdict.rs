@@ -11,14 +11,12 @@ pub enum Verdict {
     Challenge,
     /// Answer with an error page, cheaply.
     Refuse,
-    /// Close the connection without an answer.
-    Drop,
 }
 
 macro_rules! reasons {
     ($($(#[$doc:meta])* $name:ident => $word:literal, $verdict:ident;)+) => {
         /// The cause of a verdict. Every verdict has exactly one, and the sum over reasons equals
-        /// the number of requests (connections, for the reasons of [`Verdict::Drop`]).
+        /// the number of requests.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(rename_all = "kebab-case")]
         #[repr(u8)]
@@ -81,24 +79,6 @@ reasons! {
     TooManyRanges => "too-many-ranges", Refuse;
     /// The method or upgrade is not one that Portcullis forwards (for example CONNECT).
     NotSupported => "not-supported", Refuse;
-    /// The source held more connections than its limit.
-    SourceConnections => "source-connections", Drop;
-    /// The source's network held more connections than its limit.
-    NetworkConnections => "network-connections", Drop;
-    /// The limit of connections was reached, and none of them was idle.
-    ConnectionLimit => "connection-limit", Drop;
-    /// The request's headers did not arrive in time.
-    HeaderTimeout => "header-timeout", Drop;
-    /// More TLS handshakes were begun than may be, by the source or by all together.
-    HandshakeRate => "handshake-rate", Drop;
-    /// The limit of concurrent TLS handshakes was reached, and this one was new or the slowest.
-    HandshakeConcurrency => "handshake-concurrency", Drop;
-    /// The first message of the TLS handshake was too long, or in too many records.
-    ClientHello => "client-hello", Drop;
-    /// The TLS handshake did not finish in time, or failed.
-    HandshakeFailed => "handshake-failed", Drop;
-    /// The PROXY protocol header was missing or wrong on a listener that demands one.
-    ProxyHeader => "proxy-header", Drop;
 }
 
 macro_rules! words {
@@ -121,6 +101,30 @@ macro_rules! words {
             }
         }
     };
+}
+
+words! {
+    /// Why a connection was closed without a response, before its first request or instead of it.
+    ConnReason {
+    /// The source held more connections than its limit.
+    SourceConnections => "source-connections";
+    /// The source's network held more connections than its limit.
+    NetworkConnections => "network-connections";
+    /// The limit of connections was reached, and none of them was idle.
+    ConnectionLimit => "connection-limit";
+    /// The request's headers did not arrive in time.
+    HeaderTimeout => "header-timeout";
+    /// More TLS handshakes were begun than may be, by the source or by all together.
+    HandshakeRate => "handshake-rate";
+    /// The limit of concurrent TLS handshakes was reached, and this one was new or the slowest.
+    HandshakeConcurrency => "handshake-concurrency";
+    /// The first message of the TLS handshake was too long, or in too many records.
+    ClientHello => "client-hello";
+    /// The TLS handshake did not finish in time, or failed.
+    HandshakeFailed => "handshake-failed";
+    /// The PROXY protocol header was missing or wrong on a listener that demands one.
+    ProxyHeader => "proxy-header";
+    }
 }
 
 words! {

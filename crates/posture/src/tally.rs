@@ -90,7 +90,7 @@ impl TallyBuilder {
             platform,
             from: self.from,
             to,
-            reasons: nonzero(Reason::ALL.iter().map(|r| (r.as_str(), all.reason(*r)))),
+            reasons: nonzero(all.by_name()),
             outcomes: nonzero(Outcome::ALL.iter().map(|o| (o.as_str(), all.outcome(*o)))),
             peak_offered_per_second: self.peak_offered,
             peak_forwarded_per_second: self.peak_forwarded,

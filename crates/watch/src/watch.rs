@@ -249,7 +249,7 @@ impl PlatformWatch {
         let counts = self.procedures.entry(id).or_insert(none);
         counts.answered += u64::from(answered);
         let stopped = match record.reason.verdict() {
-            Verdict::Refuse | Verdict::Drop => true,
+            Verdict::Refuse => true,
             Verdict::Challenge => record.reason == Reason::ChallengeIssued,
             Verdict::Forward => false,
         };
@@ -331,13 +331,9 @@ impl PlatformWatch {
                 .filter(|r| r.verdict() == Verdict::Forward)
                 .map(|r| counts.reason(*r))
                 .sum();
-            // Connections that were dropped before a request, and unknown hosts, are counted
-            // under the first activity but are no requests for it.
-            let strangers: u64 = Reason::ALL
-                .iter()
-                .filter(|r| r.verdict() == Verdict::Drop || **r == Reason::UnknownHost)
-                .map(|r| counts.reason(*r))
-                .sum();
+            // Connections without a request, and unknown hosts, are counted under the first
+            // activity but are no requests for it.
+            let strangers = counts.refused_connections() + counts.reason(Reason::UnknownHost);
             push(
                 &mut activity.recent,
                 TickCounts { offered: counts.offered() - strangers, forwarded },

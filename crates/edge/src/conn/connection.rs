@@ -7,7 +7,7 @@ use core::time::Duration;
 use std::rc::Rc;
 
 use http::HeaderValue;
-use portcullis_model::{ActivityId, Cut, Reason, Time};
+use portcullis_model::{ActivityId, ConnReason, Cut, Time};
 
 use super::idle_eviction::{IdleLru, LEAST_REST};
 use crate::context::WorkerContext;
@@ -348,7 +348,7 @@ impl Connection {
     }
 
     /// Ends a connection that was not accepted, and counts why.
-    pub(crate) fn reject(&self, reason: Reason) {
+    pub(crate) fn reject(&self, reason: ConnReason) {
         if !self.is_cut() {
             self.context.count_refused_connection(reason);
             self.cut();

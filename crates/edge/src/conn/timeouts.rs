@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use portcullis_model::{Cut, Limits, Reason, Time};
+use portcullis_model::{ConnReason, Cut, Limits, Time};
 
 use super::connection::{Connection, Phase};
 
@@ -56,12 +56,12 @@ impl Connection {
                 }
                 return false;
             }
-            Phase::Proxy => (age >= header_timeout).then_some(Reason::ProxyHeader),
+            Phase::Proxy => (age >= header_timeout).then_some(ConnReason::ProxyHeader),
             Phase::Handshake => {
-                (age >= limits.handshake_timeout).then_some(Reason::HandshakeFailed)
+                (age >= limits.handshake_timeout).then_some(ConnReason::HandshakeFailed)
             }
             Phase::AwaitingFirstRequest | Phase::Header => {
-                (age >= header_timeout).then_some(Reason::HeaderTimeout)
+                (age >= header_timeout).then_some(ConnReason::HeaderTimeout)
             }
             Phase::Idle => {
                 self.check_idle(limits, idle, age);
@@ -159,7 +159,7 @@ impl Connection {
         let block = self.http_2_guard.get().and_then(|guard| guard.borrow().block_open_since());
         let open = block.or_else(|| self.head_open_since());
         if open.is_some_and(|since| now.since(since) >= header_timeout) {
-            self.context.count_refused_connection(Reason::HeaderTimeout);
+            self.context.count_refused_connection(ConnReason::HeaderTimeout);
             self.cut();
         }
     }

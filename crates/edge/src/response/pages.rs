@@ -196,16 +196,7 @@ fn refusal_page(reason: Reason) -> (StatusCode, ErrorPage) {
         | Reason::TokenHeld
         | Reason::Exempt
         | Reason::ChallengeIssued
-        | Reason::ChallengePassed
-        | Reason::SourceConnections
-        | Reason::NetworkConnections
-        | Reason::ConnectionLimit
-        | Reason::HeaderTimeout
-        | Reason::HandshakeRate
-        | Reason::HandshakeConcurrency
-        | Reason::ClientHello
-        | Reason::HandshakeFailed
-        | Reason::ProxyHeader => (
+        | Reason::ChallengePassed => (
             StatusCode::BAD_REQUEST,
             text!(
                 "malformed",

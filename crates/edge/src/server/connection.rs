@@ -6,7 +6,7 @@ use core::pin::pin;
 use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
-use portcullis_model::Reason;
+use portcullis_model::ConnReason;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
@@ -66,7 +66,7 @@ async fn establish(
     mut stream: TcpStream,
     peer: IpAddr,
     options: ListenerOptions,
-) -> Result<Option<(Transport, bool)>, Reason> {
+) -> Result<Option<(Transport, bool)>, ConnReason> {
     let mut ahead = Bytes::new();
     if options.proxy_protocol {
         let header = proxy_header(&mut stream).await;

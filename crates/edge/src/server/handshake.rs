@@ -8,7 +8,7 @@
 use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
-use portcullis_model::Reason;
+use portcullis_model::ConnReason;
 use rustls::HandshakeKind;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
@@ -32,7 +32,7 @@ pub(crate) async fn tls_handshake(
     mut stream: TcpStream,
     ahead: Bytes,
     listener: usize,
-) -> Result<Box<TlsStream<Socket>>, Reason> {
+) -> Result<Box<TlsStream<Socket>>, ConnReason> {
     let first = first_message(&mut stream, ahead).await?;
     let permit = server.admission.handshake(conn)?;
     if let Some(client) = Ja4::of_records(&first) {

@@ -18,8 +18,8 @@ use portcullis_edge::{
 };
 use portcullis_gate::{Policy, Secret, Tables};
 use portcullis_model::{
-    Config, FeatureName, Meter, OriginConfig, Outcome, Reason, Record, Snapshot, TICK, TlsFiles,
-    WorkerId,
+    Config, ConnReason, FeatureName, Meter, OriginConfig, Outcome, Reason, Record, Snapshot, TICK,
+    TlsFiles, WorkerId,
 };
 use portcullis_testkit::tls::TestCert;
 pub use portcullis_testkit::wait::{LIMIT, eventually};
@@ -132,6 +132,10 @@ impl Gate {
 
     pub fn reason(&self, reason: Reason) -> u64 {
         self.snapshot().activities.iter().map(|a| a.reason(reason)).sum()
+    }
+
+    pub fn refused(&self, reason: ConnReason) -> u64 {
+        self.snapshot().activities.iter().map(|a| a.conn_reason(reason)).sum()
     }
 
     pub fn outcome(&self, outcome: Outcome) -> u64 {

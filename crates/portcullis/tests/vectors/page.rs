@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use portcullis_drill::vectors::VECTORS;
-use portcullis_model::{Cut, Outcome, Reason, Verdict};
+use portcullis_model::{ConnReason, Cut, Outcome, Reason, Verdict};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -88,6 +88,7 @@ fn every_counter_on_the_page_is_a_reason_a_cut_or_an_outcome() {
     let known: BTreeSet<&str> = Reason::ALL
         .iter()
         .map(|reason| reason.as_str())
+        .chain(ConnReason::ALL.iter().map(|reason| reason.as_str()))
         .chain(Cut::ALL.iter().map(|cut| cut.as_str()))
         .chain(Outcome::ALL.iter().map(|outcome| outcome.as_str()))
         .collect();
@@ -143,14 +144,18 @@ fn lists(heading: &str, words: &[&str]) {
 
 #[test]
 fn every_reason_is_explained_with_its_verdict() {
-    lists("### Reasons", &Reason::ALL.iter().map(|reason| reason.as_str()).collect::<Vec<_>>());
-    for (row, reason) in table_under("### Reasons").iter().zip(Reason::ALL) {
+    let requests = Reason::ALL.iter().map(|reason| {
         let verdict = match reason.verdict() {
             Verdict::Forward => "forward",
             Verdict::Challenge => "challenge",
             Verdict::Refuse => "refuse",
-            Verdict::Drop => "drop",
         };
+        (reason.as_str(), verdict)
+    });
+    let connections = ConnReason::ALL.iter().map(|reason| (reason.as_str(), "drop"));
+    let (words, verdicts): (Vec<_>, Vec<_>) = requests.chain(connections).unzip();
+    lists("### Reasons", &words);
+    for (row, verdict) in table_under("### Reasons").iter().zip(verdicts) {
         assert_eq!(row[1], verdict, "{row:?}");
     }
 }

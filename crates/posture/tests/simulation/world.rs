@@ -258,7 +258,7 @@ impl World {
             Verdict::Challenge => {
                 fate.challenged += u64::from(record.reason == Reason::ChallengeIssued);
             }
-            Verdict::Refuse | Verdict::Drop => fate.refused += 1,
+            Verdict::Refuse => fate.refused += 1,
         }
         decision.answer
     }
