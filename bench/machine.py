@@ -78,7 +78,7 @@ def load_average():
     return os.getloadavg()[0]
 
 
-def _said(command, pattern):
+def _output(command, pattern):
     """The first group of `pattern` in the output of `command` on either stream."""
     try:
         done = subprocess.run(
@@ -98,7 +98,7 @@ def cpu_model():
 
 def commit(repository):
     """The commit of the repository, marked if the work tree differs from it."""
-    short = _said(["git", "-C", repository, "rev-parse", "--short=12", "HEAD"], r"(\w+)")
+    short = _output(["git", "-C", repository, "rev-parse", "--short=12", "HEAD"], r"(\w+)")
     dirty = subprocess.run(
         ["git", "-C", repository, "status", "--porcelain", "--", "crates", "Cargo.toml", "Cargo.lock"],
         capture_output=True, text=True, check=False,
@@ -117,12 +117,12 @@ def facts(repository, gate, proxies):
     return {
         "date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
         "commit": commit(repository),
-        "versions": {name: _said(*said[name]) for name in proxies},
-        "openssl": _said(["nginx", "-V"], r"running with OpenSSL (\S+)") if "nginx" in proxies else "unknown",
-        "origin": _said(["nginx", "-v"], r"nginx/(\S+)"),
-        "wrk": _said(["wrk", "-v"], r"wrk (\S+)"),
-        "h2load": _said(["h2load", "--version"], r"nghttp2/(\S+)"),
-        "valgrind": _said(["valgrind", "--version"], r"valgrind-(\S+)"),
+        "versions": {name: _output(*said[name]) for name in proxies},
+        "openssl": _output(["nginx", "-V"], r"running with OpenSSL (\S+)") if "nginx" in proxies else "unknown",
+        "origin": _output(["nginx", "-v"], r"nginx/(\S+)"),
+        "wrk": _output(["wrk", "-v"], r"wrk (\S+)"),
+        "h2load": _output(["h2load", "--version"], r"nghttp2/(\S+)"),
+        "valgrind": _output(["valgrind", "--version"], r"valgrind-(\S+)"),
         "kernel": f"{platform.system()} {platform.release()}",
         "cpu": cpu_model(),
         "cores": os.cpu_count(),

@@ -160,8 +160,6 @@ pub(crate) fn route_request(
     };
     let decision = ask_gate(conn, &policy, head, host, &sender, demands);
     let permit = slots.taken.take();
-    let platform = policy.platform(decision.record.platform);
-    let timeouts = &policy.activity(decision.record.activity).timeouts;
     let Decision { record, answer } = decision;
     context.record(&record);
     conn.set_activity(record.activity);
@@ -185,20 +183,23 @@ pub(crate) fn route_request(
             forwarded::write_forwarding_headers(&mut out, conn.remote(), &sender, host.field);
             let length = put_framing(&mut out, head, body, coded);
             out.extend_from_slice(b"\r\n");
+            let activity = policy.activity(record.activity);
+            let origin = &policy.platform(record.platform).origin;
             let job = ForwardJob {
                 head: out,
                 length,
                 for_head: head.method == "HEAD",
                 retryable: matches!(head.method, "GET" | "HEAD" | "OPTIONS"),
                 activity: record.activity,
-                tier: policy.activity(record.activity).tier,
+                tier: activity.tier,
                 load,
-                pool: service.pools.get(record.platform, &platform.origin),
+                pool: service.pools.get(record.platform, origin),
                 started: record.at,
                 cookie,
                 format: wants,
                 upgrade: permit,
-                response_idle: timeouts
+                response_idle: activity
+                    .timeouts
                     .response_idle_timeout
                     .unwrap_or(limits.response_idle_timeout),
                 body: BodyLimits {

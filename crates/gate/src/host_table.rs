@@ -1,5 +1,7 @@
 //! Which platform has which host name.
 
+use core::cmp::Ordering;
+
 /// The host names of all platforms, sorted, so that a lookup takes time by the logarithm of their
 /// number. A platform is named by its place in the configuration.
 #[derive(Debug)]
@@ -30,11 +32,19 @@ impl HostTable {
 
     /// The first platform that has `host`, in any case, or that has `*`.
     pub(crate) fn place_of(&self, host: &str) -> Option<usize> {
-        let wanted = || host.bytes().map(|byte| byte.to_ascii_lowercase());
-        let found = self.names.binary_search_by(|(name, _)| name.bytes().cmp(wanted()));
+        let found = self.names.binary_search_by(|(name, _)| compare(name, host));
         let exact = found.ok().map(|at| self.names[at].1);
         exact.into_iter().chain(self.any).min()
     }
+}
+
+/// Compares a name in lower case with a host in any case. Equality comes first: most gates have few
+/// names, so that the first comparison is usually the last.
+fn compare(name: &str, host: &str) -> Ordering {
+    if name.eq_ignore_ascii_case(host) {
+        return Ordering::Equal;
+    }
+    name.bytes().cmp(host.bytes().map(|byte| byte.to_ascii_lowercase()))
 }
 
 #[cfg(test)]
