@@ -27,7 +27,7 @@ pub fn fold(entries: impl IntoIterator<Item = (u64, Entry)>) -> Vec<Incident> {
 /// the length of the ledger.
 ///
 /// It knows the subjects of events, not their kinds: what a kind of event about a platform adds is
-/// in its module of [`crate::incident`].
+/// in its module of `incident`.
 #[derive(Clone, Debug, Default)]
 pub struct Fold {
     incidents: Vec<Incident>,
