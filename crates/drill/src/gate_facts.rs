@@ -1,7 +1,7 @@
 //! The facts that the gate's ledger records about a run, in the time of the run.
 //!
-//! The caller reads the ledger and passes its events as [`GateEvent`]s; [`GateFacts::from_events`]
-//! relates them to the waves that were sent.
+//! The caller reads the ledger and passes its events as [`GateEvent`]s; [`GateFacts::new`] relates
+//! them to the waves that were sent.
 
 use std::collections::BTreeMap;
 
@@ -32,8 +32,6 @@ pub enum GateEventKind {
     PostureChanged(String),
     /// No procedure is engaged any more, and every activity is back within its baseline.
     FullSpeed,
-    /// Numbers of connections and streams cut since the previous such event, by reason.
-    Cut(BTreeMap<String, u64>),
 }
 
 /// The gate's actions during the run.
@@ -88,8 +86,9 @@ pub struct EventLabel {
 impl GateFacts {
     /// Relates the ledger's events to the run with the gate. Events from before the run are left
     /// out; those after its end count, since full speed may be recorded after the last visitor
-    /// left.
-    pub fn from_events(with: &RunRecording, events: &[GateEvent]) -> Self {
+    /// left. `cuts`: the connections and streams that the gate cut from the run's start on, by
+    /// reason.
+    pub fn new(with: &RunRecording, events: &[GateEvent], cuts: BTreeMap<String, u64>) -> Self {
         let mut events: Vec<(u32, &GateEventKind)> = events
             .iter()
             .filter_map(|event| {
@@ -99,21 +98,13 @@ impl GateFacts {
             .collect();
         events.sort_by_key(|(at_ms, _)| *at_ms);
 
-        let mut cuts = BTreeMap::new();
-        for (_, kind) in &events {
-            if let GateEventKind::Cut(reasons) = kind {
-                for (reason, n) in reasons {
-                    *cuts.entry(reason.clone()).or_default() += n;
-                }
-            }
-        }
         GateFacts {
             waves: wave_facts(&with.waves(), &events),
             crowd: assess_crowd(with, &events),
             cuts,
             labels: events
                 .iter()
-                .filter_map(|(at_ms, kind)| Some(EventLabel { at_ms: *at_ms, label: label(kind)? }))
+                .map(|(at_ms, kind)| EventLabel { at_ms: *at_ms, label: label(kind) })
                 .collect(),
         }
     }
@@ -171,14 +162,13 @@ fn assess_crowd(with: &RunRecording, events: &[(u32, &GateEventKind)]) -> CrowdA
         .unwrap_or(CrowdAssessment::NoCrowd)
 }
 
-/// The label of an event in the plot; `None` for cuts.
-fn label(kind: &GateEventKind) -> Option<String> {
-    Some(match kind {
+/// The label of an event in the plot.
+fn label(kind: &GateEventKind) -> String {
+    match kind {
         GateEventKind::SurgeDetected => "surge noticed".to_owned(),
         GateEventKind::AttackDetected => "attack declared".to_owned(),
         GateEventKind::Mitigated => "mitigated".to_owned(),
         GateEventKind::PostureChanged(text) => text.clone(),
         GateEventKind::FullSpeed => "full speed".to_owned(),
-        GateEventKind::Cut(_) => return None,
-    })
+    }
 }

@@ -1,18 +1,11 @@
 //! Leaves in, incidents out.
 
-mod gate_run;
-
-use std::collections::BTreeMap;
-
 use portcullis_model::{Entry, Event, Subject, WallTime};
 
-use self::gate_run::GateRun;
-use crate::incident::{Lookback, PlatformEvent};
+use crate::gate_run::GateRun;
+use crate::incident::{Lookbacks, PlatformEvent};
 use crate::recent::Recent;
 use crate::{Gap, GapCause, Incident, LeafRef, Opening};
-
-/// Platforms that are followed. Configuration names a handful; beyond this, a ledger is made up.
-const PLATFORMS: usize = 1_024;
 
 /// Folds leaves into incidents.
 pub fn fold(entries: impl IntoIterator<Item = (u64, Entry)>) -> Vec<Incident> {
@@ -31,7 +24,7 @@ pub fn fold(entries: impl IntoIterator<Item = (u64, Entry)>) -> Vec<Incident> {
 #[derive(Clone, Debug, Default)]
 pub struct Fold {
     incidents: Vec<Incident>,
-    lookbacks: BTreeMap<String, Lookback>,
+    lookbacks: Lookbacks,
     gate: GateRun,
     gaps: Recent<Gap, 64>,
     last: Option<LeafRef>,
@@ -74,9 +67,7 @@ impl Fold {
     fn apply_gate_event(&mut self, stamp: LeafRef, previous: Option<LeafRef>, event: &Event) {
         let change = self.gate.apply(stamp, previous, event);
         if let Some(ended) = change.ended {
-            for lookback in self.lookbacks.values_mut() {
-                lookback.gate_ended(stamp.at);
-            }
+            self.lookbacks.gate_ended(stamp.at);
             if let Some(incident) = self.incidents.last_mut() {
                 incident.interrupt(ended);
             }
@@ -91,7 +82,7 @@ impl Fold {
     }
 
     fn apply_platform_event(&mut self, now: &PlatformEvent<'_>) {
-        let Some(lookback) = lookback_for(&mut self.lookbacks, now.platform) else {
+        let Some(lookback) = self.lookbacks.find_or_begin(now.platform) else {
             return;
         };
         if let Some(window) = lookback.apply(now) {
@@ -125,7 +116,7 @@ impl Fold {
             incident.coverage.add_gap(gap);
         }
         // What happened on other platforms within a day before is near it too.
-        for lookback in self.lookbacks.values() {
+        for lookback in self.lookbacks.iter() {
             incident.add_nearby(lookback);
         }
         self.incidents.push(incident);
@@ -144,14 +135,4 @@ impl Fold {
         }
         self.gaps.push(gap);
     }
-}
-
-fn lookback_for<'a>(
-    lookbacks: &'a mut BTreeMap<String, Lookback>,
-    platform: &str,
-) -> Option<&'a mut Lookback> {
-    if lookbacks.len() >= PLATFORMS && !lookbacks.contains_key(platform) {
-        return None;
-    }
-    Some(lookbacks.entry(platform.to_owned()).or_default())
 }

@@ -11,9 +11,11 @@
 // module order: platforms
 // module order: procedures
 // module order: lookback
+// module order: history
 
 mod degradations;
 mod full_speed;
+mod history;
 mod lookback;
 mod notifications;
 mod platform_event;
@@ -29,7 +31,8 @@ use serde::Serialize;
 
 pub use self::degradations::DegradationRecord;
 pub use self::full_speed::FullSpeedAt;
-pub(crate) use self::lookback::Lookback;
+pub use self::history::{History, HistoryFold};
+pub(crate) use self::lookback::{Lookback, Lookbacks};
 pub use self::notifications::Notification;
 pub(crate) use self::platform_event::PlatformEvent;
 pub use self::platforms::PlatformRecord;

@@ -5,12 +5,12 @@ mod campaign_day;
 
 use campaign_day::{Day, Load, MAIN, QUIET, morning, time, whole, without};
 use portcullis_incident::{
-    Fold, GapCause, Incident, fold,
+    Fold, GapCause, HistoryFold, Incident, LeafRef, fold,
     grade::{self, FeatureStatus, Size},
     hypotheses::{self, Cause},
     words,
 };
-use portcullis_model::{Entry, Event, Receipt};
+use portcullis_model::{Entry, Event, Receipt, WallTime};
 
 fn only(entries: Vec<(u64, Entry)>) -> Incident {
     let mut incidents = fold(entries);
@@ -48,6 +48,50 @@ fn a_wave_after_more_than_a_day_is_another_incident() {
     entries.extend((next..).zip(later));
     let ids: Vec<String> = fold(entries).into_iter().map(|i| i.id).collect();
     assert_eq!(ids, ["I-20261123-100211", "I-20261125-120000"]);
+}
+
+#[test]
+fn a_history_has_what_no_incident_has() {
+    let surge = Event::SurgeBegan {
+        platform: MAIN.into(),
+        activities: vec!["donate".into()],
+        per_second: 80,
+        baseline_milli: 8_000,
+    };
+    let speed = |since: u64| Event::FullSpeed {
+        platform: MAIN.into(),
+        since: WallTime(since),
+        duration_ms: 1_000,
+    };
+    let mut fold = HistoryFold::default();
+    let mut push = |leaf: u64, event: Event| {
+        fold.push(leaf, &Entry::new(WallTime(leaf * 1_000), event));
+    };
+    push(1, surge.clone());
+    push(2, Event::ProcedureEngaged(campaign_day::procedure(1, None, "shed", "x", 2_000)));
+    push(3, Event::SurgeEnded { platform: MAIN.into() });
+    push(4, speed(3_000));
+    push(5, surge);
+    let history = fold.finish();
+    assert!(history.waves.is_empty());
+    let surges: Vec<_> = history.surges.iter().map(|s| (s.began.leaf, s.ended)).collect();
+    assert_eq!(surges, [(1, Some(LeafRef { at: WallTime(3_000), leaf: 3 })), (5, None)]);
+    assert_eq!(history.procedures.count(), 1);
+    assert_eq!(history.full_speed[MAIN].count(), 1);
+}
+
+#[test]
+fn full_speed_belongs_to_the_wave_before_it() {
+    let mut fold = HistoryFold::default();
+    for (leaf, entry) in whole(false) {
+        fold.push(leaf, &entry);
+    }
+    let history = fold.finish();
+    let [first, second] = history.waves.as_slice() else { panic!("two waves") };
+    let after = |wave| history.full_speed_after(wave).unwrap().stamp.at;
+    assert!(first.ended.as_ref().unwrap().stamp.at < after(first));
+    assert!(after(first) < second.onset);
+    assert!(second.onset < after(second));
 }
 
 #[test]

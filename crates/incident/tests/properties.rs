@@ -6,7 +6,10 @@ mod campaign_day;
 use core::num::NonZeroU32;
 
 use campaign_day::{Load, evidence, procedure, tally, whole};
-use portcullis_incident::{Incident, Totals, fold, grade, hypotheses};
+use portcullis_incident::{
+    CutTotals, History, HistoryFold, Incident, ProcedureRecord, Totals, WaveRecord, fold, grade,
+    hypotheses,
+};
 use portcullis_model::{
     Cost, Effect, Entry, Event, EvidenceKind, Posture, ProcedureId, Receipt, SourceCount, WallTime,
     WaveFigures,
@@ -162,6 +165,14 @@ fn ledger() -> impl Strategy<Value = Vec<(u64, Entry)>> {
     })
 }
 
+fn history(entries: &[(u64, Entry)]) -> History {
+    let mut fold = HistoryFold::default();
+    for (leaf, entry) in entries {
+        fold.push(*leaf, entry);
+    }
+    fold.finish()
+}
+
 fn sums(totals: &Totals) -> bool {
     let parts =
         [totals.forwarded, totals.challenged, totals.refused, totals.dropped, totals.unknown];
@@ -230,6 +241,33 @@ proptest! {
             }
             prop_assert!(earlier.len() <= incidents.len());
         }
+    }
+
+    #[test]
+    fn the_history_has_all_that_the_incidents_have(entries in ledger()) {
+        let history = history(&entries);
+        let incidents = fold(entries);
+        // An incident takes no tally that comes more than a day late.
+        let without_cuts = |wave: &WaveRecord| WaveRecord { cuts: CutTotals::default(), ..wave.clone() };
+        let waves = incidents.iter().flat_map(|incident| &incident.waves);
+        let waves: Vec<_> = waves.map(without_cuts).collect();
+        prop_assert_eq!(history.waves.iter().map(without_cuts).collect::<Vec<_>>(), waves);
+        for incident in &incidents {
+            for surge in &incident.surges {
+                prop_assert!(history.surges.items.contains(surge));
+            }
+            for change in &incident.posture_changes {
+                prop_assert!(history.posture_changes.items.contains(change));
+            }
+            for procedure in &incident.procedures {
+                let same = |other: &&ProcedureRecord| {
+                    (&other.facts, other.engaged) == (&procedure.facts, procedure.engaged)
+                };
+                prop_assert!(history.procedures.iter().any(|other| same(&other)));
+            }
+        }
+        prop_assert!(history.surges.items.is_sorted_by_key(|surge| surge.began.leaf));
+        prop_assert!(history.procedures.items.is_sorted_by_key(|procedure| procedure.engaged.leaf));
     }
 
     #[test]

@@ -14,8 +14,9 @@ use portcullis_drill::{
     ScoreCard, run_scenario,
 };
 use portcullis_edge::Clock;
+use portcullis_incident::{History, HistoryFold, LeafRef};
 use portcullis_ledger::{Ledger, manifest};
-use portcullis_model::{Entry, Event};
+use portcullis_model::{Entry, WallTime};
 
 use crate::child::{GateProcess, free_addresses};
 use crate::cli::{DrillArguments, DrillCommand};
@@ -65,8 +66,11 @@ pub fn drill(arguments: &DrillArguments) -> Result<bool> {
     };
     drop(origin);
 
-    let events = ledger.as_deref().map(gate_events).transpose()?.unwrap_or_default();
-    let facts = GateFacts::from_events(&with, &events);
+    let history = match &ledger {
+        Some(ledger) => read_history(ledger, WallTime(with.started_unix_ms))?,
+        None => History::default(),
+    };
+    let facts = GateFacts::new(&with, &gate_events(&history), history.cuts.causes);
     let card = ScoreCard::new(&without, &with, &facts);
     fs::write(out.join("score-card.txt"), card.to_string())?;
     fs::write(out.join("score-card.json"), serde_json::to_string_pretty(&card)?)?;
@@ -207,30 +211,36 @@ paths = ["/leaflet", "/leaflet/*"]
     )
 }
 
-/// The events of the ledger that the score card uses.
-fn gate_events(ledger: &Path) -> Result<Vec<GateEvent>> {
+/// What the ledger records from the start of the run on.
+fn read_history(ledger: &Path, from: WallTime) -> Result<History> {
     let reader = Ledger::read(ledger)?;
-    let mut events = Vec::new();
+    let mut fold = HistoryFold::default();
     for entry in reader.entries() {
-        let (_, bytes) = entry?;
+        let (leaf, bytes) = entry?;
         let entry: Entry = serde_json::from_slice(&bytes)?;
-        let kind = match entry.event {
-            Event::SurgeBegan { .. } => GateEventKind::SurgeDetected,
-            Event::AttackBegan { .. } => GateEventKind::AttackDetected,
-            Event::Mitigated { .. } => GateEventKind::Mitigated,
-            Event::FullSpeed { .. } => GateEventKind::FullSpeed,
-            Event::PostureChanged { from, to, .. } => {
-                GateEventKind::PostureChanged(format!("{} to {}", from.as_str(), to.as_str()))
-            }
-            Event::Tallied(tally) => match tally.cuts {
-                Some(cuts) if !cuts.is_empty() => GateEventKind::Cut(cuts),
-                _ => continue,
-            },
-            _ => continue,
-        };
-        events.push(GateEvent { unix_ms: entry.at.millis(), kind });
+        if entry.at >= from {
+            fold.push(leaf, &entry);
+        }
     }
-    Ok(events)
+    Ok(fold.finish())
+}
+
+/// The events that the score card uses.
+fn gate_events(history: &History) -> Vec<GateEvent> {
+    let surges = history.surges.iter().map(|surge| (surge.began, GateEventKind::SurgeDetected));
+    let attacks = history.waves.iter().map(|wave| (wave.detected, GateEventKind::AttackDetected));
+    let mitigations = history.waves.iter().flat_map(|wave| &wave.mitigations);
+    let mitigations = mitigations.map(|one| (one.stamp, GateEventKind::Mitigated));
+    let postures = history.posture_changes.iter().map(|change| {
+        let text = format!("{} to {}", change.from.as_str(), change.to.as_str());
+        (change.stamp, GateEventKind::PostureChanged(text))
+    });
+    let full_speed = history.full_speed.values().flatten();
+    let full_speed = full_speed.map(|moment| (moment.stamp, GateEventKind::FullSpeed));
+    let events = surges.chain(attacks).chain(mitigations).chain(postures).chain(full_speed);
+    let mut events: Vec<(LeafRef, GateEventKind)> = events.collect();
+    events.sort_by_key(|(stamp, _)| stamp.leaf);
+    events.into_iter().map(|(stamp, kind)| GateEvent { unix_ms: stamp.at.millis(), kind }).collect()
 }
 
 /// Writes statement, report and check from the ledger, and a signed manifest of the folder.

@@ -15,7 +15,7 @@ use portcullis_watch::SourceSketch;
 
 use crate::busiest_second::BusiestSecond;
 use crate::cookie_jar::{self, CookieJar};
-use crate::history::ReplayHistory;
+use crate::history::{HistoryRecorder, ReplayHistory};
 use crate::impact::{HitRequest, Impact, ImpactCounter, ReplayOutcome};
 use crate::known_visitors::KnownVisitors;
 use crate::reorder::{LogSecond, ReplayLine, SecondSink};
@@ -105,7 +105,7 @@ pub(crate) struct Engine {
     counts: ReplayCounts,
     sources: SourceSketch,
     series: BinnedSeries,
-    history: ReplayHistory,
+    history: HistoryRecorder,
     actions: Vec<Action>,
 }
 
@@ -136,7 +136,7 @@ impl Engine {
             counts: ReplayCounts { assumed, warm_up, ..ReplayCounts::default() },
             sources: SourceSketch::default(),
             series: BinnedSeries::default(),
-            history: ReplayHistory::default(),
+            history: HistoryRecorder::default(),
             actions: Vec::new(),
             policy,
             config,
@@ -159,7 +159,7 @@ impl Engine {
             sources: self.sources.estimate(),
             impact,
             series: self.series,
-            history: self.history,
+            history: self.history.finish(),
         })
     }
 

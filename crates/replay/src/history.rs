@@ -1,15 +1,19 @@
-//! What happened, from the events that the control loop records.
+//! What happened, from the events that the control loop records, with the busiest seconds.
 
-use portcullis_incident::BoundedList;
+use std::collections::BTreeMap;
+
+use portcullis_incident::{
+    BoundedList, DegradationRecord, History, HistoryFold, LeafRef, ProcedureRecord, SurgeRecord,
+    WaveRecord,
+};
 use portcullis_model::{
-    Cost, Effect, Event, Evidence, ProcedureFacts, ProcedureId, WallTime, WaveFigures,
+    Cost, Effect, Entry, Event, Evidence, ProcedureFacts, WallTime, WaveFigures,
 };
 use serde::Serialize;
 
-/// Surges, attacks and degradations listed; beyond this only their number is given.
-const LISTED: usize = 200;
-/// Procedures listed.
-const PROCEDURES: usize = 500;
+/// Busiest seconds kept: more than the surges and attacks that are listed. The first ones are, and
+/// the newest attack, so a new one takes the place of the newest before it.
+const PEAKS: usize = 1_024;
 
 /// Far more traffic than the baseline.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -100,142 +104,104 @@ pub(crate) struct ReplayHistory {
     pub degradations: BoundedList<ReplayedDegradation>,
 }
 
-fn push_bounded<T>(listed: &mut BoundedList<T>, item: T, limit: usize) {
-    if listed.items.len() < limit {
-        listed.items.push(item);
-    } else {
-        listed.more += 1;
-    }
+/// Collects the events of a replay and the busiest second of every surge and attack.
+#[derive(Debug, Default)]
+pub(crate) struct HistoryRecorder {
+    fold: HistoryFold,
+    events: u64,
+    /// The most requests offered in a second, by the event that began the surge or the attack.
+    peaks: BTreeMap<u64, u64>,
 }
 
-impl ReplayHistory {
+impl HistoryRecorder {
     /// Takes the next event.
     pub(crate) fn apply(&mut self, at: WallTime, event: Event) {
-        match event {
-            Event::SurgeBegan { platform, activities, per_second, baseline_milli } => {
-                let surge = ReplayedSurge {
-                    platform,
-                    activities,
-                    from: at,
-                    to: None,
-                    per_second,
-                    peak_per_second: per_second,
-                    baseline_milli,
-                    turned_into_wave: None,
-                };
-                push_bounded(&mut self.surges, surge, LISTED);
-            }
-            Event::SurgeEnded { platform } => {
-                if let Some(surge) = self.surge(&platform) {
-                    surge.to = Some(at);
-                }
-            }
-            Event::AttackBegan { wave, platform, activities, onset, evidence, baseline_milli } => {
-                if let Some(surge) = self.surge(&platform) {
-                    surge.to = Some(at);
-                    surge.turned_into_wave = Some(wave);
-                }
-                let attack = ReplayedAttack {
-                    platform,
-                    wave,
-                    onset,
-                    detected: at,
-                    to: None,
-                    activities,
-                    baseline_milli,
-                    peak_per_second: 0,
-                    evidence,
-                    changes: 0,
-                    mitigated_after_ms: None,
-                    figures: None,
-                    full_speed: None,
-                };
-                push_bounded(&mut self.attacks, attack, LISTED);
-            }
-            Event::AttackChanged { platform, activities, evidence, .. } => {
-                if let Some(attack) = self.attack(&platform) {
-                    attack.changes += 1;
-                    attack.activities = activities;
-                    attack.evidence.extend(evidence);
-                }
-            }
-            Event::Mitigated { platform, after_ms, .. } => {
-                if let Some(attack) = self.attack(&platform) {
-                    attack.mitigated_after_ms.get_or_insert(after_ms);
-                }
-            }
-            Event::AttackEnded { platform, figures, .. } => {
-                if let Some(attack) = self.attack(&platform) {
-                    attack.to = Some(at);
-                    attack.figures = Some(figures);
-                }
-            }
-            Event::ProcedureEngaged(facts) => {
-                let procedure = ReplayedProcedure {
-                    facts,
-                    engaged: at,
-                    released: None,
-                    effect: None,
-                    cost: None,
-                };
-                push_bounded(&mut self.procedures, procedure, PROCEDURES);
-            }
-            Event::ProcedureReleased { id, effect, cost, .. } => {
-                if let Some(procedure) = self.procedure(id) {
-                    procedure.released = Some(at);
-                    procedure.effect = Some(effect);
-                    procedure.cost = Some(cost);
-                }
-            }
-            Event::OriginDegraded { platform, summary } => {
-                push_bounded(
-                    &mut self.degradations,
-                    ReplayedDegradation { platform, from: at, to: None, summary },
-                    LISTED,
-                );
-            }
-            Event::OriginRecovered { platform } => {
-                let mut degradations = self.degradations.items.iter_mut().rev();
-                if let Some(degradation) =
-                    degradations.find(|s| s.platform == platform && s.to.is_none())
-                {
-                    degradation.to = Some(at);
-                }
-            }
-            Event::FullSpeed { platform, .. } => {
-                let mut attacks = self.attacks.items.iter_mut().rev();
-                if let Some(attack) = attacks.find(|a| a.platform == platform && a.to.is_some()) {
-                    attack.full_speed.get_or_insert(at);
-                }
-            }
-            // The others repeat this, or no access log shows them.
-            _ => {}
-        }
+        self.fold.push(self.events, &Entry::new(at, event));
+        self.events += 1;
     }
 
     /// A platform was offered this number of requests in a second.
     pub(crate) fn record_second(&mut self, platform: &str, offered: u64) {
-        if let Some(surge) = self.surge(platform) {
-            surge.peak_per_second = surge.peak_per_second.max(offered);
+        let surge = self.fold.ongoing_surge(platform).map(|surge| surge.began);
+        let wave = self.fold.ongoing_wave(platform).map(|wave| wave.detected);
+        for began in surge.into_iter().chain(wave) {
+            if self.peaks.len() >= PEAKS && !self.peaks.contains_key(&began.leaf) {
+                self.peaks.pop_last();
+            }
+            let peak = self.peaks.entry(began.leaf).or_default();
+            *peak = offered.max(*peak);
         }
-        if let Some(attack) = self.attack(platform) {
-            attack.peak_per_second = attack.peak_per_second.max(offered);
+    }
+
+    pub(crate) fn finish(self) -> ReplayHistory {
+        let (history, peaks) = (self.fold.finish(), self.peaks);
+        let peak = |began: LeafRef| peaks.get(&began.leaf).copied().unwrap_or_default();
+        let attacks = history.waves.iter();
+        ReplayHistory {
+            surges: map(&history.surges, |surge| surge_of(surge, &history, peak(surge.began))),
+            attacks: BoundedList {
+                items: attacks.map(|wave| attack_of(wave, &history, peak(wave.detected))).collect(),
+                more: history.more_waves,
+            },
+            procedures: map(&history.procedures, procedure_of),
+            degradations: map(&history.degradations, degradation_of),
         }
     }
+}
 
-    /// The ongoing surge.
-    fn surge(&mut self, platform: &str) -> Option<&mut ReplayedSurge> {
-        let mut latest = self.surges.items.iter_mut().rev();
-        latest.find(|s| s.platform == platform).filter(|s| s.to.is_none())
+fn map<T, U>(list: &BoundedList<T>, convert: impl FnMut(&T) -> U) -> BoundedList<U> {
+    BoundedList { items: list.iter().map(convert).collect(), more: list.more }
+}
+
+fn surge_of(surge: &SurgeRecord, history: &History, peak: u64) -> ReplayedSurge {
+    let overtaken_by = |wave: &&WaveRecord| Some(wave.detected) == surge.overtaken;
+    ReplayedSurge {
+        platform: surge.platform.clone(),
+        activities: surge.activities.clone(),
+        from: surge.began.at,
+        to: surge.ended.or(surge.overtaken).map(|over| over.at),
+        per_second: surge.per_second,
+        peak_per_second: surge.per_second.max(peak),
+        baseline_milli: surge.baseline_milli,
+        turned_into_wave: history.waves.iter().find(overtaken_by).map(|wave| wave.number),
     }
+}
 
-    /// The ongoing attack.
-    fn attack(&mut self, platform: &str) -> Option<&mut ReplayedAttack> {
-        let mut latest = self.attacks.items.iter_mut().rev();
-        latest.find(|a| a.platform == platform).filter(|a| a.to.is_none())
+fn attack_of(wave: &WaveRecord, history: &History, peak: u64) -> ReplayedAttack {
+    let ended = wave.ended.as_ref();
+    ReplayedAttack {
+        platform: wave.platform.clone(),
+        wave: wave.number,
+        onset: wave.onset,
+        detected: wave.detected.at,
+        to: ended.map(|end| end.stamp.at),
+        activities: wave.activities.clone(),
+        baseline_milli: wave.baseline_milli,
+        peak_per_second: peak,
+        evidence: wave.evidence.iter().map(|seen| seen.evidence.clone()).collect(),
+        changes: wave.changes.count() as u32,
+        mitigated_after_ms: wave.first_mitigation().map(|mitigation| mitigation.after_ms),
+        figures: ended.map(|end| end.figures.clone()),
+        full_speed: history.full_speed_after(wave).map(|moment| moment.stamp.at),
     }
+}
 
-    fn procedure(&mut self, id: ProcedureId) -> Option<&mut ReplayedProcedure> {
-        self.procedures.items.iter_mut().rev().find(|p| p.facts.id == id)
+fn procedure_of(procedure: &ProcedureRecord) -> ReplayedProcedure {
+    let released = procedure.released.as_ref();
+    ReplayedProcedure {
+        facts: procedure.facts.clone(),
+        engaged: procedure.engaged.at,
+        released: released.map(|release| release.stamp.at),
+        effect: released.map(|release| release.effect),
+        cost: released.map(|release| release.cost),
+    }
+}
+
+fn degradation_of(degradation: &DegradationRecord) -> ReplayedDegradation {
+    ReplayedDegradation {
+        platform: degradation.platform.clone(),
+        from: degradation.began.at,
+        to: degradation.recovered.map(|recovered| recovered.at),
+        summary: degradation.summary.clone(),
     }
 }

@@ -1,5 +1,7 @@
 //! The score card of two synthetic runs.
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::gate_facts::{CrowdAssessment, GateEvent, GateEventKind};
 use crate::plan::VisitorKind;
@@ -104,12 +106,14 @@ fn marks() -> Vec<GateEvent> {
         (7_250, GateEventKind::FullSpeed),
         (8_500, GateEventKind::AttackDetected),
         (9_000, GateEventKind::Mitigated),
-        (9_500, GateEventKind::Cut([("slow-read".into(), 1_040), ("idle".into(), 3)].into())),
-        (9_600, GateEventKind::Cut([("slow-read".into(), 24)].into())),
         (12_010, GateEventKind::FullSpeed),
     ]
     .map(|(at_ms, what)| GateEvent { unix_ms: STARTED + at_ms, kind: what })
     .into()
+}
+
+fn cuts() -> BTreeMap<String, u64> {
+    [("slow-read".to_owned(), 1_064), ("idle".to_owned(), 3)].into()
 }
 
 fn good() -> (RunRecording, RunRecording, GateFacts) {
@@ -120,7 +124,7 @@ fn good() -> (RunRecording, RunRecording, GateFacts) {
         from: Tactic::CacheBusting,
         to: Tactic::Imitation,
     });
-    let facts = GateFacts::from_events(&with, &marks());
+    let facts = GateFacts::new(&with, &marks(), cuts());
     (without, with, facts)
 }
 
@@ -141,7 +145,7 @@ fn a_drill_that_went_badly_lists_what_it_missed() {
     early[0].kind = GateEventKind::AttackDetected;
     early.truncate(5);
     early[1].unix_ms += 1_300;
-    let card = ScoreCard::new(&without, &with, &GateFacts::from_events(&with, &early));
+    let card = ScoreCard::new(&without, &with, &GateFacts::new(&with, &early, BTreeMap::new()));
     assert!(!card.met);
     insta::assert_snapshot!("score_card_missed", card.to_string());
 }
@@ -182,7 +186,7 @@ fn moments_belong_to_the_wave_in_which_they_happened() {
     assert_eq!(facts.crowd, CrowdAssessment::Surge);
     // A moment from before the run belongs to none.
     let before = GateEvent { unix_ms: STARTED - 1, kind: GateEventKind::AttackDetected };
-    let none = GateFacts::from_events(&with, &[before]);
+    let none = GateFacts::new(&with, &[before], BTreeMap::new());
     assert_eq!(none.waves[0].detected_after_ms, None);
     assert!(none.labels.is_empty());
 }

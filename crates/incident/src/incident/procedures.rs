@@ -125,22 +125,13 @@ pub(super) fn apply(
         return;
     };
     match now.event {
-        Event::ProcedureEngaged(facts) => {
-            if full_speed::after_waves(&record.full_speed, waves, now.platform).is_some() {
-                record.engaged_later.add(now.stamp.leaf);
-            } else if let Some(procedure) = recent.engaged.get(&facts.id) {
-                procedures.add(procedure.clone(), LISTED);
-            } else {
-                // More at a time than are followed.
-                procedures.more = procedures.more.saturating_add(1);
-            }
+        Event::ProcedureEngaged(_)
+            if full_speed::after_waves(&record.full_speed, waves, now.platform).is_some() =>
+        {
+            record.engaged_later.add(now.stamp.leaf);
         }
-        Event::ProcedureReleased { id, .. } => {
-            let mut newest = procedures.items.iter_mut().rev();
-            let procedure = newest.find(|p| is_same(p, now.platform, *id) && p.is_engaged());
-            if let Some(procedure) = procedure {
-                procedure.released = release(now);
-            }
+        Event::ProcedureEngaged(_) | Event::ProcedureReleased { .. } => {
+            list_event(procedures, now, recent);
         }
         Event::FullSpeed { .. } => record.engaged_later = LeafSet::default(),
         Event::Tallied(tally)
@@ -160,6 +151,29 @@ pub(super) fn apply(
         _ => {}
     }
     record.still_active = recent.engaged.len() as u64;
+}
+
+/// Lists a procedure that was engaged, or its release.
+pub(super) fn list_event(
+    procedures: &mut BoundedList<ProcedureRecord>,
+    now: &PlatformEvent<'_>,
+    recent: &EngagedProcedures,
+) {
+    match now.event {
+        Event::ProcedureEngaged(facts) => match recent.engaged.get(&facts.id) {
+            Some(procedure) => procedures.add(procedure.clone(), LISTED),
+            // More at a time than are followed.
+            None => procedures.more = procedures.more.saturating_add(1),
+        },
+        Event::ProcedureReleased { id, .. } => {
+            let mut newest = procedures.items.iter_mut().rev();
+            let procedure = newest.find(|p| is_same(p, now.platform, *id) && p.is_engaged());
+            if let Some(procedure) = procedure {
+                procedure.released = release(now);
+            }
+        }
+        _ => {}
+    }
 }
 
 fn release(now: &PlatformEvent<'_>) -> Option<ProcedureRelease> {

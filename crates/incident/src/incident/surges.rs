@@ -78,6 +78,11 @@ impl RecentSurges {
         }
     }
 
+    /// The surge that lasts.
+    pub(super) const fn ongoing_surge(&self) -> Option<&SurgeRecord> {
+        self.ongoing.as_ref()
+    }
+
     /// The gate stopped or crashed: the end of what lasted is not on record.
     pub(super) fn gate_ended(&mut self) {
         self.ongoing = None;
@@ -121,6 +126,11 @@ pub(super) fn apply(
     {
         surges.add(surge.clone(), LISTED);
     }
+}
+
+/// Adds a surge that lasts where the ledger ends.
+pub(super) fn add_ongoing(surges: &mut BoundedList<SurgeRecord>, surge: &SurgeRecord) {
+    surges.add(surge.clone(), LISTED);
 }
 
 /// Adds the surges' sentences.

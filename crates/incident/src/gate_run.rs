@@ -7,23 +7,23 @@ use crate::{Gap, GapCause, LeafRef, TimeWindow};
 
 /// What the ledger holds of the running gate so far.
 #[derive(Clone, Debug, Default)]
-pub(super) struct GateRun {
+pub(crate) struct GateRun {
     start: Option<GateStart>,
     stopped: bool,
 }
 
 /// What an event of the gate means for everything that lasts.
 #[derive(Debug, Default)]
-pub(super) struct GateChange {
+pub(crate) struct GateChange {
     /// The gate's run ended at this time; this leaf records it.
-    pub(super) ended: Option<LeafRef>,
+    pub(crate) ended: Option<LeafRef>,
     /// Nothing was recorded for a time.
-    pub(super) gap: Option<Gap>,
+    pub(crate) gap: Option<Gap>,
 }
 
 impl GateRun {
     /// Takes the next event. `previous` is the last leaf before it.
-    pub(super) fn apply(
+    pub(crate) fn apply(
         &mut self,
         stamp: LeafRef,
         previous: Option<LeafRef>,
@@ -60,7 +60,7 @@ impl GateRun {
     }
 
     /// The content of the last `started` and `reloaded`, if the ledger holds one.
-    pub(super) const fn start(&self) -> Option<&GateStart> {
+    pub(crate) const fn start(&self) -> Option<&GateStart> {
         self.start.as_ref()
     }
 }
