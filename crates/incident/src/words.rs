@@ -21,6 +21,11 @@ pub fn counted(n: u64, noun: &str) -> String {
     format!("{} {noun}{s}", count(n))
 }
 
+/// The verb for `n` things: `was` or `were`.
+pub const fn were(n: u64) -> &'static str {
+    if n == 1 { "was" } else { "were" }
+}
+
 /// Hundredths of a per cent: `9970` is `99.7%`. What is given is cut, not rounded, so that
 /// `100%` means the whole.
 pub fn share(basis_points: u64) -> String {
@@ -230,6 +235,7 @@ mod tests {
         assert_eq!(count(1_234_567), "1,234,567");
         assert_eq!(counted(1, "wave"), "1 wave");
         assert_eq!(counted(1_200, "leaf record"), "1,200 leaf records");
+        assert_eq!([0, 1, 2].map(were), ["were", "was", "were"]);
         assert_eq!(share(10_000), "100%");
         assert_eq!(share(9_970), "99.7%");
         assert_eq!(share(5), "0.05%");

@@ -223,9 +223,9 @@ fn caveats(counts: &ReplayCounts, lines: &LineCounts, window: TimeWindow) -> Vec
              around them; {} came later than that, or lay an hour ahead of all others, and {} left \
              out.",
             words::counted(moved, "line"),
-            were(moved),
+            words::were(moved),
             words::counted(left_out, "line"),
-            were(left_out),
+            words::were(left_out),
         ));
     }
     let not_learnt = counts.silence_not_learnt.as_millis() as u64;
@@ -246,8 +246,4 @@ fn caveats(counts: &ReplayCounts, lines: &LineCounts, window: TimeWindow) -> Vec
         ));
     }
     caveats
-}
-
-const fn were(n: u64) -> &'static str {
-    if n == 1 { "was" } else { "were" }
 }

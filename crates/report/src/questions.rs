@@ -200,15 +200,18 @@ fn understanding(incident: &Incident, input: &OperatorInput) -> Vec<ReportBlock>
     let shed = engaged.reason(portcullis_model::Reason::Shed);
     if shed > 0 {
         impact.push(format!(
-            "{} of less important activities were not served",
-            words::counted(shed, "request")
+            "{} of less important activities {} not served",
+            words::counted(shed, "request"),
+            words::were(shed)
         ));
     }
     if engaged.challenges_issued() > 0 {
         impact.push(format!(
-            "{} were given to people and attack alike; {} were passed",
+            "{} {} given to people and attack alike; {} {} passed",
             words::counted(engaged.challenges_issued(), "challenge"),
-            words::count(engaged.passed_challenges())
+            words::were(engaged.challenges_issued()),
+            words::count(engaged.passed_challenges()),
+            words::were(engaged.passed_challenges())
         ));
     }
     blocks.push(ReportBlock::Paragraph("Measured impact on services and users:".to_owned()));

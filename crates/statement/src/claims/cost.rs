@@ -46,27 +46,31 @@ pub(super) fn slowed_down(incident: &Incident) -> Claim {
     let mut parts = Vec::new();
     if passed > 0 {
         parts.push(format!(
-            "{} were passed, each a redirect or a short wait (of {} given, to people and attack \
+            "{} {} passed, each a redirect or a short wait (of {} given, to people and attack \
              alike)",
             words::counted(passed, "challenge"),
+            words::were(passed),
             words::count(given.max(passed))
         ));
     } else if given > 0 {
         parts.push(format!(
-            "{} were given, to people and attack alike, and none was passed",
-            words::counted(given, "challenge")
+            "{} {} given, to people and attack alike, and none was passed",
+            words::counted(given, "challenge"),
+            words::were(given)
         ));
     }
     if with_token > 0 {
         parts.push(format!(
-            "{} that came with a token, and so probably from people, were refused",
-            words::counted(with_token, "request")
+            "{} that came with a token, and so probably from people, {} refused",
+            words::counted(with_token, "request"),
+            words::were(with_token)
         ));
     }
     if shed > 0 {
         parts.push(format!(
-            "{} of less important activities were not served",
-            words::counted(shed, "request")
+            "{} of less important activities {} not served",
+            words::counted(shed, "request"),
+            words::were(shed)
         ));
     }
     let shed_names = refused_activities(incident);
@@ -198,6 +202,9 @@ pub(super) fn restored(incident: &Incident) -> Claim {
         (Finding::Supported, "Every procedure's release is on record.")
     };
     let sentence = match (finding, last) {
+        (Finding::Supported, Some(at)) if count == 1 => {
+            format!("The procedure that had been engaged was released on {}.", words::moment(at))
+        }
         (Finding::Supported, Some(at)) => format!(
             "All {} that had been engaged were released, the last on {}.",
             words::counted(count, "procedure"),
@@ -212,9 +219,10 @@ pub(super) fn restored(incident: &Incident) -> Claim {
             }
         ),
         _ => format!(
-            "{} of {} are recorded as released.",
+            "{} of {} {} recorded as released.",
             words::count(released.count),
-            words::counted(count, "procedure")
+            words::counted(count, "procedure"),
+            if released.count == 1 { "is" } else { "are" }
         ),
     };
     Claim::new(ClaimKind::Restored, finding, because)

@@ -274,7 +274,7 @@ pub(super) fn attempts_failed(incident: &Incident) -> Claim {
         (true, 1) => format!("The wave was mitigated: {brought}."),
         (true, 2) => format!("Both waves were mitigated: {brought}."),
         (true, n) => format!("All {n} waves were mitigated: {brought}."),
-        (false, n) => format!("{held} of {n} waves were mitigated: {brought}."),
+        (false, n) => format!("{held} of {n} waves {} mitigated: {brought}.", words::were(held)),
     };
     let overall = lowest_share.map_or_else(String::new, |share| {
         format!(
