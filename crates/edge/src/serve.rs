@@ -50,12 +50,13 @@ pub(crate) fn serve(
     conn: &Rc<Connection>,
     request: Request<VisitorBody>,
 ) -> ResponseFuture {
-    let turn = conn.request_begins();
+    let policy = conn.context.policy.load();
     let (parts, body) = request.into_parts();
     let for_head = parts.method == Method::HEAD;
     let announced = BodyInfo { min_bytes: body.size_hint().lower(), is_none: body.is_end_stream() };
     let fields = fields_of(&parts.headers);
-    match route_request(service, conn, &Head::from_parts(&parts, &fields), announced, turn) {
+    let head = Head::from_parts(&parts, &fields);
+    match route_request(service, conn, &policy, &head, announced) {
         Routed::Answered(answer) => {
             ResponseFuture::Answered(Some(into_http(conn, answer, for_head)))
         }
@@ -110,16 +111,16 @@ pub(crate) enum Routed {
     Forwarded(ForwardJob, RequestGuard),
 }
 
-/// Everything that needs no waiting.
+/// Everything that needs no waiting, by one policy from the first check to the last.
 pub(crate) fn route_request(
     service: &RequestService,
     conn: &Rc<Connection>,
+    policy: &Policy,
     head: &Head<'_>,
     body: BodyInfo,
-    turn: RequestGuard,
 ) -> Routed {
     let context = &conn.context;
-    let policy = context.policy.load();
+    let turn = conn.request_begins(&policy.config().limits);
     let config = policy.config();
     let sender = forwarded::visitor_of(conn.remote(), conn.secure, &config.trusted_proxies, head);
 
@@ -141,13 +142,8 @@ pub(crate) fn route_request(
     }
 
     let limits = &config.limits;
-    let slots = TunnelPermits {
-        service,
-        conn,
-        policy: &policy,
-        source: sender.source,
-        taken: Cell::default(),
-    };
+    let slots =
+        TunnelPermits { service, conn, policy, source: sender.source, taken: Cell::default() };
     let asks_for_upgrade = head.version == Version::HTTP_11
         && head.method == "GET"
         && body.is_none
@@ -158,7 +154,7 @@ pub(crate) fn route_request(
             && !gate::ranges_within_limit(head, usize::from(limits.max_ranges)),
         tunnel: asks_for_upgrade.then_some(&slots as &dyn TunnelSlots),
     };
-    let decision = ask_gate(conn, &policy, head, host, &sender, demands);
+    let decision = ask_gate(conn, policy, head, host, &sender, demands);
     let permit = slots.taken.take();
     let Decision { record, answer } = decision;
     context.record(&record);

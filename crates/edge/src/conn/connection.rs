@@ -7,7 +7,7 @@ use core::time::Duration;
 use std::rc::Rc;
 
 use http::HeaderValue;
-use portcullis_model::{ActivityId, ConnReason, Cut, Time};
+use portcullis_model::{ActivityId, ConnReason, Cut, Limits, Time};
 
 use super::idle_eviction::{IdleLru, LEAST_REST};
 use crate::context::WorkerContext;
@@ -243,9 +243,9 @@ impl Connection {
     }
 
     /// A request's header is complete.
-    pub(crate) fn request_begins(self: &Rc<Self>) -> RequestGuard {
+    pub(crate) fn request_begins(self: &Rc<Self>, limits: &Limits) -> RequestGuard {
         self.requests.set(self.requests.get() + 1);
-        self.check_request_limits();
+        self.check_request_limits(limits);
         self.set_phase(Phase::Busy);
         RequestGuard { conn: self.clone() }
     }
@@ -275,11 +275,9 @@ impl Connection {
     }
 
     /// One more request: the last, or one that should not have come any more?
-    fn check_request_limits(&self) {
+    fn check_request_limits(&self, limits: &Limits) {
         let so_far = self.requests_so_far.get().saturating_add(1);
         self.requests_so_far.set(so_far);
-        let policy = self.context.policy.load();
-        let limits = &policy.config().limits;
         let age = self.context.now().since(self.born);
         if so_far >= limits.max_requests_per_connection || age >= limits.max_connection_age {
             self.drain();

@@ -168,7 +168,8 @@ impl Http1Conn {
         span: HeadRange,
     ) -> Result<(ResponseParams, Routed), Reason> {
         let ends = &mut *self.inner.borrow_mut();
-        let most = usize::from(conn.context.policy.load().config().limits.max_header_fields);
+        let policy = conn.context.policy.load();
+        let most = usize::from(policy.config().limits.max_header_fields);
         let mut few = [MaybeUninit::uninit(); FIELDS];
         let mut many = Vec::new();
         let fields = if most <= FIELDS {
@@ -190,7 +191,7 @@ impl Http1Conn {
             && head
                 .first("expect")
                 .is_some_and(|value| value.eq_ignore_ascii_case(b"100-continue"));
-        let judged = route_request(service, conn, &head, announced, conn.request_begins());
+        let judged = route_request(service, conn, &policy, &head, announced);
         ends.decoder = match body {
             RequestFraming::Length(length) => Decoder::Length(length),
             RequestFraming::Chunked => Decoder::Size,
@@ -375,8 +376,8 @@ impl ConnInner {
         let conn = self.conn.clone();
         conn.context.record_unrouted(conn.remote().source, reason);
         self.decoder = Decoder::UntilClose;
-        let answer =
-            pages::refusal(reason, ResponseFormat::Text, None, false, conn.request_begins());
+        let turn = conn.request_begins(&conn.context.policy.load().config().limits);
+        let answer = pages::refusal(reason, ResponseFormat::Text, None, false, turn);
         self.write_head(ResponseParams::UNKNOWN, answer, true);
     }
 
