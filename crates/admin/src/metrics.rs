@@ -23,6 +23,11 @@ use crate::status::GateStatus;
 
 const REQUESTS: Family<CounterKind, 3> =
     Family::new("requests", "Verdicts by reason.", ["platform", "activity", "reason"]);
+const UNASSIGNED: Family<CounterKind, 1> = Family::new(
+    "unassigned",
+    "Requests that belong to no platform, and refused connections, by reason.",
+    ["reason"],
+);
 const ORIGIN_REQUESTS: Family<CounterKind, 3> = Family::new(
     "origin_requests",
     "Forwarded requests by outcome.",
@@ -151,6 +156,10 @@ impl GateMetrics {
                 }
                 Ok(())
             })
+        })?;
+        UNASSIGNED.encode(encoder, |samples| {
+            let counted = total.unassigned.by_name().filter(|(_, n)| *n > 0);
+            counted.into_iter().try_for_each(|(reason, n)| samples.sample([reason], n))
         })?;
         ORIGIN_REQUESTS.encode(encoder, |samples| {
             for_each_activity(total, &policy, |[platform, activity], counts| {

@@ -14,7 +14,7 @@ use portcullis_admin::{
 use portcullis_edge::{CertificateFacts, Clock, InternalErrors};
 use portcullis_gate::{Policy, Secret};
 use portcullis_model::{
-    ActivityId, Config, Cut, Meter, OriginConfig, Outcome, Posture, Reason, WallTime,
+    ActivityId, Config, ConnReason, Cut, Meter, OriginConfig, Outcome, Posture, Reason, WallTime,
 };
 use portcullis_posture::{PlatformView, ProcedureView};
 
@@ -27,13 +27,15 @@ fn handlers() -> AdminHandlers {
     let meters: Vec<_> = (0..2).map(|_| Arc::new(Meter::new(4))).collect();
     let first = ActivityId(0);
     for meter in &meters {
-        meter.record_verdict(first, Reason::Allowed);
-        meter.record_verdict(first, Reason::SourceRate);
+        meter.record_verdict(Some(first), Reason::Allowed);
+        meter.record_verdict(Some(first), Reason::SourceRate);
+        meter.record_verdict(None, Reason::UnknownHost);
+        meter.record_refused_connection(ConnReason::HandshakeFailed);
         let (latency, origin) = (Duration::from_millis(20), Duration::from_millis(15));
         meter.record_outcome(first, Outcome::ALL[0], latency, origin);
         meter.record_outcome(first, Outcome::ALL[0], Duration::from_secs(300), origin);
         meter.record_bytes(first, 100, 2_000);
-        meter.cut(first, Cut::ALL[0]);
+        meter.cut(Some(first), Cut::ALL[0]);
         meter.set_connections(5);
         meter.record_lost();
         meter.record_http3_retry();

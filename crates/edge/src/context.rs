@@ -122,28 +122,26 @@ impl WorkerContext {
 
     /// Counts a connection that is refused, or a handshake that failed.
     pub(crate) fn count_refused_connection(&self, reason: ConnReason) {
-        let (_, activity) = self.policy.load().first_activity();
-        self.meter.record_refused_connection(activity, reason);
+        self.meter.record_refused_connection(reason);
     }
 
     /// Counts a verdict and writes it down.
     pub(crate) fn record(&self, record: &Record) {
-        self.meter.record_verdict(record.activity, record.reason);
+        let activity = record.assigned.map(|assigned| assigned.activity);
+        self.meter.record_verdict(activity, record.reason);
         if self.records.borrow_mut().push(*record).is_err() {
             self.meter.record_lost();
         }
     }
 
-    /// Counts and writes down a request that the gate was not asked about.
+    /// Counts and writes down a request that belongs to no activity.
     pub(crate) fn record_unrouted(&self, source: SourceKey, reason: Reason) {
-        let (platform, activity) = self.policy.load().first_activity();
         self.record(&Record {
             at: self.read_clock(),
             source,
             features: Features::default(),
             query: 0,
-            platform,
-            activity,
+            assigned: None,
             reason,
             page: false,
             partial: false,

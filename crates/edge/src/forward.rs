@@ -170,7 +170,7 @@ fn error_response(
 ) -> GateResponse {
     let (outcome, failure) = failure.classify(deadline, conn);
     if failure == ForwardFailure::BodySlow && outcome == Outcome::BodyAborted {
-        conn.context.meter.cut(job.activity, Cut::SlowBody);
+        conn.context.meter.cut(Some(job.activity), Cut::SlowBody);
     }
     account.record(outcome);
     pages::failure(failure, job.format, turn)

@@ -14,7 +14,7 @@ use portcullis_gate::{
     self as gate, Decision, Demands, Head, HeaderKind, HeaderPresence, Host, Policy, TunnelSlots,
     fields_of,
 };
-use portcullis_model::{ActivityId, PlatformId, Reason, SourceKey};
+use portcullis_model::{Assignment, Reason, SourceKey};
 
 use crate::conn::connection::{Connection, RequestGuard};
 use crate::forward::{ForwardJob, forward};
@@ -158,7 +158,9 @@ pub(crate) fn route_request(
     let permit = slots.taken.take();
     let Decision { record, answer } = decision;
     context.record(&record);
-    conn.set_activity(record.activity);
+    if let Some(assigned) = record.assigned {
+        conn.set_activity(assigned.activity);
+    }
 
     let wants = ResponseFormat::from_head(record.page, head);
     Routed::Answered(match answer {
@@ -171,7 +173,7 @@ pub(crate) fn route_request(
         gate::Disposition::Refuse { retry_after } => {
             pages::refusal(record.reason, wants, retry_after, coded, turn)
         }
-        gate::Disposition::Forward { strip_pass, cookie, load } => {
+        gate::Disposition::Forward { assigned, strip_pass, cookie, load } => {
             let mut out = Vec::with_capacity(HEAD_BYTES);
             put_request_line(&mut out, head, strip_pass);
             put_host(&mut out, host);
@@ -179,17 +181,17 @@ pub(crate) fn route_request(
             forwarded::write_forwarding_headers(&mut out, conn.remote(), &sender, host.field);
             let length = put_framing(&mut out, head, body, coded);
             out.extend_from_slice(b"\r\n");
-            let activity = policy.activity(record.activity);
-            let origin = &policy.platform(record.platform).origin;
+            let activity = policy.activity(assigned.activity);
+            let origin = &policy.platform(assigned.platform).origin;
             let job = ForwardJob {
                 head: out,
                 length,
                 for_head: head.method == "HEAD",
                 retryable: matches!(head.method, "GET" | "HEAD" | "OPTIONS"),
-                activity: record.activity,
+                activity: assigned.activity,
                 tier: activity.tier,
                 load,
-                pool: service.pools.get(record.platform, origin),
+                pool: service.pools.get(assigned.platform, origin),
                 started: record.at,
                 cookie,
                 format: wants,
@@ -219,10 +221,11 @@ struct TunnelPermits<'a> {
 }
 
 impl TunnelSlots for TunnelPermits<'_> {
-    fn take(&self, platform: PlatformId, activity: ActivityId) -> bool {
+    fn take(&self, assigned: Assignment) -> bool {
         let (policy, context) = (self.policy, &self.conn.context);
+        let platform = assigned.platform;
         let pool = self.service.pools.get(platform, &policy.platform(platform).origin);
-        let timeouts = &policy.activity(activity).timeouts;
+        let timeouts = &policy.activity(assigned.activity).timeouts;
         let limits = &policy.config().limits;
         let permit = TunnelPermit::open(context, &pool, self.source, limits, timeouts);
         let free = permit.is_some();

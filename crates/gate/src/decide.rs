@@ -4,8 +4,8 @@ use core::hash::Hasher;
 use core::time::Duration;
 
 use portcullis_model::{
-    ActivityId, ChallengeKind, Measure, PlatformId, Procedure, ProcedureId, Reason, Record, Time,
-    TokenBudget, TokenState, WallTime,
+    Assignment, ChallengeKind, Measure, Procedure, ProcedureId, Reason, Record, Time, TokenBudget,
+    TokenState, WallTime,
 };
 
 use crate::policy::Policy;
@@ -30,6 +30,8 @@ pub struct Decision {
 pub enum Disposition {
     /// Send the request to the origin.
     Forward {
+        /// The platform and the activity that it belongs to.
+        assigned: Assignment,
         /// Take the gate's parameter out of the query first ([`strip_token_param`](crate::strip_token_param)).
         strip_pass: bool,
         /// Add this `Set-Cookie` to the response.
@@ -101,22 +103,21 @@ pub fn decide(
         return unknown_host(policy, request, now);
     };
     let activity = policy.activity_of(platform, request.method, request.path);
+    let assigned = Assignment { platform, activity };
     let look = RequestFeatures::of(request, policy.secret());
-    let visit = RequestContext { policy, tables, request, look, platform, activity, now, wall };
+    let visit = RequestContext { policy, tables, request, look, assigned, now, wall };
     visit.decide()
 }
 
 fn unknown_host(policy: &Policy, request: &Request<'_>, now: Time) -> Decision {
     let look = RequestFeatures::of(request, policy.secret());
-    let (platform, activity) = policy.first_activity();
     Decision {
         record: Record {
             at: now,
             source: request.source,
             features: look.features,
             query: look.query,
-            platform,
-            activity,
+            assigned: None,
             reason: Reason::UnknownHost,
             page: look.wants_page,
             partial: look.partial,
@@ -133,8 +134,7 @@ struct RequestContext<'a> {
     tables: &'a Tables,
     request: &'a Request<'a>,
     look: RequestFeatures<'a>,
-    platform: PlatformId,
-    activity: ActivityId,
+    assigned: Assignment,
     now: Time,
     wall: WallTime,
 }
@@ -204,7 +204,7 @@ impl RequestContext<'_> {
 
     fn engaged(&self) -> ActiveProcedures<'_> {
         let mut engaged = ActiveProcedures::default();
-        for procedure in self.policy.engaged(self.platform, self.activity, self.now) {
+        for procedure in self.policy.engaged(self.assigned, self.now) {
             match &procedure.measure {
                 Measure::RefuseSignature(signature) => {
                     if signature.matches(&self.look.features) {
@@ -212,7 +212,7 @@ impl RequestContext<'_> {
                     }
                 }
                 Measure::Shed(tier) => {
-                    if self.policy.activity(self.activity).tier <= *tier {
+                    if self.policy.activity(self.assigned.activity).tier <= *tier {
                         engaged.shed = Some(procedure);
                     }
                 }
@@ -366,7 +366,7 @@ impl RequestContext<'_> {
     }
 
     fn may_be_challenged(&self) -> bool {
-        self.policy.activity(self.activity).challenge && self.request.method != "OPTIONS"
+        self.policy.activity(self.assigned.activity).challenge && self.request.method != "OPTIONS"
     }
 
     fn challenge(
@@ -446,7 +446,7 @@ impl RequestContext<'_> {
         procedure: Option<ProcedureId>,
     ) -> Decision {
         let slots = self.request.demands.tunnel;
-        if slots.is_some_and(|slots| !slots.take(self.platform, self.activity)) {
+        if slots.is_some_and(|slots| !slots.take(self.assigned)) {
             return self.refuse(Reason::TunnelLimit, shown.state, None, Some(TUNNEL_RETRY_SECONDS));
         }
         // A visitor who came by the query keeps the token as a cookie from now on.
@@ -459,6 +459,7 @@ impl RequestContext<'_> {
         Decision {
             record: self.record(reason, shown.state, procedure),
             answer: Disposition::Forward {
+                assigned: self.assigned,
                 strip_pass: self.look.pass.is_some(),
                 cookie,
                 load: shown.load,
@@ -485,8 +486,7 @@ impl RequestContext<'_> {
             source: self.request.source,
             features: self.look.features,
             query: self.look.query,
-            platform: self.platform,
-            activity: self.activity,
+            assigned: Some(self.assigned),
             reason,
             page: self.look.wants_page,
             partial: self.look.partial,

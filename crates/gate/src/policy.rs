@@ -5,7 +5,8 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use portcullis_model::{
-    ActivityConfig, ActivityId, Config, Ids, Measure, PlatformConfig, PlatformId, Procedure, Time,
+    ActivityConfig, ActivityId, Assignment, Config, Ids, Measure, PlatformConfig, PlatformId,
+    Procedure, Time,
 };
 
 use crate::host_table::HostTable;
@@ -59,12 +60,6 @@ impl Policy {
     /// The ids of its platforms and activities.
     pub const fn ids(&self) -> &Arc<Ids> {
         &self.ids
-    }
-
-    /// Where what belongs to no activity is counted: the first activity of the first platform.
-    pub fn first_activity(&self) -> (PlatformId, ActivityId) {
-        let (platform, activities) = self.ids.at(0);
-        (platform, activities[0])
     }
 
     /// The gate's keys.
@@ -136,10 +131,10 @@ impl Policy {
     /// The procedures that apply, cheapest first.
     pub(crate) fn engaged(
         &self,
-        platform: PlatformId,
-        activity: ActivityId,
+        assigned: Assignment,
         now: Time,
     ) -> impl Iterator<Item = &Procedure> {
+        let Assignment { platform, activity } = assigned;
         let place = self.ids.platform_place(platform);
         place
             .map_or(&[][..], |place| &self.engaged[place])

@@ -2,7 +2,7 @@
 
 use core::hash::Hasher;
 
-use portcullis_model::{ActivityId, Feature, Features, PlatformId, SourceKey};
+use portcullis_model::{Assignment, Feature, Features, SourceKey};
 
 use crate::secret::Secret;
 use crate::token::{self, TokenText};
@@ -66,7 +66,7 @@ pub struct Demands<'a> {
 pub trait TunnelSlots {
     /// Takes a slot for as long as the connection lasts. False if none is free: for the source,
     /// for all together, or at the origin.
-    fn take(&self, platform: PlatformId, activity: ActivityId) -> bool;
+    fn take(&self, assigned: Assignment) -> bool;
 }
 
 /// Whether a field comes and goes between two requests of the same browser, and so does not show how

@@ -175,6 +175,7 @@ fn an_unknown_host_is_refused() {
     };
     let decision = decide(&gate.policy, &gate.tables, &request, gate.now, gate.wall);
     assert_eq!(decision.record.reason, Reason::UnknownHost);
+    assert_eq!(decision.record.assigned, None);
 }
 
 #[test]
@@ -286,7 +287,7 @@ fn a_payment_webhook_is_never_challenged() {
     let gate = Gate::with(&[Measure::Challenge(ChallengeKind::WaitPage), tightened()]);
     let decision = gate.ask(&browser(), "POST", "/hooks/paid");
     assert_eq!(decision.record.reason, Reason::Exempt);
-    assert_eq!(decision.record.activity, ActivityId(1));
+    assert_eq!(decision.record.assigned.unwrap().activity, ActivityId(1));
 }
 
 #[test]

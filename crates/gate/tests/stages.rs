@@ -9,7 +9,7 @@ use portcullis_gate::{
     Secret, Tables, TunnelSlots, decide, screen,
 };
 use portcullis_model::{
-    ActivityId, ChallengeKind, Condition, Config, Feature, Limits, Measure, OriginConfig,
+    Assignment, ChallengeKind, Condition, Config, Feature, Limits, Measure, OriginConfig,
     PlatformId, Procedure, ProcedureId, Reason, Scope, Signature, SourceKey, Tier, Time,
     TokenState, WallTime,
 };
@@ -20,7 +20,7 @@ const WALL: WallTime = WallTime(1_800_000_000_000);
 struct NoSlots;
 
 impl TunnelSlots for NoSlots {
-    fn take(&self, _: PlatformId, _: ActivityId) -> bool {
+    fn take(&self, _: Assignment) -> bool {
         false
     }
 }

@@ -76,7 +76,13 @@ impl Fold {
             self.add_gap(gap);
         }
         let rehearsal = self.gate.start().is_some_and(|start| start.rehearsal);
+        if self.open_incident(stamp.at).is_none()
+            && let Some(onset) = event.opens_incident(stamp.at)
+        {
+            self.begin_incident(Opening { stamp, onset });
+        }
         if let Some(incident) = self.open_incident(stamp.at) {
+            incident.apply_gate_event(stamp, event);
             incident.rehearsal |= rehearsal;
         }
     }

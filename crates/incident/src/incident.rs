@@ -4,7 +4,7 @@
 //! while no incident is open, what it adds to an incident, and its sentences in the timeline. This
 //! file lists the kinds: in the fields of [`Incident`], in `apply` and in `timeline`.
 
-// module order: platform_event notifications
+// module order: gate_floods platform_event notifications
 // module order: tallies degradations surges
 // module order: waves
 // module order: full_speed posture_changes
@@ -15,6 +15,7 @@
 
 mod degradations;
 mod full_speed;
+mod gate_floods;
 mod history;
 mod lookback;
 mod notifications;
@@ -26,11 +27,12 @@ mod surges;
 mod tallies;
 mod waves;
 
-use portcullis_model::{PlatformFacts, Receipt, WallTime};
+use portcullis_model::{Event, PlatformFacts, Receipt, WallTime};
 use serde::Serialize;
 
 pub use self::degradations::DegradationRecord;
 pub use self::full_speed::FullSpeedAt;
+pub use self::gate_floods::{GateFloodEnd, GateFloodRecord};
 pub use self::history::{History, HistoryFold};
 pub(crate) use self::lookback::{Lookback, Lookbacks};
 pub use self::notifications::Notification;
@@ -85,6 +87,8 @@ pub struct Incident {
     /// Surges within a day of the waves: flash crowds, as far as is known, unless an attack
     /// overtook them.
     pub surges: BoundedList<SurgeRecord>,
+    /// Floods of what belongs to no platform.
+    pub gate_floods: BoundedList<GateFloodRecord>,
     /// Recipients that were notified.
     pub notifications: BoundedList<Notification>,
     /// What was not recorded.
@@ -110,6 +114,7 @@ impl Incident {
             posture_changes: BoundedList::default(),
             degradations: BoundedList::default(),
             surges: BoundedList::default(),
+            gate_floods: BoundedList::default(),
             notifications: BoundedList::default(),
             coverage: Coverage { start_unknown: start.is_none(), ..Coverage::default() },
             as_of: opened.stamp,
@@ -138,6 +143,11 @@ impl Incident {
         self.coverage.add_events(u64::from(!known), records_lost);
     }
 
+    /// Adds what an event about the gate as a whole contributes.
+    pub(crate) fn apply_gate_event(&mut self, stamp: LeafRef, event: &Event) {
+        gate_floods::apply(&mut self.gate_floods, stamp, event);
+    }
+
     /// Adds a receipt if it can be about this incident; returns whether it can.
     pub(crate) fn add_receipt(&mut self, stamp: LeafRef, receipt: &Receipt) -> bool {
         let concerned = notifications::concerns(self.onset(), receipt);
@@ -162,6 +172,7 @@ impl Incident {
     pub(crate) fn interrupt(&mut self, stamp: LeafRef) {
         waves::interrupt(&mut self.waves, stamp);
         procedures::interrupt(&mut self.procedures, &mut self.platforms, stamp);
+        gate_floods::interrupt(&mut self.gate_floods, stamp);
     }
 
     /// Everything that happened, in calm sentences, by time and then by leaf.
@@ -173,6 +184,7 @@ impl Incident {
         posture_changes::describe(&self.posture_changes, &mut timeline);
         degradations::describe(&self.degradations, &mut timeline);
         self.platforms.iter().for_each(|one| platforms::describe(one, &mut timeline));
+        gate_floods::describe(&self.gate_floods, &mut timeline);
         notifications::describe(&self.notifications, &mut timeline);
         for gap in &self.coverage.gaps {
             timeline.add(LeafRef { at: gap.window.from, leaf: gap.leaf }, gap.describe());
@@ -186,15 +198,24 @@ impl Incident {
         first.unwrap_or(self.opened.onset)
     }
 
-    /// The last moment known of any wave; of an incident without one, when it was opened.
+    /// The last moment known of any wave; of an incident without one, the last moment known of any
+    /// flood of the gate, or else when it was opened.
     pub fn until(&self) -> WallTime {
         let last = self.waves.iter().map(|wave| wave.until(self.as_of.at)).max();
-        last.unwrap_or(self.opened.stamp.at)
+        last.or_else(|| self.last_flood()).unwrap_or(self.opened.stamp.at)
     }
 
-    /// Whether events at `at` belong to it: while a wave lasts, or within [`JOIN`] of its end.
+    /// Whether events at `at` belong to it: while a wave or a flood of the gate lasts, or within
+    /// [`JOIN`] of its end.
     pub(crate) fn is_open(&self, at: WallTime) -> bool {
-        self.ongoing() || at <= self.until() + JOIN
+        let lasts = self.ongoing() || self.gate_floods.iter().any(GateFloodRecord::ongoing);
+        let until = self.last_flood().map_or_else(|| self.until(), |flood| flood.max(self.until()));
+        lasts || at <= until + JOIN
+    }
+
+    /// The last moment known of any flood of the gate.
+    fn last_flood(&self) -> Option<WallTime> {
+        self.gate_floods.iter().map(|flood| flood.until(self.as_of.at)).max()
     }
 
     /// Whether a wave continues where the ledger ends.

@@ -50,6 +50,65 @@ fn a_wave_after_more_than_a_day_is_another_incident() {
     assert_eq!(ids, ["I-20261123-100211", "I-20261125-120000"]);
 }
 
+fn flood_began(onset: u64) -> Event {
+    Event::GateFloodBegan {
+        onset: WallTime(onset),
+        refused_per_second: 1_200,
+        usual_milli: 400,
+        stalled_headers: 0,
+        reasons: [("unknown-host".to_owned(), 1_150), ("malformed".to_owned(), 50)].into(),
+    }
+}
+
+fn flood_ended() -> Event {
+    Event::GateFloodEnded {
+        refused: 90_000,
+        peak_per_second: 1_900,
+        reasons: [("unknown-host".to_owned(), 90_000)].into(),
+    }
+}
+
+#[test]
+fn a_flood_of_the_gate_is_an_incident_of_no_platform() {
+    let entries = [(8_000, flood_began(6_000)), (70_000, flood_ended())];
+    let entries = entries.into_iter().map(|(at, event)| Entry::new(WallTime(at), event));
+    let incident = only((0..).zip(entries).collect());
+    assert!(incident.waves.is_empty() && incident.platforms.is_empty());
+    assert_eq!((incident.onset(), incident.until()), (WallTime(6_000), WallTime(70_000)));
+    let timeline: Vec<String> = incident.timeline().into_iter().map(|m| m.summary).collect();
+    assert_eq!(
+        timeline,
+        [
+            "The gate was flooded with requests and connections that belong to no platform: 1,200 \
+             refused in a second (unknown-host 1,150 and malformed 50); usual is less than one.",
+            "The flood of the gate was over: 90,000 refused (unknown-host 90,000), at its busiest \
+             1,900 per second.",
+        ]
+    );
+}
+
+#[test]
+fn a_flood_of_the_gate_belongs_to_the_incident_that_is_open() {
+    let mut entries = whole(false);
+    let alone = only(entries.clone());
+    let last = entries.last().unwrap().1.at;
+    let leaf = entries.len() as u64;
+    entries.push((leaf, Entry::new(last, flood_began(last.millis()))));
+    let together = only(entries);
+    assert_eq!(together.gate_floods.count(), 1);
+    assert_eq!((together.onset(), together.until()), (alone.onset(), alone.until()));
+    assert_eq!((together.waves, together.platforms), (alone.waves, alone.platforms));
+}
+
+#[test]
+fn a_flood_that_the_gate_did_not_survive_is_interrupted() {
+    let entries = [(8_000, flood_began(6_000)), (9_000, Event::Stopped)];
+    let entries = entries.into_iter().map(|(at, event)| Entry::new(WallTime(at), event));
+    let incident = only((0..).zip(entries).collect());
+    assert!(!incident.gate_floods.items[0].ongoing());
+    assert_eq!(incident.until(), WallTime(9_000));
+}
+
 #[test]
 fn a_history_has_what_no_incident_has() {
     let surge = Event::SurgeBegan {

@@ -10,6 +10,15 @@ pub struct PlatformId(pub u16);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ActivityId(pub u16);
 
+/// The platform and the activity that a request is counted under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Assignment {
+    /// The platform.
+    pub platform: PlatformId,
+    /// One of its activities.
+    pub activity: ActivityId,
+}
+
 /// A worker: one core's listener, runtime and counters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WorkerId(pub u16);

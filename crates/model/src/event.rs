@@ -106,6 +106,33 @@ pub enum Event {
     /// What was counted in an interval. Written each minute on quiet days, so that silence is
     /// seen to be silence, and each second while a surge or an attack lasts.
     Tallied(Tally),
+    /// What was counted in an interval of what belongs to no platform. Written only if there was
+    /// something: each minute, and each second during a flood.
+    UnassignedTallied(UnassignedTally),
+    /// Far more than usual of what belongs to no platform: requests for unknown hosts, requests
+    /// that cannot be read, failed handshakes, refused connections.
+    GateFloodBegan {
+        /// When it can first be seen in the counts, looking back.
+        onset: WallTime,
+        /// How many were refused in the last second.
+        refused_per_second: u64,
+        /// What is usual, in thousandths per second.
+        usual_milli: u64,
+        /// Connections that are stalled in their headers, where that is far more than usual and
+        /// several platforms share the gate; otherwise 0.
+        stalled_headers: u64,
+        /// How many were refused in the last second, by reason, without the zeros.
+        reasons: BTreeMap<String, u64>,
+    },
+    /// The flood is over: for the quiet period there was no more than usual.
+    GateFloodEnded {
+        /// How many were refused in all.
+        refused: u64,
+        /// The most that were refused in a second.
+        peak_per_second: u64,
+        /// How many were refused in all, by reason, without the zeros.
+        reasons: BTreeMap<String, u64>,
+    },
     /// Far more traffic than the baseline, of whatever cause.
     SurgeBegan {
         /// The platform.
@@ -263,6 +290,9 @@ impl Event {
         "stopped",
         "recording-gap",
         "tallied",
+        "unassigned-tallied",
+        "gate-flood-began",
+        "gate-flood-ended",
         "surge-began",
         "surge-ended",
         "attack-began",
@@ -293,7 +323,9 @@ impl Event {
     /// own time, for kinds that do not say when they began.
     pub fn opens_incident(&self, recorded: WallTime) -> Option<WallTime> {
         match self {
-            Self::AttackBegan { onset, .. } => Some((*onset).min(recorded)),
+            Self::AttackBegan { onset, .. } | Self::GateFloodBegan { onset, .. } => {
+                Some((*onset).min(recorded))
+            }
             _ => None,
         }
     }
@@ -305,7 +337,10 @@ impl Event {
             | Self::Reloaded { .. }
             | Self::ReloadRefused { .. }
             | Self::Stopped
-            | Self::RecordingGap { .. } => Subject::Gate,
+            | Self::RecordingGap { .. }
+            | Self::UnassignedTallied(_)
+            | Self::GateFloodBegan { .. }
+            | Self::GateFloodEnded { .. } => Subject::Gate,
             Self::ReceiptRecorded(receipt) => Subject::Recipient(&receipt.recipient),
             Self::Unknown { .. } => Subject::Unknown,
             Self::Tallied(tally) => Subject::Platform(&tally.platform),
@@ -401,9 +436,9 @@ pub struct Tally {
     #[serde(alias = "unseen")]
     pub records_lost: u64,
     /// Connections and streams that the gate had accepted and then ended, by the
-    /// [`Cut`](crate::Cut)'s word, without the zeros: those that had asked something of this
-    /// platform last, and, on the first platform, those without any request. Absent where
-    /// connections were not watched: in leaves of version 1, and in replays of access logs.
+    /// [`Cut`](crate::Cut)'s word, without the zeros: those that had requested something of this
+    /// platform last. (Older versions counted those without any request on the first platform.)
+    /// Absent where connections were not watched: in leaves of version 1, and in replays of access logs.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -412,6 +447,21 @@ pub struct Tally {
     pub cuts: Option<BTreeMap<String, u64>>,
     /// By activity, those with any request.
     pub activities: Vec<ActivityTally>,
+}
+
+/// What was counted in one interval of what belongs to no platform.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UnassignedTally {
+    /// The interval's beginning.
+    pub from: WallTime,
+    /// The interval's end.
+    pub to: WallTime,
+    /// Verdicts and refused connections by reason, without the zeros.
+    pub reasons: BTreeMap<String, u64>,
+    /// Connections that were ended before a request that belongs to a platform, by the
+    /// [`Cut`](crate::Cut)'s word, without the zeros.
+    pub cuts: BTreeMap<String, u64>,
 }
 
 /// Reads counts by name, and gives names of leaves before version 3 their names of today.

@@ -24,16 +24,19 @@ mod source;
 mod time;
 mod verdict;
 
-pub use activity::{ActivityId, PlatformId, Tier, WorkerId};
+pub use activity::{ActivityId, Assignment, PlatformId, Tier, WorkerId};
 pub use config::*;
 pub use event::{
     ActivityTally, Entry, Event, LatencyMillis, PlatformFacts, ProcedureFacts, Receipt,
-    SourceCount, Subject, Tally, WaveFigures,
+    SourceCount, Subject, Tally, UnassignedTally, WaveFigures,
 };
 pub use evidence::{Evidence, EvidenceKind, EvidenceWeight};
 pub use feature::{FEATURES, Feature, FeatureName, Features};
 pub use ids::Ids;
-pub use meter::{ActivityCounts, Cuts, Gauges, LATENCY_BUCKETS, LatencyHistogram, Meter, Snapshot};
+pub use meter::{
+    ActivityCounts, Cuts, Gauges, LATENCY_BUCKETS, LatencyHistogram, Meter, Snapshot,
+    UnassignedCounts,
+};
 pub use procedure::{
     ChallengeKind, Condition, Cost, Effect, Measure, Posture, Procedure, ProcedureId, Scope,
     Signature, SourceLimits,

@@ -6,7 +6,7 @@
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use core::time::Duration;
 
-use crate::{ActivityId, ConnReason, Cut, Outcome, Reason};
+use crate::{ActivityId, ConnReason, Cut, Outcome, Reason, Verdict};
 
 /// Buckets of the latency histogram: four to each doubling from 64 µs to about 67 s.
 pub const LATENCY_BUCKETS: usize = 80;
@@ -15,7 +15,6 @@ pub const LATENCY_BUCKETS: usize = 80;
 #[derive(Debug)]
 struct ActivityMeter {
     reasons: [AtomicU64; Reason::COUNT],
-    conn_reasons: [AtomicU64; ConnReason::COUNT],
     outcomes: [AtomicU64; Outcome::COUNT],
     latency: [AtomicU64; LATENCY_BUCKETS],
     latency_micros: AtomicU64,
@@ -25,10 +24,19 @@ struct ActivityMeter {
     cuts: [AtomicU64; Cut::COUNT],
 }
 
+/// Counters of what belongs to no activity.
+#[derive(Debug)]
+struct UnassignedMeter {
+    reasons: [AtomicU64; Reason::COUNT],
+    conn_reasons: [AtomicU64; ConnReason::COUNT],
+    cuts: [AtomicU64; Cut::COUNT],
+}
+
 /// One worker's counters, by activity, and its gauges.
 #[derive(Debug)]
 pub struct Meter {
     activities: Box<[ActivityMeter]>,
+    unassigned: UnassignedMeter,
     connections: AtomicU64,
     stalled_headers: AtomicU64,
     in_flight: AtomicU64,
@@ -42,7 +50,6 @@ impl Meter {
     pub fn new(activities: usize) -> Self {
         let zero = || ActivityMeter {
             reasons: [const { AtomicU64::new(0) }; Reason::COUNT],
-            conn_reasons: [const { AtomicU64::new(0) }; ConnReason::COUNT],
             outcomes: [const { AtomicU64::new(0) }; Outcome::COUNT],
             latency: [const { AtomicU64::new(0) }; LATENCY_BUCKETS],
             latency_micros: AtomicU64::new(0),
@@ -53,6 +60,11 @@ impl Meter {
         };
         Self {
             activities: (0..activities.max(1)).map(|_| zero()).collect(),
+            unassigned: UnassignedMeter {
+                reasons: [const { AtomicU64::new(0) }; Reason::COUNT],
+                conn_reasons: [const { AtomicU64::new(0) }; ConnReason::COUNT],
+                cuts: [const { AtomicU64::new(0) }; Cut::COUNT],
+            },
             connections: AtomicU64::new(0),
             stalled_headers: AtomicU64::new(0),
             in_flight: AtomicU64::new(0),
@@ -68,15 +80,18 @@ impl Meter {
         &self.activities[usize::from(id.0).min(last)]
     }
 
-    /// Counts a verdict.
-    pub fn record_verdict(&self, activity: ActivityId, reason: Reason) {
-        self.activity(activity).reasons[reason as usize].fetch_add(1, Relaxed);
+    /// Counts a verdict on a request; `activity` is `None` if it belongs to none.
+    pub fn record_verdict(&self, activity: Option<ActivityId>, reason: Reason) {
+        let reasons = match activity {
+            Some(activity) => &self.activity(activity).reasons,
+            None => &self.unassigned.reasons,
+        };
+        reasons[reason as usize].fetch_add(1, Relaxed);
     }
 
-    /// Counts a connection that was closed without a response. `activity` is the first of all: a
-    /// connection without a request has none.
-    pub fn record_refused_connection(&self, activity: ActivityId, reason: ConnReason) {
-        self.activity(activity).conn_reasons[reason as usize].fetch_add(1, Relaxed);
+    /// Counts a connection that was closed without a response. It belongs to no activity.
+    pub fn record_refused_connection(&self, reason: ConnReason) {
+        self.unassigned.conn_reasons[reason as usize].fetch_add(1, Relaxed);
     }
 
     /// Counts the outcome of a forwarded request: `latency` is the visitor's time to first byte,
@@ -112,10 +127,14 @@ impl Meter {
         self.retries.fetch_add(1, Relaxed);
     }
 
-    /// Counts the end of an accepted connection or stream: `activity` is the one that it requested
-    /// last; the first of all if it made no request.
-    pub fn cut(&self, activity: ActivityId, why: Cut) {
-        self.activity(activity).cuts[why as usize].fetch_add(1, Relaxed);
+    /// Counts the end of an accepted connection or stream. `activity` is the one that it requested
+    /// last; `None` if it made no request that belongs to one.
+    pub fn cut(&self, activity: Option<ActivityId>, why: Cut) {
+        let cuts = match activity {
+            Some(activity) => &self.activity(activity).cuts,
+            None => &self.unassigned.cuts,
+        };
+        cuts[why as usize].fetch_add(1, Relaxed);
     }
 
     /// Open visitor connections, now.
@@ -147,9 +166,6 @@ impl Meter {
             for (to, from) in sum.reasons.iter_mut().zip(&meter.reasons) {
                 *to += from.load(Relaxed);
             }
-            for (to, from) in sum.conn_reasons.iter_mut().zip(&meter.conn_reasons) {
-                *to += from.load(Relaxed);
-            }
             for (to, from) in sum.outcomes.iter_mut().zip(&meter.outcomes) {
                 *to += from.load(Relaxed);
             }
@@ -165,6 +181,18 @@ impl Meter {
                 sum.cuts.0[at] += n;
                 total.cuts.0[at] += n;
             }
+        }
+        let (sum, meter) = (&mut total.unassigned, &self.unassigned);
+        for (to, from) in sum.reasons.iter_mut().zip(&meter.reasons) {
+            *to += from.load(Relaxed);
+        }
+        for (to, from) in sum.conn_reasons.iter_mut().zip(&meter.conn_reasons) {
+            *to += from.load(Relaxed);
+        }
+        for (at, from) in meter.cuts.iter().enumerate() {
+            let n = from.load(Relaxed);
+            sum.cuts.0[at] += n;
+            total.cuts.0[at] += n;
         }
         total.gauges.connections += self.connections.load(Relaxed);
         total.gauges.stalled_headers += self.stalled_headers.load(Relaxed);
@@ -193,8 +221,6 @@ pub struct Gauges {
 pub struct ActivityCounts {
     /// Verdicts by [`Reason`] (`reason as usize`).
     pub reasons: [u64; Reason::COUNT],
-    /// Connections without a response, by [`ConnReason`] (`reason as usize`).
-    pub conn_reasons: [u64; ConnReason::COUNT],
     /// Forwarded requests by [`Outcome`] (`outcome as usize`).
     pub outcomes: [u64; Outcome::COUNT],
     /// Time until the response began, of forwarded requests.
@@ -215,7 +241,6 @@ impl Default for ActivityCounts {
     fn default() -> Self {
         Self {
             reasons: [0; Reason::COUNT],
-            conn_reasons: [0; ConnReason::COUNT],
             outcomes: [0; Outcome::COUNT],
             latency: LatencyHistogram::default(),
             latency_micros: 0,
@@ -228,27 +253,14 @@ impl Default for ActivityCounts {
 }
 
 impl ActivityCounts {
-    /// Requests, and connections that were closed without a response.
+    /// Requests.
     pub fn offered(&self) -> u64 {
-        self.reasons.iter().chain(&self.conn_reasons).sum()
+        self.reasons.iter().sum()
     }
 
-    /// Every reason of a request or connection by its name, with its count.
+    /// Every reason by its name, with its count.
     pub fn by_name(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
-        let requests = Reason::ALL.iter().map(|reason| (reason.as_str(), self.reason(*reason)));
-        let conns =
-            ConnReason::ALL.iter().map(|reason| (reason.as_str(), self.conn_reason(*reason)));
-        requests.chain(conns)
-    }
-
-    /// Connections that were closed without a response, for one reason.
-    pub fn conn_reason(&self, reason: ConnReason) -> u64 {
-        self.conn_reasons[reason as usize]
-    }
-
-    /// Connections that were closed without a response, for any reason.
-    pub fn refused_connections(&self) -> u64 {
-        self.conn_reasons.iter().sum()
+        Reason::ALL.iter().map(|reason| (reason.as_str(), self.reason(*reason)))
     }
 
     /// Verdicts for one reason.
@@ -264,9 +276,6 @@ impl ActivityCounts {
     /// Adds another activity's, or another interval's, counts.
     pub fn add(&mut self, other: &Self) {
         for (to, from) in self.reasons.iter_mut().zip(&other.reasons) {
-            *to += from;
-        }
-        for (to, from) in self.conn_reasons.iter_mut().zip(&other.conn_reasons) {
             *to += from;
         }
         for (to, from) in self.outcomes.iter_mut().zip(&other.outcomes) {
@@ -289,9 +298,6 @@ impl ActivityCounts {
         for (to, from) in difference.reasons.iter_mut().zip(&earlier.reasons) {
             *to = to.saturating_sub(*from);
         }
-        for (to, from) in difference.conn_reasons.iter_mut().zip(&earlier.conn_reasons) {
-            *to = to.saturating_sub(*from);
-        }
         for (to, from) in difference.outcomes.iter_mut().zip(&earlier.outcomes) {
             *to = to.saturating_sub(*from);
         }
@@ -303,6 +309,79 @@ impl ActivityCounts {
         difference.origin_micros = difference.origin_micros.saturating_sub(earlier.origin_micros);
         difference.bytes_in = difference.bytes_in.saturating_sub(earlier.bytes_in);
         difference.bytes_out = difference.bytes_out.saturating_sub(earlier.bytes_out);
+        difference.cuts = difference.cuts.minus(&earlier.cuts);
+        difference
+    }
+}
+
+/// Counts of what belongs to no activity: since the start in a snapshot, or between two snapshots.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnassignedCounts {
+    /// Verdicts on requests by [`Reason`] (`reason as usize`).
+    pub reasons: [u64; Reason::COUNT],
+    /// Connections without a response, by [`ConnReason`] (`reason as usize`).
+    pub conn_reasons: [u64; ConnReason::COUNT],
+    /// Connections that were ended before a request that belongs to an activity.
+    pub cuts: Cuts,
+}
+
+impl Default for UnassignedCounts {
+    fn default() -> Self {
+        Self {
+            reasons: [0; Reason::COUNT],
+            conn_reasons: [0; ConnReason::COUNT],
+            cuts: Cuts::default(),
+        }
+    }
+}
+
+impl UnassignedCounts {
+    /// Every reason of a request or connection by its name, with its count.
+    pub fn by_name(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        let requests = Reason::ALL.iter().map(|reason| (reason.as_str(), self.reason(*reason)));
+        let conns =
+            ConnReason::ALL.iter().map(|reason| (reason.as_str(), self.conn_reason(*reason)));
+        requests.chain(conns)
+    }
+
+    /// Verdicts for one reason.
+    pub const fn reason(&self, reason: Reason) -> u64 {
+        self.reasons[reason as usize]
+    }
+
+    /// Connections that were closed without a response, for one reason.
+    pub const fn conn_reason(&self, reason: ConnReason) -> u64 {
+        self.conn_reasons[reason as usize]
+    }
+
+    /// Requests that were refused, and connections that were closed without a response.
+    pub fn refused(&self) -> u64 {
+        let requests = Reason::ALL.iter().filter(|reason| reason.verdict() == Verdict::Refuse);
+        let requests: u64 = requests.map(|reason| self.reason(*reason)).sum();
+        requests + self.conn_reasons.iter().sum::<u64>()
+    }
+
+    /// Adds another interval's counts.
+    pub fn add(&mut self, other: &Self) {
+        for (to, from) in self.reasons.iter_mut().zip(&other.reasons) {
+            *to += from;
+        }
+        for (to, from) in self.conn_reasons.iter_mut().zip(&other.conn_reasons) {
+            *to += from;
+        }
+        for (to, from) in self.cuts.0.iter_mut().zip(&other.cuts.0) {
+            *to += from;
+        }
+    }
+
+    fn minus(&self, earlier: &Self) -> Self {
+        let mut difference = self.clone();
+        for (to, from) in difference.reasons.iter_mut().zip(&earlier.reasons) {
+            *to = to.saturating_sub(*from);
+        }
+        for (to, from) in difference.conn_reasons.iter_mut().zip(&earlier.conn_reasons) {
+            *to = to.saturating_sub(*from);
+        }
         difference.cuts = difference.cuts.minus(&earlier.cuts);
         difference
     }
@@ -338,13 +417,15 @@ impl Cuts {
 pub struct Snapshot {
     /// By activity.
     pub activities: Vec<ActivityCounts>,
+    /// What belongs to no activity.
+    pub unassigned: Box<UnassignedCounts>,
     /// What is true now.
     pub gauges: Gauges,
     /// Records that did not fit into a ring.
     pub records_lost: u64,
     /// HTTP/3 connections that were asked to prove their address first.
     pub retries: u64,
-    /// Connections and streams that were ended, over all activities.
+    /// Connections and streams that were ended, over all activities and none.
     pub cuts: Cuts,
 }
 
@@ -365,6 +446,7 @@ impl Snapshot {
                 .enumerate()
                 .map(|(i, now)| now.minus(earlier.activities.get(i).unwrap_or(&none)))
                 .collect(),
+            unassigned: Box::new(self.unassigned.minus(&earlier.unassigned)),
             gauges: self.gauges,
             records_lost: self.records_lost.saturating_sub(earlier.records_lost),
             retries: self.retries.saturating_sub(earlier.retries),
@@ -442,10 +524,10 @@ mod tests {
     #[test]
     fn a_snapshot_difference_holds_what_happened_between() {
         let meter = Meter::new(2);
-        meter.record_verdict(ActivityId(1), Reason::Allowed);
+        meter.record_verdict(Some(ActivityId(1)), Reason::Allowed);
         let mut before = Snapshot::default();
         meter.add_to(&mut before);
-        meter.record_verdict(ActivityId(1), Reason::Signature);
+        meter.record_verdict(Some(ActivityId(1)), Reason::Signature);
         let mut after = Snapshot::default();
         meter.add_to(&mut after);
         let between = after.since(&before);
@@ -455,13 +537,33 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_counts_once_for_its_activity_and_once_for_all() {
-        let meter = Meter::new(2);
-        meter.cut(ActivityId(1), Cut::SlowRead);
+    fn what_belongs_to_no_activity_counts_under_none() {
+        let meter = Meter::new(1);
         let mut before = Snapshot::default();
         meter.add_to(&mut before);
-        meter.cut(ActivityId(1), Cut::SlowRead);
-        meter.cut(ActivityId(0), Cut::SlowRead);
+        meter.record_verdict(None, Reason::UnknownHost);
+        meter.record_verdict(None, Reason::Acme);
+        meter.record_refused_connection(ConnReason::HandshakeFailed);
+        meter.cut(None, Cut::MissingPreface);
+        let mut after = Snapshot::default();
+        meter.add_to(&mut after);
+        let between = after.since(&before);
+        assert_eq!(between.activities[0], ActivityCounts::default());
+        assert_eq!(between.unassigned.refused(), 2);
+        let names = between.unassigned.by_name().filter(|(_, n)| *n > 0);
+        let names: Vec<_> = names.map(|(name, _)| name).collect();
+        assert_eq!(names, ["acme", "unknown-host", "handshake-failed"]);
+        assert_eq!(between.cuts.of(Cut::MissingPreface), 1);
+    }
+
+    #[test]
+    fn a_cut_counts_once_for_its_activity_and_once_for_all() {
+        let meter = Meter::new(2);
+        meter.cut(Some(ActivityId(1)), Cut::SlowRead);
+        let mut before = Snapshot::default();
+        meter.add_to(&mut before);
+        meter.cut(Some(ActivityId(1)), Cut::SlowRead);
+        meter.cut(Some(ActivityId(0)), Cut::SlowRead);
         let mut after = Snapshot::default();
         meter.add_to(&mut after);
         let between = after.since(&before);

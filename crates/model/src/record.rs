@@ -1,6 +1,6 @@
 //! The fixed-size record that every request leaves behind.
 
-use crate::{ActivityId, Features, PlatformId, ProcedureId, Reason, SourceKey, Time};
+use crate::{Assignment, Features, ProcedureId, Reason, SourceKey, Time};
 
 /// What the gate knew about the visitor's token when it decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -28,10 +28,9 @@ pub struct Record {
     pub features: Features,
     /// Keyed hash of the whole query string; zero if there is none.
     pub query: u32,
-    /// The platform; [`PlatformId`] 0 when the host is unknown.
-    pub platform: PlatformId,
-    /// The activity.
-    pub activity: ActivityId,
+    /// The platform and the activity; `None` if it belongs to none: its host is unknown, or it was
+    /// refused before its host was read.
+    pub assigned: Option<Assignment>,
     /// The cause of the verdict, and so the verdict.
     pub reason: Reason,
     /// Whether the visitor requested a page rather than an asset (it accepts HTML).

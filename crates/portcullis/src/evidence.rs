@@ -129,13 +129,22 @@ pub fn incident(arguments: &IncidentArguments) -> Result<bool> {
                     incident.id,
                     words::period(incident.onset(), incident.until()),
                     words::counted(incident.waves.len() as u64, "wave"),
-                    incident.attacked().join(", "),
+                    concerns(incident),
                     if incident.rehearsal { "  (rehearsal)" } else { "" }
                 );
             }
         }
     }
     Ok(true)
+}
+
+/// The platforms that were attacked, or the gate.
+fn concerns(incident: &Incident) -> String {
+    if incident.platforms.is_empty() {
+        "the gate".to_owned()
+    } else {
+        incident.attacked().join(", ")
+    }
 }
 
 fn print_incident(incident: &Incident, json: bool) -> Result<()> {
@@ -146,7 +155,7 @@ fn print_incident(incident: &Incident, json: bool) -> Result<()> {
     if incident.rehearsal {
         println!("REHEARSAL: no real attack.");
     }
-    println!("{}: {}\n", incident.id, incident.attacked().join(", "));
+    println!("{}: {}\n", incident.id, concerns(incident));
     for moment in incident.timeline() {
         println!("{}  {}  (leaf {})", moment.at.clock(), moment.summary, moment.leaf);
     }

@@ -42,6 +42,30 @@ fn a_flooding_source_is_refused_and_the_sum_over_reasons_is_the_number_of_reques
 }
 
 #[test]
+fn requests_that_cannot_be_read_are_no_evidence_about_a_platform() {
+    let folder = tempfile::tempdir().unwrap();
+    let more = "[[platforms]]\nname = \"campaign\"\nhosts = [\"a.test\"]\n\
+                origin = \"http://127.0.0.1:9\"\n\n[[platforms.activities]]\n\
+                name = \"donate\"\npaths = [\"/donate\"]\n";
+    let gate = Gate::start(folder.path(), origin(), more);
+    let target = format!("/x?{}", "a".repeat(9_000));
+    let flood_began = || std::fs::read_to_string(&gate.log).unwrap().contains("flood of requests");
+    gate.wait_until("the flood is noticed", || {
+        (0..40).for_each(|_| assert_eq!(gate.get(&target).0, 414));
+        flood_began()
+    });
+    let metrics = gate.admin_get("/metrics");
+    assert!(metrics.contains("portcullis_unassigned_total{reason=\"target-too-long\"}"));
+    assert!(!metrics.contains("activity=\"donate\""), "{metrics}");
+    gate.stop();
+    let ledger = folder.path().join("ledger");
+    let shown = run(&["incident", "latest", "--ledger", ledger.to_str().unwrap()]);
+    assert!(text(&shown.stdout).contains("belong to no platform"), "{}", text(&shown.stdout));
+    let statement = run(&["statement", "latest", "--ledger", ledger.to_str().unwrap()]);
+    assert!(!text(&statement.stdout).contains("   SUPPORTED"), "{}", text(&statement.stdout));
+}
+
+#[test]
 fn a_good_file_is_reloaded_and_a_bad_one_refused() {
     let folder = tempfile::tempdir().unwrap();
     let first = origin();

@@ -17,6 +17,7 @@ use crate::names::NameTable;
 use crate::platform::{Context, PlatformPosture};
 use crate::resume::Resume;
 use crate::tally::{TallyBuilder, by_verdict};
+use crate::unassigned::UnassignedTraffic;
 use crate::view::{PlatformView, ProcedureView};
 use crate::wave::TickTotals;
 
@@ -29,6 +30,7 @@ pub struct Control {
     /// One per platform, in the order of the configuration, as are tallies and observations.
     postures: Vec<PlatformPosture>,
     tallies: Vec<TallyBuilder>,
+    unassigned: UnassignedTraffic,
     seen: Vec<Observation>,
     next_procedure: NonZeroU32,
     /// The last wave of each platform that is not configured now, by name.
@@ -53,6 +55,7 @@ impl Control {
         Self {
             watch: Watch::new(&config, Arc::clone(&ids)),
             tallies: tallies(&ids, wall, true),
+            unassigned: UnassignedTraffic::new(wall),
             names: NameTable::new(Arc::clone(&config), ids),
             postures,
             seen: Vec::new(),
@@ -99,8 +102,8 @@ impl Control {
     /// Takes one request's record.
     fn observe(&mut self, record: &Record) {
         self.watch.observe(record);
-        if record.reason != Reason::UnknownHost
-            && let Some(place) = self.names.ids().platform_place(record.platform)
+        if let Some(assigned) = record.assigned
+            && let Some(place) = self.names.ids().platform_place(assigned.platform)
         {
             let through = record.reason == Reason::ChallengePassed
                 || record.reason.verdict() == Verdict::Forward;
@@ -151,6 +154,11 @@ impl Control {
         if changed {
             out.push(Action::Engage(self.engaged().cloned().collect()));
         }
+        let mut events = Vec::new();
+        let settings = (&self.config.watch, &self.config.posture);
+        let stalled = self.watch.stalled_unassigned();
+        self.unassigned.tick(settings, wall, &counts.unassigned, stalled, &mut events);
+        out.extend(events.into_iter().map(Action::Record));
     }
 
     /// Uses a new configuration. Platforms and activities that it still has, by name, keep what was
@@ -224,6 +232,9 @@ impl Control {
             );
             out.push(Action::Record(Event::Tallied(tally)));
         }
+        let mut events = Vec::new();
+        self.unassigned.close_tally(wall, &mut events);
+        out.extend(events.into_iter().map(Action::Record));
     }
 
     fn has_essential(&self, platform: usize) -> bool {

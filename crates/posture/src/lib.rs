@@ -9,7 +9,7 @@
 //! `model`: the core consists of both, and the code between them is too small for a crate.
 
 // module order: action input resume view
-// module order: names wave tally
+// module order: names unassigned wave tally
 // module order: ladder
 // module order: engaged origin_state
 // module order: platform
@@ -25,6 +25,7 @@ mod origin_state;
 mod platform;
 mod resume;
 mod tally;
+mod unassigned;
 mod view;
 mod wave;
 

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_model::{
-    ActivityId, Config, Event, Feature, Features, Measure, Meter, Outcome, Posture, Procedure,
-    ProcedureId, Reason, Record, Snapshot, SourceKey, TICK, Time, TokenState, Verdict, WallTime,
+    ActivityId, Assignment, Config, Event, Feature, Features, Measure, Meter, Outcome, Posture,
+    Procedure, ProcedureId, Reason, Record, Snapshot, SourceKey, TICK, Time, TokenState, Verdict,
+    WallTime,
 };
 use portcullis_posture::{Action, Control, Input, Resume};
 use proptest::prelude::*;
@@ -271,15 +272,14 @@ impl Driver {
                     source: SourceKey::of(source.into()),
                     features,
                     query: n,
-                    platform,
-                    activity,
+                    assigned: Some(Assignment { platform, activity }),
                     reason,
                     page: true,
                     partial: false,
                     token: traffic.token,
                     procedure,
                 };
-                self.meter.record_verdict(activity, reason);
+                self.meter.record_verdict(Some(activity), reason);
                 *self.offered.entry(ids.platform_name(platform).to_owned()).or_default() += 1;
                 if reason.verdict() == Verdict::Forward {
                     let late = n % 10 < traffic.late_tenths;

@@ -52,10 +52,10 @@ fn minute(mut control: Control, meter: &Meter) -> BTreeMap<String, Tally> {
 fn a_cut_is_in_the_tally_of_the_platform_that_was_requested_last() {
     let meter = Meter::new(3);
     // Activities are numbered through: donate and the rest of main, the rest of shop.
-    meter.cut(ActivityId(0), Cut::Idle);
-    meter.cut(ActivityId(1), Cut::SlowRead);
-    meter.cut(ActivityId(1), Cut::SlowRead);
-    meter.cut(ActivityId(2), Cut::ResetFlood);
+    meter.cut(Some(ActivityId(0)), Cut::Idle);
+    meter.cut(Some(ActivityId(1)), Cut::SlowRead);
+    meter.cut(Some(ActivityId(1)), Cut::SlowRead);
+    meter.cut(Some(ActivityId(2)), Cut::ResetFlood);
     let tallies = minute(control(), &meter);
     let of = |platform: &str| tallies[platform].cuts.clone().unwrap();
     assert_eq!(of("main"), [("idle".into(), 1), ("slow-read".into(), 2)].into());

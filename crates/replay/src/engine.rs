@@ -7,8 +7,8 @@ use portcullis_gate::{
     Demands, Disposition, FeatureNameCache, Fields, Policy, Request, Secret, Tables, decide,
 };
 use portcullis_model::{
-    ActivityId, Config, Event, Feature, Meter, Outcome, Posture, Reason, Record, Snapshot, Time,
-    WallTime,
+    ActivityId, Assignment, Config, Event, Feature, Meter, Outcome, Posture, Reason, Record,
+    Snapshot, Time, WallTime,
 };
 use portcullis_posture::{Action, Control, Input, Resume};
 use portcullis_watch::SourceSketch;
@@ -308,15 +308,15 @@ impl Engine {
         let visitor = cookie_jar::visitor_id(line.source, line.user_agent);
         let (record, outcome) = self.request(line, visitor, nanos);
         self.current.offered += 1;
-        if record.reason == Reason::UnknownHost {
-            self.impact.refuse(Reason::UnknownHost);
+        let Some(Assignment { platform, activity }) = record.assigned else {
+            self.impact.refuse(record.reason);
             return;
-        }
-        let platform = usize::from(record.platform.0);
+        };
+        let platform = usize::from(platform.0);
         self.current.by_platform[platform] += 1;
         self.current.forwarded +=
             u64::from(matches!(outcome, ReplayOutcome::Forwarded | ReplayOutcome::Delayed));
-        self.impact.count(record.activity, outcome);
+        self.impact.count(activity, outcome);
         let second = (self.ticks / TICKS) as u32;
         let left_open = self.left_open[platform];
         if outcome.is_hit() {
@@ -338,7 +338,7 @@ impl Engine {
         if line.sent_bytes {
             self.counts.malformed += 1;
             self.impact.refuse(Reason::Malformed);
-            self.meter.record_verdict(ActivityId(0), Reason::Malformed);
+            self.meter.record_verdict(None, Reason::Malformed);
         } else {
             self.counts.silent += 1;
         }
@@ -374,7 +374,8 @@ impl Engine {
             };
             let decision = decide(&self.policy, &self.tables, &request, self.now, wall);
             let record = decision.record;
-            self.meter.record_verdict(record.activity, record.reason);
+            let activity = record.assigned.map(|assigned| assigned.activity);
+            self.meter.record_verdict(activity, record.reason);
             let (now, control, actions) = (self.now, &mut self.control, &mut self.actions);
             self.lexicon.sight(&request, &record, &mut |name| {
                 control.step(now, wall, Input::FeatureName(name), actions);
@@ -382,11 +383,11 @@ impl Engine {
             control.step(now, wall, Input::Record(record), actions);
             round += 1;
             let set_cookie = match decision.answer {
-                Disposition::Forward { cookie, .. } => {
+                Disposition::Forward { assigned, cookie, .. } => {
                     if let Some(cookie) = cookie {
                         self.cookies.store(visitor, &cookie);
                     }
-                    self.record_outcome(line, record.activity);
+                    self.record_outcome(line, assigned.activity);
                     let outcome =
                         if round == 1 { ReplayOutcome::Forwarded } else { ReplayOutcome::Delayed };
                     return (record, outcome);

@@ -2,7 +2,7 @@
 //! from an incident.
 
 use portcullis_incident::{
-    Incident, LeafRef, ProcedureRecord, WaveRecord, grade, hypotheses, words,
+    GateFloodRecord, Incident, LeafRef, ProcedureRecord, WaveRecord, grade, hypotheses, words,
 };
 use portcullis_model::Tier;
 
@@ -156,17 +156,19 @@ fn understanding(incident: &Incident, input: &OperatorInput) -> Vec<ReportBlock>
         .take(12)
         .map(|w| format!("{}, {}", w.name(), lasted(incident, w)))
         .collect();
-    let mut blocks = vec![
-        ReportBlock::Paragraph(format!(
-            "{}What was seen: {what} on {}, in {}{}. Status: {}.",
-            if incident.rehearsal { "THIS IS A REHEARSAL. " } else { "" },
+    let rehearsal = if incident.rehearsal { "THIS IS A REHEARSAL. " } else { "" };
+    let seen = if incident.waves.is_empty() {
+        format!("{rehearsal}What was seen: no wave of attack on a platform. {}", floods(incident))
+    } else {
+        format!(
+            "{rehearsal}What was seen: {what} on {}, in {}{}. Status: {}.",
             words::plain(&words::list(&incident.attacked())),
             words::counted(incident.waves.len() as u64 + incident.more_waves, "wave"),
             if incident.ongoing() { ", still going on" } else { "" },
             status(incident),
-        )),
-        ReportBlock::Items(waves),
-    ];
+        )
+    };
+    let mut blocks = vec![ReportBlock::Paragraph(seen), ReportBlock::Items(waves)];
     let mut impact = Vec::new();
     for platform in &incident.platforms {
         if let Some(share) = platform.attack.served_share() {
@@ -246,6 +248,20 @@ fn lasted(incident: &Incident, wave: &WaveRecord) -> String {
     let until = wave.until(incident.as_of.at);
     let seen = if wave.interrupted.is_some() { " (its end was not seen)" } else { "" };
     format!("{}{seen}", words::period(wave.onset, until))
+}
+
+/// The floods of what belongs to no platform, in a sentence.
+fn floods(incident: &Incident) -> String {
+    let most = incident.gate_floods.iter().map(GateFloodRecord::most_per_second).max();
+    let Some(most) = most else { return String::new() };
+    let continues = incident.gate_floods.iter().any(GateFloodRecord::ongoing);
+    format!(
+        "The gate had {} of requests and connections that belong to no platform, and refused up to \
+         {} per second. Status: {}.",
+        words::counted(incident.gate_floods.count(), "flood"),
+        words::count(most),
+        if continues { "the flood continues" } else { "over" },
+    )
 }
 
 fn status(incident: &Incident) -> String {
@@ -389,6 +405,10 @@ fn procedure_row(procedure: &ProcedureRecord) -> TableRow {
 }
 
 fn analysis(incident: &Incident) -> Vec<ReportBlock> {
+    if incident.waves.is_empty() {
+        let none = "No wave of attack on a platform is on record, so none was graded.";
+        return vec![ReportBlock::Paragraph(none.to_owned())];
+    }
     let scale = grade::scale(incident);
     let found = grade::sophistication(incident);
     let matrix = hypotheses::evaluate(incident);
@@ -592,6 +612,10 @@ fn categorisation(incident: &Incident) -> Vec<String> {
          assign one."
             .to_owned(),
     ];
+    if incident.waves.is_empty() {
+        facts.push("Platforms attacked: none on record.".to_owned());
+        return facts;
+    }
     facts.push(format!(
         "Platforms attacked: {} of {} behind this gate ({}).",
         incident.platforms.len(),

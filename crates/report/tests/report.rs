@@ -39,6 +39,23 @@ fn the_report_of_the_day_answers_nine_questions() {
 }
 
 #[test]
+fn a_flood_of_the_gate_is_reported_without_a_word_about_waves() {
+    let flood = Event::GateFloodBegan {
+        onset: time("2026-11-24T11:00:00Z"),
+        refused_per_second: 1_200,
+        usual_milli: 400,
+        stalled_headers: 0,
+        reasons: [("unknown-host".to_owned(), 1_200)].into(),
+    };
+    let incident = only(vec![(0, Entry::new(time("2026-11-24T11:00:02Z"), flood))]);
+    let report = nine_questions(&incident, &[], &OperatorInput::default(), &made());
+    let text = report.to_text();
+    assert!(text.contains("no wave of attack on a platform"), "{text}");
+    assert!(!text.contains("0 waves") && !text.contains("Rubric"), "{text}");
+    insta::assert_snapshot!(text);
+}
+
+#[test]
 fn the_report_as_json_is_versioned() {
     insta::assert_snapshot!(report(false).to_json());
 }

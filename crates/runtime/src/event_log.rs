@@ -6,7 +6,17 @@ use tracing::{info, warn};
 /// Writes an event to the operators' log; tallies are left out.
 pub fn log_event(event: &Event) {
     match event {
-        Event::Tallied(_) => {}
+        Event::Tallied(_) | Event::UnassignedTallied(_) => {}
+        Event::GateFloodBegan { refused_per_second, usual_milli, stalled_headers, .. } => warn!(
+            refused_per_second,
+            usual_milli,
+            stalled_headers,
+            "flood of requests and connections that belong to no platform began"
+        ),
+        Event::GateFloodEnded { refused, peak_per_second, .. } => info!(
+            refused,
+            peak_per_second, "flood of requests and connections that belong to no platform ended"
+        ),
         Event::Started { .. } => info!("started"),
         Event::Reloaded { .. } => info!("configuration reloaded"),
         Event::ReloadRefused { problems } => warn!(problems, "reload refused"),

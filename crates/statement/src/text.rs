@@ -99,6 +99,9 @@ impl Statement {
                 words::plain(&words::list(&self.not_attacked))
             )
         };
+        if self.platforms.is_empty() {
+            return format!("It is about the gate, {when}.{spared}");
+        }
         format!(
             "It is about {} {}, {when}.{spared}",
             if self.platforms.len() == 1 { "the platform" } else { "the platforms" },

@@ -6,7 +6,7 @@ mod campaign_day;
 
 use campaign_day::{QUIET, morning, time, whole, without};
 use portcullis_incident::{Incident, fold};
-use portcullis_model::{Entry, Event};
+use portcullis_model::{Entry, Event, WallTime};
 use portcullis_statement::{
     Claim, ClaimKind, Finding, LeafProof, Statement, StatementContext, assess, build,
 };
@@ -302,9 +302,14 @@ proptest! {
 
 #[test]
 fn an_incident_without_a_wave_supports_no_claim_about_an_attack() {
-    // No kind of event opens an incident without a wave yet, so the waves are taken out.
-    let mut incident = only(whole(false));
-    incident.waves.clear();
+    let flood = Event::GateFloodBegan {
+        onset: WallTime(6_000),
+        refused_per_second: 1_200,
+        usual_milli: 400,
+        stalled_headers: 0,
+        reasons: [("unknown-host".to_owned(), 1_200)].into(),
+    };
+    let incident = only(vec![(0, Entry::new(WallTime(8_000), flood))]);
     let statement = build(&incident, &StatementContext::default());
     for claim in &statement.claims {
         let about_waves = !matches!(
@@ -321,5 +326,8 @@ fn an_incident_without_a_wave_supports_no_claim_about_an_attack() {
             assert!(claim.because.contains("No wave"), "{}", claim.because);
         }
     }
-    assert!(!statement.to_text().contains("0 waves"));
+    let text = statement.to_text();
+    assert!(!text.contains("0 waves"));
+    assert!(text.contains("It is about the gate, "), "{text}");
+    assert!(text.contains("1,200 per second"), "{text}");
 }

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use portcullis_model::{
-    ActivityCounts, ActivityId, Config, Evidence, EvidenceKind, EvidenceWeight, Ids, Outcome,
-    PlatformId, ProcedureId, Reason, Record, Snapshot, TICK, TokenState, Verdict, WallTime,
-    WatchSettings,
+    ActivityCounts, ActivityId, Assignment, Config, Evidence, EvidenceKind, EvidenceWeight, Ids,
+    Outcome, PlatformId, ProcedureId, Reason, Record, Snapshot, TICK, TokenState, Verdict,
+    WallTime, WatchSettings,
 };
 
 use crate::baseline::Baseline;
@@ -46,6 +46,8 @@ pub struct Watch {
     /// Stalled headers on calm ticks, in thousandths.
     stalled_usual_milli: u64,
     stalled_since: Option<WallTime>,
+    /// Stalled connections that are evidence about no platform.
+    stalled_unassigned: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -103,16 +105,15 @@ impl Watch {
             platforms,
             stalled_usual_milli: 0,
             stalled_since: None,
+            stalled_unassigned: None,
         }
     }
 
-    /// Takes one request's record.
+    /// Takes one request's record. Only those that belong to an activity are evidence about it.
     pub fn observe(&mut self, record: &Record) {
-        if record.reason == Reason::UnknownHost {
-            return;
-        }
-        if let Some(place) = self.ids.platform_place(record.platform) {
-            self.platforms[place].observe(record);
+        let Some(Assignment { platform, activity }) = record.assigned else { return };
+        if let Some(place) = self.ids.platform_place(platform) {
+            self.platforms[place].observe(record, activity);
         }
     }
 
@@ -125,23 +126,28 @@ impl Watch {
         counts: &Snapshot,
         engaged: impl Fn(PlatformId) -> bool,
     ) -> Vec<Observation> {
+        // A connection names its platform in its headers. Where there is only one platform, a stalled
+        // connection can be meant for no other, and the gauge of waiting requests for no other origin.
+        let only_one = self.platforms.len() == 1;
         let stalled = self.stalled(wall, counts.gauges.stalled_headers);
-        // The gauge does not say whose origin is waited for.
-        let waiting = if self.platforms.len() == 1 { counts.gauges.waiting } else { 0 };
+        let unassigned = stalled.as_ref().filter(|_| !only_one);
+        self.stalled_unassigned = unassigned.map(|evidence| evidence.measured);
+        let stalled = stalled.zip(self.stalled_since).filter(|_| only_one);
+        let waiting = if only_one { counts.gauges.waiting } else { 0 };
         let settings = &self.settings;
-        let stalled_since = self.stalled_since;
         self.platforms
             .iter_mut()
-            .enumerate()
-            .map(|(place, platform)| {
-                // Connections carry no host name before their headers are complete, so that a
-                // stall belongs to no platform; it is reported under the first.
-                let stalled = stalled.clone().zip(stalled_since);
-                let stalled = stalled.filter(|_| place == 0);
+            .map(|platform| {
                 let engaged = engaged(platform.id);
-                platform.evaluate(settings, wall, counts, stalled, waiting, engaged)
+                platform.evaluate(settings, wall, counts, stalled.clone(), waiting, engaged)
             })
             .collect()
+    }
+
+    /// Connections that are stalled in their headers, if that is far more than usual and evidence
+    /// about no platform, because there are several.
+    pub const fn stalled_unassigned(&self) -> Option<u64> {
+        self.stalled_unassigned
     }
 
     /// What the baseline expects of an activity now, in thousandths of a request per second.
@@ -237,8 +243,8 @@ impl PlatformWatch {
         self.activities.iter().find(|activity| activity.id == id)
     }
 
-    fn observe(&mut self, record: &Record) {
-        self.window.push(record);
+    fn observe(&mut self, record: &Record, activity: ActivityId) {
+        self.window.push(record, activity);
         self.sources.add(record.source);
         let through =
             record.reason == Reason::ChallengePassed || record.reason.verdict() == Verdict::Forward;
@@ -331,14 +337,8 @@ impl PlatformWatch {
                 .filter(|r| r.verdict() == Verdict::Forward)
                 .map(|r| counts.reason(*r))
                 .sum();
-            // Connections without a request, and unknown hosts, are counted under the first
-            // activity but are no requests for it.
-            let strangers = counts.refused_connections() + counts.reason(Reason::UnknownHost);
-            push(
-                &mut activity.recent,
-                TickCounts { offered: counts.offered() - strangers, forwarded },
-                SECOND,
-            );
+            let offered = counts.offered();
+            push(&mut activity.recent, TickCounts { offered, forwarded }, SECOND);
             all.add(&counts);
             tick.push(counts);
         }

@@ -40,7 +40,7 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    pub(crate) fn push(&mut self, record: &Record) {
+    pub(crate) fn push(&mut self, record: &Record, activity: ActivityId) {
         // The second half of the gate's redirect is no request of the visitor's.
         if record.reason == Reason::ChallengePassed {
             return;
@@ -55,7 +55,7 @@ impl Window {
             source,
             features: record.features,
             query: record.query,
-            activity: record.activity,
+            activity,
             page: record.page,
             partial: record.partial,
             forwarded: record.reason.verdict() == Verdict::Forward,

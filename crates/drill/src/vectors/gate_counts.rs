@@ -60,7 +60,7 @@ impl GateCounts {
             let Some(series) = series.strip_prefix("portcullis_") else { continue };
             let (name, labels) = series.split_once('{').unwrap_or((series, ""));
             let (of, label) = match name {
-                "requests_total" => (&mut counts.reasons, "reason=\""),
+                "requests_total" | "unassigned_total" => (&mut counts.reasons, "reason=\""),
                 "cuts_total" => (&mut counts.cuts, "reason=\""),
                 "origin_requests_total" => (&mut counts.outcomes, "outcome=\""),
                 _ if labels.is_empty() && name.ends_with("_total") => {
@@ -106,6 +106,7 @@ mod tests {
                 "# TYPE portcullis_requests_total counter\n\
                  portcullis_requests_total{{platform=\"a\",activity=\"b\",reason=\"allowed\"}} {allowed}\n\
                  portcullis_requests_total{{platform=\"a\",activity=\"c\",reason=\"allowed\"}} 2\n\
+                 portcullis_unassigned_total{{reason=\"malformed\"}} {idle}\n\
                  portcullis_cuts_total{{reason=\"idle\"}} {idle}\n\
                  portcullis_origin_requests_total{{platform=\"a\",activity=\"b\",outcome=\"served\"}} {allowed}\n\
                  portcullis_connections 17\nportcullis_panics_total 0\nnonsense\n"
@@ -115,6 +116,7 @@ mod tests {
         let grown = after.since(&before);
         assert_eq!(after.reasons["allowed"], 6);
         assert_eq!(grown.reasons["allowed"], 3);
+        assert_eq!(grown.reasons["malformed"], 9);
         assert_eq!(grown.cuts["idle"], 9);
         assert_eq!(grown.outcomes["served"], 3);
         assert!(grown.counters.is_empty());

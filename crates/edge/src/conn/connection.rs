@@ -67,9 +67,8 @@ pub(crate) struct Connection {
     requests_so_far: Cell<u32>,
     /// How fast the visitor reads, by the space in the kernel's send buffer.
     pub(crate) write_lag: Cell<TransferLag>,
-    /// The activity of its last request. Before its first request the first activity, under which
-    /// refused connections are counted too.
-    activity: Cell<ActivityId>,
+    /// The activity of its last request that belongs to one.
+    activity: Cell<Option<ActivityId>>,
     cut: Cell<bool>,
     truncated: Cell<bool>,
     draining: Cell<bool>,
@@ -134,7 +133,6 @@ impl Abort for Connection {
 impl Connection {
     pub(crate) fn new(context: Rc<WorkerContext>, secure: bool, phase: Phase) -> Self {
         let born = context.now();
-        let (_, activity) = context.policy.load().first_activity();
         let since = Cell::new(born);
         Self {
             context,
@@ -146,7 +144,7 @@ impl Connection {
             requests: Cell::new(0),
             requests_so_far: Cell::new(0),
             write_lag: Cell::default(),
-            activity: Cell::new(activity),
+            activity: Cell::new(None),
             cut: Cell::new(false),
             truncated: Cell::new(false),
             draining: Cell::new(false),
@@ -355,7 +353,7 @@ impl Connection {
 
     /// A request was judged to be for `activity`.
     pub(crate) fn set_activity(&self, activity: ActivityId) {
-        self.activity.set(activity);
+        self.activity.set(Some(activity));
     }
 
     /// Counts the end of the connection, or of a stream, under the activity that it requested last.

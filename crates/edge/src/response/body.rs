@@ -175,7 +175,7 @@ impl Relay {
                     return Poll::Pending;
                 }
                 Poll::Ready(Some(Err(if self.deadline.is_visitor_late() {
-                    self.context.meter.cut(self.activity, Cut::SlowBody);
+                    self.context.meter.cut(Some(self.activity), Cut::SlowBody);
                     RelayError::SlowBody
                 } else {
                     RelayError::Idle

@@ -131,11 +131,13 @@ impl Gate {
     }
 
     pub fn reason(&self, reason: Reason) -> u64 {
-        self.snapshot().activities.iter().map(|a| a.reason(reason)).sum()
+        let total = self.snapshot();
+        let assigned: u64 = total.activities.iter().map(|a| a.reason(reason)).sum();
+        assigned + total.unassigned.reason(reason)
     }
 
     pub fn refused(&self, reason: ConnReason) -> u64 {
-        self.snapshot().activities.iter().map(|a| a.conn_reason(reason)).sum()
+        self.snapshot().unassigned.conn_reason(reason)
     }
 
     pub fn outcome(&self, outcome: Outcome) -> u64 {
@@ -143,7 +145,10 @@ impl Gate {
     }
 
     pub fn offered(&self) -> u64 {
-        self.snapshot().activities.iter().map(portcullis_model::ActivityCounts::offered).sum()
+        let total = self.snapshot();
+        let assigned: u64 =
+            total.activities.iter().map(portcullis_model::ActivityCounts::offered).sum();
+        assigned + total.unassigned.by_name().map(|(_, n)| n).sum::<u64>()
     }
 
     /// Every record written since the last call.

@@ -211,7 +211,8 @@ impl World {
         };
         let decision = decide(&self.policy, &self.tables, &request, self.now, self.wall);
         let record = decision.record;
-        self.meter.record_verdict(record.activity, record.reason);
+        let activity = record.assigned.expect("the host is known").activity;
+        self.meter.record_verdict(Some(activity), record.reason);
         let mut inputs = Vec::new();
         self.lexicon.sight(&request, &record, &mut |name| inputs.push(Input::FeatureName(name)));
         inputs.push(Input::Record(record));
@@ -235,24 +236,14 @@ impl World {
                 let latency = Duration::from_millis(u64::from(8 * cost));
                 if self.broken {
                     fate.failed += 1;
-                    self.meter.record_outcome(
-                        record.activity,
-                        Outcome::OriginError,
-                        latency,
-                        latency,
-                    );
+                    self.meter.record_outcome(activity, Outcome::OriginError, latency, latency);
                 } else if served {
                     fate.served += 1;
-                    self.meter.record_outcome(record.activity, Outcome::Served, latency, latency);
+                    self.meter.record_outcome(activity, Outcome::Served, latency, latency);
                 } else {
                     fate.failed += 1;
                     let waited = Duration::from_secs(3);
-                    self.meter.record_outcome(
-                        record.activity,
-                        Outcome::OriginBusy,
-                        waited,
-                        latency,
-                    );
+                    self.meter.record_outcome(activity, Outcome::OriginBusy, waited, latency);
                 }
             }
             Verdict::Challenge => {

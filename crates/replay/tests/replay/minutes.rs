@@ -71,7 +71,7 @@ fn the_whole_control_loop_calls_the_same_surges_at_the_same_moments() {
     for count in counts() {
         for tick in 0..240 {
             for _ in tick * count / 240..(tick + 1) * count / 240 {
-                meter.record_verdict(ActivityId(0), Reason::Allowed);
+                meter.record_verdict(Some(ActivityId(0)), Reason::Allowed);
             }
             (now, wall) = (now + TICK, wall + TICK);
             let mut total = Snapshot::default();

@@ -7,7 +7,8 @@ use std::time::Instant;
 use portcullis_gate::Secret;
 use portcullis_ledger::Ledger;
 use portcullis_model::{
-    ActivityId, Entry, Features, OriginConfig, PlatformId, Posture, Reason, SourceKey, TokenState,
+    ActivityId, Assignment, Entry, Features, OriginConfig, PlatformId, Posture, Reason, SourceKey,
+    TokenState,
 };
 use portcullis_posture::Resume;
 use tempfile::TempDir;
@@ -76,15 +77,14 @@ impl Rig {
                 source: SourceKey::of(source.into()),
                 features: Features::default(),
                 query: 0,
-                platform: PlatformId(0),
-                activity: ActivityId(0),
+                assigned: Some(Assignment { platform: PlatformId(0), activity: ActivityId(0) }),
                 reason: Reason::Allowed,
                 page: true,
                 partial: false,
                 token: TokenState::Absent,
                 procedure: None,
             };
-            self.meter.record_verdict(record.activity, record.reason);
+            self.meter.record_verdict(Some(ActivityId(0)), record.reason);
             self.records.push(record).unwrap();
         }
     }

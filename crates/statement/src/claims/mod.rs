@@ -6,7 +6,7 @@ mod defence;
 mod phrases;
 mod unwatched;
 
-use portcullis_incident::Incident;
+use portcullis_incident::{Figure, Incident, LeafSet, Unit, words};
 
 use crate::{Claim, ClaimKind, Finding};
 
@@ -24,8 +24,7 @@ pub fn assess(incident: &Incident) -> Vec<Claim> {
 
 fn assess_kind(kind: ClaimKind, incident: &Incident) -> Claim {
     if incident.waves.is_empty() && is_about_waves(kind) {
-        return Claim::new(kind, Finding::NotShown, "No wave of attack is on record.")
-            .wording("No attack on the availability of our platforms was recorded.");
+        return without_waves(kind, incident);
     }
     match kind {
         ClaimKind::Attack => attack::attack(incident),
@@ -45,6 +44,32 @@ fn assess_kind(kind: ClaimKind, incident: &Incident) -> Claim {
         ClaimKind::FullSpeed => cost::full_speed(incident),
         ClaimKind::Reported => cost::reported(incident),
     }
+}
+
+/// A claim about waves of attack, where there is none. A flood of the gate is none: it belongs to no
+/// platform.
+fn without_waves(kind: ClaimKind, incident: &Incident) -> Claim {
+    let busiest = incident.gate_floods.iter().max_by_key(|flood| flood.most_per_second());
+    let Some(flood) = busiest else {
+        return Claim::new(kind, Finding::NotShown, "No wave of attack is on record.")
+            .wording("No attack on the availability of our platforms was recorded.");
+    };
+    let most = flood.most_per_second();
+    let leaf = flood.ended.as_ref().map_or(flood.began.leaf, |end| end.stamp.leaf);
+    let because = "No wave of attack on a platform is on record. What is on record is a flood of \
+                   requests and connections that belong to no platform.";
+    let sentence = format!(
+        "Our gate was flooded with requests and connections that belong to none of our platforms; \
+         it refused up to {} per second. No attack on one of our platforms was recorded.",
+        words::count(most)
+    );
+    let figure = Figure::new(
+        "refused at the busiest moment of the flood, without a platform",
+        most,
+        Unit::PerSecond,
+        LeafSet::single(leaf),
+    );
+    Claim::new(kind, Finding::NotShown, because).wording(sentence).with_figures([figure])
 }
 
 /// Whether a claim is about waves of attack. An incident that another event opened may have none.
