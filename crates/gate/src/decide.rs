@@ -4,8 +4,8 @@ use core::hash::Hasher;
 use core::time::Duration;
 
 use portcullis_model::{
-    Assignment, ChallengeKind, Measure, Procedure, ProcedureId, Reason, Record, Time, TokenBudget,
-    TokenState, WallTime,
+    ActivityId, Assignment, ChallengeKind, Measure, PathForm, PlatformId, Procedure, ProcedureId,
+    Reason, Record, Time, TokenBudget, TokenState, WallTime,
 };
 
 use crate::policy::Policy;
@@ -100,17 +100,38 @@ pub fn decide(
     wall: WallTime,
 ) -> Decision {
     let Some(platform) = policy.platform_of(request.host) else {
-        return unknown_host(policy, request, now);
+        return refuse_unassigned(policy, request, now, Reason::UnknownHost);
     };
-    let activity = policy.activity_of(platform, request.method, request.path);
+    let Some((path, activity)) = path_and_activity(policy, platform, request) else {
+        return refuse_unassigned(policy, request, now, Reason::AmbiguousPath);
+    };
     let assigned = Assignment { platform, activity };
-    let look = RequestFeatures::of(request, policy.secret());
+    let look = RequestFeatures::of(request, path.as_str(), policy.secret());
     let visit = RequestContext { policy, tables, request, look, assigned, now, wall };
     visit.decide()
 }
 
-fn unknown_host(policy: &Policy, request: &Request<'_>, now: Time) -> Decision {
-    let look = RequestFeatures::of(request, policy.secret());
+/// The path in its form, and the activity that it belongs to. `None` if it can be read in two ways.
+fn path_and_activity<'a>(
+    policy: &Policy,
+    platform: PlatformId,
+    request: &Request<'a>,
+) -> Option<(PathForm<'a>, ActivityId)> {
+    let path = PathForm::of(request.path, policy.platform(platform).path_rules).ok()?;
+    let activity_of = |path| policy.activity_of(platform, request.method, path);
+    let activity = activity_of(path.as_str());
+    // Origins that cut off parameters must not find another activity behind them.
+    let same = path.without_parameters().is_none_or(|path| activity_of(path) == activity);
+    same.then_some((path, activity))
+}
+
+fn refuse_unassigned(
+    policy: &Policy,
+    request: &Request<'_>,
+    now: Time,
+    reason: Reason,
+) -> Decision {
+    let look = RequestFeatures::of(request, request.path, policy.secret());
     Decision {
         record: Record {
             at: now,
@@ -118,7 +139,7 @@ fn unknown_host(policy: &Policy, request: &Request<'_>, now: Time) -> Decision {
             features: look.features,
             query: look.query,
             assigned: None,
-            reason: Reason::UnknownHost,
+            reason,
             page: look.wants_page,
             partial: look.partial,
             token: TokenState::Absent,

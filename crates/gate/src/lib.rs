@@ -13,7 +13,8 @@
 //!
 //! 1. [`screen`]: the number of fields, the length of the target, the method, how the body ends,
 //!    exactly one host. What is ambiguous is refused.
-//! 2. The platform that has this host name.
+//! 2. The platform that has this host name, and its activity with this path. A path that can be read
+//!    in two ways is refused.
 //! 3. The announced length of the body, and the ranges.
 //! 4. Shedding of the activity.
 //! 5. For activities and methods that are never challenged, the rate of the source, and no more.

@@ -2,7 +2,7 @@
 
 use core::hash::Hasher;
 
-use portcullis_model::{Assignment, Feature, Features, SourceKey};
+use portcullis_model::{Assignment, Feature, Features, PathForm, PathRules, SourceKey};
 
 use crate::secret::Secret;
 use crate::token::{self, TokenText};
@@ -111,7 +111,8 @@ pub(crate) struct RequestFeatures<'a> {
 }
 
 impl<'a> RequestFeatures<'a> {
-    pub(crate) fn of(request: &Request<'a>, secret: &Secret) -> Self {
+    /// `path` is the request's path in its form.
+    pub(crate) fn of(request: &Request<'a>, path: &str, secret: &Secret) -> Self {
         let hash = |bytes: &[u8]| hash_with(secret, bytes);
         let mut features = [0; portcullis_model::FEATURES];
         let mut cookies = [None; 2];
@@ -140,7 +141,7 @@ impl<'a> RequestFeatures<'a> {
         });
         features[Feature::HeaderOrder as usize] = fold(shape.finish());
         features[Feature::Method as usize] = hash(request.method.as_bytes());
-        features[Feature::Path as usize] = hash(request.path.as_bytes());
+        features[Feature::Path as usize] = hash(path.as_bytes());
         if let Some(client) = request.tls_client {
             features[Feature::TlsFingerprint as usize] = hash(client.as_bytes());
         }
@@ -185,7 +186,10 @@ pub(crate) fn describe(request: &Request<'_>, feature: Feature) -> Option<String
     };
     match feature {
         Feature::Method => Some(request.method.to_owned()),
-        Feature::Path => Some(request.path.to_owned()),
+        Feature::Path => {
+            let form = PathForm::of(request.path, PathRules::ANY);
+            Some(form.map_or_else(|_| request.path.to_owned(), |form| form.as_str().to_owned()))
+        }
         Feature::QueryNames => {
             let names: Vec<_> = request
                 .query?
@@ -251,7 +255,7 @@ mod tests {
             fields,
             demands: Demands::default(),
         };
-        RequestFeatures::of(&request, &Secret::new(&[7; 32]))
+        RequestFeatures::of(&request, request.path, &Secret::new(&[7; 32]))
     }
 
     #[test]

@@ -7,8 +7,8 @@ use std::time::Duration;
 use portcullis_gate::{Decision, Demands, Disposition, Policy, Request, Secret, Tables, decide};
 use portcullis_model::{
     ActivityConfig, ActivityId, ChallengeKind, Condition, Config, Feature, Measure, OriginConfig,
-    PathPattern, PlatformConfig, PlatformId, Procedure, ProcedureId, Reason, RequestPattern, Scope,
-    Signature, SourceKey, SourceLimits, Tier, Time, TokenState, WallTime,
+    PathPattern, PathRules, PlatformConfig, PlatformId, Procedure, ProcedureId, Reason,
+    RequestPattern, Scope, Signature, SourceKey, SourceLimits, Tier, Time, TokenState, WallTime,
 };
 use proptest::prelude::*;
 
@@ -29,6 +29,7 @@ fn config() -> Config {
         name: "campaign".into(),
         hosts: vec!["example.org".into()],
         origin,
+        path_rules: PathRules::default(),
         activities: vec![
             activity("donate", Tier::Essential, "/donate", true),
             activity("webhook", Tier::Essential, "/hooks/", false),

@@ -26,8 +26,9 @@ impl TunnelSlots for NoSlots {
 }
 
 /// What [`decide`] refuses or challenges, in the order of its stages.
-const STAGES: [Reason; 8] = [
+const STAGES: [Reason; 9] = [
     Reason::UnknownHost,
+    Reason::AmbiguousPath,
     Reason::BodyTooLarge,
     Reason::TooManyRanges,
     Reason::Shed,
@@ -93,6 +94,7 @@ fn decide_with(faults: &[Reason], fields: &[(&str, &str)]) -> Decision {
     let plain = plain_request(&fields);
     let request = Request {
         host: if has(Reason::UnknownHost) { "example.net" } else { "example.org" },
+        path: if has(Reason::AmbiguousPath) { "/a/../" } else { plain.path },
         demands: Demands {
             body_bytes: if has(Reason::BodyTooLarge) { u64::MAX } else { 0 },
             too_many_ranges: has(Reason::TooManyRanges),

@@ -6,7 +6,7 @@
 //!
 //! This crate never reads a clock, a file, a socket or a random number.
 
-// module order: activity feature source time verdict
+// module order: activity feature path source time verdict
 // module order: evidence meter procedure
 // module order: config event record
 // module order: ids
@@ -18,6 +18,7 @@ mod evidence;
 mod feature;
 mod ids;
 mod meter;
+mod path;
 mod procedure;
 mod record;
 mod source;
@@ -37,6 +38,7 @@ pub use meter::{
     ActivityCounts, Cuts, Gauges, LATENCY_BUCKETS, LatencyHistogram, Meter, Snapshot,
     UnassignedCounts,
 };
+pub use path::{PathForm, PathProblem, PathRules};
 pub use procedure::{
     ChallengeKind, Condition, Cost, Effect, Measure, Posture, Procedure, ProcedureId, Scope,
     Signature, SourceLimits,

@@ -67,6 +67,8 @@ reasons! {
     TunnelLimit => "tunnel-limit", Refuse;
     /// No platform has this host name.
     UnknownHost => "unknown-host", Refuse;
+    /// The path could be read in two ways ([`PathForm`](crate::PathForm)).
+    AmbiguousPath => "ambiguous-path", Refuse;
     /// The request was ambiguous or malformed (for example Content-Length with Transfer-Encoding).
     Malformed => "malformed", Refuse;
     /// The request's header fields are too large, or too many.

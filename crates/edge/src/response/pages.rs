@@ -146,6 +146,16 @@ fn refusal_page(reason: Reason) -> (StatusCode, ErrorPage) {
                  a typing mistake."
             ),
         ),
+        Reason::AmbiguousPath => (
+            StatusCode::BAD_REQUEST,
+            text!(
+                "ambiguous-path",
+                "This address can be read in two ways",
+                "The address that was asked for contains characters that this site does not \
+                 accept there, such as a backslash or two dots. If you followed a link, please \
+                 begin from the home page."
+            ),
+        ),
         Reason::BodyTooLarge => (
             StatusCode::PAYLOAD_TOO_LARGE,
             text!(

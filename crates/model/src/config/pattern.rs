@@ -1,6 +1,6 @@
 //! The patterns of activities: `/donate`, `POST /donate/*`.
 
-use crate::{PathPattern, RequestPattern};
+use crate::{PathForm, PathPattern, PathRules, RequestPattern};
 
 use super::problem::{ValueError, quoted};
 
@@ -28,13 +28,7 @@ const METHODS: [&str; 16] = [
 /// The longest path of a pattern: longer ones are not typed by people.
 const LONGEST_PATH: usize = 1_024;
 
-pub(super) fn parse_pattern(text: &str) -> Result<RequestPattern, ValueError> {
-    let error = || {
-        ValueError::new(
-            format!("{} is not a path", quoted(text)),
-            "a path such as /donate, /donate/* (whatever begins so) or POST /donate (one method)",
-        )
-    };
+pub(super) fn parse_pattern(text: &str, rules: PathRules) -> Result<RequestPattern, ValueError> {
     let (method, path) = match text.split_once(' ') {
         Some((method, path)) => (Some(method), path),
         None => (None, text),
@@ -52,6 +46,18 @@ pub(super) fn parse_pattern(text: &str) -> Result<RequestPattern, ValueError> {
             None => "leave it out for every method".into(),
         }));
     }
+    let path = parse_path(text, path, rules)?;
+    Ok(RequestPattern { method: method.map(str::to_owned), path })
+}
+
+/// The path of the pattern `text`.
+fn parse_path(text: &str, path: &str, rules: PathRules) -> Result<PathPattern, ValueError> {
+    let error = || {
+        ValueError::new(
+            format!("{} is not a path", quoted(text)),
+            "a path such as /donate, /donate/* (whatever begins so) or POST /donate (one method)",
+        )
+    };
     if !path.starts_with('/') {
         let hint = match path {
             "*" => "for every path, write /*".to_owned(),
@@ -80,14 +86,17 @@ pub(super) fn parse_pattern(text: &str) -> Result<RequestPattern, ValueError> {
     if path.contains('*') {
         return Err(error().hint("`*` is only known at the end"));
     }
-    Ok(RequestPattern {
-        method: method.map(str::to_owned),
-        path: if prefix {
-            PathPattern::Prefix(path.to_owned())
-        } else {
-            PathPattern::Exact(path.to_owned())
-        },
-    })
+    // Requests are compared in this form, so a pattern in another form would never match. The last
+    // segment of a prefix continues in the request.
+    let whole = if prefix { format!("{path}x") } else { path.to_owned() };
+    let form = PathForm::of(&whole, rules).map_err(|problem| {
+        error().hint(format!("a request for it would be refused: it has {}", problem.as_str()))
+    })?;
+    let mut path = form.as_str().to_owned();
+    if prefix {
+        path.pop();
+    }
+    Ok(if prefix { PathPattern::Prefix(path) } else { PathPattern::Exact(path) })
 }
 
 /// As it is written in the file.
@@ -123,8 +132,20 @@ mod tests {
     #[test]
     fn a_pattern_is_a_path_perhaps_with_a_method() {
         for text in ["/", "/donate", "/donate/*", "POST /donate", "GET /*"] {
-            assert_eq!(format_pattern(&parse_pattern(text).expect(text)), text);
+            assert_eq!(
+                format_pattern(&parse_pattern(text, PathRules::default()).expect(text)),
+                text
+            );
         }
+    }
+
+    #[test]
+    fn a_pattern_has_the_form_in_which_paths_are_compared() {
+        let rules = PathRules::default();
+        let pattern = parse_pattern("/%73earch//*", rules).expect("pattern");
+        assert_eq!(format_pattern(&pattern), "/search/*");
+        assert_eq!(format_pattern(&parse_pattern("/.*", rules).expect("pattern")), "/.*");
+        assert!(parse_pattern("/caf%c3%a9", rules).expect("pattern").matches("GET", "/caf%C3%A9"));
     }
 
     #[test]
@@ -140,14 +161,18 @@ mod tests {
             ("/straße", "as browsers send them"),
             ("https://example.org/donate", "the path alone"),
             ("", "begins with a slash"),
+            ("/a/../b", "a segment `.` or `..`"),
+            ("/a%2fb", "an encoded slash"),
+            ("/a%2", "without two hexadecimal digits"),
         ] {
-            let sentence = parse_pattern(text).expect_err(text).sentence();
+            let sentence = parse_pattern(text, PathRules::default()).expect_err(text).sentence();
             assert!(sentence.contains(part), "{sentence}");
         }
     }
 
     fn pattern() -> impl Strategy<Value = RequestPattern> {
-        "((GET|POST) )?/[ab]{0,3}\\*?".prop_map(|text| parse_pattern(&text).expect("pattern"))
+        "((GET|POST) )?/[ab]{0,3}\\*?"
+            .prop_map(|text| parse_pattern(&text, PathRules::default()).expect("pattern"))
     }
 
     proptest! {
@@ -163,7 +188,7 @@ mod tests {
 
         #[test]
         fn no_text_makes_it_panic(text in ".{0,40}") {
-            let _ = parse_pattern(&text);
+            let _ = parse_pattern(&text, PathRules::default());
         }
     }
 }

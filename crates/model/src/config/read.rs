@@ -6,7 +6,7 @@ use std::path::Path;
 
 use toml::de::DeTable;
 
-use crate::{IpNet, SourceLimits, Tier};
+use crate::{IpNet, PathRules, SourceLimits, Tier};
 
 use super::acme::{PlacedAcme, acme};
 use super::agreement::{self, PlacedActivity};
@@ -402,6 +402,7 @@ struct Platform {
     name: Option<Placed<String>>,
     hosts: Vec<Placed<String>>,
     origin: Option<Placed<OriginConfig>>,
+    path_rules: PathRules,
     activities: Vec<PlacedActivity>,
 }
 
@@ -418,6 +419,7 @@ impl Platform {
             name: self.name?.value,
             hosts: self.hosts.into_iter().map(|host| host.value).collect(),
             origin: self.origin?.value,
+            path_rules: self.path_rules,
             activities: activities.chain([ActivityConfig::everything_else()]).collect(),
         })
     }
@@ -427,9 +429,14 @@ fn platform(report: &mut ProblemCollector, table: &Table) -> Platform {
     let name = name(report, table);
     let hosts = table.list(report, "hosts", parse_host);
     let origin = platform_origin(report, table);
+    let path_rules = PathRules {
+        allow_encoded_slashes: table.get(report, "allow_encoded_slashes").value,
+        allow_parameters: table.get(report, "allow_path_parameters").value,
+        allow_non_utf8: table.get(report, "allow_non_utf8_paths").value,
+    };
     let activities = if table.has("activities") {
         let tables = table.tables(report, "activities");
-        tables.iter().map(|t| activity(report, t)).collect()
+        tables.iter().map(|t| activity(report, t, path_rules)).collect()
     } else {
         Vec::new()
     };
@@ -437,7 +444,7 @@ fn platform(report: &mut ProblemCollector, table: &Table) -> Platform {
     agreement::names_differ(report, &names, "activity");
     agreement::name_not_reserved(report, &names);
     agreement::nothing_shadowed(report, &activities);
-    Platform { name, hosts, origin, activities }
+    Platform { name, hosts, origin, path_rules, activities }
 }
 
 fn name(report: &mut ProblemCollector, table: &Table) -> Option<Placed<String>> {
@@ -487,7 +494,7 @@ fn read_origin(report: &mut ProblemCollector, url: Placed<String>) -> Option<Pla
     }
 }
 
-fn activity(report: &mut ProblemCollector, table: &Table) -> PlacedActivity {
+fn activity(report: &mut ProblemCollector, table: &Table, rules: PathRules) -> PlacedActivity {
     let tier = table.get::<String>(report, "tier").value;
     PlacedActivity {
         name: name(report, table),
@@ -496,7 +503,7 @@ fn activity(report: &mut ProblemCollector, table: &Table) -> PlacedActivity {
             .into_iter()
             .find(|known| known.as_str() == tier)
             .unwrap_or(Tier::Important),
-        patterns: table.list(report, "paths", parse_pattern),
+        patterns: table.list(report, "paths", |text| parse_pattern(text, rules)),
         challenge: table.get(report, "challenge").value,
         timeouts: ActivityTimeouts {
             response_idle_timeout: table

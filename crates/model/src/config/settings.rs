@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use super::acme_settings::AcmeConfig;
 use super::tls_files::TlsFiles;
 use crate::activity::Tier;
+use crate::path::PathRules;
 use crate::procedure::SourceLimits;
 use crate::source::IpNet;
 
@@ -360,6 +361,8 @@ pub struct PlatformConfig {
     pub hosts: Vec<String>,
     /// Its origin.
     pub origin: OriginConfig,
+    /// Which paths its origin is known to read in one way.
+    pub path_rules: PathRules,
     /// What people do on it, first match first. The last one matches everything.
     pub activities: Vec<ActivityConfig>,
 }
@@ -519,6 +522,7 @@ impl Config {
                 name: "site".into(),
                 hosts: vec!["*".into()],
                 origin,
+                path_rules: PathRules::default(),
                 activities: vec![ActivityConfig::everything_else()],
             }],
         }

@@ -10,8 +10,9 @@ use portcullis_gate::{
     Demands, Disposition, FeatureNameCache, Policy, Request, Secret, Tables, decide,
 };
 use portcullis_model::{
-    ActivityConfig, Config, Event, Meter, OriginConfig, Outcome, PathPattern, PlatformConfig,
-    Reason, RequestPattern, Snapshot, SourceKey, TICK, Tier, Time, TokenState, Verdict, WallTime,
+    ActivityConfig, Config, Event, Meter, OriginConfig, Outcome, PathPattern, PathRules,
+    PlatformConfig, Reason, RequestPattern, Snapshot, SourceKey, TICK, Tier, Time, TokenState,
+    Verdict, WallTime,
 };
 use portcullis_posture::{Action, Control, Input, Resume};
 use rand::{Rng, RngExt, SeedableRng};
@@ -92,6 +93,7 @@ pub fn config() -> Config {
         name: "campaign".into(),
         hosts: vec!["*".into()],
         origin,
+        path_rules: PathRules::default(),
         activities: vec![
             activity("donate", Tier::Essential, "/donate"),
             activity("search", Tier::Optional, "/search"),
