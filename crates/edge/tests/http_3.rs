@@ -128,7 +128,6 @@ fn a_page_comes_by_http_3_where_the_listener_offers_it() {
         let received = origin.last();
         assert_eq!(received.line(), "GET /page?a=b HTTP/1.1");
         assert_eq!(received.field("host"), Some("example.org"));
-        assert_eq!(received.field("via"), Some("3 portcullis"));
         assert_eq!(received.field("x-forwarded-for"), Some("127.0.0.1"));
         assert_eq!(received.field("x-forwarded-proto"), Some("https"));
         assert_eq!(received.field("transfer-encoding"), None);

@@ -19,8 +19,9 @@ pub enum HeaderKind {
     ContentLength,
     /// `Transfer-Encoding`.
     TransferEncoding,
-    /// Fields that name the client.
-    Forwarding,
+    /// Fields by which an origin may believe an address, a scheme, a host, a path or a method that
+    /// the request does not have.
+    Claim,
     /// `Upgrade`.
     Upgrade,
     /// `TE`.
@@ -50,7 +51,7 @@ impl HeaderKind {
             "te" => Self::Te,
             "cookie" => Self::Cookie,
             "range" => Self::Range,
-            name if is_forwarding_field(name) => Self::Forwarding,
+            name if is_claim(name) => Self::Claim,
             _ => return None,
         })
     }
@@ -72,11 +73,82 @@ impl HeaderPresence {
     }
 }
 
-/// Fields that name the client. All are removed; the gate sets the true ones again.
-fn is_forwarding_field(name: &str) -> bool {
+/// Fields of proxies, platforms and frameworks that replace something of the request. None is
+/// passed on: the gate sets the true forwarding fields again. docs/http.md has the same list.
+fn is_claim(name: &str) -> bool {
     name.starts_with("x-forwarded-")
-        || matches!(name, "x-real-ip" | "x-client-ip" | "true-client-ip" | "forwarded")
+        || is_claim_about_client(name)
+        || is_claim_about_request(name)
         || name.bytes().any(|byte| byte == b'_') && is_disguised(name)
+}
+
+/// Claims about the client: its address, its certificate, who it is.
+fn is_claim_about_client(name: &str) -> bool {
+    matches!(
+        name,
+        "forwarded"
+            | "x-forwarded"
+            | "forwarded-for"
+            | "x-real-ip"
+            | "client-ip"
+            | "x-client-ip"
+            | "http-client-ip"
+            | "true-client-ip"
+            | "x-true-client-ip"
+            | "x-true-ip"
+            | "x-cluster-client-ip"
+            | "x-remote-ip"
+            | "x-remote-addr"
+            | "remote-addr"
+            | "x-originating-ip"
+            | "x-proxyuser-ip"
+            | "x-envoy-external-address"
+            | "x-appengine-user-ip"
+            | "x-azure-clientip"
+            | "x-azure-socketip"
+            | "cf-connecting-ip"
+            | "cf-connecting-ipv6"
+            | "cf-pseudo-ipv4"
+            | "fastly-client-ip"
+            | "fly-client-ip"
+            | "incap-client-ip"
+            | "proxy-client-ip"
+            | "wl-proxy-client-ip"
+            | "x-original-forwarded-for"
+            | "x-original-remote-addr"
+            | "remote-user"
+            | "x-remote-user"
+            | "client-cert"
+            | "client-cert-chain"
+            | "ssl-client-cert"
+            | "x-client-cert"
+            | "x-ssl-client-cert"
+    )
+}
+
+/// Claims about the request: its scheme, its host, its path, its method.
+fn is_claim_about_request(name: &str) -> bool {
+    matches!(
+        name,
+        // CGI makes HTTP_PROXY of it, which clients of the origin take for theirs (CVE-2016-5385).
+        "proxy"
+            | "front-end-https"
+            | "x-arr-ssl"
+            | "x-https"
+            | "x-scheme"
+            | "x-url-scheme"
+            | "cloudfront-forwarded-proto"
+            | "x-host"
+            | "x-original-host"
+            | "x-http-host-override"
+            | "x-rewrite-url"
+            | "x-original-url"
+            | "x-original-uri"
+            | "x-http-path-override"
+            | "x-http-method"
+            | "x-http-method-override"
+            | "x-method-override"
+    )
 }
 
 /// Many applications read `_` as `-` (RFC 3875, section 4.1.18), so that a field with `_` would
@@ -84,5 +156,5 @@ fn is_forwarding_field(name: &str) -> bool {
 #[cold]
 fn is_disguised(name: &str) -> bool {
     let plain = name.replace('_', "-");
-    is_forwarding_field(&plain) || matches!(&*plain, "content-length" | "transfer-encoding")
+    is_claim(&plain) || matches!(&*plain, "content-length" | "transfer-encoding")
 }

@@ -51,7 +51,7 @@ pub use header_kind::{HeaderKind, HeaderPresence};
 pub use policy::Policy;
 pub use ranges::within_limit as ranges_within_limit;
 pub use request::{Demands, Fields, Request, TunnelSlots};
-pub use screen::{Host, content_length, screen};
+pub use screen::{Host, content_length, host, screen};
 pub use secret::Secret;
 pub use table::{Bucket, RequestWeight, Tables, TakeResult};
 pub use token::{COOKIE, TOKEN_PARAM, strip_token_param};

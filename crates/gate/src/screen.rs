@@ -128,7 +128,7 @@ fn one_host<'a>(head: &Head<'a>) -> Result<Host<'a>, Reason> {
         (None, Some(authority)) if has_authority(head.version) => authority.as_bytes(),
         _ => return Err(Reason::Malformed),
     };
-    valid(host).ok_or(Reason::Malformed)
+    self::host(host).ok_or(Reason::Malformed)
 }
 
 /// Versions whose requests have an `:authority` apart from their fields.
@@ -136,7 +136,8 @@ fn has_authority(version: Version) -> bool {
     version == Version::HTTP_2 || version == Version::HTTP_3
 }
 
-fn valid(host: &[u8]) -> Option<Host<'_>> {
+/// The host in the value of a `Host` field; `None` if it is no host name or address.
+pub fn host(host: &[u8]) -> Option<Host<'_>> {
     let length = name_length(host)?;
     let field = core::str::from_utf8(host).ok()?;
     Some(Host { field, name: field.get(..length)? })

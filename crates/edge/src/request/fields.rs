@@ -1,6 +1,6 @@
 //! Header fields that a proxy must take out, rewrite or add (RFC 9110, section 7.6).
 
-use http::{HeaderMap, Version};
+use http::HeaderMap;
 use portcullis_gate::{COOKIE as GATE_COOKIE, Field, Head, HeaderKind, HeaderPresence, items};
 
 use crate::header_block::{HeaderBlock, put_field};
@@ -50,13 +50,6 @@ pub(crate) fn for_origin(
     } else if present.has(HeaderKind::Te) && head.lists("te", "trailers") {
         out.extend_from_slice(b"te: trailers\r\nconnection: te\r\n");
     }
-    let via: &[u8] = match head.version {
-        Version::HTTP_3 => b"via: 3 portcullis\r\n",
-        Version::HTTP_2 => b"via: 2 portcullis\r\n",
-        Version::HTTP_10 => b"via: 1.0 portcullis\r\n",
-        _ => b"via: 1.1 portcullis\r\n",
-    };
-    out.extend_from_slice(via);
 }
 
 /// An origin's fields, fit for the visitor, without what frames the message; and whether it is
@@ -153,6 +146,8 @@ fn is_gate_cookie(pair: impl AsRef<[u8]>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use http::Version;
+
     use super::*;
     use portcullis_gate::RequestTarget;
 
@@ -189,10 +184,7 @@ mod tests {
             Version::HTTP_11,
             false,
         );
-        assert_eq!(
-            sent,
-            "accept: */*\r\nte: trailers\r\nconnection: te\r\nvia: 1.1 portcullis\r\n"
-        );
+        assert_eq!(sent, "accept: */*\r\nte: trailers\r\nconnection: te\r\n");
     }
 
     #[test]
@@ -208,7 +200,7 @@ mod tests {
         let head = Head { version: Version::HTTP_11, method: "GET", target, fields: &fields };
         assert!(is_websocket_upgrade(&head, HeaderPresence::from_fields(&fields)));
         let sent = for_origin_of(&pairs, Version::HTTP_11, true);
-        let expected = "sec-websocket-key: abc\r\nconnection: upgrade\r\nupgrade: websocket\r\nvia: 1.1 portcullis\r\n";
+        let expected = "sec-websocket-key: abc\r\nconnection: upgrade\r\nupgrade: websocket\r\n";
         assert_eq!(sent, expected);
     }
 
@@ -223,19 +215,33 @@ mod tests {
                 ("forwarded", "for=1.1.1.1"),
                 ("x_forwarded-for", "1.1.1.1"),
                 ("content_length", "5"),
+                ("client-ip", "1.1.1.1"),
+                ("client_ip", "1.1.1.1"),
+                ("true-client-ip", "1.1.1.1"),
+                ("cf-connecting-ip", "1.1.1.1"),
+                ("x-cluster-client-ip", "1.1.1.1"),
+                ("x-original-url", "/admin"),
+                ("x-rewrite-url", "/admin"),
+                ("x_rewrite_url", "/admin"),
+                ("x-original-host", "admin"),
+                ("x-host", "admin"),
+                ("x-http-method-override", "DELETE"),
+                ("x-http-method", "DELETE"),
+                ("x-method-override", "DELETE"),
+                ("proxy", "http://evil.example"),
+                ("front-end-https", "on"),
+                ("x-url-scheme", "https"),
+                ("remote-user", "admin"),
             ],
             Version::HTTP_2,
             false,
         );
-        assert_eq!(sent, "via: 2 portcullis\r\n");
+        assert_eq!(sent, "");
     }
 
     #[test]
     fn the_gates_cookie_does_not_reach_the_origin_and_all_others_do() {
-        let sent = |pairs: &Pairs| {
-            let sent = for_origin_of(pairs, Version::HTTP_2, false);
-            sent.strip_suffix("via: 2 portcullis\r\n").expect("via").to_owned()
-        };
+        let sent = |pairs: &Pairs| for_origin_of(pairs, Version::HTTP_2, false);
         let one = [("cookie", "a=1; portcullis=token; portcullisx=2; b=3")];
         assert_eq!(sent(&one), "cookie: a=1; portcullisx=2; b=3\r\n");
         assert_eq!(sent(&[("cookie", "portcullis=token")]), "");

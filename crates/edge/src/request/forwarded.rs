@@ -1,9 +1,13 @@
 //! Who a visitor is, and the fields that tell the origin.
 //!
-//! `X-Forwarded-For` and `Forwarded` (RFC 7239) are believed from trusted proxies alone, and then
-//! read from the right: the first address that is not itself a trusted proxy is the visitor.
-//! Everything to the left of it was written by the visitor. If a trusted proxy sends both fields,
+//! `X-Forwarded-*` and `Forwarded` (RFC 7239) are believed from trusted proxies alone. Addresses are
+//! read from the right: the first one that is not itself a trusted proxy is the visitor. Everything
+//! to the left of it was written by the visitor. If a trusted proxy sends both fields,
 //! `X-Forwarded-For` counts, because proxies that set it commonly pass `Forwarded` through.
+//!
+//! Scheme, host and port are those that the visitor's connection had. A list of them that has as many
+//! elements as there are addresses was written hop by hop, and the visitor's element counts;
+//! otherwise the first element does, which the outermost proxy wrote.
 
 use core::cell::RefCell;
 use core::fmt::Write;
@@ -57,6 +61,8 @@ struct ForwardedChain {
     chain: Vec<IpAddr>,
     /// The host that the visitor named, according to a trusted proxy.
     host: Option<String>,
+    /// The port that the visitor connected to, according to a trusted proxy.
+    port: Option<u16>,
 }
 
 /// Finds out who sent a request.
@@ -69,21 +75,53 @@ pub(crate) fn visitor_of(
     if !identity.trusted {
         return VisitorAddr { source: identity.source, secure, forwarded: None };
     }
-    let listed = head.first("x-forwarded-for").is_some();
-    let lists = texts(head, if listed { "x-forwarded-for" } else { "forwarded" });
-    let chain = chain(identity.address, trusted, &lists);
-    let secure = match head.single("x-forwarded-proto") {
-        Some(b"https") => true,
-        Some(b"http") => false,
-        _ => secure,
+    let standard: Vec<ForwardedElement> =
+        texts(head, "forwarded").flat_map(forwarded_elements).collect();
+    let addresses: Vec<&str> = if head.first("x-forwarded-for").is_some() {
+        list(head, "x-forwarded-for")
+    } else {
+        standard.iter().map(|element| element.node.as_deref().unwrap_or("?")).collect()
     };
-    let host =
-        head.single("x-forwarded-host").map(|host| String::from_utf8_lossy(host).into_owned());
+    let hops = hops(trusted, &addresses);
+    // The visitor's place in lists that were written hop by hop.
+    let place = addresses.len().checked_sub(hops.len().max(1));
+    let element = place.and_then(|place| standard.get(place));
+    let of_element = element.filter(|_| standard.len() == addresses.len()).or(standard.first());
+    let own = |name| own_element(list(head, name), addresses.len(), place);
+    let scheme = own("x-forwarded-proto")
+        .and_then(is_secure)
+        .or_else(|| is_secure(of_element?.scheme.as_deref()?));
+    let host = own("x-forwarded-host").map(str::to_owned).filter(|host| is_host(host));
+    let host = host.or_else(|| of_element?.host.clone().filter(|host| is_host(host)));
+    let port = own("x-forwarded-port").and_then(|port| port.parse().ok()).filter(|port| *port > 0);
+    let chain = if hops.is_empty() { vec![identity.address] } else { hops };
     VisitorAddr {
         source: SourceKey::of(chain[0]),
-        secure,
-        forwarded: Some(ForwardedChain { chain, host }),
+        secure: scheme.unwrap_or(secure),
+        forwarded: Some(ForwardedChain { chain, host, port }),
     }
+}
+
+/// The element of a list that is about the visitor's own connection.
+fn own_element(list: Vec<&str>, addresses: usize, place: Option<usize>) -> Option<&str> {
+    let place = place.filter(|_| list.len() == addresses).unwrap_or(0);
+    list.into_iter().nth(place)
+}
+
+/// Whether a scheme means that the visitor's connection was encrypted; `None` for an unknown one.
+fn is_secure(scheme: &str) -> Option<bool> {
+    let is = |known: [&str; 2]| known.iter().any(|known| scheme.eq_ignore_ascii_case(known));
+    if is(["https", "wss"]) {
+        Some(true)
+    } else if is(["http", "ws"]) {
+        Some(false)
+    } else {
+        None
+    }
+}
+
+fn is_host(text: &str) -> bool {
+    portcullis_gate::host(text.as_bytes()).is_some()
 }
 
 /// Writes the fields that name the visitor to the origin. Requests of one connection nearly always
@@ -97,7 +135,11 @@ pub(crate) fn write_forwarding_headers(
     if let Some(forwarded) = &sender.forwarded {
         let mut chain = forwarded.chain.clone();
         chain.push(identity.address);
-        return write_fields(out, &chain, sender.secure, forwarded.host.as_deref().unwrap_or(host));
+        write_fields(out, &chain, sender.secure, forwarded.host.as_deref().unwrap_or(host));
+        if let Some(port) = forwarded.port {
+            put_field(out, "x-forwarded-port", port.to_string().as_bytes());
+        }
+        return;
     }
     let mut last = identity.cached.borrow_mut();
     let last = match &mut *last {
@@ -149,34 +191,21 @@ fn seen(out: &mut String, secure: bool, host: &str) {
     }
 }
 
-/// The visitor, then the trusted proxies nearer to us (without `peer`). Never empty.
-fn chain(peer: IpAddr, trusted: &[IpNet], lists: &[&str]) -> Vec<IpAddr> {
+/// The visitor, then the trusted proxies nearer to us. Empty if the last address makes no sense.
+fn hops(trusted: &[IpNet], addresses: &[&str]) -> Vec<IpAddr> {
     let mut chain = Vec::new();
-    let elements = lists.iter().rev().flat_map(|list| list.rsplit(','));
-    for element in elements.take(MOST_HOPS) {
-        let Some(hop) = hop(element) else { break };
+    for address in addresses.iter().rev().take(MOST_HOPS) {
+        let Some(hop) = hop(address) else { break };
         chain.insert(0, hop);
         if !trusted.iter().any(|network| network.contains(hop)) {
             break;
         }
     }
-    if chain.is_empty() {
-        chain.push(peer);
-    }
     chain
 }
 
-/// The address of one element of `X-Forwarded-For` (`192.0.2.7`, `192.0.2.7:80`, `[::1]:80`) or
-/// of `Forwarded` (`for="[2001:db8::7]:4711";proto=https`).
-fn hop(element: &str) -> Option<IpAddr> {
-    let mut node = element.trim();
-    if node.contains('=') {
-        node = node.split(';').find_map(|pair| {
-            let (name, value) = pair.split_once('=')?;
-            name.trim().eq_ignore_ascii_case("for").then(|| value.trim())
-        })?;
-    }
-    let node = node.trim_matches('"');
+/// The address of one hop: `192.0.2.7`, `192.0.2.7:80`, `2001:db8::7`, `[2001:db8::7]:4711`.
+fn hop(node: &str) -> Option<IpAddr> {
     let address = node
         .parse::<IpAddr>()
         .or_else(|_| node.parse::<SocketAddr>().map(|socket| socket.ip()))
@@ -187,9 +216,83 @@ fn hop(element: &str) -> Option<IpAddr> {
     address.ok().map(|address| address.to_canonical())
 }
 
-fn texts<'a>(head: &Head<'a>, name: &'static str) -> Vec<&'a str> {
-    // What is not text ends the chain there, like any other element that is no address.
-    head.all(name).map(|line| core::str::from_utf8(line).unwrap_or("?")).collect()
+/// One element of `Forwarded`.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct ForwardedElement {
+    node: Option<String>,
+    scheme: Option<String>,
+    host: Option<String>,
+}
+
+/// The elements of one line of `Forwarded` (RFC 7239, section 4). A line that is not in its form is one
+/// element without content.
+fn forwarded_elements(line: &str) -> Vec<ForwardedElement> {
+    read_elements(line).unwrap_or_else(|| vec![ForwardedElement::default()])
+}
+
+fn read_elements(line: &str) -> Option<Vec<ForwardedElement>> {
+    let mut elements = vec![ForwardedElement::default()];
+    let mut rest = line.trim_start();
+    while !rest.is_empty() {
+        let end = rest.find([',', ';', '=']).unwrap_or(rest.len());
+        let name = rest[..end].trim();
+        rest = &rest[end..];
+        if let Some(after) = rest.strip_prefix('=') {
+            let (value, after) = read_value(after.trim_start())?;
+            rest = after.trim_start();
+            let element = elements.last_mut()?;
+            let field = match name {
+                name if name.eq_ignore_ascii_case("for") => Some(&mut element.node),
+                name if name.eq_ignore_ascii_case("proto") => Some(&mut element.scheme),
+                name if name.eq_ignore_ascii_case("host") => Some(&mut element.host),
+                _ => None,
+            };
+            // No parameter occurs twice in an element.
+            if let Some(field) = field
+                && field.replace(value).is_some()
+            {
+                return None;
+            }
+        } else if !name.is_empty() {
+            return None;
+        }
+        match rest.chars().next() {
+            Some(',') => elements.push(ForwardedElement::default()),
+            Some(';') | None => {}
+            Some(_) => return None,
+        }
+        rest = rest.get(1..).unwrap_or_default().trim_start();
+    }
+    Some(elements)
+}
+
+/// A token or a quoted string at the beginning of `text`, and what follows it.
+fn read_value(text: &str) -> Option<(String, &str)> {
+    let Some(quoted) = text.strip_prefix('"') else {
+        let end = text.find([',', ';']).unwrap_or(text.len());
+        return Some((text[..end].trim_end().to_owned(), &text[end..]));
+    };
+    let mut value = String::new();
+    let mut letters = quoted.char_indices();
+    while let Some((at, letter)) = letters.next() {
+        match letter {
+            '"' => return Some((value, &quoted[at + 1..])),
+            '\\' => value.push(letters.next()?.1),
+            letter => value.push(letter),
+        }
+    }
+    None
+}
+
+/// The elements of a list, over all lines of a field.
+fn list<'a>(head: &Head<'a>, name: &'static str) -> Vec<&'a str> {
+    let elements = texts(head, name).flat_map(|line| line.split(','));
+    elements.map(|element| element.trim().trim_matches('"')).collect()
+}
+
+fn texts<'a>(head: &Head<'a>, name: &'static str) -> impl Iterator<Item = &'a str> {
+    // What is not text is an element that makes no sense.
+    head.all(name).map(|line| core::str::from_utf8(line).unwrap_or("?"))
 }
 
 #[cfg(test)]
@@ -252,6 +355,107 @@ mod tests {
         assert_eq!(via("192.0.2.7, unknown, 10.0.0.2"), source("10.0.0.2"));
         assert_eq!(via("unknown"), source("10.0.0.1"));
         assert_eq!(via(""), source("10.0.0.1"));
+    }
+
+    /// The scheme, host and port that the origin is given.
+    fn connection_of(fields: &[(&'static str, &str)]) -> (bool, Option<String>, Option<u16>) {
+        let identity = RemoteAddr::new(IpAddr::from([10, 0, 0, 1]), true);
+        let sender = with_head(fields, |head| visitor_of(&identity, false, &networks(), head));
+        let forwarded = sender.forwarded.expect("a trusted proxy");
+        (sender.secure, forwarded.host, forwarded.port)
+    }
+
+    #[test]
+    fn the_scheme_is_the_one_of_the_visitors_connection_however_it_is_written() {
+        let proto = "x-forwarded-proto";
+        for (fields, secure) in [
+            (&[(proto, "https")][..], true),
+            (&[(proto, "HTTPS")], true),
+            (&[(proto, " https ")], true),
+            (&[(proto, "https,http")], true),
+            (&[(proto, "https, http")], true),
+            (&[(proto, "https"), (proto, "https")], true),
+            (&[(proto, "https"), (proto, "http")], true),
+            (&[(proto, "http,https")], false),
+            (&[(proto, "wss")], true),
+            (&[(proto, "ws")], false),
+            (&[(proto, "\"https\"")], true),
+            (&[("forwarded", "proto=https")], true),
+            (&[("forwarded", "for=192.0.2.7;proto=HTTPS;by=10.0.0.1")], true),
+            (&[("forwarded", "for=192.0.2.7;proto=\"https\"")], true),
+            (&[("forwarded", "for=192.0.2.7;proto=https, for=10.0.0.3;proto=http")], true),
+            (&[("x-forwarded-for", "192.0.2.7"), ("forwarded", "proto=https")], true),
+            (&[(proto, "http"), ("forwarded", "proto=https")], false),
+            (&[(proto, "gopher"), ("forwarded", "proto=https")], true),
+            (&[(proto, "gopher")], false),
+            (&[(proto, "")], false),
+        ] {
+            assert_eq!(connection_of(fields).0, secure, "{fields:?}");
+        }
+        // A visitor who writes elements in front of what proxies append changes nothing.
+        let forged = [
+            ("x-forwarded-for", "1.1.1.1, 192.0.2.7, 10.0.0.2"),
+            ("x-forwarded-proto", "https, http, http"),
+            ("x-forwarded-host", "forged.org, example.org, inside.org"),
+        ];
+        assert_eq!(connection_of(&forged), (false, Some("example.org".into()), None));
+    }
+
+    #[test]
+    fn host_and_port_are_those_that_the_visitor_named() {
+        for (fields, host, port) in [
+            (&[("x-forwarded-host", "a.org")][..], Some("a.org"), None),
+            (&[("x-forwarded-host", "a.org, b.org")], Some("a.org"), None),
+            (
+                &[("x-forwarded-host", "a.org:8443"), ("x-forwarded-port", "8443")],
+                Some("a.org:8443"),
+                Some(8443),
+            ),
+            (&[("x-forwarded-port", "443,80")], None, Some(443)),
+            (&[("x-forwarded-port", "0")], None, None),
+            (&[("x-forwarded-port", "https")], None, None),
+            (&[("forwarded", "host=a.org;proto=https")], Some("a.org"), None),
+            (&[("forwarded", "for=192.0.2.7;host=\"a.org:8443\"")], Some("a.org:8443"), None),
+            (&[("x-forwarded-host", "a.org/evil")], None, None),
+            (&[("x-forwarded-host", "a.org\" b")], None, None),
+        ] {
+            let (_, found, of_port) = connection_of(fields);
+            assert_eq!((found.as_deref(), of_port), (host, port), "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn quoted_strings_of_the_standard_field_are_read_as_such() {
+        let element = |node: &str, scheme: Option<&str>, host: Option<&str>| ForwardedElement {
+            node: Some(node.into()),
+            scheme: scheme.map(str::to_owned),
+            host: host.map(str::to_owned),
+        };
+        for (line, expected) in [
+            ("for=192.0.2.43", vec![element("192.0.2.43", None, None)]),
+            (
+                "For=\"[2001:db8:cafe::17]:4711\"",
+                vec![element("[2001:db8:cafe::17]:4711", None, None)],
+            ),
+            (
+                "for=192.0.2.60;proto=http;by=203.0.113.43",
+                vec![element("192.0.2.60", Some("http"), None)],
+            ),
+            (
+                "for=192.0.2.43, for=198.51.100.17",
+                vec![element("192.0.2.43", None, None), element("198.51.100.17", None, None)],
+            ),
+            (
+                "for=\"a,b;c=\\\"d\" ; host = \"x\" ,for=_e",
+                vec![element("a,b;c=\"d", None, Some("x")), element("_e", None, None)],
+            ),
+            ("for=\"unterminated, for=192.0.2.7", vec![ForwardedElement::default()]),
+            ("for=192.0.2.7;for=192.0.2.8", vec![ForwardedElement::default()]),
+            ("for", vec![ForwardedElement::default()]),
+            ("", vec![ForwardedElement::default()]),
+        ] {
+            assert_eq!(forwarded_elements(line), expected, "{line}");
+        }
     }
 
     #[test]

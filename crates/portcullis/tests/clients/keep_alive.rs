@@ -141,12 +141,9 @@ fn an_http_1_0_connection_stays_open_only_on_request() {
     assert_eq!((answered.status(), answered.text().as_str()), (200, "/3"));
     assert_ne!(answered.head.field("connection"), Some("keep-alive"));
     assert!(visitor.is_closed());
-    let via: Vec<_> = origin
-        .requests()
-        .iter()
-        .map(|asked| asked.head.field("via").map(ToOwned::to_owned))
-        .collect();
-    assert_eq!(via, vec![Some("1.0 portcullis".to_owned()); 3]);
+    let requests = origin.requests();
+    assert_eq!(requests.len(), 3);
+    assert!(requests.iter().all(|asked| asked.head.field("via").is_none()));
     gate.stop();
 }
 
