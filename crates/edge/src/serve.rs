@@ -14,7 +14,7 @@ use portcullis_gate::{
     self as gate, Decision, Demands, Head, HeaderKind, HeaderPresence, Host, Policy, TunnelSlots,
     fields_of,
 };
-use portcullis_model::{Assignment, Reason, SourceKey};
+use portcullis_model::{Assignment, OriginConfig, Reason, SourceKey};
 
 use crate::conn::connection::{Connection, RequestGuard};
 use crate::forward::{ForwardJob, forward};
@@ -176,13 +176,13 @@ pub(crate) fn route_request(
         gate::Disposition::Forward { assigned, strip_pass, cookie, load } => {
             let mut out = Vec::with_capacity(HEAD_BYTES);
             put_request_line(&mut out, head, strip_pass);
-            put_host(&mut out, host);
+            let origin = &policy.platform(assigned.platform).origin;
+            put_host(&mut out, host, origin);
             fields::for_origin(head, present, permit.is_some(), &mut out);
             forwarded::write_forwarding_headers(&mut out, conn.remote(), &sender, host.field);
             let length = put_framing(&mut out, head, body, coded);
             out.extend_from_slice(b"\r\n");
             let activity = policy.activity(assigned.activity);
-            let origin = &policy.platform(assigned.platform).origin;
             let job = ForwardJob {
                 head: out,
                 length,
@@ -286,9 +286,14 @@ fn put_request_line(out: &mut Vec<u8>, head: &Head<'_>, strip_pass: bool) {
     out.extend_from_slice(b" HTTP/1.1\r\n");
 }
 
-fn put_host(out: &mut Vec<u8>, host: Host<'_>) {
+/// An origin that speaks HTTP/1.1 demands a host, also of a visitor who named none.
+fn put_host(out: &mut Vec<u8>, host: Host<'_>, origin: &OriginConfig) {
     out.extend_from_slice(b"host: ");
-    out.extend_from_slice(host.field.as_bytes());
+    if host.field.is_empty() {
+        out.extend_from_slice(origin.authority().as_bytes());
+    } else {
+        out.extend_from_slice(host.field.as_bytes());
+    }
     out.extend_from_slice(b"\r\n");
 }
 

@@ -561,3 +561,79 @@ fn nothing_is_leaked_whatever_visitors_and_the_origin_do() {
         assert_eq!(gate.connect().get("/5").text(), "ok");
     }
 }
+
+#[test]
+fn hosts_are_the_same_with_a_dot_at_the_end_or_the_default_port() {
+    let origin = Origin::hello();
+    let mut settings = config(origin.address);
+    settings.platforms[0].hosts = vec!["example.org".into()];
+    let gate = Gate::start(settings);
+    let mut visitor = gate.connect();
+    for (head, status) in [
+        ("GET / HTTP/1.1\r\nHost: example.org.\r\n", 200),
+        ("GET / HTTP/1.1\r\nHost: EXAMPLE.org.:8080\r\n", 200),
+        ("GET http://example.org:80/ HTTP/1.1\r\nHost: example.org\r\n", 200),
+        ("GET http://example.org/ HTTP/1.1\r\nHost: example.org:80\r\n", 200),
+        ("GET / HTTP/1.1\r\nHost: example.org.evil\r\n", 421),
+        ("GET / HTTP/1.1\r\nHost: example.org..\r\n", 421),
+    ] {
+        visitor.send(format!("{head}\r\n"));
+        assert_eq!(visitor.answer().status, status, "{head}");
+    }
+}
+
+#[test]
+fn a_check_by_http_1_0_without_a_host_reaches_the_platform_that_takes_every_host() {
+    let origin = Origin::hello();
+    let gate = Gate::start(config(origin.address));
+    let mut checker = gate.connect();
+    checker.send("OPTIONS / HTTP/1.0\r\n\r\n");
+    assert_eq!(checker.answer().status, 200);
+    let received = origin.last();
+    assert_eq!(received.field("host"), Some(origin.address.to_string().as_str()));
+    assert_eq!(received.field("x-forwarded-host"), None);
+    assert_eq!(received.field("forwarded"), Some("for=127.0.0.1;proto=http"));
+
+    let mut settings = config(origin.address);
+    settings.platforms[0].hosts = vec!["example.org".into()];
+    let gate = Gate::start(settings);
+    let mut checker = gate.connect();
+    checker.send("OPTIONS / HTTP/1.0\r\n\r\n");
+    assert_eq!(checker.answer().status, 421);
+}
+
+#[test]
+fn letters_that_clients_forget_to_escape_reach_the_origin_as_they_were_sent() {
+    let origin = Origin::hello();
+    let gate = Gate::start(config(origin.address));
+    let target = "/<a>\"`?q=<b>\"`";
+    assert_eq!(gate.connect().get(target).status, 200);
+    assert_eq!(origin.last().line(), format!("GET {target} HTTP/1.1"));
+}
+
+#[test]
+fn the_scheme_that_a_trusted_proxy_names_reaches_the_origin_however_it_is_written() {
+    let origin = Origin::hello();
+    let mut settings = config(origin.address);
+    settings.trusted_proxies = vec!["127.0.0.9".parse().unwrap()];
+    let gate = Gate::start(settings);
+    for fields in [
+        "X-Forwarded-Proto: HTTPS",
+        "X-Forwarded-Proto: https,http",
+        "X-Forwarded-Proto: https\r\nX-Forwarded-Proto: https",
+        "Forwarded: for=192.0.2.7;proto=https",
+    ] {
+        let mut proxy = gate.connect_from(9);
+        proxy.send(format!(
+            "GET / HTTP/1.1\r\nHost: example.org\r\nX-Forwarded-Port: 8443\r\n{fields}\r\n\r\n"
+        ));
+        assert_eq!(proxy.answer().status, 200);
+        assert_eq!(origin.last().field("x-forwarded-proto"), Some("https"), "{fields}");
+        assert_eq!(origin.last().field("x-forwarded-port"), Some("8443"));
+        // From a visitor it means nothing.
+        let mut visitor = gate.connect_from(10);
+        visitor.send(format!("GET / HTTP/1.1\r\nHost: example.org\r\n{fields}\r\n\r\n"));
+        assert_eq!(visitor.answer().status, 200);
+        assert_eq!(origin.last().field("x-forwarded-proto"), Some("http"), "{fields}");
+    }
+}

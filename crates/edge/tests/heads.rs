@@ -6,7 +6,7 @@ mod common;
 
 use core::time::Duration;
 
-use common::wire::{DATA, END_HEADERS, END_STREAM, HEADERS, Wire, frame, request};
+use common::wire::{DATA, END_HEADERS, END_STREAM, HEADERS, Wire, frame, header_block, request};
 use common::{Gate, Origin, config, secure};
 use portcullis_edge::http_1::request_parser::RequestParser;
 use portcullis_model::Reason;
@@ -120,4 +120,25 @@ fn white_space_around_a_value_and_long_targets_are_refused() {
     assert_eq!(gate.reason(Reason::TargetTooLong), 1);
     assert_eq!(origin.requests(), 0);
     assert_eq!(ask(&mut wire, 13, &[("x", "a b")]), "hello");
+}
+
+/// Proxies that translate HTTP/1.1 into HTTP/2 may leave `Host` as it is (RFC 9113, section 8.3.1).
+#[test]
+fn a_host_field_does_without_an_authority() {
+    let origin = Origin::hello();
+    let mut settings = config(origin.address);
+    settings.platforms[0].hosts = vec!["example.org".into()];
+    let _files = secure(&mut settings);
+    let gate = Gate::start(settings);
+    let mut wire = Wire::connect(&gate, &[]);
+    let block = header_block(&[
+        (":method", "GET"),
+        (":scheme", "https"),
+        (":path", "/"),
+        ("host", "example.org"),
+    ]);
+    wire.send(&frame(HEADERS, END_STREAM | END_HEADERS, 1, &block));
+    let answer = wire.until(|frame| frame.stream == 1 && frame.kind == DATA);
+    assert_eq!(answer.expect("an answer").payload, b"hello");
+    assert_eq!(gate.reason(Reason::Allowed), 1);
 }

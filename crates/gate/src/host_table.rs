@@ -30,8 +30,10 @@ impl HostTable {
         Self { names, any }
     }
 
-    /// The first platform that has `host`, in any case, or that has `*`.
+    /// The first platform that has `host`, in any case, or that has `*`. A dot at the end means the same
+    /// name (RFC 1034, section 3.1).
     pub(crate) fn place_of(&self, host: &str) -> Option<usize> {
+        let host = host.strip_suffix('.').unwrap_or(host);
         let found = self.names.binary_search_by(|(name, _)| compare(name, host));
         let exact = found.ok().map(|at| self.names[at].1);
         exact.into_iter().chain(self.any).min()

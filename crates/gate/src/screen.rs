@@ -10,7 +10,8 @@ use crate::head::Head;
 use crate::header_kind::{HeaderKind, HeaderPresence};
 use crate::token;
 
-/// The host that a screened request addresses.
+/// The host that a screened request addresses. Both parts are empty for a request by HTTP/1.0 that
+/// names none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Host<'a> {
     /// As it is written in the one `Host` field.
@@ -122,13 +123,29 @@ fn one_host<'a>(head: &Head<'a>) -> Result<Host<'a>, Reason> {
     if second.is_some() {
         return Err(Reason::Malformed);
     }
+    let old = head.version == Version::HTTP_10;
     let host = match (first, head.target.authority) {
-        (Some(host), None) if !has_authority(head.version) => host,
-        (Some(host), Some(authority)) if host.eq_ignore_ascii_case(authority.as_bytes()) => host,
-        (None, Some(authority)) if has_authority(head.version) => authority.as_bytes(),
+        // Over HTTP/2, proxies that translate leave `Host` as it is (RFC 9113, section 8.3.1).
+        (Some(host), None) => host,
+        (Some(host), Some(authority)) if is_same_host(host, authority.as_bytes(), head) => host,
+        (None, Some(authority)) if old || has_authority(head.version) => authority.as_bytes(),
+        (None, None) if old => return Ok(Host { field: "", name: "" }),
         _ => return Err(Reason::Malformed),
     };
     self::host(host).ok_or(Reason::Malformed)
+}
+
+/// Whether `Host` and the authority of the target are the same, in any case, with or without the
+/// default port of the scheme.
+fn is_same_host(host: &[u8], authority: &[u8], head: &Head<'_>) -> bool {
+    let https = head.target.scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"));
+    let port: &[u8] = if https { b":443" } else { b":80" };
+    host.eq_ignore_ascii_case(authority)
+        || without(host, port).eq_ignore_ascii_case(without(authority, port))
+}
+
+fn without<'a>(host: &'a [u8], port: &[u8]) -> &'a [u8] {
+    host.strip_suffix(port).unwrap_or(host)
 }
 
 /// Versions whose requests have an `:authority` apart from their fields.
@@ -247,6 +264,43 @@ mod tests {
         assert_eq!(with("other.org"), Err(Reason::Malformed));
         let scheme = judged(Version::HTTP_11, "ftp://example.org/a", &[("host", "example.org")]);
         assert_eq!(scheme, Err(Reason::Malformed));
+    }
+
+    #[test]
+    fn the_default_port_of_the_scheme_makes_no_other_host() {
+        for (target, host, same) in [
+            ("http://example.org/a", "example.org:80", true),
+            ("http://example.org:80/a", "Example.org", true),
+            ("https://example.org/a", "example.org:443", true),
+            ("https://example.org:443/a", "example.org", true),
+            ("http://example.org:80/a", "example.org:80", true),
+            ("http://example.org/a", "example.org:443", false),
+            ("https://example.org/a", "example.org:80", false),
+            ("http://example.org:8080/a", "example.org", false),
+            ("http://example.org:80/a", "example.com", false),
+        ] {
+            for version in [Version::HTTP_11, Version::HTTP_2] {
+                let judged = judged(version, target, &[("host", host)]);
+                assert_eq!(judged.is_ok(), same, "{target} {host} {version:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn http_1_0_may_name_no_host() {
+        assert_eq!(judged(Version::HTTP_10, "/", &[]), Ok(String::new()));
+        assert_eq!(judged(Version::HTTP_10, "http://example.org/", &[]), Ok("example.org".into()));
+        assert_eq!(judged(Version::HTTP_10, "/", &[("host", "")]), Err(Reason::Malformed));
+        assert_eq!(judged(Version::HTTP_11, "/", &[]), Err(Reason::Malformed));
+    }
+
+    #[test]
+    fn http_2_may_name_its_host_in_the_field_alone() {
+        for version in [Version::HTTP_2, Version::HTTP_3] {
+            let one = judged(version, "/a", &[("host", "example.org")]);
+            assert_eq!(one, Ok("example.org".into()));
+            assert_eq!(judged(version, "/a", &[]), Err(Reason::Malformed));
+        }
     }
 
     #[test]

@@ -169,7 +169,9 @@ fn write_fields(out: &mut Vec<u8>, chain: &[IpAddr], secure: bool, host: &str) {
     let scheme: &[u8] = if secure { b"https" } else { b"http" };
     put_field(out, "x-forwarded-for", all.as_bytes());
     put_field(out, "x-forwarded-proto", scheme);
-    put_field(out, "x-forwarded-host", host.as_bytes());
+    if !host.is_empty() {
+        put_field(out, "x-forwarded-host", host.as_bytes());
+    }
     put_field(out, "forwarded", forwarded.as_bytes());
 }
 
@@ -184,7 +186,7 @@ fn seen(out: &mut String, secure: bool, host: &str) {
     let scheme = if secure { "https" } else { "http" };
     // A host that needs escapes does not exist; one that tries is left out.
     let plain = |letter: char| matches!(letter, ' '..='~') && !matches!(letter, '"' | '\\');
-    if host.chars().all(plain) {
+    if !host.is_empty() && host.chars().all(plain) {
         let _ = write!(out, ";host=\"{host}\";proto={scheme}");
     } else {
         let _ = write!(out, ";proto={scheme}");
