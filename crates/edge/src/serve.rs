@@ -286,7 +286,7 @@ fn put_request_line(out: &mut Vec<u8>, head: &Head<'_>, strip_pass: bool) {
     out.extend_from_slice(b" HTTP/1.1\r\n");
 }
 
-/// An origin that speaks HTTP/1.1 demands a host, also of a visitor who named none.
+/// An origin requires a host, also if the visitor named none.
 fn put_host(out: &mut Vec<u8>, host: Host<'_>, origin: &OriginConfig) {
     out.extend_from_slice(b"host: ");
     if host.field.is_empty() {
