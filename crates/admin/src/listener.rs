@@ -3,16 +3,15 @@
 //! It has a separate thread, so that it responds while all workers are busy.
 
 use core::convert::Infallible;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use core::pin::pin;
 use core::time::Duration;
+use std::collections::VecDeque;
 use std::io;
-use std::rc::Rc;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HOST};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -21,10 +20,12 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::task::LocalSet;
+use tokio::task::{JoinHandle, LocalSet};
 
-/// Connections at the same time.
+/// Connections at the same time. A new one takes the place of the oldest.
 const MAX_CONNECTIONS: usize = 64;
+/// Connections at the same time of one address, so that one cannot take the place of all others.
+const MAX_CONNECTIONS_PER_ADDRESS: usize = 32;
 /// Time for a request header.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 /// A connection is closed after this time; monitors connect again.
@@ -71,16 +72,18 @@ pub trait AdminPages: Send + Sync {
 pub struct BoundAdmin {
     address: SocketAddr,
     listener: std::net::TcpListener,
+    hosts: Vec<String>,
 }
 
 impl BoundAdmin {
-    /// Binds `address`.
-    pub fn bind(address: SocketAddr) -> Result<Self, AdminError> {
+    /// Binds `address`. It may be requested by its address, by `localhost` and by the names in
+    /// `hosts`, which are in lower case.
+    pub fn bind(address: SocketAddr, hosts: Vec<String>) -> Result<Self, AdminError> {
         let refused = |source| AdminError::Listen { address, source };
         let listener = std::net::TcpListener::bind(address).map_err(refused)?;
         listener.set_nonblocking(true).map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
-        Ok(Self { address, listener })
+        Ok(Self { address, listener, hosts })
     }
 
     /// Serves `pages` on a new thread until `drain` turns true.
@@ -89,7 +92,8 @@ impl BoundAdmin {
         pages: Arc<dyn AdminPages>,
         drain: watch::Receiver<bool>,
     ) -> Result<AdminListener, AdminError> {
-        let Self { address, listener } = self;
+        let Self { address, listener, hosts } = self;
+        let site = Arc::new(AdminSite { address: address.ip(), hosts, pages });
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -98,7 +102,7 @@ impl BoundAdmin {
             .name("admin".into())
             .spawn(move || {
                 let local = LocalSet::new();
-                local.block_on(&runtime, listen(listener, pages, drain));
+                local.block_on(&runtime, listen(listener, site, drain));
             })
             .map_err(AdminError::Start)?;
         Ok(AdminListener { address, thread })
@@ -109,7 +113,7 @@ impl BoundAdmin {
 #[derive(Debug)]
 pub struct AdminListener {
     address: SocketAddr,
-    thread: JoinHandle<()>,
+    thread: std::thread::JoinHandle<()>,
 }
 
 impl AdminListener {
@@ -125,9 +129,57 @@ impl AdminListener {
     }
 }
 
+/// The pages, and the hosts by which they may be requested.
+struct AdminSite {
+    address: IpAddr,
+    hosts: Vec<String>,
+    pages: Arc<dyn AdminPages>,
+}
+
+impl AdminSite {
+    /// Whether a request names this listener. A name that anyone may point to it does not: a web page
+    /// could read the listener through a visitor's browser (DNS rebinding).
+    fn is_meant(&self, request: &Request<Incoming>) -> bool {
+        let Some(field) = request.headers().get(HOST) else {
+            // Browsers always send it.
+            return true;
+        };
+        let Some(host) = portcullis_gate::host(field.as_bytes()) else { return false };
+        let name = host.name.trim_start_matches('[').trim_end_matches(']');
+        match name.parse::<IpAddr>() {
+            Ok(address) => self.address.is_unspecified() || address == self.address,
+            Err(_) => {
+                host.name.eq_ignore_ascii_case("localhost")
+                    || self.hosts.iter().any(|known| known.eq_ignore_ascii_case(host.name))
+            }
+        }
+    }
+}
+
+/// The open connections, the oldest first.
+#[derive(Default)]
+struct OpenConnections(VecDeque<(IpAddr, JoinHandle<()>)>);
+
+impl OpenConnections {
+    /// Before a connection from `peer` is added: ends the oldest one of its address if that has its
+    /// share, or the oldest of all if there are too many.
+    fn evict_for(&mut self, peer: IpAddr) {
+        self.0.retain(|(_, task)| !task.is_finished());
+        let of_peer = self.0.iter().filter(|(address, _)| *address == peer).count();
+        let oldest = if of_peer >= MAX_CONNECTIONS_PER_ADDRESS {
+            self.0.iter().position(|(address, _)| *address == peer)
+        } else {
+            (self.0.len() >= MAX_CONNECTIONS).then_some(0)
+        };
+        if let Some((_, task)) = oldest.and_then(|oldest| self.0.remove(oldest)) {
+            task.abort();
+        }
+    }
+}
+
 async fn listen(
     listener: std::net::TcpListener,
-    pages: Arc<dyn AdminPages>,
+    site: Arc<AdminSite>,
     mut drain: watch::Receiver<bool>,
 ) {
     let listener = match TcpListener::from_std(listener) {
@@ -137,32 +189,30 @@ async fn listen(
             return;
         }
     };
-    // Each connection holds a clone: the count of clones is the count of connections.
-    let places = Rc::new(());
+    let mut open = OpenConnections::default();
     let mut ended = pin!(drain.wait_for(|drain| *drain));
     loop {
         let accepted = tokio::select! {
             _ = &mut ended => return,
             accepted = listener.accept() => accepted,
         };
-        let Ok((stream, _)) = accepted else {
+        let Ok((stream, peer)) = accepted else {
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
-        if Rc::strong_count(&places) <= MAX_CONNECTIONS {
-            let (place, pages) = (places.clone(), pages.clone());
-            tokio::task::spawn_local(async move {
-                let _ =
-                    tokio::time::timeout(MAX_CONNECTION_AGE, serve_connection(stream, pages)).await;
-                drop(place);
-            });
-        }
+        let peer = peer.ip().to_canonical();
+        open.evict_for(peer);
+        let served = serve_connection(stream, Arc::clone(&site));
+        let task = tokio::task::spawn_local(async move {
+            let _ = tokio::time::timeout(MAX_CONNECTION_AGE, served).await;
+        });
+        open.0.push_back((peer, task));
     }
 }
 
-async fn serve_connection(stream: TcpStream, pages: Arc<dyn AdminPages>) {
+async fn serve_connection(stream: TcpStream, site: Arc<AdminSite>) {
     let service = service_fn(|request: Request<Incoming>| {
-        let response = respond(&request, &*pages);
+        let response = respond(&request, &site);
         async move { Ok::<_, Infallible>(response) }
     });
     let connection = http1::Builder::new()
@@ -174,7 +224,13 @@ async fn serve_connection(stream: TcpStream, pages: Arc<dyn AdminPages>) {
     let _ = connection.await;
 }
 
-fn respond(request: &Request<Incoming>, pages: &dyn AdminPages) -> Response<Full<Bytes>> {
+fn respond(request: &Request<Incoming>, site: &AdminSite) -> Response<Full<Bytes>> {
+    if !site.is_meant(request) {
+        let refused = "this name is not known here: use the address or localhost, or add the name to \
+                       hosts in [admin]\n";
+        return page(StatusCode::MISDIRECTED_REQUEST, TEXT, refused.into());
+    }
+    let pages = &*site.pages;
     if request.method() != Method::GET && request.method() != Method::HEAD {
         let mut response = page(StatusCode::METHOD_NOT_ALLOWED, TEXT, "only GET and HEAD\n".into());
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));

@@ -53,7 +53,7 @@ impl Resources {
         raise_nofile_limit(config.descriptors(workers));
         let certificates = CertReloader::load(config, now)?;
         let listeners = portcullis_edge::bind(config, workers)?;
-        let admin = BoundAdmin::bind(config.admin)?;
+        let admin = BoundAdmin::bind(config.admin, config.admin_hosts.clone())?;
         let (ledger, resume) = open_ledger(config, &random_bytes()?)?;
         let secret = Secret::new(&random_bytes()?);
         Ok(Self { certificates, listeners, admin, ledger, resume, secret })

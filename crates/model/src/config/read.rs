@@ -82,6 +82,7 @@ fn read_root(report: &mut ProblemCollector, root: &Table) -> Config {
     let admin = table.get(report, "listen");
     let allow_remote = table.get(report, "allow_remote");
     agreement::admin_is_private(report, &admin, &allow_remote);
+    let admin_hosts = table.list(report, "hosts", parse_host);
     let workers = root.find(report, "workers").map(|workers| workers.value);
     let before = report.len();
     let trusted_proxies = root.list(report, "trusted_proxies", parse_network);
@@ -129,6 +130,7 @@ fn read_root(report: &mut ProblemCollector, root: &Table) -> Config {
         certificates: shared,
         acme,
         admin: admin.value,
+        admin_hosts: admin_hosts.into_iter().map(|host| host.value).collect(),
         workers,
         ledger: ledger.value.into(),
         trusted_proxies: trusted_proxies.into_iter().map(|p| p.value).collect(),

@@ -22,6 +22,8 @@ pub struct Config {
     pub acme: Option<AcmeConfig>,
     /// Where operators look: `/healthz`, `/metrics`, `/status.json`.
     pub admin: SocketAddr,
+    /// Host names by which the admin listener may be requested, besides its address and `localhost`.
+    pub admin_hosts: Vec<String>,
     /// Workers; `None` is one per core.
     pub workers: Option<u16>,
     /// The folder of the ledger.
@@ -512,6 +514,7 @@ impl Config {
             certificates: Vec::new(),
             acme: None,
             admin: Self::ADMIN,
+            admin_hosts: Vec::new(),
             workers: None,
             ledger: PathBuf::from("ledger"),
             trusted_proxies: Vec::new(),

@@ -126,6 +126,15 @@ static ADMIN: TableSpec = TableSpec {
                     only where a firewall restricts access.",
             why: "",
         },
+        KeySpec {
+            name: "hosts",
+            kind: ValueType::List(0, 64),
+            absent: DefaultValue::Described("none"),
+            about: "Host names, without port, by which the listener may be requested besides its address \
+                    and `localhost`. Others are refused, because a web page could otherwise read the \
+                    listener through the browser of an administrator.",
+            why: "every request is compared with each",
+        },
     ],
 };
 
