@@ -178,6 +178,9 @@ pub(crate) fn route_request(
             put_request_line(&mut out, head, strip_pass);
             let origin = &policy.platform(assigned.platform).origin;
             put_host(&mut out, host, origin);
+            if !origin.reuse_connections && permit.is_none() {
+                out.extend_from_slice(b"connection: close\r\n");
+            }
             fields::for_origin(head, present, permit.is_some(), &mut out);
             forwarded::write_forwarding_headers(&mut out, conn.remote(), &sender, host.field);
             let length = put_framing(&mut out, head, body, coded);

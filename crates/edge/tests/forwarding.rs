@@ -637,3 +637,66 @@ fn the_scheme_that_a_trusted_proxy_names_reaches_the_origin_however_it_is_writte
         assert_eq!(origin.last().field("x-forwarded-proto"), Some("http"), "{fields}");
     }
 }
+
+/// An origin that answers every request, and after that sends another answer that was not requested.
+/// The receiver learns when that has been sent.
+fn origin_that_sends_more() -> (SocketAddr, mpsc::Receiver<()>) {
+    const ASKED: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nasked";
+    const UNASKED: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nother";
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (sent, was_sent) = mpsc::channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (mut stream, sent) = (stream.unwrap(), sent.clone());
+            stream.set_nodelay(true).unwrap();
+            std::thread::spawn(move || {
+                let mut request = [0; 4096];
+                while stream.read(&mut request).is_ok_and(|length| length > 0) {
+                    let _ = stream.write_all(ASKED);
+                    std::thread::yield_now();
+                    let _ = stream.write_all(UNASKED);
+                    let _ = sent.send(());
+                }
+            });
+        }
+    });
+    (address, was_sent)
+}
+
+#[test]
+fn an_answer_that_came_unasked_is_given_to_no_request() {
+    let (address, was_sent) = origin_that_sends_more();
+    let gate = Gate::start(config(address));
+    let mut visitor = gate.connect();
+    for _ in 0..400 {
+        let answer = visitor.get("/");
+        assert_eq!((answer.status, answer.text()), (200, "asked"));
+        was_sent.recv().unwrap();
+    }
+}
+
+#[test]
+fn an_origin_may_have_one_request_on_a_connection() {
+    let origin = Origin::hello();
+    let mut settings = config(origin.address);
+    settings.platforms[0].origin.reuse_connections = false;
+    let gate = Gate::start(settings);
+    let mut visitor = gate.connect();
+    for _ in 0..5 {
+        assert_eq!(visitor.get("/").text(), "hello");
+        assert_eq!(origin.last().field("connection"), Some("close"));
+    }
+    assert_eq!(origin.connections(), 5);
+}
+
+#[test]
+fn an_answer_with_a_length_and_a_transfer_coding_is_refused() {
+    let origin = Origin::start(|_| {
+        Reply::raw(
+            "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+        )
+    });
+    let gate = Gate::start(config(origin.address));
+    assert_eq!(gate.connect().get("/").status, 502);
+}

@@ -8,6 +8,7 @@ use std::io;
 use bytes::{Buf, Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
 use http_body::{Body, Frame, SizeHint};
+use socket2::SockRef;
 use tokio::net::TcpStream;
 
 use super::upload::RequestBody;
@@ -284,6 +285,10 @@ impl Http1ClientConn {
         if head.status < 200 && !upgraded {
             return Ok(None);
         }
+        if is_chunked(&head) && head.fields.iter().any(|field| field.name == "content-length") {
+            // Two readers would find two ends of it (RFC 9112, section 6.1).
+            return Err(OriginConnError);
+        }
         let status = StatusCode::from_u16(head.status).map_err(|_| OriginConnError)?;
         let for_head = self.question.as_ref().is_some_and(|question| question.for_head);
         let bodiless = for_head || matches!(head.status, 204 | 304);
@@ -398,6 +403,15 @@ impl Http1ClientConn {
         }
     }
 
+    /// Whether the connection is open and silent, by a look at the kernel's buffer: bytes that came
+    /// since the worker last waited for events are seen too. They would be taken for the answer to the
+    /// next request.
+    pub(crate) fn is_silent(&self) -> bool {
+        let peeked = SockRef::from(&self.stream).peek(&mut [MaybeUninit::uninit()]);
+        self.buffer.is_empty()
+            && peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+
     /// The connection, after it left HTTP, and what has been read of it already.
     pub(crate) fn into_upgraded(self) -> Option<(TcpStream, Bytes)> {
         let upgraded = matches!(self.receiving, ReadState::Upgraded);
@@ -407,4 +421,27 @@ impl Http1ClientConn {
 
 fn is_chunked(head: &ResponseHead<'_>) -> bool {
     head.fields.iter().any(|field| field.name == "transfer-encoding")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn bytes_that_came_within_this_turn_are_noticed() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+        runtime.block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            let (mut origin, _) = listener.accept().unwrap();
+            let conn = Http1ClientConn::new(stream);
+            assert!(conn.is_open() && conn.is_silent());
+            origin.write_all(b"x").unwrap();
+            // The runtime has not waited for events since.
+            assert!(!conn.is_silent());
+        });
+    }
 }

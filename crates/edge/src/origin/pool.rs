@@ -126,10 +126,10 @@ impl Pool {
         }
     }
 
-    /// Counts a tunnel in. It may hold its connection for hours: `false` where no more than a
-    /// quarter of the connections would be left for pages.
+    /// Counts a tunnel in. It may hold its connection for hours: `false` where less than a quarter of
+    /// the connections, and so at least one, would be left for pages.
     pub(crate) fn open_tunnel(&self) -> bool {
-        let free = self.tunnels.get() < self.limit - self.limit / 4;
+        let free = self.tunnels.get() < self.limit - self.limit.div_ceil(4);
         if free {
             self.tunnels.set(self.tunnels.get() + 1);
         }
@@ -195,11 +195,11 @@ impl Pool {
         }
     }
 
-    /// The most recently used connection that is still open.
+    /// The most recently used connection that is still open and has sent nothing unasked.
     fn take_idle(&self) -> Option<Box<OriginConn>> {
         loop {
             let connection = self.idle.borrow_mut().pop()?.connection;
-            if connection.wire.is_open() {
+            if connection.wire.is_silent() {
                 return Some(connection);
             }
         }
@@ -405,6 +405,7 @@ impl PooledConn {
     pub(crate) fn finish(&mut self) {
         if let Some(mut connection) = self.connection.take()
             && connection.wire.finish(&self.context.buffers)
+            && self.pool.config.reuse_connections
         {
             connection.reused = true;
             let since = self.context.now();

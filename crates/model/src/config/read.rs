@@ -475,6 +475,7 @@ fn platform_origin(report: &mut ProblemCollector, table: &Table) -> Option<Place
     let connect_deadline = table.get(report, "connect_timeout").value;
     let response_timeout = table.get(report, "response_timeout").value;
     let queue_deadline = table.get(report, "queue_timeout").value;
+    let reuse_connections = table.get(report, "reuse_connections").value;
     let origin = read_origin(report, url?)?;
     Some(origin.map(|origin| OriginConfig {
         host: origin.host,
@@ -483,6 +484,7 @@ fn platform_origin(report: &mut ProblemCollector, table: &Table) -> Option<Place
         connect_timeout: connect_deadline,
         response_timeout,
         queue_timeout: queue_deadline,
+        reuse_connections,
     }))
 }
 

@@ -384,6 +384,8 @@ pub struct OriginConfig {
     pub response_timeout: Duration,
     /// How long a request may wait for a free connection.
     pub queue_timeout: Duration,
+    /// Whether a connection is used for more than one request.
+    pub reuse_connections: bool,
 }
 
 impl OriginConfig {
@@ -396,6 +398,7 @@ impl OriginConfig {
             connect_timeout: Duration::from_secs(3),
             response_timeout: Duration::from_secs(30),
             queue_timeout: Duration::from_secs(3),
+            reuse_connections: true,
         }
     }
 

@@ -110,6 +110,14 @@ static ORIGIN: TableSpec = TableSpec {
             about: "How long a request may wait for a free connection.",
             why: "waiting requests hold memory, and people do not wait for five minutes",
         },
+        KeySpec {
+            name: "reuse_connections",
+            kind: ValueType::Flag,
+            absent: DefaultValue::Value(|_| Value::Flag(true)),
+            about: "Whether a connection is used for more than one request. Set it to `false` for an origin \
+                    that mixes up the requests of a connection; each request then opens one.",
+            why: "",
+        },
     ],
 };
 
