@@ -93,8 +93,8 @@ fn every_missing_or_additional_file_is_named() {
     let mut found = BTreeMap::new();
     files(folder, "", &mut found);
     for (path, content) in &found {
-        // A copy may omit the writer's private files, and a folder need not have a manifest.
-        let optional = ["ledger/key", "ledger/lock", "manifest.note"].contains(&path.as_str());
+        // A copy may omit the writer's private files.
+        let optional = ["ledger/key", "ledger/lock"].contains(&path.as_str());
         fs::remove_file(folder.join(path)).unwrap();
         let report = verify::folder(folder, None, None).unwrap();
         assert_eq!(names(&report, path), !optional, "{path}: {report}");

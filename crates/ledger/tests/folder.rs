@@ -233,6 +233,14 @@ fn the_log_must_continue_from_an_older_checkpoint() {
     assert!(report.is_sound(), "{report}");
     assert_eq!(report.since.map(|since| (since.size, since.continued)), Some((7, true)));
 
+    // A checkpoint of before, put back over the log that continued.
+    let newest = OldCheckpoint::read(&folder.path().join("ledger/checkpoint")).unwrap();
+    let published = folder.path().join("ledger/checkpoint");
+    fs::write(&published, &old.note).unwrap();
+    let report = verify::folder(folder.path(), None, Some(&newest)).unwrap();
+    assert!(!report.is_sound());
+    assert!(report.faults.iter().any(|fault| fault.what.contains("rolled back")), "{report}");
+
     // The same key over another history.
     let other = tempfile::tempdir().unwrap();
     let mut ledger = Ledger::create(other.path(), "one.example", &[1; 32]).unwrap();

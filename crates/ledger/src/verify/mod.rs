@@ -312,7 +312,16 @@ fn check_since(
         Ok(checkpoint) => {
             let Some(leaves) = leaves else { return };
             let roots = roots_at(leaves, [checkpoint.size()]);
-            let problem = not_continued(&checkpoint, &roots, leaves);
+            let published = report.size.unwrap_or_default();
+            let problem = not_continued(&checkpoint, &roots, leaves).or_else(|| {
+                (published < checkpoint.size()).then(|| {
+                    format!(
+                        "its checkpoint covers {} entries, but the checkpoint of this log covers \
+                         {published}: the log was rolled back",
+                        checkpoint.size()
+                    )
+                })
+            });
             report.since = Some(CheckpointComparison {
                 size: checkpoint.size(),
                 continued: problem.is_none(),
@@ -369,9 +378,10 @@ fn check_manifest(
     if uncovered > 0 {
         let files = if uncovered == 1 { "one file" } else { &format!("{uncovered} files") };
         let what = format!(
-            "There is no {MANIFEST_FILE}, so the {files} outside the ledger and its proofs were not checked."
+            "it is missing, and without it the {files} outside the ledger and its proofs may be \
+             anyone's; to check the ledger alone, verify its folder"
         );
-        report.add_notice(None, what);
+        report.add_fault(MANIFEST_FILE, None, what);
     }
     Ok(())
 }
