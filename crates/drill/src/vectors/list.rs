@@ -64,6 +64,8 @@ pub static VECTORS: &[Vector] = vectors! {
         heads::pipelining => "sends a hundred requests together and waits for none";
     "smuggling", "RFC 9112, section 11.2", Either, 16 for 10 s, held Some(hold_limits::refused), from 4:
         heads::smuggling => "sends requests that two servers could read differently";
+    "path-confusion", "CVE-2021-41773 and kin", Either, 16 for 10 s, held None, from 4:
+        heads::path_confusion => "asks for paths that two servers could read differently";
     "slow-body", "R-U-Dead-Yet", Either, 100 for 45 s, held Some(hold_limits::body), from 4:
         bodies::slow_body => "announces a megabyte and sends a byte a second";
     "large-body", "RFC 9110, section 15.5.14", Either, 16 for 45 s, held Some(hold_limits::body), from 4:

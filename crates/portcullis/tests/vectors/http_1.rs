@@ -46,6 +46,14 @@ fn ambiguous_requests_are_refused_and_no_request_inside_them_arrives() {
 }
 
 #[test]
+fn paths_that_two_servers_could_read_differently_are_refused() {
+    let done = Case::new("path-confusion").sized(16, 4).run();
+    done.counted("ambiguous-path", done.reason("ambiguous-path"), 160);
+    done.counted("400", done.answers("400"), 160);
+    assert_eq!(done.answers("200"), 0, "{}", done.describe());
+}
+
+#[test]
 fn bodies_a_byte_a_second_are_ended() {
     let done = Case::new("slow-body").sized(40, 7).max_hold(6).run();
     done.counted("slow-body or idle", done.cut("slow-body") + done.cut("idle"), 20);
