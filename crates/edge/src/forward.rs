@@ -76,8 +76,12 @@ async fn proxy_request(
     let (mut question, deadline) = origin_request(&mut job, body, context, deadline);
     // A body that never begins keeps no place at the origin.
     if matches!(deadline, RelayDeadline::Shared(_)) {
-        if let Err(failure) = await_first_chunk(question.body(), &deadline).await {
-            return error_response(&failure, &conn, &job, &deadline, account, turn);
+        match await_first_chunk(question.body(), &deadline).await {
+            Ok(true) => {}
+            Ok(false) => question.end_without_body(job.retryable),
+            Err(failure) => {
+                return error_response(&failure, &conn, &job, &deadline, account, turn);
+            }
         }
         deadline.deadline().set(context.now() + may_wait);
     }
@@ -147,11 +151,11 @@ fn origin_request(
     (OriginRequestWriter::new(head, body, job.length, job.for_head, job.retryable), deadline)
 }
 
-/// Waits for the first bytes of a body, or its end.
+/// Waits for the first bytes of a body, or its end. Returns whether there are any.
 async fn await_first_chunk(
     body: &mut RequestBody,
     deadline: &RelayDeadline,
-) -> Result<(), OriginFailure> {
+) -> Result<bool, OriginFailure> {
     poll_fn(|cx| match body.poll_first_chunk(cx) {
         Poll::Pending if deadline.deadline().passed(cx) => Poll::Ready(Err(OriginFailure::Timeout)),
         drawn => drawn.map_err(|_| OriginFailure::ConnectionLost),

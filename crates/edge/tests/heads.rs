@@ -142,3 +142,27 @@ fn a_host_field_does_without_an_authority() {
     assert_eq!(answer.expect("an answer").payload, b"hello");
     assert_eq!(gate.reason(Reason::Allowed), 1);
 }
+
+/// Some clients send the end of a request as an empty frame of data.
+#[test]
+fn a_request_whose_body_is_empty_reaches_the_origin_without_one() {
+    let origin = Origin::hello();
+    let mut settings = config(origin.address);
+    let _files = secure(&mut settings);
+    let gate = Gate::start(settings);
+    let mut wire = Wire::connect(&gate, &[]);
+    for (stream, method, length) in
+        [(1, "GET", None), (3, "HEAD", None), (5, "POST", Some("0")), (7, "GET", None)]
+    {
+        wire.send(&frame(HEADERS, END_HEADERS, stream, &request(method, "/", &[])));
+        if stream == 7 {
+            wire.send(&frame(DATA, 0, stream, b""));
+        }
+        wire.send(&frame(DATA, END_STREAM, stream, b""));
+        wire.until(|frame| frame.stream == stream && frame.flags & END_STREAM != 0);
+        let received = origin.last();
+        assert!(received.line().starts_with(method));
+        assert_eq!(received.field("transfer-encoding"), None, "{method}");
+        assert_eq!(received.field("content-length"), length, "{method}");
+    }
+}

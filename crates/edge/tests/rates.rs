@@ -249,8 +249,12 @@ fn a_visitor_with_small_windows_on_a_slow_line_gets_every_response() {
             if frame.flags & END_STREAM != 0 {
                 ended += 1;
             } else if length > 0 {
-                gate.pass(TICK);
-                passed += TICK;
+                // By one stream alone: the gate has read the other's window by the time that this one's
+                // next data comes.
+                if frame.stream == 1 {
+                    gate.pass(TICK);
+                    passed += TICK;
+                }
                 wire.send(&[widen(frame.stream, length), widen(0, length)].concat());
             }
         }

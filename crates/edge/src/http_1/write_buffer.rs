@@ -44,6 +44,16 @@ impl WriteBuffer {
             || self.gathered.len() - self.written_bytes + self.behind.len() >= FULL
     }
 
+    /// Replaces the end of what is gathered, before anything is written. Returns whether that was its end.
+    pub(crate) fn replace_end(&mut self, end: &[u8], with: &[u8]) -> bool {
+        let replaced = !self.begun && self.gathered.ends_with(end);
+        if replaced {
+            self.gathered.truncate(self.gathered.len() - end.len());
+            self.gathered.extend_from_slice(with);
+        }
+        replaced
+    }
+
     /// Nothing has ever been written.
     pub(crate) const fn is_untouched(&self) -> bool {
         !self.begun

@@ -69,6 +69,19 @@ impl OriginRequestWriter {
         }
     }
 
+    /// The visitor ended a chunked body before its first byte: the request continues as one without a
+    /// body. `bare`: its method says so by having no length.
+    pub(crate) fn end_without_body(&mut self, bare: bool) {
+        const CHUNKED: &[u8] = b"transfer-encoding: chunked\r\n\r\n";
+        let end: &[u8] = if bare { b"\r\n" } else { b"content-length: 0\r\n\r\n" };
+        if self.left.is_none() && self.out.replace_end(CHUNKED, end) {
+            self.body = RequestBody::Empty;
+            self.left = Some(0);
+            self.ended = true;
+            self.retryable = bare;
+        }
+    }
+
     pub(crate) const fn body(&mut self) -> &mut RequestBody {
         &mut self.body
     }

@@ -2,7 +2,7 @@
 
 use core::cell::Cell;
 use core::pin::Pin;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, ready};
 use core::time::Duration;
 use std::io;
 use std::rc::Rc;
@@ -227,15 +227,19 @@ impl RequestBody {
         Self::Stream(StreamingBody { body, upload, first: None })
     }
 
-    /// Draws the first piece. `Ok` too where the visitor has ended the body without one.
-    pub(crate) fn poll_first_chunk(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Draws the first piece. Returns whether there is one: the visitor may end the body without.
+    pub(crate) fn poll_first_chunk(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         let Self::Stream(streamed) = self else {
-            return Poll::Ready(Ok(()));
+            return Poll::Ready(Ok(false));
         };
-        streamed.poll_chunk(cx).map(|piece| {
-            streamed.first = piece.transpose()?;
-            Ok(())
-        })
+        loop {
+            let piece = ready!(streamed.poll_chunk(cx)).transpose()?;
+            let is_empty = |piece: &Frame<Bytes>| piece.data_ref().is_some_and(Bytes::is_empty);
+            if !piece.as_ref().is_some_and(is_empty) {
+                streamed.first = piece;
+                return Poll::Ready(Ok(streamed.first.is_some()));
+            }
+        }
     }
 }
 
