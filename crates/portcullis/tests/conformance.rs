@@ -57,10 +57,15 @@ fn bridge(gate: SocketAddr, trusted: &TestCert) -> SocketAddr {
 
 /// A gate with TLS in front of a small origin, and a bridge to it.
 fn gate_behind_a_bridge(folder: &Path) -> (Gate, SocketAddr) {
-    let (gate, certificate) = secure_gate(folder, slow_origin(), "");
+    let (gate, certificate) = secure_gate(folder, slow_origin(), ROOMY);
     let bridge = bridge(gate.listen, &certificate);
     (gate, bridge)
 }
+
+/// A hundred requests in half a second, and three thousand in a few seconds, of one address are no
+/// ordinary day. Challenged, the suite would test the answers to challenges.
+const ROOMY: &str = "[limits.source]\nrequests_per_second = 100_000\nburst = 100_000\n\
+                     [watch]\nsurge_min_rate = 100_000\n";
 
 /// A gate with TLS, and its certificate.
 fn secure_gate(folder: &Path, origin: SocketAddr, more: &str) -> (Gate, TestCert) {
@@ -152,10 +157,7 @@ fn ordinary_clients_get_through_a_hundred_requests_at_a_time() {
     }
     let _alone = ONE_AT_A_TIME.lock();
     let folder = tempfile::tempdir().unwrap();
-    // Three thousand requests from one address in a few seconds are no ordinary day.
-    let roomy = "[limits.source]\nrequests_per_second = 100_000\nburst = 100_000\n\
-                 [watch]\nsurge_min_rate = 100_000\n";
-    let (gate, _) = secure_gate(folder.path(), origin(), roomy);
+    let (gate, _) = secure_gate(folder.path(), origin(), ROOMY);
     let url = format!("https://{}/", gate.listen);
     let output =
         Command::new("h2load").args(["-n", "3000", "-c", "3", "-m", "100", &url]).output().unwrap();
