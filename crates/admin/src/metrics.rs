@@ -158,8 +158,10 @@ impl GateMetrics {
             })
         })?;
         UNASSIGNED.encode(encoder, |samples| {
-            let counted = total.unassigned.by_name().filter(|(_, n)| *n > 0);
-            counted.into_iter().try_for_each(|(reason, n)| samples.sample([reason], n))
+            for (reason, n) in total.unassigned.by_name().filter(|(_, n)| *n > 0) {
+                samples.sample([reason], n)?;
+            }
+            Ok(())
         })?;
         ORIGIN_REQUESTS.encode(encoder, |samples| {
             for_each_activity(total, &policy, |[platform, activity], counts| {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use portcullis_model::{AttackTechnique, Cut, Tally};
+use portcullis_model::{AttackTechnique, Cut, Tally, UnassignedTally};
 use serde::Serialize;
 
 use crate::counts::{add_map, count_verdicts};
@@ -40,6 +40,15 @@ impl CutTotals {
         let forwarded = count_verdicts(&tally.reasons).forwarded;
         self.watched_ms = self.watched_ms.saturating_add(lasted);
         self.forwarded = self.forwarded.saturating_add(forwarded);
+        self.add_causes(leaf, cuts);
+    }
+
+    /// Adds what one leaf counts of connections that belong to no platform.
+    pub(crate) fn add_unassigned(&mut self, leaf: u64, tally: &UnassignedTally) {
+        self.add_causes(leaf, &tally.cuts);
+    }
+
+    fn add_causes(&mut self, leaf: u64, cuts: &BTreeMap<String, u64>) {
         if !cuts.is_empty() {
             add_map(&mut self.causes, cuts);
             self.leaves.add(leaf);

@@ -10,7 +10,7 @@ use portcullis_incident::{
     hypotheses::{self, Cause},
     words,
 };
-use portcullis_model::{Entry, Event, Receipt, WallTime};
+use portcullis_model::{Entry, Event, Receipt, UnassignedTally, WallTime};
 
 fn only(entries: Vec<(u64, Entry)>) -> Incident {
     let mut incidents = fold(entries);
@@ -80,10 +80,29 @@ fn a_flood_of_the_gate_is_an_incident_of_no_platform() {
         timeline,
         [
             "The gate was flooded with requests and connections that belong to no platform: 1,200 \
-             refused in a second (unknown-host 1,150 and malformed 50); usual is less than one.",
+             refused in a second (unknown-host 1,150 and malformed 50); less than one refused in a \
+             second is usual.",
             "The flood of the gate was over: 90,000 refused (unknown-host 90,000), at its busiest \
              1,900 per second.",
         ]
+    );
+}
+
+#[test]
+fn a_flood_of_stalled_connections_names_no_refusals() {
+    let stalled = Event::GateFloodBegan {
+        onset: WallTime(6_000),
+        refused_per_second: 0,
+        usual_milli: 3_000,
+        stalled_headers: 400,
+        reasons: [].into(),
+    };
+    let incident = only(vec![(0, Entry::new(WallTime(8_000), stalled))]);
+    assert_eq!(incident.gate_floods.items[0].extent(), "400 connections stalled in their headers");
+    assert_eq!(
+        incident.timeline()[0].summary,
+        "The gate was flooded with requests and connections that belong to no platform: 400 \
+         connections stalled in their headers; 3 refused in a second is usual."
     );
 }
 
@@ -131,12 +150,22 @@ fn a_history_has_what_no_incident_has() {
     push(3, Event::SurgeEnded { platform: MAIN.into() });
     push(4, speed(3_000));
     push(5, surge);
+    push(
+        6,
+        Event::UnassignedTallied(UnassignedTally {
+            from: WallTime(5_000),
+            to: WallTime(6_000),
+            reasons: [].into(),
+            cuts: [("missing-preface".to_owned(), 12)].into(),
+        }),
+    );
     let history = fold.finish();
     assert!(history.waves.is_empty());
     let surges: Vec<_> = history.surges.iter().map(|s| (s.began.leaf, s.ended)).collect();
     assert_eq!(surges, [(1, Some(LeafRef { at: WallTime(3_000), leaf: 3 })), (5, None)]);
     assert_eq!(history.procedures.count(), 1);
     assert_eq!(history.full_speed[MAIN].count(), 1);
+    assert_eq!(history.cuts.causes, [("missing-preface".to_owned(), 12)].into());
 }
 
 #[test]

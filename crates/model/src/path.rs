@@ -391,10 +391,5 @@ mod tests {
         fn no_path_makes_it_panic(raw in ".{0,40}") {
             let _ = form(&raw);
         }
-
-        #[test]
-        fn work_is_linear_in_the_length(count in 1usize..2_000) {
-            let _ = form(&format!("/%{}2e", "25".repeat(count)));
-        }
     }
 }

@@ -252,14 +252,13 @@ fn lasted(incident: &Incident, wave: &WaveRecord) -> String {
 
 /// The floods of what belongs to no platform, in a sentence.
 fn floods(incident: &Incident) -> String {
-    let most = incident.gate_floods.iter().map(GateFloodRecord::most_per_second).max();
-    let Some(most) = most else { return String::new() };
+    let largest = incident.gate_floods.iter().max_by_key(|flood| flood.most_per_second());
+    let Some(largest) = largest else { return String::new() };
     let continues = incident.gate_floods.iter().any(GateFloodRecord::ongoing);
     format!(
-        "The gate had {} of requests and connections that belong to no platform, and refused up to \
-         {} per second. Status: {}.",
+        "The gate had {} of requests and connections that belong to no platform: {}. Status: {}.",
         words::counted(incident.gate_floods.count(), "flood"),
-        words::count(most),
+        largest.extent(),
         if continues { "the flood continues" } else { "over" },
     )
 }

@@ -60,6 +60,21 @@ impl GateFloodRecord {
         self.ended.as_ref().map_or(self.refused_per_second, |end| end.peak_per_second)
     }
 
+    /// How large it was: `up to 1,900 refused per second`, `400 connections stalled in their
+    /// headers`, or both.
+    pub fn extent(&self) -> String {
+        let most = self.most_per_second();
+        let mut parts = Vec::new();
+        if most > 0 || self.stalled_headers == 0 {
+            parts.push(format!("up to {} refused per second", count(most)));
+        }
+        if self.stalled_headers > 0 {
+            let stalled = counted(self.stalled_headers, "connection");
+            parts.push(format!("{stalled} stalled in their headers"));
+        }
+        list(&parts)
+    }
+
     /// The last moment known of it: its end, the interruption, or else `as_of`.
     pub fn until(&self, as_of: WallTime) -> WallTime {
         let end = self.ended.as_ref().map(|end| end.stamp.at);
@@ -114,25 +129,28 @@ pub(super) fn interrupt(floods: &mut BoundedList<GateFloodRecord>, stamp: LeafRe
 /// Adds the floods' sentences.
 pub(super) fn describe(floods: &BoundedList<GateFloodRecord>, timeline: &mut Timeline) {
     for flood in floods {
-        let stalled = match flood.stalled_headers {
-            0 => String::new(),
-            n => format!("; {} stalled in their headers", counted(n, "connection")),
+        let mut parts = Vec::new();
+        if flood.refused_per_second > 0 || flood.stalled_headers == 0 {
+            let refused = count(flood.refused_per_second);
+            parts.push(format!("{refused} refused in a second{}", named(&flood.reasons)));
+        }
+        if flood.stalled_headers > 0 {
+            let stalled = counted(flood.stalled_headers, "connection");
+            parts.push(format!("{stalled} stalled in their headers"));
+        }
+        let usual = match flood.usual_milli {
+            ..1_000 => "less than one".to_owned(),
+            milli => thousandths(milli),
         };
         let began = format!(
-            "The gate was flooded with requests and connections that belong to no platform: {} \
-             refused in a second ({}); usual {}{stalled}.",
-            count(flood.refused_per_second),
-            named(&flood.reasons),
-            if flood.usual_milli < 1_000 {
-                "is less than one".to_owned()
-            } else {
-                format!("is {}", thousandths(flood.usual_milli))
-            },
+            "The gate was flooded with requests and connections that belong to no platform: {}; \
+             {usual} refused in a second is usual.",
+            list(&parts),
         );
         timeline.add(flood.began, began);
         if let Some(end) = &flood.ended {
             let ended = format!(
-                "The flood of the gate was over: {} refused ({}), at its busiest {} per second.",
+                "The flood of the gate was over: {} refused{}, at its busiest {} per second.",
                 count(end.refused),
                 named(&end.reasons),
                 count(end.peak_per_second),
@@ -146,11 +164,11 @@ pub(super) fn describe(floods: &BoundedList<GateFloodRecord>, timeline: &mut Tim
     }
 }
 
-/// The most frequent reasons with their numbers: `unknown-host 900 and malformed 3`.
+/// The most frequent reasons with their numbers: ` (unknown-host 900 and malformed 3)`.
 fn named(reasons: &BTreeMap<String, u64>) -> String {
     let mut most: Vec<(&String, &u64)> = reasons.iter().collect();
     most.sort_by_key(|(_, n)| core::cmp::Reverse(**n));
     let named: Vec<String> =
         most.iter().take(NAMED).map(|(reason, n)| format!("{reason} {}", count(**n))).collect();
-    if named.is_empty() { "by no reason on record".to_owned() } else { list(&named) }
+    if named.is_empty() { String::new() } else { format!(" ({})", list(&named)) }
 }

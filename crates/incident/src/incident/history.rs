@@ -31,7 +31,8 @@ pub struct History {
     pub surges: BoundedList<SurgeRecord>,
     /// When full speed was recorded, by platform.
     pub full_speed: BTreeMap<String, BoundedList<FullSpeedAt>>,
-    /// Connections and streams that the gate ended, after it had let them in.
+    /// Connections and streams that the gate ended, after it had let them in, whether or not they
+    /// belonged to a platform.
     pub cuts: CutTotals,
 }
 
@@ -69,6 +70,9 @@ impl HistoryFold {
         let previous = self.last.replace(stamp);
         match entry.event.subject() {
             Subject::Gate => {
+                if let Event::UnassignedTallied(tally) = &entry.event {
+                    self.history.cuts.add_unassigned(leaf, tally);
+                }
                 if let Some(ended) = self.gate.apply(stamp, previous, &entry.event).ended {
                     self.lookbacks.gate_ended(stamp.at);
                     waves::interrupt(&mut self.history.waves, ended);

@@ -6,7 +6,7 @@ mod defence;
 mod phrases;
 mod unwatched;
 
-use portcullis_incident::{Figure, Incident, LeafSet, Unit, words};
+use portcullis_incident::{Figure, Incident, LeafSet, Unit};
 
 use crate::{Claim, ClaimKind, Finding};
 
@@ -59,16 +59,17 @@ fn without_waves(kind: ClaimKind, incident: &Incident) -> Claim {
     let because = "No wave of attack on a platform is on record. What is on record is a flood of \
                    requests and connections that belong to no platform.";
     let sentence = format!(
-        "Our gate was flooded with requests and connections that belong to none of our platforms; \
-         it refused up to {} per second. No attack on one of our platforms was recorded.",
-        words::count(most)
+        "Our gate was flooded with requests and connections that belong to none of our platforms: \
+         {}. No attack on one of our platforms was recorded.",
+        flood.extent()
     );
-    let figure = Figure::new(
-        "refused at the busiest moment of the flood, without a platform",
-        most,
-        Unit::PerSecond,
-        LeafSet::single(leaf),
-    );
+    let figure = if most == 0 {
+        let (name, stalled) = ("connections stalled in their headers", flood.stalled_headers);
+        Figure::new(name, stalled, Unit::Count, LeafSet::single(flood.began.leaf))
+    } else {
+        let name = "refused at the busiest moment of the flood, without a platform";
+        Figure::new(name, most, Unit::PerSecond, LeafSet::single(leaf))
+    };
     Claim::new(kind, Finding::NotShown, because).wording(sentence).with_figures([figure])
 }
 
