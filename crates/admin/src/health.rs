@@ -16,11 +16,13 @@ pub enum GateThread {
     Control,
     /// Writes the ledger.
     Recorder,
+    /// Asks origins whether they answer.
+    OriginProbe,
 }
 
 impl GateThread {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Worker, Self::Control, Self::Recorder];
+    pub const ALL: [Self; 4] = [Self::Worker, Self::Control, Self::Recorder, Self::OriginProbe];
 
     /// The name in metrics and logs.
     pub const fn as_str(self) -> &'static str {
@@ -28,6 +30,7 @@ impl GateThread {
             Self::Worker => "worker",
             Self::Control => "control",
             Self::Recorder => "recorder",
+            Self::OriginProbe => "origin-probe",
         }
     }
 }
@@ -69,6 +72,8 @@ impl ThreadHealth {
             Some("the recorder has ended: events are lost".into())
         } else if failed_workers > 0 {
             Some(format!("{failed_workers} of {} workers have ended", self.workers))
+        } else if self.failures(GateThread::OriginProbe) > 0 {
+            Some("the origin probe has ended: an outage without traffic is not noticed".into())
         } else if since_last_tick >= TICK_TIMEOUT {
             Some(format!("the control loop has not ticked for {} s", since_last_tick.as_secs()))
         } else {
@@ -94,6 +99,6 @@ mod tests {
         assert!(health.problem(early).unwrap().contains("recorder"));
         health.record_failure(GateThread::Control);
         assert!(health.problem(early).unwrap().contains("control loop"));
-        assert_eq!(GateThread::ALL.map(|thread| health.failures(thread)), [1, 1, 1]);
+        assert_eq!(GateThread::ALL.map(|thread| health.failures(thread)), [1, 1, 1, 0]);
     }
 }

@@ -63,8 +63,10 @@ pub trait AdminPages: Send + Sync {
     fn metrics(&self) -> String;
     /// One JSON object.
     fn status(&self) -> String;
-    /// Whether the gate is healthy; else a sentence about the problem.
-    fn health(&self) -> Result<(), String>;
+    /// Whether the gate itself works; else a sentence about the problem.
+    fn liveness(&self) -> Result<(), String>;
+    /// Whether visitors can be served, with remarks; else a sentence about the problem.
+    fn health(&self) -> Result<String, String>;
 }
 
 /// A listener whose address is bound; nothing is accepted yet.
@@ -237,16 +239,21 @@ fn respond(request: &Request<Incoming>, site: &AdminSite) -> Response<Full<Bytes
         return response;
     }
     match request.uri().path() {
-        "/healthz" => match pages.health() {
-            Ok(()) => page(StatusCode::OK, TEXT, "ok\n".into()),
-            Err(problem) => page(StatusCode::SERVICE_UNAVAILABLE, TEXT, problem + "\n"),
-        },
+        "/healthz" => health_page(pages.health()),
+        "/livez" => health_page(pages.liveness().map(|()| "ok".into())),
         "/metrics" => page(StatusCode::OK, OPENMETRICS, pages.metrics()),
         "/status.json" => page(StatusCode::OK, JSON, pages.status()),
         _ => {
-            let known = "the paths are /healthz, /metrics and /status.json\n";
+            let known = "the paths are /healthz, /livez, /metrics and /status.json\n";
             page(StatusCode::NOT_FOUND, TEXT, known.into())
         }
+    }
+}
+
+fn health_page(health: Result<String, String>) -> Response<Full<Bytes>> {
+    match health {
+        Ok(text) => page(StatusCode::OK, TEXT, text + "\n"),
+        Err(problem) => page(StatusCode::SERVICE_UNAVAILABLE, TEXT, problem + "\n"),
     }
 }
 

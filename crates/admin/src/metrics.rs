@@ -65,6 +65,11 @@ const TABLE_EVICTIONS: Family<CounterKind, 0> = Family::new(
 );
 const POSTURE: Family<GaugeKind, 1> =
     Family::new("posture", "0 open, 1 watchful, 2 guarded, 3 siege.", ["platform"]);
+const ORIGIN_UP: Family<GaugeKind, 1> = Family::new(
+    "origin_up",
+    "0 while the origin leaves most requests without an answer, else 1.",
+    ["platform"],
+);
 const PROCEDURE_STOPPED: Family<GaugeKind, 3> = Family::new(
     "procedure_stopped",
     "Requests that an engaged procedure has stopped.",
@@ -263,6 +268,11 @@ fn encode_procedures(status: &GateStatus, encoder: &mut DescriptorEncoder<'_>) -
                 Posture::Siege => 3,
             };
             samples.sample([&platform.name], level)
+        })
+    })?;
+    ORIGIN_UP.encode(encoder, |samples| {
+        status.platforms.iter().try_for_each(|platform| {
+            samples.sample([&platform.name], u64::from(platform.origin_down_since.is_none()))
         })
     })?;
     PROCEDURE_STOPPED.encode(encoder, |samples| {

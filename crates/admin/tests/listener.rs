@@ -24,9 +24,13 @@ impl AdminPages for Known {
         "{\"posture\":\"open\"}".into()
     }
 
-    fn health(&self) -> Result<(), String> {
+    fn liveness(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn health(&self) -> Result<String, String> {
         if self.well.load(Ordering::SeqCst) {
-            Ok(())
+            Ok("ok".into())
         } else {
             Err("the ledger's disk is full".into())
         }
@@ -59,6 +63,7 @@ fn the_listener_serves_health_metrics_and_status() {
     known.well.store(false, Ordering::SeqCst);
     let ill = ask(address, "GET /healthz");
     assert!(ill.starts_with("HTTP/1.1 503") && ill.contains("disk is full"));
+    assert!(ask(address, "GET /livez").starts_with("HTTP/1.1 200"));
     drain.send(true).unwrap();
     listener.join();
     assert!(TcpStream::connect(address).is_err());

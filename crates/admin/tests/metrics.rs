@@ -63,6 +63,7 @@ fn handlers() -> AdminHandlers {
         over: Vec::new(),
         evidence: Vec::new(),
         degradation: None,
+        origin_down_since: None,
         procedures: vec![procedure],
     };
     let status =
@@ -157,7 +158,7 @@ fn a_failed_worker_and_a_late_tick_make_the_gate_unhealthy() {
     let handlers = handlers();
     assert_eq!(handlers.health().unwrap_err(), "1 of 2 workers have ended");
     let healthy = AdminHandlers { threads: Arc::new(ThreadHealth::new(2)), ..handlers };
-    assert_eq!(healthy.health(), Ok(()));
+    assert_eq!(healthy.health(), Ok("ok".into()));
     healthy.clock.advance(Duration::from_secs(5));
     assert_eq!(healthy.health().unwrap_err(), "the control loop has not ticked for 5 s");
 }

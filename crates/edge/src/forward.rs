@@ -4,6 +4,7 @@ use core::future::poll_fn;
 use core::mem;
 use core::task::Poll;
 use core::time::Duration;
+use std::io;
 use std::rc::Rc;
 
 use http::StatusCode;
@@ -185,7 +186,7 @@ enum OriginFailure {
     /// No connection became free in time.
     PoolExhausted,
     /// No connection could be opened.
-    Unreachable,
+    Connect(io::ErrorKind),
     /// The connection broke, or what came is not HTTP.
     ConnectionLost,
     /// Nothing came in time.
@@ -214,9 +215,15 @@ impl OriginFailure {
             }
         }
         match self {
-            Self::Unreachable | Self::ConnectionLost => {
-                (Outcome::OriginUnreachable, ForwardFailure::Unreachable)
+            Self::Connect(kind) => {
+                let outcome = match kind {
+                    io::ErrorKind::ConnectionRefused => Outcome::OriginRefused,
+                    io::ErrorKind::TimedOut => Outcome::OriginConnectTimeout,
+                    _ => Outcome::OriginUnreachable,
+                };
+                (outcome, ForwardFailure::Unreachable)
             }
+            Self::ConnectionLost => (Outcome::OriginUnreachable, ForwardFailure::Unreachable),
             Self::Timeout => (Outcome::OriginTimeout, ForwardFailure::Timeout),
             Self::PoolExhausted => (Outcome::OriginBusy, ForwardFailure::Busy),
         }
@@ -237,7 +244,8 @@ async fn send_and_await_head(
         let config = &job.pool.config;
         let due = account.context.now() + config.connect_timeout + config.response_timeout;
         deadline.deadline().set(due);
-        let again = lease.open(fresh).await.map_err(|_| OriginFailure::Unreachable)?;
+        let again =
+            lease.open(fresh).await.map_err(|error| OriginFailure::Connect(error.kind()))?;
         account.sent = Some(account.context.now());
         lease.send_request(question);
         deadline.deadline().set(account.context.now() + config.response_timeout);

@@ -60,6 +60,7 @@ pub use guard::http_2::reads_alike;
 pub use net::listener::{BoundListener, bind};
 #[doc(hidden)]
 pub use net::proxy_protocol;
+pub use origin::probe::{ProbeError, probe_origin};
 pub use request::acme_challenge::ChallengeAnswers;
 pub use tls::cert_status::{CertStatus, CertificateFacts, SOON, inspect, inspect_all};
 pub use tls::certificates::NamedCertificates;

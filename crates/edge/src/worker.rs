@@ -165,7 +165,7 @@ async fn run_ticks(
         let stalled = conns.check(limits, idle, header_deadline, now);
         context.meter.set_stalled_headers(stalled);
         context.deadlines.check(now, context.is_origin_queued());
-        service.pools.tidy(now);
+        service.pools.tidy(context.clock, now);
         context.clock.sleep(TICK).await;
     }
 }

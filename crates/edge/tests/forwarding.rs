@@ -10,7 +10,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use common::{Gate, Origin, Reply, config, eventually, hold, settled};
-use portcullis_model::{Cut, Outcome, Reason};
+use portcullis_model::{Cut, OriginConfig, Outcome, Reason};
 
 #[test]
 fn a_request_is_forwarded_and_its_response_returned() {
@@ -421,7 +421,21 @@ fn an_origin_that_is_down_yields_a_calm_502() {
     assert!(answer.text().contains("origin-unreachable"));
     let plain = visitor.get("/");
     assert_eq!(plain.field("content-type"), Some("text/plain; charset=utf-8"));
-    assert_eq!(gate.outcome(Outcome::OriginUnreachable), 2);
+    assert_eq!(gate.outcome(Outcome::OriginRefused), 2);
+}
+
+#[test]
+fn an_origin_with_several_addresses_is_reached_at_the_one_that_listens() {
+    // The name has ::1 too on most machines, where nothing listens.
+    let origin = Origin::start(|_| Reply::ok("here"));
+    let mut config = config(origin.address);
+    config.platforms[0].origin = OriginConfig::new("localhost".into(), origin.address.port());
+    let gate = Gate::start(config);
+    let mut visitor = gate.connect();
+    for _ in 0..3 {
+        assert_eq!(visitor.get("/").text(), "here");
+    }
+    assert_eq!(gate.outcome(Outcome::Served), 3);
 }
 
 #[test]

@@ -5,7 +5,7 @@
 //! file lists the kinds: in the fields of [`Incident`], in `apply` and in `timeline`.
 
 // module order: gate_floods platform_event notifications
-// module order: tallies degradations surges
+// module order: tallies degradations surges outages
 // module order: waves
 // module order: full_speed posture_changes
 // module order: platforms
@@ -19,6 +19,7 @@ mod gate_floods;
 mod history;
 mod lookback;
 mod notifications;
+mod outages;
 mod platform_event;
 mod platforms;
 mod posture_changes;
@@ -36,6 +37,7 @@ pub use self::gate_floods::{GateFloodEnd, GateFloodRecord};
 pub use self::history::{History, HistoryFold};
 pub(crate) use self::lookback::{Lookback, Lookbacks};
 pub use self::notifications::Notification;
+pub use self::outages::OutageRecord;
 pub(crate) use self::platform_event::PlatformEvent;
 pub use self::platforms::PlatformRecord;
 pub use self::posture_changes::PostureChange;
@@ -84,6 +86,8 @@ pub struct Incident {
     pub posture_changes: BoundedList<PostureChange>,
     /// When the origin was degraded.
     pub degradations: BoundedList<DegradationRecord>,
+    /// When the origin was down.
+    pub outages: BoundedList<OutageRecord>,
     /// Surges within a day of the waves: flash crowds, as far as is known, unless an attack
     /// overtook them.
     pub surges: BoundedList<SurgeRecord>,
@@ -113,6 +117,7 @@ impl Incident {
             procedures: BoundedList::default(),
             posture_changes: BoundedList::default(),
             degradations: BoundedList::default(),
+            outages: BoundedList::default(),
             surges: BoundedList::default(),
             gate_floods: BoundedList::default(),
             notifications: BoundedList::default(),
@@ -139,6 +144,7 @@ impl Incident {
         procedures::apply(&mut self.procedures, platform, now, engaged, &self.waves);
         surges::apply(&mut self.surges, now, &lookback.surges);
         degradations::apply(&mut self.degradations, now, &lookback.degradations);
+        outages::apply(&mut self.outages, now);
         posture_changes::apply(&mut self.posture_changes, now, &lookback.posture_changes);
         self.coverage.add_events(u64::from(!known), records_lost);
     }
@@ -173,6 +179,7 @@ impl Incident {
         waves::interrupt(&mut self.waves, stamp);
         procedures::interrupt(&mut self.procedures, &mut self.platforms, stamp);
         gate_floods::interrupt(&mut self.gate_floods, stamp);
+        outages::interrupt(&mut self.outages, stamp);
     }
 
     /// Everything that happened, in calm sentences, by time and then by leaf.
@@ -183,6 +190,7 @@ impl Incident {
         self.procedures.iter().for_each(|one| procedures::describe(one, &mut timeline));
         posture_changes::describe(&self.posture_changes, &mut timeline);
         degradations::describe(&self.degradations, &mut timeline);
+        outages::describe(&self.outages, &mut timeline);
         self.platforms.iter().for_each(|one| platforms::describe(one, &mut timeline));
         gate_floods::describe(&self.gate_floods, &mut timeline);
         notifications::describe(&self.notifications, &mut timeline);
@@ -199,23 +207,27 @@ impl Incident {
     }
 
     /// The last moment known of any wave; of an incident without one, the last moment known of any
-    /// flood of the gate, or else when it was opened.
+    /// flood of the gate or outage, or else when it was opened.
     pub fn until(&self) -> WallTime {
         let last = self.waves.iter().map(|wave| wave.until(self.as_of.at)).max();
-        last.or_else(|| self.last_flood()).unwrap_or(self.opened.stamp.at)
+        last.or_else(|| self.last_besides_waves()).unwrap_or(self.opened.stamp.at)
     }
 
-    /// Whether events at `at` belong to it: while a wave or a flood of the gate lasts, or within
-    /// [`JOIN`] of its end.
+    /// Whether events at `at` belong to it: while a wave, a flood of the gate or an outage lasts, or
+    /// within [`JOIN`] of its end.
     pub(crate) fn is_open(&self, at: WallTime) -> bool {
-        let lasts = self.ongoing() || self.gate_floods.iter().any(GateFloodRecord::ongoing);
-        let until = self.last_flood().map_or_else(|| self.until(), |flood| flood.max(self.until()));
+        let lasts = self.ongoing()
+            || self.gate_floods.iter().any(GateFloodRecord::ongoing)
+            || self.outages.iter().any(OutageRecord::ongoing);
+        let until =
+            self.last_besides_waves().map_or_else(|| self.until(), |at| at.max(self.until()));
         lasts || at <= until + JOIN
     }
 
-    /// The last moment known of any flood of the gate.
-    fn last_flood(&self) -> Option<WallTime> {
-        self.gate_floods.iter().map(|flood| flood.until(self.as_of.at)).max()
+    /// The last moment known of any flood of the gate or outage.
+    fn last_besides_waves(&self) -> Option<WallTime> {
+        let floods = self.gate_floods.iter().map(|flood| flood.until(self.as_of.at));
+        floods.chain(self.outages.iter().map(|outage| outage.until(self.as_of.at))).max()
     }
 
     /// Whether a wave continues where the ledger ends.

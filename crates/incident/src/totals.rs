@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use portcullis_model::{ConnReason, Reason, Tally};
+use portcullis_model::{ConnReason, Outcome, Reason, Tally};
 use serde::Serialize;
 
 use crate::counts::{add_map, count_verdicts};
@@ -170,17 +170,15 @@ pub(crate) fn offered(tally: &Tally) -> u64 {
     tally.reasons.values().fold(0, |n: u64, &more| n.saturating_add(more))
 }
 
-/// Outcomes that the origin caused; the visitor caused the others.
-const ORIGIN_OUTCOMES: [&str; 5] =
-    ["served", "origin-error", "origin-unreachable", "origin-timeout", "origin-busy"];
-
-/// Requests that the origin finished or failed, and of these the served ones.
+/// Requests that the origin finished or failed, and of these the served ones. The visitor caused the
+/// other outcomes.
 pub(crate) fn origin_outcomes(outcomes: &BTreeMap<String, u64>) -> (u64, u64) {
-    let all = ORIGIN_OUTCOMES
+    let all = Outcome::ALL
         .iter()
-        .filter_map(|word| outcomes.get(*word))
+        .filter(|outcome| outcome.origin_result().is_some())
+        .filter_map(|outcome| outcomes.get(outcome.as_str()))
         .fold(0, |n: u64, &more| n.saturating_add(more));
-    (all, outcomes.get("served").copied().unwrap_or(0))
+    (all, outcomes.get(Outcome::Served.as_str()).copied().unwrap_or(0))
 }
 
 /// `part` of `whole` in hundredths of a per cent, cut.

@@ -478,3 +478,79 @@ fn an_incident_as_json_holds_its_figures_and_leaves() {
     assert!(json.contains(r#""id":"I-20261123-100211""#));
     assert!(json.len() < 2_000_000, "{}", json.len());
 }
+
+fn origin_down(onset: u64) -> Event {
+    Event::OriginDown {
+        platform: "main".into(),
+        onset: WallTime(onset),
+        unserved: 12,
+        served: 1,
+        failed_probes: 2,
+    }
+}
+
+fn origin_up(onset: u64) -> Event {
+    Event::OriginUp {
+        platform: "main".into(),
+        onset: WallTime(onset),
+        unserved: 412,
+        served: 3,
+        failed_probes: 20,
+    }
+}
+
+fn entry(leaf: u64, at: u64, event: Event) -> (u64, Entry) {
+    (leaf, Entry::new(WallTime(at), event))
+}
+
+#[test]
+fn an_outage_is_an_incident_without_an_attack() {
+    let day = 1_700_000_000_000;
+    let incident =
+        only(vec![entry(0, day + 5_000, origin_down(day)), entry(1, day + 65_000, origin_up(day))]);
+    assert_eq!(incident.id, "I-20231114-221320");
+    assert!(incident.waves.is_empty());
+    assert_eq!(incident.attacked(), Vec::<&str>::new(), "an outage is no attack on its platform");
+    assert!(!incident.ongoing());
+    assert_eq!(incident.until(), WallTime(day + 65_000));
+    let outage = &incident.outages.items[0];
+    assert_eq!(
+        (outage.lasted_ms(incident.as_of.at), outage.unserved, outage.served),
+        (65_000, 412, 3)
+    );
+    let timeline: Vec<String> = incident.timeline().into_iter().map(|m| m.summary).collect();
+    assert_eq!(
+        timeline,
+        [
+            "The origin of main was down: since 14 November 2023, 22:13:20 UTC most requests to it \
+             were left without an answer.",
+            "The origin of main was up again after 1 min 5 s: 412 requests were not served, 3 were.",
+        ]
+    );
+}
+
+#[test]
+fn an_outage_whose_gate_stopped_has_no_end() {
+    let day = 1_700_000_000_000;
+    let incident = only(vec![
+        entry(0, day + 5_000, origin_down(day)),
+        entry(1, day + 9_000, Event::Stopped),
+        entry(2, day + 20_000, origin_up(day)),
+    ]);
+    let outage = &incident.outages.items[0];
+    assert_eq!(outage.interrupted, Some(LeafRef { at: WallTime(day + 9_000), leaf: 1 }));
+    assert_eq!((outage.ended, outage.unserved), (None, 12));
+}
+
+#[test]
+fn a_wave_after_an_outage_belongs_to_its_incident_and_the_outage_to_no_wave() {
+    let mut entries = whole(false);
+    let first = entries.iter().position(|(_, e)| matches!(e.event, Event::AttackBegan { .. }));
+    let at = entries[first.unwrap()].1.at;
+    entries.insert(first.unwrap(), (0, Entry::new(at, origin_down(at.millis()))));
+    let entries = (0..).zip(entries.into_iter().map(|(_, entry)| entry)).collect();
+    let incident = only(entries);
+    assert_eq!(incident.waves.len(), 2);
+    assert_eq!(incident.attacked(), ["main"]);
+    assert_eq!(incident.outages.count(), 1);
+}

@@ -244,6 +244,32 @@ pub enum Event {
         /// The platform.
         platform: String,
     },
+    /// The origin leaves most requests without an answer: it is down for visitors, whatever the cause.
+    OriginDown {
+        /// The platform.
+        platform: String,
+        /// When the first of the failures was counted.
+        onset: WallTime,
+        /// Requests since then that were not served, up to now.
+        unserved: u64,
+        /// Requests since then that were served, up to now.
+        served: u64,
+        /// Requests of the gate's own that were not answered.
+        failed_probes: u64,
+    },
+    /// Answers show that the origin is up again.
+    OriginUp {
+        /// The platform.
+        platform: String,
+        /// When the first of the failures was counted, as `origin-down` said it.
+        onset: WallTime,
+        /// Requests that were not served, of the whole outage.
+        unserved: u64,
+        /// Requests that were served during the outage.
+        served: u64,
+        /// Requests of the gate's own that were not answered, of the whole outage.
+        failed_probes: u64,
+    },
     /// No procedure is engaged, and every activity is back within its baseline, and both have
     /// been true for the stated time.
     FullSpeed {
@@ -306,6 +332,8 @@ impl Event {
         "origin-degraded",
         "origin-strained",
         "origin-recovered",
+        "origin-down",
+        "origin-up",
         "full-speed",
         "receipt-recorded",
         "notified",
@@ -323,9 +351,9 @@ impl Event {
     /// own time, for kinds that do not say when they began.
     pub fn opens_incident(&self, recorded: WallTime) -> Option<WallTime> {
         match self {
-            Self::AttackBegan { onset, .. } | Self::GateFloodBegan { onset, .. } => {
-                Some((*onset).min(recorded))
-            }
+            Self::AttackBegan { onset, .. }
+            | Self::GateFloodBegan { onset, .. }
+            | Self::OriginDown { onset, .. } => Some((*onset).min(recorded)),
             _ => None,
         }
     }
@@ -356,6 +384,8 @@ impl Event {
             | Self::ProcedureReleased { platform, .. }
             | Self::OriginDegraded { platform, .. }
             | Self::OriginRecovered { platform }
+            | Self::OriginDown { platform, .. }
+            | Self::OriginUp { platform, .. }
             | Self::FullSpeed { platform, .. } => Subject::Platform(platform),
         }
     }

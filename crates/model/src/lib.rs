@@ -46,4 +46,4 @@ pub use procedure::{
 pub use record::{Record, TokenState};
 pub use source::{IpNet, SourceKey};
 pub use time::{TICK, Time, WallTime};
-pub use verdict::{AttackTechnique, ConnReason, Cut, Outcome, Reason, Verdict};
+pub use verdict::{AttackTechnique, ConnReason, Cut, OriginResult, Outcome, Reason, Verdict};

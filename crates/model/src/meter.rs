@@ -486,6 +486,11 @@ impl LatencyHistogram {
         self.0.iter().sum()
     }
 
+    /// How many took longer than `limit`: those in buckets that lie wholly above it.
+    pub fn count_over(&self, limit: Duration) -> u64 {
+        self.0[(Self::bucket(limit) + 1).min(LATENCY_BUCKETS)..].iter().sum()
+    }
+
     /// The latency that `per_thousand` of a thousand stayed under (upper end of its bucket), or
     /// `None` if nothing was measured.
     pub fn quantile(&self, per_thousand: u64) -> Option<Duration> {

@@ -136,7 +136,11 @@ words! {
     Served => "served";
     /// The origin answered 500 or above.
     OriginError => "origin-error";
-    /// The origin could not be reached, or broke off.
+    /// The origin's address refused the connection: nothing listens there.
+    OriginRefused => "origin-refused";
+    /// None of the origin's addresses accepted a connection in time.
+    OriginConnectTimeout => "origin-connect-timeout";
+    /// The origin could not be reached for another reason, or broke off.
     OriginUnreachable => "origin-unreachable";
     /// The origin did not answer in time.
     OriginTimeout => "origin-timeout";
@@ -198,6 +202,34 @@ words! {
     /// HTTP/2, HTTP/3: the visitor violated the protocol, so the connection had to end.
     ProtocolError => "protocol-error";
     }
+}
+
+impl Outcome {
+    /// Who the outcome is about: the origin, which answered or failed, or the visitor.
+    pub const fn origin_result(self) -> Option<OriginResult> {
+        match self {
+            Self::Served => Some(OriginResult::Served),
+            Self::OriginError => Some(OriginResult::Error),
+            Self::OriginRefused | Self::OriginConnectTimeout | Self::OriginUnreachable => {
+                Some(OriginResult::Unreachable)
+            }
+            Self::OriginTimeout | Self::OriginBusy => Some(OriginResult::Late),
+            Self::BodyAborted | Self::VisitorDisconnected => None,
+        }
+    }
+}
+
+/// What an outcome says about the origin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OriginResult {
+    /// It answered below 500.
+    Served,
+    /// It answered 500 or above.
+    Error,
+    /// It could not be reached, or broke off.
+    Unreachable,
+    /// It did not answer in time, or no connection to it became free.
+    Late,
 }
 
 /// Names of reasons, cuts and outcomes that leaves before version 3 carry, and their names of today.

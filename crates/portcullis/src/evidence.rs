@@ -121,14 +121,16 @@ pub fn incident(arguments: &IncidentArguments) -> Result<bool> {
         None if arguments.json => {
             println!("{}", serde_json::to_string_pretty(&evidence.incidents)?);
         }
-        None if evidence.incidents.is_empty() => println!("No attack was recorded."),
+        None if evidence.incidents.is_empty() => {
+            println!("No incident was recorded: no attack, no flood of the gate, no outage.")
+        }
         None => {
             for incident in &evidence.incidents {
                 println!(
                     "{}  {}  {}, {}{}",
                     incident.id,
                     words::period(incident.onset(), incident.until()),
-                    words::counted(incident.waves.len() as u64, "wave"),
+                    contents(incident),
                     concerns(incident),
                     if incident.rehearsal { "  (rehearsal)" } else { "" }
                 );
@@ -138,13 +140,33 @@ pub fn incident(arguments: &IncidentArguments) -> Result<bool> {
     Ok(true)
 }
 
-/// The platforms that were attacked, or the gate.
+/// `2 waves and 1 outage`.
+fn contents(incident: &Incident) -> String {
+    let parts = [
+        (incident.waves.len() as u64, "wave"),
+        (incident.gate_floods.count(), "flood of the gate"),
+        (incident.outages.count(), "outage"),
+    ];
+    let named: Vec<String> = parts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, noun)| match *noun {
+            "flood of the gate" if *count > 1 => format!("{count} floods of the gate"),
+            noun => words::counted(*count, noun),
+        })
+        .collect();
+    words::list(&named)
+}
+
+/// The platforms that were attacked, those whose origin was down, or the gate.
 fn concerns(incident: &Incident) -> String {
-    if incident.platforms.is_empty() {
-        "the gate".to_owned()
-    } else {
-        incident.attacked().join(", ")
+    let mut names = incident.attacked();
+    for outage in &incident.outages {
+        if !names.contains(&outage.platform.as_str()) {
+            names.push(&outage.platform);
+        }
     }
+    if names.is_empty() { "the gate".to_owned() } else { names.join(", ") }
 }
 
 fn print_incident(incident: &Incident, json: bool) -> Result<()> {

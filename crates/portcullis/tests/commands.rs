@@ -123,7 +123,7 @@ fn without_an_incident_nothing_about_one_is_supported() {
     gate.stop();
     let ledger = folder.path().join("ledger");
     let ledger = ledger.to_str().unwrap();
-    assert!(text(&run(&["incident", "--ledger", ledger]).stdout).contains("No attack"));
+    assert!(text(&run(&["incident", "--ledger", ledger]).stdout).contains("no attack"));
     assert_eq!(run(&["statement", "--ledger", ledger]).status.code(), Some(2));
 
     let mut checking = portcullis()

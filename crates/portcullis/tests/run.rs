@@ -4,7 +4,9 @@
 
 mod common;
 
-use common::{Gate, configuration, origin, run, text};
+use std::net::TcpListener;
+
+use common::{Gate, configuration, free_address, origin, run, serve, text};
 use rustix::process::Signal;
 
 #[test]
@@ -63,6 +65,46 @@ fn requests_that_cannot_be_read_are_no_evidence_about_a_platform() {
     assert!(text(&shown.stdout).contains("belong to no platform"), "{}", text(&shown.stdout));
     let statement = run(&["statement", "latest", "--ledger", ledger.to_str().unwrap()]);
     assert!(!text(&statement.stdout).contains("   SUPPORTED"), "{}", text(&statement.stdout));
+}
+
+#[test]
+fn an_origin_that_dies_is_recorded_from_its_beginning_to_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let origin = free_address();
+    let gate = Gate::start(folder.path(), origin, "");
+    // No visitor comes: the gate asks by itself.
+    gate.wait_until("the outage is noticed", || {
+        gate.admin_get("/metrics").contains("origin_up{platform=\"site\"} 0")
+    });
+    assert_eq!(gate.try_get(gate.admin, "/healthz").unwrap().0, 503);
+    assert_eq!(gate.try_get(gate.admin, "/livez").unwrap().0, 200);
+    assert!(gate.admin_get("/status.json").contains("\"posture\": \"watchful\""));
+    let log = || std::fs::read_to_string(&gate.log).unwrap();
+    (0..4).for_each(|_| assert_eq!(gate.get("/").0, 502));
+    assert!(gate.admin_get("/metrics").contains("outcome=\"origin-refused\"} 4"));
+    assert!(log().contains("connection refused"), "{}", log());
+    assert!(!log().contains("origin recovered"), "{}", log());
+
+    serve(TcpListener::bind(origin).unwrap());
+    gate.wait_until("it is up again", || {
+        gate.admin_get("/metrics").contains("origin_up{platform=\"site\"} 1")
+    });
+    assert_eq!(gate.get("/").0, 200);
+    assert_eq!(gate.try_get(gate.admin, "/healthz").unwrap().0, 200);
+    gate.stop();
+    let ledger = folder.path().join("ledger");
+    let ledger = ledger.to_str().unwrap();
+    let shown = text(&run(&["incident", "latest", "--ledger", ledger]).stdout);
+    assert!(shown.contains("was down: since") && shown.contains("was up again after"), "{shown}");
+    let said = folder.path().join("said.txt");
+    for (sentence, passes) in
+        [("Our site stayed up throughout.", false), ("The origin server was down.", true)]
+    {
+        std::fs::write(&said, sentence).unwrap();
+        let arguments = ["statement", "--check", said.to_str().unwrap(), "--ledger", ledger];
+        let checked = run(&arguments);
+        assert_eq!(checked.status.success(), passes, "{sentence}: {}", text(&checked.stdout));
+    }
 }
 
 #[test]

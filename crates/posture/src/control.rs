@@ -68,10 +68,11 @@ impl Control {
     }
 
     /// For a source of requests without connections, such as an access log: tallies then do not
-    /// say what was cut, rather than that nothing was.
+    /// say what was cut, rather than that nothing was, and no origin is asked.
     #[must_use]
-    pub fn without_connection_counts(mut self) -> Self {
+    pub fn for_recorded_requests(mut self) -> Self {
         self.connections = false;
+        self.watch = self.watch.without_probes();
         self.tallies.iter_mut().for_each(TallyBuilder::without_connection_counts);
         self
     }
@@ -91,6 +92,7 @@ impl Control {
     pub fn step(&mut self, now: Time, wall: WallTime, input: Input, out: &mut Vec<Action>) {
         match input {
             Input::Record(record) => self.observe(&record),
+            Input::Probed { platform, answered } => self.watch.probed(platform, answered),
             Input::FeatureName(name) => self.names.sight(&name),
             Input::Tick(total) => self.tick(now, wall, total, out),
             Input::Reload(config) => self.reload(config, now, wall, out),
@@ -150,6 +152,9 @@ impl Control {
                 out.push(Action::Record(Event::Tallied(tally)));
             }
             out.append(&mut events);
+            if seen.wants_probe {
+                out.push(Action::Probe(seen.platform));
+            }
         }
         if changed {
             out.push(Action::Engage(self.engaged().cloned().collect()));
@@ -265,6 +270,7 @@ impl Control {
                         s.evidence.iter().map(|e| e.summary.clone()).collect()
                     }),
                     degradation: seen.and_then(|s| Some(s.degradation.as_ref()?.summary.clone())),
+                    origin_down_since: seen.and_then(|s| Some(s.outage.as_ref()?.since)),
                     procedures: posture
                         .engaged
                         .iter()

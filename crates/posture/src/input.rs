@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use portcullis_model::{Config, FeatureName, Record, Snapshot};
+use portcullis_model::{Config, FeatureName, PlatformId, Record, Snapshot};
 use portcullis_watch::Baseline;
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +15,15 @@ pub enum Input {
     Record(Record),
     /// The readable form of a feature value.
     FeatureName(FeatureName),
+    /// The origin answered, or did not answer, what the gate asked it ([`Action::Probe`]).
+    ///
+    /// [`Action::Probe`]: crate::Action::Probe
+    Probed {
+        /// Whose origin.
+        platform: PlatformId,
+        /// Whether it answered below 500.
+        answered: bool,
+    },
     /// A tick: everything that all workers have counted since they began.
     Tick(Snapshot),
     /// A new configuration.

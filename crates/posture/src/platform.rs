@@ -12,7 +12,7 @@ use crate::action::Action;
 use crate::engaged::{EngagedList, EngagedProcedure};
 use crate::ladder::{self, PlannedProcedure};
 use crate::names::NameTable;
-use crate::origin_state::{OriginChange, OriginState};
+use crate::origin_state::OriginState;
 use crate::wave::{MitigationState, TickTotals, Wave};
 
 /// Signatures engaged at the same time on one platform: each costs every request a comparison.
@@ -437,12 +437,9 @@ impl PlatformPosture {
         seen: &Observation,
         out: &mut Vec<Action>,
     ) {
-        let Some(change) = self.origin.observe(seen) else { return };
-        let platform = context.names.platform(self.id);
-        out.push(Action::Record(match change {
-            OriginChange::Degraded(summary) => Event::OriginDegraded { platform, summary },
-            OriginChange::Recovered => Event::OriginRecovered { platform },
-        }));
+        let mut events = Vec::new();
+        self.origin.observe(&context.names.platform(self.id), seen, &mut events);
+        out.extend(events.into_iter().map(Action::Record));
     }
 
     fn note_surge(&mut self, context: &Context<'_>, seen: &Observation, out: &mut Vec<Action>) {
@@ -485,6 +482,8 @@ impl PlatformPosture {
             (Posture::Guarded, "an attack is met by narrow procedures")
         } else if self.needs_fine_tally() {
             (Posture::Watchful, "traffic is unusual, or an attack is just over")
+        } else if self.origin.is_degraded() {
+            (Posture::Watchful, "the origin does not answer as usual")
         } else {
             (Posture::Open, "all is as usual")
         };
@@ -509,7 +508,7 @@ impl PlatformPosture {
             && self.wave().is_none()
             && seen.judgement == TrafficState::Normal
             && seen.over_baseline.is_empty()
-            && seen.degradation.is_none();
+            && !self.origin.is_degraded();
         let VisitorSpeed::Reduced { calm_since } = &mut self.speed else { return };
         if !calm {
             *calm_since = None;

@@ -24,6 +24,8 @@ pub struct PlatformView {
     pub evidence: Vec<String>,
     /// How the origin is degraded, in words.
     pub degradation: Option<String>,
+    /// Since when the origin has been down.
+    pub origin_down_since: Option<WallTime>,
     /// What is engaged.
     pub procedures: Vec<ProcedureView>,
 }

@@ -154,6 +154,7 @@ impl Driver {
         for action in actions {
             match action {
                 Action::Record(event) => self.check(event),
+                Action::Probe(_) => {}
                 Action::Engage(procedures) => self.engaged = procedures,
             }
         }

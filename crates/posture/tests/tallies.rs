@@ -70,6 +70,6 @@ fn a_minute_without_cuts_has_an_empty_tally_of_cuts() {
 
 #[test]
 fn without_connection_counts_a_tally_has_no_cuts() {
-    let tallies = minute(control().without_connection_counts(), &Meter::new(3));
+    let tallies = minute(control().for_recorded_requests(), &Meter::new(3));
     assert_eq!(tallies["main"].cuts, None);
 }

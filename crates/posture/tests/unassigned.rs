@@ -58,7 +58,7 @@ impl Scene {
         self.control.step(self.now, self.wall, input, &mut actions);
         let events = actions.into_iter().filter_map(|action| match action {
             Action::Record(event) => Some(event),
-            Action::Engage(_) => None,
+            Action::Probe(_) | Action::Engage(_) => None,
         });
         self.events.extend(events);
     }

@@ -119,7 +119,7 @@ impl Engine {
         Self {
             tables: Tables::new(config.limits.source_table_size, secret),
             control: Control::new(Arc::clone(&config), WallTime(0), &Resume::default())
-                .without_connection_counts(),
+                .for_recorded_requests(),
             meter: Meter::new(policy.ids().activity_count()),
             lexicon: FeatureNameCache::new(),
             host: if host == "*" { "recorded.invalid".into() } else { host.to_owned() },
@@ -179,6 +179,8 @@ impl Engine {
         for action in actions.drain(..) {
             match action {
                 Action::Record(event) => self.record_event(wall, event),
+                // There is no origin to ask.
+                Action::Probe(_) => {}
                 Action::Engage(procedures) => {
                     self.engaged = !procedures.is_empty();
                     self.policy = self.policy.with_procedures(&procedures);
@@ -277,7 +279,7 @@ impl Engine {
             // The loop's tallies begin where the recording does.
             let wall = WallTime(second * 1_000);
             self.control = Control::new(Arc::clone(&self.config), wall, &Resume::default())
-                .without_connection_counts();
+                .for_recorded_requests();
             *self.start.insert(second)
         };
         self.wait_until((second - start) * TICKS);

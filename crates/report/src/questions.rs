@@ -30,6 +30,8 @@ const MAX_MOMENTS: usize = 400;
 const MAX_GAPS: usize = 60;
 /// Procedures that are listed.
 const MAX_PROCEDURES: usize = 60;
+/// Outages that are listed.
+const MAX_OUTAGES: usize = 24;
 
 /// Answers the nine questions as far as the ledger can, and marks the rest.
 pub fn nine_questions(
@@ -158,7 +160,13 @@ fn understanding(incident: &Incident, input: &OperatorInput) -> Vec<ReportBlock>
         .collect();
     let rehearsal = if incident.rehearsal { "THIS IS A REHEARSAL. " } else { "" };
     let seen = if incident.waves.is_empty() {
-        format!("{rehearsal}What was seen: no wave of attack on a platform. {}", floods(incident))
+        let outages = incident.outages.count();
+        let outages = match outages {
+            0 => String::new(),
+            n => format!(" There {} {}; see below.", words::were(n), words::counted(n, "outage")),
+        };
+        let floods = floods(incident);
+        format!("{rehearsal}What was seen: no wave of attack on a platform.{outages} {floods}")
     } else {
         format!(
             "{rehearsal}What was seen: {what} on {}, in {}{}. Status: {}.",
@@ -169,7 +177,7 @@ fn understanding(incident: &Incident, input: &OperatorInput) -> Vec<ReportBlock>
         )
     };
     let mut blocks = vec![ReportBlock::Paragraph(seen), ReportBlock::Items(waves)];
-    let mut impact = Vec::new();
+    let mut impact = outages(incident);
     for platform in &incident.platforms {
         if let Some(share) = platform.attack.served_share() {
             impact.push(format!(
@@ -261,6 +269,22 @@ fn floods(incident: &Incident) -> String {
         largest.extent(),
         if continues { "the flood continues" } else { "over" },
     )
+}
+
+/// The outages of origins, in sentences.
+fn outages(incident: &Incident) -> Vec<String> {
+    let as_of = incident.as_of.at;
+    let described = incident.outages.iter().take(MAX_OUTAGES).map(|outage| {
+        let until = match (outage.ended, outage.interrupted) {
+            (Some(_), _) => words::period(outage.onset, outage.until(as_of)),
+            (None, Some(_)) => {
+                format!("since {} (its end was not seen)", words::moment(outage.onset))
+            }
+            (None, None) => format!("since {}", words::moment(outage.onset)),
+        };
+        format!("the origin of {} was down: {until}; {}", outage.platform, outage.extent())
+    });
+    described.collect()
 }
 
 fn status(incident: &Incident) -> String {

@@ -10,9 +10,11 @@ use arc_swap::ArcSwap;
 use portcullis_admin::GateStatus;
 use portcullis_edge::Clock;
 use portcullis_gate::{Policy, Tables};
-use portcullis_model::{Config, Event, FeatureName, Meter, Record, Snapshot, TICK, Time, WallTime};
+use portcullis_model::{
+    Config, Event, FeatureName, Meter, PlatformId, Record, Snapshot, TICK, Time, WallTime,
+};
 use portcullis_posture::{Action, Control, Input};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::baseline_store;
 use crate::error::RuntimeError;
@@ -36,12 +38,17 @@ pub struct WorkerChannel {
     pub feature_names: rtrb::Consumer<FeatureName>,
 }
 
+/// Where the control loop asks for a probe. A full queue loses it: the next is wanted a second later.
+pub type ProbeSender = mpsc::Sender<PlatformId>;
+
 /// A message from the rest of the process to the control loop.
 enum ControlMessage {
     /// Use this configuration; the digest of its text is recorded.
     Reload { config: Box<Config>, digest: String, reply: oneshot::Sender<()> },
     /// A new configuration was refused.
     ReloadRefused { problems: u32, reply: oneshot::Sender<()> },
+    /// An origin answered a probe, or did not.
+    Probed { platform: PlatformId, answered: bool },
     /// Close the ledger and end.
     Stop,
 }
@@ -69,6 +76,11 @@ impl ControlHandle {
     /// Records that a new configuration was refused.
     pub async fn reload_refused(&self, problems: u32) -> Result<(), RuntimeError> {
         self.request(|reply| ControlMessage::ReloadRefused { problems, reply }).await
+    }
+
+    /// Tells whether an origin answered a probe. Lost if too many messages wait: another probe follows.
+    pub fn probed(&self, platform: PlatformId, answered: bool) {
+        let _ = self.0.try_send(ControlMessage::Probed { platform, answered });
     }
 
     /// Asks the control loop to close the ledger and end. Does nothing if it has ended.
@@ -111,6 +123,8 @@ pub struct ControlLoop {
     pub started: WallTime,
     /// The state for the admin listener.
     pub status: Arc<ArcSwap<GateStatus>>,
+    /// Where probes of origins are wanted.
+    pub probes: ProbeSender,
     /// Messages.
     pub inbox: ControlInbox,
     /// The file of saved baselines.
@@ -144,6 +158,10 @@ impl ControlLoop {
                     let event = Action::Record(Event::ReloadRefused { problems });
                     self.apply(self.clock.wall(), vec![event], None);
                     let _ = reply.send(());
+                }
+                Ok(ControlMessage::Probed { platform, answered }) => {
+                    let (_, wall, actions) = self.step(Input::Probed { platform, answered });
+                    self.apply(wall, actions, None);
                 }
                 Err(RecvTimeoutError::Timeout) => {}
             }
@@ -216,6 +234,10 @@ impl ControlLoop {
                 Action::Record(event) => {
                     log_event(&event);
                     events.push(event);
+                }
+                Action::Probe(platform) => {
+                    // A full queue loses it; see `ProbeSender`.
+                    let _ = self.probes.try_send(platform);
                 }
                 Action::Engage(procedures) => engaged = Some(procedures),
             }

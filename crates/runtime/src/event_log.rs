@@ -54,14 +54,30 @@ pub fn log_event(event: &Event) {
         Event::ProcedureReleased { id, platform, reason, .. } => {
             info!(platform, id = id.0.get(), reason, "procedure released");
         }
-        Event::OriginDegraded { platform, summary } => {
-            warn!(platform, summary, "origin degraded");
-        }
-        Event::OriginRecovered { platform } => info!(platform, "origin recovered"),
+        Event::OriginDegraded { .. }
+        | Event::OriginRecovered { .. }
+        | Event::OriginDown { .. }
+        | Event::OriginUp { .. } => log_origin_event(event),
         Event::FullSpeed { platform, duration_ms, .. } => {
             info!(platform, duration_ms, "full speed");
         }
         // A kind without a text above. The gate itself records none of these today.
         other => info!(event = ?other, "event recorded"),
+    }
+}
+
+fn log_origin_event(event: &Event) {
+    match event {
+        Event::OriginDegraded { platform, summary } => {
+            warn!(platform, summary, "origin degraded");
+        }
+        Event::OriginRecovered { platform } => info!(platform, "origin recovered"),
+        Event::OriginDown { platform, onset, unserved, failed_probes, .. } => {
+            warn!(platform, since = %onset, unserved, failed_probes, "origin is down");
+        }
+        Event::OriginUp { platform, onset, unserved, failed_probes, .. } => {
+            info!(platform, down_since = %onset, unserved, failed_probes, "origin is up again");
+        }
+        _ => {}
     }
 }

@@ -10,6 +10,7 @@
 // module order: error options supervisor
 // module order: acme_thread certificates recorder reload
 // module order: control_loop
+// module order: origin_probe
 // module order: start
 // module order: gate
 
@@ -23,6 +24,7 @@ mod event_log;
 mod gate;
 mod open_files;
 mod options;
+mod origin_probe;
 mod recorder;
 mod reload;
 mod start;

@@ -21,6 +21,7 @@ use crate::certificates::CertReloader;
 use crate::control_loop::{ControlHandle, ControlLoop, WorkerChannel, control_channel};
 use crate::error::RuntimeError;
 use crate::open_files::raise_nofile_limit;
+use crate::origin_probe;
 use crate::recorder::{Recorder, open_ledger};
 use crate::threads::{ExitSender, spawn_reporting};
 
@@ -195,6 +196,7 @@ impl ControlStart {
         workers: Vec<WorkerChannel>,
     ) -> Result<(JoinHandle<()>, ControlHandle), RuntimeError> {
         let (handle, inbox) = control_channel();
+        let (probes, wanted) = origin_probe::probe_channel();
         let control_loop = ControlLoop {
             control: self.control,
             policy: Arc::clone(&shared.policy),
@@ -204,6 +206,7 @@ impl ControlStart {
             clock: shared.clock,
             started: shared.status.load().started,
             status: Arc::clone(&shared.status),
+            probes,
             inbox,
             baselines_path: baseline_store::path_for(&self.config.ledger),
             baselines_saved_at: shared.clock.now(),
@@ -211,6 +214,11 @@ impl ControlStart {
         let thread = spawn(GateThread::Control, "control".into(), &shared.exits, move || {
             control_loop.run();
             Ok(())
+        })?;
+        let (policy, clock, control) = (Arc::clone(&shared.policy), shared.clock, handle.clone());
+        // It ends with the control loop.
+        spawn(GateThread::OriginProbe, "origin-probe".into(), &shared.exits, move || {
+            origin_probe::run(wanted, &policy, clock, &control)
         })?;
         Ok((thread, handle))
     }

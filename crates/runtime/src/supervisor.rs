@@ -50,6 +50,7 @@ impl Supervisor {
             GateThread::Worker => "its connections are lost",
             GateThread::Control => "procedures are no longer engaged or released",
             GateThread::Recorder => "events are lost",
+            GateThread::OriginProbe => "an outage without traffic is not noticed",
         };
         error!(thread = name, %cause, effect, "a thread has ended");
         self.failed.push(name);
@@ -87,7 +88,7 @@ mod tests {
         exits.send(exit(GateThread::Recorder, "recorder", ExitCause::Returned)).unwrap();
         exits.send(exit(GateThread::Worker, "worker-0", panicked())).unwrap();
         assert!(can_continue(&mut supervisor).await);
-        assert_eq!(GateThread::ALL.map(|thread| health.failures(thread)), [1, 1, 1]);
+        assert_eq!(GateThread::ALL.map(|thread| health.failures(thread)), [1, 1, 1, 0]);
         exits.send(exit(GateThread::Worker, "worker-1", ExitCause::Returned)).unwrap();
         assert!(!can_continue(&mut supervisor).await);
         assert_eq!(supervisor.into_failed(), ["control", "recorder", "worker-0", "worker-1"]);

@@ -100,7 +100,7 @@ impl Statement {
             )
         };
         if self.platforms.is_empty() {
-            return format!("It is about the gate, {when}.{spared}");
+            return format!("It covers {when}, without an attack on a platform.{spared}");
         }
         format!(
             "It is about {} {}, {when}.{spared}",

@@ -328,6 +328,53 @@ fn an_incident_without_a_wave_supports_no_claim_about_an_attack() {
     }
     let text = statement.to_text();
     assert!(!text.contains("0 waves"));
-    assert!(text.contains("It is about the gate, "), "{text}");
+    assert!(text.contains(", without an attack on a platform."), "{text}");
     assert!(text.contains("1,200 per second"), "{text}");
+}
+
+/// An outage of a minute at night, without an attack.
+fn outage() -> Incident {
+    let day = 1_700_000_000_000;
+    let down = Event::OriginDown {
+        platform: "main".into(),
+        onset: WallTime(day),
+        unserved: 12,
+        served: 0,
+        failed_probes: 2,
+    };
+    let up = Event::OriginUp {
+        platform: "main".into(),
+        onset: WallTime(day),
+        unserved: 412,
+        served: 0,
+        failed_probes: 20,
+    };
+    only(vec![
+        (0, Entry::new(WallTime(day + 5_000), down)),
+        (1, Entry::new(WallTime(day + 65_000), up)),
+    ])
+}
+
+#[test]
+fn an_outage_contradicts_that_the_site_stayed_up() {
+    let incident = outage();
+    let statement = build(&incident, &StatementContext::default());
+    for claim in &statement.claims {
+        let contradicted = claim.kind == ClaimKind::StayedUp;
+        assert_eq!(claim.finding == Finding::Contradicted, contradicted, "{:?}", claim.kind);
+        assert_ne!(claim.finding, Finding::Supported, "{:?}", claim.kind);
+    }
+    insta::assert_snapshot!(statement.to_text());
+}
+
+#[test]
+fn sentences_about_an_outage_are_judged_by_it() {
+    let incident = outage();
+    let passes =
+        |sentence: &str| portcullis_statement::check(sentence, Some(&incident)).unwrap().passes();
+    assert!(!passes("Our site stayed up throughout."));
+    assert!(!passes("The website remained available."));
+    assert!(passes("The origin server was down."));
+    assert!(passes("Our website was unavailable."));
+    assert!(passes("There was an outage."));
 }

@@ -8,9 +8,11 @@
 //! The watch decides nothing about visitors and engages nothing. It never reads a clock, a
 //! socket, a file or a random number; integers decide.
 
+mod answer_window;
 mod baseline;
 mod evidence;
 mod observation;
+mod origin_health;
 mod signature;
 mod sources;
 mod watch;
@@ -18,7 +20,7 @@ mod window;
 
 pub use baseline::Baseline;
 pub use observation::{
-    Observation, OriginDegradation, OriginProblem, ProcedureCounts, TrafficState,
+    Observation, OriginDegradation, OriginOutage, OriginProblem, ProcedureCounts, TrafficState,
 };
 pub use signature::SignatureCandidate;
 pub use sources::SourceSketch;

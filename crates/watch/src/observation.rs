@@ -33,6 +33,19 @@ pub struct OriginDegradation {
     pub summary: String,
 }
 
+/// A time in which an origin leaves most requests without an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OriginOutage {
+    /// When the first of the failures was counted.
+    pub since: WallTime,
+    /// Requests since then that were not served.
+    pub unserved: u64,
+    /// Requests since then that were served nevertheless.
+    pub served: u64,
+    /// The gate's own questions that were not answered, where it asks.
+    pub failed_probes: u64,
+}
+
 /// What one procedure did since the last look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProcedureCounts {
@@ -73,6 +86,10 @@ pub struct Observation {
     pub baseline_milli: u64,
     /// Whether and how the origin is degraded.
     pub degradation: Option<OriginDegradation>,
+    /// The outage of the origin that lasts, with its figures so far.
+    pub outage: Option<OriginOutage>,
+    /// Whether the gate is to ask the origin itself now.
+    pub wants_probe: bool,
     /// What sets the suspects apart, if something does.
     pub candidate: Option<SignatureCandidate>,
     /// What each procedure did since the last look.

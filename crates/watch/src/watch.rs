@@ -1,13 +1,12 @@
 //! The watch itself: one look at every platform each tick.
 
-use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use portcullis_model::{
     ActivityCounts, ActivityId, Assignment, Config, Evidence, EvidenceKind, EvidenceWeight, Ids,
-    Outcome, PlatformId, ProcedureId, Reason, Record, Snapshot, TICK, TokenState, Verdict,
-    WallTime, WatchSettings,
+    PlatformId, ProcedureId, Reason, Record, Snapshot, TICK, TokenState, Verdict, WallTime,
+    WatchSettings,
 };
 
 use crate::baseline::Baseline;
@@ -15,6 +14,7 @@ use crate::evidence;
 use crate::observation::{
     Observation, OriginDegradation, OriginProblem, ProcedureCounts, TrafficState,
 };
+use crate::origin_health::OriginHealth;
 use crate::signature;
 use crate::sources::SourceSketch;
 use crate::window::{ReferenceSample, SampledRequest, Window};
@@ -61,8 +61,7 @@ struct PlatformWatch {
     procedures: BTreeMap<ProcedureId, ProcedureCounts>,
     answered: u64,
     health: VecDeque<ChallengeTick>,
-    /// The usual 95th percentile of latency, in microseconds; zero while unknown.
-    usual_p95_micros: u64,
+    origin: OriginHealth,
     judgement: TrafficState,
     confirmed: u8,
     /// The first tick of the present run of hostile evidence.
@@ -98,7 +97,11 @@ struct ChallengeTick {
 impl Watch {
     /// A watch that has seen nothing yet of the platforms in `config`, whose ids are `ids`.
     pub fn new(config: &Config, ids: Arc<Ids>) -> Self {
-        let platforms = ids.platforms().map(|(id, all)| PlatformWatch::new(id, all)).collect();
+        let platforms = ids
+            .platforms()
+            .zip(&config.platforms)
+            .map(|((id, all), config)| PlatformWatch::new(id, all, config.origin.probe))
+            .collect();
         Self {
             settings: config.watch.clone(),
             ids,
@@ -144,6 +147,20 @@ impl Watch {
             .collect()
     }
 
+    /// The result of a question that the gate asked a platform's origin itself.
+    pub fn probed(&mut self, platform: PlatformId, answered: bool) {
+        if let Some(place) = self.ids.platform_place(platform) {
+            self.platforms[place].origin.probed(answered);
+        }
+    }
+
+    /// Without questions of the gate's own, for a source of requests without a live origin.
+    #[must_use]
+    pub fn without_probes(mut self) -> Self {
+        self.platforms.iter_mut().for_each(|platform| platform.origin.set_probes(false));
+        self
+    }
+
     /// Connections that are stalled in their headers, if that is far more than usual and evidence
     /// about no platform, because there are several.
     pub const fn stalled_unassigned(&self) -> Option<u64> {
@@ -159,12 +176,13 @@ impl Watch {
     /// Uses a new configuration, with its ids. What was learnt of platforms and activities that
     /// it still has stays.
     pub fn reload(&mut self, config: &Config, ids: Arc<Ids>) {
-        let next = ids.platforms().map(|(id, activities)| {
+        let next = ids.platforms().zip(&config.platforms).map(|((id, activities), config)| {
+            let probes = config.origin.probe;
             let old = self.platforms.iter_mut().find(|platform| platform.id == id);
-            let old = old.map(|old| core::mem::replace(old, PlatformWatch::new(id, &[])));
+            let old = old.map(|old| core::mem::replace(old, PlatformWatch::new(id, &[], probes)));
             match old {
-                Some(old) => old.with_activities(activities),
-                None => PlatformWatch::new(id, activities),
+                Some(old) => old.with_activities(activities, probes),
+                None => PlatformWatch::new(id, activities, probes),
             }
         });
         self.platforms = next.collect();
@@ -209,7 +227,7 @@ impl Watch {
 }
 
 impl PlatformWatch {
-    fn new(id: PlatformId, activities: &[ActivityId]) -> Self {
+    fn new(id: PlatformId, activities: &[ActivityId], probes: bool) -> Self {
         Self {
             id,
             activities: activities.iter().map(|id| ActivityWatch::new(*id)).collect(),
@@ -219,7 +237,7 @@ impl PlatformWatch {
             procedures: BTreeMap::new(),
             answered: 0,
             health: VecDeque::with_capacity(HEALTH),
-            usual_p95_micros: 0,
+            origin: OriginHealth::new(probes),
             judgement: TrafficState::Normal,
             confirmed: 0,
             hostile_since: None,
@@ -228,7 +246,8 @@ impl PlatformWatch {
     }
 
     /// The same platform with these activities; those that it had keep what was learnt.
-    fn with_activities(mut self, activities: &[ActivityId]) -> Self {
+    fn with_activities(mut self, activities: &[ActivityId], probes: bool) -> Self {
+        self.origin.set_probes(probes);
         let mut old = core::mem::take(&mut self.activities);
         let next = activities.iter().map(|id| {
             let at = old.iter().position(|activity| activity.id == *id);
@@ -276,10 +295,9 @@ impl PlatformWatch {
         let (stalled, stalled_since) = stalled.unzip();
         let left = self.window.end_tick();
         let tick = self.take_counts(counts);
-        let degradation = self.degradation(waiting);
-        let saturated = degradation.as_ref().is_some_and(|s| s.problem == OriginProblem::Saturated);
-        self.saturated_ticks = if saturated { self.saturated_ticks.saturating_add(1) } else { 0 };
-        let degraded = self.saturated_ticks >= HEALTH as u32;
+        self.origin.observe(wall, &tick, waiting);
+        let degradation = self.origin.degradation(waiting);
+        let degraded = self.count_saturation(degradation.as_ref());
         let over = self.over(settings, wall, degraded, ActivityWatch::offered_per_second);
         for activity in &mut self.activities {
             if !over.contains(&activity.id) {
@@ -320,10 +338,19 @@ impl PlatformWatch {
             overloading: pressing,
             evidence,
             degradation,
+            outage: self.origin.outage().copied(),
+            wants_probe: self.origin.wants_probe(),
             candidate,
             procedures: core::mem::take(&mut self.procedures).into_values().collect(),
             sources,
         }
+    }
+
+    /// Returns whether the origin has had more to do than it can for the window in which it is judged.
+    fn count_saturation(&mut self, degradation: Option<&OriginDegradation>) -> bool {
+        let saturated = degradation.is_some_and(|seen| seen.problem == OriginProblem::Saturated);
+        self.saturated_ticks = if saturated { self.saturated_ticks.saturating_add(1) } else { 0 };
+        self.saturated_ticks >= HEALTH as u32
     }
 
     /// Files this tick's counters; returns the flows by activity.
@@ -534,43 +561,6 @@ impl PlatformWatch {
         stopped + challenged.saturating_sub(answered)
     }
 
-    /// The origin makes requests wait, answers far more slowly than usual, or fails.
-    fn degradation(&mut self, waiting: u64) -> Option<OriginDegradation> {
-        let mut all = ActivityCounts::default();
-        for health in self.health.iter().rev().take(SECOND) {
-            all.add(&health.counts);
-        }
-        let finished: u64 = all.outcomes.iter().sum();
-        let degradation = |problem, summary| Some(OriginDegradation { problem, summary });
-        let too_late = all.outcome(Outcome::OriginTimeout) + all.outcome(Outcome::OriginBusy);
-        if too_late >= 10 && too_late * 20 >= finished {
-            let summary =
-                format!("{too_late} of {finished} requests in a second were not answered in time");
-            return degradation(OriginProblem::Saturated, summary);
-        }
-        if waiting >= 32 {
-            let summary = format!("{waiting} requests wait for a free connection to the origin");
-            return degradation(OriginProblem::Saturated, summary);
-        }
-        let failed = all.outcome(Outcome::OriginError) + all.outcome(Outcome::OriginUnreachable);
-        if failed >= 10 && failed * 20 >= finished {
-            let summary =
-                format!("{failed} of {finished} requests in a second failed at the origin");
-            return degradation(OriginProblem::Failing, summary);
-        }
-        let p95 = all.latency.quantile(950)?;
-        let limit = Duration::from_secs(1).max(Duration::from_micros(self.usual_p95_micros * 5));
-        if finished < 20 || p95 <= limit {
-            return None;
-        }
-        let summary = format!(
-            "5% of {finished} requests in a second took over {} ms to answer; usual is {} ms",
-            p95.as_millis(),
-            self.usual_p95_micros / 1_000
-        );
-        degradation(OriginProblem::Saturated, summary)
-    }
-
     /// Learns from calm ticks in full, from surges slowly, from attacks nothing.
     fn learn(
         &mut self,
@@ -601,20 +591,6 @@ impl PlatformWatch {
                     activity.calm_requests /= 2;
                     activity.calm_origin_micros /= 2;
                 }
-            }
-        }
-        if !surge && !degraded {
-            let mut all = ActivityCounts::default();
-            for counts in tick {
-                all.add(counts);
-            }
-            if let Some(p95) = all.latency.quantile(950) {
-                let p95 = p95.as_micros() as u64;
-                self.usual_p95_micros = if self.usual_p95_micros == 0 {
-                    p95
-                } else {
-                    (self.usual_p95_micros * 63 + p95) / 64
-                };
             }
         }
     }

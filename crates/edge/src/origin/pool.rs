@@ -5,7 +5,7 @@
 //! optional ones, first come first served within a tier.
 
 use core::cell::{Cell, RefCell};
-use core::net::{IpAddr, SocketAddr};
+use core::net::SocketAddr;
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -18,6 +18,7 @@ use portcullis_model::{OriginConfig, PlatformId, Tier, Time};
 use tokio::net::TcpStream;
 
 use super::client::{Http1ClientConn, OriginConnError, OriginRequestWriter, OriginResponseHead};
+use super::dial::Dialler;
 use crate::clock::Clock;
 use crate::context::WorkerContext;
 use crate::deadline::Deadline;
@@ -38,6 +39,8 @@ const MAX_COOLDOWN: Duration = Duration::from_secs(2);
 /// One connection to an origin. Only the request that holds it polls it.
 pub(crate) struct OriginConn {
     wire: Http1ClientConn,
+    /// The origin's address.
+    address: SocketAddr,
     /// It has answered a request before.
     reused: bool,
 }
@@ -50,6 +53,7 @@ struct IdleConn {
 /// All connections of one worker to one origin.
 pub(crate) struct Pool {
     pub(crate) config: OriginConfig,
+    dialler: Dialler,
     limit: usize,
     in_use: Cell<usize>,
     /// How many of them are for upgraded connections, or for requests that ask for one.
@@ -114,6 +118,7 @@ impl Pool {
     pub(crate) fn new(config: OriginConfig, workers: u16) -> Self {
         let share = config.max_connections.div_ceil(u32::from(workers.max(1)));
         Self {
+            dialler: Dialler::new(&config),
             config,
             limit: share.max(1) as usize,
             in_use: Cell::new(0),
@@ -219,26 +224,28 @@ impl Pool {
         for _ in self.cooling_down.borrow().len()..before {
             self.release();
         }
-        self.idle
-            .borrow_mut()
-            .retain(|idle| idle.connection.wire.is_open() && now.since(idle.since) < IDLE);
+        let is_usable = |idle: &IdleConn| {
+            idle.connection.wire.is_open()
+                && now.since(idle.since) < IDLE
+                && self.dialler.is_current(idle.connection.address)
+        };
+        self.idle.borrow_mut().retain(is_usable);
+    }
+
+    /// Resolves the origin's name again when its addresses have grown old, in the background.
+    fn refresh_addresses(self: &Rc<Self>, clock: Clock) {
+        if self.in_use.get() > 0 && self.dialler.is_due(clock.now()) {
+            let pool = self.clone();
+            tokio::task::spawn_local(async move {
+                pool.dialler.refresh(clock, pool.config.connect_timeout).await;
+            });
+        }
     }
 
     async fn connect(&self, clock: Clock) -> io::Result<Box<OriginConn>> {
-        let open = async {
-            let OriginConfig { host, port, .. } = &self.config;
-            if let Ok(address) = host.parse::<IpAddr>() {
-                return TcpStream::connect(SocketAddr::new(address, *port)).await;
-            }
-            // Tries each address in the order in which the resolver gave them.
-            TcpStream::connect((host.as_str(), *port)).await
-        };
-        let stream = clock
-            .timeout(self.config.connect_timeout, open)
-            .await
-            .ok_or(io::ErrorKind::TimedOut)??;
-        stream.set_nodelay(true)?;
-        Ok(Box::new(OriginConn { wire: Http1ClientConn::new(stream), reused: false }))
+        let (stream, address) = self.dialler.connect(clock, self.config.connect_timeout).await?;
+        let wire = Http1ClientConn::new(stream);
+        Ok(Box::new(OriginConn { wire, address, reused: false }))
     }
 }
 
@@ -272,10 +279,11 @@ impl OriginPools {
         }
     }
 
-    /// Releases what no request needs any more; see [`Pool::prune`].
-    pub(crate) fn tidy(&self, now: Time) {
+    /// Releases what no request needs any more, and resolves names again; see [`Pool::prune`].
+    pub(crate) fn tidy(&self, clock: Clock, now: Time) {
         for pool in self.by_platform.borrow().iter().flatten() {
             pool.prune(now);
+            pool.refresh_addresses(clock);
         }
     }
 }
@@ -406,6 +414,7 @@ impl PooledConn {
         if let Some(mut connection) = self.connection.take()
             && connection.wire.finish(&self.context.buffers)
             && self.pool.config.reuse_connections
+            && self.pool.dialler.is_current(connection.address)
         {
             connection.reused = true;
             let since = self.context.now();

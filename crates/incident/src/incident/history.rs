@@ -7,9 +7,10 @@ use portcullis_model::{Entry, Event, Subject};
 use super::lookback::{Lookback, Lookbacks};
 use super::platform_event::PlatformEvent;
 use super::{
-    DegradationRecord, FullSpeedAt, PostureChange, ProcedureRecord, SurgeRecord, WaveRecord,
+    DegradationRecord, FullSpeedAt, OutageRecord, PostureChange, ProcedureRecord, SurgeRecord,
+    WaveRecord,
 };
-use super::{degradations, full_speed, posture_changes, procedures, surges, waves};
+use super::{degradations, full_speed, outages, posture_changes, procedures, surges, waves};
 use crate::gate_run::GateRun;
 use crate::{BoundedList, CutTotals, LeafRef};
 
@@ -27,6 +28,8 @@ pub struct History {
     pub posture_changes: BoundedList<PostureChange>,
     /// Degradations of the origin, in the order in which they began.
     pub degradations: BoundedList<DegradationRecord>,
+    /// Outages of the origin, in the order in which they began.
+    pub outages: BoundedList<OutageRecord>,
     /// Surges, in the order in which they began.
     pub surges: BoundedList<SurgeRecord>,
     /// When full speed was recorded, by platform.
@@ -77,6 +80,7 @@ impl HistoryFold {
                     self.lookbacks.gate_ended(stamp.at);
                     waves::interrupt(&mut self.history.waves, ended);
                     procedures::interrupt(&mut self.history.procedures, &mut [], ended);
+                    outages::interrupt(&mut self.history.outages, ended);
                 }
             }
             Subject::Platform(platform) => {
@@ -96,6 +100,7 @@ impl HistoryFold {
         procedures::list_event(&mut history.procedures, now, &lookback.procedures);
         surges::apply(&mut history.surges, now, &lookback.surges);
         degradations::apply(&mut history.degradations, now, &lookback.degradations);
+        outages::apply(&mut history.outages, now);
         posture_changes::apply(&mut history.posture_changes, now, &lookback.posture_changes);
         match now.event {
             Event::FullSpeed { platform, .. } => {

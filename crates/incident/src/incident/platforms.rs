@@ -54,7 +54,9 @@ pub(super) fn apply(
     waves: &[WaveRecord],
     recent: &RecentTallies,
 ) -> u64 {
-    if let Some(onset) = now.onset() {
+    if matches!(now.event, Event::AttackBegan { .. })
+        && let Some(onset) = now.onset()
+    {
         let record = find_or_begin(platforms, now.platform, onset, recent);
         let wave = waves.last().filter(|wave| wave.detected == now.stamp);
         return add_onset(record, onset, wave, recent);

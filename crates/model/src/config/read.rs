@@ -463,6 +463,9 @@ fn name(report: &mut ProblemCollector, table: &Table) -> Option<Placed<String>> 
     Some(name)
 }
 
+/// Bytes of a path that the gate asks an origin for.
+const LONGEST_PROBE_PATH: usize = 1_024;
+
 /// `origin` is either the address alone or a table that has it as `url`.
 fn platform_origin(report: &mut ProblemCollector, table: &Table) -> Option<Placed<OriginConfig>> {
     if !table.is_table("origin") {
@@ -476,6 +479,8 @@ fn platform_origin(report: &mut ProblemCollector, table: &Table) -> Option<Place
     let response_timeout = table.get(report, "response_timeout").value;
     let queue_deadline = table.get(report, "queue_timeout").value;
     let reuse_connections = table.get(report, "reuse_connections").value;
+    let probe = table.get(report, "probe").value;
+    let probe_path = probe_path(report, &table)?;
     let origin = read_origin(report, url?)?;
     Some(origin.map(|origin| OriginConfig {
         host: origin.host,
@@ -485,7 +490,24 @@ fn platform_origin(report: &mut ProblemCollector, table: &Table) -> Option<Place
         response_timeout,
         queue_timeout: queue_deadline,
         reuse_connections,
+        probe,
+        probe_path,
     }))
+}
+
+/// A path that can be sent unchanged in a request.
+fn probe_path(report: &mut ProblemCollector, table: &Table) -> Option<String> {
+    let path = table.get::<String>(report, "probe_path");
+    let plain = path.value.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
+    if path.value.starts_with('/') && plain && path.value.len() <= LONGEST_PROBE_PATH {
+        return Some(path.value);
+    }
+    let error = ValueError::new(
+        format!("{} is not a path", quoted(&path.value)),
+        "a path that begins with /, without spaces, such as /health",
+    );
+    report.add(path.place.as_ref(), &path.key, error);
+    None
 }
 
 fn read_origin(report: &mut ProblemCollector, url: Placed<String>) -> Option<Placed<OriginConfig>> {

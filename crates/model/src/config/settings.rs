@@ -386,6 +386,10 @@ pub struct OriginConfig {
     pub queue_timeout: Duration,
     /// Whether a connection is used for more than one request.
     pub reuse_connections: bool,
+    /// Whether the gate asks the origin itself while no request shows whether it answers.
+    pub probe: bool,
+    /// The path that it asks for.
+    pub probe_path: String,
 }
 
 impl OriginConfig {
@@ -399,6 +403,8 @@ impl OriginConfig {
             response_timeout: Duration::from_secs(30),
             queue_timeout: Duration::from_secs(3),
             reuse_connections: true,
+            probe: true,
+            probe_path: "/".to_owned(),
         }
     }
 

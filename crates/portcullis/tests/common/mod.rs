@@ -31,12 +31,17 @@ pub fn text(bytes: &[u8]) -> String {
 pub fn origin() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
+    serve(listener);
+    address
+}
+
+/// Serves like [`origin`] on a listener.
+pub fn serve(listener: TcpListener) {
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             std::thread::spawn(move || respond(stream));
         }
     });
-    address
 }
 
 fn respond(stream: TcpStream) {

@@ -367,6 +367,7 @@ fn recorded_inputs_give_the_same_actions_byte_for_byte() {
 fn written(actions: &[Action]) -> String {
     let line = |action: &Action| match action {
         Action::Record(event) => serde_json::to_string(event).expect("an event"),
+        Action::Probe(platform) => format!("{platform:?}"),
         Action::Engage(procedures) => format!("{procedures:?}"),
     };
     actions.iter().map(line).collect::<Vec<_>>().join("\n")

@@ -286,6 +286,11 @@ impl World {
         for action in actions {
             match action {
                 Action::Record(event) => self.events.push((self.wall, event)),
+                // The simulated origin is slow at worst.
+                Action::Probe(platform) => {
+                    let asked = self.step(Input::Probed { platform, answered: true });
+                    assert_eq!(asked, [], "an answer is evidence for the next tick");
+                }
                 Action::Engage(procedures) => {
                     self.policy = self.policy.with_procedures(&procedures);
                 }

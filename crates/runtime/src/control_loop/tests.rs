@@ -60,6 +60,7 @@ fn rig(clock: Clock) -> Rig {
         clock,
         started,
         status: Arc::default(),
+        probes: mpsc::channel(1).0,
         inbox,
         baselines_path: baseline_store::path_for(&config.ledger),
         baselines_saved_at: Time(0),

@@ -1,8 +1,9 @@
 //! What defence cost people, and the way back.
 
 use portcullis_incident::{Figure, Incident, LeafSet, Unit, words};
-use portcullis_model::Reason;
+use portcullis_model::{Reason, WallTime};
 
+use super::outages;
 use super::phrases::{counted, stretches};
 use crate::{Claim, ClaimKind, Finding};
 
@@ -189,6 +190,8 @@ pub(super) fn restored(incident: &Incident) -> Claim {
         (Finding::Contradicted, "A procedure is still engaged where the record ends.")
     } else if incident.ongoing() {
         (Finding::Contradicted, "The attack continues where the record ends.")
+    } else if outages::has_no_end(incident) {
+        (Finding::NotShown, "An origin was down, and its recovery is not on record.")
     } else if degraded {
         (Finding::NotShown, "The origin was degraded, and its recovery is not on record.")
     } else if count == 0 {
@@ -201,7 +204,20 @@ pub(super) fn restored(incident: &Incident) -> Claim {
     } else {
         (Finding::Supported, "Every procedure's release is on record.")
     };
-    let sentence = match (finding, last) {
+    let sentence = released_sentence(finding, (count, live), (released.count, last));
+    Claim::new(ClaimKind::Restored, finding, because)
+        .wording(sentence)
+        .with_figures([counted("procedures released", released.count, released)])
+        .caveat("Only what the gate engaged is known here, not what people switched off elsewhere.")
+}
+
+/// How many of `count` procedures were released, and when the last was; `live` are still engaged.
+fn released_sentence(
+    finding: Finding,
+    (count, live): (u64, u64),
+    (released, last): (u64, Option<WallTime>),
+) -> String {
+    match (finding, last) {
         (Finding::Supported, Some(at)) if count == 1 => {
             format!("The procedure that had been engaged was released on {}.", words::moment(at))
         }
@@ -220,15 +236,11 @@ pub(super) fn restored(incident: &Incident) -> Claim {
         ),
         _ => format!(
             "{} of {} {} recorded as released.",
-            words::count(released.count),
+            words::count(released),
             words::counted(count, "procedure"),
-            if released.count == 1 { "is" } else { "are" }
+            if released == 1 { "is" } else { "are" }
         ),
-    };
-    Claim::new(ClaimKind::Restored, finding, because)
-        .wording(sentence)
-        .with_figures([counted("procedures released", released.count, released)])
-        .caveat("Only what the gate engaged is known here, not what people switched off elsewhere.")
+    }
 }
 
 pub(super) fn full_speed(incident: &Incident) -> Claim {
@@ -241,6 +253,8 @@ pub(super) fn full_speed(incident: &Incident) -> Claim {
         (Finding::Contradicted, "The attack continues where the record ends.")
     } else if live > 0 {
         (Finding::Contradicted, "A procedure is still engaged where the record ends.")
+    } else if outages::has_no_end(incident) {
+        (Finding::NotShown, "An origin was down, and its recovery is not on record.")
     } else if all {
         (
             Finding::Supported,
@@ -265,18 +279,20 @@ pub(super) fn full_speed(incident: &Incident) -> Claim {
             None => format!("{} has no full speed on record after its last wave", p.name),
         })
         .collect();
-    let later: LeafSet = incident.platforms.iter().fold(LeafSet::default(), |mut all, p| {
-        all.merge(&p.engaged_later);
-        all
-    });
+    let sentence = if described.is_empty() {
+        "No platform was attacked, so there was no full speed to come back to.".to_owned()
+    } else {
+        described.join("; ") + "."
+    };
     let claim = Claim::new(ClaimKind::FullSpeed, finding, because)
-        .wording(described.join("; ") + ".")
+        .wording(sentence)
         .with_figures([counted(
             "full speed recorded after the last wave, platforms",
             back.count,
             back,
         )])
         .caveat("The gate stays armed: a second wave within a day is common.");
+    let later = engaged_later(incident);
     if later.count > 0 {
         claim.caveat(format!(
             "Within a day after, procedures were engaged again for something that was not part of \
@@ -285,6 +301,14 @@ pub(super) fn full_speed(incident: &Incident) -> Claim {
     } else {
         claim
     }
+}
+
+/// The leaves of procedures that were engaged after the last full speed.
+fn engaged_later(incident: &Incident) -> LeafSet {
+    incident.platforms.iter().fold(LeafSet::default(), |mut all, p| {
+        all.merge(&p.engaged_later);
+        all
+    })
 }
 
 /// Whether a recipient is the National Cyber Security Centre.

@@ -5,6 +5,7 @@ use portcullis_incident::{
 };
 use portcullis_model::{EvidenceKind, Tier};
 
+use super::outages;
 use super::phrases::counted;
 use crate::{Claim, ClaimKind, Finding};
 
@@ -405,7 +406,12 @@ pub(super) fn stayed_up(incident: &Incident) -> Claim {
         incident.waves.iter().any(|w| gap.overlaps(w.onset, w.until(incident.as_of.at)))
     });
     let counted_all = shares.len() == incident.platforms.len() && !shares.is_empty();
+    let outage = outages::sentence(incident);
     let (finding, because) = match least {
+        _ if outage.is_some() => (
+            Finding::Contradicted,
+            "An outage is on record: most requests to an origin were left without an answer.",
+        ),
         Some(share) if share < SERVED_SHARE_DOWN => (
             Finding::Contradicted,
             "During the waves more than one forwarded request in twenty was not answered.",
@@ -439,22 +445,35 @@ pub(super) fn stayed_up(incident: &Incident) -> Claim {
                 words::share(share)
             )
         }
+        None if incident.waves.is_empty() => String::new(),
         None => "How many requests were answered during the waves is not on record.".to_owned(),
+    };
+    let sentence = match outage {
+        Some(outage) => format!("{outage} {sentence}").trim_end().to_owned(),
+        None => sentence,
     };
     let window =
         incident.waves.iter().map(|w| TimeWindow::new(w.onset, w.until(incident.as_of.at)));
     let lasted: u64 = window.map(TimeWindow::millis).fold(0, u64::saturating_add);
-    Claim::new(ClaimKind::StayedUp, finding, because)
+    let claim = Claim::new(ClaimKind::StayedUp, finding, because)
         .wording(sentence)
         .with_figures(shares)
         .with_figures(essential)
-        .with_figures([Figure::new(
-            "the waves together lasted",
-            lasted,
-            Unit::Millis,
-            incident.detections(),
-        )])
+        .with_figures(outages::figures(incident));
+    let claim = if incident.waves.is_empty() {
+        claim
+    } else {
+        let detections = incident.detections();
+        claim
+            .with_figures([Figure::new(
+                "the waves together lasted",
+                lasted,
+                Unit::Millis,
+                detections,
+            )])
+            .caveat("Shares are over the waves as a whole: single seconds were worse.")
+    };
+    claim
         .caveat(SERVED_DEFINITION)
         .caveat("Visitors who could not reach the gate at all are not counted by it.")
-        .caveat("Shares are over the waves as a whole: single seconds were worse.")
 }

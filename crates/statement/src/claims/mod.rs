@@ -3,6 +3,7 @@
 mod attack;
 mod cost;
 mod defence;
+mod outages;
 mod phrases;
 mod unwatched;
 
@@ -23,7 +24,8 @@ pub fn assess(incident: &Incident) -> Vec<Claim> {
 }
 
 fn assess_kind(kind: ClaimKind, incident: &Incident) -> Claim {
-    if incident.waves.is_empty() && is_about_waves(kind) {
+    let has_finding = kind == ClaimKind::StayedUp && !incident.outages.items.is_empty();
+    if incident.waves.is_empty() && is_about_waves(kind) && !has_finding {
         return without_waves(kind, incident);
     }
     match kind {
@@ -47,12 +49,15 @@ fn assess_kind(kind: ClaimKind, incident: &Incident) -> Claim {
 }
 
 /// A claim about waves of attack, where there is none. A flood of the gate is none: it belongs to no
-/// platform.
+/// platform. Nor is an outage: its cause is not known to the gate.
 fn without_waves(kind: ClaimKind, incident: &Incident) -> Claim {
     let busiest = incident.gate_floods.iter().max_by_key(|flood| flood.most_per_second());
     let Some(flood) = busiest else {
-        return Claim::new(kind, Finding::NotShown, "No wave of attack is on record.")
-            .wording("No attack on the availability of our platforms was recorded.");
+        let claim = Claim::new(kind, Finding::NotShown, "No wave of attack is on record.");
+        return claim.wording(match incident.outages.items.is_empty() {
+            true => "No attack on the availability of our platforms was recorded.",
+            false => "An outage was recorded, and no attack on one of our platforms.",
+        });
     };
     let most = flood.most_per_second();
     let leaf = flood.ended.as_ref().map_or(flood.began.leaf, |end| end.stamp.leaf);

@@ -118,6 +118,20 @@ static ORIGIN: TableSpec = TableSpec {
                     that mixes up the requests of a connection; each request then opens one.",
             why: "",
         },
+        KeySpec {
+            name: "probe",
+            kind: ValueType::Flag,
+            absent: DefaultValue::Value(|c| Value::Flag(defaults(c).probe)),
+            about: "Whether the gate itself sends a request while no visitor's shows whether the origin                     answers: after ten seconds without one, and each second while it fails. Without it, an                     outage at night is noticed with the first visitor.",
+            why: "",
+        },
+        KeySpec {
+            name: "probe_path",
+            kind: ValueType::Text,
+            absent: DefaultValue::Value(|c| Value::Text(defaults(c).probe_path.clone())),
+            about: "The path of these requests, by GET. Any answer below 500 counts.",
+            why: "",
+        },
     ],
 };
 
