@@ -122,7 +122,7 @@ pub fn incident(arguments: &IncidentArguments) -> Result<bool> {
             println!("{}", serde_json::to_string_pretty(&evidence.incidents)?);
         }
         None if evidence.incidents.is_empty() => {
-            println!("No incident was recorded: no attack, no flood of the gate, no outage.")
+            println!("No incident was recorded: no attack, no flood of the gate, no outage.");
         }
         None => {
             for incident in &evidence.incidents {

@@ -66,6 +66,8 @@ pub(crate) struct OriginHealth {
     unserved_since: Option<WallTime>,
     /// Of these failures and the answers between them.
     since_then: Answers,
+    /// Probes since then that were not answered.
+    failed_probes: u64,
     /// Requests served in a row.
     in_a_row: u64,
     queue_ticks: u32,
@@ -141,6 +143,7 @@ impl OriginHealth {
             outage: None,
             unserved_since: None,
             since_then: Answers::default(),
+            failed_probes: 0,
             in_a_row: 0,
             queue_ticks: QUEUE_TICKS,
             usual_p95_micros: 0,
@@ -208,15 +211,21 @@ impl OriginHealth {
         self.ticks_since_answer =
             if unserved.all > 0 { 0 } else { self.ticks_since_answer.saturating_add(1) };
         if self.unserved.ten_seconds().bad == 0 && self.outage.is_none() {
-            self.unserved_since = None;
-            self.since_then = Answers::default();
+            self.forget_failures();
         }
         if unserved.bad > 0 {
             self.unserved_since.get_or_insert(wall - TICK);
         }
         if self.unserved_since.is_some() {
             self.since_then.add(results.unserved());
+            self.failed_probes += probes.bad;
         }
+    }
+
+    fn forget_failures(&mut self) {
+        self.unserved_since = None;
+        self.since_then = Answers::default();
+        self.failed_probes = 0;
     }
 
     fn judge_outage(&mut self, results: Results, probes: Answers) {
@@ -227,8 +236,7 @@ impl OriginHealth {
             let up = |sum: Answers| sum.is_surely_under(UP_SHARE, PriorBelief::NONE);
             if self.unserved.find(up).is_some() {
                 self.outage = None;
-                self.unserved_since = None;
-                self.since_then = Answers::default();
+                self.forget_failures();
                 self.unserved.clear();
                 self.failed.windows.clear();
                 self.late.windows.clear();
@@ -245,7 +253,7 @@ impl OriginHealth {
             since,
             unserved: self.since_then.bad,
             served: self.since_then.good(),
-            failed_probes: self.probed.minute().bad,
+            failed_probes: self.failed_probes,
         });
         self.unserved.clear();
     }

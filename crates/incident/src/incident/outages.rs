@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::platform_event::PlatformEvent;
 use crate::timeline::Timeline;
-use crate::words::{counted, moment, span, were};
+use crate::words::{count, counted, moment, span, were};
 use crate::{BoundedList, LeafRef, LeafSet};
 
 /// Outages listed per incident.
@@ -63,12 +63,12 @@ impl OutageRecord {
                 were(self.failed_probes)
             );
         }
+        let served = match self.served {
+            0 => String::new(),
+            n => format!(", {} {}", count(n), were(n)),
+        };
         let unserved = counted(self.unserved, "request");
-        let mut extent = format!("{unserved} {} not served", were(self.unserved));
-        if self.served > 0 {
-            extent += &format!(", {} {}", crate::words::count(self.served), were(self.served));
-        }
-        extent
+        format!("{unserved} {} not served{served}", were(self.unserved))
     }
 }
 
