@@ -79,6 +79,7 @@ impl fmt::Display for DoctorReport {
             }
         }
         let settings: Vec<_> = self.checks.iter().filter_map(|finding| finding.sysctl).collect();
+        let kernel = if settings.is_empty() { "" } else { " See docs/kernel.md." };
         if !settings.is_empty() {
             f.write_str(
                 "\nAs root, into /etc/sysctl.d/90-portcullis.conf, then `sysctl --system`:\n\n",
@@ -90,7 +91,7 @@ impl fmt::Display for DoctorReport {
         let count = |status| self.checks.iter().filter(|f| f.status == status).count();
         writeln!(
             f,
-            "\n{} checks: {} failed, {} warnings, {} unknown. See docs/kernel.md.",
+            "\n{} checks: {} failed, {} warnings, {} unknown.{kernel}",
             self.checks.len(),
             count(CheckStatus::Fail),
             count(CheckStatus::Warn),

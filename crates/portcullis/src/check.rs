@@ -4,12 +4,14 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use portcullis_admin::CertRow;
+use portcullis_doctor::DoctorReport;
 use portcullis_edge::{CertStatus, CertificateFacts, Clock};
 use portcullis_model::{Config, WallTime};
 use portcullis_runtime::{ConfigError, read_config};
 use serde::Serialize;
 
 use crate::cli::CheckArguments;
+use crate::live;
 
 /// Checks a file; returns whether it is valid.
 pub fn check(arguments: &CheckArguments) -> Result<bool> {
@@ -21,17 +23,26 @@ pub fn check(arguments: &CheckArguments) -> Result<bool> {
     match read_config(path) {
         Ok((config, _)) => {
             let now = Clock::new().wall();
-            let certificates = check_certificates(&config, now);
-            let mut certificates = certificates;
+            let mut certificates = check_certificates(&config, now);
             certificates.extend(check_acme(&config));
             let usable = certificates.iter().all(CertCheck::is_usable);
+            let tried = arguments
+                .live
+                .then(|| DoctorReport { checks: live::try_everything(&config, Clock::new()) });
             if arguments.json {
-                let result = serde_json::json!({ "usable": usable, "certificates": certificates });
+                let mut result =
+                    serde_json::json!({ "usable": usable, "certificates": certificates });
+                if let Some(tried) = &tried {
+                    result["live"] = serde_json::to_value(tried)?;
+                }
                 println!("{result}");
             } else {
                 print_result(path, &config, &certificates, usable);
+                if let Some(tried) = &tried {
+                    print!("\n{tried}");
+                }
             }
-            Ok(usable)
+            Ok(usable && tried.is_none_or(|tried| tried.passes()))
         }
         Err(ConfigError::Problems(problems)) => {
             if arguments.json {

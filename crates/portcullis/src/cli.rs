@@ -85,6 +85,10 @@ pub struct CheckArguments {
     /// Configuration file.
     #[arg(value_name = "FILE", required_unless_present = "schema")]
     pub file: Option<PathBuf>,
+    /// Also try the origins, ports, certificates and permissions of files. Sends one request to each
+    /// origin.
+    #[arg(long)]
+    pub live: bool,
     /// Print the JSON Schema of the configuration and exit.
     #[arg(long)]
     pub schema: bool,
@@ -95,7 +99,8 @@ pub struct CheckArguments {
 
 #[derive(Debug, Args)]
 pub struct DoctorArguments {
-    /// Configuration to check the machine against (default: the built-in defaults).
+    /// Configuration to check the machine against (default: the built-in defaults). Its origins, ports,
+    /// certificates and files are tried too.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Process ID of the running gate: check its limits instead of this shell's.

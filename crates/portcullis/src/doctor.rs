@@ -4,10 +4,12 @@ use std::path::Path;
 
 use anyhow::Result;
 use portcullis_doctor::{Machine, examine};
+use portcullis_edge::Clock;
 use portcullis_model::{Config, OriginConfig};
 use portcullis_runtime::{read_config, worker_count};
 
 use crate::cli::DoctorArguments;
+use crate::live;
 
 /// Runs all checks and returns whether none failed. Changes nothing.
 pub fn doctor(arguments: &DoctorArguments) -> Result<bool> {
@@ -16,7 +18,10 @@ pub fn doctor(arguments: &DoctorArguments) -> Result<bool> {
         None => default_config(),
     };
     let machine = Machine::read(Path::new("/"), arguments.pid)?;
-    let report = examine(&machine, &config, config.descriptors(worker_count(&config)));
+    let mut report = examine(&machine, &config, config.descriptors(worker_count(&config)));
+    if arguments.config.is_some() {
+        report.checks.extend(live::try_everything(&config, Clock::new()));
+    }
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {

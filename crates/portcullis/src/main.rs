@@ -3,6 +3,7 @@
 // module order: child cli
 // module order: evidence vectors
 // module order: drill
+// module order: live
 // module order: check doctor replay run
 
 mod check;
@@ -11,6 +12,7 @@ mod cli;
 mod doctor;
 mod drill;
 mod evidence;
+mod live;
 mod replay;
 mod run;
 mod vectors;

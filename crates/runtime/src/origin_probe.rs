@@ -56,7 +56,7 @@ struct Probes {
 
 impl Probes {
     async fn probe(&self, platform: PlatformId, config: PlatformConfig) {
-        let host = host_of(&config);
+        let host = config.probe_host();
         let origin = OriginConfig {
             connect_timeout: config.origin.connect_timeout.min(MAX_WAIT),
             response_timeout: config.origin.response_timeout.min(MAX_WAIT),
@@ -84,10 +84,4 @@ impl Probes {
             _ => {}
         }
     }
-}
-
-/// A name by which the site knows itself.
-fn host_of(config: &PlatformConfig) -> String {
-    let named = config.hosts.iter().find(|host| *host != "*").cloned();
-    named.unwrap_or_else(|| config.origin.authority())
 }

@@ -369,6 +369,15 @@ pub struct PlatformConfig {
     pub activities: Vec<ActivityConfig>,
 }
 
+impl PlatformConfig {
+    /// A name by which the site knows itself, for requests of the gate's own: its first host, or else its
+    /// origin's address.
+    pub fn probe_host(&self) -> String {
+        let named = self.hosts.iter().find(|host| *host != "*").cloned();
+        named.unwrap_or_else(|| self.origin.authority())
+    }
+}
+
 /// The server that a platform's requests are forwarded to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OriginConfig {
