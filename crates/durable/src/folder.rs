@@ -14,14 +14,15 @@ pub struct Folder {
     root: PathBuf,
     /// The file of the last `write_at`, open between batches.
     open: Option<(String, File)>,
-    /// Holds the lock while this value lives; the kernel releases it if the process dies.
-    _lock: Option<File>,
+    /// Holds the lock while this value lives; the kernel releases it if the process dies. With the
+    /// name of its file.
+    lock: Option<(File, String)>,
 }
 
 impl Folder {
     /// The folder `root`, without a lock. It need not exist yet.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into(), open: None, _lock: None }
+        Self { root: root.into(), open: None, lock: None }
     }
 
     /// The folder `root`, locked against other writers by the empty file `lock_file` in it. Creates
@@ -35,13 +36,32 @@ impl Folder {
             .write(true)
             .open(root.join(lock_file))?;
         lock.try_lock()?;
-        Ok(Self { root: root.into(), open: None, _lock: Some(lock) })
+        Ok(Self { root: root.into(), open: None, lock: Some((lock, lock_file.to_owned())) })
+    }
+
+    /// Whether the folder that was locked is still at its path: it was not removed, renamed or hidden
+    /// by another one. Always true without a lock.
+    pub fn is_intact(&self) -> bool {
+        let Some((lock, name)) = &self.lock else { return true };
+        let id = |facts: io::Result<fs::Metadata>| facts.ok().map(|facts| file_id(&facts));
+        id(lock.metadata()) == id(fs::metadata(self.root.join(name)))
     }
 
     fn full_path(&self, path: &str) -> PathBuf {
         if path.is_empty() { self.root.clone() } else { self.root.join(path) }
     }
 }
+
+/// What makes a file the same file.
+#[cfg(unix)]
+fn file_id(facts: &fs::Metadata) -> (u64, u64) {
+    use std::os::unix::fs::MetadataExt;
+    (facts.dev(), facts.ino())
+}
+
+/// Elsewhere the folder is taken for intact while it has a lock file.
+#[cfg(not(unix))]
+fn file_id(_: &fs::Metadata) {}
 
 impl ReadDisk for Folder {
     fn read(&self, path: &str, limit: u64) -> io::Result<Vec<u8>> {
@@ -111,7 +131,8 @@ impl Disk for Folder {
         #[cfg(not(unix))]
         let _ = access;
         let file = match options.open(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            // Folders within it are made; the folder itself is not, once it was removed.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && self.is_intact() => {
                 path.parent().map_or(Ok(()), fs::create_dir_all)?;
                 options.open(&path)
             }

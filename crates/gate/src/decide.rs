@@ -265,8 +265,7 @@ impl RequestContext<'_> {
         }
         let lifetime = self.budget().lifetime.as_secs();
         let verify = |text: Option<&[u8]>| {
-            let token = Token::verify(text?, self.policy.secret(), self.bearer())?;
-            (u64::from(token.age(self.wall)?) <= lifetime).then_some(token)
+            Token::verify(text?, self.policy.secret(), self.bearer(), self.wall, lifetime)
         };
         let passed = |token: &Token| matches!(token.kind, TokenKind::ChallengePassed(_));
         let mut cookies = self.look.cookies.iter().flatten();

@@ -52,6 +52,12 @@ impl Policy {
         Self { engaged, ..self.clone() }
     }
 
+    /// The same policy with other keys.
+    #[must_use]
+    pub fn with_secret(&self, secret: Secret) -> Self {
+        Self { secret, ..self.clone() }
+    }
+
     /// The configuration behind this policy.
     pub fn config(&self) -> &Config {
         &self.config

@@ -16,6 +16,8 @@ pub struct Secret {
     table: (u64, u64),
     features: (u64, u64),
     token: Hmac<Sha256>,
+    /// The key of before, for tokens that were issued before this second of the Unix epoch.
+    previous_token: Option<(Hmac<Sha256>, u32)>,
 }
 
 /// Never prints the keys.
@@ -35,11 +37,27 @@ impl Secret {
             };
             (word(0), word(8))
         };
-        let token_key = keyed(bytes).chain_update(b"portcullis token v1").finalize().into_bytes();
         Self {
             table: pair(b"portcullis table v1"),
             features: pair(b"portcullis features v1"),
-            token: keyed(&token_key),
+            token: token_authenticator(bytes),
+            previous_token: None,
+        }
+    }
+
+    /// The same keys, but tokens are authenticated by `current` from the second `since` of the Unix
+    /// epoch on, and by `previous` before, so that a change of key costs no visitor a challenge.
+    #[must_use]
+    pub fn with_token_keys(
+        self,
+        current: &[u8; 32],
+        since: u32,
+        previous: Option<&[u8; 32]>,
+    ) -> Self {
+        Self {
+            token: token_authenticator(current),
+            previous_token: previous.map(|key| (token_authenticator(key), since)),
+            ..self
         }
     }
 
@@ -56,10 +74,17 @@ impl Secret {
         SipHasher13::new_with_keys(self.features.0, self.features.1)
     }
 
-    /// An authenticator for tokens.
-    pub(crate) fn token_mac(&self) -> Hmac<Sha256> {
-        self.token.clone()
+    /// An authenticator for tokens that were issued at this second of the Unix epoch.
+    pub(crate) fn token_mac(&self, issued: u32) -> Hmac<Sha256> {
+        match &self.previous_token {
+            Some((previous, until)) if issued < *until => previous.clone(),
+            _ => self.token.clone(),
+        }
     }
+}
+
+fn token_authenticator(secret: &[u8; 32]) -> Hmac<Sha256> {
+    keyed(&keyed(secret).chain_update(b"portcullis token v1").finalize().into_bytes())
 }
 
 fn keyed(key: &[u8]) -> Hmac<Sha256> {

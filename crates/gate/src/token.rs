@@ -99,7 +99,7 @@ impl Token {
 
     fn mac(&self, secret: &Secret, bearer: TokenBinding) -> [u8; MAC_BYTES] {
         let tag = secret
-            .token_mac()
+            .token_mac(self.issued)
             .chain_update([self.kind.byte()])
             .chain_update(self.issued.to_be_bytes())
             .chain_update(self.number.to_be_bytes())
@@ -121,8 +121,15 @@ impl Token {
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// Reads a token and checks that this gate made it for this bearer.
-    pub(crate) fn verify(text: &[u8], secret: &Secret, bearer: TokenBinding) -> Option<Self> {
+    /// Reads a token and checks that this gate made it for this bearer, at most `lifetime` seconds ago.
+    /// A forgery of another age costs no authentication.
+    pub(crate) fn verify(
+        text: &[u8],
+        secret: &Secret,
+        bearer: TokenBinding,
+        wall: WallTime,
+        lifetime: u64,
+    ) -> Option<Self> {
         if text.len() != TEXT_BYTES {
             return None;
         }
@@ -133,6 +140,9 @@ impl Token {
             issued: u32::from_be_bytes(bytes[1..5].try_into().ok()?),
             number: u64::from_be_bytes(bytes[5..13].try_into().ok()?),
         };
+        if u64::from(token.age(wall)?) > lifetime {
+            return None;
+        }
         let expected = token.mac(secret, bearer);
         // Compared without an early exit, so that timing reveals nothing about the MAC.
         let difference = expected.iter().zip(&bytes[13..]).fold(0, |sum, (a, b)| sum | (a ^ b));
@@ -168,10 +178,11 @@ mod tests {
     use super::*;
 
     const BEARER: TokenBinding = TokenBinding { network: 5, user_agent: 6 };
+    const NOW: WallTime = WallTime(1_800_000_000_000);
 
     fn token() -> (Secret, Token, String) {
         let secret = Secret::new(&[1; 32]);
-        let token = Token::issue(TokenKind::WaitPending, 77, WallTime(1_800_000_000_000));
+        let token = Token::issue(TokenKind::WaitPending, 77, NOW);
         let text = token.text(&secret, BEARER);
         (secret, token, text)
     }
@@ -179,12 +190,31 @@ mod tests {
     #[test]
     fn a_token_verifies_for_its_bearer_alone() {
         let (secret, token, text) = token();
-        let verify = |bearer| Token::verify(text.as_bytes(), &secret, bearer);
+        let verify = |bearer| Token::verify(text.as_bytes(), &secret, bearer, NOW, 60);
         assert_eq!(verify(BEARER), Some(token));
         assert_eq!(verify(TokenBinding { network: 6, ..BEARER }), None);
         assert_eq!(verify(TokenBinding { user_agent: 7, ..BEARER }), None);
         let other_gate = Secret::new(&[2; 32]);
-        assert_eq!(Token::verify(text.as_bytes(), &other_gate, BEARER), None);
+        assert_eq!(Token::verify(text.as_bytes(), &other_gate, BEARER, NOW, 60), None);
+    }
+
+    #[test]
+    fn a_token_of_the_key_before_verifies_until_it_is_too_old() {
+        let (_, token, _) = token();
+        let old = Secret::new(&[1; 32]).with_token_keys(&[3; 32], 0, None);
+        let text = token.text(&old, BEARER);
+        let verify = |secret: &Secret, now| {
+            Token::verify(text.as_bytes(), secret, BEARER, now, 60).is_some()
+        };
+        let changed = NOW + core::time::Duration::from_secs(10);
+        let since = changed.seconds() as u32;
+        let new = Secret::new(&[1; 32]).with_token_keys(&[4; 32], since, Some(&[3; 32]));
+        assert!(verify(&old, changed) && verify(&new, changed));
+        assert!(!verify(&new, NOW + core::time::Duration::from_secs(61)), "too old");
+        let fresh = Token::issue(TokenKind::WaitPending, 78, changed);
+        let fresh = fresh.text(&new, BEARER);
+        assert!(Token::verify(fresh.as_bytes(), &new, BEARER, changed, 60).is_some());
+        assert!(Token::verify(fresh.as_bytes(), &old, BEARER, changed, 60).is_none());
     }
 
     #[test]
@@ -193,7 +223,7 @@ mod tests {
         for at in 0..text.len() {
             let mut changed = text.clone().into_bytes();
             changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
-            assert_eq!(Token::verify(&changed, &secret, BEARER), None, "at {at}");
+            assert_eq!(Token::verify(&changed, &secret, BEARER, NOW, 60), None, "at {at}");
         }
     }
 
@@ -218,7 +248,7 @@ mod tests {
         #[test]
         fn foreign_bytes_never_verify_and_never_panic(bytes: Vec<u8>) {
             let (secret, _, _) = token();
-            prop_assert_eq!(Token::verify(&bytes, &secret, BEARER), None);
+            prop_assert_eq!(Token::verify(&bytes, &secret, BEARER, NOW, 60), None);
             from_cookies(&bytes, &mut [None; 2]);
         }
     }

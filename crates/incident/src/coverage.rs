@@ -113,6 +113,21 @@ pub enum GapCause {
         /// Events lost.
         lost: u64,
     },
+    /// The wall clock was set, or the machine was suspended.
+    ClockStep {
+        /// How far, in milliseconds; negative if it was set back.
+        by_ms: i64,
+    },
+    /// The gate went on with a ledger that is not the one it last saw; an operator accepted that.
+    Fork {
+        /// What is different.
+        reason: String,
+    },
+    /// The ledger was removed or replaced while the gate ran: the leaves before are elsewhere or lost.
+    LedgerReplaced {
+        /// The leaves that the ledger before had.
+        leaves: u64,
+    },
     /// No tally covers this time of a platform.
     NoTally {
         /// The platform.
@@ -135,6 +150,21 @@ impl Gap {
             GapCause::Recording { lost } => format!(
                 "The ledger could not be written for {length}; {} events are missing.",
                 count(*lost)
+            ),
+            GapCause::ClockStep { by_ms: ..0 } => format!(
+                "The clock was set back by {length}: times around it do not tell what came first."
+            ),
+            GapCause::ClockStep { .. } => format!(
+                "The clock was set forward by {length}, or the machine was suspended for so long."
+            ),
+            GapCause::Fork { reason } => format!(
+                "The gate went on with another ledger than the one it last saw, as an operator \
+                 had allowed: {reason}"
+            ),
+            GapCause::LedgerReplaced { leaves } => format!(
+                "The ledger was removed while the gate ran, and a new one was begun. The {} before \
+                 are not in this one.",
+                counted(*leaves, "leaf").replace("leafs", "leaves")
             ),
             GapCause::NoTally { platform } => {
                 format!("No count covers {length} on {platform}.")

@@ -1,6 +1,6 @@
 //! The gate's own events: `started`, `reloaded`, `stopped`, `recording-gap`.
 
-use portcullis_model::Event;
+use portcullis_model::{Event, WallTime};
 
 use crate::gate_start::GateStart;
 use crate::{Gap, GapCause, LeafRef, TimeWindow};
@@ -31,7 +31,7 @@ impl GateRun {
     ) -> GateChange {
         let was_stopped = core::mem::replace(&mut self.stopped, matches!(event, Event::Stopped));
         match event {
-            Event::Started { version, configuration, platforms, rehearsal, workers: _ } => {
+            Event::Started { version, configuration, platforms, rehearsal, .. } => {
                 self.start = Some(GateStart {
                     version: version.clone(),
                     configuration: configuration.clone(),
@@ -49,6 +49,21 @@ impl GateRun {
                 }
                 GateChange::default()
             }
+            Event::LedgerReplaced { before, version, configuration, platforms, rehearsal } => {
+                self.start = Some(GateStart {
+                    version: version.clone(),
+                    configuration: configuration.clone(),
+                    platforms: platforms.clone(),
+                    rehearsal: *rehearsal,
+                });
+                gap_at(stamp, stamp.at, GapCause::LedgerReplaced { leaves: before.size })
+            }
+            Event::ForkAccepted { reason, last_seen: _ } => {
+                gap_at(stamp, stamp.at, GapCause::Fork { reason: reason.clone() })
+            }
+            Event::ClockStepped { by_ms, expected } => {
+                gap_at(stamp, *expected, GapCause::ClockStep { by_ms: *by_ms })
+            }
             Event::Stopped => GateChange { ended: Some(stamp), gap: None },
             Event::RecordingGap { since, lost } => {
                 let window = TimeWindow::new(*since, stamp.at);
@@ -63,6 +78,12 @@ impl GateRun {
     pub(crate) const fn start(&self) -> Option<&GateStart> {
         self.start.as_ref()
     }
+}
+
+/// A gap between two times, in whichever order, that does not end the gate's run.
+fn gap_at(stamp: LeafRef, other: WallTime, cause: GapCause) -> GateChange {
+    let window = TimeWindow::new(other.min(stamp.at), other.max(stamp.at));
+    GateChange { ended: None, gap: Some(Gap { window, cause, leaf: stamp.leaf }) }
 }
 
 /// A crash is not recorded: the next start shows it. The run ended with the last leaf before.

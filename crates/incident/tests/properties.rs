@@ -45,6 +45,7 @@ fn event() -> impl Strategy<Value = Event> {
             platforms: campaign_day::platforms(),
             workers: 2,
             rehearsal,
+            machine: None,
         }),
         (0..2_000_000u64, number())
             .prop_map(|(since, lost)| Event::RecordingGap { since: WallTime(since), lost }),

@@ -81,6 +81,35 @@ pub struct Ledger<D: Disk = Folder> {
 }
 
 impl<D: Disk> Ledger<D> {
+    /// The head of the tree over the first `size` entries: of all, or of an earlier state of the log.
+    pub fn root_at(&self, size: u64) -> Result<Hash, Error> {
+        match size {
+            _ if size > self.size() => {
+                Err(Error::NoSuchEntry { index: size - 1, size: self.size() })
+            }
+            _ if size == self.size() => Ok(self.edge.root()),
+            _ => self.old_root(size),
+        }
+    }
+
+    fn old_root(&self, size: u64) -> Result<Hash, Error> {
+        let rest = size % TILE_WIDTH;
+        let mut edge = RightEdge::from_full_tiles(size - rest, |tile| self.hashes(tile))?;
+        if rest > 0
+            && let Some(tile) = Tile::in_tree(TileKind::Hashes(0), size / TILE_WIDTH, self.size())
+        {
+            for leaf in self.hashes(tile)?.into_iter().take(rest as usize) {
+                edge.push(leaf, |_, _| {});
+            }
+        }
+        Ok(edge.root())
+    }
+
+    /// The entries that are staged and not durable, for another ledger.
+    pub fn into_staged(self) -> Vec<Vec<u8>> {
+        self.staged
+    }
+
     /// Adds an entry that was read from the journal.
     pub(crate) fn push_recovered(&mut self, entry: &[u8]) {
         self.waiting_bytes += entry.len() + ENTRY_COST;

@@ -308,3 +308,38 @@ fn a_symbolic_link_is_named_and_not_followed() {
         Err(Error::Unlistable { .. })
     ));
 }
+
+#[test]
+fn the_root_of_an_earlier_size_is_the_root_of_that_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger");
+    let mut ledger = Ledger::create(&path, "log.example", &[7; 32]).unwrap();
+    let mut roots = vec![ledger.checkpoint().root()];
+    for entry in 0..700_u32 {
+        ledger.append(&entry.to_be_bytes()).unwrap();
+        ledger.commit().unwrap();
+        roots.push(ledger.checkpoint().root());
+    }
+    drop(ledger);
+    let ledger = Ledger::open(&path).unwrap();
+    for (size, root) in roots.iter().enumerate() {
+        assert_eq!(ledger.root_at(size as u64).unwrap(), *root, "{size}");
+    }
+    assert!(ledger.root_at(701).is_err());
+}
+
+#[test]
+fn a_ledger_whose_folder_is_removed_is_not_intact_and_makes_no_new_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger");
+    let mut ledger = Ledger::create(&path, "log.example", &[7; 32]).unwrap();
+    assert!(ledger.disk().is_intact());
+    std::fs::remove_dir_all(&path).unwrap();
+    assert!(!ledger.disk().is_intact());
+    ledger.append(b"x").unwrap();
+    assert!(ledger.commit().is_err());
+    assert!(!path.exists());
+    // Another folder at the same path is not the one that was locked.
+    let _other = Ledger::create(&path, "log.example", &[8; 32]).unwrap();
+    assert!(!ledger.disk().is_intact());
+}

@@ -81,6 +81,41 @@ pub enum Event {
         workers: u32,
         /// True for a drill or a replay: nothing in this ledger is about a real attack.
         rehearsal: bool,
+        /// A keyed hash of this machine's identity: a ledger that goes on elsewhere is a copy. `None` if
+        /// the machine has none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        machine: Option<String>,
+    },
+    /// An operator let the gate go on with a ledger that is not the one it last saw: a restored backup,
+    /// a copy on another machine, or a new one in the place of one that was lost.
+    ForkAccepted {
+        /// What is different, in a sentence.
+        reason: String,
+        /// The head of the ledger that the gate last saw, if it is known.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        last_seen: Option<LogHead>,
+    },
+    /// The ledger's folder was removed or replaced while the gate ran. This is the first leaf of the
+    /// ledger that took its place.
+    LedgerReplaced {
+        /// The head of the ledger before. What it held after this is lost.
+        before: LogHead,
+        /// Portcullis' version.
+        version: String,
+        /// SHA-256 of the configuration, in hex.
+        configuration: String,
+        /// What is protected.
+        platforms: Vec<PlatformFacts>,
+        /// As in `started`.
+        rehearsal: bool,
+    },
+    /// The wall clock was set, or the machine was suspended: times before and after it differ by more
+    /// than what passed.
+    ClockStepped {
+        /// How far it went, in milliseconds; negative if it was set back.
+        by_ms: i64,
+        /// What it would show now without the step.
+        expected: WallTime,
     },
     /// A new configuration took effect.
     Reloaded {
@@ -311,6 +346,9 @@ impl Event {
     /// The names of all kinds that this version reads, with those of older versions.
     const KINDS: &[&str] = &[
         "started",
+        "fork-accepted",
+        "ledger-replaced",
+        "clock-stepped",
         "reloaded",
         "reload-refused",
         "stopped",
@@ -362,6 +400,9 @@ impl Event {
     pub fn subject(&self) -> Subject<'_> {
         match self {
             Self::Started { .. }
+            | Self::ForkAccepted { .. }
+            | Self::LedgerReplaced { .. }
+            | Self::ClockStepped { .. }
             | Self::Reloaded { .. }
             | Self::ReloadRefused { .. }
             | Self::Stopped
@@ -389,6 +430,18 @@ impl Event {
             | Self::FullSpeed { platform, .. } => Subject::Platform(platform),
         }
     }
+}
+
+/// The head of a ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogHead {
+    /// The public key that signs it, as a vkey.
+    pub key: String,
+    /// How many leaves it has.
+    pub size: u64,
+    /// The root of its tree, in base64.
+    pub root: String,
 }
 
 /// A platform as the ledger knows it.

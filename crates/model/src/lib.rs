@@ -28,7 +28,7 @@ mod verdict;
 pub use activity::{ActivityId, Assignment, PlatformId, Tier, WorkerId};
 pub use config::*;
 pub use event::{
-    ActivityTally, Entry, Event, LatencyMillis, PlatformFacts, ProcedureFacts, Receipt,
+    ActivityTally, Entry, Event, LatencyMillis, LogHead, PlatformFacts, ProcedureFacts, Receipt,
     SourceCount, Subject, Tally, UnassignedTally, WaveFigures,
 };
 pub use evidence::{Evidence, EvidenceKind, EvidenceWeight};

@@ -23,6 +23,7 @@ pub fn run(arguments: &RunArguments) -> Result<bool> {
         admin: arguments.admin,
         ledger: arguments.ledger.clone(),
         rehearsal: arguments.rehearsal,
+        accept_fork: arguments.accept_fork,
     })?;
     Ok(true)
 }

@@ -1,6 +1,7 @@
 //! The one control loop.
 
 use core::num::NonZeroU32;
+use core::time::Duration;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -21,6 +22,9 @@ use crate::unassigned::UnassignedTraffic;
 use crate::view::{PlatformView, ProcedureView};
 use crate::wave::TickTotals;
 
+/// A difference between the clocks over a tick that is a step. Time services slew what is less.
+const CLOCK_STEP: Duration = Duration::from_secs(2);
+
 /// The loop: watch, posture and tallies of every platform.
 #[derive(Debug)]
 pub struct Control {
@@ -36,6 +40,8 @@ pub struct Control {
     /// The last wave of each platform that is not configured now, by name.
     earlier_waves: BTreeMap<String, u32>,
     last: Snapshot,
+    /// Both clocks at the last tick.
+    last_tick: Option<(Time, WallTime)>,
     /// Whether connections are seen.
     connections: bool,
 }
@@ -62,6 +68,7 @@ impl Control {
             next_procedure: NonZeroU32::MIN.saturating_add(resume.procedures),
             earlier_waves,
             last: Snapshot::default(),
+            last_tick: None,
             connections: true,
             config,
         }
@@ -116,6 +123,7 @@ impl Control {
 
     /// One tick: `total` is everything that all workers have counted since they began.
     fn tick(&mut self, now: Time, wall: WallTime, total: Snapshot, out: &mut Vec<Action>) {
+        self.compare_clocks(now, wall, out);
         let counts = total.since(&self.last);
         self.last = total;
         let (postures, ids) = (&self.postures, Arc::clone(self.names.ids()));
@@ -164,6 +172,16 @@ impl Control {
         let stalled = self.watch.stalled_unassigned();
         self.unassigned.tick(settings, wall, &counts.unassigned, stalled, &mut events);
         out.extend(events.into_iter().map(Action::Record));
+    }
+
+    /// Records a step of the wall clock against the monotonic one since the last tick.
+    fn compare_clocks(&mut self, now: Time, wall: WallTime, out: &mut Vec<Action>) {
+        let Some((last_now, last_wall)) = self.last_tick.replace((now, wall)) else { return };
+        let expected = last_wall + now.since(last_now);
+        let by_ms = wall.millis().cast_signed() - expected.millis().cast_signed();
+        if by_ms.unsigned_abs() > CLOCK_STEP.as_millis() as u64 {
+            out.push(Action::Record(Event::ClockStepped { by_ms, expected }));
+        }
     }
 
     /// Uses a new configuration. Platforms and activities that it still has, by name, keep what was

@@ -3,14 +3,18 @@
 use std::collections::BTreeMap;
 
 use portcullis_model::Event;
+use serde::{Deserialize, Serialize};
 
 /// The highest numbers that earlier runs of the same ledger used.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Resume {
     /// The highest procedure number used.
     pub procedures: u32,
     /// The highest wave number by platform name.
     pub waves: BTreeMap<String, u32>,
+    /// The machine of the last start, as `started` names it.
+    pub machine: Option<String>,
 }
 
 impl Resume {
@@ -24,6 +28,7 @@ impl Resume {
                 let highest = self.waves.entry(platform.clone()).or_default();
                 *highest = (*highest).max(*wave);
             }
+            Event::Started { machine, .. } => self.machine.clone_from(machine),
             _ => {}
         }
     }

@@ -11,6 +11,8 @@ use portcullis_posture::SavedBaseline;
 use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
 
+use crate::state_files::beside;
+
 /// The version of the file's format.
 const FORMAT_VERSION: u32 = 1;
 
@@ -23,9 +25,7 @@ struct BaselineFile {
 
 /// `LEDGER.baselines.json`.
 pub fn path_for(ledger: &Path) -> PathBuf {
-    let mut name = ledger.file_name().unwrap_or_default().to_owned();
-    name.push(".baselines.json");
-    ledger.with_file_name(name)
+    beside(ledger, "baselines.json")
 }
 
 /// Loads the baselines of an earlier run; none if the file is missing or cannot be read.

@@ -15,11 +15,13 @@ use portcullis_model::{
 };
 use portcullis_posture::{Action, Control, Input};
 use tokio::sync::{mpsc, oneshot};
+use tracing::warn;
 
 use crate::baseline_store;
 use crate::error::RuntimeError;
 use crate::event_log::log_event;
-use crate::recorder::Recorder;
+use crate::recorder::{Recorder, Urgency};
+use crate::secret_store::SecretStore;
 
 /// How often the baselines are saved.
 const SAVE_INTERVAL: Duration = Duration::from_secs(600);
@@ -117,6 +119,8 @@ pub struct ControlLoop {
     pub workers: Vec<WorkerChannel>,
     /// Writes events.
     pub recorder: Recorder,
+    /// The secret in the policy.
+    pub secret: SecretStore,
     /// The process's clock.
     pub clock: Clock,
     /// Start of the gate.
@@ -178,6 +182,7 @@ impl ControlLoop {
             self.baselines_saved_at = now;
             baseline_store::save(&self.baselines_path, self.control.baselines());
         }
+        self.rotate_secret(wall);
         self.status.store(Arc::new(GateStatus {
             at: wall,
             started: self.started,
@@ -190,6 +195,18 @@ impl ControlLoop {
             limit_table_evictions: self.tables.evictions(),
             last_tick: now,
         }));
+    }
+
+    /// Changes the key of tokens when it is due.
+    fn rotate_secret(&mut self, wall: WallTime) {
+        match self.secret.rotate_if_due(wall) {
+            Ok(false) => {}
+            Ok(true) => {
+                let policy = self.policy.load().with_secret(self.secret.secret());
+                self.policy.store(Arc::new(policy));
+            }
+            Err(problem) => warn!(%problem, "cannot change the key of tokens"),
+        }
     }
 
     /// Reads what the workers have written so far; they may write more meanwhile.
@@ -243,7 +260,8 @@ impl ControlLoop {
             }
         }
         if !events.is_empty() {
-            self.recorder.record(wall, events);
+            let urgency = if engaged.is_some() { Urgency::BeforeEffect } else { Urgency::Later };
+            self.recorder.record(wall, events, urgency);
         }
         if let Some(procedures) = engaged {
             let policy = match base {

@@ -33,6 +33,28 @@ pub enum RuntimeError {
         /// What is wrong.
         source: LedgerError,
     },
+    /// The ledger is not the continuation of the one that was last seen here.
+    #[error(
+        "the ledger in {} is not the one that this gate last wrote: {reason} If that is meant, start once \
+         with --accept-fork; the ledger then records it", folder.display()
+    )]
+    Fork {
+        /// Its folder.
+        folder: PathBuf,
+        /// What is different, in a sentence.
+        reason: String,
+    },
+    /// The file with the secret cannot be used.
+    #[error(
+        "cannot use the secret in {}: {problem}. Remove the file to draw a new one: visitors who passed a \
+         challenge are then challenged again", path.display()
+    )]
+    Secret {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A thread or its runtime cannot be made.
     #[error("cannot start the thread {name}: {source}")]
     Thread {

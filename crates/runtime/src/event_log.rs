@@ -1,7 +1,7 @@
 //! The operators' log of events: one constant text for each kind, with the facts as fields.
 
 use portcullis_model::Event;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 /// Writes an event to the operators' log; tallies are left out.
 pub fn log_event(event: &Event) {
@@ -18,6 +18,13 @@ pub fn log_event(event: &Event) {
             peak_per_second, "flood of requests and connections that belong to no platform ended"
         ),
         Event::Started { .. } => info!("started"),
+        Event::ForkAccepted { reason, .. } => warn!(reason, "going on with another ledger"),
+        Event::LedgerReplaced { before, .. } => {
+            error!(leaves = before.size, "the ledger was removed; a new one was begun");
+        }
+        Event::ClockStepped { by_ms, expected } => {
+            warn!(by_ms, %expected, "the wall clock was set, or the machine was suspended");
+        }
         Event::Reloaded { .. } => info!("configuration reloaded"),
         Event::ReloadRefused { problems } => warn!(problems, "reload refused"),
         Event::Stopped => info!("stopped"),

@@ -64,13 +64,13 @@ impl RunningGate {
         let LoadedConfig { config, digest } = loaded;
         let clock = Clock::new();
         let workers = worker_count(&config);
-        let Resources { certificates, listeners, admin, ledger, resume, secret } =
-            Resources::acquire(&config, workers, clock.wall())?;
+        let Resources { certificates, listeners, admin, ledger, secret } =
+            Resources::acquire(&config, workers, clock.wall(), options.accept_fork)?;
         let (exits, ended) = unbounded_channel();
-        let shared = SharedState::new(clock, config.clone(), secret, workers, exits);
+        let shared = SharedState::new(clock, config.clone(), secret.secret(), workers, exits);
         let mut acme = AcmeHandle::new(&certificates.shared);
 
-        let started = (ledger, resume);
+        let started = (ledger, secret);
         let control =
             ControlStart::begin(&shared, config.clone(), started, digest, options.rehearsal)?;
         let (worker_threads, channels) = start_workers(&shared, listeners, &certificates, &acme)?;

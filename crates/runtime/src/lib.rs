@@ -6,8 +6,10 @@
 //! and watches the threads. A thread that ends is logged, counted and shown as unhealthy; requests
 //! are served as long as a worker runs.
 
-// module order: baseline_store config_file event_log open_files threads
-// module order: error options supervisor
+// module order: config_file event_log open_files state_files threads
+// module order: baseline_store last_seen
+// module order: error options supervisor ledger_writer
+// module order: open_ledger secret_store
 // module order: acme_thread certificates recorder reload
 // module order: control_loop
 // module order: origin_probe
@@ -22,12 +24,17 @@ mod control_loop;
 mod error;
 mod event_log;
 mod gate;
+mod last_seen;
+mod ledger_writer;
 mod open_files;
+mod open_ledger;
 mod options;
 mod origin_probe;
 mod recorder;
 mod reload;
+mod secret_store;
 mod start;
+mod state_files;
 mod supervisor;
 mod threads;
 

@@ -33,6 +33,8 @@ pub struct GateOptions {
     pub ledger: Option<PathBuf>,
     /// Whether all recorded events are marked as a rehearsal.
     pub rehearsal: bool,
+    /// Whether to go on with a ledger that is not the one that was last seen.
+    pub accept_fork: bool,
 }
 
 /// A configuration with the digest of the text that it was read from.
@@ -85,6 +87,7 @@ mod tests {
             admin: Some(admin),
             ledger: Some("elsewhere".into()),
             rehearsal: false,
+            accept_fork: false,
         };
         let loaded = options.load_config().unwrap();
         assert_eq!(loaded.digest, sha256_hex(text));

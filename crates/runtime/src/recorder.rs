@@ -1,86 +1,64 @@
-//! The recorder: a thread that writes events to the ledger.
+//! The recorder: a bounded queue of events to the thread that writes the ledger.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use portcullis_admin::GateThread;
-use portcullis_ledger::{CanonicalError, Error as LedgerError, Ledger, canonical_json};
-use portcullis_model::{Config, Entry, Event, WallTime};
-use portcullis_posture::Resume;
-use tracing::{error, info, warn};
+use portcullis_model::{Entry, Event, WallTime};
+use tracing::{error, warn};
 
 use crate::error::RuntimeError;
+use crate::ledger_writer::{EntryBatch, LedgerWriter};
 use crate::threads::{ExitSender, spawn_reporting};
 
 /// Batches that may wait for the disk. Beyond that events are lost, and the loss is an event.
 const QUEUE_BATCHES: usize = 1_024;
-/// How long the control loop waits for a batch to be durable. After that it continues: a procedure
-/// that waits for a stuck disk protects nothing.
+/// How long the control loop waits for a batch to be durable before a procedure engages. After that it
+/// continues: a procedure that waits for a stuck disk protects nothing.
 const COMMIT_TIMEOUT: Duration = Duration::from_millis(200);
-/// Time between attempts to write.
-const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+/// How long the stop waits for the last events to be written.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Entries that are written together.
-struct EntryBatch {
-    entries: Vec<Entry>,
-    committed: SyncSender<()>,
+/// Whether events must be durable before their effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Urgency {
+    /// They announce something: wait for the disk, for a limited time.
+    BeforeEffect,
+    /// They may be written later.
+    Later,
 }
 
 /// Sends events to the thread that owns the ledger.
 pub struct Recorder {
     batches: Option<SyncSender<EntryBatch>>,
     thread: Option<JoinHandle<()>>,
+    /// Batches that are not durable yet, oldest first: the disk is behind while there is one.
+    outstanding: Vec<Receiver<()>>,
     gap: Option<(WallTime, u64)>,
 }
 
-/// Opens or creates the ledger of `config`; also returns what an earlier run left to resume.
-pub fn open_ledger(config: &Config, seed: &[u8; 32]) -> Result<(Ledger, Resume), RuntimeError> {
-    let folder = &config.ledger;
-    let error = |source| RuntimeError::Ledger { folder: folder.clone(), source };
-    let ledger = if folder.join("format").exists() {
-        Ledger::open(folder)
-    } else {
-        Ledger::create(folder, &log_origin(config), seed)
-    }
-    .map_err(error)?;
-    let mut resume = Resume::default();
-    let reader = Ledger::read(folder).map_err(error)?;
-    for entry in reader.entries() {
-        let (index, bytes) = entry.map_err(error)?;
-        match serde_json::from_slice::<Entry>(&bytes) {
-            Ok(entry) => resume.learn(&entry.event),
-            Err(problem) => warn!(index, %problem, "skipping a ledger entry that cannot be parsed"),
-        }
-    }
-    info!(entries = ledger.size(), key = %ledger.verifier(), "ledger opened");
-    if resume.procedures > 0 {
-        info!(procedures = resume.procedures, "resuming procedure numbering");
-    }
-    Ok((ledger, resume))
-}
-
-/// The log's name: a schemeless URL, as checkpoints demand, from the first host name.
-fn log_origin(config: &Config) -> String {
-    let host = config.platforms.iter().flat_map(|platform| &platform.hosts).find(|h| *h != "*");
-    format!("{}/portcullis", host.map_or("localhost", String::as_str))
-}
-
 impl Recorder {
-    /// Starts the thread that owns `ledger`; it reports its end to `exits`.
-    pub fn start(ledger: Ledger, exits: ExitSender) -> Result<Self, RuntimeError> {
+    /// Starts the thread of `writer`; it reports its end to `exits`.
+    pub fn start(writer: LedgerWriter, exits: ExitSender) -> Result<Self, RuntimeError> {
         let (batches, queue) = sync_channel(QUEUE_BATCHES);
         let name = "recorder".to_owned();
         let thread = spawn_reporting(GateThread::Recorder, name.clone(), exits, move || {
-            write_batches(ledger, &queue);
+            writer.run(&queue);
             Ok(())
         })
         .map_err(|source| RuntimeError::Thread { name, source })?;
-        Ok(Self { batches: Some(batches), thread: Some(thread), gap: None })
+        Ok(Self {
+            batches: Some(batches),
+            thread: Some(thread),
+            outstanding: Vec::new(),
+            gap: None,
+        })
     }
 
-    /// Records events, and waits for a limited time until they are durable.
-    pub fn record(&mut self, wall: WallTime, events: Vec<Event>) {
+    /// Records events. Waits for the disk only before an effect, and only while it keeps up: a full or
+    /// stuck disk costs one wait.
+    pub fn record(&mut self, wall: WallTime, events: Vec<Event>, urgency: Urgency) {
         let Some(batches) = &self.batches else { return };
         let count = events.len() as u64;
         let mut entries = Vec::with_capacity(events.len() + 1);
@@ -92,9 +70,7 @@ impl Recorder {
         match batches.try_send(EntryBatch { entries, committed }) {
             Ok(()) => {
                 self.gap = None;
-                if done.recv_timeout(COMMIT_TIMEOUT) == Err(RecvTimeoutError::Timeout) {
-                    warn!("the ledger write is slow: continuing before it completes");
-                }
+                self.await_commit(done, urgency);
             }
             Err(refused) => {
                 let (since, lost) = self.gap.unwrap_or((wall, 0));
@@ -112,97 +88,62 @@ impl Recorder {
         }
     }
 
-    /// Writes queued events and closes the ledger.
+    fn await_commit(&mut self, done: Receiver<()>, urgency: Urgency) {
+        self.outstanding.retain(|batch| batch.try_recv() == Err(TryRecvError::Empty));
+        let was_behind = !self.outstanding.is_empty();
+        let waits = urgency == Urgency::BeforeEffect && !was_behind;
+        let limit = if waits { COMMIT_TIMEOUT } else { Duration::ZERO };
+        if done.recv_timeout(limit).is_ok() {
+            return;
+        }
+        if waits {
+            warn!("the ledger write is slow: continuing before it completes");
+        }
+        self.outstanding.push(done);
+        // The newest of those that wait says whether the disk has caught up.
+        if self.outstanding.len() > QUEUE_BATCHES {
+            self.outstanding.remove(0);
+        }
+    }
+
+    /// Writes queued events and closes the ledger, for a limited time.
     pub fn finish(&mut self) {
         self.batches = None;
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
+        let Some(thread) = self.thread.take() else { return };
+        let began = Instant::now();
+        while !thread.is_finished() {
+            if began.elapsed() >= FINISH_TIMEOUT {
+                error!("the disk does not take the last events: they are lost");
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        if thread.join().is_err() {
             error!("the recorder's thread panicked");
         }
     }
-}
-
-fn write_batches(mut ledger: Ledger, queue: &Receiver<EntryBatch>) {
-    let mut unacknowledged: Vec<SyncSender<()>> = Vec::new();
-    let mut gap: Option<(WallTime, u64)> = None;
-    loop {
-        let wait =
-            if unacknowledged.is_empty() { Duration::from_secs(3_600) } else { RETRY_INTERVAL };
-        let first = match queue.recv_timeout(wait) {
-            Ok(batch) => Some(batch),
-            Err(RecvTimeoutError::Timeout) => None,
-            Err(RecvTimeoutError::Disconnected) => break,
-        };
-        // All queued batches share one write to disk.
-        for batch in first.into_iter().chain(queue.try_iter()) {
-            for entry in batch.entries {
-                stage_entry(&mut ledger, &entry, &mut gap);
-            }
-            unacknowledged.push(batch.committed);
-        }
-        match ledger.commit() {
-            Ok(_) => {
-                for safe in unacknowledged.drain(..) {
-                    let _ = safe.try_send(());
-                }
-            }
-            Err(problem) => error!(%problem, "cannot write the ledger; trying again"),
-        }
-    }
-    if let Err(problem) = ledger.commit() {
-        error!(%problem, "cannot write the last events");
-    }
-}
-
-/// Appends one entry, and before it an entry about lost ones.
-fn stage_entry(ledger: &mut Ledger, entry: &Entry, gap: &mut Option<(WallTime, u64)>) {
-    if let Some((since, lost)) = *gap {
-        let gap_entry = Entry::new(entry.at, Event::RecordingGap { since, lost });
-        if append_entry(ledger, &gap_entry).is_ok() {
-            *gap = None;
-        }
-    }
-    if let Err(problem) = append_entry(ledger, entry) {
-        let (since, lost) = gap.unwrap_or((entry.at, 0));
-        *gap = Some((since, lost + 1));
-        error!(%problem, lost = lost + 1, "cannot append an event: it is lost");
-    }
-}
-
-/// Why an entry cannot be appended.
-#[derive(Debug, thiserror::Error)]
-enum AppendError {
-    #[error(transparent)]
-    Canonical(#[from] CanonicalError),
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-}
-
-fn append_entry(ledger: &mut Ledger, entry: &Entry) -> Result<(), AppendError> {
-    ledger.append(&canonical_json(entry)?)?;
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
-    use portcullis_model::OriginConfig;
+    use portcullis_edge::Clock;
+    use portcullis_ledger::Ledger;
+    use portcullis_posture::Resume;
     use tokio::sync::mpsc::unbounded_channel;
 
     use super::*;
     use crate::threads::ExitCause;
 
-    fn config(folder: &Path) -> Config {
-        let origin = OriginConfig::new("127.0.0.1".into(), 80);
-        let mut config = Config::for_origin(([127, 0, 0, 1], 8080).into(), origin);
-        config.ledger = folder.join("ledger");
-        config
+    fn writer(folder: &Path) -> LedgerWriter {
+        let ledger = Ledger::create(folder, "log.example", &[1; 32]).unwrap();
+        let name = "log.example".to_owned();
+        LedgerWriter::new(ledger, folder.into(), name, Resume::default(), Clock::new())
     }
 
-    fn events(config: &Config) -> Vec<Event> {
-        let reader = Ledger::read(&config.ledger).unwrap();
+    fn events(folder: &Path) -> Vec<Event> {
+        let reader = Ledger::read(folder).unwrap();
         let entries = reader.entries().map(|entry| entry.unwrap().1);
         entries.map(|bytes| serde_json::from_slice::<Entry>(&bytes).unwrap().event).collect()
     }
@@ -210,48 +151,84 @@ mod tests {
     #[test]
     fn a_recorded_event_is_durable_and_the_end_is_reported() {
         let folder = tempfile::tempdir().unwrap();
-        let config = config(folder.path());
+        let path = folder.path().join("ledger");
         let (exits, mut ended) = unbounded_channel();
-        let (ledger, resume) = open_ledger(&config, &[1; 32]).unwrap();
-        assert_eq!(resume, Resume::default());
-        let mut recorder = Recorder::start(ledger, exits).unwrap();
-        recorder.record(WallTime(1_000), vec![Event::ReloadRefused { problems: 2 }]);
-        assert_eq!(events(&config), [Event::ReloadRefused { problems: 2 }]);
-        recorder.record(WallTime(2_000), vec![Event::Stopped]);
+        let mut recorder = Recorder::start(writer(&path), exits).unwrap();
+        let refused = vec![Event::ReloadRefused { problems: 2 }];
+        recorder.record(WallTime(1_000), refused, Urgency::BeforeEffect);
+        assert_eq!(events(&path), [Event::ReloadRefused { problems: 2 }]);
+        recorder.record(WallTime(2_000), vec![Event::Stopped], Urgency::Later);
         recorder.finish();
-        assert_eq!(events(&config), [Event::ReloadRefused { problems: 2 }, Event::Stopped]);
+        assert_eq!(events(&path), [Event::ReloadRefused { problems: 2 }, Event::Stopped]);
         let exit = ended.try_recv().unwrap();
         assert_eq!((exit.thread, exit.cause), (GateThread::Recorder, ExitCause::Returned));
+    }
+
+    /// A recorder before a disk that takes nothing, and the queue to it.
+    fn stuck(batches: usize) -> (Recorder, Receiver<EntryBatch>) {
+        let (batches, queue) = sync_channel(batches);
+        let recorder =
+            Recorder { batches: Some(batches), thread: None, outstanding: Vec::new(), gap: None };
+        (recorder, queue)
+    }
+
+    #[test]
+    fn a_stuck_disk_costs_the_control_loop_one_wait() {
+        let (mut recorder, _queue) = stuck(100);
+        let began = Instant::now();
+        for _ in 0..50 {
+            recorder.record(WallTime(1_000), vec![Event::Stopped], Urgency::Later);
+        }
+        assert!(began.elapsed() < COMMIT_TIMEOUT / 2, "{:?}", began.elapsed());
+        recorder.outstanding.clear();
+        for _ in 0..50 {
+            recorder.record(WallTime(1_000), vec![Event::Stopped], Urgency::BeforeEffect);
+        }
+        assert!(began.elapsed() < COMMIT_TIMEOUT * 3, "{:?}", began.elapsed());
     }
 
     #[test]
     fn lost_events_are_counted_and_the_loss_is_recorded_first() {
         let folder = tempfile::tempdir().unwrap();
-        let config = config(folder.path());
-        let (ledger, _) = open_ledger(&config, &[1; 32]).unwrap();
+        let path = folder.path().join("ledger");
         // A full queue is treated like a disk that does not keep up.
-        let (batches, queue) = sync_channel(0);
-        let mut recorder = Recorder { batches: Some(batches), thread: None, gap: None };
-        recorder.record(WallTime(1_000), vec![Event::Stopped, Event::Stopped]);
-        recorder.record(WallTime(2_000), vec![Event::Stopped]);
-        drop(queue);
-        let (since, lost) = recorder.gap.unwrap();
-        assert_eq!(since, WallTime(1_000));
+        let (mut stuck, _queue) = stuck(0);
+        stuck.record(WallTime(1_000), vec![Event::Stopped, Event::Stopped], Urgency::Later);
+        stuck.record(WallTime(2_000), vec![Event::Stopped], Urgency::Later);
+        let (since, lost) = stuck.gap.unwrap();
+        assert_eq!((since, lost), (WallTime(1_000), 3));
         let (exits, _ended) = unbounded_channel();
         let mut recorder =
-            Recorder { gap: recorder.gap, ..Recorder::start(ledger, exits).unwrap() };
-        recorder.record(WallTime(3_000), vec![Event::Stopped]);
+            Recorder { gap: stuck.gap, ..Recorder::start(writer(&path), exits).unwrap() };
+        recorder.record(WallTime(3_000), vec![Event::Stopped], Urgency::Later);
         recorder.finish();
-        assert_eq!(lost, 3);
-        assert_eq!(events(&config), [Event::RecordingGap { since, lost }, Event::Stopped]);
+        assert_eq!(events(&path), [Event::RecordingGap { since, lost }, Event::Stopped]);
     }
 
     #[test]
-    fn a_ledger_that_another_process_holds_is_an_error_with_its_folder() {
-        let folder = tempfile::tempdir().unwrap();
-        let config = config(folder.path());
-        let (_ledger, _) = open_ledger(&config, &[1; 32]).unwrap();
-        let error = open_ledger(&config, &[2; 32]).map(|_| ()).unwrap_err();
-        assert!(error.to_string().contains("ledger"), "{error}");
+    fn a_ledger_that_is_removed_is_replaced_and_nothing_after_is_lost() {
+        for with_file in [false, true] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("ledger");
+            let (exits, _ended) = unbounded_channel();
+            let mut recorder = Recorder::start(writer(&path), exits).unwrap();
+            recorder.record(WallTime(1_000), vec![Event::Stopped], Urgency::BeforeEffect);
+            std::fs::remove_dir_all(&path).unwrap();
+            let mut new = path.clone();
+            if with_file {
+                std::fs::create_dir(&path).unwrap();
+                std::fs::write(path.join("other"), "").unwrap();
+                new = folder.path().join("ledger.2");
+            }
+            let refused = Event::ReloadRefused { problems: 1 };
+            recorder.record(WallTime(2_000), vec![refused.clone()], Urgency::BeforeEffect);
+            recorder.finish();
+            let events = events(&new);
+            assert!(
+                matches!(&events[0], Event::LedgerReplaced { before, .. } if before.size == 1),
+                "{events:?}"
+            );
+            assert_eq!(events[1..], [refused]);
+        }
     }
 }

@@ -10,9 +10,8 @@ use portcullis_admin::{
 };
 use portcullis_edge::{BoundListener, Clock, InternalErrors, Worker};
 use portcullis_gate::{Policy, Secret, Tables};
-use portcullis_ledger::Ledger;
 use portcullis_model::{Config, Event, FeatureName, Meter, Record, WallTime, WorkerId};
-use portcullis_posture::{Control, Input, Resume};
+use portcullis_posture::{Control, Input};
 use tokio::sync::watch;
 
 use crate::acme_thread::AcmeHandle;
@@ -20,9 +19,12 @@ use crate::baseline_store;
 use crate::certificates::CertReloader;
 use crate::control_loop::{ControlHandle, ControlLoop, WorkerChannel, control_channel};
 use crate::error::RuntimeError;
+use crate::ledger_writer::LedgerWriter;
 use crate::open_files::raise_nofile_limit;
+use crate::open_ledger::{OpenedLedger, log_origin, open_ledger};
 use crate::origin_probe;
-use crate::recorder::{Recorder, open_ledger};
+use crate::recorder::{Recorder, Urgency};
+use crate::secret_store::SecretStore;
 use crate::threads::{ExitSender, spawn_reporting};
 
 /// Capacity of a worker's record ring: two and a half ticks at 100,000 requests a second.
@@ -40,24 +42,27 @@ pub struct Resources {
     pub listeners: Vec<Vec<BoundListener>>,
     /// The socket of the admin listener.
     pub admin: BoundAdmin,
-    /// The ledger, locked.
-    pub ledger: Ledger,
-    /// Numbers to resume from an earlier run.
-    pub resume: Resume,
+    /// The ledger, locked, and what is known of it.
+    pub ledger: OpenedLedger,
     /// The secret of tokens and keyed hashes.
-    pub secret: Secret,
+    pub secret: SecretStore,
 }
 
 impl Resources {
     /// Takes everything that `config` names.
-    pub fn acquire(config: &Config, workers: u16, now: WallTime) -> Result<Self, RuntimeError> {
+    pub fn acquire(
+        config: &Config,
+        workers: u16,
+        now: WallTime,
+        accept_fork: bool,
+    ) -> Result<Self, RuntimeError> {
         raise_nofile_limit(config.descriptors(workers));
         let certificates = CertReloader::load(config, now)?;
         let listeners = portcullis_edge::bind(config, workers)?;
         let admin = BoundAdmin::bind(config.admin, config.admin_hosts.clone())?;
-        let (ledger, resume) = open_ledger(config, &random_bytes()?)?;
-        let secret = Secret::new(&random_bytes()?);
-        Ok(Self { certificates, listeners, admin, ledger, resume, secret })
+        let ledger = open_ledger(config, &random_bytes()?, accept_fork)?;
+        let secret = SecretStore::open(&config.ledger, now)?;
+        Ok(Self { certificates, listeners, admin, ledger, secret })
     }
 }
 
@@ -160,6 +165,7 @@ pub struct ControlStart {
     control: Control,
     recorder: Recorder,
     config: Config,
+    secret: SecretStore,
 }
 
 impl ControlStart {
@@ -167,26 +173,30 @@ impl ControlStart {
     pub fn begin(
         shared: &SharedState,
         config: Config,
-        resources: (Ledger, Resume),
+        resources: (OpenedLedger, SecretStore),
         digest: String,
         rehearsal: bool,
     ) -> Result<Self, RuntimeError> {
-        let (ledger, resume) = resources;
+        let (OpenedLedger { ledger, resume, fork, machine }, secret) = resources;
         let started = shared.status.load().started;
         let saved = baseline_store::load(&baseline_store::path_for(&config.ledger));
         let mut control = Control::new(Arc::new(config.clone()), started, &resume);
         // Restored baselines ask for no action.
         control.step(shared.clock.now(), started, Input::Restore(saved), &mut Vec::new());
-        let mut recorder = Recorder::start(ledger, shared.exits.clone())?;
+        let (folder, log_name) = (config.ledger.clone(), log_origin(&config));
+        let writer = LedgerWriter::new(ledger, folder, log_name, resume, shared.clock);
+        let mut recorder = Recorder::start(writer, shared.exits.clone())?;
         let event = Event::Started {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             configuration: digest,
             platforms: control.platforms(),
             workers: shared.meters.len() as u32,
             rehearsal,
+            machine,
         };
-        recorder.record(started, vec![event]);
-        Ok(Self { control, recorder, config })
+        let events = std::iter::once(event).chain(fork).collect();
+        recorder.record(started, events, Urgency::BeforeEffect);
+        Ok(Self { control, recorder, config, secret })
     }
 
     /// Starts the control loop's thread.
@@ -203,6 +213,7 @@ impl ControlStart {
             tables: Arc::clone(&shared.tables),
             workers,
             recorder: self.recorder,
+            secret: self.secret,
             clock: shared.clock,
             started: shared.status.load().started,
             status: Arc::clone(&shared.status),

@@ -61,6 +61,7 @@ impl Day {
             platforms: platforms(),
             workers: 2,
             rehearsal,
+            machine: None,
         });
     }
 

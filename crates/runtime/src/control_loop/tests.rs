@@ -15,7 +15,8 @@ use tempfile::TempDir;
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::*;
-use crate::recorder::open_ledger;
+use crate::ledger_writer::LedgerWriter;
+use crate::open_ledger::open_ledger;
 
 /// A control loop, and the writing end of its only worker.
 struct Rig {
@@ -38,7 +39,9 @@ fn config(folder: &Path) -> Config {
 fn rig(clock: Clock) -> Rig {
     let folder = tempfile::tempdir().unwrap();
     let config = config(folder.path());
-    let (ledger, _) = open_ledger(&config, &[1; 32]).unwrap();
+    let opened = open_ledger(&config, &[1; 32], false).unwrap();
+    let (folder_of, name) = (config.ledger.clone(), "log.example".to_owned());
+    let writer = LedgerWriter::new(opened.ledger, folder_of, name, Resume::default(), clock);
     let shared = Arc::new(config.clone());
     let policy = Policy::new(Arc::clone(&shared), Secret::new(&[2; 32]));
     let meter = Arc::new(Meter::new(policy.ids().activity_count() + 4));
@@ -56,7 +59,8 @@ fn rig(clock: Clock) -> Rig {
             records: records_out,
             feature_names,
         }],
-        recorder: Recorder::start(ledger, exits).unwrap(),
+        recorder: Recorder::start(writer, exits).unwrap(),
+        secret: SecretStore::open(&config.ledger, WallTime(1_700_000_000_000)).unwrap(),
         clock,
         started,
         status: Arc::default(),
