@@ -3,13 +3,14 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use portcullis_edge::Clock;
 use portcullis_incident::{Fold, Incident, words};
 use portcullis_ledger::verify::OldCheckpoint;
-use portcullis_ledger::{Ledger, LedgerReader, canonical_json};
+use portcullis_ledger::{Error as LedgerError, Ledger, LedgerReader, canonical_json};
 use portcullis_model::{Entry, Event, Receipt, WallTime};
 use portcullis_report::{ClaimLine, OperatorInput, Provenance, nine_questions};
+use portcullis_runtime::send_receipt;
 use portcullis_statement::{LeafProof, Statement};
 use sha2::{Digest, Sha256};
 
@@ -277,13 +278,27 @@ pub fn receipt(arguments: &ReceiptArguments) -> Result<bool> {
         document,
     };
     let folder = ledger_folder(&arguments.ledger.ledger);
-    let mut ledger = Ledger::open(&folder).with_context(|| {
-        format!("cannot write the ledger in {}; a running gate has it locked", folder.display())
-    })?;
-    let entry = Entry::new(now, Event::ReceiptRecorded(receipt));
-    let leaf = ledger.append(&canonical_json(&entry)?)?;
-    ledger.commit()?;
-    println!("Recorded in leaf {leaf}: {} was notified at {notified_at}.", arguments.to);
+    match Ledger::open(&folder) {
+        Ok(mut ledger) => {
+            let entry = Entry::new(now, Event::ReceiptRecorded(receipt));
+            let leaf = ledger.append(&canonical_json(&entry)?)?;
+            ledger.commit()?;
+            println!("Recorded in leaf {leaf}: {} was notified at {notified_at}.", arguments.to);
+        }
+        Err(LedgerError::InUse { .. }) => {
+            send_receipt(&folder, receipt).map_err(|problem| {
+                anyhow!("a running gate has the ledger in {}, and {problem}", folder.display())
+            })?;
+            println!(
+                "Recorded by the running gate: {} was notified at {notified_at}.",
+                arguments.to
+            );
+        }
+        Err(error) => {
+            return Err(error)
+                .with_context(|| format!("cannot write the ledger in {}", folder.display()));
+        }
+    }
     Ok(true)
 }
 

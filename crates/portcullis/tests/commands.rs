@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use common::{certificate, configuration, portcullis, run, text};
+use portcullis_ledger::Ledger;
 
 #[test]
 fn check_reports_the_place_of_a_mistake_and_its_correction() {
@@ -203,4 +204,85 @@ fn the_doctor_finds_an_origin_on_this_machine_that_is_open_to_all() {
     let absent = run(&["doctor", "--pid", "4194305"]);
     assert_eq!(absent.status.code(), Some(2));
     assert!(text(&absent.stderr).contains("/proc/4194305"), "{}", text(&absent.stderr));
+}
+
+/// The `vkey` of a ledger.
+fn key_of(ledger: &std::path::Path) -> String {
+    std::fs::read_to_string(ledger.join("vkey")).unwrap()
+}
+
+#[test]
+fn a_receipt_reaches_the_ledger_of_a_running_gate_and_disturbs_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let gate = common::Gate::start(folder.path(), common::origin(), "");
+    let ledger = folder.path().join("ledger");
+    let ledger = ledger.to_str().unwrap();
+    let to = ["--to", "NCSC", "--channel", "web form", "--reference", "ABC-1", "--ledger", ledger];
+    let receipt = || run(&[&["receipt"], &to[..]].concat());
+    let recorded = receipt();
+    assert!(recorded.status.success(), "{}", text(&recorded.stderr));
+    assert!(text(&recorded.stdout).contains("by the running gate"));
+    assert_eq!(gate.get("/").0, 200);
+    gate.stop();
+    let recorded = receipt();
+    assert!(recorded.status.success(), "{}", text(&recorded.stderr));
+    common::Gate::start(folder.path(), common::origin(), "").stop();
+    assert!(run(&["verify", ledger]).status.success());
+    let leaves = Ledger::read(std::path::Path::new(ledger)).unwrap();
+    let entries: Vec<_> = leaves.entries().map(|entry| entry.unwrap()).collect();
+    let receipts = entries
+        .iter()
+        .filter(|(_, entry)| String::from_utf8_lossy(entry).contains("receipt-recorded"));
+    assert_eq!(receipts.count(), 2);
+}
+
+#[test]
+fn a_ledger_that_is_removed_while_the_gate_runs_is_begun_again_and_the_next_start_works() {
+    let folder = tempfile::tempdir().unwrap();
+    let gate = common::Gate::start(folder.path(), common::origin(), "");
+    let ledger = folder.path().join("ledger");
+    let key = key_of(&ledger);
+    std::fs::remove_dir_all(&ledger).unwrap();
+    gate.wait_until("a new ledger is begun", || ledger.join("checkpoint").exists());
+    assert_ne!(key_of(&ledger), key);
+    let log = std::fs::read_to_string(&gate.log).unwrap();
+    assert!(log.contains("a new ledger was begun"), "{log}");
+    gate.stop();
+    let verified = run(&["verify", ledger.to_str().unwrap()]);
+    assert!(verified.status.success(), "{}", text(&verified.stdout));
+    common::Gate::start(folder.path(), common::origin(), "").stop();
+    let first = Ledger::read(&ledger).unwrap().entry(0).unwrap();
+    assert!(text(&first).contains("ledger-replaced"), "{}", text(&first));
+}
+
+#[test]
+fn a_restored_backup_needs_a_decision_and_the_decision_is_in_the_ledger() {
+    let folder = tempfile::tempdir().unwrap();
+    common::Gate::start(folder.path(), common::origin(), "").stop();
+    let (ledger, backup) = (folder.path().join("ledger"), folder.path().join("backup"));
+    let copied = std::process::Command::new("cp").arg("-a").args([&ledger, &backup]).status();
+    assert!(copied.unwrap().success());
+    common::Gate::start(folder.path(), common::origin(), "").stop();
+    std::fs::remove_dir_all(&ledger).unwrap();
+    std::fs::rename(&backup, &ledger).unwrap();
+
+    let config = folder.path().join("portcullis.toml");
+    let config = config.to_str().unwrap();
+    let refused = run(&["run", "--config", config]);
+    assert_eq!(refused.status.code(), Some(2));
+    let why = text(&refused.stderr);
+    assert!(why.contains("rolled back") && why.contains("--accept-fork"), "{why}");
+
+    let mut accepted = portcullis()
+        .args(["run", "--config", config, "--accept-fork"])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let holds = || {
+        let leaves = Ledger::read(&ledger).unwrap();
+        leaves.entries().any(|entry| text(&entry.unwrap().1).contains("fork-accepted"))
+    };
+    portcullis_testkit::wait::eventually("the decision is recorded", holds);
+    accepted.kill().unwrap();
+    accepted.wait().unwrap();
 }

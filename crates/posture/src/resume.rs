@@ -29,6 +29,8 @@ impl Resume {
                 *highest = (*highest).max(*wave);
             }
             Event::Started { machine, .. } => self.machine.clone_from(machine),
+            // The machine is named by the log's key, which is another one from here on.
+            Event::LedgerReplaced { .. } => self.machine = None,
             _ => {}
         }
     }

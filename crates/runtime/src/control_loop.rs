@@ -11,7 +11,7 @@ use portcullis_admin::GateStatus;
 use portcullis_edge::Clock;
 use portcullis_gate::{Policy, Tables};
 use portcullis_model::{
-    Config, Event, FeatureName, Meter, PlatformId, Record, Snapshot, TICK, Time, WallTime,
+    Config, Event, FeatureName, Meter, PlatformId, Receipt, Record, Snapshot, TICK, Time, WallTime,
 };
 use portcullis_posture::{Action, Control, Input};
 use tokio::sync::{mpsc, oneshot};
@@ -49,6 +49,8 @@ enum ControlMessage {
     Reload { config: Box<Config>, digest: String, reply: oneshot::Sender<()> },
     /// A new configuration was refused.
     ReloadRefused { problems: u32, reply: oneshot::Sender<()> },
+    /// Record that a recipient was notified.
+    Receipt { receipt: Receipt, reply: oneshot::Sender<()> },
     /// An origin answered a probe, or did not.
     Probed { platform: PlatformId, answered: bool },
     /// Close the ledger and end.
@@ -78,6 +80,11 @@ impl ControlHandle {
     /// Records that a new configuration was refused.
     pub async fn reload_refused(&self, problems: u32) -> Result<(), RuntimeError> {
         self.request(|reply| ControlMessage::ReloadRefused { problems, reply }).await
+    }
+
+    /// Records that a recipient was notified; returns once the ledger's queue has it.
+    pub async fn receipt(&self, receipt: Receipt) -> Result<(), RuntimeError> {
+        self.request(|reply| ControlMessage::Receipt { receipt, reply }).await
     }
 
     /// Tells whether an origin answered a probe. Lost if too many messages wait: another probe follows.
@@ -161,6 +168,11 @@ impl ControlLoop {
                 Ok(ControlMessage::ReloadRefused { problems, reply }) => {
                     let event = Action::Record(Event::ReloadRefused { problems });
                     self.apply(self.clock.wall(), vec![event], None);
+                    let _ = reply.send(());
+                }
+                Ok(ControlMessage::Receipt { receipt, reply }) => {
+                    let event = vec![Event::ReceiptRecorded(receipt)];
+                    self.recorder.record(self.clock.wall(), event, Urgency::BeforeEffect);
                     let _ = reply.send(());
                 }
                 Ok(ControlMessage::Probed { platform, answered }) => {

@@ -18,17 +18,13 @@ pub fn log_event(event: &Event) {
             peak_per_second, "flood of requests and connections that belong to no platform ended"
         ),
         Event::Started { .. } => info!("started"),
-        Event::ForkAccepted { reason, .. } => warn!(reason, "going on with another ledger"),
-        Event::LedgerReplaced { before, .. } => {
-            error!(leaves = before.size, "the ledger was removed; a new one was begun");
-        }
-        Event::ClockStepped { by_ms, expected } => {
-            warn!(by_ms, %expected, "the wall clock was set, or the machine was suspended");
-        }
+        Event::ForkAccepted { .. }
+        | Event::LedgerReplaced { .. }
+        | Event::ClockStepped { .. }
+        | Event::RecordingGap { .. } => log_record_event(event),
         Event::Reloaded { .. } => info!("configuration reloaded"),
         Event::ReloadRefused { problems } => warn!(problems, "reload refused"),
         Event::Stopped => info!("stopped"),
-        Event::RecordingGap { lost, .. } => warn!(lost, "events were lost"),
         Event::SurgeBegan { platform, activities, per_second, .. } => {
             info!(platform, activities = activities.join(", "), per_second, "surge began");
         }
@@ -85,6 +81,21 @@ fn log_origin_event(event: &Event) {
         Event::OriginUp { platform, onset, unserved, failed_probes, .. } => {
             info!(platform, down_since = %onset, unserved, failed_probes, "origin is up again");
         }
+        _ => {}
+    }
+}
+
+/// Events about the record itself.
+fn log_record_event(event: &Event) {
+    match event {
+        Event::ForkAccepted { reason, .. } => warn!(reason, "going on with another ledger"),
+        Event::LedgerReplaced { before, .. } => {
+            error!(leaves = before.size, "the ledger was removed; a new one was begun");
+        }
+        Event::ClockStepped { by_ms, expected } => {
+            warn!(by_ms, %expected, "the wall clock was set, or the machine was suspended");
+        }
+        Event::RecordingGap { lost, .. } => warn!(lost, "events were lost"),
         _ => {}
     }
 }

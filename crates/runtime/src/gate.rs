@@ -1,5 +1,6 @@
 //! The running gate: started, reloaded by a signal, watched, stopped.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use crate::acme_thread::AcmeHandle;
 use crate::certificates::CertReloader;
 use crate::config_file::{ConfigError, worker_count};
 use crate::control_loop::ControlHandle;
+use crate::control_socket::ControlSocket;
 use crate::error::RuntimeError;
 use crate::options::{ConfigSource, GateOptions, LoadedConfig};
 use crate::reload::check_reloadable;
@@ -57,6 +59,8 @@ struct RunningGate {
     worker_threads: Vec<JoinHandle<()>>,
     control_thread: JoinHandle<()>,
     admin: AdminListener,
+    /// The file of the control socket.
+    socket_path: Option<PathBuf>,
 }
 
 impl RunningGate {
@@ -80,6 +84,12 @@ impl RunningGate {
             let (tls, http_3) = (listener.tls.is_some(), listener.http_3);
             info!(address = %listener.address, tls, http_3, "listening");
         }
+        let socket = ControlSocket::bind(&config.ledger);
+        let socket_path = socket.as_ref().map(|socket| socket.path().to_owned());
+        if let Some(socket) = socket {
+            let failed = |source| RuntimeError::Thread { name: "control-socket".into(), source };
+            socket.serve(control.clone()).map_err(failed)?;
+        }
         info!(address = %admin.address(), "admin listener");
         if let Some(settings) = &config.acme {
             acme.start(settings)?;
@@ -98,6 +108,7 @@ impl RunningGate {
             worker_threads,
             control_thread,
             admin,
+            socket_path,
         })
     }
 
@@ -164,6 +175,9 @@ impl RunningGate {
         for worker in self.worker_threads {
             // The supervisor reports a panic.
             let _ = worker.join();
+        }
+        if let Some(path) = &self.socket_path {
+            let _ = std::fs::remove_file(path);
         }
         self.control.stop();
         let _ = self.control_thread.join();

@@ -2,7 +2,7 @@
 //! is removed.
 
 use std::mem;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::Duration;
 
@@ -169,7 +169,7 @@ impl LedgerWriter {
         }
         error!(folder = %self.folder.display(), "the ledger was removed");
         match self.begin_ledger() {
-            Ok((ledger, folder)) => self.go_on_with(ledger, folder),
+            Ok((ledger, folder)) => self.go_on_with(ledger, &folder),
             Err(problem) => {
                 error!(%problem, "cannot begin a new ledger; events are lost until it can be written");
             }
@@ -198,7 +198,7 @@ impl LedgerWriter {
         Err(refused.unwrap_or(LedgerError::Changing))
     }
 
-    fn go_on_with(&mut self, ledger: Ledger, folder: PathBuf) {
+    fn go_on_with(&mut self, ledger: Ledger, folder: &Path) {
         let before = last_seen::head_of(&self.ledger);
         let old = mem::replace(&mut self.ledger, ledger);
         let GateFacts { version, configuration, platforms, rehearsal } = self.facts.clone();

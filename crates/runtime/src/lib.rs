@@ -12,7 +12,7 @@
 // module order: open_ledger secret_store
 // module order: acme_thread certificates recorder reload
 // module order: control_loop
-// module order: origin_probe
+// module order: origin_probe control_socket
 // module order: start
 // module order: gate
 
@@ -21,6 +21,7 @@ mod baseline_store;
 mod certificates;
 mod config_file;
 mod control_loop;
+mod control_socket;
 mod error;
 mod event_log;
 mod gate;
@@ -39,6 +40,7 @@ mod supervisor;
 mod threads;
 
 pub use config_file::{ConfigError, read_config, worker_count};
+pub use control_socket::send_receipt;
 pub use error::RuntimeError;
 pub use gate::run;
 pub use options::{ConfigSource, GateOptions};

@@ -126,7 +126,7 @@ mod tests {
         open_ledger(config, &[9; 32], false).map(|_| ()).unwrap_err().to_string()
     }
 
-    fn leave(config: &Config, opened: OpenedLedger) {
+    fn leave(config: &Config, opened: &OpenedLedger) {
         let seen = LastSeen::of(&opened.ledger, &opened.resume);
         seen.save(&last_seen::path_for(&config.ledger), &opened.ledger).unwrap();
     }
@@ -146,7 +146,8 @@ mod tests {
         let mut opened = open_ledger(&config, &[1; 32], false).unwrap();
         opened.ledger.append(b"{}").unwrap();
         opened.ledger.commit().unwrap();
-        leave(&config, opened);
+        leave(&config, &opened);
+        drop(opened);
         std::fs::rename(&config.ledger, folder.path().join("away")).unwrap();
         let refused = refusal(&config);
         assert!(refused.contains("missing") && refused.contains("--accept-fork"), "{refused}");
@@ -154,7 +155,8 @@ mod tests {
 
         let opened = open_ledger(&config, &[2; 32], true).unwrap();
         assert!(matches!(&opened.fork, Some(Event::ForkAccepted { last_seen: Some(_), .. })));
-        leave(&config, opened);
+        leave(&config, &opened);
+        drop(opened);
         assert!(open_ledger(&config, &[3; 32], false).unwrap().fork.is_none());
     }
 

@@ -1,0 +1,140 @@
+//! A Unix socket next to the ledger, by which this program's other verbs reach the running gate.
+//!
+//! One request per connection: a line of JSON, answered by a line of JSON. Only the user that runs the
+//! gate, and root, are answered.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use portcullis_model::Receipt;
+use rustix::net::sockopt::socket_peercred;
+use serde::{Deserialize, Serialize};
+use tracing::warn;
+
+use crate::control_loop::ControlHandle;
+use crate::state_files::beside;
+
+/// The longest request and answer.
+const MAX_LINE: u64 = 64 * 1024;
+/// How long a client may take.
+const CLIENT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A request to the running gate.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+enum ControlRequest {
+    /// Record that a recipient was notified.
+    Receipt(Receipt),
+}
+
+/// The gate's answer.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+enum ControlAnswer {
+    /// It was done.
+    Done,
+    /// It was refused, for this reason.
+    Refused(String),
+}
+
+/// `LEDGER.socket`.
+fn path_for(ledger: &Path) -> PathBuf {
+    beside(ledger, "socket")
+}
+
+/// Asks the gate that writes this ledger to record a receipt. The error is a sentence.
+pub fn send_receipt(ledger: &Path, receipt: Receipt) -> Result<(), String> {
+    let path = path_for(ledger);
+    let unreachable = |error: std::io::Error| {
+        format!("the gate cannot be reached by {}: {error}", path.display())
+    };
+    let mut stream = UnixStream::connect(&path).map_err(unreachable)?;
+    stream.set_read_timeout(Some(CLIENT_TIMEOUT * 3)).map_err(unreachable)?;
+    let request = serde_json::to_string(&ControlRequest::Receipt(receipt));
+    let request = request.map_err(|error| error.to_string())? + "\n";
+    stream.write_all(request.as_bytes()).map_err(unreachable)?;
+    let mut line = String::new();
+    BufReader::new(stream.take(MAX_LINE)).read_line(&mut line).map_err(unreachable)?;
+    match serde_json::from_str(&line) {
+        Ok(ControlAnswer::Done) => Ok(()),
+        Ok(ControlAnswer::Refused(reason)) => Err(reason),
+        Err(error) => Err(format!("the gate's answer cannot be read: {error}")),
+    }
+}
+
+/// The socket, bound and closed to other users; its file is removed with it.
+pub struct ControlSocket {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl ControlSocket {
+    /// Binds the socket of the gate with this ledger, whose lock the caller holds: a file that is left
+    /// belongs to no running gate. `None`, with a warning, where it cannot be made.
+    pub fn bind(ledger: &Path) -> Option<Self> {
+        let path = path_for(ledger);
+        let _ = std::fs::remove_file(&path);
+        let bound = UnixListener::bind(&path).and_then(|listener| {
+            std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600))?;
+            Ok(listener)
+        });
+        match bound {
+            Ok(listener) => Some(Self { listener, path }),
+            Err(problem) => {
+                let path = path.display();
+                warn!(%path, %problem, "no control socket: commands cannot reach the gate");
+                None
+            }
+        }
+    }
+
+    /// Answers requests, one at a time, on a thread that ends with the process.
+    pub fn serve(self, control: ControlHandle) -> std::io::Result<()> {
+        let name = "control-socket".to_owned();
+        std::thread::Builder::new().name(name).spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let Ok(runtime) = runtime else { return };
+            for stream in self.listener.incoming().flatten() {
+                // A client that breaks off has no answer to get.
+                let _ = answer(&stream, &control, &runtime);
+            }
+        })?;
+        Ok(())
+    }
+
+    /// The path of its file, to be removed at the end.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+fn answer(
+    stream: &UnixStream,
+    control: &ControlHandle,
+    runtime: &tokio::runtime::Runtime,
+) -> std::io::Result<()> {
+    stream.set_read_timeout(Some(CLIENT_TIMEOUT))?;
+    stream.set_write_timeout(Some(CLIENT_TIMEOUT))?;
+    let peer = socket_peercred(stream)?.uid;
+    let answer = if peer == rustix::process::geteuid() || peer.is_root() {
+        let mut line = String::new();
+        BufReader::new(stream.take(MAX_LINE)).read_line(&mut line)?;
+        match serde_json::from_str(&line) {
+            Ok(ControlRequest::Receipt(receipt)) => {
+                match runtime.block_on(control.receipt(receipt)) {
+                    Ok(()) => ControlAnswer::Done,
+                    Err(error) => ControlAnswer::Refused(error.to_string()),
+                }
+            }
+            Err(error) => ControlAnswer::Refused(format!("the request cannot be read: {error}")),
+        }
+    } else {
+        let user = "only the user that runs the gate, and root, may send it commands";
+        ControlAnswer::Refused(user.to_owned())
+    };
+    let line = serde_json::to_string(&answer).map_err(std::io::Error::other)? + "\n";
+    (&*stream).write_all(line.as_bytes())
+}
