@@ -17,4 +17,4 @@ pub use certs::{CertInventory, CertRow};
 pub use handlers::AdminHandlers;
 pub use health::{GateThread, ThreadHealth};
 pub use listener::{AdminError, AdminListener, AdminPages, BoundAdmin};
-pub use status::{GateStatus, STATUS_VERSION};
+pub use status::{GateStatus, ReloadStatus, STATUS_VERSION};

@@ -77,6 +77,10 @@ const PROCEDURE_STOPPED: Family<GaugeKind, 3> = Family::new(
 );
 const CUTS: Family<CounterKind, 1> =
     Family::new("cuts", "Connections and streams cut by the gate, by reason.", ["reason"]);
+const RELOADS: Family<CounterKind, 1> =
+    Family::new("reloads", "Reloads of the configuration, by result.", ["result"]);
+const RELOAD_REFUSED: Family<GaugeKind, 0> =
+    Family::new("reload_refused", "1 if the last reload was refused, else 0.", []);
 const ACCEPT_ERRORS: Family<CounterKind, 0> =
     Family::new("accept_errors", "Errors from accept(2).", []);
 const PANICS: Family<CounterKind, 0> =
@@ -142,6 +146,11 @@ impl Collector for GateMetrics {
         let status = self.status.load();
         encode_connections(&total, &status, encoder)?;
         encode_procedures(&status, encoder)?;
+        RELOADS.encode(encoder, |samples| {
+            samples.sample(["accepted"], status.reloads.accepted)?;
+            samples.sample(["refused"], status.reloads.refused)
+        })?;
+        RELOAD_REFUSED.encode_one(encoder, u64::from(status.reloads.refusal.is_some()))?;
         self.encode_internals(&total, encoder)?;
         self.encode_certificates(encoder)
     }

@@ -30,9 +30,25 @@ pub struct GateStatus {
     pub records_dropped: u64,
     /// Limit-table entries evicted because their set was full.
     pub limit_table_evictions: u64,
+    /// Reloads of the configuration.
+    pub reloads: ReloadStatus,
     /// Time of the tick by the monotonic clock.
     #[serde(skip)]
     pub last_tick: Time,
+}
+
+/// Reloads of the configuration since the start.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ReloadStatus {
+    /// How many took effect.
+    pub accepted: u64,
+    /// How many were refused.
+    pub refused: u64,
+    /// When the last one was asked for.
+    pub last_at: Option<WallTime>,
+    /// Why the last one was refused, as `check` says it; `None` if it took effect. The gate runs with
+    /// the configuration before.
+    pub refusal: Option<String>,
 }
 
 /// `/status.json`.

@@ -12,11 +12,12 @@ use serde::Serialize;
 
 use crate::cli::CheckArguments;
 use crate::live;
+use crate::output::{out, outln};
 
 /// Checks a file; returns whether it is valid.
 pub fn check(arguments: &CheckArguments) -> Result<bool> {
     if arguments.schema {
-        println!("{}", serde_json::to_string_pretty(&Config::schema())?);
+        outln!("{}", serde_json::to_string_pretty(&Config::schema())?);
         return Ok(true);
     }
     let path = arguments.file.as_deref().context("name a configuration file")?;
@@ -35,18 +36,18 @@ pub fn check(arguments: &CheckArguments) -> Result<bool> {
                 if let Some(tried) = &tried {
                     result["live"] = serde_json::to_value(tried)?;
                 }
-                println!("{result}");
+                outln!("{result}");
             } else {
                 print_result(path, &config, &certificates, usable);
                 if let Some(tried) = &tried {
-                    print!("\n{tried}");
+                    out!("\n{tried}");
                 }
             }
             Ok(usable && tried.is_none_or(|tried| tried.passes()))
         }
         Err(ConfigError::Problems(problems)) => {
             if arguments.json {
-                println!("{}", serde_json::json!({ "usable": false, "problems": problems }));
+                outln!("{}", serde_json::json!({ "usable": false, "problems": problems }));
             } else {
                 eprintln!("{problems}");
             }
@@ -58,9 +59,9 @@ pub fn check(arguments: &CheckArguments) -> Result<bool> {
 
 fn print_result(path: &Path, config: &Config, certificates: &[CertCheck], usable: bool) {
     if usable {
-        println!("{} is valid.", path.display());
+        outln!("{} is valid.", path.display());
         for platform in &config.platforms {
-            println!(
+            outln!(
                 "  {}: {} → http://{}, {} activities",
                 platform.name,
                 platform.hosts.join(", "),
@@ -70,11 +71,11 @@ fn print_result(path: &Path, config: &Config, certificates: &[CertCheck], usable
         }
     }
     if let (true, Some(acme)) = (usable, &config.acme) {
-        println!("  certificates for {} from {}", acme.hosts.join(", "), acme.directory);
+        outln!("  certificates for {} from {}", acme.hosts.join(", "), acme.directory);
     }
     for certificate in certificates {
         if let (Some(facts), None) = (&certificate.facts, &certificate.problem) {
-            println!("  {}", facts.summary());
+            outln!("  {}", facts.summary());
         }
         for problem in certificate.problem.iter().chain(&certificate.warning) {
             eprintln!("{}: {problem}", certificate.severity());

@@ -10,6 +10,7 @@ use portcullis_runtime::{read_config, worker_count};
 
 use crate::cli::DoctorArguments;
 use crate::live;
+use crate::output::{out, outln};
 
 /// Runs all checks and returns whether none failed. Changes nothing.
 pub fn doctor(arguments: &DoctorArguments) -> Result<bool> {
@@ -23,9 +24,9 @@ pub fn doctor(arguments: &DoctorArguments) -> Result<bool> {
         report.checks.extend(live::try_everything(&config, Clock::new()));
     }
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
+        outln!("{}", serde_json::to_string_pretty(&report)?);
     } else {
-        print!("{report}");
+        out!("{report}");
     }
     Ok(report.passes())
 }

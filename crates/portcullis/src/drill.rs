@@ -21,6 +21,7 @@ use portcullis_model::{Entry, WallTime};
 use crate::child::{GateProcess, free_addresses};
 use crate::cli::{DrillArguments, DrillCommand};
 use crate::evidence::{LoadedLedger, build_report};
+use crate::output::{out, outln};
 
 /// How long the gate may take to return to full speed after the last wave.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(20);
@@ -79,9 +80,9 @@ pub fn drill(arguments: &DrillArguments) -> Result<bool> {
         write_evidence(&out, ledger)?;
     }
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&card)?);
+        outln!("{}", serde_json::to_string_pretty(&card)?);
     } else {
-        print!("{card}");
+        out!("{card}");
     }
     eprintln!(
         "\nThe results are in {}: open plot.svg, statement.html, report.html.",

@@ -18,6 +18,7 @@ use crate::cli::{
     IncidentArguments, OutputFormat, ReceiptArguments, ReportArguments, StatementArguments,
     VerifyArguments,
 };
+use crate::output::{out, outln};
 
 /// Largest text that is checked.
 const PRESS_TEXT_BYTES: u64 = 1 << 20;
@@ -120,14 +121,14 @@ pub fn incident(arguments: &IncidentArguments) -> Result<bool> {
     match &arguments.incident {
         Some(name) => print_incident(evidence.incident(name)?, arguments.json)?,
         None if arguments.json => {
-            println!("{}", serde_json::to_string_pretty(&evidence.incidents)?);
+            outln!("{}", serde_json::to_string_pretty(&evidence.incidents)?);
         }
         None if evidence.incidents.is_empty() => {
-            println!("No incident was recorded: no attack, no flood of the gate, no outage.");
+            outln!("No incident was recorded: no attack, no flood of the gate, no outage.");
         }
         None => {
             for incident in &evidence.incidents {
-                println!(
+                outln!(
                     "{}  {}  {}, {}{}",
                     incident.id,
                     words::period(incident.onset(), incident.until()),
@@ -172,15 +173,15 @@ fn concerns(incident: &Incident) -> String {
 
 fn print_incident(incident: &Incident, json: bool) -> Result<()> {
     if json {
-        println!("{}", serde_json::to_string_pretty(incident)?);
+        outln!("{}", serde_json::to_string_pretty(incident)?);
         return Ok(());
     }
     if incident.rehearsal {
-        println!("REHEARSAL: no real attack.");
+        outln!("REHEARSAL: no real attack.");
     }
-    println!("{}: {}\n", incident.id, concerns(incident));
+    outln!("{}: {}\n", incident.id, concerns(incident));
     for moment in incident.timeline() {
-        println!("{}  {}  (leaf {})", moment.at.clock(), moment.summary, moment.leaf);
+        outln!("{}  {}  (leaf {})", moment.at.clock(), moment.summary, moment.leaf);
     }
     Ok(())
 }
@@ -196,9 +197,9 @@ pub fn statement(arguments: &StatementArguments) -> Result<bool> {
     let statement =
         evidence.statement(incident, arguments.organisation.clone(), Clock::new().wall())?;
     match format {
-        OutputFormat::Text => print!("{}", statement.to_text()),
-        OutputFormat::Json => println!("{}", statement.to_json()),
-        OutputFormat::Html => print!("{}", statement.to_html()),
+        OutputFormat::Text => out!("{}", statement.to_text()),
+        OutputFormat::Json => outln!("{}", statement.to_json()),
+        OutputFormat::Html => out!("{}", statement.to_html()),
     }
     Ok(true)
 }
@@ -217,8 +218,8 @@ fn check_press_text(
     };
     let check = portcullis_statement::check(&text, incident)?;
     match format {
-        OutputFormat::Text => print!("{}", check.to_text()),
-        OutputFormat::Json => println!("{}", check.to_json()),
+        OutputFormat::Text => out!("{}", check.to_text()),
+        OutputFormat::Json => outln!("{}", check.to_json()),
         OutputFormat::Html => bail!("--check supports text and JSON output"),
     }
     Ok(check.passes())
@@ -246,9 +247,9 @@ pub fn report(arguments: &ReportArguments) -> Result<bool> {
     let statement = evidence.statement(incident, arguments.organisation.clone(), now)?;
     let report = build_report(incident, &statement, arguments.organisation.clone(), now);
     match if arguments.json { OutputFormat::Json } else { arguments.format } {
-        OutputFormat::Text => print!("{}", report.to_text()),
-        OutputFormat::Json => println!("{}", report.to_json()),
-        OutputFormat::Html => print!("{}", report.to_html()),
+        OutputFormat::Text => out!("{}", report.to_text()),
+        OutputFormat::Json => outln!("{}", report.to_json()),
+        OutputFormat::Html => out!("{}", report.to_html()),
     }
     Ok(true)
 }
@@ -283,16 +284,13 @@ pub fn receipt(arguments: &ReceiptArguments) -> Result<bool> {
             let entry = Entry::new(now, Event::ReceiptRecorded(receipt));
             let leaf = ledger.append(&canonical_json(&entry)?)?;
             ledger.commit()?;
-            println!("Recorded in leaf {leaf}: {} was notified at {notified_at}.", arguments.to);
+            outln!("Recorded in leaf {leaf}: {} was notified at {notified_at}.", arguments.to);
         }
         Err(LedgerError::InUse { .. }) => {
             send_receipt(&folder, receipt).map_err(|problem| {
                 anyhow!("a running gate has the ledger in {}, and {problem}", folder.display())
             })?;
-            println!(
-                "Recorded by the running gate: {} was notified at {notified_at}.",
-                arguments.to
-            );
+            outln!("Recorded by the running gate: {} was notified at {notified_at}.", arguments.to);
         }
         Err(error) => {
             return Err(error)
@@ -316,9 +314,9 @@ pub fn verify(arguments: &VerifyArguments) -> Result<bool> {
     )
     .with_context(|| format!("cannot verify {}", arguments.folder.display()))?;
     if arguments.json {
-        println!("{}", report.to_json()?);
+        outln!("{}", report.to_json()?);
     } else {
-        print!("{report}");
+        out!("{report}");
     }
     Ok(report.is_sound())
 }

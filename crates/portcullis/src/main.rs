@@ -1,6 +1,6 @@
 //! The `portcullis` binary: command line and output.
 
-// module order: child cli
+// module order: child cli output
 // module order: evidence vectors
 // module order: drill
 // module order: live
@@ -13,6 +13,7 @@ mod doctor;
 mod drill;
 mod evidence;
 mod live;
+mod output;
 mod replay;
 mod run;
 mod vectors;

@@ -3,20 +3,21 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use portcullis_gate::Secret;
 use portcullis_model::{Config, OriginConfig};
-use portcullis_replay::{MinuteCounts, Recording, Replay};
+use portcullis_replay::{MinuteCounts, Recording, Replay, Unparsed};
 use portcullis_runtime::read_config;
 
 use crate::cli::ReplayArguments;
+use crate::output::{out, outln};
 
 /// A fixed secret, so that the same log gives the same result each time.
 const FIXED_SECRET: &[u8; 32] = b"the same log, the same answer, 1";
 
-/// Replays logs and prints what the gate would have detected and done. Always returns true: a log
-/// has no thresholds.
+/// Replays logs and prints what the gate would have detected and done. Returns false if fewer than half
+/// of the lines could be read; a log without a line that can be read is an error.
 pub fn replay(arguments: &ReplayArguments) -> Result<bool> {
     let config = match &arguments.config {
         Some(file) => read_config(file)?.0,
@@ -31,7 +32,10 @@ pub fn replay(arguments: &ReplayArguments) -> Result<bool> {
             minutes.read(Recording::open(log)?);
         }
         let findings = minutes.finish();
-        return print_findings(arguments, &findings.text(), &findings.json(), &findings.svg());
+        let lines = (findings.rows - findings.unparsed, findings.unparsed);
+        let readable = check_readable(lines, &findings.first_unparsed, "minute,requests")?;
+        print_findings(arguments, &findings.text(), &findings.json(), &findings.svg())?;
+        return Ok(readable);
     }
     let mut replay = Replay::new(Arc::new(config), Secret::new(FIXED_SECRET));
     let progress = ProgressBar::new_spinner();
@@ -44,19 +48,41 @@ pub fn replay(arguments: &ReplayArguments) -> Result<bool> {
     }
     progress.finish_and_clear();
     let findings = replay.finish();
-    print_findings(arguments, &findings.text(), &findings.json(), &findings.svg())
+    let lines = (findings.lines.parsed, findings.lines.unparsed);
+    let expected = "an access log in the combined format or Caddy's JSON";
+    let readable = check_readable(lines, &findings.lines.first_unparsed, expected)?;
+    print_findings(arguments, &findings.text(), &findings.json(), &findings.svg())?;
+    Ok(readable)
 }
 
-fn print_findings(arguments: &ReplayArguments, text: &str, json: &str, svg: &str) -> Result<bool> {
+/// Whether at least half of the lines could be read; an error if none could.
+fn check_readable(
+    (parsed, unparsed): (u64, u64),
+    first_unparsed: &[Unparsed],
+    expected: &str,
+) -> Result<bool> {
+    if parsed == 0 {
+        let Some(Unparsed { file, line, error, .. }) = first_unparsed.first() else {
+            bail!("there is nothing to replay: the input has no line. Expected {expected}");
+        };
+        bail!("no line can be replayed. {file}, line {line}: {error}. Expected {expected}");
+    }
+    if unparsed > parsed {
+        eprintln!("warning: {unparsed} of {} lines could not be read", parsed + unparsed);
+    }
+    Ok(unparsed <= parsed)
+}
+
+fn print_findings(arguments: &ReplayArguments, text: &str, json: &str, svg: &str) -> Result<()> {
     if let Some(plot) = &arguments.plot {
         write_file(plot, svg)?;
     }
     if arguments.json {
-        println!("{json}");
+        outln!("{json}");
     } else {
-        print!("{text}");
+        out!("{text}");
     }
-    Ok(true)
+    Ok(())
 }
 
 fn write_file(file: &Path, text: &str) -> Result<()> {

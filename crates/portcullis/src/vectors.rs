@@ -13,6 +13,7 @@ use portcullis_runtime::{ConfigError, read_config};
 
 use crate::child::{GateProcess, free_addresses};
 use crate::cli::VectorsArguments;
+use crate::output::outln;
 
 /// Runs the named vectors one after another, each against a new gate unless a target is named.
 /// Returns whether the gate withstood all.
@@ -48,9 +49,9 @@ pub fn run_vectors(arguments: &VectorsArguments) -> Result<bool> {
             (None, None) => bail!("there is no gate and no site to run against"),
         };
         if arguments.json {
-            println!("{}", serde_json::to_string(&result)?);
+            outln!("{}", serde_json::to_string(&result)?);
         } else {
-            println!("{result}");
+            outln!("{result}");
         }
         all_withstood &= result.withstood;
     }
@@ -162,9 +163,9 @@ fn print_list(json: bool) -> Result<()> {
                 "connections": vector.connections,
                 "seconds": vector.seconds,
             });
-            println!("{}", serde_json::to_string(&line)?);
+            outln!("{}", serde_json::to_string(&line)?);
         } else {
-            println!("{:<21} {}{needs} [{}]", vector.name, vector.about, vector.known_as);
+            outln!("{:<21} {}{needs} [{}]", vector.name, vector.about, vector.known_as);
         }
     }
     Ok(())

@@ -286,3 +286,31 @@ fn a_restored_backup_needs_a_decision_and_the_decision_is_in_the_ledger() {
     accepted.kill().unwrap();
     accepted.wait().unwrap();
 }
+
+#[test]
+fn a_closed_pipe_ends_a_verb_quietly() {
+    for verb in [&["check", "--schema"][..], &["--help"], &["doctor"]] {
+        let mut printing =
+            portcullis().args(verb).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(printing.stdout.take());
+        let ended = printing.wait_with_output().unwrap();
+        assert_eq!(text(&ended.stderr), "", "{verb:?}");
+        assert!(ended.status.code().is_some_and(|code| code < 2), "{verb:?}: {:?}", ended.status);
+    }
+}
+
+#[test]
+fn what_is_no_log_cannot_be_replayed() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("garbage");
+    for garbage in [&b"\x00\x01\xff\xfe"[..], b"", b"not a log\nneither is this\n"] {
+        std::fs::write(&file, garbage).unwrap();
+        for more in [&[][..], &["--minutes"]] {
+            let arguments = [&["replay", file.to_str().unwrap()], more].concat();
+            let replayed = run(&arguments);
+            let why = text(&replayed.stderr);
+            assert_eq!(replayed.status.code(), Some(2), "{arguments:?}: {why}");
+            assert!(why.contains("Expected"), "{why}");
+        }
+    }
+}

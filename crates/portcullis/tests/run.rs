@@ -120,6 +120,11 @@ fn a_good_file_is_reloaded_and_a_bad_one_refused() {
         std::fs::read_to_string(&gate.log).unwrap().contains("reload refused")
     });
     assert_eq!(gate.get("/").0, 200, "the old policy stays");
+    gate.wait_until("the refusal is shown", || {
+        gate.admin_get("/metrics").contains("portcullis_reload_refused 1")
+    });
+    let status = gate.admin_get("/status.json");
+    assert!(status.contains("nonsense") && status.contains("is not known"), "{status}");
 
     // A host name that this request does not carry: the new policy refuses it.
     let named =

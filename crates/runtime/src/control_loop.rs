@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use portcullis_admin::GateStatus;
+use portcullis_admin::{GateStatus, ReloadStatus};
 use portcullis_edge::Clock;
 use portcullis_gate::{Policy, Tables};
 use portcullis_model::{
@@ -48,7 +48,7 @@ enum ControlMessage {
     /// Use this configuration; the digest of its text is recorded.
     Reload { config: Box<Config>, digest: String, reply: oneshot::Sender<()> },
     /// A new configuration was refused.
-    ReloadRefused { problems: u32, reply: oneshot::Sender<()> },
+    ReloadRefused { problems: u32, refusal: String, reply: oneshot::Sender<()> },
     /// Record that a recipient was notified.
     Receipt { receipt: Receipt, reply: oneshot::Sender<()> },
     /// An origin answered a probe, or did not.
@@ -77,9 +77,9 @@ impl ControlHandle {
         self.request(|reply| ControlMessage::Reload { config, digest, reply }).await
     }
 
-    /// Records that a new configuration was refused.
-    pub async fn reload_refused(&self, problems: u32) -> Result<(), RuntimeError> {
-        self.request(|reply| ControlMessage::ReloadRefused { problems, reply }).await
+    /// Records that a new configuration was refused, for the reason in `refusal`.
+    pub async fn reload_refused(&self, problems: u32, refusal: String) -> Result<(), RuntimeError> {
+        self.request(|reply| ControlMessage::ReloadRefused { problems, refusal, reply }).await
     }
 
     /// Records that a recipient was notified; returns once the ledger's queue has it.
@@ -136,6 +136,8 @@ pub struct ControlLoop {
     pub status: Arc<ArcSwap<GateStatus>>,
     /// Where probes of origins are wanted.
     pub probes: ProbeSender,
+    /// Reloads so far.
+    pub reloads: ReloadStatus,
     /// Messages.
     pub inbox: ControlInbox,
     /// The file of saved baselines.
@@ -165,7 +167,10 @@ impl ControlLoop {
                     // The sender may have stopped waiting.
                     let _ = reply.send(());
                 }
-                Ok(ControlMessage::ReloadRefused { problems, reply }) => {
+                Ok(ControlMessage::ReloadRefused { problems, refusal, reply }) => {
+                    self.reloads.refused += 1;
+                    self.reloads.last_at = Some(self.clock.wall());
+                    self.reloads.refusal = Some(refusal);
                     let event = Action::Record(Event::ReloadRefused { problems });
                     self.apply(self.clock.wall(), vec![event], None);
                     let _ = reply.send(());
@@ -205,6 +210,7 @@ impl ControlLoop {
             origin_queue_length: gauges.waiting,
             records_dropped,
             limit_table_evictions: self.tables.evictions(),
+            reloads: self.reloads.clone(),
             last_tick: now,
         }));
     }
@@ -286,6 +292,9 @@ impl ControlLoop {
 
     /// Uses a new configuration, with the procedures that stay engaged, in one replacement.
     fn reload(&mut self, config: Config, digest: String) {
+        self.reloads.accepted += 1;
+        self.reloads.last_at = Some(self.clock.wall());
+        self.reloads.refusal = None;
         // Records so far number activities as the old configuration does.
         self.collect_records();
         let config = Arc::new(config);

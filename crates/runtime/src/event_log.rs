@@ -7,16 +7,7 @@ use tracing::{error, info, warn};
 pub fn log_event(event: &Event) {
     match event {
         Event::Tallied(_) | Event::UnassignedTallied(_) => {}
-        Event::GateFloodBegan { refused_per_second, usual_milli, stalled_headers, .. } => warn!(
-            refused_per_second,
-            usual_milli,
-            stalled_headers,
-            "flood of requests and connections that belong to no platform began"
-        ),
-        Event::GateFloodEnded { refused, peak_per_second, .. } => info!(
-            refused,
-            peak_per_second, "flood of requests and connections that belong to no platform ended"
-        ),
+        Event::GateFloodBegan { .. } | Event::GateFloodEnded { .. } => log_flood_event(event),
         Event::Started { .. } => info!("started"),
         Event::ForkAccepted { .. }
         | Event::LedgerReplaced { .. }
@@ -96,6 +87,22 @@ fn log_record_event(event: &Event) {
             warn!(by_ms, %expected, "the wall clock was set, or the machine was suspended");
         }
         Event::RecordingGap { lost, .. } => warn!(lost, "events were lost"),
+        _ => {}
+    }
+}
+
+fn log_flood_event(event: &Event) {
+    match event {
+        Event::GateFloodBegan { refused_per_second, usual_milli, stalled_headers, .. } => warn!(
+            refused_per_second,
+            usual_milli,
+            stalled_headers,
+            "flood of requests and connections that belong to no platform began"
+        ),
+        Event::GateFloodEnded { refused, peak_per_second, .. } => info!(
+            refused,
+            peak_per_second, "flood of requests and connections that belong to no platform ended"
+        ),
         _ => {}
     }
 }

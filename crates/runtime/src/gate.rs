@@ -141,13 +141,14 @@ impl RunningGate {
         let Err(refusal) = self.try_reload().await else { return };
         // Problems of a file have several lines: they are the text, not a field.
         warn!("cannot use the new configuration; keeping the old one:\n{refusal}");
+        let text = refusal.to_string();
         let problems = match refusal {
             RuntimeError::Config(ConfigError::Problems(problems)) => {
                 (problems.problems.len() + problems.more) as u32
             }
             _ => 1,
         };
-        if let Err(error) = self.control.reload_refused(problems).await {
+        if let Err(error) = self.control.reload_refused(problems, text).await {
             warn!(%error, "cannot record that the configuration was refused");
         }
     }

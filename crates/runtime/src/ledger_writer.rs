@@ -40,7 +40,7 @@ pub struct LedgerWriter {
     clock: Clock,
     resume: Resume,
     /// The last `started` or `reloaded`, for a ledger that begins later.
-    facts: GateFacts,
+    facts: RecordedGate,
     last_seen_path: PathBuf,
     saved_at: Option<Time>,
     gap: Option<(WallTime, u64)>,
@@ -49,7 +49,7 @@ pub struct LedgerWriter {
 
 /// What is protected, and by which configuration.
 #[derive(Clone, Debug, Default)]
-struct GateFacts {
+struct RecordedGate {
     version: String,
     configuration: String,
     platforms: Vec<portcullis_model::PlatformFacts>,
@@ -73,7 +73,7 @@ impl LedgerWriter {
             log_name,
             clock,
             resume,
-            facts: GateFacts::default(),
+            facts: RecordedGate::default(),
             saved_at: None,
             gap: None,
             unacknowledged: Vec::new(),
@@ -146,7 +146,7 @@ impl LedgerWriter {
         self.resume.learn(event);
         match event {
             Event::Started { version, configuration, platforms, rehearsal, .. } => {
-                self.facts = GateFacts {
+                self.facts = RecordedGate {
                     version: version.clone(),
                     configuration: configuration.clone(),
                     platforms: platforms.clone(),
@@ -201,7 +201,7 @@ impl LedgerWriter {
     fn go_on_with(&mut self, ledger: Ledger, folder: &Path) {
         let before = last_seen::head_of(&self.ledger);
         let old = mem::replace(&mut self.ledger, ledger);
-        let GateFacts { version, configuration, platforms, rehearsal } = self.facts.clone();
+        let RecordedGate { version, configuration, platforms, rehearsal } = self.facts.clone();
         let leaves = before.size;
         let event = Event::LedgerReplaced { before, version, configuration, platforms, rehearsal };
         self.stage(&Entry::new(self.clock.wall(), event));

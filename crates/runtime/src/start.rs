@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 
 use arc_swap::ArcSwap;
 use portcullis_admin::{
-    AdminHandlers, AdminListener, BoundAdmin, GateStatus, GateThread, ThreadHealth,
+    AdminHandlers, AdminListener, BoundAdmin, GateStatus, GateThread, ReloadStatus, ThreadHealth,
 };
 use portcullis_edge::{BoundListener, Clock, InternalErrors, Worker};
 use portcullis_gate::{Policy, Secret, Tables};
@@ -218,6 +218,7 @@ impl ControlStart {
             started: shared.status.load().started,
             status: Arc::clone(&shared.status),
             probes,
+            reloads: ReloadStatus::default(),
             inbox,
             baselines_path: baseline_store::path_for(&self.config.ledger),
             baselines_saved_at: shared.clock.now(),

@@ -3,6 +3,7 @@
 //! For outsiders: it reads only the folder and needs no network. [`portcullis_ledger::verify`] does
 //! the work. Exit status: 0 if the folder is sound, 1 if it is not, 2 if it could not be verified.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -60,9 +61,14 @@ fn verify(arguments: &Arguments) -> Result<VerifyReport, Error> {
     verify::folder(&arguments.folder, arguments.key.as_ref(), since.as_ref())
 }
 
+/// A reader that has closed the pipe wants no more.
+fn write(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
 fn print(report: &VerifyReport, json: bool) {
     match report.to_json() {
-        Ok(text) if json => println!("{text}"),
-        Ok(_) | Err(_) => print!("{report}"),
+        Ok(text) if json => write(&format!("{text}\n")),
+        Ok(_) | Err(_) => write(&report.to_string()),
     }
 }

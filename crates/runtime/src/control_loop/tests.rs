@@ -65,6 +65,7 @@ fn rig(clock: Clock) -> Rig {
         started,
         status: Arc::default(),
         probes: mpsc::channel(1).0,
+        reloads: ReloadStatus::default(),
         inbox,
         baselines_path: baseline_store::path_for(&config.ledger),
         baselines_saved_at: Time(0),
@@ -208,7 +209,7 @@ async fn a_stream_of_messages_does_not_delay_ticks() {
     let began = Instant::now();
     let mut messages = 0;
     while began.elapsed() < TICK * 8 {
-        rig.handle.reload_refused(1).await.unwrap();
+        rig.handle.reload_refused(1, "bad".into()).await.unwrap();
         messages += 1;
     }
     let since_last_tick = clock.now().since(status.load().last_tick);
@@ -223,7 +224,7 @@ async fn a_message_to_a_control_loop_that_has_ended_is_an_error() {
     let rig = rig(Clock::new());
     rig.handle.stop();
     rig.control_loop.run();
-    let error = rig.handle.reload_refused(1).await.unwrap_err();
+    let error = rig.handle.reload_refused(1, "bad".into()).await.unwrap_err();
     assert_eq!(error.to_string(), "the control loop has ended");
 }
 
@@ -232,9 +233,9 @@ async fn messages_beyond_the_queue_are_refused() {
     let rig = rig(Clock::new());
     for _ in 0..MESSAGE_QUEUE {
         let (reply, _) = oneshot::channel();
-        let message = ControlMessage::ReloadRefused { problems: 1, reply };
+        let message = ControlMessage::ReloadRefused { problems: 1, refusal: "bad".into(), reply };
         assert!(rig.handle.0.try_send(message).is_ok());
     }
-    let error = rig.handle.reload_refused(1).await.unwrap_err();
+    let error = rig.handle.reload_refused(1, "bad".into()).await.unwrap_err();
     assert_eq!(error.to_string(), "the control loop has too many messages waiting");
 }
