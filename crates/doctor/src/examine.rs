@@ -5,6 +5,7 @@ use core::net::{IpAddr, SocketAddr};
 use portcullis_model::{Config, OriginConfig};
 
 use crate::machine::{Conntrack, Machine};
+use crate::parse::ProcessFacts;
 use crate::report::{CheckResult, CheckStatus, DoctorReport};
 
 /// What the gate asks the kernel to keep for it while it is busy (`listen(2)`).
@@ -36,6 +37,7 @@ pub fn examine(machine: &Machine, config: &Config, descriptors: u64) -> DoctorRe
         memory(machine, config),
         overflows(machine),
     ];
+    checks.extend(machine.process.map(privileges));
     if config.listeners.iter().any(|listener| listener.http_3) {
         checks.push(quic_buffer(machine));
     }
@@ -265,6 +267,30 @@ fn overflows(machine: &Machine) -> CheckResult {
     }
 }
 
+/// The privileges that the running gate has left (docs/operations.md, Privileges).
+fn privileges(process: ProcessFacts) -> CheckResult {
+    const NAME: &str = "privileges";
+    let ProcessFacts { uid, seccomp, no_new_privileges } = process;
+    let yes = |has| if has { "yes" } else { "no" };
+    let observed = format!(
+        "user {uid}; system calls restricted: {}; no new privileges: {}",
+        yes(seccomp),
+        yes(no_new_privileges)
+    );
+    if uid == 0 {
+        let why = "A fault in the gate would give away the whole machine.";
+        return check_result(NAME, CheckStatus::Fail, observed, why)
+            .with_advice("Set `user` in the configuration, or User= in the service unit.");
+    }
+    if !(seccomp && no_new_privileges) {
+        let why = "A fault in the gate could start other programs.";
+        return check_result(NAME, CheckStatus::Warn, observed, why).with_advice(
+            "Leave `sandbox` on; the log says at the start what the kernel enforces.",
+        );
+    }
+    check_result(NAME, CheckStatus::Ok, observed, "")
+}
+
 fn quic_buffer(machine: &Machine) -> CheckResult {
     check_sysctl(
         "buffer for HTTP/3",
@@ -340,6 +366,7 @@ mod tests {
             cookies_sent: Some(0),
             listen_overflows: Some(0),
             listeners: vec![([127, 0, 0, 1], 3_000).into()],
+            process: Some(ProcessFacts { uid: 998, seccomp: true, no_new_privileges: true }),
         }
     }
 
@@ -377,6 +404,11 @@ mod tests {
         assert_eq!(flaw(|m| m.open_files = Some(1_024)), one("open files", Fail));
         assert_eq!(flaw(|m| m.memory = Some(1 << 29)), one("memory", Fail));
         assert_eq!(flaw(|m| m.listen_overflows = Some(7)), one("dropped until now", Info));
+        let process = ProcessFacts { uid: 998, seccomp: true, no_new_privileges: true };
+        let root = ProcessFacts { uid: 0, ..process };
+        assert_eq!(flaw(|m| m.process = Some(root)), one("privileges", Fail));
+        let open = ProcessFacts { seccomp: false, ..process };
+        assert_eq!(flaw(|m| m.process = Some(open)), one("privileges", Warn));
         let everywhere = SocketAddr::from(([0, 0, 0, 0], 3_000));
         assert_eq!(flaw(|m| m.listeners.push(everywhere)), one("the origin of site", Fail));
     }

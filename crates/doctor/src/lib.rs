@@ -11,4 +11,5 @@ mod report;
 
 pub use examine::examine;
 pub use machine::{Machine, MachineError};
+pub use parse::ProcessFacts;
 pub use report::{CheckResult, CheckStatus, DoctorReport};

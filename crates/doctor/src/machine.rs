@@ -5,7 +5,7 @@ use core::net::SocketAddr;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::parse;
+use crate::parse::{self, ProcessFacts};
 
 /// What was read; `None` where there was nothing to read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,6 +38,8 @@ pub struct Machine {
     pub listen_overflows: Option<u64>,
     /// Where something listens.
     pub listeners: Vec<SocketAddr>,
+    /// The gate's process, if it was named.
+    pub process: Option<ProcessFacts>,
 }
 
 /// `net.netfilter.nf_conntrack_*`.
@@ -88,14 +90,16 @@ impl Machine {
     pub fn read(root: &Path, pid: Option<u32>) -> Result<Self, MachineError> {
         let text = |path: &str| std::fs::read_to_string(root.join(path)).ok();
         let setting = |path: &str| text(&format!("proc/sys/net/{path}"))?.trim().parse().ok();
-        let process = pid.map_or_else(|| "self".to_owned(), |pid| pid.to_string());
-        let path = root.join(format!("proc/{process}/limits"));
+        let whose = pid.map_or_else(|| "self".to_owned(), |pid| pid.to_string());
+        let path = root.join(format!("proc/{whose}/limits"));
         let limits =
             std::fs::read_to_string(&path).map_err(|source| MachineError { path, source })?;
         let netstat = text("proc/net/netstat").unwrap_or_default();
         let filter = |of: &str| setting(&format!("ipv4/conf/{of}/rp_filter"));
         let listeners = ["proc/net/tcp", "proc/net/tcp6"];
+        let process = pid.and_then(|pid| parse::process(&text(&format!("proc/{pid}/status"))?));
         Ok(Self {
+            process,
             syn_cookies: setting("ipv4/tcp_syncookies"),
             timestamps: setting("ipv4/tcp_timestamps"),
             somaxconn: setting("core/somaxconn"),

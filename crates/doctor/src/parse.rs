@@ -50,6 +50,32 @@ pub(crate) fn memory(meminfo: &str) -> Option<u64> {
     Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
 }
 
+/// What a process may do (`proc_pid_status(5)`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProcessFacts {
+    /// Its effective user id.
+    pub uid: u32,
+    /// Whether a filter restricts its system calls.
+    pub seccomp: bool,
+    /// Whether it can gain no privileges by a program that it starts.
+    pub no_new_privileges: bool,
+}
+
+/// The facts in `proc/PID/status`.
+pub(crate) fn process(status: &str) -> Option<ProcessFacts> {
+    let field = |key: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(key))?;
+        Some(line.split_whitespace().collect::<Vec<_>>())
+    };
+    let number = |key, place: usize| field(key)?.get(place)?.parse::<u32>().ok();
+    Some(ProcessFacts {
+        // Real, effective, saved, file system.
+        uid: number("Uid:", 1)?,
+        seccomp: number("Seccomp:", 0) == Some(2),
+        no_new_privileges: number("NoNewPrivs:", 0) == Some(1),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,6 +13,7 @@ use portcullis_model::{
     ConnReason, FeatureName, Features, Meter, Reason, Record, SourceKey, Time, TokenState, WallTime,
 };
 
+use crate::access_log::{AccessLog, AccessLogSink};
 use crate::buffers::Buffers;
 use crate::clock::Clock;
 use crate::deadline::Deadlines;
@@ -42,6 +43,8 @@ pub(crate) struct WorkerContext {
     feature_names: RefCell<FeatureNameCache>,
     in_flight: Cell<u64>,
     waiting: Cell<u64>,
+    /// The access log, if there is one.
+    pub(crate) access_log: Option<Rc<AccessLog>>,
 }
 
 /// Bytes of a date (RFC 9110, section 5.6.7).
@@ -57,6 +60,7 @@ pub(crate) struct ContextParts {
     pub(crate) clock: Clock,
     pub(crate) records: rtrb::Producer<Record>,
     pub(crate) sightings: rtrb::Producer<FeatureName>,
+    pub(crate) access_log: Option<AccessLogSink>,
 }
 
 impl WorkerContext {
@@ -80,6 +84,7 @@ impl WorkerContext {
             feature_names: RefCell::new(FeatureNameCache::new()),
             in_flight: Cell::new(0),
             waiting: Cell::new(0),
+            access_log: parts.access_log.map(|sink| Rc::new(AccessLog::new(sink))),
         }
     }
 

@@ -1,6 +1,7 @@
 // module order: clock error buffers header_block transfer_rate
 // module order: net request tls guard
 // module order: deadline
+// module order: access_log
 // module order: context
 // module order: conn
 // module order: transport
@@ -25,6 +26,7 @@
 //! connections. This crate blocks on nothing but sockets, stores nothing about a visitor beyond the
 //! connection, and waits for nothing without a deadline.
 
+mod access_log;
 mod admission;
 mod buffers;
 mod clock;
@@ -52,6 +54,7 @@ mod transfer_rate;
 mod transport;
 mod worker;
 
+pub use access_log::AccessLogSink;
 pub use clock::Clock;
 pub use context::InternalErrors;
 pub use error::EdgeError;

@@ -16,6 +16,7 @@ use portcullis_gate::{
 };
 use portcullis_model::{Assignment, OriginConfig, Reason, SourceKey};
 
+use crate::access_log::AccessRecord;
 use crate::conn::connection::{Connection, RequestGuard};
 use crate::forward::{ForwardJob, forward};
 use crate::origin::pool::OriginPools;
@@ -120,7 +121,7 @@ pub(crate) fn route_request(
     body: BodyInfo,
 ) -> Routed {
     let context = &conn.context;
-    let turn = conn.request_begins(&policy.config().limits);
+    let mut turn = conn.request_begins(&policy.config().limits);
     let config = policy.config();
     let sender = forwarded::visitor_of(conn.remote(), conn.secure, &config.trusted_proxies, head);
 
@@ -130,6 +131,7 @@ pub(crate) fn route_request(
         Ok(host) => host,
         Err(reason) => {
             context.record_unrouted(sender.source, reason);
+            turn.logged = begin_log(conn, policy, head, &sender, reason);
             let wants = ResponseFormat::from_head(false, head);
             return Routed::Answered(pages::refusal(reason, wants, None, coded, turn));
         }
@@ -138,6 +140,7 @@ pub(crate) fn route_request(
     if let Some(answer) = service.challenges.to(head) {
         // Before any limit: under attack, too, certificates are renewed.
         context.record_unrouted(sender.source, Reason::Acme);
+        turn.logged = begin_log(conn, policy, head, &sender, Reason::Acme);
         return Routed::Answered(pages::challenge(&answer, turn));
     }
 
@@ -158,6 +161,7 @@ pub(crate) fn route_request(
     let permit = slots.taken.take();
     let Decision { record, answer } = decision;
     context.record(&record);
+    turn.logged = begin_log(conn, policy, head, &sender, record.reason);
     if let Some(assigned) = record.assigned {
         conn.set_activity(assigned.activity);
     }
@@ -212,6 +216,21 @@ pub(crate) fn route_request(
             return Routed::Forwarded(job, turn);
         }
     })
+}
+
+/// Begins the request's line in the access log, if there is one.
+fn begin_log(
+    conn: &Connection,
+    policy: &Policy,
+    head: &Head<'_>,
+    sender: &VisitorAddr,
+    reason: Reason,
+) -> Option<Box<AccessRecord>> {
+    let context = &conn.context;
+    let log = context.access_log.as_ref()?;
+    let now = context.now();
+    let address = sender.address(conn.remote());
+    log.begin((now, context.wall(now)), address, head, reason, policy.secret())
 }
 
 /// Permits for an upgraded connection of one request.

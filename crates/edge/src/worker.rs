@@ -12,6 +12,7 @@ use portcullis_model::{FeatureName, Meter, Record, TICK, WorkerId};
 use tokio::sync::watch;
 use tokio::task::LocalSet;
 
+use crate::access_log::AccessLogSink;
 use crate::admission::Admission;
 use crate::clock::Clock;
 use crate::conn::idle_eviction::idle_timeout_under_load;
@@ -51,6 +52,8 @@ pub struct Worker {
     pub records: rtrb::Producer<Record>,
     /// Where readable names of features go. If the ring is full, they are lost.
     pub sightings: rtrb::Producer<FeatureName>,
+    /// Where lines of the access log go, if there is one.
+    pub access_log: Option<AccessLogSink>,
     /// Visitor connections of all workers together: one counter for all.
     pub open: Arc<AtomicU64>,
     /// What went wrong inside: one for all workers.
@@ -84,6 +87,7 @@ impl Worker {
             clock: self.clock,
             records: self.records,
             sightings: self.sightings,
+            access_log: self.access_log,
         };
         let context = Rc::new(WorkerContext::new(parts));
         let conns = Rc::new(ConnRegistry::new(self.open));

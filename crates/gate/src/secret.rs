@@ -4,6 +4,7 @@ use core::fmt;
 use core::hash::Hasher;
 
 use hmac::{Hmac, KeyInit, Mac};
+use portcullis_model::SourceKey;
 use sha2::Sha256;
 use siphasher::sip::SipHasher13;
 
@@ -67,6 +68,15 @@ impl Secret {
         hasher.write_u8(kind);
         hasher.write_u64(bits);
         hasher.finish() | 1
+    }
+
+    /// A keyed hash that names a source in logs: the same for the same source, and nothing that leads
+    /// back to it without the secret.
+    pub fn pseudonym(&self, source: SourceKey) -> u64 {
+        let mut hasher = SipHasher13::new_with_keys(self.features.0, self.features.1);
+        hasher.write(b"portcullis pseudonym v1");
+        hasher.write_u64(source.bits());
+        hasher.finish()
     }
 
     /// A hasher for feature values.

@@ -118,7 +118,7 @@ pub enum GapCause {
         /// How far, in milliseconds; negative if it was set back.
         by_ms: i64,
     },
-    /// The gate went on with a ledger that is not the one it last saw; an operator accepted that.
+    /// The gate continued with a ledger that is not the one it last saw; an operator accepted that.
     Fork {
         /// What is different.
         reason: String,
@@ -158,7 +158,7 @@ impl Gap {
                 "The clock was set forward by {length}, or the machine was suspended for so long."
             ),
             GapCause::Fork { reason } => format!(
-                "The gate went on with another ledger than the one it last saw, as an operator \
+                "The gate continued with another ledger than the one it last saw, as an operator \
                  had allowed: {reason}"
             ),
             GapCause::LedgerReplaced { leaves } => format!(

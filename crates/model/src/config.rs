@@ -38,8 +38,9 @@ pub use acme_settings::{AcmeChallenge, AcmeConfig};
 pub use origin::parse_origin;
 pub use problem::{Problem, Problems};
 pub use settings::{
-    ActivityConfig, ActivityTimeouts, Config, HandshakeLimits, Http2Limits, Http3Limits, Limits,
-    Listener, OriginConfig, PathPattern, PlatformConfig, PostureSettings, RateLimit,
-    RequestPattern, TokenBudget, TunnelLimits, WatchSettings,
+    AccessLogAddress, AccessLogFormat, AccessLogSettings, ActivityConfig, ActivityTimeouts, Config,
+    HandshakeLimits, Http2Limits, Http3Limits, Limits, Listener, OriginConfig, PathPattern,
+    PlatformConfig, PostureSettings, RateLimit, RequestPattern, TokenBudget, TunnelLimits,
+    WatchSettings,
 };
 pub use tls_files::TlsFiles;

@@ -81,12 +81,12 @@ pub enum Event {
         workers: u32,
         /// True for a drill or a replay: nothing in this ledger is about a real attack.
         rehearsal: bool,
-        /// A keyed hash of this machine's identity: a ledger that goes on elsewhere is a copy. `None` if
+        /// A keyed hash of this machine's identity: a ledger that continues elsewhere is a copy. `None` if
         /// the machine has none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         machine: Option<String>,
     },
-    /// An operator let the gate go on with a ledger that is not the one it last saw: a restored backup,
+    /// An operator let the gate continue with a ledger that is not the one it last saw: a restored backup,
     /// a copy on another machine, or a new one in the place of one that was lost.
     ForkAccepted {
         /// What is different, in a sentence.

@@ -66,7 +66,7 @@ pub struct RunArguments {
     /// Ledger folder (overrides `ledger` in the configuration).
     #[arg(long, value_name = "FOLDER")]
     pub ledger: Option<PathBuf>,
-    /// Go on with a ledger that is not the one this gate last wrote: a restored backup, a copy on another
+    /// Continue with a ledger that is not the one this gate last wrote: a restored backup, a copy on another
     /// machine, or a new one in the place of one that was lost. The ledger records it.
     #[arg(long)]
     pub accept_fork: bool,

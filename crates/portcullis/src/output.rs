@@ -4,7 +4,7 @@ use std::fmt::Arguments;
 use std::io::Write;
 
 /// Writes to standard output. A reader that has closed it wants no more, and a terminal that is gone
-/// cannot be told anything: both end quietly.
+/// receives nothing: both are no error.
 pub fn write(text: Arguments<'_>) {
     let mut stdout = std::io::stdout().lock();
     let _ = stdout.write_fmt(text).and_then(|()| stdout.flush());

@@ -121,7 +121,7 @@ fn a_good_file_is_reloaded_and_a_bad_one_refused() {
     });
     assert_eq!(gate.get("/").0, 200, "the old policy stays");
     gate.wait_until("the refusal is shown", || {
-        gate.admin_get("/metrics").contains("portcullis_reload_refused 1")
+        gate.admin_get("/metrics").contains("\nportcullis_reload_refused 1\n")
     });
     let status = gate.admin_get("/status.json");
     assert!(status.contains("nonsense") && status.contains("is not known"), "{status}");
@@ -273,4 +273,71 @@ fn cut_connections_are_recorded_in_the_ledger() {
 fn leaves(folder: &std::path::Path) -> String {
     let reader = portcullis_ledger::Ledger::read(&folder.join("ledger")).unwrap();
     reader.entries().map(|entry| text(&entry.unwrap().1) + "\n").collect()
+}
+
+/// What `proc_pid_status(5)` says about a process.
+fn process_status(gate: &Gate, key: &str) -> String {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", gate.process.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(key)).unwrap();
+    line.trim().to_owned()
+}
+
+#[test]
+fn the_gate_drops_privileges_that_it_does_not_need() {
+    let folder = tempfile::tempdir().unwrap();
+    let gate = Gate::start(folder.path(), origin(), "");
+    assert_eq!(process_status(&gate, "Umask:"), "0027");
+    let log = std::fs::read_to_string(&gate.log).unwrap();
+    let line = log.lines().find(|line| line.contains("sandbox")).expect("it says what it did");
+    // A kernel without seccomp is said to be one.
+    if line.contains("seccomp=\"yes\"") {
+        assert_eq!(process_status(&gate, "Seccomp:"), "2");
+        assert_eq!(process_status(&gate, "NoNewPrivs:"), "1");
+    }
+    assert_eq!(gate.get("/").0, 200);
+    gate.stop();
+}
+
+#[test]
+fn a_gate_that_root_starts_runs_as_the_configured_user() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: only root can change to another user");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+    std::fs::set_permissions(folder.path(), mode).unwrap();
+    let (listen, admin) = (free_address(), free_address());
+    let file = folder.path().join("portcullis.toml");
+    let text = format!("user = \"daemon\"\n{}", configuration(listen, admin, origin(), ""));
+    std::fs::write(&file, text).unwrap();
+    let gate = Gate::start_with(file, listen, admin);
+    let ids = process_status(&gate, "Uid:");
+    assert!(!ids.split_whitespace().any(|id| id == "0"), "{ids}");
+    assert_eq!(process_status(&gate, "Groups:").split_whitespace().count(), 1);
+    assert_eq!(process_status(&gate, "CapEff:"), "0000000000000000");
+    assert_eq!(gate.get("/").0, 200);
+    gate.stop();
+    assert!(folder.path().join("ledger.secret").exists());
+}
+
+#[test]
+fn the_access_log_has_a_line_for_each_request_and_is_opened_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let more = "[access_log]\nfile = \"access.log\"\n";
+    let gate = Gate::start(folder.path(), origin(), more);
+    let (file, old) = (folder.path().join("access.log"), folder.path().join("access.log.1"));
+    let lines = || std::fs::read_to_string(&file).unwrap_or_default();
+    assert_eq!(gate.get("/hello?a=\"b").0, 200);
+    gate.wait_until("the line is written", || lines().contains("/hello"));
+    let line = lines();
+    assert!(line.starts_with("127.0.0.0 - - ["), "{line}");
+    assert!(line.contains("\"GET /hello?a=\\x22b HTTP/1.1\" 200 "), "{line}");
+    assert!(line.ends_with(" \"-\" \"-\" allowed\n"), "{line}");
+    std::fs::rename(&file, &old).unwrap();
+    gate.signal(Signal::USR1);
+    gate.wait_until("it is opened again", || file.exists());
+    assert_eq!(gate.get("/again").0, 200);
+    gate.wait_until("the line is in the new file", || lines().contains("/again"));
+    gate.stop();
 }

@@ -11,7 +11,7 @@ use portcullis_posture::SavedBaseline;
 use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
 
-use crate::state_files::beside;
+use crate::state_files::path_next_to;
 
 /// The version of the file's format.
 const FORMAT_VERSION: u32 = 1;
@@ -25,7 +25,7 @@ struct BaselineFile {
 
 /// `LEDGER.baselines.json`.
 pub fn path_for(ledger: &Path) -> PathBuf {
-    beside(ledger, "baselines.json")
+    path_next_to(ledger, "baselines.json")
 }
 
 /// Loads the baselines of an earlier run; none if the file is missing or cannot be read.

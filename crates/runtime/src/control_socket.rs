@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use tracing::warn;
 
 use crate::control_loop::ControlHandle;
-use crate::state_files::beside;
+use crate::state_files::path_next_to;
 
 /// The longest request and answer.
 const MAX_LINE: u64 = 64 * 1024;
@@ -42,7 +42,7 @@ enum ControlAnswer {
 
 /// `LEDGER.socket`.
 fn path_for(ledger: &Path) -> PathBuf {
-    beside(ledger, "socket")
+    path_next_to(ledger, "socket")
 }
 
 /// Asks the gate that writes this ledger to record a receipt. The error is a sentence.

@@ -44,6 +44,22 @@ pub enum RuntimeError {
         /// What is different, in a sentence.
         reason: String,
     },
+    /// The access log cannot be written.
+    #[error("cannot write the access log {}: {source}", file.display())]
+    AccessLog {
+        /// Its file.
+        file: PathBuf,
+        /// The kernel's error.
+        source: io::Error,
+    },
+    /// The gate cannot change to the configured user.
+    #[error("cannot run as the user {name}: {problem}")]
+    User {
+        /// The user's name.
+        name: String,
+        /// What failed.
+        problem: String,
+    },
     /// The file with the secret cannot be used.
     #[error(
         "cannot use the secret in {}: {problem}. Remove the file to draw a new one: visitors who passed a \

@@ -16,9 +16,11 @@ use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 use tracing::{info, warn};
 
+use crate::access_log::AccessLogWriter;
 use crate::acme_thread::AcmeHandle;
 use crate::certificates::CertReloader;
 use crate::config_file::{ConfigError, worker_count};
+use crate::confinement;
 use crate::control_loop::ControlHandle;
 use crate::control_socket::ControlSocket;
 use crate::error::RuntimeError;
@@ -33,6 +35,7 @@ const CERT_POLL_INTERVAL: Duration = Duration::from_secs(5);
 /// Runs the gate until SIGTERM or SIGINT; an error if it cannot start or continue, or if a thread
 /// failed meanwhile.
 pub fn run(options: GateOptions) -> Result<(), RuntimeError> {
+    confinement::restrict_new_files();
     let loaded = options.load_config()?;
     let signals = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -61,6 +64,7 @@ struct RunningGate {
     admin: AdminListener,
     /// The file of the control socket.
     socket_path: Option<PathBuf>,
+    access_log: Option<AccessLogWriter>,
 }
 
 impl RunningGate {
@@ -77,7 +81,10 @@ impl RunningGate {
         let started = (ledger, secret);
         let control =
             ControlStart::begin(&shared, config.clone(), started, digest, options.rehearsal)?;
-        let (worker_threads, channels) = start_workers(&shared, listeners, &certificates, &acme)?;
+        let access_log = open_access_log(&config)?;
+        let log = config.access_log.as_ref().zip(access_log.as_ref());
+        let (worker_threads, channels) =
+            start_workers(&shared, listeners, &certificates, &acme, log)?;
         let admin = start_admin(&shared, admin, &certificates, &acme)?;
         let (control_thread, control) = control.run(&shared, channels)?;
         for listener in &config.listeners {
@@ -109,6 +116,7 @@ impl RunningGate {
             control_thread,
             admin,
             socket_path,
+            access_log,
         })
     }
 
@@ -117,6 +125,7 @@ impl RunningGate {
         let mut terminate = listen(SignalKind::terminate())?;
         let mut interrupt = listen(SignalKind::interrupt())?;
         let mut hangup = listen(SignalKind::hangup())?;
+        let mut rotate = listen(SignalKind::user_defined1())?;
         let mut cert_poll = tokio::time::interval(CERT_POLL_INTERVAL);
         cert_poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -125,6 +134,10 @@ impl RunningGate {
                 _ = interrupt.recv() => return Ok(()),
                 () = self.supervisor.wait_until_unable() => return Ok(()),
                 _ = hangup.recv() => self.reload().await,
+                _ = rotate.recv() => match &self.access_log {
+                    Some(log) => log.reopen(),
+                    None => warn!("SIGUSR1 opens the access log again; there is none"),
+                },
                 _ = cert_poll.tick() => {
                     self.certificates.poll_files(&self.active_config, self.clock.wall());
                 }
@@ -157,6 +170,7 @@ impl RunningGate {
         let LoadedConfig { mut config, digest } = self.options.load_config()?;
         config.admin = self.active_config.admin;
         config.ledger.clone_from(&self.active_config.ledger);
+        config.access_log.clone_from(&self.active_config.access_log);
         let ids = Arc::clone(self.policy.load().ids());
         check_reloadable(&self.active_config, &config, &ids, self.activity_capacity)?;
         let certificates = self.certificates.prepare(&config)?;
@@ -186,6 +200,12 @@ impl RunningGate {
         let failed = self.supervisor.into_failed();
         if failed.is_empty() { Ok(()) } else { Err(RuntimeError::ThreadsEnded(failed)) }
     }
+}
+
+fn open_access_log(config: &Config) -> Result<Option<AccessLogWriter>, RuntimeError> {
+    let Some(settings) = &config.access_log else { return Ok(None) };
+    let refused = |source| RuntimeError::AccessLog { file: settings.file.clone(), source };
+    AccessLogWriter::start(settings.file.clone()).map(Some).map_err(refused)
 }
 
 fn listen(kind: SignalKind) -> Result<Signal, RuntimeError> {

@@ -13,7 +13,7 @@ use portcullis_posture::Resume;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::state_files::beside;
+use crate::state_files::path_next_to;
 
 /// The first line of the file.
 const HEADER: &str = "portcullis-last-seen 1";
@@ -32,7 +32,7 @@ pub struct LastSeen {
 
 /// `LEDGER.last-seen`.
 pub fn path_for(ledger: &Path) -> PathBuf {
-    beside(ledger, "last-seen")
+    path_next_to(ledger, "last-seen")
 }
 
 impl LastSeen {

@@ -13,7 +13,7 @@ use portcullis_posture::Resume;
 use tracing::{error, warn};
 
 use crate::last_seen::{self, LastSeen};
-use crate::state_files::beside;
+use crate::state_files::path_next_to;
 
 /// How often the folder is looked at while nothing is written.
 const CHECK_INTERVAL: Duration = Duration::from_secs(10);
@@ -169,7 +169,7 @@ impl LedgerWriter {
         }
         error!(folder = %self.folder.display(), "the ledger was removed");
         match self.begin_ledger() {
-            Ok((ledger, folder)) => self.go_on_with(ledger, &folder),
+            Ok((ledger, folder)) => self.continue_with(ledger, &folder),
             Err(problem) => {
                 error!(%problem, "cannot begin a new ledger; events are lost until it can be written");
             }
@@ -184,7 +184,7 @@ impl LedgerWriter {
             let file = "key".to_owned();
             return Err(LedgerError::Io { doing: "draw", file, source });
         }
-        let next = (2..=MAX_NAMES).map(|number| beside(&self.folder, &number.to_string()));
+        let next = (2..=MAX_NAMES).map(|number| path_next_to(&self.folder, &number.to_string()));
         let mut refused = None;
         for folder in std::iter::once(self.folder.clone()).chain(next) {
             match Ledger::create(&folder, &self.log_name, &seed) {
@@ -198,7 +198,7 @@ impl LedgerWriter {
         Err(refused.unwrap_or(LedgerError::Changing))
     }
 
-    fn go_on_with(&mut self, ledger: Ledger, folder: &Path) {
+    fn continue_with(&mut self, ledger: Ledger, folder: &Path) {
         let before = last_seen::head_of(&self.ledger);
         let old = mem::replace(&mut self.ledger, ledger);
         let RecordedGate { version, configuration, platforms, rehearsal } = self.facts.clone();

@@ -6,9 +6,10 @@
 //! and watches the threads. A thread that ends is logged, counted and shown as unhealthy; requests
 //! are served as long as a worker runs.
 
-// module order: config_file event_log open_files state_files threads
+// module order: access_log config_file event_log open_files state_files threads
 // module order: baseline_store last_seen
 // module order: error options supervisor ledger_writer
+// module order: confinement
 // module order: open_ledger secret_store
 // module order: acme_thread certificates recorder reload
 // module order: control_loop
@@ -16,10 +17,12 @@
 // module order: start
 // module order: gate
 
+mod access_log;
 mod acme_thread;
 mod baseline_store;
 mod certificates;
 mod config_file;
+mod confinement;
 mod control_loop;
 mod control_socket;
 mod error;

@@ -98,7 +98,7 @@ fn read_numbers(
 fn moved(resume: &Resume, machine: Option<&String>) -> Option<String> {
     let (before, now) = (resume.machine.as_ref()?, machine?);
     (before != now).then(|| {
-        "the gate last wrote it on another machine: it may be a copy, and the original may go on."
+        "the gate last wrote it on another machine: it may be a copy, and the original may continue."
             .to_owned()
     })
 }

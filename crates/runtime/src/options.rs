@@ -33,7 +33,7 @@ pub struct GateOptions {
     pub ledger: Option<PathBuf>,
     /// Whether all recorded events are marked as a rehearsal.
     pub rehearsal: bool,
-    /// Whether to go on with a ledger that is not the one that was last seen.
+    /// Whether to continue with a ledger that is not the one that was last seen.
     pub accept_fork: bool,
 }
 

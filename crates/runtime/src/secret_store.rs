@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
 
 use crate::error::RuntimeError;
-use crate::state_files::beside;
+use crate::state_files::path_next_to;
 
 /// The version of the file's format.
 const FORMAT_VERSION: u32 = 1;
@@ -47,7 +47,7 @@ impl SecretStore {
     /// Loads the secret of the gate with this ledger, or draws a new one. A file that cannot be used is
     /// an error.
     pub fn open(ledger: &Path, now: WallTime) -> Result<Self, RuntimeError> {
-        let path = beside(ledger, "secret");
+        let path = path_next_to(ledger, "secret");
         let refused = |problem: String| RuntimeError::Secret { path: path.clone(), problem };
         let keys = match std::fs::read_to_string(&path) {
             Ok(text) => {

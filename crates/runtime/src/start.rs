@@ -8,15 +8,19 @@ use arc_swap::ArcSwap;
 use portcullis_admin::{
     AdminHandlers, AdminListener, BoundAdmin, GateStatus, GateThread, ReloadStatus, ThreadHealth,
 };
-use portcullis_edge::{BoundListener, Clock, InternalErrors, Worker};
+use portcullis_edge::{AccessLogSink, BoundListener, Clock, InternalErrors, Worker};
 use portcullis_gate::{Policy, Secret, Tables};
-use portcullis_model::{Config, Event, FeatureName, Meter, Record, WallTime, WorkerId};
+use portcullis_model::{
+    AccessLogSettings, Config, Event, FeatureName, Meter, Record, WallTime, WorkerId,
+};
 use portcullis_posture::{Control, Input};
 use tokio::sync::watch;
 
+use crate::access_log::AccessLogWriter;
 use crate::acme_thread::AcmeHandle;
 use crate::baseline_store;
 use crate::certificates::CertReloader;
+use crate::confinement;
 use crate::control_loop::{ControlHandle, ControlLoop, WorkerChannel, control_channel};
 use crate::error::RuntimeError;
 use crate::ledger_writer::LedgerWriter;
@@ -60,6 +64,8 @@ impl Resources {
         let certificates = CertReloader::load(config, now)?;
         let listeners = portcullis_edge::bind(config, workers)?;
         let admin = BoundAdmin::bind(config.admin, config.admin_hosts.clone())?;
+        confinement::drop_root(config)?;
+        confinement::confine(config);
         let ledger = open_ledger(config, &random_bytes()?, accept_fork)?;
         let secret = SecretStore::open(&config.ledger, now)?;
         Ok(Self { certificates, listeners, admin, ledger, secret })
@@ -124,6 +130,7 @@ pub fn start_workers(
     listeners: Vec<Vec<BoundListener>>,
     certificates: &CertReloader,
     acme: &AcmeHandle,
+    access_log: Option<(&AccessLogSettings, &AccessLogWriter)>,
 ) -> Result<(Vec<JoinHandle<()>>, Vec<WorkerChannel>), RuntimeError> {
     let open = Arc::new(AtomicU64::new(0));
     let workers = shared.meters.len() as u16;
@@ -144,6 +151,11 @@ pub fn start_workers(
             meter: Arc::clone(meter),
             records: records_in,
             sightings: names_in,
+            access_log: access_log.map(|(settings, writer)| AccessLogSink {
+                settings: settings.clone(),
+                lines: writer.lines.clone(),
+                workers,
+            }),
             open: Arc::clone(&open),
             internal_errors: Arc::clone(&shared.internal_errors),
             clock: shared.clock,

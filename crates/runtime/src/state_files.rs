@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 /// The file for `what` next to the ledger: `ledger` and `baselines.json` give
 /// `ledger.baselines.json`.
-pub fn beside(ledger: &Path, what: &str) -> PathBuf {
+pub fn path_next_to(ledger: &Path, what: &str) -> PathBuf {
     let mut name = ledger.file_name().unwrap_or_default().to_owned();
     name.push(".");
     name.push(what);

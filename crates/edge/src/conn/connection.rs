@@ -10,6 +10,7 @@ use http::HeaderValue;
 use portcullis_model::{ActivityId, ConnReason, Cut, Limits, Time};
 
 use super::idle_eviction::{IdleLru, LEAST_REST};
+use crate::access_log::AccessRecord;
 use crate::context::WorkerContext;
 use crate::deadline::Abort;
 use crate::guard::http_2::Http2Guard;
@@ -245,7 +246,7 @@ impl Connection {
         self.requests.set(self.requests.get() + 1);
         self.check_request_limits(limits);
         self.set_phase(Phase::Busy);
-        RequestGuard { conn: self.clone() }
+        RequestGuard { conn: self.clone(), logged: None }
     }
 
     /// Requests that are being answered.
@@ -412,6 +413,8 @@ impl Connection {
 /// A request being answered; dropped when the last byte of the answer has been handed over.
 pub(crate) struct RequestGuard {
     conn: Rc<Connection>,
+    /// Its line in the access log.
+    pub(crate) logged: Option<Box<AccessRecord>>,
 }
 
 impl RequestGuard {
@@ -423,6 +426,9 @@ impl RequestGuard {
 
 impl Drop for RequestGuard {
     fn drop(&mut self) {
+        if let Some(logged) = self.logged.take() {
+            logged.finish(self.conn.context.read_clock());
+        }
         let left = self.conn.requests.get().saturating_sub(1);
         self.conn.requests.set(left);
         if left == 0 && self.conn.phase() == Phase::Busy {

@@ -56,6 +56,14 @@ pub(crate) struct VisitorAddr {
     forwarded: Option<ForwardedChain>,
 }
 
+impl VisitorAddr {
+    /// The visitor's address; `remote` is the connection's.
+    pub(crate) fn address(&self, remote: &RemoteAddr) -> IpAddr {
+        let first = self.forwarded.as_ref().and_then(|forwarded| forwarded.chain.first());
+        first.copied().unwrap_or(remote.address)
+    }
+}
+
 struct ForwardedChain {
     /// The visitor, then the trusted proxies it came through.
     chain: Vec<IpAddr>,

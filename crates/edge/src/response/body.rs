@@ -7,6 +7,7 @@ use std::io;
 use std::rc::Rc;
 
 use bytes::Bytes;
+use http::StatusCode;
 use http_body::{Body, Frame, SizeHint};
 use portcullis_model::{ActivityId, Cut, Time};
 
@@ -21,7 +22,7 @@ use crate::transfer_rate::CONTENDED_TIMEOUT;
 pub(crate) struct ResponseBody {
     content: BodyKind,
     /// The connection is busy until this is dropped.
-    _turn: RequestGuard,
+    turn: RequestGuard,
 }
 
 enum BodyKind {
@@ -32,15 +33,29 @@ enum BodyKind {
 
 impl ResponseBody {
     pub(crate) const fn empty(turn: RequestGuard) -> Self {
-        Self { content: BodyKind::Empty, _turn: turn }
+        Self { content: BodyKind::Empty, turn }
     }
 
     pub(crate) const fn whole(bytes: Bytes, turn: RequestGuard) -> Self {
-        Self { content: BodyKind::Whole(bytes), _turn: turn }
+        Self { content: BodyKind::Whole(bytes), turn }
     }
 
     pub(crate) const fn relay(relay: Relay, turn: RequestGuard) -> Self {
-        Self { content: BodyKind::Relay(relay), _turn: turn }
+        Self { content: BodyKind::Relay(relay), turn }
+    }
+
+    /// Notes the status for the access log.
+    pub(crate) fn log_status(&self, status: StatusCode) {
+        if let Some(logged) = &self.turn.logged {
+            logged.set_status(status);
+        }
+    }
+
+    /// Notes bytes that go to the visitor for the access log.
+    pub(crate) fn log_bytes(&self, bytes: usize) {
+        if let Some(logged) = &self.turn.logged {
+            logged.add_bytes(bytes);
+        }
     }
 
     /// Takes all of a body that is there already. `None`: it is drawn from an origin.
@@ -67,9 +82,18 @@ impl Body for ResponseBody {
             BodyKind::Whole(bytes) => {
                 let bytes = core::mem::take(bytes);
                 this.content = BodyKind::Empty;
+                this.log_bytes(bytes.len());
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
-            BodyKind::Relay(relay) => relay.poll_frame(cx),
+            BodyKind::Relay(relay) => {
+                let frame = relay.poll_frame(cx);
+                if let Poll::Ready(Some(Ok(frame))) = &frame
+                    && let Some(data) = frame.data_ref()
+                {
+                    this.log_bytes(data.len());
+                }
+                frame
+            }
         }
     }
 

@@ -29,6 +29,7 @@ impl GateResponse {
         if for_head && let Some(whole) = self.body.take_whole().filter(|whole| !whole.is_empty()) {
             self.length = Some(whole.len() as u64);
         }
+        self.body.log_status(self.status);
         let mut headers = self.fields.into_map();
         if let Some(length) = self.length {
             headers.insert(CONTENT_LENGTH, HeaderValue::from(length));

@@ -421,7 +421,9 @@ impl ConnInner {
         }
         page.extend_from_slice(b"\r\n");
         let mut ended = coding == BodyFraming::Bodiless;
+        answer.body.log_status(answer.status);
         if !ended && let Some(whole) = answer.body.take_whole() {
+            answer.body.log_bytes(whole.len());
             out.put(whole, false);
             ended = true;
         }

@@ -107,6 +107,7 @@ impl Gate {
                 meter,
                 records: record_in,
                 sightings: sighting_in,
+                access_log: None,
                 open: gate.open.clone(),
                 internal_errors: gate.internal_errors.clone(),
                 clock: gate.clock,

@@ -15,9 +15,9 @@ use super::origin::origin;
 use super::pattern::parse_pattern;
 use super::problem::{ProblemCollector, Problems, ValueError, quoted};
 use super::settings::{
-    ActivityConfig, ActivityTimeouts, Config, HandshakeLimits, Http2Limits, Http3Limits, Limits,
-    Listener, OriginConfig, PlatformConfig, PostureSettings, RateLimit, TokenBudget, TunnelLimits,
-    WatchSettings,
+    AccessLogAddress, AccessLogFormat, AccessLogSettings, ActivityConfig, ActivityTimeouts, Config,
+    HandshakeLimits, Http2Limits, Http3Limits, Limits, Listener, OriginConfig, PlatformConfig,
+    PostureSettings, RateLimit, TokenBudget, TunnelLimits, WatchSettings,
 };
 use super::syntax;
 use super::table::{Placed, Table};
@@ -64,6 +64,9 @@ impl Config {
             tls.certificate = folder.join(&tls.certificate);
             tls.key = folder.join(&tls.key);
         }
+        if let Some(log) = &mut self.access_log {
+            log.file = folder.join(&log.file);
+        }
         if let Some(acme) = &mut self.acme {
             acme.resolve_paths(folder);
         }
@@ -84,6 +87,8 @@ fn read_root(report: &mut ProblemCollector, root: &Table) -> Config {
     agreement::admin_is_private(report, &admin, &allow_remote);
     let admin_hosts = table.list(report, "hosts", parse_host);
     let workers = root.find(report, "workers").map(|workers| workers.value);
+    let user = root.find::<String>(report, "user").map(|user| user.value);
+    let sandbox = root.get(report, "sandbox").value;
     let before = report.len();
     let trusted_proxies = root.list(report, "trusted_proxies", parse_network);
     let none_trusted = trusted_proxies.is_empty() && report.len() == before;
@@ -93,6 +98,7 @@ fn read_root(report: &mut ProblemCollector, root: &Table) -> Config {
     let shared = root.tables(report, "certificates");
     let shared: Vec<_> = shared.iter().filter_map(|table| pair(report, table)).collect();
     let acme = acme(report, root);
+    let access_log = access_log(report, root);
     let placeholder = acme.as_ref().map(PlacedAcme::placeholder_certificate);
     let first = shared.first().or(placeholder.as_ref());
     let listeners: Vec<_> =
@@ -111,15 +117,7 @@ fn read_root(report: &mut ProblemCollector, root: &Table) -> Config {
     let table = root.table(report, "posture");
     let posture = posture(report, &table, &bounds);
 
-    let platforms = root.tables(report, "platforms");
-    let platforms: Vec<_> = platforms.iter().map(|table| platform(report, table)).collect();
-    let names: Vec<_> = platforms.iter().filter_map(|p| p.name.as_ref()).collect();
-    agreement::names_differ(report, &names, "platform");
-    let hosts: Vec<_> = platforms.iter().map(|p| p.hosts.as_slice()).collect();
-    agreement::hosts_apart(report, &hosts);
-    let origins = platforms.iter().filter_map(|p| p.origin.as_ref());
-    agreement::no_loop(report, origins, &addresses, &admin);
-    agreement::activities_bounded(report, platforms.iter().map(|p| &p.activities));
+    let platforms = platforms(report, root, &addresses, &admin);
 
     let listeners: Vec<_> = listeners.into_iter().filter_map(PlacedListener::resolve).collect();
     let platforms: Vec<_> = platforms.into_iter().filter_map(Platform::resolve).collect();
@@ -132,6 +130,9 @@ fn read_root(report: &mut ProblemCollector, root: &Table) -> Config {
         admin: admin.value,
         admin_hosts: admin_hosts.into_iter().map(|host| host.value).collect(),
         workers,
+        user,
+        sandbox,
+        access_log,
         ledger: ledger.value.into(),
         trusted_proxies: trusted_proxies.into_iter().map(|p| p.value).collect(),
         limits,
@@ -139,6 +140,49 @@ fn read_root(report: &mut ProblemCollector, root: &Table) -> Config {
         posture,
         platforms,
     }
+}
+
+/// The platforms, which must differ and must not forward to the gate itself.
+fn platforms(
+    report: &mut ProblemCollector,
+    root: &Table,
+    addresses: &[&Placed<SocketAddr>],
+    admin: &Placed<SocketAddr>,
+) -> Vec<Platform> {
+    let platforms = root.tables(report, "platforms");
+    let platforms: Vec<_> = platforms.iter().map(|table| platform(report, table)).collect();
+    let names: Vec<_> = platforms.iter().filter_map(|p| p.name.as_ref()).collect();
+    agreement::names_differ(report, &names, "platform");
+    let hosts: Vec<_> = platforms.iter().map(|p| p.hosts.as_slice()).collect();
+    agreement::hosts_apart(report, &hosts);
+    let origins = platforms.iter().filter_map(|p| p.origin.as_ref());
+    agreement::no_loop(report, origins, addresses, admin);
+    agreement::activities_bounded(report, platforms.iter().map(|p| &p.activities));
+    platforms
+}
+
+fn access_log(report: &mut ProblemCollector, root: &Table) -> Option<AccessLogSettings> {
+    if !root.has("access_log") {
+        return None;
+    }
+    let table = root.table(report, "access_log");
+    let format = table.get::<String>(report, "format").value;
+    let address = table.get::<String>(report, "address").value;
+    let max_lines_per_second = table.get(report, "max_lines_per_second").value;
+    Some(AccessLogSettings {
+        file: table.find::<String>(report, "file")?.value.into(),
+        format: match format.as_str() {
+            "json" => AccessLogFormat::Json,
+            _ => AccessLogFormat::Combined,
+        },
+        address: match address.as_str() {
+            "full" => AccessLogAddress::Full,
+            "pseudonym" => AccessLogAddress::Pseudonym,
+            "none" => AccessLogAddress::None,
+            _ => AccessLogAddress::Truncated,
+        },
+        max_lines_per_second,
+    })
 }
 
 /// A range of trusted proxies. A host in it can claim any visitor's address, so a range

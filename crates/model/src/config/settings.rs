@@ -26,6 +26,12 @@ pub struct Config {
     pub admin_hosts: Vec<String>,
     /// Workers; `None` is one per core.
     pub workers: Option<u16>,
+    /// The user to run as if root starts the gate.
+    pub user: Option<String>,
+    /// Whether the process drops privileges that it does not need.
+    pub sandbox: bool,
+    /// The access log, if there is one.
+    pub access_log: Option<AccessLogSettings>,
     /// The folder of the ledger.
     pub ledger: PathBuf,
     /// Who may tell us a visitor's address (`X-Forwarded-For`, `Forwarded`, PROXY protocol).
@@ -38,6 +44,41 @@ pub struct Config {
     pub posture: PostureSettings,
     /// What is protected. Never empty.
     pub platforms: Vec<PlatformConfig>,
+}
+
+/// What the access log holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessLogSettings {
+    /// Its file.
+    pub file: PathBuf,
+    /// The form of a line.
+    pub format: AccessLogFormat,
+    /// The form of a visitor's address.
+    pub address: AccessLogAddress,
+    /// Lines in a second, of all workers together.
+    pub max_lines_per_second: u32,
+}
+
+/// The form of a line in the access log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessLogFormat {
+    /// Apache's and nginx's combined format, and the gate's reason.
+    Combined,
+    /// One JSON object.
+    Json,
+}
+
+/// How the access log writes a visitor's address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessLogAddress {
+    /// Whole.
+    Full,
+    /// A /24, or a /48 of IPv6.
+    Truncated,
+    /// A keyed hash.
+    Pseudonym,
+    /// Not at all.
+    None,
 }
 
 /// One address that visitors connect to.
@@ -534,6 +575,9 @@ impl Config {
             admin: Self::ADMIN,
             admin_hosts: Vec::new(),
             workers: None,
+            user: None,
+            sandbox: true,
+            access_log: None,
             ledger: PathBuf::from("ledger"),
             trusted_proxies: Vec::new(),
             limits: Limits::default(),

@@ -6,10 +6,12 @@ use super::keys::{DefaultValue, KeySpec, TableSpec, ValueType};
 use super::ranges::{DAY, HOUR, KIB, MINUTE, PLATFORMS, RATE, RATE_WHY, secs};
 use super::value::Value;
 
+mod access_log;
 mod acme;
 mod platforms;
 mod protocols;
 
+use access_log::ACCESS_LOG;
 use acme::ACME;
 use platforms::PLATFORM;
 use protocols::{
@@ -34,6 +36,22 @@ pub(super) static ROOT: TableSpec = TableSpec {
             absent: DefaultValue::Described("one per core"),
             about: "Workers, each with its own listeners, connections and counters.",
             why: "without one nothing is served; more than cores only compete for them",
+        },
+        KeySpec {
+            name: "user",
+            kind: ValueType::Text,
+            absent: DefaultValue::Described("the user that started it"),
+            about: "The user that the gate runs as if root starts it: a name in `/etc/passwd`, or a number. It \
+                    changes to it once it has its ports and certificates.",
+            why: "",
+        },
+        KeySpec {
+            name: "sandbox",
+            kind: ValueType::Flag,
+            absent: DefaultValue::Value(|c| Value::Flag(c.sandbox)),
+            about: "Whether the gate drops what it does not need, where the kernel can enforce it: writing \
+                    outside its own folders, starting programs, and system calls for administration.",
+            why: "",
         },
         KeySpec {
             name: "trusted_proxies",
@@ -70,6 +88,13 @@ pub(super) static ROOT: TableSpec = TableSpec {
             kind: ValueType::Table(&ACME),
             absent: DefaultValue::Described("certificates from files alone"),
             about: "Certificates that the gate obtains and renews automatically.",
+            why: "",
+        },
+        KeySpec {
+            name: "access_log",
+            kind: ValueType::Table(&ACCESS_LOG),
+            absent: DefaultValue::Described("no access log"),
+            about: "One line for each request, in a file.",
             why: "",
         },
         KeySpec {

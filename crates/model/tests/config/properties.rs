@@ -105,6 +105,8 @@ const PLATFORM: &str = "[[platforms]]\nname = \"site\"\nhosts = [\"*\"]\n";
 const ACTIVITY: &str = "[[platforms.activities]]\nname = \"chat\"\npaths = [\"/chat\"]\n";
 /// What `[acme]` cannot do without: its terms and a host, and a listener that shows certificates.
 const ACME: &str = "terms_accepted = true\nhosts = [\"example.org\"]\n";
+/// What `[access_log]` cannot do without.
+const ACCESS_LOG: &str = "file = \"access.log\"\n";
 const SECURE: &str = "[[listeners]]\naddress = \"127.0.0.1:8443\"\ntls = true\n";
 
 /// A file with one value for each key that has a range.
@@ -129,8 +131,10 @@ fn file_of(mut value: impl FnMut(&str, &str, &str) -> Option<String>) -> String 
                         tables += SECURE;
                     }
                     tables = tables + &table + "\n";
-                    if table == "[acme]" {
-                        tables += ACME;
+                    match table.as_str() {
+                        "[acme]" => tables += ACME,
+                        "[access_log]" => tables += ACCESS_LOG,
+                        _ => {}
                     }
                     section = table;
                 }
@@ -185,6 +189,9 @@ fn an_absent_key_means_its_documented_default() {
     let with_acme =
         file_of(|t, k, _| ((t, k) == ("[acme]", "folder")).then(|| "\"acme\"".to_owned()));
     let with_acme = check(&with_acme).expect("with ACME");
+    let logged = |t: &str, k: &str| (t, k) == ("[access_log]", "format");
+    let with_log = file_of(|t, k, _| logged(t, k).then(|| "\"combined\"".to_owned()));
+    let with_log = check(&with_log).expect("with an access log");
     for (table, key, default, _) in rows() {
         if default == "required"
             || !default.starts_with(|c: char| c == '"' || c.is_ascii_digit())
@@ -194,7 +201,11 @@ fn an_absent_key_means_its_documented_default() {
         }
         let text = file_of(|t, k, _| ((t, k) == (&*table, &*key)).then(|| default.clone()));
         let config = check(&text).unwrap_or_else(|problems| panic!("{text}\n{problems}"));
-        let expected = if table == "[acme]" { &with_acme } else { &base };
+        let expected = match table.as_str() {
+            "[acme]" => &with_acme,
+            "[access_log]" => &with_log,
+            _ => &base,
+        };
         assert_eq!(&config, expected, "{table} {key}");
     }
 }
