@@ -9,3 +9,4 @@ pub(crate) mod der;
 pub(crate) mod handshake_tap;
 #[doc(hidden)]
 pub mod ja4;
+pub(crate) mod pem_text;

@@ -13,6 +13,8 @@ use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::certificates::{ACME_TLS, Certificates, NamedCertificates};
+use super::der::{FIRST, INTEGER, SEQUENCE, value};
+use super::pem_text::{self, PemFault};
 use crate::error::EdgeError;
 
 /// TLS or plain HTTP/1.1 for each listener, in the order of the configuration.
@@ -84,22 +86,20 @@ pub fn quic_config(listener: &ServerConfig) -> Result<ServerConfig, EdgeError> {
     Ok(config)
 }
 
-/// Reads one certificate chain and its key, and sees that they belong together.
+/// Reads one certificate chain and its key, and sees that they belong together. The chain may be in any
+/// order.
 pub fn load_pair(files: &TlsFiles) -> Result<CertifiedKey, EdgeError> {
     let chain = chain(&files.certificate)?;
-    let key =
-        PrivateKeyDer::from_pem_slice(&read(&files.key)?).map_err(|error| EdgeError::Pem {
-            path: files.key.clone(),
-            problem: match error {
-                pem::Error::NoItemsFound => {
-                    "holds no private key in PEM form (`-----BEGIN PRIVATE KEY-----`). Has it been \
-                 swapped with the certificate, or is the key encrypted?"
-                        .into()
-                }
-                other => format!("is not a valid PEM file: {other}"),
-            },
-        })?;
-    let pair = CertifiedKey::from_der(chain, key, &ring::default_provider());
+    let key = private_key(&files.key)?;
+    let provider = ring::default_provider();
+    let belongs = |certificate: &CertificateDer<'static>| {
+        CertifiedKey::from_der(vec![certificate.clone()], key.clone_key(), &provider).is_ok()
+    };
+    let chain = match chain.iter().position(belongs) {
+        Some(leaf) => in_order(chain, leaf),
+        None => chain,
+    };
+    let pair = CertifiedKey::from_der(chain, key, &provider);
     pair.map_err(|problem| EdgeError::Mismatch {
         certificate: files.certificate.clone(),
         key: files.key.clone(),
@@ -107,10 +107,32 @@ pub fn load_pair(files: &TlsFiles) -> Result<CertifiedKey, EdgeError> {
     })
 }
 
+/// The curve P-521 in a key (RFC 5480, section 2.1.1.1).
+const P_521: &[u8] = &[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x23];
+
+fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, EdgeError> {
+    let problem = |problem: &str| EdgeError::Pem { path: path.to_owned(), problem: problem.into() };
+    let text = read(path)?;
+    let key = PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(|error| match error {
+        pem::Error::NoItemsFound => problem(
+            "holds no private key in PEM form (`-----BEGIN PRIVATE KEY-----`). Has it been swapped \
+             with the certificate?",
+        ),
+        other => problem(&format!("is not a valid PEM file: {other}")),
+    })?;
+    if key.secret_der().windows(P_521.len()).any(|part| part == P_521) {
+        return Err(problem(
+            "is a P-521 key, which browsers do not support. Order the certificate for a P-256 key: \
+             openssl ecparam -genkey -name prime256v1 -noout -out FILE.key",
+        ));
+    }
+    Ok(key)
+}
+
 fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, EdgeError> {
     let problem = |problem: String| EdgeError::Pem { path: path.to_owned(), problem };
     let text = read(path)?;
-    let chain: Vec<_> = CertificateDer::pem_slice_iter(&text)
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(text.as_bytes())
         .collect::<Result<_, _>>()
         .map_err(|error| problem(format!("is not a valid PEM file: {error}")))?;
     if chain.is_empty() {
@@ -121,9 +143,46 @@ fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, EdgeError> {
     Ok(chain)
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, EdgeError> {
-    std::fs::read(path)
-        .map_err(|source: io::Error| EdgeError::Unreadable { path: path.to_owned(), source })
+/// The chain from its leaf on, each followed by its issuer (RFC 8446, section 4.4.2); what belongs to no
+/// link comes last.
+fn in_order(mut rest: Vec<CertificateDer<'static>>, leaf: usize) -> Vec<CertificateDer<'static>> {
+    let mut ordered = vec![rest.remove(leaf)];
+    while let Some((issuer, subject)) = ordered.last().and_then(|last| issuer_and_subject(last))
+        && issuer != subject
+        && let Some(next) = rest
+            .iter()
+            .position(|other| issuer_and_subject(other).is_some_and(|(_, name)| name == issuer))
+    {
+        ordered.push(rest.remove(next));
+    }
+    ordered.append(&mut rest);
+    ordered
+}
+
+/// The names of a certificate's issuer and subject (RFC 5280, section 4.1).
+fn issuer_and_subject(certificate: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    let (certificate, _) = value(certificate, SEQUENCE)?;
+    let (body, _) = value(certificate, SEQUENCE)?;
+    let body = value(body, FIRST).map_or(body, |(_, rest)| rest);
+    let (_, body) = value(body, INTEGER)?;
+    let (_, body) = value(body, SEQUENCE)?;
+    let (issuer, body) = value(body, SEQUENCE)?;
+    let (_, body) = value(body, SEQUENCE)?;
+    let (subject, _) = value(body, SEQUENCE)?;
+    Some((issuer.to_vec(), subject.to_vec()))
+}
+
+/// A file's blocks in strict PEM.
+fn read(path: &Path) -> Result<String, EdgeError> {
+    let bytes = std::fs::read(path)
+        .map_err(|source: io::Error| EdgeError::Unreadable { path: path.to_owned(), source })?;
+    pem_text::strict(&bytes).map_err(|PemFault { line, problem }| EdgeError::Pem {
+        path: path.to_owned(),
+        problem: match line {
+            Some(line) => format!("(line {line}) {problem}"),
+            None => problem,
+        },
+    })
 }
 
 #[cfg(test)]
@@ -149,6 +208,75 @@ mod tests {
     fn a_certificate_with_its_key_is_taken() {
         let folder = tempfile::tempdir().expect("folder");
         load_pair(&pair(folder.path(), "a")).expect("loads");
+    }
+
+    /// A leaf, its intermediate authority and the root, in PEM, and the leaf's key.
+    fn made_chain() -> ([String; 3], String) {
+        use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+        let params = |name: &str, names: Vec<String>| {
+            let mut params = CertificateParams::new(names).expect("names");
+            params.distinguished_name.push(DnType::CommonName, name);
+            if name != "leaf" {
+                params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            }
+            params
+        };
+        let key = || KeyPair::generate().expect("a key");
+        let (root_key, middle_key, leaf_key) = (key(), key(), key());
+        let root_params = params("root", Vec::new());
+        let root = root_params.self_signed(&root_key).expect("signed");
+        let by_root = Issuer::new(root_params, root_key);
+        let middle_params = params("middle", Vec::new());
+        let middle = middle_params.signed_by(&middle_key, &by_root).expect("signed");
+        let by_middle = Issuer::new(middle_params, middle_key);
+        let leaf = params("leaf", vec!["example.org".into()]);
+        let leaf = leaf.signed_by(&leaf_key, &by_middle).expect("signed");
+        ([leaf.pem(), middle.pem(), root.pem()], leaf_key.serialize_pem())
+    }
+
+    #[test]
+    fn a_chain_in_any_order_and_any_spelling_is_served_from_its_leaf() {
+        let folder = tempfile::tempdir().expect("folder");
+        let ([leaf, middle, root], key) = made_chain();
+        let files = TlsFiles {
+            certificate: folder.path().join("site.crt"),
+            key: folder.path().join("site.key"),
+        };
+        std::fs::write(&files.key, format!("\u{feff}{}", key.replace('\n', "\r\n")))
+            .expect("written");
+        let expected = [&leaf, &middle, &root]
+            .map(|pem| CertificateDer::from_pem_slice(pem.as_bytes()).expect("PEM"));
+        for order in [[&leaf, &middle, &root], [&root, &middle, &leaf], [&middle, &leaf, &root]] {
+            let text: String =
+                order.iter().map(|pem| format!("Bag Attributes\n  a: b\n{pem}")).collect();
+            std::fs::write(&files.certificate, text).expect("written");
+            assert_eq!(load_pair(&files).expect("loads").cert, expected);
+        }
+    }
+
+    #[test]
+    fn a_key_on_a_curve_that_browsers_lack_names_the_remedy() {
+        let folder = tempfile::tempdir().expect("folder");
+        let files = pair(folder.path(), "a");
+        let der = [&[0x30, 0x09][..], P_521].concat();
+        let pem = format!(
+            "-----BEGIN EC PRIVATE KEY-----\n{}\n-----END EC PRIVATE KEY-----\n",
+            base64(&der)
+        );
+        std::fs::write(&files.key, pem).expect("written");
+        let complaint = complaint(&files);
+        assert!(complaint.contains("P-521") && complaint.contains("prime256v1"), "{complaint}");
+    }
+
+    /// Without padding: for lengths that are multiples of three.
+    fn base64(bytes: &[u8]) -> String {
+        const DIGITS: &[u8; 64] =
+            b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let digits = bytes.chunks(3).flat_map(|three| {
+            let bits = three.iter().fold(0_usize, |bits, byte| bits << 8 | usize::from(*byte));
+            [18, 12, 6, 0].map(|shift| char::from(DIGITS[bits >> shift & 63]))
+        });
+        digits.collect()
     }
 
     #[test]
