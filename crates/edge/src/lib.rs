@@ -67,7 +67,7 @@ pub use origin::probe::{ProbeError, probe_origin};
 pub use request::acme_challenge::ChallengeAnswers;
 pub use tls::cert_status::{CertStatus, CertificateFacts, SOON, inspect, inspect_all};
 pub use tls::certificates::NamedCertificates;
-pub use tls::config::{TlsConfigs, TlsShared, load_all, load_pair, quic_config};
+pub use tls::config::{ListenerTls, TlsConfigs, TlsShared, load_all, load_pair, quic_config};
 #[doc(hidden)]
 pub use tls::{client_hello, ja4};
 pub use worker::Worker;

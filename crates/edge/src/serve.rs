@@ -137,6 +137,13 @@ pub(crate) fn route_request(
         }
     };
 
+    if is_misdirected(conn, policy, host.name) {
+        context.record_unrouted(sender.source, Reason::Misdirected);
+        turn.logged = begin_log(conn, policy, head, &sender, Reason::Misdirected);
+        let wants = ResponseFormat::from_head(false, head);
+        return Routed::Answered(pages::refusal(Reason::Misdirected, wants, None, coded, turn));
+    }
+
     if let Some(answer) = service.challenges.to(head) {
         // Before any limit: under attack, too, certificates are renewed.
         context.record_unrouted(sender.source, Reason::Acme);
@@ -215,6 +222,16 @@ pub(crate) fn route_request(
             };
             return Routed::Forwarded(job, turn);
         }
+    })
+}
+
+/// Whether a request names another platform than its handshake did, whose certificate is not for it. A
+/// browser sends requests for several hosts on one connection only where the certificate is for all.
+fn is_misdirected(conn: &Connection, policy: &Policy, host: &str) -> bool {
+    conn.requested_name().is_some_and(|requested| {
+        !requested.name.eq_ignore_ascii_case(host)
+            && policy.serves_apart(&requested.name, host)
+            && !requested.covers(host)
     })
 }
 

@@ -258,6 +258,61 @@ fn each_name_gets_its_certificate_and_an_unknown_one_the_listeners() {
 }
 
 #[test]
+fn a_request_for_a_platform_that_its_certificate_is_not_for_is_misdirected() {
+    run(async {
+        let (site, members) = (certified(&[]), certified_for(&[], "members.example"));
+        let origin = Origin::hello();
+        let mut settings = secured(&origin, &site);
+        settings.certificates = vec![members.files.clone()];
+        let mut second = settings.platforms[0].clone();
+        settings.platforms[0].hosts = vec!["example.org".into()];
+        second.name = "members".into();
+        second.hosts = vec!["members.example".into(), "www.example.org".into()];
+        settings.platforms.push(second);
+        let gate = Gate::start(settings);
+        for (host, status) in [
+            ("example.org", "200"),
+            ("EXAMPLE.org:443", "200"),
+            // Another platform, with another certificate.
+            ("members.example", "421"),
+            // Another platform that has no certificate: it would be shown the same.
+            ("www.example.org", "200"),
+            ("elsewhere.example", "421"),
+        ] {
+            let mut stream = connect(&gate, &site).await;
+            let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let mut all = Vec::new();
+            stream.read_to_end(&mut all).await.unwrap();
+            let answer = String::from_utf8_lossy(&all);
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{host}: {answer}");
+        }
+        assert_eq!(gate.reason(Reason::Misdirected), 1);
+        assert_eq!(gate.reason(Reason::UnknownHost), 1);
+    });
+}
+
+#[test]
+fn an_answer_before_the_end_of_a_large_upload_by_http_2_arrives() {
+    run(async {
+        let origin = Origin::hello();
+        let certified = certified(&[b"h2"]);
+        let mut settings = secured(&origin, &certified);
+        settings.limits.max_body_bytes = 1_000;
+        let gate = Gate::start(settings);
+        let mut sender = connect_http_2(connect(&gate, &certified).await).await;
+        let upload = Full::new(Bytes::from(vec![b'x'; 3_000_000])).boxed();
+        let request = Request::post("https://example.org/photo").body(upload).unwrap();
+        let response = sender.send_request(request).await.unwrap();
+        assert_eq!(response.status(), 413);
+        assert!(text(response).await.contains("too large"));
+        // The connection serves the next request.
+        let next = sender.send_request(get("/")).await.unwrap();
+        assert_eq!(text(next).await, "hello");
+    });
+}
+
+#[test]
 fn a_challenge_is_shown_to_certificate_authorities_alone_and_for_as_long_as_it_is_set() {
     run(async {
         let origin = Origin::hello();
@@ -287,9 +342,9 @@ fn certificates_for_http_3_are_those_of_the_listener() {
     let origin = Origin::hello();
     let keep = portcullis_edge::TlsShared::new().unwrap();
     let all = portcullis_edge::load_all(&secured(&origin, &site), &keep).unwrap();
-    let quic = portcullis_edge::quic_config(all[0].as_ref().unwrap()).unwrap();
+    let quic = portcullis_edge::quic_config(&all[0].as_ref().unwrap().server).unwrap();
     assert_eq!(quic.alpn_protocols, [b"h3".to_vec()]);
-    assert!(Arc::ptr_eq(&quic.cert_resolver, &all[0].as_ref().unwrap().cert_resolver));
+    assert!(Arc::ptr_eq(&quic.cert_resolver, &all[0].as_ref().unwrap().server.cert_resolver));
     assert_eq!(quic.max_early_data_size, 0);
 }
 

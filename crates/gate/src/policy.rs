@@ -118,6 +118,12 @@ impl Policy {
         })
     }
 
+    /// Whether two host names belong to different platforms.
+    pub fn serves_apart(&self, one: &str, other: &str) -> bool {
+        let platforms = (self.platform_of(one), self.platform_of(other));
+        matches!(platforms, (Some(one), Some(other)) if one != other)
+    }
+
     /// The platform that serves `host`.
     pub(crate) fn platform_of(&self, host: &str) -> Option<PlatformId> {
         self.hosts.place_of(host).map(|place| self.ids.at(place).0)

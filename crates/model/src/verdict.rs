@@ -67,6 +67,9 @@ reasons! {
     TunnelLimit => "tunnel-limit", Refuse;
     /// No platform has this host name.
     UnknownHost => "unknown-host", Refuse;
+    /// The request names another platform than its TLS handshake did, and the certificate that was shown is
+    /// not for it (RFC 9110, section 15.5.20).
+    Misdirected => "misdirected", Refuse;
     /// The path could be read in two ways ([`PathForm`](crate::PathForm)).
     AmbiguousPath => "ambiguous-path", Refuse;
     /// The request was ambiguous or malformed (for example Content-Length with Transfer-Encoding).

@@ -5,6 +5,7 @@ use core::net::IpAddr;
 use core::task::Waker;
 use core::time::Duration;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use http::HeaderValue;
 use portcullis_model::{ActivityId, ConnReason, Cut, Limits, Time};
@@ -16,6 +17,7 @@ use crate::deadline::Abort;
 use crate::guard::http_2::Http2Guard;
 use crate::guard::http_3;
 use crate::request::forwarded::RemoteAddr;
+use crate::tls::certificates::{Certificates, RequestedName};
 use crate::tls::ja4::Ja4;
 use crate::transfer_rate::TransferLag;
 
@@ -84,6 +86,8 @@ pub(crate) struct Connection {
     identity: OnceCell<RemoteAddr>,
     /// Which TLS library it uses, once its first message has come.
     tls_client: OnceCell<Ja4>,
+    /// The name it asked for in the handshake, if it did.
+    requested_name: OnceCell<Box<RequestedName>>,
     /// The HTTP/2 stream whose task is running.
     active_stream: RefCell<Option<Rc<StreamAbort>>>,
     /// Watches over the frames of an HTTP/2 connection.
@@ -155,6 +159,7 @@ impl Connection {
             tunnel_timeouts: OnceCell::new(),
             identity: OnceCell::new(),
             tls_client: OnceCell::new(),
+            requested_name: OnceCell::new(),
             active_stream: RefCell::new(None),
             http_2_guard: OnceCell::new(),
             http_3_guard: OnceCell::new(),
@@ -247,6 +252,18 @@ impl Connection {
         self.check_request_limits(limits);
         self.set_phase(Phase::Busy);
         RequestGuard { conn: self.clone(), logged: None }
+    }
+
+    /// The visitor asked for this name in the handshake.
+    pub(crate) fn set_requested_name(&self, name: &str, certificates: &Arc<Certificates>) {
+        let name = name.to_ascii_lowercase();
+        let requested = RequestedName { name, certificates: certificates.clone() };
+        let _ = self.requested_name.set(Box::new(requested));
+    }
+
+    /// The name that the visitor asked for in the handshake.
+    pub(crate) fn requested_name(&self) -> Option<&RequestedName> {
+        self.requested_name.get().map(|requested| &**requested)
     }
 
     /// Requests that are being answered.

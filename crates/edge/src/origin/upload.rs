@@ -9,9 +9,9 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use portcullis_model::{ActivityId, Time};
 
+use crate::conn::http_2_body::Http2Body;
 use crate::context::WorkerContext;
 use crate::deadline::Deadline;
 use crate::http_1::connection::IncomingBody;
@@ -129,7 +129,7 @@ pub(crate) enum VisitorBody {
     /// By HTTP/1.1.
     Http1(IncomingBody),
     /// By HTTP/2.
-    Http2(Incoming),
+    Http2(Http2Body),
     /// By HTTP/3.
     Http3(Box<QuicBody>),
 }
@@ -144,11 +144,7 @@ impl Body for VisitorBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyAborted>>> {
         match self.get_mut() {
             Self::Http1(body) => body.poll_frame(cx),
-            Self::Http2(body) => match Pin::new(&mut *body).poll_frame(cx) {
-                // Reset without an error: whatever the visitor means by it, that was not all.
-                Poll::Ready(None) if !body.is_end_stream() => Poll::Ready(Some(Err(BodyAborted))),
-                polled => polled.map_err(|_| BodyAborted),
-            },
+            Self::Http2(body) => Pin::new(body).poll_frame(cx),
             Self::Http3(body) => Pin::new(&mut **body).poll_frame(cx),
         }
     }
@@ -239,6 +235,17 @@ impl RequestBody {
                 streamed.first = piece;
                 return Poll::Ready(Ok(streamed.first.is_some()));
             }
+        }
+    }
+}
+
+impl Drop for StreamingBody {
+    /// A visitor that was too slow is not waited for once more.
+    fn drop(&mut self) {
+        if let VisitorBody::Http2(body) = &mut self.body
+            && self.upload.is_late()
+        {
+            body.reset_immediately();
         }
     }
 }

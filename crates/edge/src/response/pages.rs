@@ -146,6 +146,15 @@ fn refusal_page(reason: Reason) -> (StatusCode, ErrorPage) {
                  a typing mistake."
             ),
         ),
+        Reason::Misdirected => (
+            StatusCode::MISDIRECTED_REQUEST,
+            text!(
+                "misdirected",
+                "This connection is for another site",
+                "The secure connection was opened for another site than the one that was asked \
+                 for. Reloading the page usually helps."
+            ),
+        ),
         Reason::AmbiguousPath => (
             StatusCode::BAD_REQUEST,
             text!(

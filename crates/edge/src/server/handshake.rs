@@ -19,6 +19,7 @@ use super::state::ServerState;
 use crate::admission::ConnError;
 use crate::conn::connection::Connection;
 use crate::tls::client_hello::{self, ClientHelloError};
+use crate::tls::config::ListenerTls;
 use crate::tls::ja4::Ja4;
 use crate::transport::socket::Socket;
 
@@ -39,10 +40,13 @@ pub(crate) async fn tls_handshake(
         conn.set_tls_client(client);
     }
     let config = server.tls.load().get(listener).cloned().flatten();
-    let config = config.ok_or(ConnError::Handshake)?;
+    let ListenerTls { server: config, certificates } = config.ok_or(ConnError::Handshake)?;
     let accepting = TlsAcceptor::from(config).accept(Socket::new(stream, first, conn.clone()));
     let stream = accepting.await.map_err(|_| ConnError::Handshake)?;
     drop(permit);
+    if let Some(name) = stream.get_ref().1.server_name() {
+        conn.set_requested_name(name, &certificates);
+    }
     if stream.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed) {
         server.admission.handshake_resumed(conn);
     }

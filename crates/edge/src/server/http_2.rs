@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::clock::Clock;
 use crate::conn::connection::Connection;
+use crate::conn::http_2_body::Http2Body;
 use crate::conn::task::spawn_stream;
 use crate::context::WorkerContext;
 use crate::origin::upload::VisitorBody;
@@ -68,7 +69,10 @@ pub(crate) async fn serve_http2(
     conn: &Rc<Connection>,
     io: VisitorIo,
 ) {
-    let serve = |request: Request<Incoming>| serve(service, conn, request.map(VisitorBody::Http2));
+    let serve = |request: Request<Incoming>| {
+        let request = request.map(|body| VisitorBody::Http2(Http2Body::new(body, conn)));
+        serve(service, conn, request)
+    };
     let streams = StreamExecutor(conn.clone());
     let settings = http2_builder(&conn.context, streams);
     let cork = WriteCoalescer::new(io, conn.context.clone());

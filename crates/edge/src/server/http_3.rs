@@ -6,6 +6,7 @@ use core::pin::pin;
 use core::task::Poll;
 use core::time::Duration;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use h3::error::{Code, ConnectionError, LocalError, StreamError};
@@ -21,6 +22,7 @@ use crate::conn::task::spawn_stream;
 use crate::guard::http_3::Http3Guard;
 use crate::http_3::transport::{self, QuicTransport, StreamState, check_guard};
 use crate::serve::RequestService;
+use crate::tls::certificates::Certificates;
 use crate::tls::handshake_tap::HandshakeInfo;
 
 /// How long requests that crossed the GOAWAY are rejected as unprocessed, so that the client sends
@@ -33,6 +35,7 @@ pub(crate) async fn serve_quic(
     conn: &Rc<Connection>,
     connecting: Connecting,
     permit: QuicHandshakePermit,
+    certificates: &Arc<Certificates>,
 ) {
     let context = &conn.context;
     let shaken = connecting.await;
@@ -40,7 +43,7 @@ pub(crate) async fn serve_quic(
     let Ok(connection) = shaken else {
         return server.admission.refuse(ConnError::Handshake.into());
     };
-    record_handshake(server, conn, &connection);
+    record_handshake(server, conn, &connection, certificates);
     let now = context.read_clock();
     let header_bytes = {
         let policy = context.policy.load();
@@ -55,11 +58,19 @@ pub(crate) async fn serve_quic(
 
 /// Notes which TLS library the visitor uses, and gives back most of what a handshake costs if it was
 /// hardly one.
-fn record_handshake(server: &ServerState, conn: &Connection, connection: &quinn::Connection) {
+fn record_handshake(
+    server: &ServerState,
+    conn: &Connection,
+    connection: &quinn::Connection,
+    certificates: &Arc<Certificates>,
+) {
     let data = connection.handshake_data().and_then(|data| data.downcast::<HandshakeInfo>().ok());
     let Some(info) = data else { return };
     if let Some(client) = info.client {
         conn.set_tls_client(client);
+    }
+    if let Some(name) = &info.name {
+        conn.set_requested_name(name, certificates);
     }
     if info.resumed {
         server.admission.handshake_resumed(conn);

@@ -26,7 +26,8 @@ use crate::conn::task::drive;
 use crate::error::EdgeError;
 use crate::guard::http_3::SEND_WINDOW;
 use crate::net::listener::{ListenerOptions, QuicSocket};
-use crate::tls::config::quic_config;
+use crate::tls::certificates::Certificates;
+use crate::tls::config::{ListenerTls, quic_config};
 use crate::tls::handshake_tap::TappedServerConfig;
 
 /// First packets that wait until they are looked at, which is within the same turn of the loop;
@@ -49,13 +50,13 @@ const PING_EVERY: Duration = Duration::from_secs(15);
 /// The settings of new connections: made again when the certificates or the limits change.
 struct QuicSettings {
     server: Arc<quinn::ServerConfig>,
-    certificates: Arc<ServerConfig>,
+    certificates: ListenerTls,
     limits: Limits,
 }
 
 impl QuicSettings {
-    fn new(certificates: Arc<ServerConfig>, limits: &Limits) -> Result<Self, EdgeError> {
-        let crypto = crypto(&certificates)?;
+    fn new(certificates: ListenerTls, limits: &Limits) -> Result<Self, EdgeError> {
+        let crypto = crypto(&certificates.server)?;
         let mut server = quinn::ServerConfig::with_crypto(crypto);
         server
             .migration(false)
@@ -73,8 +74,8 @@ impl QuicSettings {
         let policy = server.context.policy.load();
         let limits = &policy.config().limits;
         if let Some(current) = current
-            && !Arc::ptr_eq(&current, &self.certificates)
-            && let Ok(crypto) = crypto(&current)
+            && !Arc::ptr_eq(&current.server, &self.certificates.server)
+            && let Ok(crypto) = crypto(&current.server)
         {
             Arc::make_mut(&mut self.server).crypto = crypto;
             self.certificates = current;
@@ -156,6 +157,7 @@ fn admit(server: &Rc<ServerState>, incoming: Incoming, settings: &QuicSettings) 
                     server.clone(),
                     admitted,
                     connecting,
+                    settings.certificates.certificates.clone(),
                 ));
             }
             Err(_) => admission.refuse(ConnError::Handshake.into()),
@@ -177,9 +179,11 @@ async fn serve_quic_connection(
     server: Rc<ServerState>,
     admitted: AdmittedQuic,
     connecting: Connecting,
+    certificates: Arc<Certificates>,
 ) {
     let AdmittedQuic { conn, guard, permit } = admitted;
-    let mut conversation = pin!(serve_quic(&server, &conn, connecting, permit));
+    let serving = serve_quic(&server, &conn, connecting, permit, &certificates);
+    let mut conversation = pin!(serving);
     poll_fn(|cx| drive(&conn, conversation.as_mut(), cx)).await;
     drop(guard);
 }

@@ -69,6 +69,21 @@ impl Certificates {
         Self { default: all.into_iter().next(), by_name, issued, challenges }
     }
 
+    /// Whether the certificate that is shown for `name` is for `host` too.
+    fn covers(&self, name: &str, host: &str) -> bool {
+        let shown = |name: &str| {
+            let named = self.of(name).cloned().or_else(|| self.issued.of(name));
+            named.or_else(|| self.default.clone())
+        };
+        let (Some(shown), Some(best)) = (shown(name), shown(host)) else { return true };
+        if Arc::ptr_eq(&shown, &best) {
+            return true;
+        }
+        let host = host.to_ascii_lowercase();
+        let parent = host.split_once('.').map(|(_, parent)| format!("*.{parent}"));
+        names(&shown).iter().any(|name| *name == host || Some(name) == parent.as_ref())
+    }
+
     /// An exact name comes before a wildcard, which is for one label (RFC 6125 section 6.4.3).
     fn of(&self, name: &str) -> Option<&Arc<CertifiedKey>> {
         let name = name.to_ascii_lowercase();
@@ -77,6 +92,20 @@ impl Certificates {
         }
         let (_, rest) = name.split_once('.')?;
         self.by_name.get(&format!("*.{rest}"))
+    }
+}
+
+/// The name that a visitor asked for in the handshake, and the certificates of that moment.
+#[derive(Debug)]
+pub(crate) struct RequestedName {
+    pub(crate) name: String,
+    pub(crate) certificates: Arc<Certificates>,
+}
+
+impl RequestedName {
+    /// Whether the certificate that was shown for it is for `host` too.
+    pub(crate) fn covers(&self, host: &str) -> bool {
+        self.certificates.covers(&self.name, host)
     }
 }
 

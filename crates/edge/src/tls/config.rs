@@ -18,7 +18,16 @@ use super::pem_text::{self, PemFault};
 use crate::error::EdgeError;
 
 /// TLS or plain HTTP/1.1 for each listener, in the order of the configuration.
-pub type TlsConfigs = Vec<Option<Arc<ServerConfig>>>;
+pub type TlsConfigs = Vec<Option<ListenerTls>>;
+
+/// The TLS of one listener.
+#[derive(Clone, Debug)]
+pub struct ListenerTls {
+    /// What the TLS library needs.
+    pub server: Arc<ServerConfig>,
+    /// Its certificates by name.
+    pub(crate) certificates: Arc<Certificates>,
+}
 
 /// What outlives a reload, shared by all listeners and workers: the keys of session tickets, and
 /// certificates that did not come from files.
@@ -50,9 +59,13 @@ pub fn load_all(config: &Config, keep: &TlsShared) -> Result<TlsConfigs, EdgeErr
             let Some(files) = &listener.tls else { return Ok(None) };
             let own = pair(files)?;
             let certificates = [&own].into_iter().chain(&shared).cloned().collect();
-            let certificates =
-                Certificates::new(certificates, keep.issued.clone(), keep.challenges.clone());
-            server(Arc::new(certificates), keep).map(Some)
+            let certificates = Arc::new(Certificates::new(
+                certificates,
+                keep.issued.clone(),
+                keep.challenges.clone(),
+            ));
+            let server = server(certificates.clone(), keep)?;
+            Ok(Some(ListenerTls { server, certificates }))
         })
         .collect()
 }

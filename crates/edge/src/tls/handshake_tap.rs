@@ -8,7 +8,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 use quinn::ConnectionId;
-use quinn::crypto::rustls::QuicServerConfig;
+use quinn::crypto::rustls::{HandshakeData, QuicServerConfig};
 use quinn::crypto::{
     ExportKeyingMaterialError, HeaderKey, KeyPair, Keys, PacketKey, ServerConfig, Session,
     UnsupportedVersion,
@@ -23,12 +23,14 @@ const SERVER_HELLO: u8 = 2;
 const PRE_SHARED_KEY: u16 = 41;
 
 /// What the tap has read, for [`quinn::Connection::handshake_data`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct HandshakeInfo {
     /// The visitor's TLS library; `None` where its first message was absurdly long.
     pub(crate) client: Option<Ja4>,
     /// Whether it came back with a ticket that was accepted.
     pub(crate) resumed: bool,
+    /// The name that the visitor asked for.
+    pub(crate) name: Option<String>,
 }
 
 /// quinn's TLS, with the tap.
@@ -49,7 +51,7 @@ impl ServerConfig for TappedServerConfig {
         parameters: &TransportParameters,
     ) -> Box<dyn Session> {
         let inner = Arc::clone(&self.0).start_session(version, parameters);
-        let info = HandshakeInfo { client: None, resumed: false };
+        let info = HandshakeInfo { client: None, resumed: false, name: None };
         Box::new(TappedSession { inner, first: Some(Vec::new()), info })
     }
 }
@@ -106,7 +108,9 @@ impl Session for TappedSession {
     }
 
     fn handshake_data(&self) -> Option<Box<dyn Any>> {
-        self.inner.handshake_data().map(|_| Box::new(self.info) as Box<dyn Any>)
+        let data = self.inner.handshake_data()?.downcast::<HandshakeData>().ok();
+        let name = data.and_then(|data| data.server_name);
+        Some(Box::new(HandshakeInfo { name, ..self.info.clone() }))
     }
 
     fn peer_identity(&self) -> Option<Box<dyn Any>> {
