@@ -19,7 +19,7 @@ use portcullis_model::{Assignment, OriginConfig, Reason, SourceKey};
 use crate::access_log::AccessRecord;
 use crate::conn::connection::{Connection, RequestGuard};
 use crate::forward::{ForwardJob, forward};
-use crate::origin::pool::OriginPools;
+use crate::origin::pool::{OriginPools, WorkerShare};
 use crate::origin::tunnel::TunnelPermit;
 use crate::origin::upload::{BodyLimits, VisitorBody};
 use crate::request::acme_challenge::ChallengeAnswers;
@@ -38,8 +38,8 @@ pub(crate) struct RequestService {
 }
 
 impl RequestService {
-    pub(crate) fn new(workers: u16, challenges: Arc<ChallengeAnswers>) -> Self {
-        Self { pools: OriginPools::new(workers), challenges }
+    pub(crate) fn new(share: WorkerShare, challenges: Arc<ChallengeAnswers>) -> Self {
+        Self { pools: OriginPools::new(share), challenges }
     }
 }
 

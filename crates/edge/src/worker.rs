@@ -20,6 +20,7 @@ use crate::conn::registry::ConnRegistry;
 use crate::context::{ContextParts, InternalErrors, WorkerContext};
 use crate::error::EdgeError;
 use crate::net::listener::BoundListener;
+use crate::origin::pool::WorkerShare;
 use crate::request::acme_challenge::ChallengeAnswers;
 use crate::serve::RequestService;
 use crate::server::accept::accept;
@@ -91,7 +92,8 @@ impl Worker {
         };
         let context = Rc::new(WorkerContext::new(parts));
         let conns = Rc::new(ConnRegistry::new(self.open));
-        let service = Rc::new(RequestService::new(self.workers, self.answers));
+        let share = WorkerShare { id: self.id.0, workers: self.workers };
+        let service = Rc::new(RequestService::new(share, self.answers));
         let server = Rc::new(ServerState {
             admission: Admission::new(context.clone(), conns.clone()),
             service: service.clone(),

@@ -244,6 +244,15 @@ fn gate_events(history: &History) -> Vec<GateEvent> {
     events.into_iter().map(|(stamp, kind)| GateEvent { unix_ms: stamp.at.millis(), kind }).collect()
 }
 
+fn remove_if_present(file: &Path) -> Result<()> {
+    match fs::remove_file(file) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", file.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Writes statement, report and check from the ledger, and a signed manifest of the folder.
 fn write_evidence(out: &Path, ledger: &Path) -> Result<()> {
     let evidence = LoadedLedger::read(ledger)?;
@@ -262,6 +271,8 @@ fn write_evidence(out: &Path, ledger: &Path) -> Result<()> {
         fs::write(out.join("said-in-2019-checked.txt"), check.to_text())?;
     }
     if ledger.starts_with(out) {
+        // Evidence is for others; the secret of a gate is not.
+        remove_if_present(&out.join("ledger.secret"))?;
         let ledger = Ledger::open(ledger)?;
         manifest::write(out, ledger.signer())?;
     }

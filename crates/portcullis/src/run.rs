@@ -28,13 +28,19 @@ pub fn run(arguments: &RunArguments) -> Result<bool> {
     Ok(true)
 }
 
+/// A terminal gets colours, unless its user wants none (<https://no-color.org>).
+fn wants_colours() -> bool {
+    let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    std::io::stderr().is_terminal() && !unwanted
+}
+
 /// Starts the operators' log on standard error; colours are for terminals only.
 fn start_log(format: LogFormat) {
     let filter =
         EnvFilter::try_from_env("PORTCULLIS_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
-        LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).init(),
+        LogFormat::Text => log.with_ansi(wants_colours()).init(),
         LogFormat::Json => log.json().init(),
     }
 }

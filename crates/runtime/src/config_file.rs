@@ -31,8 +31,15 @@ pub fn read_config(path: &Path) -> Result<(Config, String), ConfigError> {
     Ok((config.resolve_paths(folder), text))
 }
 
-/// Worker threads that a gate with this configuration has.
+/// Worker threads that a gate with this configuration has: one per core, or the configured number, and
+/// no more than its smallest origin takes connections, because each worker has its own.
 pub fn worker_count(config: &Config) -> u16 {
     let cores = || std::thread::available_parallelism().map_or(1, |n| n.get() as u16);
-    config.workers.unwrap_or_else(cores).max(1)
+    let most = smallest_origin(config).and_then(|most| u16::try_from(most).ok());
+    config.workers.unwrap_or_else(cores).min(most.unwrap_or(u16::MAX)).max(1)
+}
+
+/// The fewest connections that an origin takes.
+pub fn smallest_origin(config: &Config) -> Option<u32> {
+    config.platforms.iter().map(|platform| platform.origin.max_connections).min()
 }

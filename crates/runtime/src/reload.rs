@@ -2,6 +2,7 @@
 
 use portcullis_model::{Config, Ids};
 
+use crate::config_file::{smallest_origin, worker_count};
 use crate::error::RuntimeError;
 
 /// Checks that a running gate can use `new`: what it changes needs no restart.
@@ -19,6 +20,14 @@ pub fn check_reloadable(
     };
     if sockets(new) != sockets(running) || new.workers != running.workers {
         return needs_restart("changing listeners or workers needs a restart");
+    }
+    let workers = worker_count(running);
+    if smallest_origin(new).is_some_and(|most| most < u32::from(workers)) {
+        let text = format!(
+            "an origin with fewer connections than the {workers} workers that run needs a restart: each \
+             worker has at least one"
+        );
+        return needs_restart(&text);
     }
     let activities = ids.reloaded(new).activity_count();
     if activities > activity_capacity {
@@ -62,6 +71,12 @@ mod tests {
         let mut more_workers = config(8080);
         more_workers.workers = Some(7);
         assert!(refusal(&more_workers, 8).unwrap_err().contains("workers"));
+        let mut small = config(8080);
+        small.platforms[0].origin.max_connections = 1;
+        let refused = refusal(&small, 8);
+        // A machine with one core has one worker.
+        assert_eq!(refused.is_err(), worker_count(&config(8080)) > 1, "{refused:?}");
+        assert_eq!(worker_count(&small), 1);
         assert!(refusal(&same, 1).unwrap_err().contains("2 names of activities"));
     }
 }

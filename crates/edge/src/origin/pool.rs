@@ -114,13 +114,13 @@ const fn rank(tier: Tier) -> u8 {
 pub(crate) struct PoolExhausted;
 
 impl Pool {
-    /// `workers` share the configured connections; each has at least one.
-    pub(crate) fn new(config: OriginConfig, workers: u16) -> Self {
-        let share = config.max_connections.div_ceil(u32::from(workers.max(1)));
+    /// A pool with this worker's share of the configured connections.
+    pub(crate) fn new(config: OriginConfig, share: WorkerShare) -> Self {
+        let limit = share.of(config.max_connections);
         Self {
             dialler: Dialler::new(&config),
             config,
-            limit: share.max(1) as usize,
+            limit,
             in_use: Cell::new(0),
             tunnels: Cell::new(0),
             idle: RefCell::default(),
@@ -249,16 +249,35 @@ impl Pool {
     }
 }
 
+/// One worker of several that share what an origin takes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WorkerShare {
+    /// Its number, from 0.
+    pub(crate) id: u16,
+    /// How many there are.
+    pub(crate) workers: u16,
+}
+
+impl WorkerShare {
+    /// Its part of `total`. The parts of all workers are `total` together, but no part is zero: a gate
+    /// has no more workers than its smallest origin takes connections.
+    fn of(self, total: u32) -> usize {
+        let workers = u32::from(self.workers.max(1));
+        let one_more = u32::from(u32::from(self.id) < total % workers);
+        (total / workers + one_more).max(1) as usize
+    }
+}
+
 /// The pools of one worker, by platform.
 pub(crate) struct OriginPools {
-    workers: u16,
+    share: WorkerShare,
     by_platform: RefCell<Vec<Option<Rc<Pool>>>>,
 }
 
 impl OriginPools {
-    /// `workers` share the configured connections.
-    pub(crate) fn new(workers: u16) -> Self {
-        Self { workers, by_platform: RefCell::default() }
+    /// Pools with this share of the configured connections.
+    pub(crate) fn new(share: WorkerShare) -> Self {
+        Self { share, by_platform: RefCell::default() }
     }
 
     /// The connections to a platform's origin. A reload that changes the origin gets new ones;
@@ -272,7 +291,7 @@ impl OriginPools {
         match &pools[place] {
             Some(pool) if pool.config == *origin => pool.clone(),
             _ => {
-                let pool = Rc::new(Pool::new(origin.clone(), self.workers));
+                let pool = Rc::new(Pool::new(origin.clone(), self.share));
                 pools[place] = Some(pool.clone());
                 pool
             }
@@ -457,5 +476,21 @@ impl Drop for PooledConn {
         // Closed before the place is given away, so that the origin never sees one too many.
         self.connection = None;
         self.release_slot();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_shares_of_all_workers_are_the_whole(workers in 1_u16..64, more in 0_u32..1_000) {
+            let total = u32::from(workers) + more;
+            let shares = (0..workers).map(|id| WorkerShare { id, workers }.of(total));
+            prop_assert_eq!(shares.sum::<usize>(), total as usize);
+        }
     }
 }

@@ -86,7 +86,7 @@ static ORIGIN: TableSpec = TableSpec {
             kind: ValueType::Count(1, 65_535),
             absent: DefaultValue::Value(|c| Value::Count(u64::from(defaults(c).max_connections))),
             about: "Connections to it at the same time, over all workers: the number of requests the \
-                    origin can process concurrently.",
+                    origin can process concurrently. The gate has no more workers than this.",
             why: "zero would forward nothing; one address has no more ports than 65535",
         },
         KeySpec {
