@@ -3,58 +3,39 @@
 //! All of it is inherited by threads, so it is done before the first thread starts. What the kernel
 //! cannot do is reported and left out: a gate that does not start protects nothing.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
 
-use landlock::{
-    ABI, Access, AccessFs, BitFlags, Compatible, Ruleset, RulesetAttr, RulesetCreatedAttr,
-    RulesetStatus, path_beneath_rules,
-};
 use portcullis_model::Config;
 use rustix::fs::Mode;
-use rustix::process::{Gid, Uid, geteuid, umask};
-use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
-use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
+use rustix::process::{geteuid, umask};
 use tracing::{info, warn};
 
 use crate::error::RuntimeError;
 
-/// The newest version of Landlock whose rights are used; older kernels get fewer.
-const LANDLOCK_ABI: ABI = ABI::V5;
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "linux")]
+use linux as system;
 
-/// System calls that a gate never makes, and that an attacker in its process would.
-const DENIED_CALLS: &[i64] = &[
-    libc::SYS_execve,
-    libc::SYS_execveat,
-    libc::SYS_ptrace,
-    libc::SYS_process_vm_readv,
-    libc::SYS_process_vm_writev,
-    libc::SYS_mount,
-    libc::SYS_umount2,
-    libc::SYS_pivot_root,
-    libc::SYS_chroot,
-    libc::SYS_setns,
-    libc::SYS_unshare,
-    libc::SYS_bpf,
-    libc::SYS_perf_event_open,
-    libc::SYS_userfaultfd,
-    libc::SYS_init_module,
-    libc::SYS_finit_module,
-    libc::SYS_delete_module,
-    libc::SYS_kexec_load,
-    libc::SYS_open_by_handle_at,
-    libc::SYS_add_key,
-    libc::SYS_request_key,
-    libc::SYS_keyctl,
-    libc::SYS_reboot,
-    libc::SYS_swapon,
-    libc::SYS_swapoff,
-    libc::SYS_acct,
-    libc::SYS_settimeofday,
-    libc::SYS_clock_settime,
-];
+/// Systems without Landlock and seccomp.
+#[cfg(not(target_os = "linux"))]
+mod system {
+    use std::path::PathBuf;
+
+    pub(super) fn become_user(_: u32, _: u32) -> Result<(), String> {
+        Err("it is possible on Linux only".into())
+    }
+
+    pub(super) fn restrict_files(_: Vec<PathBuf>) -> Result<String, String> {
+        Err("this system has no Landlock".into())
+    }
+
+    pub(super) fn restrict_calls() -> Result<(), String> {
+        Err("this system has no seccomp".into())
+    }
+}
 
 /// New files are closed to others, and cannot be written by the group.
 pub fn restrict_new_files() {
@@ -89,11 +70,7 @@ pub fn drop_root(config: &Config) -> Result<(), RuntimeError> {
         hand_over(&folder, user)
             .map_err(|error| refused(format!("{}: {error}", folder.display())))?;
     }
-    let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
-    set_thread_groups(&[gid])
-        .and_then(|()| set_thread_res_gid(gid, gid, gid))
-        .and_then(|()| set_thread_res_uid(uid, uid, uid))
-        .map_err(|error| refused(error.to_string()))?;
+    system::become_user(user.uid, user.gid).map_err(refused)?;
     info!(user = name, uid = user.uid, "root was dropped");
     Ok(())
 }
@@ -142,58 +119,27 @@ pub fn confine(config: &Config) {
         info!("sandbox = false: files and system calls are not restricted");
         return;
     }
-    let files = restrict_files(config).unwrap_or_else(|problem| format!("no: {problem}"));
-    let calls = match restrict_calls() {
+    let files = system::restrict_files(writable_folders(config))
+        .unwrap_or_else(|problem| format!("no: {problem}"));
+    let calls = match system::restrict_calls() {
         Ok(()) => "yes".to_owned(),
         Err(problem) => format!("no: {problem}"),
     };
     info!(landlock = files, seccomp = calls, "sandbox");
 }
 
-/// Files: reading stays; writing is left for the folders of state, and nothing is executed.
-fn restrict_files(config: &Config) -> Result<String, landlock::RulesetError> {
-    let all = AccessFs::from_all(LANDLOCK_ABI);
-    let read: BitFlags<AccessFs> = AccessFs::ReadFile | AccessFs::ReadDir;
-    // State files lie next to the ledger's folder.
-    let mut writable: Vec<PathBuf> = written_folders(config);
+/// The folders in which files are made and written: those of [`written_folders`], the one around the
+/// ledger's, where state files are, and the access log's.
+fn writable_folders(config: &Config) -> Vec<PathBuf> {
+    let mut writable = written_folders(config);
     writable.push(parent(&config.ledger));
     writable.extend(config.access_log.iter().map(|log| parent(&log.file)));
-    let existing = writable.into_iter().filter_map(|path| path.canonicalize().ok());
-    let writing = all & !AccessFs::Execute;
-    let status = Ruleset::default()
-        .set_compatibility(landlock::CompatLevel::BestEffort)
-        .handle_access(all)?
-        .create()?
-        .add_rules(path_beneath_rules(["/"], read))?
-        .add_rules(path_beneath_rules(["/dev/null", "/dev/tty"], read | AccessFs::WriteFile))?
-        .add_rules(path_beneath_rules(existing, writing))?
-        .restrict_self()?;
-    Ok(match status.ruleset {
-        RulesetStatus::FullyEnforced => "yes",
-        RulesetStatus::PartiallyEnforced => "in part: the kernel is older",
-        RulesetStatus::NotEnforced => "no: the kernel has none",
-    }
-    .to_owned())
+    writable
 }
 
 fn parent(path: &Path) -> PathBuf {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     parent.unwrap_or(Path::new(".")).to_owned()
-}
-
-/// System calls: those in [`DENIED_CALLS`] fail with `EPERM`.
-fn restrict_calls() -> Result<(), String> {
-    let arch = std::env::consts::ARCH.try_into().map_err(|_| "unknown processor".to_owned())?;
-    let rules: BTreeMap<i64, Vec<_>> = DENIED_CALLS.iter().map(|call| (*call, vec![])).collect();
-    let filter = SeccompFilter::new(
-        rules,
-        SeccompAction::Allow,
-        SeccompAction::Errno(libc::EPERM.cast_unsigned()),
-        arch,
-    );
-    let program: BpfProgram =
-        filter.and_then(TryInto::try_into).map_err(|error| error.to_string())?;
-    seccompiler::apply_filter(&program).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
