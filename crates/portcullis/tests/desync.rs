@@ -273,7 +273,8 @@ fn gate(folder: &Path, origins: &[Origin]) -> SecureGate {
         .iter()
         .map(|origin| {
             format!(
-                "[[platforms]]\nname = \"{0}\"\nhosts = [\"{0}.example\"]\norigin = \"http://{1}\"\n",
+                "[[platforms]]\nname = \"{0}\"\nhosts = [\"{0}.example\"]\n\
+                 origin = {{ url = \"http://{1}\", probe = false }}\n",
                 origin.name, origin.address
             )
         })
