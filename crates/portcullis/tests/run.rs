@@ -70,8 +70,13 @@ fn requests_that_cannot_be_read_are_no_evidence_about_a_platform() {
 #[test]
 fn an_origin_that_dies_is_recorded_from_its_beginning_to_its_end() {
     let folder = tempfile::tempdir().unwrap();
-    let origin = free_address();
-    let gate = Gate::start(folder.path(), origin, "");
+    let (origin, listen, admin) = (free_address(), free_address(), free_address());
+    let file = folder.path().join("portcullis.toml");
+    // Other tests count what reaches their origins.
+    let settings =
+        configuration(listen, admin, origin, "").replace("probe = false", "probe = true");
+    std::fs::write(&file, settings).unwrap();
+    let gate = Gate::start_with(file, listen, admin);
     // No visitor comes: the gate asks by itself.
     gate.wait_until("the outage is noticed", || {
         gate.admin_get("/metrics").contains("origin_up{platform=\"site\"} 0")

@@ -209,7 +209,7 @@ pub fn configuration(
     format!(
         "ledger = \"ledger\"\nworkers = 2\n\n[admin]\nlisten = \"{admin}\"\n\n[[listeners]]\n\
          address = \"{listen}\"\n\n{more}\n\n[[platforms]]\nname = \"site\"\nhosts = [\"*\"]\n\
-         origin = \"http://{origin}\"\n"
+         origin = {{ url = \"http://{origin}\", probe = false }}\n"
     )
 }
 
