@@ -169,7 +169,7 @@ impl Incident {
         let (until, since) = (self.until(), gap.window.from);
         let at_full_speed = |platform: &str| self.back_at_full_speed(platform).is_some();
         let restored = self.platforms.iter().all(|platform| at_full_speed(&platform.name));
-        if self.ongoing() || since <= until || (!restored && since <= until + JOIN) {
+        if self.lasts() || since <= until || (!restored && since <= until + JOIN) {
             self.coverage.add_gap(gap);
         }
     }
@@ -216,12 +216,16 @@ impl Incident {
     /// Whether events at `at` belong to it: while a wave, a flood of the gate or an outage lasts, or
     /// within [`JOIN`] of its end.
     pub(crate) fn is_open(&self, at: WallTime) -> bool {
-        let lasts = self.ongoing()
-            || self.gate_floods.iter().any(GateFloodRecord::ongoing)
-            || self.outages.iter().any(OutageRecord::ongoing);
         let until =
             self.last_besides_waves().map_or_else(|| self.until(), |at| at.max(self.until()));
-        lasts || at <= until + JOIN
+        self.lasts() || at <= until + JOIN
+    }
+
+    /// Whether a wave, a flood of the gate or an outage continues where the ledger ends.
+    fn lasts(&self) -> bool {
+        self.ongoing()
+            || self.gate_floods.iter().any(GateFloodRecord::ongoing)
+            || self.outages.iter().any(OutageRecord::ongoing)
     }
 
     /// The last moment known of any flood of the gate or outage.

@@ -554,3 +554,18 @@ fn a_wave_after_an_outage_belongs_to_its_incident_and_the_outage_to_no_wave() {
     assert_eq!(incident.attacked(), ["main"]);
     assert_eq!(incident.outages.count(), 1);
 }
+
+#[test]
+fn a_step_of_the_clock_and_an_accepted_fork_are_in_the_coverage() {
+    let day = 1_700_000_000_000;
+    let stepped = Event::ClockStepped { by_ms: -3_600_000, expected: WallTime(day + 3_610_000) };
+    let fork = Event::ForkAccepted { reason: "it was rolled back.".into(), last_seen: None };
+    let incident = only(vec![
+        entry(0, day + 5_000, origin_down(day)),
+        entry(1, day + 10_000, stepped),
+        entry(2, day + 12_000, fork),
+    ]);
+    let coverage = incident.coverage.describe(8).join("\n");
+    assert!(coverage.contains("The clock was set back by 1 h"), "{coverage}");
+    assert!(coverage.contains("as an operator had allowed: it was rolled back."), "{coverage}");
+}

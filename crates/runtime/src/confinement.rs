@@ -13,6 +13,7 @@ use rustix::process::{geteuid, umask};
 use tracing::{info, warn};
 
 use crate::error::RuntimeError;
+use crate::state_files::{STATE_FILES, path_next_to};
 
 #[cfg(target_os = "linux")]
 mod linux;
@@ -66,9 +67,18 @@ pub fn drop_root(config: &Config) -> Result<(), RuntimeError> {
     let accounts = accounts.map_err(|error| refused(format!("/etc/passwd: {error}")))?;
     let user = find_user(&accounts, name)
         .ok_or_else(|| refused("there is no such user in /etc/passwd".into()))?;
+    let failed =
+        |path: &Path, error: std::io::Error| refused(format!("{}: {error}", path.display()));
     for folder in written_folders(config) {
-        hand_over(&folder, user)
-            .map_err(|error| refused(format!("{}: {error}", folder.display())))?;
+        fs::create_dir_all(&folder)
+            .and_then(|()| hand_over(&folder, user))
+            .map_err(|error| failed(&folder, error))?;
+    }
+    // Those that an earlier run of root left.
+    let state = STATE_FILES.map(|what| path_next_to(&config.ledger, what));
+    let log = config.access_log.iter().map(|log| log.file.clone());
+    for file in state.into_iter().chain(log).filter(|file| file.exists()) {
+        hand_over(&file, user).map_err(|error| failed(&file, error))?;
     }
     system::become_user(user.uid, user.gid).map_err(refused)?;
     info!(user = name, uid = user.uid, "root was dropped");
@@ -85,10 +95,9 @@ fn find_user(accounts: &str, name: &str) -> Option<UserId> {
     listed.or_else(|| name.parse().ok().map(|id| UserId { uid: id, gid: id }))
 }
 
-/// Gives a folder, which is made if it is missing, and what is in it to the user.
-fn hand_over(folder: &Path, user: UserId) -> std::io::Result<()> {
-    fs::create_dir_all(folder)?;
-    let mut left = vec![folder.to_owned()];
+/// Gives a file, or a folder and what is in it, to the user.
+fn hand_over(path: &Path, user: UserId) -> std::io::Result<()> {
+    let mut left = vec![path.to_owned()];
     while let Some(path) = left.pop() {
         let facts = fs::symlink_metadata(&path)?;
         // A link may lead anywhere.

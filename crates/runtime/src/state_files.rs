@@ -2,6 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+/// What there are files for.
+pub const STATE_FILES: [&str; 3] = ["baselines.json", "last-seen", "secret"];
+
 /// The file for `what` next to the ledger: `ledger` and `baselines.json` give
 /// `ledger.baselines.json`.
 pub fn path_next_to(ledger: &Path, what: &str) -> PathBuf {

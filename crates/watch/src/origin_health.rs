@@ -102,10 +102,13 @@ impl ShareState {
     /// Takes one tick. `may_end`: the newest answers do not contradict an end.
     fn observe(&mut self, tick: Answers, may_end: bool) {
         let minute_ago = self.windows.push(tick);
+        let usual = self.usual.bad * 1_000 / self.usual.all.max(1);
+        let threshold = BAD_SHARE.max(usual * USUAL_FACTOR).min(900);
         if self.unusual.is_some() {
+            let end_share = self.end_share.max(threshold);
             let good = |sum: Answers| {
-                sum.bad * 1_000 <= sum.all * BAD_SHARE
-                    && sum.is_surely_under(self.end_share, PriorBelief::NONE)
+                sum.bad * 1_000 <= sum.all * threshold
+                    && sum.is_surely_under(end_share, PriorBelief::NONE)
             };
             if may_end && self.windows.find(good).is_some() {
                 self.unusual = None;
@@ -113,9 +116,7 @@ impl ShareState {
             }
             return;
         }
-        let usual = self.usual.bad * 1_000 / self.usual.all.max(1);
         let prior = PriorBelief::of(PRIOR_ANSWERS, usual.max(5));
-        let threshold = BAD_SHARE.max(usual * USUAL_FACTOR).min(900);
         self.unusual = self.windows.find(|sum| sum.is_surely_over(threshold, prior));
         if self.unusual.is_some() {
             self.windows.clear();
@@ -515,6 +516,17 @@ mod tests {
         site.run(600, usual, Some(true));
         assert!(!site.is_degraded());
         assert_eq!(site.changes, []);
+    }
+
+    #[test]
+    fn a_share_above_the_threshold_of_others_ends_where_it_is_usual_here() {
+        let mut state = ShareState::new(FAILED_END_SHARE);
+        state.usual = Answers { all: 10_000, bad: 1_000 };
+        // Out of order for five seconds; then one in ten fails, as ever.
+        (0..20).for_each(|_| state.observe(Answers { all: 20, bad: 20 }, true));
+        assert!(state.unusual.is_some());
+        (0..80).for_each(|_| state.observe(Answers { all: 20, bad: 2 }, true));
+        assert_eq!(state.unusual, None);
     }
 
     #[test]
