@@ -50,15 +50,11 @@ fn ok(name: String, observed: impl Into<String>) -> CheckResult {
 
 fn origin(platform: &PlatformConfig, clock: Clock) -> CheckResult {
     let name = format!("answer of {}", platform.name);
-    let origin = OriginConfig {
-        connect_timeout: platform.origin.connect_timeout.min(MAX_WAIT),
-        response_timeout: platform.origin.response_timeout.min(MAX_WAIT),
-        ..platform.origin.clone()
-    };
+    let origin = &platform.origin;
     let asked = format!("GET http://{}{}", origin.authority(), origin.probe_path);
     let why =
         "Visitors would get an error page: the gate can only forward what the origin answers.";
-    match probe(&origin, &platform.probe_host(), clock) {
+    match probe(origin, &platform.probe_host(), clock) {
         Ok(Ok(status)) if status < 500 => ok(name, format!("{asked}: {status}")),
         Ok(Ok(status)) => {
             let advice = "Look at the origin's own log, or set probe_path to a page that works.";
@@ -80,7 +76,7 @@ fn origin(platform: &PlatformConfig, clock: Clock) -> CheckResult {
 fn probe(origin: &OriginConfig, host: &str, clock: Clock) -> io::Result<Result<u16, ProbeError>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = tokio::task::LocalSet::new();
-    Ok(local.block_on(&runtime, probe_origin(origin, host, clock)))
+    Ok(local.block_on(&runtime, probe_origin(origin, host, MAX_WAIT, clock)))
 }
 
 fn advice_for(error: &ProbeError) -> &'static str {

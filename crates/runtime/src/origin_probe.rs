@@ -57,17 +57,13 @@ struct Probes {
 impl Probes {
     async fn probe(&self, platform: PlatformId, config: PlatformConfig) {
         let host = config.probe_host();
-        let origin = OriginConfig {
-            connect_timeout: config.origin.connect_timeout.min(MAX_WAIT),
-            response_timeout: config.origin.response_timeout.min(MAX_WAIT),
-            ..config.origin
-        };
-        let why = match probe_origin(&origin, &host, self.clock).await {
+        let origin = &config.origin;
+        let why = match probe_origin(origin, &host, MAX_WAIT, self.clock).await {
             Ok(status) if status < 500 => None,
             Ok(status) => Some(format!("it answered {status}")),
             Err(error) => Some(error.to_string()),
         };
-        self.log(platform, &config.name, &origin, why.as_deref());
+        self.log(platform, &config.name, origin, why.as_deref());
         self.control.probed(platform, why.is_none());
     }
 

@@ -1,5 +1,6 @@
 //! Asks an origin one question over a separate connection.
 
+use core::time::Duration;
 use std::io;
 
 use portcullis_model::OriginConfig;
@@ -38,15 +39,16 @@ pub enum ProbeError {
 /// Asks for the origin's `probe_path` with GET and returns the status, over a new connection. `host`
 /// is the `Host` field. The answer's body is not read.
 ///
-/// Waits for the connection as long as `connect_timeout`, for the answer as long as
-/// `response_timeout` of the origin. To be polled within a [`LocalSet`](tokio::task::LocalSet).
+/// Waits for the connection as long as the origin's `connect_timeout`, for the answer as long as its
+/// `response_timeout`, and for each no longer than `limit`. To be polled within a [`LocalSet`](tokio::task::LocalSet).
 pub async fn probe_origin(
     origin: &OriginConfig,
     host: &str,
+    limit: Duration,
     clock: Clock,
 ) -> Result<u16, ProbeError> {
     let dialler = Dialler::quiet(origin);
-    let connected = dialler.connect(clock, origin.connect_timeout).await;
+    let connected = dialler.connect(clock, origin.connect_timeout.min(limit)).await;
     let (mut stream, _) = connected.map_err(|error| match error.kind() {
         io::ErrorKind::ConnectionRefused => ProbeError::Refused,
         io::ErrorKind::TimedOut => ProbeError::ConnectTimeout,
@@ -61,7 +63,10 @@ pub async fn probe_origin(
         stream.write_all(request.as_bytes()).await.map_err(|_| ProbeError::Closed)?;
         read_status(&mut stream).await
     };
-    clock.timeout(origin.response_timeout, answer).await.unwrap_or(Err(ProbeError::Timeout))
+    clock
+        .timeout(origin.response_timeout.min(limit), answer)
+        .await
+        .unwrap_or(Err(ProbeError::Timeout))
 }
 
 async fn read_status(stream: &mut TcpStream) -> Result<u16, ProbeError> {
@@ -92,7 +97,6 @@ fn status(line: &[u8]) -> Option<u16> {
 mod tests {
     use std::io::{Read, Write};
     use std::net::TcpListener;
-    use std::time::Duration;
 
     use super::*;
 
@@ -115,9 +119,10 @@ mod tests {
             probe_path: "/health".into(),
             ..OriginConfig::new("127.0.0.1".into(), port)
         };
+        let limit = Duration::from_secs(10);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let probed = tokio::task::LocalSet::new()
-            .block_on(&runtime, probe_origin(&config, "example.org", Clock::new()));
+            .block_on(&runtime, probe_origin(&config, "example.org", limit, Clock::new()));
         let request = origin.join().unwrap();
         assert!(request.starts_with("GET /health HTTP/1.1\r\nHost: example.org\r\n"), "{request}");
         probed
