@@ -149,6 +149,7 @@ impl WorkerContext {
             assigned: None,
             reason,
             page: false,
+            asset: false,
             partial: false,
             token: TokenState::Absent,
             procedure: None,

@@ -1,4 +1,4 @@
-// module order: secret
+// module order: path_kind secret
 // module order: token table
 // module order: request
 // module order: head
@@ -36,6 +36,7 @@ mod feature_names;
 mod head;
 mod header_kind;
 mod host_table;
+mod path_kind;
 mod policy;
 mod ranges;
 mod request;

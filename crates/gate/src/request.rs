@@ -4,6 +4,7 @@ use core::hash::Hasher;
 
 use portcullis_model::{Assignment, Feature, Features, PathForm, PathRules, SourceKey};
 
+use crate::path_kind::PathKind;
 use crate::secret::Secret;
 use crate::token::{self, TokenText};
 
@@ -104,8 +105,11 @@ pub(crate) struct RequestFeatures<'a> {
     pub cookies: [Option<TokenText>; 2],
     /// The gate's query parameter.
     pub pass: Option<&'a str>,
-    /// Whether the visitor would show an HTML page.
+    /// Whether the visitor would show an HTML page. Who does not say what it accepts is taken to, if the
+    /// path looks like a page's.
     pub wants_page: bool,
+    /// Whether it is a picture, style, script or font that browsers load with a page.
+    pub asset: bool,
     /// Whether it asks for a range, or for news since an earlier answer.
     pub partial: bool,
 }
@@ -116,7 +120,9 @@ impl<'a> RequestFeatures<'a> {
         let hash = |bytes: &[u8]| hash_with(secret, bytes);
         let mut features = [0; portcullis_model::FEATURES];
         let mut cookies = [None; 2];
-        let mut wants_page = false;
+        let kind = PathKind::of(path);
+        let mut wants_page = kind == PathKind::Page;
+        let mut asset = kind == PathKind::Asset;
         let mut partial = false;
         let mut shape = secret.feature_hasher();
         request.fields.each(&mut |name, value| {
@@ -126,6 +132,8 @@ impl<'a> RequestFeatures<'a> {
                 "accept" => {
                     features[Feature::Accept as usize] = hash(value);
                     wants_page = value.windows(9).any(|w| w == b"text/html");
+                    let shown = value.starts_with(b"image/") || value.starts_with(b"text/css");
+                    asset = !wants_page && (asset || shown);
                 }
                 "referer" => {
                     features[Feature::Referrer as usize] = hash(referring_host(value));
@@ -169,7 +177,7 @@ impl<'a> RequestFeatures<'a> {
                 features[Feature::QueryNames as usize] = fold(names.finish());
             }
         }
-        Self { features: Features(features), query, cookies, pass, wants_page, partial }
+        Self { features: Features(features), query, cookies, pass, wants_page, asset, partial }
     }
 }
 

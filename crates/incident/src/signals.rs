@@ -75,6 +75,12 @@ pub const fn signal(kind: EvidenceKind) -> Signal {
             fits: [Consistent, Neutral, Consistent, Inconsistent],
             vector: REQUEST_FLOOD,
         },
+        // An app of the operator's that was updated has a new name too.
+        EvidenceKind::UnusualUserAgent => Signal {
+            phrase: "many visitors with one user agent that is rare on an ordinary day",
+            fits: [Consistent, Inconsistent, Consistent, Inconsistent],
+            vector: REQUEST_FLOOD,
+        },
         EvidenceKind::StalledHeaders => Signal {
             phrase: "many connections that began a request and did not finish",
             fits: [Consistent, Inconsistent, Neutral, Neutral],

@@ -18,6 +18,8 @@ pub enum EvidenceKind {
     /// One way of building requests, rare on an ordinary day, makes up most of the traffic.
     #[serde(alias = "foreign-shape")]
     UnusualHeaderOrder,
+    /// One user agent, rare on an ordinary day, makes up much of the traffic.
+    UnusualUserAgent,
     /// Many connections have begun a request and do not finish its headers.
     StalledHeaders,
     /// Challenged visitors do not come back.
@@ -66,9 +68,10 @@ impl EvidenceKind {
             | Self::ExcessivePageRate
             | Self::StalledHeaders
             | Self::UnansweredChallenges => EvidenceWeight::Strong,
-            Self::RotatingUserAgents | Self::UnusualHeaderOrder | Self::PagesWithoutAssets => {
-                EvidenceWeight::Sender
-            }
+            Self::RotatingUserAgents
+            | Self::UnusualHeaderOrder
+            | Self::UnusualUserAgent
+            | Self::PagesWithoutAssets => EvidenceWeight::Sender,
             Self::CacheBusting | Self::ExpensivePaths => EvidenceWeight::Target,
         }
     }
@@ -81,6 +84,7 @@ impl EvidenceKind {
             Self::CacheBusting => "cache-busting",
             Self::RotatingUserAgents => "rotating-user-agents",
             Self::UnusualHeaderOrder => "unusual-header-order",
+            Self::UnusualUserAgent => "unusual-user-agent",
             Self::StalledHeaders => "stalled-headers",
             Self::UnansweredChallenges => "unanswered-challenges",
             Self::PagesWithoutAssets => "pages-without-assets",

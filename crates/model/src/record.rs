@@ -33,8 +33,11 @@ pub struct Record {
     pub assigned: Option<Assignment>,
     /// The cause of the verdict, and so the verdict.
     pub reason: Reason,
-    /// Whether the visitor requested a page rather than an asset (it accepts HTML).
+    /// Whether the visitor requested a page: it accepts HTML, or does not say what it accepts and the path
+    /// looks like a page's.
     pub page: bool,
+    /// Whether it requested a picture, style, script or font, which browsers load with a page.
+    pub asset: bool,
     /// Whether it requested a range, or made a conditional request: viewers of films and
     /// live results do so again and again.
     pub partial: bool,

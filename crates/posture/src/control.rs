@@ -102,6 +102,7 @@ impl Control {
             Input::Probed { platform, answered } => self.watch.probed(platform, answered),
             Input::FeatureName(name) => self.names.sight(&name),
             Input::Tick(total) => self.tick(now, wall, total, out),
+            Input::Silence { seconds } => self.watch.pass_silence(wall, seconds),
             Input::Reload(config) => self.reload(config, now, wall, out),
             Input::Restore(baselines) => self.restore(baselines),
             Input::Stop => self.close_tallies(wall, out),
@@ -119,6 +120,12 @@ impl Control {
             self.tallies[place]
                 .observe(record.source, through && record.token == TokenState::JustIssued);
         }
+    }
+
+    /// Whether nothing is unusual or engaged, so that seconds without a request change nothing but
+    /// what is learnt.
+    pub fn is_calm(&self) -> bool {
+        self.watch.is_calm() && self.engaged().next().is_none()
     }
 
     /// One tick: `total` is everything that all workers have counted since they began.
@@ -338,6 +345,8 @@ fn totals(tick: &[ActivityCounts], seen: &Observation, wall: WallTime) -> TickTo
         totals.stopped += counts.offered() - by_verdict(counts, Verdict::Forward);
         answered += counts.reason(Reason::ChallengePassed);
     }
-    totals.stopped = totals.stopped.saturating_sub(answered);
+    // A visitor who answers a challenge asks once: the challenge and the redirect are the gate's.
+    totals.offered = totals.offered.saturating_sub(2 * answered);
+    totals.stopped = totals.stopped.saturating_sub(2 * answered);
     totals
 }

@@ -26,6 +26,12 @@ pub enum Input {
     },
     /// A tick: everything that all workers have counted since they began.
     Tick(Snapshot),
+    /// Whole seconds without a request, in place of their ticks. Only while the loop is calm: see
+    /// [`Control::is_calm`](crate::Control::is_calm).
+    Silence {
+        /// How many.
+        seconds: u64,
+    },
     /// A new configuration.
     Reload(Arc<Config>),
     /// Baselines that an earlier run saved.

@@ -276,6 +276,7 @@ impl Driver {
                     assigned: Some(Assignment { platform, activity }),
                     reason,
                     page: true,
+                    asset: false,
                     partial: false,
                     token: traffic.token,
                     procedure,

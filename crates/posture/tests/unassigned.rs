@@ -74,6 +74,7 @@ impl Scene {
             assigned: None,
             reason,
             page: true,
+            asset: false,
             partial: false,
             token: TokenState::Absent,
             procedure: None,

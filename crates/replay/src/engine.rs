@@ -24,8 +24,8 @@ use crate::series::BinnedSeries;
 /// Ticks in a second.
 const TICKS: u64 = 4;
 const TICK_MILLIS: u64 = 1_000 / TICKS;
-/// After this number of ticks without a request, the two-second windows of the watch are empty: if the
-/// gate is open, nothing can happen until the next request, and only the baseline has to learn.
+/// After this number of ticks without a request, the gate is asked whether anything can happen before the
+/// next one. If not, only the baseline has to learn.
 const QUIET_TICKS: u64 = 12;
 /// A longer silence is learnt as if it had lasted four weeks, the memory of the hours of the week
 /// being all but lost by then.
@@ -218,7 +218,10 @@ impl Engine {
     fn wait_until(&mut self, tick: u64) {
         while self.ticks < tick {
             let open = self.left_open.iter().all(Option::is_none);
-            if self.idle >= QUIET_TICKS && open && !self.engaged {
+            let quiet = self.idle >= QUIET_TICKS && open && !self.engaged;
+            // Whole seconds, and a tick after them.
+            let whole = self.ticks.is_multiple_of(TICKS) && tick - self.ticks > TICKS;
+            if quiet && whole && self.control.is_calm() {
                 self.skip_silence(tick);
             } else {
                 self.tick();
@@ -231,28 +234,19 @@ impl Engine {
     fn skip_silence(&mut self, until: u64) {
         let left = until - self.ticks;
         if left > MAX_SILENCE_TICKS {
-            let skipped = left - MAX_SILENCE_TICKS;
+            let skipped = (left - MAX_SILENCE_TICKS) / TICKS * TICKS;
             self.counts.silence_not_learnt += Duration::from_millis(skipped * TICK_MILLIS);
             self.ticks += skipped;
         }
         // As often as the series has use for the baseline.
-        let stretch = self.series.bin_seconds.clamp(60, 600) * TICKS;
-        let silent = stretch.min(until - self.ticks) - 1;
-        if silent > 0 {
-            let from = self.wall().millis();
-            let mut learnt = self.control.baselines();
-            for activity in &mut learnt {
-                for tick in 1..=silent {
-                    activity.baseline.learn(WallTime(from + tick * TICK_MILLIS), 0, false);
-                }
-            }
-            let (now, wall) = (self.now, self.wall());
-            self.control.step(now, wall, Input::Restore(learnt), &mut self.actions);
-            self.ticks += silent;
-        }
+        let stretch = self.series.bin_seconds.clamp(60, 600);
+        let seconds = stretch.min((until - self.ticks - 1) / TICKS);
+        let (now, wall) = (self.now, self.wall());
+        self.control.step(now, wall, Input::Silence { seconds }, &mut self.actions);
+        self.ticks += seconds * TICKS;
         self.tick();
-        if silent > TICKS {
-            self.record_baseline(silent / TICKS);
+        if seconds > 1 {
+            self.record_baseline(seconds);
         }
     }
 

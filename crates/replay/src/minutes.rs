@@ -6,13 +6,12 @@
 //! whole control loop, the fifty days of the World Cup's site would take a minute instead of a
 //! second. A test holds the two against each other.)
 
-use std::collections::VecDeque;
 use std::fmt::Write as _;
 
 use portcullis_incident::{BoundedList, TimeWindow, words};
 use portcullis_model::{TICK, WallTime, WatchSettings};
 use portcullis_report::plot::{Axis, Chart, ChartLine, Colour, LineStyle, Panel, Shade, render};
-use portcullis_watch::Baseline;
+use portcullis_watch::RateWatch;
 use serde::Serialize;
 
 use crate::busiest_second::BusiestSecond;
@@ -25,7 +24,6 @@ use crate::text::{TextPage, describe_period, excerpt};
 
 /// Ticks in a minute and in a second.
 const MINUTE_TICKS: u64 = 240;
-const SECOND_TICKS: usize = 4;
 /// Ticks in a row that begin or end a surge, as the posture counts them.
 const CHANGE_TICKS: u32 = 4;
 /// Surges listed.
@@ -60,8 +58,7 @@ pub enum MinutesError {
 #[derive(Debug)]
 pub struct MinuteCounts {
     settings: WatchSettings,
-    baseline: Baseline,
-    recent: VecDeque<u64>,
+    watch: RateWatch,
     surging: bool,
     ticks_changed: u32,
     surge: Option<RateSurge>,
@@ -139,8 +136,7 @@ impl MinuteCounts {
                 ..MinutesFindings::default()
             },
             settings,
-            baseline: Baseline::default(),
-            recent: VecDeque::with_capacity(SECOND_TICKS),
+            watch: RateWatch::default(),
             surging: false,
             ticks_changed: 0,
             surge: None,
@@ -205,7 +201,7 @@ impl MinuteCounts {
             }
             self.found.missing += minutes - 1;
             if minutes > 1 {
-                self.recent.clear();
+                self.watch.forget_counts();
             }
         }
         self.last = Some(at);
@@ -213,7 +209,7 @@ impl MinuteCounts {
         self.found.requests += requests;
         let window = TimeWindow::new(at, at + core::time::Duration::from_secs(60));
         self.found.window = Some(self.found.window.map_or(window, |whole| whole.with(window)));
-        let expected = self.baseline.expected_milli(at);
+        let expected = self.watch.expected_milli(at);
         for tick in 0..MINUTE_TICKS {
             // Spread evenly, in whole requests.
             let count = (tick + 1) * requests / MINUTE_TICKS - tick * requests / MINUTE_TICKS;
@@ -223,22 +219,13 @@ impl MinuteCounts {
         let series = &mut self.found.series;
         let second = at.seconds();
         series.count_minute(second, requests);
-        series.expect(second, self.baseline.expected_milli(at), 60);
+        series.expect(second, self.watch.expected_milli(at), 60);
         Ok(())
     }
 
     fn tick(&mut self, wall: WallTime, count: u64) {
-        if self.recent.len() >= SECOND_TICKS {
-            self.recent.pop_front();
-        }
-        self.recent.push_back(count);
-        let rate: u64 = self.recent.iter().sum();
-        let expected = self.baseline.expected_milli(wall);
-        let least = u64::from(self.settings.surge_min_rate) * 1_000;
-        let multiple = expected * u64::from(self.settings.surge_factor_tenths) / 10;
-        let warm = u128::from(self.baseline.learnt()) * TICK.as_millis()
-            >= self.settings.warm_up.as_millis();
-        let over = warm && rate * 1_000 > least.max(multiple);
+        let over = self.watch.tick(&self.settings, wall, count);
+        let (rate, expected) = (self.watch.per_second(), self.watch.expected_milli(wall));
         self.ticks_changed = if over == self.surging { 0 } else { self.ticks_changed + 1 };
         if self.ticks_changed >= CHANGE_TICKS {
             self.ticks_changed = 0;
@@ -248,7 +235,6 @@ impl MinuteCounts {
         if let Some(surge) = &mut self.surge {
             surge.peak_per_second = surge.peak_per_second.max(rate);
         }
-        self.baseline.learn(wall, count * SECOND_TICKS as u64 * 1_000, over);
     }
 
     fn change_state(&mut self, wall: WallTime, rate: u64, expected: u64) {
@@ -364,10 +350,9 @@ impl MinutesFindings {
 
     fn rule(&self) -> String {
         format!(
-            "Over {} what the baseline expects of this minute, and over {} a second, for a second \
-             on end.",
-            words::times(self.surge_factor_tenths.into()),
-            words::counted(self.surge_min_rate.into(), "request")
+            "At least {} what the baseline expects of this minute, and improbable by what \
+             its counts vary, for a second on end.",
+            words::times(self.surge_factor_tenths.into())
         )
     }
 

@@ -1,98 +1,215 @@
-//! Baseline: the normal rate of an activity, now and at this hour of the week.
+//! Baselines: the usual rates of an activity, at this hour of the week and at present.
 
 use portcullis_model::WallTime;
 use serde::{Deserialize, Serialize};
 
-/// Ticks after which the recent mean moves at its final pace: a minute's memory.
-const RECENT_TICKS: u64 = 240;
+use crate::surprise;
 
-/// Ticks of the slow mean that the recent one is held against: an hour's memory.
-const STEADY_TICKS: u64 = 14_400;
-
-/// The recent mean may be this many times the slow one: a flood that
-/// grows little by little teaches the watch no more than that.
-const STEADY_FACTOR: u64 = 4;
-
-/// How much slower a surge is learnt than a quiet day: a site that has become popular for good is
-/// learnt within the hour, a flash crowd of minutes hardly moves the baseline.
+/// Hours in a week.
+const HOURS: usize = 168;
+/// Seconds of the recent mean's memory: half an hour.
+const LEVEL_SECONDS: u64 = 1_800;
+/// The recent level may double or halve what the hour of the week suggests, no more.
+const LEVEL_FACTOR: u64 = 2;
+/// How much slower a surge is learnt: a site that has become popular for good is learnt within a
+/// day, a flash crowd of minutes hardly moves the baseline.
 const SURGE_SLOWNESS: u64 = 8;
+/// An hour of which less than this was learnt says nothing about its hour of the week, in seconds.
+const HOUR_MIN_SECONDS: u64 = 900;
+/// The least rate that is ever expected: one request in two hours, in millionths per second.
+const LEAST_MICRO: u64 = 139;
 
-/// The expected rate of one activity, in thousandths of a request per second.
+/// The windows over which the dispersion of counts is learnt, in seconds.
+const SPANS: [u64; 4] = [1, 4, 16, 64];
+/// Windows of each length that the dispersion remembers.
+const DISPERSION_MEMORY: u64 = 256;
+/// One window changes the dispersion by at most this many times its present value.
+const DISPERSION_CLIP: u64 = 16;
+
+/// Relative variance of the expected rate, in thousandths: where the hour of the week was seen
+/// twice or more, once, and never. Ordinary weeks of one site differ by a quarter to a half.
+const SPREAD_MILLI: [u64; 3] = [160, 90, 60];
+
+/// What is usual for one activity.
 ///
-/// The larger of two means: the recent one, and the one of the same hour in earlier weeks. Only
-/// calm ticks are learnt in full, surges slowly, attacks never.
+/// Two streams are learnt apart: what visitors ask for, and the assets that their browsers load with it. A
+/// page has many assets, so their counts are far more uneven.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Baseline {
-    /// Mean of recent calm ticks, in thousandths of a thousandth, so that slow learning does not
-    /// drown in rounding.
-    recent_micro: u64,
-    /// The slow mean, in the same unit.
-    steady_micro: u64,
-    learnt: u64,
-    /// By hour of the week; zero where nothing has been learnt yet.
-    weekly_milli: Vec<u64>,
-    hour: usize,
-    hour_sum_milli: u64,
-    hour_ticks: u64,
+    /// Pages, forms and data.
+    pub(crate) direct: RateModel,
+    /// Pictures, styles, scripts and parts of files.
+    pub(crate) assets: RateModel,
 }
 
 impl Default for Baseline {
     fn default() -> Self {
-        Self {
-            recent_micro: 0,
-            steady_micro: 0,
-            learnt: 0,
-            weekly_milli: vec![0; 168],
-            hour: 0,
-            hour_sum_milli: 0,
-            hour_ticks: 0,
-        }
+        Self { direct: RateModel::new(4_000), assets: RateModel::new(20_000) }
     }
 }
 
 impl Baseline {
     /// What is expected now, in thousandths of a request per second.
     pub fn expected_milli(&self, wall: WallTime) -> u64 {
-        let weekly = self.weekly_milli.get(wall.hour_of_week()).copied().unwrap_or(0);
-        let recent = self.recent_micro.min(self.steady_micro * STEADY_FACTOR);
-        (recent / 1_000).max(weekly)
+        (self.direct.expected_micro(wall) + self.assets.expected_micro(wall)) / 1_000
     }
 
-    /// How many calm ticks have been learnt.
-    pub const fn learnt(&self) -> u64 {
-        self.learnt
+    /// Seconds that have been learnt.
+    pub const fn learnt_seconds(&self) -> u64 {
+        self.direct.learnt
     }
 
-    /// Learns one tick's rate.
-    pub fn learn(&mut self, wall: WallTime, rate_milli: u64, surge: bool) {
-        self.learn_hour(wall, rate_milli);
-        let slowness = if surge {
-            SURGE_SLOWNESS
-        } else {
-            self.learnt += 1;
-            1
+    /// Learns the second that begins at `wall`. A surge is learnt slowly.
+    pub(crate) fn learn(&mut self, wall: WallTime, direct: u64, assets: u64, surge: bool) {
+        self.direct.learn(wall, direct, surge);
+        self.assets.learn(wall, assets, surge);
+    }
+}
+
+/// The mean of one hour of the week.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct HourRate {
+    micro: u64,
+    /// Weeks in which it was learnt, up to two; zero where nothing is known.
+    weeks: u8,
+}
+
+/// The usual rate of one stream, and how much its counts vary.
+///
+/// The reference is the season: the mean of the same hour in earlier weeks. The recent level
+/// corrects it within bounds. Where the season is not known yet, the recent level is all there is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RateModel {
+    /// Mean of the last half hour that was learnt, in millionths of a request per second.
+    level_micro: u64,
+    /// The same mean of what the season suggested.
+    reference_micro: u64,
+    /// Seconds learnt.
+    learnt: u64,
+    season: Vec<HourRate>,
+    hour: usize,
+    hour_sum: u64,
+    hour_seconds: u64,
+    /// Variance of the counts of [`SPANS`] over their mean, in thousandths.
+    dispersion_milli: [u64; SPANS.len()],
+    samples: [u64; SPANS.len()],
+    sums: [u64; SPANS.len()],
+    lengths: [u64; SPANS.len()],
+}
+
+impl RateModel {
+    fn new(dispersion_milli: u64) -> Self {
+        Self {
+            level_micro: 0,
+            reference_micro: 0,
+            learnt: 0,
+            season: vec![HourRate::default(); HOURS],
+            hour: 0,
+            hour_sum: 0,
+            hour_seconds: 0,
+            dispersion_milli: [dispersion_milli; SPANS.len()],
+            samples: [8; SPANS.len()],
+            sums: [0; SPANS.len()],
+            lengths: [0; SPANS.len()],
+        }
+    }
+
+    /// What is expected now, in millionths of a request per second.
+    pub(crate) fn expected_micro(&self, wall: WallTime) -> u64 {
+        let Some(season) = self.season_micro(wall) else {
+            return self.level_micro.max(LEAST_MICRO);
         };
-        let target = rate_milli.saturating_mul(1_000);
-        let pace = |ticks: u64| self.learnt.clamp(1, ticks) * slowness;
-        let (recent, steady) = (pace(RECENT_TICKS), pace(STEADY_TICKS));
-        approach(&mut self.recent_micro, target, recent);
-        approach(&mut self.steady_micro, target, steady);
+        let (low, high) = (season / LEVEL_FACTOR, season * LEVEL_FACTOR);
+        let corrected = u128::from(season) * u128::from(self.level_micro)
+            / u128::from(self.reference_micro.max(1));
+        u64::try_from(corrected).unwrap_or(high).clamp(low, high).max(LEAST_MICRO)
     }
 
-    /// When an hour is over, half of what is known of that hour comes from it.
-    fn learn_hour(&mut self, wall: WallTime, rate_milli: u64) {
+    /// What the hours of the week suggest, between the middles of two hours.
+    fn season_micro(&self, wall: WallTime) -> Option<u64> {
+        let hour = wall.hour_of_week();
+        let of = |hour: usize| self.season.get(hour).filter(|rate| rate.weeks > 0);
+        let own = of(hour)?.micro;
+        let minute = wall.millis() / 60_000 % 60;
+        let (other, near) = if minute < 30 {
+            ((hour + HOURS - 1) % HOURS, 30 - minute)
+        } else {
+            ((hour + 1) % HOURS, minute - 30)
+        };
+        let other = of(other).map_or(own, |rate| rate.micro);
+        Some((own * (60 - near) + other * near) / 60)
+    }
+
+    /// How surprising `count` in the `ticks` up to now is, in thousandths of a nat, and what was
+    /// expected, in millionths of a request.
+    pub(crate) fn surprise(&self, wall: WallTime, count: u64, ticks: u64) -> (u64, u64) {
+        let expected = self.expected_micro(wall) * ticks / 4;
+        // Cheap, and nearly always all that is needed.
+        if count.saturating_mul(10_000_000) <= expected * 13 {
+            return (0, expected);
+        }
+        let at = SPANS.iter().rposition(|span| span * 4 <= ticks).unwrap_or(0);
+        let spread = self.spread_milli(wall) * (expected / 1_000) / 1_000;
+        let dispersion = self.dispersion_milli[at].max(1_000) + spread;
+        (surprise::of_count(count, expected, dispersion), expected)
+    }
+
+    /// Relative variance of the expected rate, in thousandths.
+    fn spread_milli(&self, wall: WallTime) -> u64 {
+        let weeks = self.season.get(wall.hour_of_week()).map_or(0, |rate| rate.weeks);
+        // Little has been learnt: the mean of a quarter of an hour may be ten per cent of that of a day.
+        let young = if weeks == 0 { 90_000 / self.learnt.max(1) } else { 0 };
+        SPREAD_MILLI[usize::from(weeks.min(2))] + young
+    }
+
+    /// Learns one second's count.
+    fn learn(&mut self, wall: WallTime, count: u64, surge: bool) {
+        if !surge {
+            self.learn_dispersion(wall, count);
+            self.learnt += 1;
+        }
+        self.learn_hour(wall, count);
+        let slowness = if surge { SURGE_SLOWNESS } else { 1 };
+        let pace = self.learnt.clamp(1, LEVEL_SECONDS) * slowness;
+        approach(&mut self.level_micro, count.saturating_mul(1_000_000), pace);
+        let reference = self.season_micro(wall).unwrap_or(self.level_micro);
+        approach(&mut self.reference_micro, reference, pace);
+    }
+
+    fn learn_dispersion(&mut self, wall: WallTime, count: u64) {
+        let expected = self.expected_micro(wall);
+        for (at, span) in SPANS.into_iter().enumerate() {
+            self.sums[at] += count;
+            self.lengths[at] += 1;
+            if self.lengths[at] < span {
+                continue;
+            }
+            let (sum, expected) = (self.sums[at], (expected * span).max(1_000));
+            (self.sums[at], self.lengths[at]) = (0, 0);
+            let off = u128::from((sum * 1_000_000).abs_diff(expected)) / 1_000;
+            let sample = off * off * 1_000 / u128::from(expected);
+            let known = self.dispersion_milli[at];
+            let sample = u64::try_from(sample).unwrap_or(u64::MAX).min(known * DISPERSION_CLIP);
+            self.samples[at] = (self.samples[at] + 1).min(DISPERSION_MEMORY);
+            approach(&mut self.dispersion_milli[at], sample, self.samples[at]);
+        }
+    }
+
+    /// When an hour is over, half of what is known of that hour of the week comes from it.
+    fn learn_hour(&mut self, wall: WallTime, count: u64) {
         let hour = wall.hour_of_week();
         if hour != self.hour {
-            if self.hour_ticks > 0
-                && let Some(slot) = self.weekly_milli.get_mut(self.hour)
+            if self.hour_seconds >= HOUR_MIN_SECONDS
+                && let Some(rate) = self.season.get_mut(self.hour)
             {
-                let mean = self.hour_sum_milli / self.hour_ticks;
-                *slot = if *slot == 0 { mean } else { u64::midpoint(*slot, mean) };
+                let mean = self.hour_sum * 1_000_000 / self.hour_seconds;
+                rate.micro = if rate.weeks == 0 { mean } else { u64::midpoint(rate.micro, mean) };
+                rate.weeks = (rate.weeks + 1).min(2);
             }
-            (self.hour, self.hour_sum_milli, self.hour_ticks) = (hour, 0, 0);
+            (self.hour, self.hour_sum, self.hour_seconds) = (hour, 0, 0);
         }
-        self.hour_sum_milli = self.hour_sum_milli.saturating_add(rate_milli);
-        self.hour_ticks += 1;
+        self.hour_sum = self.hour_sum.saturating_add(count);
+        self.hour_seconds += 1;
     }
 }
 
@@ -111,63 +228,69 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn a_steady_rate_becomes_the_baseline() {
-        let mut baseline = Baseline::default();
-        for _ in 0..400 {
-            baseline.learn(WallTime(0), 12_000, false);
+    fn monday() -> WallTime {
+        WallTime::parse("2026-11-23T09:00:00Z").expect("a time")
+    }
+
+    /// Learns `seconds` of a steady rate; returns the moment after them.
+    fn learn(baseline: &mut Baseline, from: WallTime, seconds: u64, rate: u64) -> WallTime {
+        for second in 0..seconds {
+            baseline.learn(from + Duration::from_secs(second), rate, 0, false);
         }
-        assert!((11_900..=12_000).contains(&baseline.expected_milli(WallTime(0))));
+        from + Duration::from_secs(seconds)
     }
 
     #[test]
-    fn the_first_ticks_count_immediately() {
+    fn a_steady_rate_becomes_the_baseline() {
         let mut baseline = Baseline::default();
-        for _ in 0..4 {
-            baseline.learn(WallTime(0), 10_000, false);
-        }
-        assert_eq!(baseline.expected_milli(WallTime(0)), 10_000);
+        let now = learn(&mut baseline, monday(), 300, 12);
+        assert!((11_900..=12_001).contains(&baseline.expected_milli(now)));
     }
 
     #[test]
     fn a_flash_crowd_of_minutes_hardly_moves_the_baseline() {
         let mut baseline = Baseline::default();
-        for _ in 0..1_000 {
-            baseline.learn(WallTime(0), 10_000, false);
+        let now = learn(&mut baseline, monday(), 1_800, 10);
+        for second in 0..120 {
+            baseline.learn(now + Duration::from_secs(second), 100, 0, true);
         }
-        for _ in 0..4 * 120 {
-            baseline.learn(WallTime(0), 100_000, true);
-        }
-        assert!(baseline.expected_milli(WallTime(0)) < 40_000);
-    }
-
-    #[test]
-    fn a_flood_that_is_raised_little_by_little_is_not_learnt() {
-        let mut baseline = Baseline::default();
-        for _ in 0..4 * 3_600 {
-            baseline.learn(WallTime(0), 10_000, false);
-        }
-        for minute in 0..10 {
-            for _ in 0..240 {
-                baseline.learn(WallTime(0), 10_000 << minute, false);
-            }
-        }
-        // Ten doublings in ten minutes: from 10 to 5,120 requests a second.
-        assert!(baseline.expected_milli(WallTime(0)) < 2_500_000);
+        assert!(baseline.expected_milli(now) < 12_000);
     }
 
     #[test]
     fn the_same_hour_of_last_week_is_remembered() {
         let mut baseline = Baseline::default();
-        let monday = WallTime::parse("2026-11-23T09:00:00Z").expect("a time");
-        for hour in 0..169u64 {
-            let wall = monday + Duration::from_secs(hour * 3_600);
-            let rate = if hour == 0 { 80_000 } else { 1_000 };
-            for _ in 0..500 {
-                baseline.learn(wall, rate, false);
-            }
+        let mut now = monday();
+        for hour in 0..168 {
+            now = learn(&mut baseline, now, 3_600, if hour == 0 { 80 } else { 1 });
         }
-        let next_monday = monday + Duration::from_secs(168 * 3_600);
-        assert!(baseline.expected_milli(next_monday) >= 79_000);
+        now = learn(&mut baseline, now, 1_700, 80);
+        let expected = baseline.expected_milli(now);
+        assert!((60_000..=110_000).contains(&expected), "{expected}");
+        // An hour like all others is no reason to forget it.
+        let tuesday = monday() + Duration::from_hours(24);
+        assert!(baseline.expected_milli(tuesday) < 5_000);
+    }
+
+    #[test]
+    fn the_recent_level_doubles_the_season_at_most() {
+        let mut baseline = Baseline::default();
+        let mut now = learn(&mut baseline, monday(), 169 * 3_600, 10);
+        for _ in 0..6 {
+            now = learn(&mut baseline, now, 600, 100);
+            assert!(baseline.expected_milli(now) <= 20_100);
+        }
+    }
+
+    #[test]
+    fn uneven_counts_make_a_burst_less_surprising() {
+        let (mut even, mut uneven) = (Baseline::default(), Baseline::default());
+        for second in 0..4_000 {
+            let at = monday() + Duration::from_secs(second);
+            even.learn(at, 1, 0, false);
+            uneven.learn(at, if second % 20 == 0 { 20 } else { 0 }, 0, false);
+        }
+        let surprise = |b: &Baseline| b.direct.surprise(monday(), 25, 4).0;
+        assert!(surprise(&even) > 4 * surprise(&uneven));
     }
 }

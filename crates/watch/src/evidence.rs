@@ -65,12 +65,12 @@ fn visitor(request: &SampledRequest) -> (u64, u32, u32, u32) {
 /// People reload a page now and then; they do not all do it four times in two seconds. A crowd of
 /// like phones behind one carrier's address repeats too, but every part of the page as often as
 /// the page: a flood repeats one path above all. Players and live results send
-/// ranges and conditional requests.
+/// ranges and conditional requests; a search box that asks at each letter sends another query each time.
 fn repeated_requests(suspects: &[&SampledRequest]) -> Option<Evidence> {
     let mut groups: Vec<_> = suspects
         .iter()
         .filter(|k| !k.partial)
-        .map(|k| (visitor(k), k.features.get(Feature::Path)))
+        .map(|k| (visitor(k), k.features.get(Feature::Path), k.query))
         .collect();
     groups.sort_unstable();
     let mut by_path: BTreeMap<u32, usize> = BTreeMap::new();

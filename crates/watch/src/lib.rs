@@ -8,13 +8,28 @@
 //! The watch decides nothing about visitors and engages nothing. It never reads a clock, a
 //! socket, a file or a random number; integers decide.
 
+// module order: answer_window observation sources surprise visitors window
+// module order: baseline evidence origin_health signature
+// module order: rate_windows
+// module order: composition
+// module order: activity_watch
+// module order: platform_watch rate_watch
+// module order: watch
+
+mod activity_watch;
 mod answer_window;
 mod baseline;
+mod composition;
 mod evidence;
 mod observation;
 mod origin_health;
+mod platform_watch;
+mod rate_watch;
+mod rate_windows;
 mod signature;
 mod sources;
+mod surprise;
+mod visitors;
 mod watch;
 mod window;
 
@@ -22,6 +37,7 @@ pub use baseline::Baseline;
 pub use observation::{
     Observation, OriginDegradation, OriginOutage, OriginProblem, ProcedureCounts, TrafficState,
 };
+pub use rate_watch::RateWatch;
 pub use signature::SignatureCandidate;
 pub use sources::SourceSketch;
 pub use watch::Watch;

@@ -297,7 +297,14 @@ impl OriginHealth {
     }
 
     /// Whether and how it is degraded. An overload is named before failures: less load would help.
-    pub(crate) fn degradation(&self, waiting: u64) -> Option<OriginDegradation> {
+    ///
+    /// Many origins drown in errors, not in slow answers: what fails while far more than usual is
+    /// asked of it (`overloaded`) has more to do than it can.
+    pub(crate) fn degradation(
+        &self,
+        waiting: u64,
+        overloaded: bool,
+    ) -> Option<OriginDegradation> {
         let degradation = |problem, summary| Some(OriginDegradation { problem, summary });
         if let Some(answers) = self.late.unusual {
             let summary = format!(
@@ -312,7 +319,8 @@ impl OriginHealth {
         }
         let answers = self.failed.unusual?;
         let summary = format!("{} of {} requests failed at the origin", answers.bad, answers.all);
-        degradation(OriginProblem::Failing, summary)
+        let problem = if overloaded { OriginProblem::Saturated } else { OriginProblem::Failing };
+        degradation(problem, summary)
     }
 
     /// Answers that took far longer than usual.
@@ -434,7 +442,7 @@ mod tests {
         }
 
         fn is_degraded(&self) -> bool {
-            self.health.degradation(0).is_some()
+            self.health.degradation(0, false).is_some()
         }
     }
 
@@ -452,7 +460,7 @@ mod tests {
             let noticed = site.changes[0].0 - 120;
             let limit = if per_second_milli >= 4_000 { 6 } else { 40 };
             assert!(noticed <= limit, "{per_second_milli}: after {noticed} s");
-            let degradation = site.health.degradation(0).unwrap();
+            let degradation = site.health.degradation(0, false).unwrap();
             assert_eq!(degradation.problem, OriginProblem::Failing, "less load would not help");
             site.run(120, SERVED, Some(true));
             assert_eq!(site.changes.len(), 2, "{per_second_milli}: {:?}", site.changes);
@@ -502,7 +510,7 @@ mod tests {
             health.observe(wall, &tick, 0);
         }
         assert!(health.outage().is_none());
-        let degradation = health.degradation(0).unwrap();
+        let degradation = health.degradation(0, false).unwrap();
         assert_eq!(degradation.problem, OriginProblem::Saturated);
     }
 

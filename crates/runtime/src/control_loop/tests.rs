@@ -86,6 +86,7 @@ impl Rig {
                 assigned: Some(Assignment { platform: PlatformId(0), activity: ActivityId(0) }),
                 reason: Reason::Allowed,
                 page: true,
+                asset: false,
                 partial: false,
                 token: TokenState::Absent,
                 procedure: None,

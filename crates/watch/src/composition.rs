@@ -1,0 +1,261 @@
+//! Who makes up an excess, against who comes on ordinary days of this site.
+//!
+//! Each piece weighs how improbable its count is if the excess were a crowd of the usual visitors: the
+//! logarithm of a likelihood ratio, in thousandths of a nat. A piece about what the site or
+//! its log does not have weighs nothing.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use portcullis_model::{Evidence, EvidenceKind};
+
+use crate::rate_windows::Excess;
+use crate::surprise;
+use crate::visitors::Visit;
+
+/// Pieces that weigh this much together, with the excess, show an attack.
+const HOSTILE_MILLI: u64 = 16_000;
+/// At least this much of it must be about who asks.
+const HOSTILE_MIX_MILLI: u64 = 8_000;
+/// The excess itself must be this improbable.
+pub(crate) const RAISED_MILLI: u64 = 4_000;
+/// One piece weighs no more than this: its samples depend on each other.
+const PIECE_MAX_MILLI: u64 = 14_000;
+/// The same for a piece that fits some crowds too.
+const WEAK_PIECE_MAX_MILLI: u64 = 6_000;
+
+/// Visits of ordinary days, before anything is compared with them.
+const CALM_VISITS_MIN: u64 = 50;
+/// The shares of ordinary days are taken from this many of the newest visits.
+const CALM_VISITS: u64 = 4_000;
+/// User agents of ordinary visits remembered.
+const CALM_AGENTS: usize = 2_048;
+/// Visits in an excess, before it is compared.
+const VISITS_MIN: u64 = 8;
+/// Where more visitors than this come without assets on ordinary days (in thousandths), their lack shows
+/// nothing: the site keeps its assets elsewhere.
+const BARE_USUAL_MAX: u64 = 800;
+/// What is added to a usual share, in thousandths: the mix of an ordinary crowd varies by so much.
+const SHARE_MARGIN: u64 = 80;
+/// A visitor asks on for as long as this before a few visitors are a flood, in ticks: twelve
+/// seconds. A job of the site's own that runs at night takes less.
+const FEW_TICKS: u64 = 48;
+/// Requests of a few visitors that are a flood.
+const FEW_REQUESTS: u64 = 100;
+/// Requests per second of a few visitors that nobody waits for twelve seconds with.
+const FEW_PER_SECOND: u64 = 100;
+/// Fewer visitors than this are few.
+const FEW: usize = 4;
+/// A robot that reads page after page, each once, and asks no more often than this each second, is a
+/// robot.
+const CRAWL_PER_SECOND: u64 = 3;
+
+/// Who comes on ordinary days.
+#[derive(Debug, Default)]
+pub(crate) struct CalmMix {
+    visits: u64,
+    bare: u64,
+    agents: VecDeque<u32>,
+    direct: u64,
+    busy: u64,
+}
+
+impl CalmMix {
+    /// Learns one visit.
+    pub(crate) fn learn(&mut self, visit: &Visit) {
+        self.visits += 1;
+        self.bare += u64::from(visit.bare);
+        if self.visits > CALM_VISITS {
+            (self.visits, self.bare) = (self.visits / 2, self.bare / 2);
+        }
+        if self.agents.len() >= CALM_AGENTS {
+            self.agents.pop_front();
+        }
+        self.agents.push_back(visit.user_agent);
+    }
+
+    /// Learns one tick's requests, and how many of them were from visitors who ask without pause.
+    pub(crate) const fn learn_requests(&mut self, direct: u64, busy: u64) {
+        self.direct += direct;
+        self.busy += busy;
+        if self.direct > 100_000 {
+            (self.direct, self.busy) = (self.direct / 2, self.busy / 2);
+        }
+    }
+
+    /// The share of visitors without assets, in thousandths, with a margin; `None` if it is not
+    /// known or says nothing.
+    fn bare_milli(&self) -> Option<u64> {
+        if self.visits < CALM_VISITS_MIN {
+            return None;
+        }
+        let share = self.bare * 1_000 / self.visits;
+        // Two standard deviations of the share.
+        let error = 2 * (share * (1_000 - share) / self.visits).isqrt();
+        let usual = share + error + SHARE_MARGIN;
+        (usual <= BARE_USUAL_MAX).then_some(usual)
+    }
+
+    fn busy_milli(&self) -> u64 {
+        (self.busy * 1_000 / self.direct.max(1_000) * 2 + 100).min(900)
+    }
+
+    fn agent_milli(&self, agent: u32) -> u64 {
+        let known = self.agents.iter().filter(|known| **known == agent).count() as u64;
+        (known + 2) * 1_000 / (self.agents.len() as u64 + 2)
+    }
+}
+
+/// What the busy visitors of a platform asked for, in the window of an excess.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct BusyRequests {
+    /// Visitors, up to a bound.
+    pub visitors: usize,
+    /// Their requests in the window.
+    pub requests: u64,
+    /// Of these, repetitions of the request before.
+    pub repeated: u64,
+    /// Their requests in the last second.
+    pub per_second: u64,
+    /// Ticks in a row with such requests.
+    pub ticks: u64,
+    /// Requests per second that the platform expects in all, in thousandths.
+    pub usual_milli: u64,
+}
+
+/// The pieces of evidence in an excess, and whether they show an attack.
+#[derive(Debug, Default)]
+pub(crate) struct Composition {
+    pub evidence: Vec<Evidence>,
+    pub hostile: bool,
+}
+
+/// Weighs an excess by its visits and its busy visitors.
+pub(crate) fn weigh<'a>(
+    excess: &Excess,
+    visits: impl Iterator<Item = &'a Visit>,
+    busy: &BusyRequests,
+    calm: &CalmMix,
+) -> Composition {
+    if excess.surprise_milli < RAISED_MILLI {
+        return Composition::default();
+    }
+    let (mut all, mut bare) = (0_u64, 0_u64);
+    let mut agents: BTreeMap<u32, u64> = BTreeMap::new();
+    for visit in visits {
+        all += 1;
+        bare += u64::from(visit.bare);
+        *agents.entry(visit.user_agent).or_default() += 1;
+    }
+    let pieces = [
+        bare_visitors(bare, all, calm),
+        unusual_agent(&agents, all, calm),
+        busy_visitors(excess, busy, calm),
+    ];
+    let mix: u64 = pieces.iter().flatten().map(|(weight, _)| weight).sum();
+    let hostile = mix >= HOSTILE_MIX_MILLI && mix + excess.surprise_milli >= HOSTILE_MILLI;
+    let evidence = if hostile { pieces.into_iter().flatten().map(|(_, e)| e).collect() } else { Vec::new() };
+    Composition { evidence, hostile }
+}
+
+/// A weight in nats, for people.
+fn nats(milli: u64) -> String {
+    format!("{}.{}", milli / 1_000, milli % 1_000 / 100)
+}
+
+/// Browsers load the assets of a page; returning visitors loaded them earlier; robots do not, and
+/// are few.
+fn bare_visitors(bare: u64, all: u64, calm: &CalmMix) -> Option<(u64, Evidence)> {
+    let usual = calm.bare_milli()?;
+    if all < VISITS_MIN {
+        return None;
+    }
+    let weight = surprise::of_share(bare, all, usual).min(PIECE_MAX_MILLI);
+    let share = bare * 100 / all;
+    (weight >= 1_000).then(|| {
+        let evidence = Evidence {
+            kind: EvidenceKind::PagesWithoutAssets,
+            measured: share,
+            threshold: usual / 10,
+            summary: format!(
+                "{share}% of {all} visitors asked for no asset within 2 seconds of a page or in \
+                 the 10 minutes before; at most {}% do on ordinary days (weight {})",
+                usual / 10,
+                nats(weight)
+            ),
+        };
+        (weight, evidence)
+    })
+}
+
+/// One user agent that hardly comes on ordinary days. An app that was updated is such a one too, so
+/// that this shows little alone.
+fn unusual_agent(
+    agents: &BTreeMap<u32, u64>,
+    all: u64,
+    calm: &CalmMix,
+) -> Option<(u64, Evidence)> {
+    if (calm.agents.len() as u64) < CALM_VISITS_MIN || all < VISITS_MIN {
+        return None;
+    }
+    let (agent, count) = agents.iter().max_by_key(|(_, count)| **count)?;
+    let usual = (calm.agent_milli(*agent) * 3).min(900);
+    let weight = surprise::of_share(*count, all, usual + SHARE_MARGIN / 2).min(WEAK_PIECE_MAX_MILLI);
+    let share = count * 100 / all;
+    (weight >= 1_000 && share >= 20).then(|| {
+        let evidence = Evidence {
+            kind: EvidenceKind::UnusualUserAgent,
+            measured: share,
+            threshold: usual.div_ceil(10),
+            summary: format!(
+                "{share}% of {all} visitors have one user agent, which {}.{}% have on ordinary \
+                 days (weight {})",
+                calm.agent_milli(*agent) / 10,
+                calm.agent_milli(*agent) % 10,
+                nats(weight)
+            ),
+        };
+        (weight, evidence)
+    })
+}
+
+/// Visitors who ask without pause. Where they are few, they may be the site's own job, a monitor or
+/// a search engine: these are short, or slow and do not repeat themselves.
+fn busy_visitors(excess: &Excess, busy: &BusyRequests, calm: &CalmMix) -> Option<(u64, Evidence)> {
+    let repeating = busy.repeated * 2 >= busy.requests;
+    if busy.visitors < FEW {
+        let lasting = busy.ticks >= FEW_TICKS || busy.per_second >= FEW_PER_SECOND;
+        let crawling = !repeating && busy.per_second <= CRAWL_PER_SECOND;
+        // A robot that reads a site once is no flood while it doubles its traffic or less.
+        let small = busy.per_second * 1_000 < busy.usual_milli * 2;
+        if busy.requests < FEW_REQUESTS || !lasting || crawling || small {
+            return None;
+        }
+    }
+    let usual = calm.busy_milli();
+    let share = busy.requests.min(excess.count);
+    // A visitor's requests depend on each other: a quarter of them count.
+    let weight =
+        (surprise::of_share(share, excess.count, usual) / 4).min(PIECE_MAX_MILLI);
+    let per_cent = share * 100 / excess.count.max(1);
+    (weight >= 1_000).then(|| {
+        let kind = if repeating {
+            EvidenceKind::RepeatedRequests
+        } else {
+            EvidenceKind::ExcessivePageRate
+        };
+        let what = if repeating { "the same page again and again" } else { "page after page" };
+        let evidence = Evidence {
+            kind,
+            measured: per_cent,
+            threshold: usual / 10,
+            summary: format!(
+                "{per_cent}% of {} requests in {} s came from visitors who asked for {what} more \
+                 than 40 times a minute (weight {})",
+                excess.count,
+                excess.ticks.div_ceil(4),
+                nats(weight)
+            ),
+        };
+        (weight, evidence)
+    })
+}
