@@ -24,9 +24,9 @@ impl PathKind {
         let segment = path.rsplit('/').next().unwrap_or(path);
         let Some((_, extension)) = segment.rsplit_once('.') else { return Self::Page };
         let is = |known: &&str| extension.eq_ignore_ascii_case(known);
-        if ASSETS.iter().any(|known| is(known)) {
+        if ASSETS.iter().any(is) {
             Self::Asset
-        } else if PAGES.iter().any(|known| is(known)) {
+        } else if PAGES.iter().any(is) {
             Self::Page
         } else {
             Self::Other

@@ -153,31 +153,46 @@ impl<'a> RequestFeatures<'a> {
         if let Some(client) = request.tls_client {
             features[Feature::TlsFingerprint as usize] = hash(client.as_bytes());
         }
-
-        let mut query = 0;
-        let mut pass = None;
-        if let Some(text) = request.query.filter(|q| !q.is_empty()) {
-            let mut whole = secret.feature_hasher();
-            let mut names = secret.feature_hasher();
-            let mut any = false;
-            for pair in text.split('&') {
-                let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-                if name == token::TOKEN_PARAM {
-                    pass = Some(value);
-                    continue;
-                }
-                any = true;
-                whole.write(pair.as_bytes());
-                whole.write_u8(b'&');
-                names.write(name.as_bytes());
-                names.write_u8(b'&');
-            }
-            if any {
-                query = fold(whole.finish());
-                features[Feature::QueryNames as usize] = fold(names.finish());
-            }
-        }
+        let QueryFeatures { query, names, pass } = QueryFeatures::of(request.query, secret);
+        features[Feature::QueryNames as usize] = names;
         Self { features: Features(features), query, cookies, pass, wants_page, asset, partial }
+    }
+}
+
+/// What a query yields, without the gate's own parameter; zero where there is none.
+#[derive(Debug, Default)]
+struct QueryFeatures<'a> {
+    /// Keyed hash of the whole query.
+    query: u32,
+    /// Keyed hash of its names.
+    names: u32,
+    /// The gate's parameter.
+    pass: Option<&'a str>,
+}
+
+impl<'a> QueryFeatures<'a> {
+    fn of(query: Option<&'a str>, secret: &Secret) -> Self {
+        let mut features = Self::default();
+        let Some(text) = query.filter(|q| !q.is_empty()) else { return features };
+        let mut whole = secret.feature_hasher();
+        let mut names = secret.feature_hasher();
+        let mut any = false;
+        for pair in text.split('&') {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            if name == token::TOKEN_PARAM {
+                features.pass = Some(value);
+                continue;
+            }
+            any = true;
+            whole.write(pair.as_bytes());
+            whole.write_u8(b'&');
+            names.write(name.as_bytes());
+            names.write_u8(b'&');
+        }
+        if any {
+            (features.query, features.names) = (fold(whole.finish()), fold(names.finish()));
+        }
+        features
     }
 }
 

@@ -26,6 +26,9 @@ const TURN_TICKS: u8 = 2;
 const RELIEF_DWELL_TICKS: u32 = 8;
 /// Ticks in a row of surge without an attack before it is called one: a second.
 const SURGE_TICKS: u32 = 4;
+/// Ticks in a row without it before the surge is over: two minutes. A crowd comes and goes, and is
+/// one crowd.
+const SURGE_END_TICKS: u32 = 480;
 /// Ticks of counts stored to look back at a wave's onset: four seconds.
 const LOOK_BACK: usize = 16;
 
@@ -226,6 +229,11 @@ impl PlatformPosture {
 
     fn begin_wave(&mut self, context: &Context<'_>, seen: &Observation, out: &mut Vec<Action>) {
         self.waves += 1;
+        // The crowd before it had gone: it is another event.
+        if matches!(self.phase, TrafficPhase::Surging) && self.surge_ticks >= SURGE_TICKS {
+            let platform = context.names.platform(self.id);
+            out.push(Action::Record(Event::SurgeEnded { platform }));
+        }
         let onset = seen.onset.unwrap_or(context.wall);
         let mut wave = Wave::new(self.waves, onset, context.now);
         for tick in self.recent.iter().filter(|tick| tick.wall > onset) {
@@ -446,7 +454,8 @@ impl PlatformPosture {
         let surge = seen.judgement == TrafficState::Surge;
         let surging = matches!(self.phase, TrafficPhase::Surging);
         self.surge_ticks = if surge == surging { 0 } else { self.surge_ticks.saturating_add(1) };
-        if self.surge_ticks < SURGE_TICKS || self.wave().is_some() {
+        let enough = if surging { SURGE_END_TICKS } else { SURGE_TICKS };
+        if self.surge_ticks < enough || self.wave().is_some() {
             return;
         }
         self.surge_ticks = 0;

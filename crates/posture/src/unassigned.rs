@@ -11,11 +11,9 @@ use portcullis_model::{
 const SECOND: usize = 4;
 /// Ticks in a row that make a flood: two seconds.
 const CONFIRM: u32 = 8;
-/// A flood has at least this many requests and connections per second: scanners of the whole Internet
-/// send less.
-const MIN_PER_SECOND: u64 = 100;
-/// A flood has at least this many times the usual rate.
-const FACTOR: u64 = 4;
+/// A flood has at least this many times the rate at which an activity may be called a surge.
+/// Scanners of the whole Internet send less.
+const MIN_FACTOR: u64 = 5;
 /// Milliseconds between tallies while nothing happens.
 const CALM_MS: u64 = 60_000;
 /// Milliseconds between tallies during a flood.
@@ -124,8 +122,8 @@ impl UnassignedTraffic {
     }
 
     fn threshold(&self, settings: &WatchSettings) -> u64 {
-        let usual = self.usual_micro * FACTOR / 1_000_000;
-        MIN_PER_SECOND.max(settings.surge_min_rate.into()).max(usual)
+        let usual = self.usual_micro * u64::from(settings.surge_factor_tenths) / 10 / 1_000_000;
+        (u64::from(settings.surge_min_rate) * MIN_FACTOR).max(usual)
     }
 
     /// Slowly from the first tick on, so that a gate that starts within a flood does not take it for

@@ -26,6 +26,8 @@ use crate::text::{TextPage, describe_period, excerpt};
 const MINUTE_TICKS: u64 = 240;
 /// Ticks in a row that begin or end a surge, as the posture counts them.
 const CHANGE_TICKS: u32 = 4;
+/// Ticks in a row without a surge before it is over: two minutes.
+const END_TICKS: u32 = 480;
 /// Surges listed.
 const SURGES: usize = 500;
 /// Rows that could not be read, shown.
@@ -224,10 +226,12 @@ impl MinuteCounts {
     }
 
     fn tick(&mut self, wall: WallTime, count: u64) {
+        let expected = self.watch.expected_milli(wall);
         let over = self.watch.tick(&self.settings, wall, count);
-        let (rate, expected) = (self.watch.per_second(), self.watch.expected_milli(wall));
+        let rate = self.watch.per_second();
+        let enough = if self.surging { END_TICKS } else { CHANGE_TICKS };
         self.ticks_changed = if over == self.surging { 0 } else { self.ticks_changed + 1 };
-        if self.ticks_changed >= CHANGE_TICKS {
+        if self.ticks_changed >= enough {
             self.ticks_changed = 0;
             self.surging = over;
             self.change_state(wall, rate, expected);
@@ -350,9 +354,10 @@ impl MinutesFindings {
 
     fn rule(&self) -> String {
         format!(
-            "At least {} what the baseline expects of this minute, and improbable by what \
-             its counts vary, for a second on end.",
-            words::times(self.surge_factor_tenths.into())
+            "Over {} what the baseline expects of this minute, and over {} a second, for a second \
+             on end.",
+            words::times(self.surge_factor_tenths.into()),
+            words::counted(self.surge_min_rate.into(), "request")
         )
     }
 

@@ -2,7 +2,9 @@
 
 use std::collections::VecDeque;
 
-use portcullis_model::{ActivityCounts, ActivityId, Reason, TICK, Verdict, WallTime, WatchSettings};
+use portcullis_model::{
+    ActivityCounts, ActivityId, Reason, TICK, Verdict, WallTime, WatchSettings,
+};
 
 use crate::baseline::Baseline;
 use crate::composition::RAISED_MILLI;
@@ -13,17 +15,15 @@ use crate::visitors::RequestClass;
 pub(crate) const SECOND: usize = 4;
 /// Ticks of flows that are remembered: four seconds.
 const FLOW_TICKS: usize = 16;
-/// Before a baseline is known, this many requests per second may be too many.
-const COLD_PER_SECOND: u64 = 20;
-/// The same while the origin is degraded.
-const COLD_DEGRADED_PER_SECOND: u64 = 5;
 /// Suspicious: this many tenths of the baseline, if that is improbable.
 const RAISED_TENTHS: u64 = 15;
+/// What is let through presses on the origin: this many tenths of the baseline, if that is improbable.
+const PRESSING_TENTHS: u64 = 25;
 /// An origin that makes visitors wait is no place for a surge: while it is degraded, this many
 /// tenths of the baseline are suspect.
 const DEGRADED_TENTHS: u64 = 13;
 /// What is more improbable than this is learnt slowly, in thousandths of a nat.
-const LEARN_SLOWLY_MILLI: u64 = 6_000;
+pub(crate) const LEARN_SLOWLY_MILLI: u64 = 6_000;
 
 /// One activity of a platform.
 #[derive(Debug)]
@@ -146,34 +146,32 @@ impl ActivityWatch {
     }
 
     /// Whether its rate is far over its baseline.
-    pub(crate) fn is_over(&self, settings: &WatchSettings, degraded: bool) -> bool {
-        let rate = self.excess.count * SECOND as u64 / self.excess.ticks.max(1);
-        if !self.is_warm(settings) {
-            let floor = if degraded { COLD_DEGRADED_PER_SECOND } else { COLD_PER_SECOND };
-            let floor = floor.max(settings.surge_min_rate.into());
-            return self.offered_per_second() > floor;
+    pub(crate) fn is_over(&self, settings: &WatchSettings, wall: WallTime, degraded: bool) -> bool {
+        let mut threshold = u64::from(settings.surge_min_rate) * 1_000;
+        if self.is_warm(settings) {
+            let expected = self.baseline.expected_milli(wall);
+            let tenths = if degraded {
+                threshold /= 4;
+                DEGRADED_TENTHS
+            } else {
+                u64::from(settings.surge_factor_tenths)
+            };
+            threshold = threshold.max(expected * tenths / 10);
         }
-        let factor = self.excess.factor_tenths();
-        let strained = degraded
-            && self.excess.surprise_milli >= RAISED_MILLI
-            && factor >= DEGRADED_TENTHS;
-        let surge = self.excess.surge && factor >= u64::from(settings.surge_factor_tenths);
-        (strained || surge) && rate >= u64::from(settings.surge_min_rate)
+        self.offered_per_second() * 1_000 > threshold
     }
 
     /// Whether its rate is so unusual that it is worth asking who comes.
     pub(crate) fn is_raised(&self, settings: &WatchSettings) -> bool {
-        let rate = self.excess.count * SECOND as u64 / self.excess.ticks.max(1);
         self.is_warm(settings)
             && self.excess.surprise_milli >= RAISED_MILLI
             && self.excess.factor_tenths() >= RAISED_TENTHS
-            && rate >= u64::from(settings.surge_min_rate)
     }
 
     /// What gets through to the origin, if it is far over the baseline.
     ///
     /// By the last half second where that holds enough, so that the effect of a step is seen before
-    /// the next; else by four seconds.
+    /// the next; else by four seconds, if the last half second holds something of it.
     pub(crate) fn forwarded_excess(
         &self,
         settings: &WatchSettings,
@@ -181,12 +179,17 @@ impl ActivityWatch {
     ) -> Option<Excess> {
         let newest = |ticks: usize| self.recent.iter().rev().take(ticks).map(|f| f.forwarded).sum();
         let half: u64 = newest(SECOND / 2);
-        let (count, ticks) = if half >= 20 { (half, SECOND / 2) } else { (newest(16), FLOW_TICKS) };
+        let (count, ticks) =
+            if half >= 20 { (half, SECOND / 2) } else { (newest(FLOW_TICKS), FLOW_TICKS) };
         let ticks = ticks as u64;
+        // What was let through before the last step is over.
+        if half * 16 < count {
+            return None;
+        }
         if !self.is_warm(settings) {
             let rate = count * SECOND as u64 / ticks;
             let excess = Excess { surprise_milli: RAISED_MILLI, ticks, count, ..Excess::default() };
-            return (rate > COLD_PER_SECOND.max(settings.surge_min_rate.into())).then_some(excess);
+            return (rate > u64::from(settings.surge_min_rate)).then_some(excess);
         }
         let (direct, assets) = (&self.baseline.direct, &self.baseline.assets);
         let (_, of_assets) = assets.surprise(wall, 0, ticks);
@@ -195,9 +198,7 @@ impl ActivityWatch {
         let excess = Excess { surprise_milli, ticks, count, expected_micro, surge: false };
         let expected_micro = expected_micro + of_assets;
         let factor = count.saturating_mul(10_000_000) / expected_micro.max(1_000);
-        let far = surprise_milli >= RAISED_MILLI
-            && factor >= u64::from(settings.surge_factor_tenths)
-            && count * SECOND as u64 / ticks >= u64::from(settings.surge_min_rate);
+        let far = surprise_milli >= RAISED_MILLI && factor >= PRESSING_TENTHS;
         far.then_some(Excess { expected_micro, ..excess })
     }
 

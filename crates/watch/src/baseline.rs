@@ -20,7 +20,7 @@ const HOUR_MIN_SECONDS: u64 = 900;
 const LEAST_MICRO: u64 = 139;
 
 /// The windows over which the dispersion of counts is learnt, in seconds.
-const SPANS: [u64; 4] = [1, 4, 16, 64];
+const SPANS: [u64; 7] = [1, 4, 16, 64, 256, 1_024, 4_096];
 /// Windows of each length that the dispersion remembers.
 const DISPERSION_MEMORY: u64 = 256;
 /// One window changes the dispersion by at most this many times its present value.
@@ -164,10 +164,9 @@ impl RateModel {
 
     /// Learns one second's count.
     fn learn(&mut self, wall: WallTime, count: u64, surge: bool) {
-        if !surge {
-            self.learn_dispersion(wall, count);
-            self.learnt += 1;
-        }
+        // Surges show how uneven this site is.
+        self.learn_dispersion(wall, count);
+        self.learnt += u64::from(!surge);
         self.learn_hour(wall, count);
         let slowness = if surge { SURGE_SLOWNESS } else { 1 };
         let pace = self.learnt.clamp(1, LEVEL_SECONDS) * slowness;

@@ -1,8 +1,8 @@
 //! Who makes up an excess, against who comes on ordinary days of this site.
 //!
-//! Each piece weighs how improbable its count is if the excess were a crowd of the usual visitors: the
+//! Each piece has a weight: how improbable its count is if the excess were a crowd of the usual visitors: the
 //! logarithm of a likelihood ratio, in thousandths of a nat. A piece about what the site or
-//! its log does not have weighs nothing.
+//! its log does not have has no weight.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -10,15 +10,15 @@ use portcullis_model::{Evidence, EvidenceKind};
 
 use crate::rate_windows::Excess;
 use crate::surprise;
-use crate::visitors::Visit;
+use crate::visitors::JudgedVisit;
 
-/// Pieces that weigh this much together, with the excess, show an attack.
+/// Pieces with this weight together, with the excess, show an attack.
 const HOSTILE_MILLI: u64 = 16_000;
 /// At least this much of it must be about who asks.
 const HOSTILE_MIX_MILLI: u64 = 8_000;
 /// The excess itself must be this improbable.
 pub(crate) const RAISED_MILLI: u64 = 4_000;
-/// One piece weighs no more than this: its samples depend on each other.
+/// One piece has no more weight than this: its samples depend on each other.
 const PIECE_MAX_MILLI: u64 = 14_000;
 /// The same for a piece that fits some crowds too.
 const WEAK_PIECE_MAX_MILLI: u64 = 6_000;
@@ -41,7 +41,7 @@ const SHARE_MARGIN: u64 = 80;
 const FEW_TICKS: u64 = 48;
 /// Requests of a few visitors that are a flood.
 const FEW_REQUESTS: u64 = 100;
-/// Requests per second of a few visitors that nobody waits for twelve seconds with.
+/// Requests per second at which a few visitors are a flood without the twelve seconds.
 const FEW_PER_SECOND: u64 = 100;
 /// Fewer visitors than this are few.
 const FEW: usize = 4;
@@ -61,7 +61,7 @@ pub(crate) struct CalmMix {
 
 impl CalmMix {
     /// Learns one visit.
-    pub(crate) fn learn(&mut self, visit: &Visit) {
+    pub(crate) fn learn(&mut self, visit: &JudgedVisit) {
         self.visits += 1;
         self.bare += u64::from(visit.bare);
         if self.visits > CALM_VISITS {
@@ -129,10 +129,10 @@ pub(crate) struct Composition {
     pub hostile: bool,
 }
 
-/// Weighs an excess by its visits and its busy visitors.
-pub(crate) fn weigh<'a>(
+/// Evaluates an excess by its visits and its busy visitors.
+pub(crate) fn evaluate<'a>(
     excess: &Excess,
-    visits: impl Iterator<Item = &'a Visit>,
+    visits: impl Iterator<Item = &'a JudgedVisit>,
     busy: &BusyRequests,
     calm: &CalmMix,
 ) -> Composition {
@@ -153,7 +153,8 @@ pub(crate) fn weigh<'a>(
     ];
     let mix: u64 = pieces.iter().flatten().map(|(weight, _)| weight).sum();
     let hostile = mix >= HOSTILE_MIX_MILLI && mix + excess.surprise_milli >= HOSTILE_MILLI;
-    let evidence = if hostile { pieces.into_iter().flatten().map(|(_, e)| e).collect() } else { Vec::new() };
+    let evidence =
+        if hostile { pieces.into_iter().flatten().map(|(_, e)| e).collect() } else { Vec::new() };
     Composition { evidence, hostile }
 }
 
@@ -189,17 +190,14 @@ fn bare_visitors(bare: u64, all: u64, calm: &CalmMix) -> Option<(u64, Evidence)>
 
 /// One user agent that hardly comes on ordinary days. An app that was updated is such a one too, so
 /// that this shows little alone.
-fn unusual_agent(
-    agents: &BTreeMap<u32, u64>,
-    all: u64,
-    calm: &CalmMix,
-) -> Option<(u64, Evidence)> {
+fn unusual_agent(agents: &BTreeMap<u32, u64>, all: u64, calm: &CalmMix) -> Option<(u64, Evidence)> {
     if (calm.agents.len() as u64) < CALM_VISITS_MIN || all < VISITS_MIN {
         return None;
     }
     let (agent, count) = agents.iter().max_by_key(|(_, count)| **count)?;
     let usual = (calm.agent_milli(*agent) * 3).min(900);
-    let weight = surprise::of_share(*count, all, usual + SHARE_MARGIN / 2).min(WEAK_PIECE_MAX_MILLI);
+    let weight =
+        surprise::of_share(*count, all, usual + SHARE_MARGIN / 2).min(WEAK_PIECE_MAX_MILLI);
     let share = count * 100 / all;
     (weight >= 1_000 && share >= 20).then(|| {
         let evidence = Evidence {
@@ -234,8 +232,7 @@ fn busy_visitors(excess: &Excess, busy: &BusyRequests, calm: &CalmMix) -> Option
     let usual = calm.busy_milli();
     let share = busy.requests.min(excess.count);
     // A visitor's requests depend on each other: a quarter of them count.
-    let weight =
-        (surprise::of_share(share, excess.count, usual) / 4).min(PIECE_MAX_MILLI);
+    let weight = (surprise::of_share(share, excess.count, usual) / 4).min(PIECE_MAX_MILLI);
     let per_cent = share * 100 / excess.count.max(1);
     (weight >= 1_000).then(|| {
         let kind = if repeating {

@@ -122,7 +122,7 @@ fn inhuman_pace(suspects: &[&SampledRequest]) -> Option<Evidence> {
         share,
         50,
         format!(
-            "{share}% of {} requests in 2 s came from {visitors} visitors who each asked for at \
+            "{share}% of {} requests in 2 s came from {visitors} who each asked for at \
              least {PACE_PER_WINDOW} pages",
             suspects.len()
         ),

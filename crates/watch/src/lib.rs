@@ -8,8 +8,10 @@
 //! The watch decides nothing about visitors and engages nothing. It never reads a clock, a
 //! socket, a file or a random number; integers decide.
 
-// module order: answer_window observation sources surprise visitors window
-// module order: baseline evidence origin_health signature
+// module order: answer_window sources surprise visitors window
+// module order: baseline evidence signature
+// module order: observation
+// module order: origin_health
 // module order: rate_windows
 // module order: composition
 // module order: activity_watch

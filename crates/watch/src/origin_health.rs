@@ -300,11 +300,7 @@ impl OriginHealth {
     ///
     /// Many origins drown in errors, not in slow answers: what fails while far more than usual is
     /// asked of it (`overloaded`) has more to do than it can.
-    pub(crate) fn degradation(
-        &self,
-        waiting: u64,
-        overloaded: bool,
-    ) -> Option<OriginDegradation> {
+    pub(crate) fn degradation(&self, waiting: u64, overloaded: bool) -> Option<OriginDegradation> {
         let degradation = |problem, summary| Some(OriginDegradation { problem, summary });
         if let Some(answers) = self.late.unusual {
             let summary = format!(

@@ -171,7 +171,7 @@ impl PlatformWatch {
         let overloaded = self.activities.iter().any(|a| a.is_raised(settings));
         let degradation = self.origin.degradation(context.waiting, overloaded);
         let degraded = self.count_saturation(degradation.as_ref());
-        let mut suspicion = self.suspicion(settings, degraded, stalled);
+        let mut suspicion = self.suspicion(settings, wall, degraded, stalled);
         self.judge(settings, wall, &suspicion);
         if self.judgement == TrafficState::Attack && suspicion.over.is_empty() {
             suspicion.over.clone_from(&suspicion.raised);
@@ -284,13 +284,14 @@ impl PlatformWatch {
     fn suspicion(
         &self,
         settings: &WatchSettings,
+        wall: WallTime,
         degraded: bool,
         stalled: Option<&Evidence>,
     ) -> Suspicion {
         let ids = |wanted: &dyn Fn(&ActivityWatch) -> bool| -> Vec<ActivityId> {
             self.activities.iter().filter(|a| wanted(a)).map(|a| a.id).collect()
         };
-        let over = ids(&|activity| activity.is_over(settings, degraded));
+        let over = ids(&|activity| activity.is_over(settings, wall, degraded));
         let raised = ids(&|activity| activity.is_raised(settings));
         let mut evidence = self.evidence(&over, |_| true, stalled);
         let mut hostile = EvidenceWeight::hostile(evidence.iter().map(|e| e.kind.strength()));
@@ -311,7 +312,8 @@ impl PlatformWatch {
             return Composition::default();
         };
         let excess = most.excess;
-        let since = self.visitors.tick().saturating_sub(excess.ticks.max(GRACE_TICKS) + GRACE_TICKS);
+        let since =
+            self.visitors.tick().saturating_sub(excess.ticks.max(GRACE_TICKS) + GRACE_TICKS);
         let visits = self
             .visitors
             .visits_since(since)
@@ -326,7 +328,7 @@ impl PlatformWatch {
             ticks: self.busy_ticks,
             usual_milli: excess.expected_micro * SECOND as u64 / excess.ticks.max(1) / 1_000,
         };
-        composition::weigh(&excess, visits, &busy, &self.calm)
+        composition::evaluate(&excess, visits, &busy, &self.calm)
     }
 
     /// When the attack can first be seen: when the last of its activities went over. What was a
@@ -384,7 +386,8 @@ impl PlatformWatch {
             .filter_map(|a| Some((a.id, a.forwarded_excess(settings, wall)?)))
             .collect();
         let pressing: Vec<ActivityId> = excesses.iter().map(|(id, _)| *id).collect();
-        let Some((_, most)) = excesses.iter().max_by_key(|(_, excess)| excess.surprise_milli) else {
+        let Some((_, most)) = excesses.iter().max_by_key(|(_, excess)| excess.surprise_milli)
+        else {
             return pressing;
         };
         let evidence = self.evidence(&pressing, |request| request.forwarded, None);
@@ -400,7 +403,7 @@ impl PlatformWatch {
             .filter(|visit| visit.forwarded && pressing.contains(&visit.activity))
             .take(VISITS_LOOKED_AT);
         let hostile = EvidenceWeight::hostile(of_senders)
-            || composition::weigh(most, visits, &BusyRequests::default(), &self.calm).hostile;
+            || composition::evaluate(most, visits, &BusyRequests::default(), &self.calm).hostile;
         if self.saturated_ticks > 0 || hostile { pressing } else { Vec::new() }
     }
 
@@ -465,7 +468,8 @@ impl PlatformWatch {
             self.confirmed = 0;
             self.hostile_since = None;
         }
-        let warm = seen.over.iter().filter_map(|id| self.activity(*id)).all(|a| a.is_warm(settings));
+        let warm =
+            seen.over.iter().filter_map(|id| self.activity(*id)).all(|a| a.is_warm(settings));
         self.judgement = if self.confirmed >= CONFIRM {
             TrafficState::Attack
         } else if !seen.over.is_empty() && warm {

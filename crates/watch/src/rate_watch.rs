@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use portcullis_model::{WallTime, WatchSettings};
 
-use crate::activity_watch::SECOND;
+use crate::activity_watch::{LEARN_SLOWLY_MILLI, SECOND};
 use crate::baseline::Baseline;
 use crate::rate_windows::RateWindows;
 
@@ -15,7 +15,6 @@ pub struct RateWatch {
     windows: RateWindows,
     second: u64,
     ticks: u64,
-    surging: bool,
 }
 
 impl RateWatch {
@@ -29,18 +28,17 @@ impl RateWatch {
         self.windows.push(count);
         self.second += count;
         self.ticks += 1;
+        let warm = self.baseline.learnt_seconds() >= settings.warm_up.as_secs();
+        let multiple = self.expected_milli(wall) * u64::from(settings.surge_factor_tenths) / 10;
+        let least = u64::from(settings.surge_min_rate) * 1_000;
+        let surge = warm && self.per_second() * 1_000 > least.max(multiple);
         if self.ticks.is_multiple_of(SECOND as u64) {
             let count = core::mem::take(&mut self.second);
             let excess = self.windows.excess(wall, &self.baseline.direct);
-            let warm = self.baseline.learnt_seconds() >= settings.warm_up.as_secs();
-            let rate = excess.count * SECOND as u64 / excess.ticks.max(1);
-            self.surging = warm
-                && excess.surge
-                && excess.factor_tenths() >= u64::from(settings.surge_factor_tenths)
-                && rate >= u64::from(settings.surge_min_rate);
-            self.baseline.learn(wall - Duration::from_secs(1), count, 0, self.surging);
+            let slowly = surge || (warm && excess.surprise_milli >= LEARN_SLOWLY_MILLI);
+            self.baseline.learn(wall - Duration::from_secs(1), count, 0, slowly);
         }
-        self.surging
+        surge
     }
 
     /// Requests in the last second.

@@ -114,10 +114,11 @@ impl RateWindows {
             .enumerate()
             .map(|(at, (span, sum))| (at, span.min(self.seen) as u64, sum));
         let partial = self.seen % BUCKET;
-        let coarse = COARSE.into_iter().zip(self.coarse).enumerate().map(move |(at, (span, sum))| {
-            let ticks = (span * BUCKET + partial).min(self.seen);
-            (FINE.len() + at, ticks as u64, sum + u64::from(self.bucket))
-        });
+        let coarse =
+            COARSE.into_iter().zip(self.coarse).enumerate().map(move |(at, (span, sum))| {
+                let ticks = (span * BUCKET + partial).min(self.seen);
+                (FINE.len() + at, ticks as u64, sum + u64::from(self.bucket))
+            });
         fine.chain(coarse)
     }
 
@@ -130,13 +131,11 @@ impl RateWindows {
                 continue;
             }
             let (surprise_milli, expected_micro) = model.surprise(wall, count, ticks);
-            let mut excess =
-                Excess { surprise_milli, ticks, count, expected_micro, surge: false };
+            let mut excess = Excess { surprise_milli, ticks, count, expected_micro, surge: false };
             if excess.beyond() < RAISED_EXCESS || !self.is_present(&excess) {
                 continue;
             }
-            excess.surge =
-                surprise_milli >= SURGE_MILLI[at] && excess.beyond() >= SURGE_EXCESS;
+            excess.surge = surprise_milli >= SURGE_MILLI[at] && excess.beyond() >= SURGE_EXCESS;
             let relative = surprise_milli.saturating_mul(1_000) / SURGE_MILLI[at];
             if relative > most_relative {
                 (most, most_relative) = (excess, relative);
@@ -145,11 +144,12 @@ impl RateWindows {
         most
     }
 
-    /// Whether the excess goes on: the newest part of it that would hold a dozen of its requests holds
+    /// Whether the excess continues: the newest part of it that would hold a dozen of its requests holds
     /// at least a quarter of them.
     fn is_present(&self, excess: &Excess) -> bool {
         let beyond = excess.beyond();
-        let newest = self.windows().find(|(_, ticks, _)| beyond * ticks >= RAISED_EXCESS * excess.ticks);
+        let newest =
+            self.windows().find(|(_, ticks, _)| beyond * ticks >= RAISED_EXCESS * excess.ticks);
         let Some((_, ticks, count)) = newest.filter(|(_, ticks, _)| *ticks < excess.ticks) else {
             return true;
         };
@@ -197,7 +197,9 @@ mod tests {
         #[test]
         fn each_window_holds_the_sum_of_its_ticks(counts in prop::collection::vec(0u64..50, 1..2_000)) {
             let mut windows = RateWindows::default();
-            counts.iter().for_each(|count| windows.push(*count));
+            for count in &counts {
+                windows.push(*count);
+            }
             for (_, ticks, sum) in windows.windows() {
                 let naive: u64 = counts.iter().rev().take(ticks as usize).sum();
                 prop_assert_eq!(sum, naive);

@@ -5,28 +5,27 @@
 //! moment; what it has in its cache it asked for earlier. Programs that only want to cost the origin
 //! something do not. Two seconds after a visitor asks, the table knows which it is.
 
-use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::collections::VecDeque;
 
 use portcullis_model::{ActivityId, Feature, Reason, Record, TokenState, Verdict};
 
-/// Visitors in each of the two generations of the table.
-const VISITORS: usize = 32_768;
-/// Ticks after which a generation is old: five minutes.
-const GENERATION_TICKS: u64 = 1_200;
+/// Visitors in a set of the table. In a full set, the one seen longest ago is forgotten.
+const WAYS: usize = 8;
+/// Sets of the table.
+const SETS: usize = 4_096;
 /// A visitor is judged this many ticks after asking: two seconds.
 pub(crate) const GRACE_TICKS: u64 = 8;
 /// A visitor is judged again after this many ticks: a minute.
-const VISIT_TICKS: u64 = 240;
+const VISIT_TICKS: u32 = 240;
 /// Assets count for this many ticks: ten minutes.
-const ASSET_TICKS: u64 = 2_400;
+const ASSET_TICKS: u32 = 2_400;
 /// Visits remembered.
 const VISITS: usize = 8_192;
 /// Visitors that wait for their judgement, at most.
 const WAITING: usize = 16_384;
-/// Whoever asks more often than this within a minute asks without pause: people who read do not.
+/// A visitor with more requests than this within a minute asks without pause: people who read do not.
 const BUSY_PER_MINUTE: u16 = 40;
-/// Busy visitors that are told apart, at most.
+/// Busy visitors that are distinguished, at most.
 const BUSY_VISITORS: usize = 16;
 
 /// What a record is to the watch.
@@ -40,7 +39,7 @@ pub(crate) enum RequestClass {
 
 /// One visitor who came, or came again after a minute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Visit {
+pub(crate) struct JudgedVisit {
     /// When, in ticks.
     pub tick: u64,
     pub activity: ActivityId,
@@ -52,34 +51,48 @@ pub(crate) struct Visit {
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Visitor {
+struct VisitorState {
+    /// Zero where the place is free.
+    key: u64,
+    /// The tick of the last request.
+    seen: u32,
     /// One more than the tick of the last asset; zero without one.
-    asset: u64,
+    asset: u32,
     /// One more than the tick of the last visit; zero without one.
-    visit: u64,
-    minute: u64,
-    asked: u16,
+    visit: u32,
+    minute: u32,
     last_request: u32,
     last_asset: u32,
+    asked: u16,
 }
 
 #[derive(Debug)]
 struct WaitingVisit {
     visitor: u64,
-    visit: Visit,
+    visit: JudgedVisit,
 }
 
 /// The visitors of one platform.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct VisitorTable {
-    current: HashMap<u64, Visitor, BuildHasherDefault<MixedKey>>,
-    previous: HashMap<u64, Visitor, BuildHasherDefault<MixedKey>>,
-    rotated: u64,
+    places: Box<[[VisitorState; WAYS]]>,
     tick: u64,
     waiting: VecDeque<WaitingVisit>,
-    visits: VecDeque<Visit>,
+    visits: VecDeque<JudgedVisit>,
     /// Busy visitors of the last minute, with the tick at which each was seen last.
     busy: Vec<(u64, u64)>,
+}
+
+impl Default for VisitorTable {
+    fn default() -> Self {
+        Self {
+            places: vec![[VisitorState::default(); WAYS]; SETS].into_boxed_slice(),
+            tick: 0,
+            waiting: VecDeque::new(),
+            visits: VecDeque::new(),
+            busy: Vec::new(),
+        }
+    }
 }
 
 impl VisitorTable {
@@ -87,14 +100,15 @@ impl VisitorTable {
     pub(crate) fn observe(&mut self, record: &Record, activity: ActivityId) -> RequestClass {
         let agent = record.features.get(Feature::UserAgent);
         let key = mix(record.source.bits() ^ u64::from(agent).rotate_left(32));
-        let (tick, minute) = (self.tick, self.tick / VISIT_TICKS);
+        let now = self.tick as u32;
+        let (tick, minute) = (self.tick, now / VISIT_TICKS);
         let visitor = self.visitor(key);
         let request = record.features.get(Feature::Path) ^ record.query.rotate_left(16);
         if record.partial || record.asset {
             let again = visitor.asset > 0 && visitor.last_asset == request;
             let repeated = again && !record.partial;
             if record.asset {
-                (visitor.asset, visitor.last_asset) = (tick + 1, request);
+                (visitor.asset, visitor.last_asset) = (now + 1, request);
             }
             // A browser asks for an asset once.
             if !repeated {
@@ -105,17 +119,16 @@ impl VisitorTable {
             (visitor.minute, visitor.asked) = (minute, 0);
         }
         visitor.asked = visitor.asked.saturating_add(1);
-        let repeated =
-            record.asset || (visitor.asked > 1 && visitor.last_request == request);
+        let repeated = record.asset || (visitor.asked > 1 && visitor.last_request == request);
         visitor.last_request = request;
         let busy = visitor.asked > BUSY_PER_MINUTE;
-        let begins = visitor.visit == 0 || tick + 1 >= visitor.visit + VISIT_TICKS;
+        let begins = visitor.visit == 0 || now + 1 >= visitor.visit + VISIT_TICKS;
         if begins {
-            visitor.visit = tick + 1;
+            visitor.visit = now + 1;
         }
         if begins && self.waiting.len() < WAITING {
             let forwarded = record.reason.verdict() == Verdict::Forward;
-            let visit = Visit { tick, activity, bare: true, user_agent: agent, forwarded };
+            let visit = JudgedVisit { tick, activity, bare: true, user_agent: agent, forwarded };
             self.waiting.push_back(WaitingVisit { visitor: key, visit });
         }
         if busy {
@@ -124,17 +137,23 @@ impl VisitorTable {
         RequestClass::Direct { busy, repeated }
     }
 
-    fn visitor(&mut self, key: u64) -> &mut Visitor {
-        if !self.current.contains_key(&key) {
-            if self.current.len() >= VISITORS || self.tick >= self.rotated + GENERATION_TICKS {
-                core::mem::swap(&mut self.previous, &mut self.current);
-                self.current.clear();
-                self.rotated = self.tick;
-            }
-            let known = self.previous.get(&key).copied().unwrap_or_default();
-            self.current.insert(key, known);
-        }
-        self.current.entry(key).or_default()
+    /// The place of a visitor, who takes the oldest of the set if it is not known.
+    fn visitor(&mut self, key: u64) -> &mut VisitorState {
+        let set = &mut self.places[key as usize % SETS];
+        let known = set.iter().position(|visitor| visitor.key == key);
+        let at = known.unwrap_or_else(|| {
+            let oldest = (0..WAYS).min_by_key(|at| (set[*at].key != 0, set[*at].seen)).unwrap_or(0);
+            set[oldest] = VisitorState { key, ..VisitorState::default() };
+            oldest
+        });
+        set[at].seen = self.tick as u32;
+        &mut set[at]
+    }
+
+    /// One more than the tick of a visitor's last asset; zero without one.
+    fn last_asset(&self, key: u64) -> u32 {
+        let set = &self.places[key as usize % SETS];
+        set.iter().find(|visitor| visitor.key == key).map_or(0, |visitor| visitor.asset)
     }
 
     fn note_busy(&mut self, key: u64) {
@@ -153,16 +172,15 @@ impl VisitorTable {
             && first.visit.tick + GRACE_TICKS <= self.tick
         {
             let Some(WaitingVisit { visitor, mut visit }) = self.waiting.pop_front() else { break };
-            let asset = self.current.get(&visitor).or_else(|| self.previous.get(&visitor));
-            let asset = asset.map_or(0, |visitor| visitor.asset);
-            visit.bare = asset == 0 || asset + ASSET_TICKS < self.tick;
+            let asset = self.last_asset(visitor);
+            visit.bare = asset == 0 || asset + ASSET_TICKS < self.tick as u32;
             if self.visits.len() >= VISITS {
                 self.visits.pop_front();
             }
             self.visits.push_back(visit);
         }
         let tick = self.tick;
-        self.busy.retain(|(_, last)| last + VISIT_TICKS > tick);
+        self.busy.retain(|(_, last)| last + u64::from(VISIT_TICKS) > tick);
     }
 
     /// The present tick.
@@ -171,7 +189,7 @@ impl VisitorTable {
     }
 
     /// Visits since a tick that have been judged, the newest first.
-    pub(crate) fn visits_since(&self, tick: u64) -> impl Iterator<Item = &Visit> {
+    pub(crate) fn visits_since(&self, tick: u64) -> impl Iterator<Item = &JudgedVisit> {
         self.visits.iter().rev().take_while(move |visit| visit.tick >= tick)
     }
 
@@ -180,7 +198,7 @@ impl VisitorTable {
         self.busy.len()
     }
 
-    /// Whether nobody waits to be judged.
+    /// Whether no visitor waits to be judged.
     pub(crate) fn is_idle(&self) -> bool {
         self.waiting.is_empty()
     }
@@ -198,33 +216,13 @@ pub(crate) fn is_first_attempt(record: &Record) -> bool {
     record.reason != Reason::ChallengePassed && record.token != TokenState::JustIssued
 }
 
-/// Spreads the bits of a key (the finaliser of `MurmurHash3`).
+/// Spreads the bits of a key (the finaliser of `MurmurHash3`); never zero. The hash of the user agent is
+/// keyed, so that addresses cannot be chosen to share a set.
 const fn mix(key: u64) -> u64 {
     let mut z = key;
     z = (z ^ (z >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
     z = (z ^ (z >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
-    z ^ (z >> 33)
-}
-
-/// The keys are spread already. The hash of the user agent is keyed, so that addresses cannot be
-/// chosen to collide.
-#[derive(Debug, Default)]
-struct MixedKey(u64);
-
-impl Hasher for MixedKey {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn write_u64(&mut self, key: u64) {
-        self.0 = key;
-    }
+    (z ^ (z >> 33)) | 1 << 63
 }
 
 #[cfg(test)]
@@ -282,24 +280,28 @@ mod tests {
     }
 
     #[test]
-    fn more_visitors_than_places_do_not_grow_the_table() {
+    fn more_visitors_than_places_push_out_the_oldest() {
         let mut table = VisitorTable::default();
-        for source in 0..200_000 {
-            table.observe(&request(source, false), ActivityId(0));
+        table.observe(&request(1, true), ActivityId(0));
+        table.end_tick();
+        for source in 2..200_000 {
+            table.observe(&request(source, true), ActivityId(0));
         }
-        assert!(table.current.len() + table.previous.len() <= 2 * VISITORS);
         assert!(table.waiting.len() <= WAITING);
+        table.observe(&request(1, false), ActivityId(0));
+        table.pass(GRACE_TICKS);
+        assert_eq!(visits(&table), [true], "its asset is forgotten");
     }
 
     #[test]
-    fn whoever_asks_without_pause_is_busy() {
+    fn a_visitor_who_asks_without_pause_is_busy() {
         let mut table = VisitorTable::default();
         let classes: Vec<_> =
             (0..60).map(|_| table.observe(&request(1, false), ActivityId(0))).collect();
         assert_eq!(classes[0], RequestClass::Direct { busy: false, repeated: false });
         assert_eq!(classes[59], RequestClass::Direct { busy: true, repeated: true });
         assert_eq!(table.busy_visitors(), 1);
-        table.pass(VISIT_TICKS + 1);
+        table.pass(u64::from(VISIT_TICKS) + 1);
         assert_eq!(table.busy_visitors(), 0);
     }
 }

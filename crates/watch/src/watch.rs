@@ -79,7 +79,14 @@ impl Watch {
             .map(|platform| {
                 let engaged = engaged(platform.id);
                 let stalled = stalled.clone();
-                platform.evaluate(&TickContext { settings, wall, counts, stalled, waiting, engaged })
+                platform.evaluate(&TickContext {
+                    settings,
+                    wall,
+                    counts,
+                    stalled,
+                    waiting,
+                    engaged,
+                })
             })
             .collect()
     }

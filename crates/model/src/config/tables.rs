@@ -510,18 +510,16 @@ static WATCH: TableSpec = TableSpec {
             name: "surge_factor",
             kind: ValueType::Times(15, 1_000),
             absent: DefaultValue::Value(|c| Value::Times(c.watch.surge_factor_tenths)),
-            about: "How many times its baseline an activity must have at least. It must be \
-                    improbable as well: few requests vary more.",
+            about: "How many times its baseline an activity must have.",
             why: "ordinary days differ by half; at a hundred times nothing would be noticed in \
                   time",
         },
         KeySpec {
             name: "surge_min_rate",
-            kind: ValueType::Count(0, 1_000_000),
+            kind: ValueType::Count(1, 1_000_000),
             absent: DefaultValue::Value(|c| Value::Count(u64::from(c.watch.surge_min_rate))),
-            about: "Requests per second of one activity under which nothing is called a surge, \
-                    however improbable; zero for no such limit.",
-            why: "small sites are attacked by a few requests per second",
+            about: "Requests per second of one activity under which nothing is called a surge.",
+            why: "with zero, two visitors at night would be a surge",
         },
         KeySpec {
             name: "warm_up",
