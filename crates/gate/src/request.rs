@@ -105,8 +105,7 @@ pub(crate) struct RequestFeatures<'a> {
     pub cookies: [Option<TokenText>; 2],
     /// The gate's query parameter.
     pub pass: Option<&'a str>,
-    /// Whether the visitor would show an HTML page. Who does not say what it accepts is taken to, if the
-    /// path looks like a page's.
+    /// Whether the visitor would show an HTML page.
     pub wants_page: bool,
     /// Whether it is a picture, style, script or font that browsers load with a page.
     pub asset: bool,
@@ -120,9 +119,8 @@ impl<'a> RequestFeatures<'a> {
         let hash = |bytes: &[u8]| hash_with(secret, bytes);
         let mut features = [0; portcullis_model::FEATURES];
         let mut cookies = [None; 2];
-        let kind = PathKind::of(path);
-        let mut wants_page = kind == PathKind::Page;
-        let mut asset = kind == PathKind::Asset;
+        let mut wants_page = false;
+        let mut asset = PathKind::of(path) == PathKind::Asset;
         let mut partial = false;
         let mut shape = secret.feature_hasher();
         request.fields.each(&mut |name, value| {

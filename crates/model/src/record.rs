@@ -33,8 +33,7 @@ pub struct Record {
     pub assigned: Option<Assignment>,
     /// The cause of the verdict, and so the verdict.
     pub reason: Reason,
-    /// Whether the visitor requested a page: it accepts HTML, or does not say what it accepts and the path
-    /// looks like a page's.
+    /// Whether the visitor requested a page rather than an asset (it accepts HTML).
     pub page: bool,
     /// Whether it requested a picture, style, script or font, which browsers load with a page.
     pub asset: bool,
