@@ -40,7 +40,7 @@ pub struct LoadPoint {
     pub forwarded: u64,
     /// Of these, refused, dropped or challenged.
     pub stopped: u64,
-    /// The busiest tick of the interval, as offered requests per second.
+    /// Requests offered in the busiest second of the interval.
     pub peak_offered: u64,
 }
 

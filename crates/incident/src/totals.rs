@@ -46,9 +46,9 @@ pub struct Totals {
     pub bytes_out: u64,
     /// Milliseconds that the origin was busy, summed over requests.
     pub origin_busy_ms: u64,
-    /// The busiest tick, offered.
+    /// The busiest second, offered.
     pub peak_offered: Option<Peak>,
-    /// The busiest tick, forwarded.
+    /// The busiest second, forwarded.
     pub peak_forwarded: Option<Peak>,
     /// The busiest whole tally, offered: a sustained rate, not a burst.
     pub sustained_offered: Option<Peak>,

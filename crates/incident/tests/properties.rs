@@ -111,6 +111,7 @@ fn event() -> impl Strategy<Value = Event> {
                 peak_forwarded_per_second: n,
                 peak_stalled_headers: n,
                 peak_sources: SourceCount::from_count(n),
+                sources: Some(SourceCount::from_count(n)),
                 evidence_kinds: 1,
                 changes: 0,
             },

@@ -1,6 +1,6 @@
 //! Events: facts that matter later. The ledger is the sequence of all of them.
 //!
-//! Each is written as one RFC 8785 canonical JSON leaf: `{"at": …, "event": …, "v": 3, …}`. Leaves
+//! Each is written as one RFC 8785 canonical JSON leaf: `{"at": …, "event": …, "v": 4, …}`. Leaves
 //! are public, so they hold no address, no query string and nothing about a single visitor;
 //! counts of sources under ten are recorded as under ten only. Names are written out, so that a
 //! leaf can be read without the configuration of its day.
@@ -32,7 +32,9 @@ impl Entry {
     /// 1. The first.
     /// 2. Tallies say what was cut ([`Tally::cuts`]).
     /// 3. Events, fields, reasons, cuts and outcomes have the names of docs/renamed.md.
-    pub const VERSION: u32 = 3;
+    /// 4. Peaks are those of whole seconds, and waves name their distinct sources
+    ///    ([`WaveFigures::sources`]).
+    pub const VERSION: u32 = 4;
 
     /// An entry in today's format.
     pub const fn new(at: WallTime, event: Event) -> Self {
@@ -501,9 +503,9 @@ pub struct Tally {
     /// Forwarded requests by outcome, without the zeros, by when they finished.
     #[serde(deserialize_with = "current_names")]
     pub outcomes: BTreeMap<String, u64>,
-    /// The busiest tick of the interval, as requests per second: offered.
+    /// Requests of the busiest whole second that ended in the interval: offered, each visitor's once.
     pub peak_offered_per_second: u64,
-    /// The busiest tick of the interval, as requests per second: forwarded to the origin.
+    /// The same: forwarded to the origin.
     pub peak_forwarded_per_second: u64,
     /// Distinct sources in the interval.
     pub sources: SourceCount,
@@ -602,14 +604,18 @@ pub struct WaveFigures {
     pub forwarded: u64,
     /// Of these, refused, dropped, or challenged without coming back.
     pub stopped: u64,
-    /// The busiest tick, as requests per second: offered.
+    /// Requests of the busiest whole second: offered. Before version 4, of the busiest quarter of a
+    /// second, times four.
     pub peak_offered_per_second: u64,
-    /// The busiest tick, as requests per second: forwarded.
+    /// The same: forwarded.
     pub peak_forwarded_per_second: u64,
     /// Most connections stalled in their headers at one tick.
     pub peak_stalled_headers: u64,
-    /// The largest number of distinct sources in one tick.
+    /// The largest number of distinct sources in one second; before version 4, in a quarter of one.
     pub peak_sources: SourceCount,
+    /// Distinct sources from onset to end. Not known before version 4.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sources: Option<SourceCount>,
     /// Distinct kinds of evidence seen.
     pub evidence_kinds: u32,
     /// How often the attacker changed tactics.
@@ -698,7 +704,7 @@ mod tests {
         tally.cuts = Some(BTreeMap::new());
         let json = serde_json::to_string(&Entry::new(entry.at, Event::Tallied(tally.clone())));
         let json = json.expect("serialises");
-        assert!(json.contains(r#""cuts":{}"#) && json.contains(r#""v":3"#), "{json}");
+        assert!(json.contains(r#""cuts":{}"#) && json.contains(r#""v":4"#), "{json}");
         let back: Entry = serde_json::from_str(&json).expect("parses");
         assert_eq!(back.event, Event::Tallied(tally));
     }
@@ -761,8 +767,8 @@ mod tests {
         assert_eq!(read(newer).expect("parses"), unknown);
         assert_eq!((unknown.subject(), unknown.platform()), (Subject::Unknown, None));
         // The kind is known, but its fields may mean something else by now.
-        let newer = r#"{"at":"2026-11-23T10:00:00.000Z","event":"stopped","v":4}"#;
-        let unknown = Event::Unknown { kind: "stopped".into(), v: 4 };
+        let newer = r#"{"at":"2026-11-23T10:00:00.000Z","event":"stopped","v":5}"#;
+        let unknown = Event::Unknown { kind: "stopped".into(), v: 5 };
         assert_eq!(read(newer).expect("parses"), unknown);
         // A kind that a newer program added without a new version of the format.
         let newer = r#"{"at":"2026-11-23T10:00:00.000Z","event":"teapot","v":3}"#;

@@ -17,6 +17,7 @@ use crate::input::{Input, SavedBaseline};
 use crate::names::NameTable;
 use crate::platform::{Context, PlatformPosture};
 use crate::resume::Resume;
+use crate::second::SecondMeter;
 use crate::tally::{TallyBuilder, by_verdict};
 use crate::unassigned::UnassignedTraffic;
 use crate::view::{PlatformView, ProcedureView};
@@ -34,6 +35,7 @@ pub struct Control {
     /// One per platform, in the order of the configuration, as are tallies and observations.
     postures: Vec<PlatformPosture>,
     tallies: Vec<TallyBuilder>,
+    seconds: Vec<SecondMeter>,
     unassigned: UnassignedTraffic,
     seen: Vec<Observation>,
     next_procedure: NonZeroU32,
@@ -61,6 +63,7 @@ impl Control {
         Self {
             watch: Watch::new(&config, Arc::clone(&ids)),
             tallies: tallies(&ids, wall, true),
+            seconds: vec![SecondMeter::default(); ids.platforms().count()],
             unassigned: UnassignedTraffic::new(wall),
             names: NameTable::new(Arc::clone(&config), ids),
             postures,
@@ -141,8 +144,9 @@ impl Control {
         for (at, seen) in self.seen.iter().enumerate() {
             let (_, activities) = ids.at(at);
             let tick: Vec<_> = activities.iter().map(|activity| counts.of(*activity)).collect();
-            self.tallies[at].add(&tick, counts.records_lost);
-            let totals = totals(&tick, seen, wall);
+            let mut totals = totals(&tick, seen, wall);
+            totals.second = self.seconds[at].add(&totals);
+            self.tallies[at].add(&tick, totals.second, counts.records_lost);
             let mut context = Context {
                 settings: &self.config.posture,
                 ordinary: self.config.limits.source,
@@ -156,6 +160,7 @@ impl Control {
             changed |= self.postures[at].step(&mut context, seen, totals, &mut events);
             let busy = self.postures[at].needs_fine_tally();
             if self.tallies[at].due(wall, busy) {
+                self.postures[at].note_sources(wall, self.tallies[at].sources());
                 let (names, watch) = (&self.names, &self.watch);
                 let tally = self.tallies[at].close(
                     names.platform(seen.platform),
@@ -225,6 +230,7 @@ impl Control {
         self.seen.clear();
         self.watch.reload(&config, Arc::clone(&ids));
         self.tallies = tallies(&ids, wall, self.connections);
+        self.seconds = vec![SecondMeter::default(); ids.platforms().count()];
         self.names.reload(Arc::clone(&config), ids);
         self.config = config;
         out.push(Action::Engage(self.engaged().cloned().collect()));
@@ -334,19 +340,14 @@ fn tallies(ids: &Ids, wall: WallTime, connections: bool) -> Vec<TallyBuilder> {
 fn totals(tick: &[ActivityCounts], seen: &Observation, wall: WallTime) -> TickTotals {
     let mut totals = TickTotals {
         wall,
-        sources: seen.sources,
         stalled_headers: seen.stalled_headers.unwrap_or(0),
         ..TickTotals::default()
     };
-    let mut answered = 0;
     for counts in tick {
         totals.offered += counts.offered();
         totals.forwarded += by_verdict(counts, Verdict::Forward);
-        totals.stopped += counts.offered() - by_verdict(counts, Verdict::Forward);
-        answered += counts.reason(Reason::ChallengePassed);
+        // A visitor who answers a challenge asks once: the challenge and the redirect are the gate's.
+        totals.redirects += 2 * counts.reason(Reason::ChallengePassed);
     }
-    // A visitor who answers a challenge asks once: the challenge and the redirect are the gate's.
-    totals.offered = totals.offered.saturating_sub(2 * answered);
-    totals.stopped = totals.stopped.saturating_sub(2 * answered);
     totals
 }

@@ -9,7 +9,7 @@
 //! `model`: the core consists of both, and the code between them is too small for a crate.
 
 // module order: action input resume view
-// module order: names unassigned wave tally
+// module order: names unassigned second wave tally
 // module order: ladder
 // module order: engaged origin_state
 // module order: platform
@@ -24,6 +24,7 @@ mod names;
 mod origin_state;
 mod platform;
 mod resume;
+mod second;
 mod tally;
 mod unassigned;
 mod view;

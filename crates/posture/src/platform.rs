@@ -1,12 +1,13 @@
 //! One platform's posture: waves, procedures, the way down and full speed.
 
 use core::num::NonZeroU32;
+use std::collections::VecDeque;
 
 use portcullis_model::{
     Event, EvidenceKind, Ids, Measure, PlatformId, Posture, PostureSettings, Procedure,
     ProcedureFacts, ProcedureId, Scope, Signature, SourceLimits, Tier, Time, WallTime,
 };
-use portcullis_watch::{Observation, TrafficState};
+use portcullis_watch::{Observation, SourceSketch, TrafficState};
 
 use crate::action::Action;
 use crate::engaged::{EngagedList, EngagedProcedure};
@@ -29,8 +30,11 @@ const SURGE_TICKS: u32 = 4;
 /// Ticks in a row without it before the surge is over: two minutes. A crowd comes and goes, and is
 /// one crowd.
 const SURGE_END_TICKS: u32 = 480;
-/// Ticks of counts stored to look back at a wave's onset: four seconds.
-const LOOK_BACK: usize = 16;
+/// Seconds with requests whose counts are stored to look back at a wave's onset: the longest window in which
+/// an excess is looked for is 68 minutes.
+const LOOK_BACK_SECONDS: usize = 4_200;
+/// Stretches of a minute whose sources are stored for the same.
+const LOOK_BACK_MINUTES: usize = 70;
 
 /// What a step needs to know besides the observation.
 pub(crate) struct Context<'a> {
@@ -81,7 +85,10 @@ pub(crate) struct PlatformPosture {
     origin: OriginState,
     /// The number of the last wave.
     waves: u32,
-    recent: Vec<TickTotals>,
+    /// The last seconds with requests; the newest may be in the making.
+    recent: VecDeque<TickTotals>,
+    /// The sources of the last minutes, each with its end.
+    recent_sources: VecDeque<(WallTime, SourceSketch)>,
     /// Ticks in a row whose judgement differs from the phase, as to a surge.
     surge_ticks: u32,
     ticks_since_step: u32,
@@ -99,7 +106,8 @@ impl PlatformPosture {
             speed: VisitorSpeed::Full,
             origin: OriginState::new(),
             waves,
-            recent: Vec::with_capacity(LOOK_BACK),
+            recent: VecDeque::new(),
+            recent_sources: VecDeque::new(),
             surge_ticks: 0,
             ticks_since_step: 0,
             last_step: None,
@@ -238,6 +246,9 @@ impl PlatformPosture {
         let mut wave = Wave::new(self.waves, onset, context.now);
         for tick in self.recent.iter().filter(|tick| tick.wall > onset) {
             wave.count(tick);
+        }
+        for (_, sources) in self.recent_sources.iter().filter(|(to, _)| *to > onset) {
+            wave.count_earlier_sources(sources);
         }
         let (evidence, _) = wave.note(&seen.evidence, &seen.over_baseline);
         out.push(Action::Record(Event::AttackBegan {
@@ -477,10 +488,36 @@ impl PlatformPosture {
         if let Some(wave) = self.wave_mut() {
             wave.count(&tick);
         }
-        if self.recent.len() >= LOOK_BACK {
-            self.recent.remove(0);
+        match self.recent.back_mut() {
+            Some(last) if last.second.is_none() => last.merge(&tick),
+            _ if tick.offered == 0 && tick.second.is_some_and(|s| s.offered == 0) => {}
+            _ => {
+                if self.recent.len() >= LOOK_BACK_SECONDS {
+                    self.recent.pop_front();
+                }
+                self.recent.push_back(tick);
+            }
         }
-        self.recent.push(tick);
+    }
+
+    /// Notes the sources of a stretch that ends at `to`.
+    pub(crate) fn note_sources(&mut self, to: WallTime, sources: &SourceSketch) {
+        if let Some(wave) = self.wave_mut() {
+            wave.count_sources(sources);
+            return;
+        }
+        match self.recent_sources.back_mut() {
+            Some((end, last)) if end.millis() / 60_000 == to.millis() / 60_000 => {
+                last.merge(sources);
+                *end = to;
+            }
+            _ => {
+                if self.recent_sources.len() >= LOOK_BACK_MINUTES {
+                    self.recent_sources.pop_front();
+                }
+                self.recent_sources.push_back((to, sources.clone()));
+            }
+        }
     }
 
     fn note_posture(&mut self, context: &Context<'_>, seen: &Observation, out: &mut Vec<Action>) {

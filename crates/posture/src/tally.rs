@@ -8,6 +8,8 @@ use portcullis_model::{
 };
 use portcullis_watch::SourceSketch;
 
+use crate::second::SecondTotals;
+
 /// Milliseconds between tallies while nothing happens.
 const CALM_MS: u64 = 60_000;
 /// Milliseconds between tallies during a surge or an attack.
@@ -52,16 +54,26 @@ impl TallyBuilder {
         self.connections = false;
     }
 
-    pub(crate) fn add(&mut self, tick: &[ActivityCounts], unseen: u64) {
-        let (mut offered, mut forwarded) = (0, 0);
+    /// Adds a tick, and the whole second that ends with it, if one does.
+    pub(crate) fn add(
+        &mut self,
+        tick: &[ActivityCounts],
+        second: Option<SecondTotals>,
+        unseen: u64,
+    ) {
         for (sum, counts) in self.activities.iter_mut().zip(tick) {
             sum.add(counts);
-            offered += counts.offered();
-            forwarded += by_verdict(counts, Verdict::Forward);
         }
-        self.peak_offered = self.peak_offered.max(offered * 4);
-        self.peak_forwarded = self.peak_forwarded.max(forwarded * 4);
+        if let Some(second) = second {
+            self.peak_offered = self.peak_offered.max(second.offered);
+            self.peak_forwarded = self.peak_forwarded.max(second.forwarded);
+        }
         self.unseen += unseen;
+    }
+
+    /// The sources that it has counted so far.
+    pub(crate) const fn sources(&self) -> &SourceSketch {
+        &self.sources
     }
 
     /// Whether the tally is to be closed now. When quiet turns busy, the quiet part is closed

@@ -5,16 +5,36 @@ use std::collections::BTreeSet;
 use portcullis_model::{
     ActivityId, Evidence, EvidenceKind, SourceCount, Time, WallTime, WaveFigures,
 };
+use portcullis_watch::SourceSketch;
+
+use crate::second::SecondTotals;
 
 /// What one tick adds to a wave.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct TickTotals {
+    /// Its end.
     pub wall: WallTime,
+    /// Requests, the gate's own redirects among them.
     pub offered: u64,
+    /// Requests that went to the origin.
     pub forwarded: u64,
-    pub stopped: u64,
-    pub sources: u64,
+    /// Requests that the gate's own redirects caused: two for each answered challenge.
+    pub redirects: u64,
     pub stalled_headers: u64,
+    /// The whole second that ends with it, if one does.
+    pub second: Option<SecondTotals>,
+}
+
+impl TickTotals {
+    /// Adds a later tick.
+    pub(crate) fn merge(&mut self, later: &Self) {
+        self.wall = later.wall;
+        self.offered += later.offered;
+        self.forwarded += later.forwarded;
+        self.redirects += later.redirects;
+        self.stalled_headers = self.stalled_headers.max(later.stalled_headers);
+        self.second = later.second.or(self.second);
+    }
 }
 
 /// Whether the load of the origin is back within its capacity.
@@ -39,7 +59,11 @@ pub(crate) struct Wave {
     activities: BTreeSet<ActivityId>,
     changes: u32,
     totals: TickTotals,
-    peak: TickTotals,
+    /// The busiest whole second, of either.
+    peak: SecondTotals,
+    sources: SourceSketch,
+    /// The most distinct sources in one second.
+    peak_sources: u64,
 }
 
 impl Wave {
@@ -53,18 +77,29 @@ impl Wave {
             activities: BTreeSet::new(),
             changes: 0,
             totals: TickTotals::default(),
-            peak: TickTotals::default(),
+            peak: SecondTotals::default(),
+            sources: SourceSketch::default(),
+            peak_sources: 0,
         }
     }
 
     pub(crate) fn count(&mut self, tick: &TickTotals) {
-        self.totals.offered += tick.offered;
-        self.totals.forwarded += tick.forwarded;
-        self.totals.stopped += tick.stopped;
-        self.peak.offered = self.peak.offered.max(tick.offered);
-        self.peak.forwarded = self.peak.forwarded.max(tick.forwarded);
-        self.peak.sources = self.peak.sources.max(tick.sources);
-        self.peak.stalled_headers = self.peak.stalled_headers.max(tick.stalled_headers);
+        self.totals.merge(tick);
+        if let Some(second) = tick.second {
+            self.peak.offered = self.peak.offered.max(second.offered);
+            self.peak.forwarded = self.peak.forwarded.max(second.forwarded);
+        }
+    }
+
+    /// Counts the sources of a stretch of the wave.
+    pub(crate) fn count_sources(&mut self, sources: &SourceSketch) {
+        self.sources.merge(sources);
+        self.peak_sources = self.peak_sources.max(sources.estimate());
+    }
+
+    /// Counts sources of the time before the evidence.
+    pub(crate) fn count_earlier_sources(&mut self, sources: &SourceSketch) {
+        self.sources.merge(sources);
     }
 
     /// Notes evidence and activities; answers what of it is new.
@@ -89,15 +124,17 @@ impl Wave {
     }
 
     pub(crate) fn figures(&self) -> WaveFigures {
-        // A tick is a quarter of a second.
+        let TickTotals { offered, forwarded, redirects, stalled_headers, .. } = self.totals;
+        let offered = offered.saturating_sub(redirects).max(forwarded);
         WaveFigures {
-            offered: self.totals.offered,
-            forwarded: self.totals.forwarded,
-            stopped: self.totals.stopped,
-            peak_offered_per_second: self.peak.offered * 4,
-            peak_forwarded_per_second: self.peak.forwarded * 4,
-            peak_stalled_headers: self.peak.stalled_headers,
-            peak_sources: SourceCount::from_count(self.peak.sources),
+            offered,
+            forwarded,
+            stopped: offered - forwarded,
+            peak_offered_per_second: self.peak.offered,
+            peak_forwarded_per_second: self.peak.forwarded,
+            peak_stalled_headers: stalled_headers,
+            peak_sources: SourceCount::from_count(self.peak_sources),
+            sources: Some(SourceCount::from_count(self.sources.estimate())),
             evidence_kinds: self.kinds.len() as u32,
             changes: self.changes,
         }

@@ -177,7 +177,7 @@ fn attack_of(wave: &WaveRecord, history: &History, peak: u64) -> ReplayedAttack 
         to: ended.map(|end| end.stamp.at),
         activities: wave.activities.clone(),
         baseline_milli: wave.baseline_milli,
-        peak_per_second: peak,
+        peak_per_second: ended.map_or(peak, |end| end.figures.peak_offered_per_second.max(peak)),
         evidence: wave.evidence.iter().map(|seen| seen.evidence.clone()).collect(),
         changes: wave.changes.count() as u32,
         mitigated_after_ms: wave.first_mitigation().map(|mitigation| mitigation.after_ms),

@@ -427,6 +427,14 @@ fn procedure_row(procedure: &ProcedureRecord) -> TableRow {
     ])
 }
 
+/// A number of sources, for people.
+fn source_count(count: portcullis_model::SourceCount) -> String {
+    match count {
+        portcullis_model::SourceCount::UnderTen => "fewer than 10".to_owned(),
+        portcullis_model::SourceCount::About(n) => format!("about {}", words::count(n)),
+    }
+}
+
 fn analysis(incident: &Incident) -> Vec<ReportBlock> {
     if incident.waves.is_empty() {
         let none = "No wave of attack on a platform is on record, so none was graded.";
@@ -456,15 +464,18 @@ fn analysis(incident: &Incident) -> Vec<ReportBlock> {
         .iter()
         .filter_map(|wave| {
             let figures = &wave.ended.as_ref()?.figures;
-            let count = match figures.peak_sources {
-                portcullis_model::SourceCount::UnderTen => "fewer than 10".to_owned(),
-                portcullis_model::SourceCount::About(n) => format!("about {}", words::count(n)),
-            };
-            Some(format!(
-                "{}: {count} distinct sources in its busiest quarter of a second (people among \
-                 them)",
-                words::sentence(&wave.name())
-            ))
+            let name = words::sentence(&wave.name());
+            let peak = source_count(figures.peak_sources);
+            Some(match figures.sources {
+                Some(all) => format!(
+                    "{name}: {} distinct sources, {peak} in its busiest second (people among them)",
+                    source_count(all)
+                ),
+                None => format!(
+                    "{name}: {peak} distinct sources in its busiest quarter of a second (people \
+                     among them)"
+                ),
+            })
         })
         .collect::<Vec<_>>();
     let mut blocks = vec![ReportBlock::Paragraph("Recorded evidence of hostility:".to_owned())];

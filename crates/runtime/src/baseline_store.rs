@@ -14,7 +14,7 @@ use tracing::{info, warn};
 use crate::state_files::path_next_to;
 
 /// The version of the file's format.
-const FORMAT_VERSION: u32 = 2;
+const FORMAT_VERSION: u32 = 3;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

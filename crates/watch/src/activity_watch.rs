@@ -146,19 +146,15 @@ impl ActivityWatch {
     }
 
     /// Whether its rate is far over its baseline.
-    pub(crate) fn is_over(&self, settings: &WatchSettings, wall: WallTime, degraded: bool) -> bool {
-        let mut threshold = u64::from(settings.surge_min_rate) * 1_000;
-        if self.is_warm(settings) {
-            let expected = self.baseline.expected_milli(wall);
-            let tenths = if degraded {
-                threshold /= 4;
-                DEGRADED_TENTHS
-            } else {
-                u64::from(settings.surge_factor_tenths)
-            };
-            threshold = threshold.max(expected * tenths / 10);
+    pub(crate) fn is_over(&self, settings: &WatchSettings, degraded: bool) -> bool {
+        if !self.is_warm(settings) {
+            return self.offered_per_second() > u64::from(settings.surge_min_rate);
         }
-        self.offered_per_second() * 1_000 > threshold
+        let factor = self.excess.factor_tenths();
+        if degraded {
+            return self.excess.surprise_milli >= RAISED_MILLI && factor >= DEGRADED_TENTHS;
+        }
+        self.excess.surge && factor >= u64::from(settings.surge_factor_tenths)
     }
 
     /// Whether its rate is so unusual that it is worth asking who comes.

@@ -3,6 +3,7 @@
 use portcullis_model::WallTime;
 use serde::{Deserialize, Serialize};
 
+use crate::bursts::RecurringBursts;
 use crate::surprise;
 
 /// Hours in a week.
@@ -25,6 +26,9 @@ const SPANS: [u64; 7] = [1, 4, 16, 64, 256, 1_024, 4_096];
 const DISPERSION_MEMORY: u64 = 256;
 /// One window changes the dispersion by at most this many times its present value.
 const DISPERSION_CLIP: u64 = 16;
+
+/// Variance over the mean of counts of visitors who ask for some pages each, in thousandths.
+const VISIT_DISPERSION: u64 = 8_000;
 
 /// Relative variance of the expected rate, in thousandths: where the hour of the week was seen
 /// twice or more, once, and never. Ordinary weeks of one site differ by a quarter to a half.
@@ -95,6 +99,7 @@ pub(crate) struct RateModel {
     samples: [u64; SPANS.len()],
     sums: [u64; SPANS.len()],
     lengths: [u64; SPANS.len()],
+    bursts: RecurringBursts,
 }
 
 impl RateModel {
@@ -111,6 +116,7 @@ impl RateModel {
             samples: [8; SPANS.len()],
             sums: [0; SPANS.len()],
             lengths: [0; SPANS.len()],
+            bursts: RecurringBursts::default(),
         }
     }
 
@@ -143,8 +149,12 @@ impl RateModel {
     /// How surprising `count` in the `ticks` up to now is, in thousandths of a nat, and what was
     /// expected, in millionths of a request.
     pub(crate) fn surprise(&self, wall: WallTime, count: u64, ticks: u64) -> (u64, u64) {
-        let expected = self.expected_micro(wall) * ticks / 4;
+        let ordinary = self.expected_micro(wall) * ticks / 4;
         // Cheap, and nearly always all that is needed.
+        if count.saturating_mul(10_000_000) <= ordinary * 13 {
+            return (0, ordinary);
+        }
+        let expected = ordinary + self.bursts.within(wall, ticks) * 1_000_000;
         if count.saturating_mul(10_000_000) <= expected * 13 {
             return (0, expected);
         }
@@ -166,6 +176,8 @@ impl RateModel {
     fn learn(&mut self, wall: WallTime, count: u64, surge: bool) {
         // Surges show how uneven this site is.
         self.learn_dispersion(wall, count);
+        let ordinary = if self.bursts.begins_minute(wall) { self.ordinary_minute(wall) } else { 0 };
+        self.bursts.learn(wall, count, ordinary);
         self.learnt += u64::from(!surge);
         self.learn_hour(wall, count);
         let slowness = if surge { SURGE_SLOWNESS } else { 1 };
@@ -173,6 +185,15 @@ impl RateModel {
         approach(&mut self.level_micro, count.saturating_mul(1_000_000), pace);
         let reference = self.season_micro(wall).unwrap_or(self.level_micro);
         approach(&mut self.reference_micro, reference, pace);
+    }
+
+    /// The most requests that are usual in a minute: three standard deviations more than expected. How
+    /// uneven the counts are counts only so far as visits of several requests explain it: a burst that
+    /// comes back makes them uneven itself.
+    fn ordinary_minute(&self, wall: WallTime) -> u64 {
+        let expected = self.expected_micro(wall) * 60;
+        let variance = expected * self.dispersion_milli[0].min(VISIT_DISPERSION) / 1_000;
+        expected / 1_000_000 + 3 * variance.isqrt() / 1_000
     }
 
     fn learn_dispersion(&mut self, wall: WallTime, count: u64) {
@@ -185,7 +206,10 @@ impl RateModel {
             }
             let (sum, expected) = (self.sums[at], (expected * span).max(1_000));
             (self.sums[at], self.lengths[at]) = (0, 0);
-            let off = u128::from((sum * 1_000_000).abs_diff(expected)) / 1_000;
+            // What comes at its own minute is within what is expected at any second of it.
+            let burst = self.bursts.within(wall, span * 4) * 1_000_000;
+            let nearest = (sum * 1_000_000).clamp(expected, expected + burst);
+            let off = u128::from((sum * 1_000_000).abs_diff(nearest)) / 1_000;
             let sample = off * off * 1_000 / u128::from(expected);
             let known = self.dispersion_milli[at];
             let sample = u64::try_from(sample).unwrap_or(u64::MAX).min(known * DISPERSION_CLIP);

@@ -8,7 +8,7 @@
 //! The watch decides nothing about visitors and engages nothing. It never reads a clock, a
 //! socket, a file or a random number; integers decide.
 
-// module order: answer_window sources surprise visitors window
+// module order: answer_window bursts sources surprise visitors window
 // module order: baseline evidence signature
 // module order: observation
 // module order: origin_health
@@ -21,6 +21,7 @@
 mod activity_watch;
 mod answer_window;
 mod baseline;
+mod bursts;
 mod composition;
 mod evidence;
 mod observation;

@@ -94,6 +94,4 @@ pub struct Observation {
     pub candidate: Option<SignatureCandidate>,
     /// What each procedure did since the last look.
     pub procedures: Vec<ProcedureCounts>,
-    /// Distinct sources of this tick, about; not estimated while all is normal.
-    pub sources: u64,
 }

@@ -16,7 +16,6 @@ use crate::observation::{
 use crate::origin_health::OriginHealth;
 use crate::rate_windows::Excess;
 use crate::signature;
-use crate::sources::SourceSketch;
 use crate::visitors::{GRACE_TICKS, VisitorTable, is_first_attempt};
 use crate::window::{ReferenceSample, SampledRequest, Window};
 
@@ -49,7 +48,6 @@ pub(crate) struct PlatformWatch {
     learnt_visits: u64,
     /// Ticks in a row with requests of visitors without pause.
     busy_ticks: u64,
-    sources: SourceSketch,
     procedures: BTreeMap<ProcedureId, ProcedureCounts>,
     answered: u64,
     health: VecDeque<ChallengeTick>,
@@ -105,7 +103,6 @@ impl PlatformWatch {
             calm: CalmMix::default(),
             learnt_visits: 0,
             busy_ticks: 0,
-            sources: SourceSketch::default(),
             procedures: BTreeMap::new(),
             answered: 0,
             health: VecDeque::with_capacity(HEALTH),
@@ -136,7 +133,6 @@ impl PlatformWatch {
 
     pub(crate) fn observe(&mut self, record: &Record, activity: ActivityId) {
         self.window.push(record, activity);
-        self.sources.add(record.source);
         if is_first_attempt(record) {
             let class = self.visitors.observe(record, activity);
             let known = self.activities.iter_mut().find(|known| known.id == activity);
@@ -171,7 +167,7 @@ impl PlatformWatch {
         let overloaded = self.activities.iter().any(|a| a.is_raised(settings));
         let degradation = self.origin.degradation(context.waiting, overloaded);
         let degraded = self.count_saturation(degradation.as_ref());
-        let mut suspicion = self.suspicion(settings, wall, degraded, stalled);
+        let mut suspicion = self.suspicion(settings, degraded, stalled);
         self.judge(settings, wall, &suspicion);
         if self.judgement == TrafficState::Attack && suspicion.over.is_empty() {
             suspicion.over.clone_from(&suspicion.raised);
@@ -197,10 +193,6 @@ impl PlatformWatch {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
-        // An estimate costs more than all the rest of a calm look, and is shown only in attacks.
-        let sources =
-            if self.judgement == TrafficState::Normal { 0 } else { self.sources.estimate() };
-        self.sources.clear();
         Observation {
             platform: self.id,
             judgement: self.judgement,
@@ -218,7 +210,6 @@ impl PlatformWatch {
             wants_probe: self.origin.wants_probe(),
             candidate,
             procedures: core::mem::take(&mut self.procedures).into_values().collect(),
-            sources,
         }
     }
 
@@ -284,14 +275,13 @@ impl PlatformWatch {
     fn suspicion(
         &self,
         settings: &WatchSettings,
-        wall: WallTime,
         degraded: bool,
         stalled: Option<&Evidence>,
     ) -> Suspicion {
         let ids = |wanted: &dyn Fn(&ActivityWatch) -> bool| -> Vec<ActivityId> {
             self.activities.iter().filter(|a| wanted(a)).map(|a| a.id).collect()
         };
-        let over = ids(&|activity| activity.is_over(settings, wall, degraded));
+        let over = ids(&|activity| activity.is_over(settings, degraded));
         let raised = ids(&|activity| activity.is_raised(settings));
         let mut evidence = self.evidence(&over, |_| true, stalled);
         let mut hostile = EvidenceWeight::hostile(evidence.iter().map(|e| e.kind.strength()));

@@ -34,11 +34,6 @@ impl SourceSketch {
         }
     }
 
-    /// Forgets everything.
-    pub fn clear(&mut self) {
-        self.registers.fill(0);
-    }
-
     /// About how many distinct sources were counted.
     pub fn estimate(&self) -> u64 {
         let m = REGISTERS as f64;

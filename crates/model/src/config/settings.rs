@@ -326,18 +326,18 @@ impl Default for TunnelLimits {
 /// When a surge is a surge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WatchSettings {
-    /// A surge is this many times the baseline, in tenths (40 is four times).
+    /// A surge is this many times the baseline, in tenths (25 is two and a half times).
     pub surge_factor_tenths: u32,
-    /// Requests per second of one activity under which nothing is called a surge.
+    /// Requests per second of one activity that are a surge while nothing is known of it yet.
     pub surge_min_rate: u32,
-    /// How long the watch learns before it calls a multiple of the baseline a surge. (Evidence
-    /// of hostility counts from the first second.)
+    /// How long the watch learns before it uses what it has learnt. (Evidence of hostility counts
+    /// from the first second.)
     pub warm_up: Duration,
 }
 
 impl Default for WatchSettings {
     fn default() -> Self {
-        Self { surge_factor_tenths: 40, surge_min_rate: 20, warm_up: Duration::from_secs(300) }
+        Self { surge_factor_tenths: 25, surge_min_rate: 20, warm_up: Duration::from_secs(300) }
     }
 }
 

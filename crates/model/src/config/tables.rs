@@ -510,7 +510,8 @@ static WATCH: TableSpec = TableSpec {
             name: "surge_factor",
             kind: ValueType::Times(15, 1_000),
             absent: DefaultValue::Value(|c| Value::Times(c.watch.surge_factor_tenths)),
-            about: "How many times its baseline an activity must have.",
+            about: "How many times its baseline an activity must have. It must also be improbable for \
+                    this site, by how uneven its traffic is.",
             why: "ordinary days differ by half; at a hundred times nothing would be noticed in \
                   time",
         },
@@ -518,14 +519,15 @@ static WATCH: TableSpec = TableSpec {
             name: "surge_min_rate",
             kind: ValueType::Count(1, 1_000_000),
             absent: DefaultValue::Value(|c| Value::Count(u64::from(c.watch.surge_min_rate))),
-            about: "Requests per second of one activity under which nothing is called a surge.",
-            why: "with zero, two visitors at night would be a surge",
+            about: "Requests per second of one activity over which it is called a surge while nothing \
+                    is known of it yet: within `warm_up`.",
+            why: "with zero, two visitors after a start would be a surge",
         },
         KeySpec {
             name: "warm_up",
             kind: ValueType::Time(secs(1), DAY),
             absent: DefaultValue::Value(|c| Value::Time(c.watch.warm_up)),
-            about: "How long the watch learns before it calls anything a surge. Evidence of \
+            about: "How long the watch learns before it uses what it has learnt. Evidence of \
                     hostility counts from the first second.",
             why: "a baseline needs some traffic; a day shows every hour once",
         },

@@ -1,0 +1,75 @@
+//! Whole seconds of a platform, made of its ticks.
+
+use crate::wave::TickTotals;
+
+/// Ticks in a second.
+const TICKS: u8 = 4;
+
+/// What visitors asked in one whole second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct SecondTotals {
+    /// Requests of visitors, each once however often the gate sent it round.
+    pub offered: u64,
+    /// Requests that went to the origin.
+    pub forwarded: u64,
+}
+
+/// Adds ticks up to seconds.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SecondMeter {
+    ticks: u8,
+    totals: SecondTotals,
+    /// Redirects of the gate's own that the seconds before still held.
+    surplus: u64,
+}
+
+impl SecondMeter {
+    /// Adds a tick; the totals of the second that ends with it, if one does.
+    ///
+    /// An answered challenge is three requests, at different times: two of them are taken away where
+    /// they can be, and what is left of them in the next second.
+    pub(crate) fn add(&mut self, tick: &TickTotals) -> Option<SecondTotals> {
+        self.totals.offered += tick.offered;
+        self.totals.forwarded += tick.forwarded;
+        self.surplus += tick.redirects;
+        self.ticks += 1;
+        if self.ticks < TICKS {
+            return None;
+        }
+        let mut totals = core::mem::take(&mut self.totals);
+        self.ticks = 0;
+        let repeated = self.surplus.min(totals.offered.saturating_sub(totals.forwarded));
+        totals.offered -= repeated;
+        self.surplus -= repeated;
+        Some(totals)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tick(offered: u64, forwarded: u64, redirects: u64) -> TickTotals {
+        TickTotals { offered, forwarded, redirects, ..TickTotals::default() }
+    }
+
+    #[test]
+    fn four_ticks_are_a_second() {
+        let mut meter = SecondMeter::default();
+        let seconds: Vec<_> = (1..=8).filter_map(|n| meter.add(&tick(n, n, 0))).collect();
+        let sums: Vec<_> = seconds.iter().map(|second| second.offered).collect();
+        assert_eq!(sums, [10, 26]);
+    }
+
+    #[test]
+    fn a_visitor_who_answers_a_challenge_counts_once() {
+        let mut meter = SecondMeter::default();
+        // Challenged in the first second; back with the answer, and let through, in the next.
+        let ticks = [tick(1, 0, 0), tick(0, 0, 0), tick(0, 0, 0), tick(0, 0, 0)];
+        let first: Vec<_> = ticks.iter().filter_map(|t| meter.add(t)).collect();
+        assert_eq!(first[0].offered, 1);
+        let ticks = [tick(2, 1, 2), tick(5, 5, 0), tick(0, 0, 0), tick(0, 0, 0)];
+        let next: Vec<_> = ticks.iter().filter_map(|t| meter.add(t)).collect();
+        assert_eq!(next[0], SecondTotals { offered: 6, forwarded: 6 });
+    }
+}
