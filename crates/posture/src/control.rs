@@ -17,7 +17,6 @@ use crate::input::{Input, SavedBaseline};
 use crate::names::NameTable;
 use crate::platform::{Context, PlatformPosture};
 use crate::resume::Resume;
-use crate::second::SecondMeter;
 use crate::tally::{TallyBuilder, by_verdict};
 use crate::unassigned::UnassignedTraffic;
 use crate::view::{PlatformView, ProcedureView};
@@ -35,7 +34,6 @@ pub struct Control {
     /// One per platform, in the order of the configuration, as are tallies and observations.
     postures: Vec<PlatformPosture>,
     tallies: Vec<TallyBuilder>,
-    seconds: Vec<SecondMeter>,
     unassigned: UnassignedTraffic,
     seen: Vec<Observation>,
     next_procedure: NonZeroU32,
@@ -63,7 +61,6 @@ impl Control {
         Self {
             watch: Watch::new(&config, Arc::clone(&ids)),
             tallies: tallies(&ids, wall, true),
-            seconds: vec![SecondMeter::default(); ids.platforms().count()],
             unassigned: UnassignedTraffic::new(wall),
             names: NameTable::new(Arc::clone(&config), ids),
             postures,
@@ -120,6 +117,7 @@ impl Control {
         {
             let through = record.reason == Reason::ChallengePassed
                 || record.reason.verdict() == Verdict::Forward;
+            self.postures[place].observe(record.source);
             self.tallies[place]
                 .observe(record.source, through && record.token == TokenState::JustIssued);
         }
@@ -145,7 +143,7 @@ impl Control {
             let (_, activities) = ids.at(at);
             let tick: Vec<_> = activities.iter().map(|activity| counts.of(*activity)).collect();
             let mut totals = totals(&tick, seen, wall);
-            totals.second = self.seconds[at].add(&totals);
+            totals.second = self.postures[at].end_second(&totals);
             self.tallies[at].add(&tick, totals.second, counts.records_lost);
             let mut context = Context {
                 settings: &self.config.posture,
@@ -160,7 +158,6 @@ impl Control {
             changed |= self.postures[at].step(&mut context, seen, totals, &mut events);
             let busy = self.postures[at].needs_fine_tally();
             if self.tallies[at].due(wall, busy) {
-                self.postures[at].note_sources(wall, self.tallies[at].sources());
                 let (names, watch) = (&self.names, &self.watch);
                 let tally = self.tallies[at].close(
                     names.platform(seen.platform),
@@ -230,7 +227,6 @@ impl Control {
         self.seen.clear();
         self.watch.reload(&config, Arc::clone(&ids));
         self.tallies = tallies(&ids, wall, self.connections);
-        self.seconds = vec![SecondMeter::default(); ids.platforms().count()];
         self.names.reload(Arc::clone(&config), ids);
         self.config = config;
         out.push(Action::Engage(self.engaged().cloned().collect()));

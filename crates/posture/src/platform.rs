@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use portcullis_model::{
     Event, EvidenceKind, Ids, Measure, PlatformId, Posture, PostureSettings, Procedure,
-    ProcedureFacts, ProcedureId, Scope, Signature, SourceLimits, Tier, Time, WallTime,
+    ProcedureFacts, ProcedureId, Scope, Signature, SourceKey, SourceLimits, Tier, Time, WallTime,
 };
 use portcullis_watch::{Observation, SourceSketch, TrafficState};
 
@@ -14,6 +14,7 @@ use crate::engaged::{EngagedList, EngagedProcedure};
 use crate::ladder::{self, PlannedProcedure};
 use crate::names::NameTable;
 use crate::origin_state::OriginState;
+use crate::second::{SecondMeter, SecondTotals};
 use crate::wave::{MitigationState, TickTotals, Wave};
 
 /// Signatures engaged at the same time on one platform: each costs every request a comparison.
@@ -85,8 +86,10 @@ pub(crate) struct PlatformPosture {
     origin: OriginState,
     /// The number of the last wave.
     waves: u32,
+    seconds: SecondMeter,
     /// The last seconds with requests; the newest may be in the making.
     recent: VecDeque<TickTotals>,
+    second_sources: SourceSketch,
     /// The sources of the last minutes, each with its end.
     recent_sources: VecDeque<(WallTime, SourceSketch)>,
     /// Ticks in a row whose judgement differs from the phase, as to a surge.
@@ -106,7 +109,9 @@ impl PlatformPosture {
             speed: VisitorSpeed::Full,
             origin: OriginState::new(),
             waves,
+            seconds: SecondMeter::default(),
             recent: VecDeque::new(),
+            second_sources: SourceSketch::default(),
             recent_sources: VecDeque::new(),
             surge_ticks: 0,
             ticks_since_step: 0,
@@ -118,6 +123,15 @@ impl PlatformPosture {
     /// The number of the last wave.
     pub(crate) const fn waves(&self) -> u32 {
         self.waves
+    }
+
+    /// Adds a tick to the present second, and gives the second if it ends.
+    pub(crate) fn end_second(&mut self, tick: &TickTotals) -> Option<SecondTotals> {
+        let second = self.seconds.add(tick);
+        if second.is_some_and(|second| second.offered > 0) {
+            self.end_sources(tick.wall);
+        }
+        second
     }
 
     /// Whether each second is worth writing down.
@@ -500,22 +514,29 @@ impl PlatformPosture {
         }
     }
 
-    /// Notes the sources of a stretch that ends at `to`.
-    pub(crate) fn note_sources(&mut self, to: WallTime, sources: &SourceSketch) {
+    /// Counts the source of a request.
+    pub(crate) fn observe(&mut self, source: SourceKey) {
+        self.second_sources.add(source);
+    }
+
+    /// Files the sources of a second that ends at `to`.
+    fn end_sources(&mut self, to: WallTime) {
+        let sources = core::mem::take(&mut self.second_sources);
         if let Some(wave) = self.wave_mut() {
-            wave.count_sources(sources);
+            wave.count_sources(&sources);
             return;
         }
+        let minute = |end: WallTime| end.millis().saturating_sub(1) / 60_000;
         match self.recent_sources.back_mut() {
-            Some((end, last)) if end.millis() / 60_000 == to.millis() / 60_000 => {
-                last.merge(sources);
+            Some((end, last)) if minute(*end) == minute(to) => {
+                last.merge(&sources);
                 *end = to;
             }
             _ => {
                 if self.recent_sources.len() >= LOOK_BACK_MINUTES {
                     self.recent_sources.pop_front();
                 }
-                self.recent_sources.push_back((to, sources.clone()));
+                self.recent_sources.push_back((to, sources));
             }
         }
     }

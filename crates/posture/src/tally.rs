@@ -71,11 +71,6 @@ impl TallyBuilder {
         self.unseen += unseen;
     }
 
-    /// The sources that it has counted so far.
-    pub(crate) const fn sources(&self) -> &SourceSketch {
-        &self.sources
-    }
-
     /// Whether the tally is to be closed now. When quiet turns busy, the quiet part is closed
     /// immediately, so that no tally mixes both.
     pub(crate) fn due(&self, wall: WallTime, busy: bool) -> bool {

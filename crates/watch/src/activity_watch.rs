@@ -150,11 +150,11 @@ impl ActivityWatch {
         if !self.is_warm(settings) {
             return self.offered_per_second() > u64::from(settings.surge_min_rate);
         }
-        let factor = self.excess.factor_tenths();
         if degraded {
-            return self.excess.surprise_milli >= RAISED_MILLI && factor >= DEGRADED_TENTHS;
+            return self.excess.surprise_milli >= RAISED_MILLI
+                && self.excess.factor_tenths() >= DEGRADED_TENTHS;
         }
-        self.excess.surge && factor >= u64::from(settings.surge_factor_tenths)
+        self.excess.is_surge(settings)
     }
 
     /// Whether its rate is so unusual that it is worth asking who comes.

@@ -13,7 +13,8 @@ const HOUR: u64 = 60;
 const DAY: u64 = 1_440;
 /// Half of what is remembered of a minute of the day is yesterday's.
 const DAY_PACE: u64 = 2;
-/// A quarter of what is remembered of a minute of the hour is the last hour's.
+/// A quarter of what is remembered of a minute of the hour is the last hour's; half of it, where nothing
+/// was known of that minute.
 const HOUR_PACE: u64 = 4;
 /// A burst lasts less than this many minutes. What lasts longer is a crowd, or the time of the day.
 const WIDTH: usize = 2;
@@ -66,12 +67,15 @@ impl RecurringBursts {
     pub(crate) fn learn(&mut self, wall: WallTime, count: u64, ordinary: u64) {
         let minute = wall.millis() / 60_000;
         if self.begins_minute(wall) {
-            let known = self.seconds >= MINUTE_MIN_SECONDS;
-            let beyond = known.then(|| self.sum.saturating_sub(ordinary));
-            self.end_minute(beyond);
-            // Minutes that were not learnt at all.
-            for _ in 1..(minute - self.minute.min(minute)).min(2 * WIDTH as u64 + 2) {
-                self.end_minute(None);
+            if self.minute == 0 {
+                // Before the first minute there was nothing to see.
+                self.recent.extend([Some(0); WIDTH]);
+            } else {
+                let known = self.seconds >= MINUTE_MIN_SECONDS;
+                self.end_minute(known.then(|| self.sum.saturating_sub(ordinary)));
+                // Minutes that were not learnt at all.
+                let missing = (minute - self.minute.min(minute)).saturating_sub(1);
+                (0..missing.min(2 * WIDTH as u64 + 1)).for_each(|_| self.end_minute(None));
             }
             (self.minute, self.sum, self.seconds) = (minute, 0, 0);
         }
@@ -99,6 +103,7 @@ impl RecurringBursts {
 
 fn remember(bursts: &mut BTreeMap<u16, u64>, minute: u16, burst: u64, pace: u64) {
     let known = bursts.get(&minute).copied().unwrap_or(0);
+    let pace = if known == 0 { 2 } else { pace };
     let next = (known * (pace - 1) + burst) / pace;
     if next >= LEAST {
         bursts.insert(minute, next);
@@ -118,7 +123,11 @@ mod tests {
     }
 
     /// Learns the seconds from one minute to another, each with the count that `at` gives.
-    fn learn(bursts: &mut RecurringBursts, minutes: core::ops::Range<u64>, at: impl Fn(u64) -> u64) {
+    fn learn(
+        bursts: &mut RecurringBursts,
+        minutes: core::ops::Range<u64>,
+        at: impl Fn(u64) -> u64,
+    ) {
         for second in minutes.start * 60..minutes.end * 60 {
             bursts.learn(start() + Duration::from_secs(second), at(second), 20);
         }

@@ -29,12 +29,14 @@ impl RateWatch {
         self.second += count;
         self.ticks += 1;
         let warm = self.baseline.learnt_seconds() >= settings.warm_up.as_secs();
-        let multiple = self.expected_milli(wall) * u64::from(settings.surge_factor_tenths) / 10;
-        let least = u64::from(settings.surge_min_rate) * 1_000;
-        let surge = warm && self.per_second() * 1_000 > least.max(multiple);
+        let excess = self.windows.excess(wall, &self.baseline.direct);
+        let surge = if warm {
+            excess.is_surge(settings)
+        } else {
+            self.per_second() > u64::from(settings.surge_min_rate)
+        };
         if self.ticks.is_multiple_of(SECOND as u64) {
             let count = core::mem::take(&mut self.second);
-            let excess = self.windows.excess(wall, &self.baseline.direct);
             let slowly = surge || (warm && excess.surprise_milli >= LEARN_SLOWLY_MILLI);
             self.baseline.learn(wall - Duration::from_secs(1), count, 0, slowly);
         }

@@ -1,6 +1,6 @@
 //! Counts of one stream over the last seconds, minutes and hour.
 
-use portcullis_model::WallTime;
+use portcullis_model::{WallTime, WatchSettings};
 
 use crate::baseline::RateModel;
 
@@ -65,6 +65,11 @@ impl Excess {
     /// How many times the expected rate, in tenths.
     pub(crate) fn factor_tenths(&self) -> u64 {
         self.count.saturating_mul(10_000_000) / self.expected_micro.max(1_000)
+    }
+
+    /// Whether it is a surge: improbable, and far enough over what is expected.
+    pub(crate) fn is_surge(&self, settings: &WatchSettings) -> bool {
+        self.surge && self.factor_tenths() >= u64::from(settings.surge_factor_tenths)
     }
 
     /// Requests beyond what was expected.
