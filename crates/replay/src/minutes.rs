@@ -354,8 +354,8 @@ impl MinutesFindings {
 
     fn rule(&self) -> String {
         format!(
-            "Over {} what the baseline expects of this minute, and over {} a second, for a second \
-             on end.",
+            "Improbable for how uneven this traffic is, and over {} what the baseline expects, for a \
+             second on end; while nothing is known yet, over {} a second.",
             words::times(self.surge_factor_tenths.into()),
             words::counted(self.surge_min_rate.into(), "request")
         )

@@ -27,8 +27,8 @@ const DISPERSION_MEMORY: u64 = 256;
 /// One window changes the dispersion by at most this many times its present value.
 const DISPERSION_CLIP: u64 = 16;
 
-/// Variance over the mean of counts of visitors who ask for some pages each, in thousandths.
-const VISIT_DISPERSION: u64 = 8_000;
+/// In windows of this many ticks and more, four minutes, the hours of the week differ.
+const LONG_TICKS: u64 = 1_024;
 
 /// Relative variance of the expected rate, in thousandths: where the hour of the week was seen
 /// twice or more, once, and never. Ordinary weeks of one site differ by a quarter to a half.
@@ -149,7 +149,12 @@ impl RateModel {
     /// How surprising `count` in the `ticks` up to now is, in thousandths of a nat, and what was
     /// expected, in millionths of a request.
     pub(crate) fn surprise(&self, wall: WallTime, count: u64, ticks: u64) -> (u64, u64) {
-        let ordinary = self.expected_micro(wall) * ticks / 4;
+        let mut rate = self.expected_micro(wall);
+        if ticks >= LONG_TICKS {
+            let began = WallTime(wall.millis().saturating_sub(ticks * 250));
+            rate = u64::midpoint(rate, self.expected_micro(began));
+        }
+        let ordinary = rate * ticks / 4;
         // Cheap, and nearly always all that is needed.
         if count.saturating_mul(10_000_000) <= ordinary * 13 {
             return (0, ordinary);
@@ -176,8 +181,7 @@ impl RateModel {
     fn learn(&mut self, wall: WallTime, count: u64, surge: bool) {
         // Surges show how uneven this site is.
         self.learn_dispersion(wall, count);
-        let ordinary = if self.bursts.begins_minute(wall) { self.ordinary_minute(wall) } else { 0 };
-        self.bursts.learn(wall, count, ordinary);
+        self.bursts.learn(wall, count);
         self.learnt += u64::from(!surge);
         self.learn_hour(wall, count);
         let slowness = if surge { SURGE_SLOWNESS } else { 1 };
@@ -185,15 +189,6 @@ impl RateModel {
         approach(&mut self.level_micro, count.saturating_mul(1_000_000), pace);
         let reference = self.season_micro(wall).unwrap_or(self.level_micro);
         approach(&mut self.reference_micro, reference, pace);
-    }
-
-    /// The most requests that are usual in a minute: three standard deviations more than expected. How
-    /// uneven the counts are counts only so far as visits of several requests explain it: a burst that
-    /// comes back makes them uneven itself.
-    fn ordinary_minute(&self, wall: WallTime) -> u64 {
-        let expected = self.expected_micro(wall) * 60;
-        let variance = expected * self.dispersion_milli[0].min(VISIT_DISPERSION) / 1_000;
-        expected / 1_000_000 + 3 * variance.isqrt() / 1_000
     }
 
     fn learn_dispersion(&mut self, wall: WallTime, count: u64) {

@@ -20,6 +20,8 @@ const HOUR_PACE: u64 = 4;
 const WIDTH: usize = 2;
 /// Less than this is not remembered, in requests.
 const LEAST: u64 = 4;
+/// Variance over the mean of counts of visitors who ask for some pages each.
+const VISIT_DISPERSION: u64 = 8;
 /// A minute of which less was learnt says nothing, in seconds.
 const MINUTE_MIN_SECONDS: u64 = 50;
 
@@ -34,7 +36,7 @@ pub(crate) struct RecurringBursts {
     minute: u64,
     sum: u64,
     seconds: u64,
-    /// The minutes before it: requests beyond the ordinary, `None` where not all of it was learnt.
+    /// The requests of the minutes before it, `None` where not all of one was learnt.
     recent: VecDeque<Option<u64>>,
 }
 
@@ -57,22 +59,16 @@ impl RecurringBursts {
         of(&self.hour, HOUR).max(of(&self.day, DAY))
     }
 
-    /// Whether the second that begins at `wall` is the first of another minute.
-    pub(crate) const fn begins_minute(&self, wall: WallTime) -> bool {
-        wall.millis() / 60_000 != self.minute
-    }
-
-    /// Learns one second's count. `ordinary` is the most that is usual in a minute, in requests; it is
-    /// used where [`Self::begins_minute`].
-    pub(crate) fn learn(&mut self, wall: WallTime, count: u64, ordinary: u64) {
+    /// Learns one second's count.
+    pub(crate) fn learn(&mut self, wall: WallTime, count: u64) {
         let minute = wall.millis() / 60_000;
-        if self.begins_minute(wall) {
+        if minute != self.minute {
             if self.minute == 0 {
                 // Before the first minute there was nothing to see.
                 self.recent.extend([Some(0); WIDTH]);
             } else {
                 let known = self.seconds >= MINUTE_MIN_SECONDS;
-                self.end_minute(known.then(|| self.sum.saturating_sub(ordinary)));
+                self.end_minute(known.then_some(self.sum));
                 // Minutes that were not learnt at all.
                 let missing = (minute - self.minute.min(minute)).saturating_sub(1);
                 (0..missing.min(2 * WIDTH as u64 + 1)).for_each(|_| self.end_minute(None));
@@ -83,16 +79,19 @@ impl RecurringBursts {
         self.seconds += 1;
     }
 
-    fn end_minute(&mut self, beyond: Option<u64>) {
-        self.recent.push_back(beyond);
+    fn end_minute(&mut self, requests: Option<u64>) {
+        self.recent.push_back(requests);
         if self.recent.len() <= 2 * WIDTH {
             return;
         }
         // The one in the middle, of which both sides are known.
-        let around = self.recent.front().copied().flatten().zip(beyond);
-        let burst = self.recent.get(WIDTH).copied().flatten();
-        if let (Some((before, after)), Some(burst)) = (around, burst) {
-            let burst = burst.saturating_sub(before.max(after));
+        let around = self.recent.front().copied().flatten().zip(requests);
+        let sum = self.recent.get(WIDTH).copied().flatten();
+        if let (Some((before, after)), Some(sum)) = (around, sum) {
+            let ordinary = before.max(after);
+            // Three standard deviations, each visitor asking for some pages.
+            let chance = 3 * (ordinary * VISIT_DISPERSION).isqrt();
+            let burst = sum.saturating_sub(ordinary + chance);
             let at = self.minute.saturating_sub(WIDTH as u64);
             remember(&mut self.hour, (at % HOUR) as u16, burst, HOUR_PACE);
             remember(&mut self.day, (at % DAY) as u16, burst, DAY_PACE);
@@ -129,7 +128,7 @@ mod tests {
         at: impl Fn(u64) -> u64,
     ) {
         for second in minutes.start * 60..minutes.end * 60 {
-            bursts.learn(start() + Duration::from_secs(second), at(second), 20);
+            bursts.learn(start() + Duration::from_secs(second), at(second));
         }
     }
 
@@ -142,7 +141,7 @@ mod tests {
         let mut bursts = RecurringBursts::default();
         learn(&mut bursts, 0..12 * 60, |s| u64::from(s / 60 % 60 == 5) * 2);
         let burst = expected(&bursts, 12 * 60 + 5);
-        assert!((60..=100).contains(&burst), "{burst}");
+        assert!((60..=120).contains(&burst), "{burst}");
         assert_eq!(expected(&bursts, 12 * 60 + 30), 0);
     }
 
