@@ -150,6 +150,7 @@ impl<'a> World<'a> {
 
     /// Lets the streams send until `to`, in milliseconds.
     pub(crate) fn run(&mut self, streams: &mut [Box<dyn Stream>], to: u64, chunk: u64) {
+        let to = to.div_ceil(TICK_MILLIS) * TICK_MILLIS;
         while self.millis() < to {
             let from = self.millis();
             let end = (from + chunk).min(to);
