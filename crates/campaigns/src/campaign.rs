@@ -20,15 +20,17 @@ const AFTER: u64 = 90_000;
 /// The sites, and what was learnt of each in earlier weeks.
 pub(crate) struct Sites {
     models: Vec<SiteModel>,
+    scale: f64,
     learnt: Vec<OnceLock<Vec<SavedBaseline>>>,
 }
 
 impl Sites {
-    /// The sites; `largest` is the highest rate of one.
-    pub(crate) fn new(largest: f64) -> Self {
+    /// The sites; `largest` is the highest rate of one. `scale`: see [`Scenario::new`].
+    pub(crate) fn new(largest: f64, scale: f64) -> Self {
         Self {
-            models: (0..SITES).map(|number| SiteModel::new(number, largest)).collect(),
-            learnt: (0..SITES).map(|_| OnceLock::new()).collect(),
+            scale,
+            models: (0..2 * SITES).map(|number| SiteModel::new(number, largest)).collect(),
+            learnt: (0..2 * SITES).map(|_| OnceLock::new()).collect(),
         }
     }
 
@@ -41,7 +43,7 @@ impl Sites {
     pub(crate) fn run(&self, seed: u64, rows: bool) -> (CampaignOutcome, Played<'_>) {
         let number = site_of(seed);
         let site = &self.models[number as usize];
-        let scenario = Scenario::new(seed, site);
+        let scenario = Scenario::new(seed, site, self.scale);
         let learnt = (!scenario.cold).then(|| self.learnt(number));
         let world = World::new(site, seed, scenario.start, learnt);
         let played = play(scenario, world, rows);
@@ -94,7 +96,7 @@ fn teach(site: &SiteModel) -> Vec<SavedBaseline> {
     let begin = begin.seconds();
     let weeks = 14 * 24;
     let hours: Vec<u64> = if site.rate < 0.2 {
-        (0..weeks - 22).collect()
+        (0..weeks - 10).collect()
     } else {
         let week = 7 * 24;
         (0..9).chain(week..week + 9).chain(weeks - 2..weeks).collect()

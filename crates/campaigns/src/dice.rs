@@ -24,7 +24,7 @@ impl Dice {
 
     /// From zero to below `n`; zero if `n` is zero.
     pub(crate) fn below(&mut self, n: u64) -> u64 {
-        (u128::from(self.rng.next_u64()) * u128::from(n) >> 64) as u64
+        ((u128::from(self.rng.next_u64()) * u128::from(n)) >> 64) as u64
     }
 
     /// Any number of 32 bits.

@@ -29,16 +29,16 @@ struct Options {
     /// The highest rate of a site at noon, in requests per second.
     #[arg(long, default_value_t = 50.0)]
     largest: f64,
+    /// How much longer and larger attacks and calm times may be than in the common set.
+    #[arg(long, default_value_t = 1.0)]
+    scale: f64,
+    /// Threads.
     #[arg(long, default_value_t = 2)]
     threads: usize,
 }
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    if let Some(seed) = options.show {
-        println!("{}", show(seed, options.largest));
-        return ExitCode::SUCCESS;
-    }
     let only = match options.only.as_deref() {
         None => None,
         Some(name) => match Family::named(name) {
@@ -56,8 +56,13 @@ fn main() -> ExitCode {
         count: options.count,
         only,
         largest: options.largest,
+        scale: options.scale,
         threads: options.threads,
     };
+    if let Some(seed) = options.show {
+        println!("{}", show(seed, &set));
+        return ExitCode::SUCCESS;
+    }
     let report = run(&set, &|done| {
         if done.is_multiple_of(100) {
             eprintln!("{done} campaigns");

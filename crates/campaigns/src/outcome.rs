@@ -92,6 +92,9 @@ pub struct CampaignOutcome {
     pub attack_through: u64,
     /// Milliseconds from the last request of the attack until nothing was engaged and no attack recorded.
     pub let_go_ms: Option<u64>,
+    /// Milliseconds from the onset until nineteen of twenty requests of people are served for half a
+    /// minute.
+    pub people_through_ms: Option<u64>,
     /// How far the figures of the first attack are off.
     pub figures: Option<FigureError>,
     /// Whether the rule of the family is kept; `None` where nothing is demanded.
@@ -133,9 +136,8 @@ impl CampaignOutcome {
             people_failed: people.failed + crowd.failed,
             attack: attack.all(),
             attack_through: attack.served + attack.served_after_challenge + attack.failed,
-            let_go_ms: plan
-                .and_then(|_| played.open_at)
-                .map(|open| open.saturating_sub(scenario.to)),
+            let_go_ms: plan.and(played.open_at).map(|open| open.saturating_sub(scenario.to)),
+            people_through_ms: plan.and_then(|_| truth.people_through(scenario.from, scenario.to)),
             figures: None,
             kept: None,
             why: String::new(),

@@ -74,7 +74,7 @@ fn middle(mut all: Vec<u64>, share: f64) -> u64 {
 }
 
 fn part(of: u64, all: u64, scale: u64) -> u64 {
-    if all == 0 { 0 } else { of * scale / all }
+    (of * scale).checked_div(all).unwrap_or(0)
 }
 
 impl FamilySummary {

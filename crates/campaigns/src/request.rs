@@ -79,9 +79,9 @@ impl Query {
         let (before, after) = QUERIES[usize::from(self.form)].split_once('#').unwrap_or(("", ""));
         text.push_str(before);
         if self.form == Self::SEARCH {
-            word(self.number, text)
+            word(self.number, text);
         } else {
-            base_36(self.number, text)
+            base_36(self.number, text);
         }
         text.push_str(after);
         Some(text)

@@ -20,6 +20,8 @@ pub struct CampaignSet {
     pub only: Option<Family>,
     /// The highest rate of a site, in requests per second at noon.
     pub largest: f64,
+    /// How much longer and larger attacks and calm times may be than in the common set.
+    pub scale: f64,
     /// Threads.
     pub threads: usize,
 }
@@ -34,7 +36,7 @@ impl CampaignSet {
 /// Runs a set of campaigns. `progress` is called after each, with how many are done.
 pub fn run(set: &CampaignSet, progress: &(impl Fn(usize) + Sync)) -> CampaignReport {
     let seeds = set.seeds();
-    let sites = Sites::new(set.largest);
+    let sites = Sites::new(set.largest, set.scale);
     let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::<CampaignOutcome>::new()));
     std::thread::scope(|scope| {
         for _ in 0..set.threads.max(1) {
@@ -54,8 +56,8 @@ pub fn run(set: &CampaignSet, progress: &(impl Fn(usize) + Sync)) -> CampaignRep
 }
 
 /// The timeline of one campaign.
-pub fn show(seed: u64, largest: f64) -> String {
-    let sites = Sites::new(largest);
+pub fn show(seed: u64, set: &CampaignSet) -> String {
+    let sites = Sites::new(set.largest, set.scale);
     let (outcome, played) = sites.run(seed, true);
     timeline(&outcome, &played)
 }

@@ -15,7 +15,7 @@ use crate::world::Outage;
 
 /// Requests of the ordinary time before the observation, about.
 const PRELUDE_REQUESTS: f64 = 6_000.0;
-/// The most requests of an attack, about.
+/// The most requests of an attack or event, about.
 const MOST_REQUESTS: f64 = 60_000.0;
 /// The least: fewer are no flood.
 const LEAST_REQUESTS: f64 = 250.0;
@@ -42,16 +42,17 @@ pub(crate) struct Scenario {
 
 /// The site of a seed.
 pub(crate) fn site_of(seed: u64) -> u64 {
-    Dice::new(seed / 2, 40).below(SITES)
+    Dice::new(seed, 40).below(SITES) + seed % 2 * SITES
 }
 
 impl Scenario {
-    pub(crate) fn new(seed: u64, site: &SiteModel) -> Self {
+    /// `scale` is how much longer and larger attacks and calm times may be than in the common set.
+    pub(crate) fn new(seed: u64, site: &SiteModel, scale: f64) -> Self {
         let family = Family::of(seed);
         let mut dice = Dice::new(seed, 41);
         let usual = site.usual_rate(site.start).max(0.002);
         let cold = family == Family::ColdStart;
-        let prelude = if cold { 0.0 } else { (PRELUDE_REQUESTS / usual).clamp(180.0, 86_400.0) };
+        let prelude = if cold { 0.0 } else { (PRELUDE_REQUESTS / usual).clamp(180.0, 43_200.0) };
         let prelude = prelude as u64 / 60 * 60_000;
         let from = if cold { 0 } else { prelude + 240_000 + dice.below(120_000) };
         let mut scenario = Self {
@@ -68,7 +69,7 @@ impl Scenario {
             outage: None,
         };
         let mut people = People::new(site, seed);
-        let builder = Builder { site, usual, dice };
+        let builder = Builder { site, usual, dice, most: MOST_REQUESTS * scale, scale };
         if family.is_attack() {
             builder.attack(&mut scenario);
         } else {
@@ -83,6 +84,9 @@ struct Builder<'a> {
     site: &'a SiteModel,
     usual: f64,
     dice: Dice,
+    /// The most requests of an attack or event, about.
+    most: f64,
+    scale: f64,
 }
 
 impl Builder<'_> {
@@ -100,8 +104,8 @@ impl Builder<'_> {
             from: scenario.from,
             to: 0,
         };
-        let seconds = self.dice.log_between(60.0, 1_500.0);
-        let seconds = seconds.min(MOST_REQUESTS / rate).max(60.0).max(LEAST_REQUESTS / rate);
+        let seconds = self.dice.log_between(60.0, 1_500.0 * self.scale);
+        let seconds = seconds.min(self.most / rate).max(60.0).max(LEAST_REQUESTS / rate);
         plan.to = plan.from + (seconds * 1_000.0) as u64;
         plan.sources = self.dice.log_between(5.0, 50_000.0).min(rate * seconds).max(1.0) as u32;
         scenario.multiple = rate / self.usual;
@@ -143,7 +147,7 @@ impl Builder<'_> {
                 plan.course = Course::Adaptive(60_000 + dice.below(240_000));
                 plan.answers = dice.pick(&[Answers::Nothing, Answers::Redirects]);
                 plan.to = plan.from + 1_200_000;
-                plan.rate = plan.rate.min(MOST_REQUESTS / 300.0);
+                plan.rate = plan.rate.min(self.most / 300.0);
             }
             Family::WithCrowd => {
                 plan.disguise = dice.pick(&any);
@@ -160,14 +164,14 @@ impl Builder<'_> {
             Family::Ramping => {
                 plan.course = Course::Ramp;
                 plan.rate = self.usual * 60.0;
-                let seconds = (2.0 * MOST_REQUESTS / plan.rate).clamp(600.0, 7_200.0);
+                let seconds = (2.0 * self.most / plan.rate).clamp(600.0, 7_200.0);
                 plan.to = plan.from + (seconds * 1_000.0) as u64;
                 plan.sources = dice.log_between(50.0, 20_000.0) as u32;
                 scenario.multiple = 60.0;
             }
             Family::ColdStart => {
-                plan.to = plan.to.max(900_000).min(3_600_000);
-                plan.rate = plan.rate.clamp(2.0, MOST_REQUESTS / 900.0);
+                plan.to = plan.to.clamp(900_000, 3_600_000);
+                plan.rate = plan.rate.clamp(2.0, self.most / 900.0);
                 plan.disguise = dice.pick(&any);
             }
             _ => {}
@@ -209,7 +213,7 @@ impl Builder<'_> {
         let multiple = self.dice.log_between(2.0, 15.0);
         plan.rate = (usual * multiple).clamp(0.006, 300.0);
         scenario.multiple = plan.rate / usual.max(1e-6);
-        let seconds = self.dice.log_between(600.0, 3_600.0).min(MOST_REQUESTS / plan.rate);
+        let seconds = self.dice.log_between(600.0, 3_600.0 * self.scale).min(self.most / plan.rate);
         let seconds = seconds.max(420.0).max(LEAST_REQUESTS / plan.rate);
         plan.to = plan.from + (seconds * 1_000.0) as u64;
         plan.sources = (plan.rate * 60.0).clamp(10.0, 50_000.0) as u32;
@@ -220,9 +224,10 @@ impl Builder<'_> {
         let from = scenario.from;
         match scenario.family {
             Family::Calm => {
-                let seconds = (MOST_REQUESTS / self.usual).clamp(3_600.0, 7.0 * 86_400.0);
+                let seconds = (self.most / self.usual).clamp(3_600.0, 7.0 * 86_400.0);
                 // Weeks are learnt only of the smallest sites.
-                let most = if self.site.rate < 0.2 { 7.0 * 86_400.0 } else { 5.0 * 3_600.0 };
+                let most =
+                    if self.site.rate < 0.2 { 7.0 * 86_400.0 } else { 5.0 * 3_600.0 * self.scale };
                 scenario.to = from + (seconds.min(most) * 1_000.0) as u64;
             }
             Family::Launch | Family::Mailing | Family::Debate | Family::ElectionNight => {
@@ -293,7 +298,7 @@ impl Builder<'_> {
         let per_visit = self.site.means.all;
         let visits = self.usual / per_visit * scenario.multiple;
         // The whole of it is within the budget.
-        let visits = visits.min(MOST_REQUESTS / per_visit / 500.0);
+        let visits = visits.min(self.most / per_visit / 500.0);
         scenario.multiple = visits * per_visit / self.usual;
         scenario.to = scenario.from + (minutes * 60_000.0) as u64;
         let crowd = CrowdPlan {
@@ -309,7 +314,7 @@ impl Builder<'_> {
         scenario.streams.push(Box::new(Crowd::new(crowd, scenario.seed)));
         if scenario.family == Family::Mailing && self.dice.chance(0.5) {
             let senders = self.dice.log_between(3.0, 60.0) as u32;
-            self.use_programs(
+            Self::use_programs(
                 scenario,
                 Program::LinkScanners,
                 f64::from(senders) / 30.0,
@@ -320,7 +325,6 @@ impl Builder<'_> {
     }
 
     fn use_programs(
-        &mut self,
         scenario: &mut Scenario,
         program: Program,
         rate: f64,
@@ -369,6 +373,6 @@ impl Builder<'_> {
                 (uses, ((uses * 300.0) as u32).max(3))
             }
         };
-        self.use_programs(scenario, program, rate, senders, minutes);
+        Self::use_programs(scenario, program, rate, senders, minutes);
     }
 }

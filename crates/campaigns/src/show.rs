@@ -169,7 +169,9 @@ fn note(text: &mut String, at: i64, judgement: &Judgement, played: &Played<'_>) 
     if let Judgement::AttackBegan { evidence, .. } | Judgement::AttackChanged { evidence } =
         judgement
     {
-        evidence.iter().for_each(|piece| evidence_line(text, piece));
+        for piece in evidence {
+            evidence_line(text, piece);
+        }
     }
 }
 

@@ -9,8 +9,9 @@ use crate::dice::{Dice, zipf_sums};
 use crate::sender::{Kind, Population};
 use crate::visit;
 
-/// How many sites there are in the common set. Campaigns share them, and what was learnt of them.
-pub(crate) const SITES: u64 = 48;
+/// How many sites there are, for even seeds and as many for odd ones. Campaigns share them, and what
+/// was learnt of them.
+pub(crate) const SITES: u64 = 32;
 
 /// One page with its own assets.
 #[derive(Debug, Clone)]
@@ -88,7 +89,7 @@ impl SiteModel {
     pub(crate) fn new(number: u64, largest: f64) -> Self {
         let mut dice = Dice::new(0x5173_0000 + number, 1);
         // The rates are spread evenly over the orders of magnitude, in no order.
-        let place = (number * 29 % SITES) as f64 / (SITES - 1) as f64;
+        let place = (number % SITES * 19 % SITES) as f64 / (SITES - 1) as f64;
         let rate = 0.02 * (largest / 0.02).powf(place);
         let dice = &mut dice;
         let mut site = Self {

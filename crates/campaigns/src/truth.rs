@@ -98,6 +98,8 @@ pub(crate) struct Truth {
     /// Requests by tick and party, without empty ticks.
     pub ticks: Vec<(u64, [u32; PARTIES])>,
     pub fates: Fates,
+    /// Requests of people by second: served, and not. Without empty seconds.
+    pub people: Vec<(u64, [u32; 2])>,
     pub judgements: Vec<(u64, Judgement)>,
     /// Whether an attack is recorded that has not ended.
     pub attacked: bool,
@@ -114,6 +116,33 @@ impl Truth {
         if let Some((_, counts)) = self.ticks.last_mut() {
             counts[party as usize] += 1;
         }
+    }
+
+    /// Counts a request of an ordinary visitor that was served, or not.
+    pub(crate) fn person_served(&mut self, at: u64, party: Party, served: bool) {
+        if party != Party::People {
+            return;
+        }
+        let second = at / 1_000;
+        if self.people.last().is_none_or(|(last, _)| *last < second) {
+            self.people.push((second, [0; 2]));
+        }
+        if let Some((_, counts)) = self.people.last_mut() {
+            counts[usize::from(!served)] += 1;
+        }
+    }
+
+    /// How long after `from` people get through: from then on, for half a minute, at least nineteen
+    /// of twenty of their requests are served. `None` if never before `to`.
+    pub(crate) fn people_through(&self, from: u64, to: u64) -> Option<u64> {
+        let (from, to) = (from / 1_000, to / 1_000);
+        (from..to).find_map(|second| {
+            let begin = self.people.partition_point(|(at, _)| *at < second);
+            let within = self.people[begin..].iter().take_while(|(at, _)| *at < second + 30);
+            let (served, not) =
+                within.fold((0, 0), |(a, b), (_, [served, not])| (a + served, b + not));
+            (served > 0 && not * 20 <= served + not).then_some((second - from) * 1_000)
+        })
     }
 
     /// Files an event.

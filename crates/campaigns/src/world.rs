@@ -13,7 +13,7 @@ use portcullis_posture::{Action, Control, Input, Resume, SavedBaseline};
 use crate::dice::Dice;
 use crate::ordinary::{Stage, Stream};
 use crate::request::{PARTIES, Party, Plan, PlannedRequest, REFERRERS};
-use crate::sender::{Agent, Answers, LANGUAGES, SentFields, agents};
+use crate::sender::{Agent, Answers, Kind, LANGUAGES, SentFields, agents};
 use crate::site::SiteModel;
 use crate::truth::{Fate, SecondRow, Truth};
 use crate::visit;
@@ -24,6 +24,8 @@ const TICKS: u64 = 4;
 const QUIET_TICKS: u64 = 12;
 /// Retries of one request.
 const MAX_ROUNDS: u8 = 5;
+/// What assets, pages and searches cost the origin.
+const COSTS: [f64; 3] = [1.0, 4.0, 12.0];
 /// The origin answers with errors: from and to, in milliseconds.
 pub(crate) type Outage = Option<(u64, u64)>;
 
@@ -54,8 +56,10 @@ pub(crate) struct World<'a> {
     cookies: BTreeMap<u32, String>,
     retries: Vec<Retry>,
     engaged: bool,
-    work: u64,
-    capacity: u64,
+    /// Work that the origin has not done yet, and what it does in a second.
+    backlog: f64,
+    backlog_at: u64,
+    capacity: f64,
     dice: Dice,
     actions: Vec<Action>,
     texts: Texts,
@@ -107,8 +111,9 @@ impl<'a> World<'a> {
             cookies: BTreeMap::new(),
             retries: Vec::new(),
             engaged: false,
-            work: 0,
-            capacity: ((site.rate * 10.0) as u64).max(30),
+            backlog: 0.0,
+            backlog_at: 0,
+            capacity: (site.rate * COSTS[1] * 20.0).max(160.0),
             dice: Dice::new(seed, 3),
             actions,
             texts: Texts::default(),
@@ -204,7 +209,6 @@ impl<'a> World<'a> {
     fn tick(&mut self) {
         self.ticks += 1;
         self.idle += 1;
-        self.work = 0;
         self.now = Time::from_millis(self.millis()).max(self.now);
         let mut total = Snapshot::default();
         self.meter.add_to(&mut total);
@@ -292,6 +296,7 @@ impl<'a> World<'a> {
             }
             Disposition::Refuse { .. } => {
                 self.fate(&request).refused += 1;
+                self.truth.person_served(at, request.party, false);
                 if record.reason == Reason::SourceRate && record.procedure.is_none() {
                     self.fate(&request).over_ordinary_limit += 1;
                 }
@@ -350,35 +355,54 @@ impl<'a> World<'a> {
         (decision.record, decision.answer)
     }
 
+    /// What a request costs the origin.
+    fn cost(&self, request: &PlannedRequest) -> f64 {
+        let expensive = request.path == self.site.search || request.path == self.site.suggest;
+        match request.kind {
+            _ if expensive => COSTS[2],
+            Kind::Page | Kind::Form | Kind::Data => COSTS[1],
+            _ => COSTS[0],
+        }
+    }
+
     fn store_cookie(&mut self, sender: u32, cookie: &str) {
         let value = cookie.split(';').next().unwrap_or("").to_owned();
         self.cookies.insert(sender, value);
     }
 
     fn forwarded(&mut self, at: u64, request: &PlannedRequest, record: &Record, round: u8) {
-        let cost = if request.path == self.site.search { 8 } else { 1 };
-        self.work += cost;
-        let latency = Duration::from_millis(12 * cost);
+        let cost = self.cost(request);
+        let passed = at.saturating_sub(self.backlog_at) as f64 / 1_000.0;
+        self.backlog = (self.backlog - passed * self.capacity).max(0.0);
+        self.backlog_at = self.backlog_at.max(at);
         let down = self.is_down(at);
-        let late = self.work > self.capacity;
+        // Longer than this, a request waits for no origin.
+        let late = self.backlog > self.capacity * 3.0;
+        if !late {
+            self.backlog += cost;
+        }
+        let queue = Duration::from_secs_f64(self.backlog / self.capacity);
+        let own = Duration::from_secs_f64(cost * 0.008);
+        let latency = own + queue;
         if let Some(assigned) = record.assigned {
             let (outcome, waited) = match (down, late) {
-                (true, _) => (Outcome::OriginError, latency),
+                (true, _) => (Outcome::OriginError, own),
                 (_, true) => (Outcome::OriginBusy, Duration::from_secs(3)),
                 _ => (Outcome::Served, latency),
             };
-            self.meter.record_outcome(assigned.activity, outcome, waited, latency);
+            self.meter.record_outcome(assigned.activity, outcome, waited, own);
             self.meter.record_bytes(assigned.activity, 0, 20_000);
         }
+        self.truth.person_served(at, request.party, !(down || late));
         let fate = self.fate(request);
         if down || late {
             fate.failed += 1;
             return;
         }
         if round == 0 {
-            fate.served += 1
+            fate.served += 1;
         } else {
-            fate.served_after_challenge += 1
+            fate.served_after_challenge += 1;
         }
         visit::follow(self.site, request, at, &mut self.plan, &mut self.dice);
     }
