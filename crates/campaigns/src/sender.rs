@@ -275,6 +275,13 @@ impl Fields for SentFields<'_> {
         } else {
             self.all(&mut text);
         }
+        // A log shows them by the status of the response: 206, 304.
+        if self.kind == Kind::Part {
+            text("range", "bytes=65536-131071");
+        }
+        if self.revalidates {
+            text("if-none-match", "\"5f3a\"");
+        }
         if let Some(referrer) = self.referrer {
             text("referer", referrer);
         }
@@ -337,12 +344,6 @@ impl SentFields<'_> {
                 text("accept-encoding", "gzip, br");
                 text("from", "bot@search.example");
             }
-        }
-        if self.kind == Kind::Part {
-            text("range", "bytes=65536-131071");
-        }
-        if self.revalidates {
-            text("if-none-match", "\"5f3a\"");
         }
     }
 }

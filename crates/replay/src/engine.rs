@@ -468,6 +468,9 @@ impl Fields for LoggedFields<'_> {
             ("accept-language", self.line.language),
             ("referer", self.line.referer),
             ("cookie", self.cookie),
+            // The status of the response shows what the request must have carried.
+            ("range", (self.line.status == 206).then_some("bytes=0-")),
+            ("if-none-match", (self.line.status == 304).then_some("*")),
         ];
         for (name, value) in fields {
             if let Some(value) = value {

@@ -129,6 +129,16 @@ impl ActivityWatch {
         self.learn_second(wall, false);
     }
 
+    /// Forgets the counts of an attack that is over, so that what remains of them in the long windows is no
+    /// excess.
+    pub(crate) fn forget_counts(&mut self) {
+        self.direct = RateWindows::default();
+        self.assets = RateWindows::default();
+        self.busy = RateWindows::default();
+        self.repeated = RateWindows::default();
+        self.excess = Excess::default();
+    }
+
     /// Forgets what the present second has counted.
     pub(crate) const fn drop_second(&mut self) {
         self.second = (0, 0);

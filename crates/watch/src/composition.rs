@@ -45,10 +45,6 @@ const FEW_REQUESTS: u64 = 100;
 const FEW_PER_SECOND: u64 = 100;
 /// Fewer visitors than this are few.
 const FEW: usize = 4;
-/// A robot that reads page after page, each once, and asks no more often than this each second, is a
-/// robot.
-const CRAWL_PER_SECOND: u64 = 3;
-
 /// Who comes on ordinary days.
 #[derive(Debug, Default)]
 pub(crate) struct CalmMix {
@@ -221,11 +217,13 @@ fn unusual_agent(agents: &BTreeMap<u32, u64>, all: u64, calm: &CalmMix) -> Optio
 fn busy_visitors(excess: &Excess, busy: &BusyRequests, calm: &CalmMix) -> Option<(u64, Evidence)> {
     let repeating = busy.repeated * 2 >= busy.requests;
     if busy.visitors < FEW {
-        let lasting = busy.ticks >= FEW_TICKS || busy.per_second >= FEW_PER_SECOND;
-        let crawling = !repeating && busy.per_second <= CRAWL_PER_SECOND;
-        // A robot that reads a site once is no flood while it doubles its traffic or less.
+        let fast = busy.per_second >= FEW_PER_SECOND;
+        let lasting = busy.ticks >= FEW_TICKS || fast;
+        // A robot that reads page after page, each once, is a robot: the site's own job, or a search
+        // engine in a hurry.
+        let reading = !repeating && !fast;
         let small = busy.per_second * 1_000 < busy.usual_milli * 2;
-        if busy.requests < FEW_REQUESTS || !lasting || crawling || small {
+        if busy.requests < FEW_REQUESTS || !lasting || reading || small {
             return None;
         }
     }

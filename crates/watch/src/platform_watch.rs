@@ -32,6 +32,8 @@ const VISITS_LOOKED_AT: usize = 1_024;
 const LEARN_DELAY: u64 = 480;
 /// Visits are learnt once a minute.
 const LEARN_INTERVAL: u64 = 240;
+/// Ticks without hostility after which the counts of an attack are forgotten: 15 seconds.
+const FORGET_TICKS: u32 = 60;
 /// Ticks of what is let through that are judged: ten seconds.
 const PRESSING_TICKS: u64 = 40;
 
@@ -56,6 +58,8 @@ pub(crate) struct PlatformWatch {
     confirmed: u8,
     /// The first tick of the present run of hostile evidence.
     hostile_since: Option<WallTime>,
+    /// Ticks without hostility since the last attack; none when its counts are forgotten.
+    since_attack: Option<u32>,
     /// Ticks in a row that the origin has had more to do than it can.
     saturated_ticks: u32,
 }
@@ -110,6 +114,7 @@ impl PlatformWatch {
             judgement: TrafficState::Normal,
             confirmed: 0,
             hostile_since: None,
+            since_attack: None,
             saturated_ticks: 0,
         }
     }
@@ -169,6 +174,7 @@ impl PlatformWatch {
         let degraded = self.count_saturation(degradation.as_ref());
         let mut suspicion = self.suspicion(settings, degraded, stalled);
         self.judge(settings, wall, &suspicion);
+        self.forget_attack();
         if self.judgement == TrafficState::Attack && suspicion.over.is_empty() {
             suspicion.over.clone_from(&suspicion.raised);
         }
@@ -252,6 +258,7 @@ impl PlatformWatch {
     /// Whether nothing is unusual or waits to be judged, so that a silence can be passed over.
     pub(crate) fn is_calm(&self, settings: &WatchSettings) -> bool {
         self.judgement == TrafficState::Normal
+            && self.since_attack.is_none()
             && self.visitors.is_idle()
             && self.activities.iter().all(|activity| {
                 activity.offered_per_second() == 0
@@ -467,6 +474,21 @@ impl PlatformWatch {
         } else {
             TrafficState::Normal
         };
+    }
+
+    /// Forgets the counts of an attack a while after its end.
+    fn forget_attack(&mut self) {
+        if self.confirmed > 0 {
+            self.since_attack = Some(0);
+            return;
+        }
+        let Some(ticks) = self.since_attack.as_mut() else { return };
+        *ticks += 1;
+        if *ticks >= FORGET_TICKS {
+            self.since_attack = None;
+            self.activities.iter_mut().for_each(ActivityWatch::forget_counts);
+            self.visitors.forget_visits();
+        }
     }
 
     /// Requests per second over the last second that procedures stopped before the origin; challenges

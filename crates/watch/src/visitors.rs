@@ -17,7 +17,7 @@ const SETS: usize = 4_096;
 pub(crate) const GRACE_TICKS: u64 = 8;
 /// A visitor is judged again after this many ticks: a minute.
 const VISIT_TICKS: u32 = 240;
-/// Assets count for this many ticks: ten minutes.
+/// Assets count for this many ticks after the visitor was seen: ten minutes.
 const ASSET_TICKS: u32 = 2_400;
 /// Visits remembered.
 const VISITS: usize = 8_192;
@@ -43,7 +43,8 @@ pub(crate) struct JudgedVisit {
     /// When, in ticks.
     pub tick: u64,
     pub activity: ActivityId,
-    /// Without any asset, ten minutes before to two seconds after.
+    /// Without any asset, from its first request, or the first after a pause of ten minutes, to two seconds
+    /// after.
     pub bare: bool,
     pub user_agent: u32,
     /// Sent to the origin.
@@ -104,6 +105,10 @@ impl VisitorTable {
         let (tick, minute) = (self.tick, now / VISIT_TICKS);
         let visitor = self.visitor(key);
         let request = record.features.get(Feature::Path) ^ record.query.rotate_left(16);
+        // Who reads on has the assets in the cache.
+        if visitor.asset > 0 {
+            visitor.asset = now + 1;
+        }
         if record.partial || record.asset {
             let again = visitor.asset > 0 && visitor.last_asset == request;
             let repeated = again && !record.partial;
@@ -146,7 +151,11 @@ impl VisitorTable {
             set[oldest] = VisitorState { key, ..VisitorState::default() };
             oldest
         });
-        set[at].seen = self.tick as u32;
+        let now = self.tick as u32;
+        if set[at].seen + ASSET_TICKS < now {
+            set[at].asset = 0;
+        }
+        set[at].seen = now;
         &mut set[at]
     }
 
@@ -201,6 +210,12 @@ impl VisitorTable {
     /// Whether no visitor waits to be judged.
     pub(crate) fn is_idle(&self) -> bool {
         self.waiting.is_empty()
+    }
+
+    /// Forgets the visits, not the visitors.
+    pub(crate) fn forget_visits(&mut self) {
+        self.visits.clear();
+        self.busy.clear();
     }
 
     /// Lets `ticks` pass without a request.
