@@ -34,6 +34,7 @@ pub(crate) struct ActivityWatch {
     assets: RateWindows,
     busy: RateWindows,
     repeated: RateWindows,
+    again: RateWindows,
     tick: TickRecords,
     /// What the present second has counted: direct requests, assets.
     second: (u64, u64),
@@ -53,6 +54,7 @@ struct TickRecords {
     assets: u64,
     busy: u64,
     repeated: u64,
+    again: u64,
 }
 
 /// One tick of one activity.
@@ -71,6 +73,7 @@ impl ActivityWatch {
             assets: RateWindows::default(),
             busy: RateWindows::default(),
             repeated: RateWindows::default(),
+            again: RateWindows::default(),
             tick: TickRecords::default(),
             second: (0, 0),
             recent: VecDeque::with_capacity(FLOW_TICKS),
@@ -85,8 +88,9 @@ impl ActivityWatch {
     pub(crate) const fn observe(&mut self, class: RequestClass) {
         match class {
             RequestClass::Asset => self.tick.assets += 1,
-            RequestClass::Direct { busy, repeated } => {
+            RequestClass::Direct { busy, repeated, bare } => {
                 self.tick.direct += 1;
+                self.tick.again += (bare && repeated) as u64;
                 self.tick.busy += busy as u64;
                 self.tick.repeated += (busy && repeated) as u64;
             }
@@ -114,6 +118,7 @@ impl ActivityWatch {
         self.assets.push(tick.assets);
         self.busy.push(tick.busy);
         self.repeated.push(tick.repeated);
+        self.again.push(tick.again);
         self.second = (self.second.0 + direct, self.second.1 + tick.assets);
         let direct = self.direct.excess(wall, &self.baseline.direct);
         let assets = self.assets.excess(wall, &self.baseline.assets);
@@ -123,7 +128,10 @@ impl ActivityWatch {
 
     /// Lets a second pass without a request.
     pub(crate) fn pass_second(&mut self, wall: WallTime) {
-        for windows in [&mut self.direct, &mut self.assets, &mut self.busy, &mut self.repeated] {
+        let counts = [&mut self.direct, &mut self.assets];
+        for windows in
+            counts.into_iter().chain([&mut self.busy, &mut self.repeated, &mut self.again])
+        {
             (0..SECOND).for_each(|_| windows.push(0));
         }
         self.learn_second(wall, false);
@@ -136,6 +144,7 @@ impl ActivityWatch {
         self.assets = RateWindows::default();
         self.busy = RateWindows::default();
         self.repeated = RateWindows::default();
+        self.again = RateWindows::default();
         self.excess = Excess::default();
     }
 
@@ -211,6 +220,16 @@ impl ActivityWatch {
     /// Requests of visitors without pause in the window of an excess: all, and repetitions.
     pub(crate) fn busy_within(&self, ticks: u64) -> (u64, u64) {
         (self.busy.within(ticks), self.repeated.within(ticks))
+    }
+
+    /// Repetitions by visitors without assets in the window of an excess.
+    pub(crate) fn again_within(&self, ticks: u64) -> u64 {
+        self.again.within(ticks)
+    }
+
+    /// The same in the last second.
+    pub(crate) const fn again_last_second(&self) -> u64 {
+        self.again.last_second()
     }
 
     /// Requests of visitors without pause in the last second.

@@ -33,7 +33,7 @@ const CALM_AGENTS: usize = 2_048;
 const VISITS_MIN: u64 = 8;
 /// Where more visitors than this come without assets on ordinary days (in thousandths), their lack shows
 /// nothing: the site keeps its assets elsewhere.
-const BARE_USUAL_MAX: u64 = 800;
+const BARE_USUAL_MAX: u64 = 930;
 /// What is added to a usual share, in thousandths: the mix of an ordinary crowd varies by so much.
 const SHARE_MARGIN: u64 = 80;
 /// A visitor asks on for as long as this before a few visitors are a flood, in ticks: twelve
@@ -53,6 +53,7 @@ pub(crate) struct CalmMix {
     agents: VecDeque<u32>,
     direct: u64,
     busy: u64,
+    again: u64,
 }
 
 impl CalmMix {
@@ -69,12 +70,16 @@ impl CalmMix {
         self.agents.push_back(visit.user_agent);
     }
 
-    /// Learns one tick's requests, and how many of them were from visitors who ask without pause.
-    pub(crate) const fn learn_requests(&mut self, direct: u64, busy: u64) {
+    /// Learns one second's requests: how many of them were from visitors who ask without pause, and how many
+    /// asked for the same again without ever having loaded an asset.
+    pub(crate) const fn learn_requests(&mut self, direct: u64, busy: u64, again: u64) {
         self.direct += direct;
         self.busy += busy;
+        self.again += again;
         if self.direct > 100_000 {
-            (self.direct, self.busy) = (self.direct / 2, self.busy / 2);
+            self.direct /= 2;
+            self.busy /= 2;
+            self.again /= 2;
         }
     }
 
@@ -87,12 +92,16 @@ impl CalmMix {
         let share = self.bare * 1_000 / self.visits;
         // Two standard deviations of the share.
         let error = 2 * (share * (1_000 - share) / self.visits).isqrt();
-        let usual = share + error + SHARE_MARGIN;
+        let usual = share + error + SHARE_MARGIN.min((1_000 - share) / 3);
         (usual <= BARE_USUAL_MAX).then_some(usual)
     }
 
     fn busy_milli(&self) -> u64 {
         (self.busy * 1_000 / self.direct.max(1_000) * 2 + 100).min(900)
+    }
+
+    fn again_milli(&self) -> u64 {
+        (self.again * 1_000 / self.direct.max(1_000) * 3 / 2 + 100).min(900)
     }
 
     fn agent_milli(&self, agent: u32) -> u64 {
@@ -110,6 +119,8 @@ pub(crate) struct BusyRequests {
     pub requests: u64,
     /// Of these, repetitions of the request before.
     pub repeated: u64,
+    /// Requests in the window, of any visitor without assets, for the same as its request before.
+    pub again: u64,
     /// Their requests in the last second.
     pub per_second: u64,
     /// Ticks in a row with such requests.
@@ -147,10 +158,13 @@ pub(crate) fn evaluate<'a>(
         unusual_agent(&agents, all, calm),
         busy_visitors(excess, busy, calm),
     ];
-    let mix: u64 = pieces.iter().flatten().map(|(weight, _)| weight).sum();
+    let busy_too = pieces[2].is_some();
+    let again = if busy_too { None } else { same_again(excess, busy.again, all, calm) };
+    let pieces = pieces.into_iter().chain([again]);
+    let pieces: Vec<_> = pieces.flatten().collect();
+    let mix: u64 = pieces.iter().map(|(weight, _)| weight).sum();
     let hostile = mix >= HOSTILE_MIX_MILLI && mix + excess.surprise_milli >= HOSTILE_MILLI;
-    let evidence =
-        if hostile { pieces.into_iter().flatten().map(|(_, e)| e).collect() } else { Vec::new() };
+    let evidence = if hostile { pieces.into_iter().map(|(_, e)| e).collect() } else { Vec::new() };
     Composition { evidence, hostile }
 }
 
@@ -248,6 +262,40 @@ fn busy_visitors(excess: &Excess, busy: &BusyRequests, calm: &CalmMix) -> Option
                  than 40 times a minute (weight {})",
                 excess.count,
                 excess.ticks.div_ceil(4),
+                nats(weight)
+            ),
+        };
+        (weight, evidence)
+    })
+}
+
+/// Visitors who never load an asset and ask for the same again and again, each slowly. A browser asks for
+/// a page once; a page that asks for news again and again came with assets.
+fn same_again(
+    excess: &Excess,
+    again: u64,
+    visitors: u64,
+    calm: &CalmMix,
+) -> Option<(u64, Evidence)> {
+    if visitors < VISITS_MIN || calm.direct < CALM_VISITS_MIN {
+        return None;
+    }
+    let usual = calm.again_milli();
+    let again = again.min(excess.count);
+    // A visitor's requests depend on each other: a quarter of them count.
+    let weight = (surprise::of_share(again, excess.count, usual) / 4).min(PIECE_MAX_MILLI);
+    let per_cent = again * 100 / excess.count.max(1);
+    (weight >= 1_000).then(|| {
+        let evidence = Evidence {
+            kind: EvidenceKind::RepeatedRequests,
+            measured: per_cent,
+            threshold: usual / 10,
+            summary: format!(
+                "{per_cent}% of {} requests in {} s came from visitors without assets who asked for \
+                 the same as before; at most {}% do on ordinary days (weight {})",
+                excess.count,
+                excess.ticks.div_ceil(4),
+                usual / 10,
                 nats(weight)
             ),
         };

@@ -321,6 +321,7 @@ impl PlatformWatch {
             visitors: self.visitors.busy_visitors(),
             requests,
             repeated,
+            again: most.again_within(excess.ticks),
             per_second: activities().map(ActivityWatch::busy_last_second).sum(),
             ticks: self.busy_ticks,
             usual_milli: excess.expected_micro * SECOND as u64 / excess.ticks.max(1) / 1_000,
@@ -550,13 +551,14 @@ impl PlatformWatch {
             }
         }
         if !surge && !degraded && !raised {
-            let (mut direct, mut busy) = (0, 0);
+            let (mut direct, mut busy, mut again) = (0, 0, 0);
             for activity in &self.activities {
                 direct += activity.offered_per_second();
                 busy += activity.busy_last_second();
+                again += activity.again_last_second();
             }
             if second_ends {
-                self.calm.learn_requests(direct, busy);
+                self.calm.learn_requests(direct, busy, again);
             }
         }
     }

@@ -32,7 +32,8 @@ const BUSY_VISITORS: usize = 16;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RequestClass {
     /// Pages, forms, data. `busy`: its visitor asks without pause. `repeated`: for the same again.
-    Direct { busy: bool, repeated: bool },
+    /// `bare`: the visitor has loaded no asset.
+    Direct { busy: bool, repeated: bool, bare: bool },
     /// An asset, or a part of a file.
     Asset,
 }
@@ -126,6 +127,7 @@ impl VisitorTable {
         visitor.asked = visitor.asked.saturating_add(1);
         let repeated = record.asset || (visitor.asked > 1 && visitor.last_request == request);
         visitor.last_request = request;
+        let bare = visitor.asset == 0;
         let busy = visitor.asked > BUSY_PER_MINUTE;
         let begins = visitor.visit == 0 || now + 1 >= visitor.visit + VISIT_TICKS;
         if begins {
@@ -139,7 +141,7 @@ impl VisitorTable {
         if busy {
             self.note_busy(key);
         }
-        RequestClass::Direct { busy, repeated }
+        RequestClass::Direct { busy, repeated, bare }
     }
 
     /// The place of a visitor, who takes the oldest of the set if it is not known.
@@ -313,8 +315,8 @@ mod tests {
         let mut table = VisitorTable::default();
         let classes: Vec<_> =
             (0..60).map(|_| table.observe(&request(1, false), ActivityId(0))).collect();
-        assert_eq!(classes[0], RequestClass::Direct { busy: false, repeated: false });
-        assert_eq!(classes[59], RequestClass::Direct { busy: true, repeated: true });
+        assert_eq!(classes[0], RequestClass::Direct { busy: false, repeated: false, bare: true });
+        assert_eq!(classes[59], RequestClass::Direct { busy: true, repeated: true, bare: true });
         assert_eq!(table.busy_visitors(), 1);
         table.pass(u64::from(VISIT_TICKS) + 1);
         assert_eq!(table.busy_visitors(), 0);
