@@ -16,6 +16,8 @@ use crate::visitors::JudgedVisit;
 const HOSTILE_MILLI: u64 = 16_000;
 /// At least this much of it must be about who asks.
 const HOSTILE_MIX_MILLI: u64 = 8_000;
+/// One piece must have this weight by itself.
+const CLEAR_PIECE_MILLI: u64 = 5_000;
 /// The excess itself must be this improbable.
 pub(crate) const RAISED_MILLI: u64 = 4_000;
 /// One piece has no more weight than this: its samples depend on each other.
@@ -163,7 +165,12 @@ pub(crate) fn evaluate<'a>(
     let pieces = pieces.into_iter().chain([again]);
     let pieces: Vec<_> = pieces.flatten().collect();
     let mix: u64 = pieces.iter().map(|(weight, _)| weight).sum();
-    let hostile = mix >= HOSTILE_MIX_MILLI && mix + excess.surprise_milli >= HOSTILE_MILLI;
+    // Small shifts of a mix happen in any crowd: one of the pieces must be clear by itself.
+    let clear = pieces.iter().any(|(weight, evidence)| {
+        *weight >= CLEAR_PIECE_MILLI && evidence.kind != EvidenceKind::UnusualUserAgent
+    });
+    let hostile =
+        clear && mix >= HOSTILE_MIX_MILLI && mix + excess.surprise_milli >= HOSTILE_MILLI;
     let evidence = if hostile { pieces.into_iter().map(|(_, e)| e).collect() } else { Vec::new() };
     Composition { evidence, hostile }
 }
