@@ -8,7 +8,7 @@
 //! A claim is `supported` only by events that are recorded: without them it is `not shown`.
 //! Nothing here reads a clock or a file, decides by a floating-point number, or names an actor.
 
-// module order: finding
+// module order: finding zone
 // module order: claim
 // module order: claims
 // module order: statement
@@ -22,12 +22,14 @@ mod finding;
 mod html;
 mod statement;
 mod text;
+mod zone;
 
 pub use check::{
-    Assertion, Check, CheckError, CheckedSentence, MatchedClaim, RejectedPhrase, SentenceResult,
+    Assertion, Check, CheckContext, CheckError, CheckedSentence, MatchedClaim, RejectedPhrase, SentenceResult,
     TEXT_BYTES, check,
 };
 pub use claim::{Claim, ClaimKind};
 pub use claims::assess;
 pub use finding::Finding;
+pub use zone::LocalZone;
 pub use statement::{LeafProof, Statement, StatementContext, build};

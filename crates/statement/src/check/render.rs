@@ -12,7 +12,9 @@ impl SentenceResult {
             Self::Supported => "supported",
             Self::Rejected => "rejected",
             Self::NotMeasurable => "not measurable",
-            Self::NotAboutIncident => "not about the incident",
+            Self::NotChecked => "not checked",
+            Self::NotRead => "not read",
+            Self::AssertsNothing => "asserts nothing",
         }
     }
 
@@ -25,8 +27,12 @@ impl SentenceResult {
             (Self::Rejected, _) => "are rejected",
             (Self::NotMeasurable, 1) => "is not measurable",
             (Self::NotMeasurable, _) => "are not measurable",
-            (Self::NotAboutIncident, 1) => "is not about the incident",
-            (Self::NotAboutIncident, _) => "are not about the incident",
+            (Self::NotChecked, 1) => "is not checked in full",
+            (Self::NotChecked, _) => "are not checked in full",
+            (Self::NotRead, 1) => "is not read",
+            (Self::NotRead, _) => "are not read",
+            (Self::AssertsNothing, 1) => "asserts nothing",
+            (Self::AssertsNothing, _) => "assert nothing",
         }
     }
 }
@@ -62,7 +68,9 @@ impl Check {
             SentenceResult::Supported,
             SentenceResult::Rejected,
             SentenceResult::NotMeasurable,
-            SentenceResult::NotAboutIncident,
+            SentenceResult::NotChecked,
+            SentenceResult::NotRead,
+            SentenceResult::AssertsNothing,
         ];
         let counts: Vec<String> = verdicts
             .into_iter()
@@ -99,21 +107,28 @@ fn sentence_text(number: usize, checked: &CheckedSentence) -> String {
         };
         let text = format!(
             "{prefix}{} (\u{201c}{}\u{201d}): {}. {}",
-            recognised.claim.as_str(),
+            recognised.reading,
             words::plain(&recognised.phrase),
             recognised.finding.as_str(),
             recognised.because
         );
         out += &words::wrap("   - ", "     ", COLUMNS, &text);
     }
-    let shown: Vec<&str> = checked.matched.iter().map(|r| r.phrase.as_str()).collect();
-    let others = checked.rejected.iter().filter(|r| !shown.contains(&r.phrase.as_str()));
-    for refused in others {
+    for refused in &checked.rejected {
         let text = format!(
             "rejected, \u{201c}{}\u{201d}: {}.",
             words::plain(&refused.phrase),
             refused.why.trim_end_matches('.')
         );
+        out += &words::wrap("   - ", "     ", COLUMNS, &text);
+    }
+    if !checked.unchecked.is_empty() {
+        let parts: Vec<String> = checked
+            .unchecked
+            .iter()
+            .map(|part| format!("\u{201c}{}\u{201d}", words::plain(&part.phrase)))
+            .collect();
+        let text = format!("not checked: {}.", parts.join(", "));
         out += &words::wrap("   - ", "     ", COLUMNS, &text);
     }
     if !checked.suggestions.is_empty() {

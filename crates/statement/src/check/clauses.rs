@@ -1,0 +1,236 @@
+//! The clauses of a sentence, by the forms in `frames.txt`.
+
+use std::sync::LazyLock;
+
+use super::units::{Group, Phrase, Role, Unit};
+
+/// A part of a form.
+#[derive(Clone, Debug)]
+enum Part {
+    Noun(&'static str),
+    Adjective(&'static str),
+    Verb(&'static str, Option<bool>),
+    Copula,
+    Prepositional(&'static str, &'static str),
+}
+
+/// A form of a clause.
+#[derive(Clone, Debug)]
+pub(super) struct Frame {
+    parts: Vec<Vec<Part>>,
+    may_elide: bool,
+    pub(super) predicate: &'static str,
+    pub(super) negative: bool,
+    pub(super) example: &'static str,
+}
+
+static FRAMES: LazyLock<Vec<Frame>> = LazyLock::new(|| {
+    let lines = include_str!("frames.txt").lines();
+    lines.filter(|line| !line.is_empty() && !line.starts_with('#')).filter_map(read).collect()
+});
+
+/// All forms.
+pub(super) fn frames() -> &'static [Frame] {
+    &FRAMES
+}
+
+fn read(line: &'static str) -> Option<Frame> {
+    let (form, meaning) = line.split_once(" => ")?;
+    let (predicate, example) = meaning.split_once(" | ")?;
+    let (form, may_elide) = match form.strip_prefix('^') {
+        Some(form) => (form, true),
+        None => (form, false),
+    };
+    let parts = form.split(' ').map(|part| part.split('|').map(one).collect()).collect();
+    let (predicate, negative) = match predicate.strip_suffix('!') {
+        Some(predicate) => (predicate, true),
+        None => (predicate, false),
+    };
+    Some(Frame { parts, may_elide, predicate, negative, example })
+}
+
+fn one(text: &'static str) -> Part {
+    if text == "cop" {
+        return Part::Copula;
+    }
+    if let Some(class) = text.strip_prefix('~') {
+        return Part::Adjective(class);
+    }
+    if let Some((preposition, class)) = text.split_once(':') {
+        return Part::Prepositional(preposition, class);
+    }
+    if text.starts_with(char::is_uppercase) {
+        return Part::Noun(text);
+    }
+    match text.split_once('.') {
+        Some((class, voice)) => Part::Verb(class, Some(voice == "p")),
+        None => Part::Verb(text, None),
+    }
+}
+
+/// A form that was found.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    pub(super) frame: &'static Frame,
+    /// The units of its parts.
+    pub(super) core: Vec<usize>,
+    /// The units in between and behind that describe it.
+    pub(super) adjuncts: Vec<usize>,
+    /// The first unit after it.
+    pub(super) end: usize,
+    /// The subject, if an earlier clause has it.
+    pub(super) elided: bool,
+}
+
+/// The longest form that begins at `at`. `subject` is the class of the last clause's subject.
+pub(super) fn find(units: &[Unit], at: usize, subject: Option<&Phrase>) -> Option<Found> {
+    let mut best: Option<Found> = None;
+    for frame in frames() {
+        let whole = matches(frame, units, at, false);
+        let found = whole.or_else(|| {
+            let class = subject?.class;
+            let fits = frame.may_elide && first_fits(frame, class);
+            if fits { matches(frame, units, at, true) } else { None }
+        });
+        if let Some(found) = found
+            && best.as_ref().is_none_or(|b| weight(&found) > weight(b))
+        {
+            best = Some(found);
+        }
+    }
+    best
+}
+
+fn weight(found: &Found) -> (usize, usize) {
+    (found.core.len() + usize::from(found.elided), found.end)
+}
+
+fn first_fits(frame: &Frame, class: &str) -> bool {
+    let first = frame.parts.first().into_iter().flatten();
+    first.into_iter().any(|part| matches!(part, Part::Noun(noun) if is_a(class, noun)))
+}
+
+/// Whether a noun of class `class` may be where `wanted` is.
+fn is_a(class: &str, wanted: &str) -> bool {
+    class == wanted
+        || (wanted == "We" && class == "Party")
+        || (wanted == "Attack" && class == "Wave")
+        || (wanted == "Requests" && class == "Connections")
+        || (wanted == "Site" && class == "OtherSite")
+        || (wanted == "Defence" && class == "Team")
+        || (wanted == "Defence" && class == "Provider")
+        || (wanted == "We" && class == "Team")
+        || (wanted == "Recipient" && class == "Provider")
+        || (wanted == "Attacker" && class == "Actor")
+}
+
+fn matches(frame: &'static Frame, units: &[Unit], start: usize, elided: bool) -> Option<Found> {
+    let mut found =
+        Found { frame, core: Vec::new(), adjuncts: Vec::new(), end: start, elided };
+    let mut at = start;
+    for (i, part) in frame.parts.iter().enumerate().skip(usize::from(elided)) {
+        loop {
+            let unit = units.get(at)?;
+            if part.iter().any(|alternative| fits(alternative, unit, found.core.is_empty())) {
+                found.core.push(at);
+                at += 1;
+                break;
+            }
+            if (i == 0 || found.core.is_empty()) || !may_be_between(&unit.role) {
+                return None;
+            }
+            found.adjuncts.push(at);
+            at += 1;
+        }
+    }
+    found.end = trailing(units, at, &mut found.adjuncts);
+    Some(found)
+}
+
+fn fits(part: &Part, unit: &Unit, first: bool) -> bool {
+    match (part, &unit.role) {
+        (Part::Noun(wanted), Role::Noun(phrase)) => is_a(phrase.class, wanted),
+        (Part::Noun("We"), Role::Pronoun("We", _)) => true,
+        (Part::Noun("There"), Role::Pronoun("There", _)) => true,
+        (Part::Noun("Nothing"), Role::Pronoun("Nothing", _)) => true,
+        (Part::Noun("Who"), Role::Pronoun("Who", _)) => true,
+        (Part::Noun("It"), Role::Pronoun("It", _)) => true,
+        (Part::Noun("People"), Role::Pronoun("It", part)) if first => {
+            *part != super::units::Part::Open
+        }
+        (Part::Adjective(wanted), Role::Adjective(class)) => wanted == class,
+        (Part::Copula, Role::Copula(_)) => true,
+        (Part::Verb(wanted, passive), Role::Verb(group)) => verb_fits(wanted, *passive, group),
+        (Part::Prepositional(wanted, class), Role::Prepositional(preposition, phrase)) => {
+            let same = *wanted == "to" || preposition.eq_ignore_ascii_case(wanted);
+            same && is_a(phrase.class, class)
+        }
+        _ => false,
+    }
+}
+
+fn verb_fits(wanted: &str, passive: Option<bool>, group: &Group) -> bool {
+    let voice = match passive {
+        None => true,
+        Some(true) => group.passive || group.bare_participle(),
+        Some(false) => !group.passive,
+    };
+    group.is(wanted) && voice
+}
+
+/// What may be between the parts of a clause.
+fn may_be_between(role: &Role) -> bool {
+    if let Role::Prepositional("With" | "Without", phrase) = role
+        && matches!(phrase.class, "Outage" | "Disruption" | "Impact" | "Breach" | "Data" | "Errors")
+    {
+        return false;
+    }
+    matches!(
+        role,
+        Role::Moment(_)
+            | Role::Span(_)
+            | Role::Quantity(..)
+            | Role::Word(_)
+            | Role::Prepositional(..)
+            | Role::Negation
+    )
+}
+
+/// What follows a clause and describes it.
+fn trailing(units: &[Unit], start: usize, adjuncts: &mut Vec<usize>) -> usize {
+    let describes = |role: &Role| match role {
+        Role::Word(class) => !is_prefix(class),
+        Role::Number(_) | Role::Reference(_) => true,
+        role => may_be_between(role),
+    };
+    let mut at = start;
+    loop {
+        while units.get(at).is_some_and(|unit| describes(&unit.role)) {
+            adjuncts.push(at);
+            at += 1;
+        }
+        // ", on Monday," and "and 10:06" belong to it too.
+        let joint = matches!(units.get(at).map(|u| &u.role), Some(Role::Mark | Role::Connector("And")));
+        let mut end = at + 1;
+        while units.get(end).is_some_and(|unit| describes(&unit.role)) {
+            end += 1;
+        }
+        let closes = matches!(
+            units.get(end).map(|u| &u.role),
+            None | Some(Role::Mark | Role::Connector(_))
+        );
+        if !joint || end == at + 1 || !closes {
+            return at;
+        }
+        adjuncts.extend(at + 1..end);
+        at = end;
+    }
+}
+
+/// Whether words of a class say how the clause after them is meant.
+pub(super) fn is_prefix(class: &str) -> bool {
+    matches!(
+        class,
+        "Confirm" | "Denial" | "FalseThat" | "NoEvid" | "CantRule" | "Unsure" | "Looking" | "Perhaps" | "Say"
+    )
+}

@@ -1,0 +1,52 @@
+//! Sentences that say what is not known: "We do not know who attacked us."
+
+use super::facts::Scope;
+use super::judge::{Item, Judge};
+use super::read::{Parsed, is_unread};
+use super::units::Role;
+use crate::Finding;
+
+/// Reads a sentence that says that an actor, an intention or a cause is not known; `None` if it is
+/// another one. Returns the findings, and the units that were not read.
+///
+/// Nothing on record can answer who, why or from where, so saying so is true. What such a sentence
+/// takes for granted, such as the attack, is compared like any claim.
+pub(super) fn read(parsed: &Parsed<'_>, judge: &Judge<'_>) -> Option<(Vec<Item>, Vec<usize>)> {
+    let units = &parsed.units;
+    let class = |unit: usize, wanted: &str| {
+        parsed.segments_of(unit).iter().any(|segment| segment.class() == wanted)
+    };
+    let all = || 0..units.len();
+    let ignorance = all().find(|unit| class(*unit, "Ignorance"))?;
+    let topic = all().find(|unit| class(*unit, "Topic") || class(*unit, "Who"))?;
+    if all().any(|unit| class(unit, "Whether") || class(unit, "But") || class(unit, "Not")) {
+        return None;
+    }
+    let mut items = vec![Item {
+        finding: Finding::Supported,
+        why: "nothing on record can answer it".to_owned(),
+        unit: ignorance,
+    }];
+    let attack = all().find(|unit| {
+        class(*unit, "Attack")
+            || class(*unit, "Attacker")
+            || parsed.segments_of(*unit).iter().any(|s| s.classes.contains(&"hit"))
+    });
+    if let Some(unit) = attack {
+        let basis = judge.facts.of("attack", &Scope::default());
+        items.push(Item {
+            finding: basis.finding.unwrap_or(Finding::NotShown),
+            why: basis.because,
+            unit,
+        });
+    }
+    let unread = all().filter(|unit| {
+        let role = &units[*unit].role;
+        let words = parsed.segments_of(*unit).iter().any(is_unread);
+        words
+            || matches!(role, Role::Adjective("Intent" | "Record" | "Big" | "Soph" | "Opinion"))
+            || (class(*unit, "Actor") && topic != *unit)
+            || class(*unit, "Data")
+    });
+    Some((items, unread.collect()))
+}

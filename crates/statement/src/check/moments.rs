@@ -1,0 +1,451 @@
+//! Days and times of day in a text.
+
+use super::numbers::{ordinal, phrase_at};
+use super::tokens::Token;
+use super::{CheckContext, TimeWindow};
+
+/// How a time limits an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum MomentRole {
+    /// It was then.
+    At,
+    /// It has been so since.
+    Since,
+    /// It was so until.
+    Until,
+    /// It was before, or then at the latest.
+    By,
+    /// It was after.
+    After,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum DayName {
+    /// 0 is Monday.
+    Weekday(i64),
+    Date { day: i64, month: i64, year: Option<i64> },
+    /// Days before that of the statement.
+    Before(i64),
+}
+
+/// Minutes of the day; the end may be past midnight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct ClockRange {
+    from: i64,
+    to: i64,
+}
+
+/// A time as it was said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Moment {
+    pub(super) role: MomentRole,
+    day: Option<DayName>,
+    part: Option<ClockRange>,
+    clock: Option<ClockRange>,
+    /// The end of a range.
+    until: Option<ClockRange>,
+}
+
+const WEEKDAYS: &[&str] =
+    &["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
+const MONTHS: &[&str] = &[
+    "january", "february", "march", "april", "may", "june", "july", "august", "september",
+    "october", "november", "december",
+];
+/// Parts of the day in minutes. Own rubric.
+const PARTS: &[(&str, i64, i64)] = &[
+    ("in the early hours", 0, 420),
+    ("early hours", 0, 420),
+    ("early morning", 0, 540),
+    ("late morning", 600, 720),
+    ("mid morning", 540, 690),
+    ("morning", 0, 720),
+    ("lunchtime", 690, 840),
+    ("early afternoon", 720, 930),
+    ("late afternoon", 900, 1_110),
+    ("afternoon", 720, 1_110),
+    ("early evening", 990, 1_200),
+    ("evening", 1_020, 1_440),
+    ("overnight", 1_200, 1_860),
+    ("night", 1_140, 1_800),
+];
+const DAY_MS: i64 = 86_400_000;
+const MINUTE_MS: i64 = 60_000;
+
+/// The time at `at`, and how many tokens it takes.
+pub(super) fn moment(tokens: &[Token], at: usize) -> Option<(Moment, usize)> {
+    let (role, mut end, prepared) = role(tokens, at);
+    let mut moment = Moment { role, day: None, part: None, clock: None, until: None };
+    let shift = Shift::read(tokens, &mut end);
+    loop {
+        let joint = joint(tokens, end, &moment);
+        let start = end + joint;
+        let taken = part_of(tokens, start, &mut moment, prepared || joint > 0, shift);
+        if taken == 0 {
+            break;
+        }
+        end = start + taken;
+        if moment.clock.is_some() && moment.until.is_none() {
+            end += range_end(tokens, end, &mut moment);
+        }
+    }
+    let said = moment.day.is_some() || moment.part.is_some() || moment.clock.is_some();
+    said.then_some((moment, end - at))
+}
+
+/// How close to a clock time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shift {
+    None,
+    About,
+    Soon,
+    ShortlyBefore,
+}
+
+impl Shift {
+    fn read(tokens: &[Token], end: &mut usize) -> Self {
+        for (phrase, shift) in [
+            ("around", Self::About),
+            ("about", Self::About),
+            ("approximately", Self::About),
+            ("roughly", Self::About),
+            ("shortly after", Self::Soon),
+            ("just after", Self::Soon),
+            ("soon after", Self::Soon),
+            ("a little after", Self::Soon),
+            ("shortly before", Self::ShortlyBefore),
+            ("just before", Self::ShortlyBefore),
+            ("exactly", Self::None),
+            ("precisely", Self::None),
+        ] {
+            let length = phrase_at(tokens, *end, phrase);
+            if length > 0 {
+                *end += length;
+                return shift;
+            }
+        }
+        Self::None
+    }
+
+    /// The minutes that a clock time means.
+    const fn range(self, minute: i64, whole_hour: bool) -> ClockRange {
+        match self {
+            Self::None if whole_hour => ClockRange { from: minute - 5, to: minute + 5 },
+            Self::None => ClockRange { from: minute, to: minute + 1 },
+            Self::About => ClockRange { from: minute - 15, to: minute + 16 },
+            Self::Soon => ClockRange { from: minute, to: minute + 15 },
+            Self::ShortlyBefore => ClockRange { from: minute - 15, to: minute },
+        }
+    }
+}
+
+fn role(tokens: &[Token], at: usize) -> (MomentRole, usize, bool) {
+    for (phrase, role) in [
+        ("as of", MomentRole::Since),
+        ("ever since", MomentRole::Since),
+        ("since", MomentRole::Since),
+        ("until", MomentRole::Until),
+        ("till", MomentRole::Until),
+        ("up to", MomentRole::Until),
+        ("no later than", MomentRole::By),
+        ("by", MomentRole::By),
+        ("before", MomentRole::By),
+        ("after", MomentRole::After),
+        ("on the", MomentRole::At),
+        ("during the", MomentRole::At),
+        ("in the", MomentRole::At),
+        ("throughout", MomentRole::At),
+        ("on", MomentRole::At),
+        ("at", MomentRole::At),
+        ("from", MomentRole::At),
+        ("between", MomentRole::At),
+        ("during", MomentRole::At),
+        ("late on", MomentRole::At),
+        ("early on", MomentRole::At),
+        ("earlier", MomentRole::At),
+        ("late", MomentRole::At),
+        ("early", MomentRole::At),
+    ] {
+        let length = phrase_at(tokens, at, phrase);
+        if length > 0 {
+            return (role, at + length, true);
+        }
+    }
+    (MomentRole::At, at, false)
+}
+
+/// Words that join the parts of a time.
+fn joint(tokens: &[Token], at: usize, moment: &Moment) -> usize {
+    if moment.day.is_none() && moment.part.is_none() && moment.clock.is_none() {
+        return 0;
+    }
+    for phrase in [", at around", ", at about", ", on", ", at", "at around", "at about",
+        "at approximately", "at just after", "on the", "in the", "of the", "at", "on", "of", ","]
+    {
+        let length = phrase_at(tokens, at, phrase);
+        if length > 0 {
+            return length;
+        }
+    }
+    0
+}
+
+/// Reads a day, a part of the day or a clock time; returns how many tokens it takes.
+fn part_of(
+    tokens: &[Token],
+    at: usize,
+    moment: &mut Moment,
+    prepared: bool,
+    shift: Shift,
+) -> usize {
+    if moment.day.is_none() {
+        if let Some((day, part, length)) = day(tokens, at) {
+            moment.day = Some(day);
+            moment.part = part.or(moment.part);
+            return length;
+        }
+    }
+    if moment.part.is_none() {
+        let found = PARTS.iter().find_map(|(phrase, from, to)| {
+            let length = phrase_at(tokens, at, phrase);
+            (length > 0).then_some((ClockRange { from: *from, to: *to }, length))
+        });
+        let bare = moment.day.is_some() || prepared || tokens.get(at).is_some_and(|t| t.is("overnight"));
+        if let Some((part, length)) = found.filter(|_| bare) {
+            moment.part = Some(part);
+            return length;
+        }
+    }
+    if moment.clock.is_none() {
+        if let Some((minute, whole, length)) = clock(tokens, at, prepared || moment.day.is_some()) {
+            moment.clock = Some(shift.range(minute, whole));
+            return length;
+        }
+    }
+    0
+}
+
+/// `to 10:06`, `and 10:06`, `until 10:06` after a clock time.
+fn range_end(tokens: &[Token], at: usize, moment: &mut Moment) -> usize {
+    let joins = tokens.get(at).is_some_and(|t| {
+        ["to", "and", "until", "till"].iter().any(|word| t.is(word))
+    });
+    let mut start = at + 1;
+    let shift = Shift::read(tokens, &mut start);
+    match clock(tokens, start, true).filter(|_| joins) {
+        Some((minute, whole, length)) => {
+            moment.until = Some(shift.range(minute, whole));
+            start + length - at
+        }
+        None => 0,
+    }
+}
+
+fn day(tokens: &[Token], at: usize) -> Option<(DayName, Option<ClockRange>, usize)> {
+    const EVENING: ClockRange = ClockRange { from: 1_020, to: 1_800 };
+    let range = |from, to| Some(ClockRange { from, to });
+    for (phrase, back, part) in [
+        ("this morning", 0, range(0, 720)),
+        ("this afternoon", 0, range(720, 1_110)),
+        ("this evening", 0, range(1_020, 1_440)),
+        ("tonight", 0, Some(EVENING)),
+        ("earlier today", 0, None),
+        ("today", 0, None),
+        ("last night", 1, Some(EVENING)),
+        ("yesterday", 1, None),
+        ("the day before yesterday", 2, None),
+    ] {
+        let length = phrase_at(tokens, at, phrase);
+        if length > 0 {
+            return Some((DayName::Before(back), part, length));
+        }
+    }
+    let skipped = usize::from(
+        tokens.get(at).is_some_and(|t| t.is("last") || t.is("this") || t.is("the")),
+    );
+    let weekday = |at: usize| {
+        let token = tokens.get(at)?;
+        WEEKDAYS.iter().position(|name| token.is(name)).map(|day| day as i64)
+    };
+    if let Some(found) = date(tokens, at + skipped) {
+        return Some((found.0, None, skipped + found.1));
+    }
+    let day = weekday(at + skipped)?;
+    let mut length = skipped + 1;
+    let comma = usize::from(tokens.get(at + length).is_some_and(|t| t.is(",") || t.is("the")));
+    if let Some((date, more)) = date(tokens, at + length + comma) {
+        length += comma + more;
+        return Some((date, None, length));
+    }
+    Some((DayName::Weekday(day), None, length))
+}
+
+/// `23 November 2026`, `November 23, 2026`, `the 23rd of November`, `2026-11-23`.
+fn date(tokens: &[Token], at: usize) -> Option<(DayName, usize)> {
+    let number = |at: usize| -> Option<i64> {
+        let token = tokens.get(at)?;
+        let plain = token.text.parse().ok();
+        plain.or_else(|| ordinal(token).filter(|_| token.text.starts_with(char::is_numeric)).map(|n| n as i64))
+    };
+    let month = |at: usize| {
+        let token = tokens.get(at)?;
+        let full = MONTHS.iter().position(|name| token.is(name) && token.capital);
+        let short = || MONTHS.iter().position(|name| token.capital && token.text.len() == 3 && name.starts_with(&token.text));
+        full.or_else(short).map(|month| month as i64 + 1)
+    };
+    let (day, month, mut length) = match (number(at), month(at)) {
+        (Some(day), _) => {
+            let of = usize::from(tokens.get(at + 1).is_some_and(|t| t.is("of")));
+            (day, month(at + 1 + of)?, 2 + of)
+        }
+        (None, Some(month)) => (number(at + 1)?, month, 2),
+        (None, None) => return None,
+    };
+    if !(1..=31).contains(&day) {
+        return None;
+    }
+    let comma = usize::from(tokens.get(at + length).is_some_and(|t| t.is(",")));
+    let year = number(at + length + comma).filter(|year| (1_990..2_100).contains(year));
+    if year.is_some() {
+        length += comma + 1;
+    }
+    Some((DayName::Date { day, month, year }, length))
+}
+
+/// A clock time in minutes of the day, whether it is a whole hour, and how many tokens it takes.
+fn clock(tokens: &[Token], at: usize, prepared: bool) -> Option<(i64, bool, usize)> {
+    for (phrase, minute) in [("midnight", 0), ("midday", 720), ("noon", 720)] {
+        if phrase_at(tokens, at, phrase) > 0 {
+            return Some((minute, true, 1));
+        }
+    }
+    let token = tokens.get(at)?;
+    let text = token.text.as_str();
+    let (digits, glued) = match text.find(|c: char| c.is_ascii_alphabetic()) {
+        Some(0) | None => (text, ""),
+        Some(split) => text.split_at(split),
+    };
+    if !digits.starts_with(|c: char| c.is_ascii_digit()) {
+        return None;
+    }
+    let mut parts = digits.split([':', '.']);
+    let hour: i64 = parts.next()?.parse().ok()?;
+    let minute = parts.next();
+    let minutes: i64 = minute.map_or(Some(0), |m| m.parse().ok())?;
+    let mut length = 1;
+    let mut half = glued;
+    if half.is_empty() && let Some(next) = tokens.get(at + 1) {
+        match next.text.as_str() {
+            "am" | "pm" | "a.m" | "p.m" => {
+                half = &next.text;
+                length = 2;
+            }
+            "o'clock" => length = 2,
+            _ => {}
+        }
+    }
+    let hour = match half {
+        "am" | "a.m" => hour % 12,
+        "pm" | "p.m" => hour % 12 + 12,
+        "" => hour,
+        _ => return None,
+    };
+    let marked = !half.is_empty() || length == 2 || digits.contains(':');
+    let dotted = prepared && digits.contains('.') && minute.is_some_and(|m| m.len() == 2);
+    if !(marked || dotted) || hour > 23 || minutes > 59 {
+        return None;
+    }
+    for zone in ["utc", "gmt", "bst", "local time", "cet", "cest", "uk time"] {
+        length += phrase_at(tokens, at + length, zone);
+    }
+    Some((hour * 60 + minutes, minutes % 15 == 0, length))
+}
+
+impl Moment {
+    /// Whether something that was from `window.from` to `window.to` was at this time; `None` if that
+    /// cannot be decided because the day of the statement is not known.
+    pub(super) fn holds(self, window: TimeWindow, context: &CheckContext) -> Option<bool> {
+        let from = context.local(window.from);
+        let to = context.local(window.to);
+        let today = context.made_at.map(|at| context.local(at).div_euclid(DAY_MS));
+        if let Some(DayName::Before(_)) = self.day
+            && today.is_none()
+        {
+            return None;
+        }
+        let (from, to) = match self.role {
+            MomentRole::Since => (from, from),
+            MomentRole::Until => (to, to),
+            _ => (from, to),
+        };
+        // "since Tuesday" may be written on Tuesday or later; the days around the event are tried.
+        let days = from.div_euclid(DAY_MS) - 8..=to.div_euclid(DAY_MS) + 8;
+        let mut any = false;
+        for day in days.filter(|day| self.names(*day, today)) {
+            let near = (from.div_euclid(DAY_MS) - day).abs() <= 4;
+            any |= match self.role {
+                MomentRole::By => near && to <= self.end_on(day),
+                MomentRole::After => near && from >= self.start_on(day),
+                _ => self.is_on(day, from, to),
+            };
+        }
+        Some(any)
+    }
+
+    /// Whether a day, counted from 1970, is the one that was named.
+    fn names(self, day: i64, today: Option<i64>) -> bool {
+        match self.day {
+            None => true,
+            Some(DayName::Weekday(weekday)) => {
+                let recent = today.is_none_or(|today| day <= today && day > today - 8);
+                (day + 3).rem_euclid(7) == weekday && recent
+            }
+            Some(DayName::Before(back)) => today.is_some_and(|today| day == today - back),
+            Some(DayName::Date { day: of_month, month, year }) => {
+                let (y, m, d) = civil(day);
+                d == of_month && m == month && year.is_none_or(|year| year == y)
+            }
+        }
+    }
+
+    fn is_on(self, day: i64, from: i64, to: i64) -> bool {
+        let start = day * DAY_MS;
+        let meets = |range: ClockRange| {
+            from < start + range.to * MINUTE_MS && to >= start + range.from * MINUTE_MS
+        };
+        let begins = |range: ClockRange, at: i64| {
+            at >= start + range.from * MINUTE_MS && at < start + range.to * MINUTE_MS
+        };
+        let whole = ClockRange { from: 0, to: 1_440 };
+        meets(whole)
+            && self.part.is_none_or(meets)
+            && match (self.clock, self.until) {
+                (Some(clock), Some(until)) => begins(clock, from) && begins(until, to),
+                (Some(clock), None) => begins(clock, from) || (to > from && meets(clock)),
+                (None, _) => true,
+            }
+    }
+
+    fn start_on(self, day: i64) -> i64 {
+        let range = self.clock.or(self.part);
+        day * DAY_MS + range.map_or(0, |range| range.from * MINUTE_MS)
+    }
+
+    fn end_on(self, day: i64) -> i64 {
+        let range = self.clock.or(self.part);
+        day * DAY_MS + range.map_or(1_440, |range| range.to) * MINUTE_MS
+    }
+}
+
+/// Year, month and day of the days since 1970 (Hinnant's algorithm for the Gregorian calendar).
+fn civil(days: i64) -> (i64, i64, i64) {
+    let z = days + 719_468;
+    let era = z.div_euclid(146_097);
+    let of_era = z.rem_euclid(146_097);
+    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let shifted = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    (year + era * 400 + i64::from(month <= 2), month, day)
+}

@@ -1,0 +1,402 @@
+//! One sentence: read, compared, and what is left over.
+
+use core::ops::Range;
+
+use super::clauses::{Found, find, is_prefix};
+use super::facts::{ATTRIBUTION, Facts};
+use super::ignorance;
+use super::judge::{Item, Judge, Judgement, Stance};
+use super::language::is_foreign;
+use super::segments::{Content, Segment, segments};
+use super::tokens::{Token, tokens};
+use super::units::{Part, Phrase, Role, Unit, units};
+use super::{
+    CheckContext, CheckedSentence, MatchedClaim, RejectedPhrase, SentenceResult,
+};
+use crate::Finding;
+
+/// A sentence in its parts.
+pub(super) struct Parsed<'a> {
+    text: &'a str,
+    tokens: Vec<Token>,
+    segments: Vec<Segment>,
+    pub(super) units: Vec<Unit>,
+}
+
+impl<'a> Parsed<'a> {
+    fn new(text: &'a str, at: &Range<usize>, facts: &Facts<'_>) -> Self {
+        let tokens = tokens(&text[at.clone()], at.start);
+        let segments = segments(&tokens, &facts.names);
+        let units = units(&segments);
+        Self { text, tokens, segments, units }
+    }
+
+    /// The bytes of some units.
+    fn range(&self, first: usize, last: usize) -> Range<usize> {
+        let start = self.segments[self.units[first].first].first;
+        let end = self.segments[self.units[last].last].last;
+        self.tokens[start].at.start..self.tokens[end].at.end
+    }
+
+    fn phrase(&self, first: usize, last: usize, why: impl Into<String>) -> RejectedPhrase {
+        let at = self.range(first, last);
+        RejectedPhrase { phrase: self.text[at.clone()].to_owned(), at, why: why.into() }
+    }
+
+    pub(super) fn segments_of(&self, unit: usize) -> &[Segment] {
+        let unit = &self.units[unit];
+        &self.segments[unit.first..=unit.last]
+    }
+}
+
+/// What a sentence turned out to say.
+#[derive(Default)]
+struct Reading {
+    judged: Vec<(Found, Judgement)>,
+    /// Findings that belong to no clause.
+    apart: Vec<Item>,
+    left_over: Vec<usize>,
+}
+
+/// Checks one sentence.
+pub(super) fn sentence(
+    text: &str,
+    at: Range<usize>,
+    facts: &Facts<'_>,
+    context: &CheckContext,
+) -> CheckedSentence {
+    let parsed = Parsed::new(text, &at, facts);
+    let mut out = CheckedSentence {
+        sentence: text[at.clone()].to_owned(),
+        at,
+        result: SentenceResult::NotChecked,
+        matched: Vec::new(),
+        rejected: Vec::new(),
+        unchecked: Vec::new(),
+        suggestions: Vec::new(),
+        notes: Vec::new(),
+        leaves: Vec::new(),
+    };
+    if parsed.tokens.is_empty() {
+        out.result = SentenceResult::AssertsNothing;
+        return out;
+    }
+    if is_foreign(&parsed.tokens) {
+        out.result = SentenceResult::NotRead;
+        out.notes.push("Only English is read: nothing in this sentence was checked.".to_owned());
+        return out;
+    }
+    if is_courtesy(&parsed) {
+        out.result = SentenceResult::AssertsNothing;
+        return out;
+    }
+    if parsed.tokens.iter().any(|token| token.is("?")) {
+        out.notes.push(
+            "A question asserts nothing that could be checked, and may suggest something."
+                .to_owned(),
+        );
+        return out;
+    }
+    let reading = read(&parsed, facts, context);
+    report(&parsed, facts, reading, &mut out);
+    out
+}
+
+/// Thanks, apologies, requests and greetings that mention nothing that could be checked.
+fn is_courtesy(parsed: &Parsed<'_>) -> bool {
+    const BEGIN: &[&str] = &["thank", "thanks", "please", "sorry", "apologies", "dear", "hello", "regards", "best"];
+    const SECOND: &[&str] = &["thank", "apologise", "apologize", "appreciate", "regret", "sorry"];
+    let word = |n: usize| parsed.tokens.get(n).map(|token| token.text.as_str());
+    let ours = matches!(word(0), Some("we" | "i"));
+    let second = word(1).filter(|w| !matches!(*w, "are" | "am" | "would" | "want" | "sincerely"));
+    let verb = second.or(word(2)).filter(|w| !matches!(*w, "like" | "very" | "to")).or(word(3)).or(word(4));
+    let begins = word(0).is_some_and(|w| BEGIN.contains(&w))
+        || (ours && verb.is_some_and(|w| SECOND.contains(&w)));
+    // Only words about people, and those that say nothing: a courtesy may carry a claim.
+    let plain = |unit: &Unit| match &unit.role {
+        Role::Noun(phrase) => matches!(phrase.class, "People" | "Party" | "Incident" | "Disruption"),
+        Role::Verb(group) => !group.is("hit") && !group.is("block") && !group.is("failed"),
+        Role::Quantity(..) | Role::Number(_) | Role::Moment(_) | Role::Span(_) => false,
+        Role::Adjective(_) | Role::Prepositional("Cause", _) => false,
+        Role::Prepositional(_, phrase) => {
+            matches!(phrase.class, "People" | "Party" | "Disruption")
+        }
+        _ => true,
+    };
+    begins && parsed.tokens.len() <= 16 && parsed.units.iter().all(plain)
+}
+
+fn read(parsed: &Parsed<'_>, facts: &Facts<'_>, context: &CheckContext) -> Reading {
+    let judge = Judge { facts, context, segments: &parsed.segments, units: &parsed.units };
+    if let Some(judged) = ignorance::read(parsed, &judge) {
+        let mut reading = Reading::default();
+        reading.apart = judged.0;
+        reading.left_over = judged.1;
+        if reading.apart.is_empty() {
+            reading.left_over = (0..parsed.units.len()).collect();
+        }
+        return reading;
+    }
+    let mut walk = Walk {
+        parsed,
+        judge,
+        stance: Stance::Plain,
+        subject: None,
+        pending: Vec::new(),
+        cause: None,
+        reading: Reading::default(),
+    };
+    let mut at = 0;
+    while at < parsed.units.len() {
+        at = walk.step(at);
+    }
+    walk.finish()
+}
+
+/// A walk through the units of a sentence.
+struct Walk<'a> {
+    parsed: &'a Parsed<'a>,
+    judge: Judge<'a>,
+    stance: Stance,
+    subject: Option<Phrase>,
+    /// Units before a clause that describe it.
+    pending: Vec<usize>,
+    /// The unit that gives the next clause as the cause of the last one.
+    cause: Option<usize>,
+    reading: Reading,
+}
+
+impl Walk<'_> {
+    /// Reads the unit at `at` or the clause that begins there; returns where to continue.
+    fn step(&mut self, at: usize) -> usize {
+        let units = &self.parsed.units;
+        let role = units[at].role.clone();
+        match &role {
+            Role::Mark => return at + 1,
+            Role::Word(class) if is_prefix(class) => {
+                self.prefix(at, class);
+                return at + 1;
+            }
+            Role::Word("Neutral") => return at + 1,
+            Role::Connector(class) => {
+                self.connector(at, class);
+                return at + 1;
+            }
+            _ => {}
+        }
+        if let Some(found) = find(units, at, self.subject.as_ref()) {
+            return self.clause(found);
+        }
+        match role {
+            Role::Word(_) | Role::Moment(_) | Role::Span(_) | Role::Quantity(..) | Role::Negation => {
+                self.pending.push(at);
+            }
+            Role::Prepositional("On" | "To" | "During" | "After" | "By" | "For" | "Of" | "From" | "Cause", _) => {
+                self.pending.push(at);
+            }
+            Role::Noun(phrase) if self.only_mentioned(at) => self.subject = Some(phrase),
+            Role::Pronoun("We" | "It", Part::Open) if self.only_mentioned(at) => {}
+            _ => self.reading.left_over.push(at),
+        }
+        at + 1
+    }
+
+    /// Whether a noun is followed by a clause about it: "our website, which …".
+    fn only_mentioned(&self, at: usize) -> bool {
+        matches!(
+            self.parsed.units.get(at + 1).map(|unit| &unit.role),
+            Some(Role::Mark | Role::Connector("Which"))
+        )
+    }
+
+    fn prefix(&mut self, at: usize, class: &str) {
+        self.stance = match class {
+            "FalseThat" => Stance::Denied,
+            "NoEvid" => Stance::NoEvidence,
+            "CantRule" | "Unsure" => Stance::Unsure,
+            "Perhaps" => Stance::Possible,
+            "Looking" => {
+                self.apart(Finding::NotShown, "what you are doing about it is not recorded", at);
+                Stance::Unsure
+            }
+            "Say" => {
+                self.apart(Finding::NotMeasurable, "what others say is not on record", at);
+                self.stance
+            }
+            _ => self.stance,
+        };
+    }
+
+    fn apart(&mut self, finding: Finding, why: &str, unit: usize) {
+        self.reading.apart.push(Item { finding, why: why.to_owned(), unit });
+    }
+
+    fn connector(&mut self, at: usize, class: &str) {
+        match class {
+            "And" | "Which" | "When" | "After" | "That" | "During" | "With" => {}
+            "But" => self.stance = Stance::Plain,
+            "If" => self.stance = Stance::Conditional,
+            "Nor" => self.stance = Stance::Denied,
+            "Cause" => self.cause = Some(at),
+            "Purpose" => {
+                self.apart(Finding::NotMeasurable, "no instrument measures intentions", at);
+            }
+            _ => self.reading.left_over.push(at),
+        }
+    }
+
+    fn clause(&mut self, mut found: Found) -> usize {
+        let pending = core::mem::take(&mut self.pending);
+        found.adjuncts.extend(pending);
+        let end = found.end;
+        let judgement = self.judge.judge(&found, self.stance, self.subject.as_ref());
+        if let Some(unit) = self.cause.take() {
+            let before = self.reading.judged.last().map(|(_, judged)| judged.predicate);
+            if !explains(before, judgement.predicate) {
+                self.apart(
+                    Finding::NotMeasurable,
+                    "no instrument measures causes: what happened at the same time is on record, \
+                     and not why",
+                    unit,
+                );
+            }
+        }
+        self.reading.left_over.extend(&judgement.left_over);
+        if let Some(Role::Noun(phrase)) = found.core.first().map(|u| &self.parsed.units[*u].role)
+            && !found.elided
+        {
+            self.subject = Some(phrase.clone());
+        }
+        self.reading.judged.push((found, judgement));
+        end
+    }
+
+    fn finish(mut self) -> Reading {
+        // What nothing followed describes the last clause.
+        let pending = core::mem::take(&mut self.pending);
+        if pending.is_empty() {
+            return self.reading;
+        }
+        match self.reading.judged.pop() {
+            Some((mut found, judgement)) => {
+                self.reading.left_over.retain(|unit| !judgement.left_over.contains(unit));
+                found.adjuncts.extend(pending);
+                let stance = self.stance;
+                let again = self.judge.judge(&found, stance, self.subject.as_ref());
+                self.reading.left_over.extend(&again.left_over);
+                self.reading.judged.push((found, again));
+            }
+            None => self.reading.left_over.extend(pending),
+        }
+        self.reading
+    }
+}
+
+/// Whether a clause may be given as the cause of another: what defence did to visitors is counted, and
+/// so is the load on the origin.
+fn explains(effect: Option<&str>, cause: &str) -> bool {
+    matches!(
+        (effect, cause),
+        (Some("slow" | "challenged" | "disrupted"), "challenged" | "acted" | "refused")
+            | (Some("degraded"), "surge" | "large-here")
+    )
+}
+
+fn report(parsed: &Parsed<'_>, facts: &Facts<'_>, reading: Reading, out: &mut CheckedSentence) {
+    let mut worst = SentenceResult::Supported;
+    let mut meet = |finding: Finding| {
+        worst = match finding {
+            Finding::Supported => worst,
+            Finding::Contradicted | Finding::NotShown => SentenceResult::Rejected,
+            Finding::NotMeasurable if worst != SentenceResult::Rejected => {
+                SentenceResult::NotMeasurable
+            }
+            Finding::NotMeasurable => worst,
+        };
+    };
+    for (found, judged) in &reading.judged {
+        meet(judged.finding);
+        clause(parsed, facts, found, judged, out);
+    }
+    for item in &reading.apart {
+        meet(item.finding);
+        if item.finding != Finding::Supported {
+            let why = format!("{}: {}", item.finding.as_str(), item.why);
+            out.rejected.push(parsed.phrase(item.unit, item.unit, why));
+        }
+    }
+    let nothing = reading.judged.is_empty() && reading.apart.is_empty();
+    let mut left_over = reading.left_over;
+    left_over.sort_unstable();
+    left_over.dedup();
+    for unit in left_over {
+        out.unchecked.push(parsed.phrase(unit, unit, "not checked"));
+    }
+    out.result = match worst {
+        SentenceResult::Supported if nothing || !out.unchecked.is_empty() => {
+            SentenceResult::NotChecked
+        }
+        worst => worst,
+    };
+    if nothing {
+        out.notes.push(
+            "Nothing on record bears on this sentence. It would take an event in the ledger that \\
+             says it, such as a receipt or a note by an operator."
+                .replace("\\\n             ", ""),
+        );
+    }
+    if out.result == SentenceResult::NotMeasurable && out.suggestions.is_empty() {
+        out.suggestions.push(ATTRIBUTION.to_owned());
+    }
+    out.rejected.sort_by_key(|r| (r.at.start, r.at.end));
+    out.leaves.sort_unstable();
+    out.leaves.dedup();
+}
+
+/// Adds what a clause was read as.
+fn clause(
+    parsed: &Parsed<'_>,
+    facts: &Facts<'_>,
+    found: &Found,
+    judged: &Judgement,
+    out: &mut CheckedSentence,
+) {
+    let first = found.core.iter().min().copied().unwrap_or(0);
+    let last = found.core.iter().max().copied().unwrap_or(0);
+    let whole = parsed.phrase(first, last, "");
+    let fine = judged.finding == Finding::Supported;
+    let refused: Vec<&Item> = judged.items.iter().filter(|i| i.finding != Finding::Supported).collect();
+    if !fine {
+        for item in &refused {
+            let why = format!("{}: {}", item.finding.as_str(), item.why);
+            out.rejected.push(parsed.phrase(item.unit, item.unit, why));
+        }
+        let base = format!("{}: {}", judged.finding.as_str(), judged.because);
+        if refused.is_empty() {
+            out.rejected.push(RejectedPhrase { why: base, ..whole.clone() });
+        }
+        if let Some(claim) = judged.kind.and_then(|kind| facts.claim(kind))
+            && !claim.sentence.is_empty()
+            && !out.suggestions.contains(&claim.sentence)
+        {
+            out.suggestions.push(claim.sentence.clone());
+        }
+    }
+    out.leaves.extend(&judged.leaves);
+    out.matched.push(MatchedClaim {
+        claim: judged.kind,
+        reading: judged.predicate,
+        assertion: judged.assertion,
+        finding: judged.finding,
+        because: judged.because.clone(),
+        phrase: whole.phrase,
+    });
+}
+
+/// Whether a segment is a word that is not known, or a number.
+pub(super) fn is_unread(segment: &Segment) -> bool {
+    matches!(
+        segment.content,
+        Content::Unknown | Content::Number(_) | Content::Quantity(..) | Content::Recipient(_)
+    )
+}
