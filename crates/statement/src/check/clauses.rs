@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use super::segments::Measured;
 use super::units::{Group, Phrase, Role, Unit};
 
 /// A part of a form.
@@ -80,17 +81,29 @@ pub(super) struct Found {
     pub(super) end: usize,
     /// The subject, if an earlier clause has it.
     pub(super) elided: bool,
+    /// The copula too: "slow and unstable".
+    pub(super) without_copula: bool,
 }
 
 /// The longest form that begins at `at`. `subject` is the class of the last clause's subject.
-pub(super) fn find(units: &[Unit], at: usize, subject: Option<&Phrase>) -> Option<Found> {
+pub(super) fn find(
+    units: &[Unit],
+    at: usize,
+    subject: Option<&Phrase>,
+    after_copula: bool,
+) -> Option<Found> {
     let mut best: Option<Found> = None;
     for frame in frames() {
-        let whole = matches(frame, units, at, false);
+        let whole = matches(frame, units, at, 0);
         let found = whole.or_else(|| {
             let class = subject?.class;
             let fits = frame.may_elide && first_fits(frame, class);
-            if fits { matches(frame, units, at, true) } else { None }
+            let second = matches!(frame.parts.get(1).map(Vec::as_slice), Some([Part::Copula]));
+            let found = if fits { matches(frame, units, at, 1) } else { None };
+            match found {
+                None if fits && after_copula && second => matches(frame, units, at, 2),
+                found => found,
+            }
         });
         if let Some(found) = found
             && best.as_ref().is_none_or(|b| weight(&found) > weight(b))
@@ -124,11 +137,17 @@ fn is_a(class: &str, wanted: &str) -> bool {
         || (wanted == "Attacker" && class == "Actor")
 }
 
-fn matches(frame: &'static Frame, units: &[Unit], start: usize, elided: bool) -> Option<Found> {
-    let mut found =
-        Found { frame, core: Vec::new(), adjuncts: Vec::new(), end: start, elided };
+fn matches(frame: &'static Frame, units: &[Unit], start: usize, elided: usize) -> Option<Found> {
+    let mut found = Found {
+        frame,
+        core: Vec::new(),
+        adjuncts: Vec::new(),
+        end: start,
+        elided: elided > 0,
+        without_copula: elided > 1,
+    };
     let mut at = start;
-    for (i, part) in frame.parts.iter().enumerate().skip(usize::from(elided)) {
+    for (i, part) in frame.parts.iter().enumerate().skip(elided) {
         loop {
             let unit = units.get(at)?;
             if part.iter().any(|alternative| fits(alternative, unit, found.core.is_empty())) {
@@ -143,6 +162,9 @@ fn matches(frame: &'static Frame, units: &[Unit], start: usize, elided: bool) ->
             at += 1;
         }
     }
+    if found.core.is_empty() {
+        return None;
+    }
     found.end = trailing(units, at, &mut found.adjuncts);
     Some(found)
 }
@@ -150,10 +172,9 @@ fn matches(frame: &'static Frame, units: &[Unit], start: usize, elided: bool) ->
 fn fits(part: &Part, unit: &Unit, first: bool) -> bool {
     match (part, &unit.role) {
         (Part::Noun(wanted), Role::Noun(phrase)) => is_a(phrase.class, wanted),
-        (Part::Noun("We"), Role::Pronoun("We", _)) => true,
-        (Part::Noun("There"), Role::Pronoun("There", _)) => true,
-        (Part::Noun("Nothing"), Role::Pronoun("Nothing", _)) => true,
-        (Part::Noun("Who"), Role::Pronoun("Who", _)) => true,
+        (Part::Noun("Requests"), Role::Quantity(_, Measured::Rate)) => true,
+        (Part::Noun("Reference"), Role::Reference(_)) => true,
+        (Part::Noun(wanted), Role::Pronoun(class, super::units::Part::Open)) => wanted == class,
         (Part::Noun("It"), Role::Pronoun("It", _)) => true,
         (Part::Noun("People"), Role::Pronoun("It", part)) if first => {
             *part != super::units::Part::Open
@@ -231,6 +252,6 @@ fn trailing(units: &[Unit], start: usize, adjuncts: &mut Vec<usize>) -> usize {
 pub(super) fn is_prefix(class: &str) -> bool {
     matches!(
         class,
-        "Confirm" | "Denial" | "FalseThat" | "NoEvid" | "CantRule" | "Unsure" | "Looking" | "Perhaps" | "Say"
+        "Confirm" | "Denial" | "FalseThat" | "NoEvid" | "CantRule" | "Unsure" | "Looking" | "Perhaps" | "Say" | "ReportThat" | "Ignorance"
     )
 }

@@ -15,8 +15,6 @@ pub(super) struct Scope {
     pub(super) sites: Vec<usize>,
     /// The wave or the outage that it names, counted from one.
     pub(super) ordinal: Option<u64>,
-    /// It sums over all.
-    pub(super) total: bool,
 }
 
 /// The record about one assertion.
@@ -158,7 +156,8 @@ impl<'a> Facts<'a> {
             "detected" => self.detected(incident, scope),
             "acted" | "automatic" => self.acted(incident, scope),
             "swift" => self.from_claim(ClaimKind::SwiftAction),
-            "mitigated" => self.mitigated(incident, scope),
+            "mitigated" | "uncontrolled" => self.mitigated(incident, scope),
+            "low-impact" => self.low_impact(incident, scope),
             "failed" => self.failed(incident, scope),
             "defended" => self.from_claim(ClaimKind::BecauseOfDefences),
             "blocked" => self.blocked(incident, scope),
@@ -175,7 +174,7 @@ impl<'a> Facts<'a> {
             "released" => self.with_releases(self.from_claim(ClaimKind::Restored), incident),
             "integrity" => self.from_claim(ClaimKind::Integrity),
             "no-breach" => self.from_claim(ClaimKind::NoBreach),
-            "surge" => surge(incident),
+            "surge" => self.surge(incident, scope),
             "surge-over" => surge_over(incident),
             "adapted" => adapted(incident),
             "capacity" => capacity(incident),
@@ -196,6 +195,64 @@ impl<'a> Facts<'a> {
             ),
             _ => Basis::new(Finding::NotMeasurable, "nothing on record measures this"),
         };
+        self.within_scope(basis, predicate, incident, scope)
+    }
+
+    /// Figures that are not kept by platform or activity are not said of one that is named.
+    fn within_scope(
+        &self,
+        basis: Basis,
+        predicate: &str,
+        incident: &Incident,
+        scope: &Scope,
+    ) -> Basis {
+        let by_wave = matches!(
+            predicate,
+            "waves" | "detected" | "mitigated" | "failed" | "acted" | "swift" | "large" | "small"
+                | "brief" | "long" | "large-here" | "sophisticated" | "blocked" | "adapted" | "automatic"
+                | "defended" | "begin" | "end" | "over" | "ongoing" | "capacity"
+        );
+        let by_platform = matches!(predicate, "challenged" | "refused" | "served" | "unserved" | "released");
+        if scope.sites.is_empty() || !(by_wave || by_platform) {
+            return basis;
+        }
+        if by_wave && !incident.waves.is_empty() {
+            let attack = self.attack(incident, scope);
+            return if attack.finding == Some(Finding::Contradicted) { attack } else { basis };
+        }
+        let concerned = |name: &&str| {
+            incident.platform(name).is_some()
+                || incident.outages.iter().any(|outage| outage.platform == *name)
+        };
+        if by_platform
+            && (!self.activities(scope).is_empty() || !self.platforms(scope).iter().all(concerned))
+        {
+            return Basis::new(Finding::NotShown, "This is not on record for it alone.");
+        }
+        basis
+    }
+
+    /// A surge on the platforms and activities that a scope names.
+    fn surge(&self, incident: &Incident, scope: &Scope) -> Basis {
+        let basis = surge(incident);
+        for site in scope.sites.iter().filter_map(|n| self.site(*n)) {
+            let surged = incident.surges.iter().any(|surge| {
+                surge.platform == site.platform
+                    && site.activity.as_ref().is_none_or(|name| surge.activities.contains(name))
+            });
+            let attacked = incident.waves.iter().any(|wave| {
+                wave.platform == site.platform
+                    && site.activity.as_ref().is_none_or(|name| wave.activities.contains(name))
+            });
+            if !surged && !attacked {
+                let finding = match incident.coverage.is_complete() {
+                    true => Finding::Contradicted,
+                    false => Finding::NotShown,
+                };
+                let because = "No surge on it is on record.";
+                return Basis { finding: Some(finding), because: because.into(), ..Basis::default() };
+            }
+        }
         basis
     }
 
@@ -698,6 +755,19 @@ impl<'a> Facts<'a> {
         basis
     }
 
+    /// Few requests went unanswered, and no visitor was refused or delayed by more than a challenge.
+    fn low_impact(&self, incident: &Incident, scope: &Scope) -> Basis {
+        let basis = self.disrupted(incident, scope, "disrupted");
+        let few = basis.affected.is_some_and(|share| share < MINOR_BASIS_POINTS);
+        let finding = match (few, incident.waves.is_empty()) {
+            (_, true) => Finding::NotShown,
+            (true, _) => Finding::Supported,
+            (false, _) => Finding::Contradicted,
+        };
+        let because = "Low is under one unanswered request in a hundred.".to_owned();
+        Basis { finding: Some(finding), because, ..basis }
+    }
+
     fn restored(&self, incident: &Incident, scope: &Scope) -> Basis {
         let outages = self.outages(incident, scope);
         if incident.waves.is_empty() && outages.is_empty() {
@@ -758,6 +828,18 @@ impl<'a> Facts<'a> {
     pub(super) fn reported(&self, recipients: &[usize]) -> Basis {
         let mut basis = Basis::new(Finding::Supported, "A receipt is on record.");
         basis.kind = Some(ClaimKind::Reported);
+        if recipients.is_empty() {
+            let all = self.incident.iter().flat_map(|i| i.notifications.iter());
+            for notification in all {
+                let at = notification.receipt.notified_at;
+                basis.windows.push(TimeWindow::new(at, at));
+                basis.leaves.push(notification.stamp.leaf);
+            }
+            if basis.windows.is_empty() {
+                basis.finding = Some(Finding::NotShown);
+                basis.because = "No receipt is on record.".to_owned();
+            }
+        }
         for n in recipients {
             let Some(recipient) = self.names.recipients.get(*n) else { continue };
             let mut found = self.incident.iter().flat_map(|i| i.notifications.iter());

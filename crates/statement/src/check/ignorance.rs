@@ -19,7 +19,13 @@ pub(super) fn read(parsed: &Parsed<'_>, judge: &Judge<'_>) -> Option<(Vec<Item>,
     let all = || 0..units.len();
     let ignorance = all().find(|unit| class(*unit, "Ignorance"))?;
     let topic = all().find(|unit| class(*unit, "Topic") || class(*unit, "Who"))?;
-    if all().any(|unit| class(unit, "Whether") || class(unit, "But") || class(unit, "Not")) {
+    let whether = all().find(|unit| class(*unit, "Whether"));
+    let about_intent = all().any(|unit| class(unit, "Intent") || class(unit, "Purpose"));
+    // "whether the aim was to …" asks for an intention; any other "whether" is a clause to compare.
+    if whether.is_some() && !about_intent && !parsed.mentions(&["aim", "intention", "purpose", "motive", "goal"]) {
+        return None;
+    }
+    if all().any(|unit| class(unit, "But") || class(unit, "Not")) {
         return None;
     }
     let mut items = vec![Item {

@@ -90,6 +90,17 @@ impl Judge<'_> {
         for (unit, phrase) in &phrases {
             self.phrase(*unit, phrase, predicate, &basis, &scope, &mut judgement);
         }
+        for unit in &found.core {
+            let Role::Adjective(class) = self.units[*unit].role else { continue };
+            let noun = found.core.first().map(|unit| &self.units[*unit].role);
+            let noun = match noun {
+                Some(Role::Noun(phrase)) => phrase.class,
+                _ => subject.map_or("", |phrase| phrase.class),
+            };
+            if matches!(noun, "Disruption" | "Impact" | "Outage" | "Errors") {
+                self.adjective(*unit, class, noun, &basis, &scope, &mut judgement);
+            }
+        }
         if let Some(subject) = subject.filter(|_| found.elided) {
             self.people(found.core.first().copied().unwrap_or(0), subject, &mut judgement);
         }
@@ -99,8 +110,21 @@ impl Judge<'_> {
             let unit = found.core.first().copied().unwrap_or(0);
             self.word(unit, class, predicate, &basis, &mut judgement);
         }
-        for unit in &found.adjuncts {
-            self.adjunct(*unit, predicate, &basis, &scope, &mut judgement);
+        let measured = found.core.iter().copied().filter(|unit| {
+            matches!(self.units[*unit].role, Role::Quantity(..) | Role::Reference(_))
+        });
+        let described: Vec<usize> = measured.chain(found.adjuncts.iter().copied()).collect();
+        let recipients = self.recipients(found);
+        for unit in described {
+            match self.units[unit].role {
+                Role::Reference(n) => self.reference(unit, n, &recipients, predicate, &mut judgement),
+                _ => self.adjunct(unit, predicate, &basis, &scope, &mut judgement),
+            }
+        }
+        let counted_out = self.counted_out(found, group);
+        if counted_out && !matches!(predicate, "served" | "unserved") {
+            let unit = found.core[0];
+            judgement.items.push(item(Finding::NotMeasurable, "how many it was not is not on record", unit));
         }
         self.tense(found, group, predicate, &mut judgement);
         self.conclude(found, group, stance, &phrases, &mut judgement);
@@ -129,8 +153,38 @@ impl Judge<'_> {
         });
         match found.frame.predicate {
             "stayed-up" if now => "up-now",
+            "ongoing" if !now => "attack",
+            "mitigated" if self.uncontrolled(found, group) => "uncontrolled",
+            "served" if self.counted_out(found, group) => "unserved",
+            "unserved" if self.counted_out(found, group) => "served",
             predicate => predicate,
         }
+    }
+
+    /// "was not under control for twenty seconds" says how long it was not.
+    fn uncontrolled(&self, found: &Found, group: Option<&Group>) -> bool {
+        let negated = group.is_some_and(|g| !g.negations.is_multiple_of(2));
+        let lasted = |unit: &usize| {
+            matches!(self.units[*unit].role, Role::Span(Span { role: SpanRole::Lasted, .. }))
+        };
+        negated && found.adjuncts.iter().any(lasted)
+    }
+
+    /// Whether a clause says of a number or a part of something that it is not so: "a hundred requests
+    /// were not answered" does not deny that a hundred were.
+    fn counted_out(&self, found: &Found, group: Option<&Group>) -> bool {
+        let negated = group.is_some_and(|g| !g.negations.is_multiple_of(2));
+        let first = found.core.first().map(|unit| &self.units[*unit].role);
+        let counted = match first {
+            Some(Role::Noun(phrase)) => {
+                phrase.count.is_some()
+                    || phrase.share.is_some()
+                    || matches!(phrase.part, Part::Few | Part::Some | Part::Many)
+            }
+            Some(Role::Pronoun(_, part)) => matches!(part, Part::Few | Part::Some | Part::Many),
+            _ => false,
+        };
+        negated && counted
     }
 
     fn scope(&self, found: &Found, phrases: &[(usize, Phrase)], inherited: Option<&Phrase>) -> Scope {
@@ -267,6 +321,11 @@ impl Judge<'_> {
             }
         };
         match phrase.part {
+            Part::Some if phrase.class == "Site" && phrase.plural && matches!(predicate, "attack" | "down") => {
+                // More than one is said.
+                let two = Number { low: 2 * ONE, high: u128::MAX, grain: ONE, bound: super::numbers::Bound::AtLeast };
+                self.count(unit, two, basis.count("Site"), "Site", out);
+            }
             Part::Open | Part::Any | Part::No | Part::Some => {}
             Part::Many => out.items.push(affected(&|s| s >= 5_000, "most or many is half or more")),
             Part::Few => {
@@ -355,6 +414,8 @@ impl Judge<'_> {
             "Long" if effect => opposite(shorter(&basis.lasted, LONG_MS, "long is an hour or more")),
             "Automatic" if matches!(noun, "Measure" | "Defence") => of("acted"),
             "Another" if noun == "Measure" => return,
+            "Plain" => return,
+            "Isolated" if effect => shorter(&basis.lasted, BRIEF_MS, "short is under ten minutes"),
             "Clean" if matches!(noun, "People" | "GoodRequests") => return,
             "Record" => (Finding::NotMeasurable, "no history is on record to compare with".to_owned()),
             "Intent" => (Finding::NotMeasurable, "no instrument measures intentions, or who it was".to_owned()),
@@ -404,7 +465,10 @@ impl Judge<'_> {
                 };
                 out.items.push(item(finding, why, unit));
             }
-            Role::Span(span) => out.items.push(self.span(unit, *span, predicate, basis)),
+            Role::Span(span) => {
+                let gap = self.gap(unit, *span, basis, scope);
+                out.items.push(gap.unwrap_or_else(|| self.span(unit, *span, predicate, basis)));
+            }
             Role::Quantity(number, measured) => {
                 out.items.push(quantity(unit, *number, *measured, basis));
             }
@@ -412,19 +476,63 @@ impl Judge<'_> {
             Role::Prepositional(preposition, phrase) => {
                 self.prepositional(unit, preposition, phrase, predicate, basis, scope, out);
             }
-            Role::Reference(_) => {
-                if predicate != "reported" {
-                    out.left_over.push(unit);
-                }
-            }
             Role::Negation => {}
             _ => out.left_over.push(unit),
         }
     }
 
+    /// A reference or a channel must be on the receipt of the recipient that is named.
+    fn reference(
+        &self,
+        unit: usize,
+        n: usize,
+        recipients: &[usize],
+        predicate: &str,
+        out: &mut Judgement,
+    ) {
+        let notification = self.facts.incident.and_then(|i| i.notifications.items.get(n));
+        let Some(notification) = notification.filter(|_| predicate == "reported") else {
+            out.left_over.push(unit);
+            return;
+        };
+        let to = notification.receipt.recipient.to_lowercase();
+        let same = recipients.iter().all(|n| {
+            let name = self.facts.names.recipients.get(*n);
+            name.is_some_and(|name| name.on_receipts.iter().any(|called| to.contains(called)))
+        });
+        let finding = if same { Finding::Supported } else { Finding::Contradicted };
+        out.items.push(item(finding, format!("it is on the receipt of {to}"), unit));
+    }
+
+    /// "thirteen hours after the first": the time between two events.
+    fn gap(&self, unit: usize, span: Span, basis: &Basis, scope: &Scope) -> Option<Item> {
+        let next = self.units.get(unit + 1)?;
+        let Role::Prepositional("After", phrase) = &next.role else { return None };
+        if !is_event(phrase.class) {
+            return None;
+        }
+        let ordinal = phrase.ordinal;
+        if ordinal.is_some() && ordinal == scope.ordinal {
+            return None;
+        }
+        let event = if matches!(phrase.class, "Outage" | "Disruption") { "down" } else { "attack" };
+        let reference = self.facts.of(event, &Scope { ordinal, ..Scope::default() });
+        let mut gaps: Vec<u64> = Vec::new();
+        for window in &basis.windows {
+            for before in reference.windows.iter().filter(|w| w.to <= window.from) {
+                gaps.push(window.from.millis() - before.from.millis());
+                gaps.push(window.from.millis() - before.to.millis());
+            }
+        }
+        let holds = gaps.iter().any(|gap| rounded(span.length, *gap));
+        let each: Vec<String> = gaps.iter().map(|ms| portcullis_incident::words::span(*ms)).collect();
+        let finding = if holds { Finding::Supported } else { Finding::Contradicted };
+        Some(item(finding, format!("on record: {}", each.join(" or ")), unit))
+    }
+
     fn span(&self, unit: usize, span: Span, predicate: &str, basis: &Basis) -> Item {
         let values = match (span.role, predicate) {
-            (SpanRole::Lasted, "detected" | "acted") => &[][..],
+            (SpanRole::Lasted, "detected" | "acted" | "mitigated") => &basis.within,
             (SpanRole::Lasted, _) => &basis.lasted,
             _ => &basis.within,
         };
@@ -466,6 +574,19 @@ impl Judge<'_> {
             "Normally" if matches!(predicate, "stayed-up" | "up-now" | "normal") => of("normal"),
             "Normally" if matches!(predicate, "mitigated" | "failed" | "blocked") => of("failed"),
             "Auto" => of("automatic"),
+            "Twice" => {
+                let counts = basis.count("Attack").or(basis.count("Outage")).unwrap_or(&[]);
+                let finding = if counts.contains(&2) { Finding::Supported } else { Finding::Contradicted };
+                (finding, "how often it was is counted".to_owned())
+            }
+            "Once" if matches!(predicate, "attack" | "down" | "adapted") => {
+                let counts = basis.count("Attack").or(basis.count("Outage")).or(basis.count("Tactic"));
+                let once = counts.unwrap_or(&[]).contains(&1);
+                (if once { Finding::Supported } else { Finding::Contradicted }, "how often it was is counted".to_owned())
+            }
+            "Forwarded" if matches!(predicate, "served" | "unserved") => return,
+            "Very" if matches!(predicate, "slow" | "brief" | "small") => return,
+            "Briefly" if matches!(predicate, "challenged") => return,
             "Again" if attack => of("waves"),
             "Again" if matches!(predicate, "up-now" | "restored" | "normal" | "stayed-up") => return,
             "Again" if predicate == "down" => {
@@ -473,7 +594,7 @@ impl Judge<'_> {
                 let finding = if twice { Finding::Supported } else { Finding::Contradicted };
                 (finding, "outages are counted".to_owned())
             }
-            "Briefly" if matches!(predicate, "down" | "slow" | "disrupted" | "degraded" | "attack" | "challenged") => {
+            "Briefly" if matches!(predicate, "down" | "slow" | "disrupted" | "degraded" | "attack") => {
                 shorter(&basis.lasted, BRIEF_MS, "short is under ten minutes")
             }
             "Full" if matches!(predicate, "restored" | "normal") => of("normal"),
@@ -507,6 +628,14 @@ impl Judge<'_> {
         scope: &Scope,
         out: &mut Judgement,
     ) {
+        // "of the three platforms behind our gate": those that are protected.
+        if preposition == "Of" && phrase.class == "Site" && phrase.sites.is_empty() {
+            let protected = self.facts.incident.map_or(0, |i| i.protected.len() as u64);
+            if let Some(number) = phrase.count {
+                self.count(unit, number, Some(&[protected]), "Site", out);
+            }
+            return;
+        }
         let effect = matches!(predicate, "slow" | "disrupted" | "degraded" | "down" | "challenged" | "unserved");
         let defended = matches!(predicate, "mitigated" | "failed" | "blocked" | "stayed-up" | "detected" | "acted" | "challenged" | "refused" | "slow");
         let known = match (preposition, phrase.class) {
@@ -526,7 +655,10 @@ impl Judge<'_> {
             ("On" | "To" | "Of" | "For" | "From" | "About", "Site" | "Party") => true,
             ("From", "Sources") => true,
             ("For" | "To" | "On" | "Of" | "From", "People") => true,
-            ("During", "Attack" | "Wave" | "Outage" | "Surge" | "Incident" | "Disruption") => true,
+            ("During" | "On", "Attack" | "Wave" | "Outage" | "Surge" | "Incident" | "Disruption") => true,
+            ("When", "Outage") if matches!(predicate, "slow" | "degraded" | "disrupted") => self.precedes(basis),
+            ("To", "Attack" | "Wave") if predicate == "adapted" => true,
+            ("Than", "Normal") if predicate == "surge" => true,
             ("After", "Attack" | "Wave" | "Incident" | "Outage" | "Measure") => !effect,
             ("With" | "Of" | "To" | "By", "Requests" | "Traffic" | "Attack" | "Wave" | "Connections") => {
                 matches!(predicate, "attack" | "blocked" | "surge")
@@ -551,6 +683,13 @@ impl Judge<'_> {
             return;
         }
         self.phrase(unit, phrase, predicate, basis, scope, out);
+    }
+
+    /// Whether something on record began before an outage.
+    fn precedes(&self, basis: &Basis) -> bool {
+        let Some(incident) = self.facts.incident else { return false };
+        let mut outages = incident.outages.iter();
+        outages.any(|outage| basis.windows.iter().any(|w| w.from < outage.onset))
     }
 
     /// An effect is put down to the attack if it is on record during a wave, and not before.
@@ -623,6 +762,11 @@ impl Judge<'_> {
         let mut negations: u32 = 0;
         for unit in units {
             negations += match &self.units[*unit].role {
+                Role::Verb(_) | Role::Copula(_)
+                    if self.counted_out(found, group) || out.predicate == "uncontrolled" =>
+                {
+                    0
+                }
                 Role::Verb(group) | Role::Copula(group) => group.negations,
                 Role::Negation => 1,
                 Role::Prepositional("Without", _) => 1,
@@ -634,7 +778,6 @@ impl Judge<'_> {
             phrase.1.part == Part::No || phrase.1.also.contains(&"ForNone")
         };
         negations += phrases.iter().filter(none).count() as u32;
-        let _ = group;
         let denied = !(negations + u32::from(found.frame.negative) + u32::from(stance == Stance::Denied)).is_multiple_of(2);
         let whole = out.items.iter().map(|item| item.finding).fold(out.finding, worst);
         let possible = group.is_some_and(|g| g.tense == Tense::Possible) || stance == Stance::Possible;
@@ -740,6 +883,17 @@ fn quantity(unit: usize, number: Number, measured: Measured, basis: &Basis) -> I
         Measured::Share => return compare_share(unit, number, &basis.shares),
         Measured::Rate => (&basis.rates, ONE, "per second"),
         Measured::TimesNormal => (&basis.times_normal, ONE / 10, "tenths of the normal"),
+        Measured::Occasions => {
+            let counts = basis.count("Attack").or(basis.count("Outage")).or(basis.count("Tactic"));
+            match counts {
+                Some(counts) => {
+                    let holds = counts.iter().any(|n| number.holds(u128::from(*n) * ONE));
+                    let finding = if holds { Finding::Supported } else { Finding::Contradicted };
+                    return item(finding, format!("on record: {}", listed(counts)), unit);
+                }
+                None => return item(Finding::NotMeasurable, "nothing on record counts this", unit),
+            }
+        }
         Measured::TimesCapacity => (&basis.times_capacity, ONE / 10, "tenths of what was handled"),
         Measured::Other => {
             return item(Finding::NotMeasurable, "nothing on record is measured in this unit", unit);

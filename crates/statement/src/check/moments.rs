@@ -1,6 +1,6 @@
 //! Days and times of day in a text.
 
-use super::numbers::{ordinal, phrase_at};
+use super::numbers::{Bound, ONE, number, ordinal, phrase_at};
 use super::tokens::Token;
 use super::{CheckContext, TimeWindow};
 
@@ -26,6 +26,8 @@ enum DayName {
     Date { day: i64, month: i64, year: Option<i64> },
     /// Days before that of the statement.
     Before(i64),
+    /// The day that was spoken of: "that evening".
+    Any,
 }
 
 /// Minutes of the day; the end may be past midnight.
@@ -44,6 +46,8 @@ pub(super) struct Moment {
     clock: Option<ClockRange>,
     /// The end of a range.
     until: Option<ClockRange>,
+    /// Whether the clock may mean the afternoon: "at nine".
+    open_half: bool,
 }
 
 const WEEKDAYS: &[&str] =
@@ -75,7 +79,7 @@ const MINUTE_MS: i64 = 60_000;
 /// The time at `at`, and how many tokens it takes.
 pub(super) fn moment(tokens: &[Token], at: usize) -> Option<(Moment, usize)> {
     let (role, mut end, prepared) = role(tokens, at);
-    let mut moment = Moment { role, day: None, part: None, clock: None, until: None };
+    let mut moment = Moment { role, day: None, part: None, clock: None, until: None, open_half: false };
     let shift = Shift::read(tokens, &mut end);
     loop {
         let joint = joint(tokens, end, &moment);
@@ -89,6 +93,7 @@ pub(super) fn moment(tokens: &[Token], at: usize) -> Option<(Moment, usize)> {
             end += range_end(tokens, end, &mut moment);
         }
     }
+    moment.settle_half();
     let said = moment.day.is_some() || moment.part.is_some() || moment.clock.is_some();
     said.then_some((moment, end - at))
 }
@@ -217,9 +222,10 @@ fn part_of(
         }
     }
     if moment.clock.is_none() {
-        if let Some((minute, whole, length)) = clock(tokens, at, prepared || moment.day.is_some()) {
-            moment.clock = Some(shift.range(minute, whole));
-            return length;
+        if let Some(read) = clock(tokens, at, prepared || moment.day.is_some()) {
+            moment.clock = Some(shift.range(read.minute, read.whole));
+            moment.open_half = read.open_half;
+            return read.length;
         }
     }
     0
@@ -233,9 +239,19 @@ fn range_end(tokens: &[Token], at: usize, moment: &mut Moment) -> usize {
     let mut start = at + 1;
     let shift = Shift::read(tokens, &mut start);
     match clock(tokens, start, true).filter(|_| joins) {
-        Some((minute, whole, length)) => {
-            moment.until = Some(shift.range(minute, whole));
-            start + length - at
+        Some(read) => {
+            moment.until = Some(shift.range(read.minute, read.whole));
+            // "between 8.40 and 8.46 pm"
+            if let Some(clock) = &mut moment.clock
+                && moment.open_half
+                && !read.open_half
+                && read.minute >= 720
+                && clock.from < 720
+            {
+                *clock = clock.later(720);
+                moment.open_half = false;
+            }
+            start + read.length - at
         }
         None => 0,
     }
@@ -244,6 +260,20 @@ fn range_end(tokens: &[Token], at: usize, moment: &mut Moment) -> usize {
 fn day(tokens: &[Token], at: usize) -> Option<(DayName, Option<ClockRange>, usize)> {
     const EVENING: ClockRange = ClockRange { from: 1_020, to: 1_800 };
     let range = |from, to| Some(ClockRange { from, to });
+    for (phrase, part) in [
+        ("that morning", range(0, 720)),
+        ("that afternoon", range(720, 1_110)),
+        ("that evening", range(1_020, 1_440)),
+        ("that night", range(1_140, 1_800)),
+        ("that day", None),
+        ("the same day", None),
+        ("the same evening", range(1_020, 1_440)),
+    ] {
+        let length = phrase_at(tokens, at, phrase);
+        if length > 0 {
+            return Some((DayName::Any, part, length));
+        }
+    }
     for (phrase, back, part) in [
         ("this morning", 0, range(0, 720)),
         ("this afternoon", 0, range(720, 1_110)),
@@ -312,15 +342,34 @@ fn date(tokens: &[Token], at: usize) -> Option<(DayName, usize)> {
     Some((DayName::Date { day, month, year }, length))
 }
 
-/// A clock time in minutes of the day, whether it is a whole hour, and how many tokens it takes.
-fn clock(tokens: &[Token], at: usize, prepared: bool) -> Option<(i64, bool, usize)> {
+/// A clock time.
+#[derive(Clone, Copy, Debug)]
+struct Clock {
+    /// Of the day.
+    minute: i64,
+    /// Said as an hour, a half or a quarter: a few minutes more or less are the same.
+    whole: bool,
+    /// May be of the afternoon.
+    open_half: bool,
+    /// Tokens.
+    length: usize,
+}
+
+fn clock(tokens: &[Token], at: usize, prepared: bool) -> Option<Clock> {
     for (phrase, minute) in [("midnight", 0), ("midday", 720), ("noon", 720)] {
         if phrase_at(tokens, at, phrase) > 0 {
-            return Some((minute, true, 1));
+            return Some(Clock { minute, whole: true, open_half: false, length: 1 });
         }
     }
-    let token = tokens.get(at)?;
-    let text = token.text.as_str();
+    let mut read = clock_in_words(tokens, at, prepared).or_else(|| clock_in_digits(tokens, at, prepared))?;
+    for zone in ["utc", "gmt", "bst", "local time", "cet", "cest", "uk time"] {
+        read.length += phrase_at(tokens, at + read.length, zone);
+    }
+    Some(read)
+}
+
+fn clock_in_digits(tokens: &[Token], at: usize, prepared: bool) -> Option<Clock> {
+    let text = tokens.get(at)?.text.as_str();
     let (digits, glued) = match text.find(|c: char| c.is_ascii_alphabetic()) {
         Some(0) | None => (text, ""),
         Some(split) => text.split_at(split),
@@ -344,7 +393,7 @@ fn clock(tokens: &[Token], at: usize, prepared: bool) -> Option<(i64, bool, usiz
             _ => {}
         }
     }
-    let hour = match half {
+    let day_hour = match half {
         "am" | "a.m" => hour % 12,
         "pm" | "p.m" => hour % 12 + 12,
         "" => hour,
@@ -352,13 +401,90 @@ fn clock(tokens: &[Token], at: usize, prepared: bool) -> Option<(i64, bool, usiz
     };
     let marked = !half.is_empty() || length == 2 || digits.contains(':');
     let dotted = prepared && digits.contains('.') && minute.is_some_and(|m| m.len() == 2);
-    if !(marked || dotted) || hour > 23 || minutes > 59 {
+    let whole_hour = prepared && followed_by_part(tokens, at + 1) && minute.is_none();
+    if !(marked || dotted || whole_hour) || day_hour > 23 || minutes > 59 {
         return None;
     }
-    for zone in ["utc", "gmt", "bst", "local time", "cet", "cest", "uk time"] {
-        length += phrase_at(tokens, at + length, zone);
+    let open_half = half.is_empty() && hour <= 12 && !digits.starts_with('0');
+    Some(Clock { minute: day_hour * 60 + minutes, whole: minutes % 15 == 0, open_half, length })
+}
+
+/// "in the morning" and the like.
+fn followed_by_part(tokens: &[Token], at: usize) -> bool {
+    ["in the morning", "in the afternoon", "in the evening", "at night", "this morning", "this evening", "yesterday", "on", "last night"]
+        .iter()
+        .any(|phrase| phrase_at(tokens, at, phrase) > 0)
+}
+
+/// `ten past two`, `a quarter to one`, `half past eight`, `nine o'clock`.
+fn clock_in_words(tokens: &[Token], at: usize, prepared: bool) -> Option<Clock> {
+    let hour_at = |at: usize| {
+        let (number, length) = number(tokens, at)?;
+        let hour = number.low / ONE;
+        let plain = number.low == number.high && number.low % ONE == 0 && (1..=12).contains(&hour);
+        (plain && number.bound == Bound::Exactly).then_some((hour as i64, length))
+    };
+    let quarter = ["a quarter", "quarter"].iter().find_map(|phrase| {
+        let length = phrase_at(tokens, at, phrase);
+        (length > 0).then_some((15, length))
+    });
+    let half = (phrase_at(tokens, at, "half past") > 0).then_some((30, 1));
+    let minutes = quarter.or(half).or_else(|| {
+        let (number, length) = number(tokens, at)?;
+        let minutes = (number.low / ONE) as i64;
+        let plain = number.bound == Bound::Exactly && (1..60).contains(&minutes);
+        plain.then_some((minutes, length))
+    });
+    if let Some((minutes, length)) = minutes {
+        let skipped = phrase_at(tokens, at + length, "minutes").max(phrase_at(tokens, at + length, "minute"));
+        let joint = at + length + skipped;
+        let past = tokens.get(joint).is_some_and(|t| t.is("past"));
+        let to = tokens.get(joint).is_some_and(|t| t.is("to")) && prepared;
+        if (past || to) && let Some((hour, more)) = hour_at(joint + 1) {
+            let sign = if past { 1 } else { -1 };
+            let minute = (hour % 12) * 60 + sign * minutes;
+            let length = length + skipped + 1 + more;
+            return Some(Clock {
+                minute: minute.rem_euclid(720),
+                whole: false,
+                open_half: true,
+                length,
+            });
+        }
     }
-    Some((hour * 60 + minutes, minutes % 15 == 0, length))
+    let (hour, length) = hour_at(at)?;
+    let clock = phrase_at(tokens, at + length, "o'clock");
+    let am = phrase_at(tokens, at + length, "am").max(phrase_at(tokens, at + length, "a.m"));
+    let pm = phrase_at(tokens, at + length, "pm").max(phrase_at(tokens, at + length, "p.m"));
+    let said = clock + am + pm > 0 || (prepared && followed_by_part(tokens, at + length));
+    said.then(|| Clock {
+        minute: (hour % 12) * 60 + if pm > 0 { 720 } else { 0 },
+        whole: true,
+        open_half: am + pm == 0,
+        length: length + clock + am + pm,
+    })
+}
+
+impl ClockRange {
+    const fn later(self, minutes: i64) -> Self {
+        Self { from: self.from + minutes, to: self.to + minutes }
+    }
+}
+
+impl Moment {
+    /// "nine in the evening" is in the second half of the day. Without a part of the day both are tried.
+    fn settle_half(&mut self) {
+        if !self.open_half {
+            return;
+        }
+        if let (Some(clock), Some(part)) = (&mut self.clock, self.part) {
+            if clock.to <= part.from && clock.from < 720 {
+                *clock = clock.later(720);
+                self.until = self.until.map(|u| if u.from < 720 { u.later(720) } else { u });
+            }
+            self.open_half = false;
+        }
+    }
 }
 
 impl Moment {
@@ -382,7 +508,11 @@ impl Moment {
         let days = from.div_euclid(DAY_MS) - 8..=to.div_euclid(DAY_MS) + 8;
         let mut any = false;
         for day in days.filter(|day| self.names(*day, today)) {
-            let near = (from.div_euclid(DAY_MS) - day).abs() <= 4;
+            // Without a day, that of the event is meant.
+            let near = match self.day {
+                None | Some(DayName::Any) => from.div_euclid(DAY_MS) == day,
+                Some(_) => (from.div_euclid(DAY_MS) - day).abs() <= 4,
+            };
             any |= match self.role {
                 MomentRole::By => near && to <= self.end_on(day),
                 MomentRole::After => near && from >= self.start_on(day),
@@ -395,7 +525,7 @@ impl Moment {
     /// Whether a day, counted from 1970, is the one that was named.
     fn names(self, day: i64, today: Option<i64>) -> bool {
         match self.day {
-            None => true,
+            None | Some(DayName::Any) => true,
             Some(DayName::Weekday(weekday)) => {
                 let recent = today.is_none_or(|today| day <= today && day > today - 8);
                 (day + 3).rem_euclid(7) == weekday && recent
@@ -419,11 +549,21 @@ impl Moment {
         let whole = ClockRange { from: 0, to: 1_440 };
         meets(whole)
             && self.part.is_none_or(meets)
-            && match (self.clock, self.until) {
+            && self.clocks().into_iter().any(|(clock, until)| match (clock, until) {
                 (Some(clock), Some(until)) => begins(clock, from) && begins(until, to),
                 (Some(clock), None) => begins(clock, from) || (to > from && meets(clock)),
                 (None, _) => true,
-            }
+            })
+    }
+
+    /// The clock times that may be meant.
+    fn clocks(self) -> Vec<(Option<ClockRange>, Option<ClockRange>)> {
+        let mut all = vec![(self.clock, self.until)];
+        if self.open_half {
+            let later = |range: Option<ClockRange>| range.map(|r| r.later(720));
+            all.push((later(self.clock), later(self.until)));
+        }
+        all
     }
 
     fn start_on(self, day: i64) -> i64 {

@@ -2,6 +2,7 @@
 
 use portcullis_incident::Incident;
 
+use super::lexicon::{WordKind, lexicon};
 use super::segments::Content;
 use super::tokens::{Token, tokens};
 
@@ -90,6 +91,8 @@ pub(super) struct Names {
     pub(super) recipients: Vec<RecipientName>,
     own: Vec<Vec<String>>,
     references: Vec<Vec<String>>,
+    /// Channels of receipts: "by web form".
+    channels: Vec<Vec<String>>,
 }
 
 fn words(text: &str) -> Vec<String> {
@@ -124,6 +127,7 @@ impl Names {
         }
         for notification in &incident.notifications {
             names.references.push(words(&notification.receipt.reference));
+            names.channels.push(words(&format!("by {}", notification.receipt.channel)));
         }
         names
     }
@@ -138,8 +142,22 @@ impl Names {
             });
             (fits && !words.is_empty()).then_some(words.len())
         };
+        // "our members" are people, and "the members' area" may be a platform.
+        let next_is_site = |length: usize| {
+            let mut next = lexicon().at(tokens, at + length);
+            next.any(|(entry, _)| entry.class == "Site")
+        };
+        let is_other_noun = |length: usize| {
+            let mut here = lexicon().at(tokens, at).filter(|(_, n)| *n >= length);
+            here.any(|(entry, _)| {
+                entry.kind == WordKind::Noun && !matches!(entry.class, "Site" | "OtherSite")
+            })
+        };
         let sites = self.sites.iter().enumerate().filter_map(|(i, site)| {
             let length = same(&site.words, true)?;
+            if is_other_noun(length) && !next_is_site(length) {
+                return None;
+            }
             let exact = same(&site.words, false).is_some();
             Some((Content::Site(i), length, exact))
         });
@@ -157,6 +175,11 @@ impl Names {
                 return Some((Content::Reference(i), length));
             }
         }
+        for (i, channel) in self.channels.iter().enumerate() {
+            if let Some(length) = same(channel, false) {
+                return Some((Content::Reference(i), length));
+            }
+        }
         let own = self.own.iter().filter_map(|name| same(name, false)).max();
         own.map(|length| (Content::OwnName, length))
     }
@@ -166,7 +189,7 @@ impl Names {
 /// least four.
 fn is_related(word: &str, name: &str) -> bool {
     const ENDINGS: &[&str] =
-        &["", "s", "e", "es", "ed", "ing", "er", "ers", "ion", "ions", "ation", "ations", "ment", "ership"];
+        &["", "s", "e", "es", "ed", "ing", "er", "ers", "ion", "ions", "ation", "ations", "ment", "ership", "y", "ication", "ications", "ying", "ied", "ies"];
     if word.len() < 4 || name.len() < 4 || !word.is_ascii() || !name.is_ascii() {
         return false;
     }

@@ -147,6 +147,7 @@ const BEFORE: &[(&str, Bound)] = &[
     ("close to", Bound::Nearly),
     ("nearly", Bound::Nearly),
     ("almost", Bound::Nearly),
+    ("as long as", Bound::AtLeast),
     ("no fewer than", Bound::AtLeast),
     ("no less than", Bound::AtLeast),
     ("not less than", Bound::AtLeast),
@@ -220,13 +221,7 @@ pub(super) fn number(tokens: &[Token], at: usize) -> Option<(Number, usize)> {
             return Some((Number::between(low * ONE, high * ONE), length));
         }
     }
-    let (bound, skipped) = BEFORE
-        .iter()
-        .find_map(|(phrase, bound)| {
-            let length = phrase_at(tokens, at, phrase);
-            (length > 0).then_some((*bound, length))
-        })
-        .unwrap_or((Bound::Exactly, 0));
+    let (bound, skipped) = limit(tokens, at).unwrap_or((Bound::Exactly, 0));
     if let Some((range, length)) = range(tokens, at + skipped) {
         return Some((range, skipped + length));
     }
@@ -249,6 +244,14 @@ pub(super) fn number(tokens: &[Token], at: usize) -> Option<(Number, usize)> {
         }
     }
     Some((plain.bound(bound), end - at))
+}
+
+/// Words at `at` that limit a number after them, and how many tokens they take.
+pub(super) fn limit(tokens: &[Token], at: usize) -> Option<(Bound, usize)> {
+    BEFORE.iter().find_map(|(phrase, bound)| {
+        let length = phrase_at(tokens, at, phrase);
+        (length > 0).then_some((*bound, length))
+    })
 }
 
 /// `between 3 and 5`, `3 to 5`, `from 3 to 5`.
@@ -275,7 +278,17 @@ fn range(tokens: &[Token], at: usize) -> Option<(Number, usize)> {
 
 /// A number without words that limit it.
 fn plain(tokens: &[Token], at: usize) -> Option<(Number, usize)> {
-    digits(tokens, at).or_else(|| in_words(tokens, at))
+    let (number, length) = digits(tokens, at).or_else(|| in_words(tokens, at))?;
+    // "one and a half million"
+    let half = phrase_at(tokens, at + length, "and a half");
+    let scale = tokens.get(at + length + half).filter(|_| half > 0).and_then(scale_word);
+    match scale {
+        Some(scale) => {
+            let value = (number.low + ONE / 2) * scale;
+            Some((Number::exactly(value, ONE * scale / 10), length + half + 1))
+        }
+        None => Some((number, length)),
+    }
 }
 
 fn digits(tokens: &[Token], at: usize) -> Option<(Number, usize)> {

@@ -43,6 +43,11 @@ impl<'a> Parsed<'a> {
         RejectedPhrase { phrase: self.text[at.clone()].to_owned(), at, why: why.into() }
     }
 
+    /// Whether one of these words is in the sentence.
+    pub(super) fn mentions(&self, words: &[&str]) -> bool {
+        self.tokens.iter().any(|token| words.iter().any(|word| token.is(word)))
+    }
+
     pub(super) fn segments_of(&self, unit: usize) -> &[Segment] {
         let unit = &self.units[unit];
         &self.segments[unit.first..=unit.last]
@@ -145,9 +150,12 @@ fn read(parsed: &Parsed<'_>, facts: &Facts<'_>, context: &CheckContext) -> Readi
         pending: Vec::new(),
         cause: None,
         reading: Reading::default(),
+        after_copula: false,
+        end: parsed.units.len(),
     };
+    walk.whole_stance();
     let mut at = 0;
-    while at < parsed.units.len() {
+    while at < walk.end {
         at = walk.step(at);
     }
     walk.finish()
@@ -164,9 +172,38 @@ struct Walk<'a> {
     /// The unit that gives the next clause as the cause of the last one.
     cause: Option<usize>,
     reading: Reading,
+    /// The last clause was "it was …": another adjective may follow.
+    after_copula: bool,
+    /// Where the clauses end.
+    end: usize,
 }
 
 impl Walk<'_> {
+    /// What holds for the whole sentence: "Reports that … are wrong", "Whether … we do not know".
+    fn whole_stance(&mut self) {
+        let units = &self.parsed.units;
+        let word = |class: &'static str| units.iter().any(|unit| unit.role == Role::Word(class));
+        let whether = units.iter().any(|unit| unit.role == Role::Connector("Whether"));
+        if word("Ignorance") && whether {
+            self.stance = Stance::Unsure;
+        }
+        let ends = match &units[..] {
+            [.., Unit { role: Role::Copula(group), .. }, Unit { role: Role::Adjective(class), .. }] => {
+                Some((group.negations, *class))
+            }
+            _ => None,
+        };
+        if let (true, Some((negations, class @ ("False" | "True")))) = (word("ReportThat"), ends) {
+            let is_false = (class == "False") == negations.is_multiple_of(2);
+            self.stance = if is_false { Stance::Denied } else { Stance::Plain };
+            self.end = units.len() - 2;
+            // "that is wrong"
+            if self.end > 0 && matches!(units[self.end - 1].role, Role::Pronoun("It", _) | Role::Word("Neutral")) {
+                self.end -= 1;
+            }
+        }
+    }
+
     /// Reads the unit at `at` or the clause that begins there; returns where to continue.
     fn step(&mut self, at: usize) -> usize {
         let units = &self.parsed.units;
@@ -184,7 +221,7 @@ impl Walk<'_> {
             }
             _ => {}
         }
-        if let Some(found) = find(units, at, self.subject.as_ref()) {
+        if let Some(found) = find(units, at, self.subject.as_ref(), self.after_copula) {
             return self.clause(found);
         }
         match role {
@@ -215,6 +252,17 @@ impl Walk<'_> {
             "NoEvid" => Stance::NoEvidence,
             "CantRule" | "Unsure" => Stance::Unsure,
             "Perhaps" => Stance::Possible,
+            "ReportThat" if self.end < self.parsed.units.len() => self.stance,
+            "ReportThat" => {
+                self.apart(Finding::NotMeasurable, "what others say is not on record", at);
+                self.stance
+            }
+            "Ignorance" => {
+                if self.stance != Stance::Unsure {
+                    self.reading.left_over.push(at);
+                }
+                self.stance
+            }
             "Looking" => {
                 self.apart(Finding::NotShown, "what you are doing about it is not recorded", at);
                 Stance::Unsure
@@ -235,6 +283,7 @@ impl Walk<'_> {
         match class {
             "And" | "Which" | "When" | "After" | "That" | "During" | "With" => {}
             "But" => self.stance = Stance::Plain,
+            "Whether" if self.stance == Stance::Unsure => {}
             "If" => self.stance = Stance::Conditional,
             "Nor" => self.stance = Stance::Denied,
             "Cause" => self.cause = Some(at),
@@ -267,6 +316,12 @@ impl Walk<'_> {
         {
             self.subject = Some(phrase.clone());
         }
+        let last = found.core.iter().rev().find_map(|unit| match &self.parsed.units[*unit].role {
+            Role::Copula(_) => Some(true),
+            Role::Verb(_) => Some(false),
+            _ => None,
+        });
+        self.after_copula = last.unwrap_or(found.without_copula && self.after_copula);
         self.reading.judged.push((found, judgement));
         end
     }

@@ -3,7 +3,7 @@
 use super::lexicon::{Form, WordKind, lexicon};
 use super::moments::{Moment, moment};
 use super::names::Names;
-use super::numbers::{Number, ONE, number, ordinal, phrase_at};
+use super::numbers::{Number, ONE, limit, number, ordinal, phrase_at};
 use super::spans::{Span, span};
 use super::tokens::Token;
 
@@ -18,6 +18,8 @@ pub(super) enum Measured {
     TimesNormal,
     /// A multiple of what the origin handles.
     TimesCapacity,
+    /// How often.
+    Occasions,
     /// Something that nothing on record is measured in.
     Other,
 }
@@ -104,6 +106,11 @@ fn verb_classes(tokens: &[Token], at: usize, length: usize) -> Vec<&'static str>
 }
 
 fn longest(tokens: &[Token], at: usize, names: &Names, before: &[Segment]) -> (Content, usize) {
+    if tokens[at].mark && !tokens[at].is("\"") {
+        let mark =
+            Content::Word { kind: WordKind::Punctuation, class: "Mark", form: Form::Base };
+        return (mark, 1);
+    }
     let mut best = (Content::Unknown, 0);
     let mut offer = |found: Option<(Content, usize)>| {
         if let Some((content, length)) = found
@@ -120,25 +127,28 @@ fn longest(tokens: &[Token], at: usize, names: &Names, before: &[Segment]) -> (C
     offer(number(tokens, at).map(|(n, length)| (Content::Number(n), length)));
     offer(ordinal(&tokens[at]).map(|n| (Content::Ordinal(n), 1)));
     offer(Some((Content::Unknown, 1)));
+    // "the council's main website" is the platform `website`.
+    if let Content::Word { class: "Site", .. } = best.0
+        && best.1 > 1
+        && let Some((name, 1)) = names.at(tokens, at + best.1 - 1)
+    {
+        best.0 = name;
+    }
     best
 }
 
 /// A number with its unit.
 fn quantity(tokens: &[Token], at: usize) -> Option<(Content, usize)> {
     let skipped = usize::from(tokens[at].is("by") || tokens[at].is("at"));
-    let (number, length) = match number(tokens, at + skipped) {
-        Some(found) => found,
-        None => fraction(tokens, at + skipped)?,
+    let share = fraction(tokens, at + skipped);
+    let (number, length) = match (share, number(tokens, at + skipped)) {
+        (Some(share), _) => return Some((Content::Quantity(share.0, Measured::Share), skipped + share.1)),
+        (None, found) => found?,
     };
     let end = at + skipped + length;
-    for (unit, measured) in UNITS {
-        let more = phrase_at(tokens, end, unit);
-        if more > 0 {
-            return Some((Content::Quantity(number, *measured), skipped + length + more));
-        }
-    }
-    if fraction(tokens, at + skipped).is_some() {
-        return Some((Content::Quantity(number, Measured::Share), skipped + length));
+    let units = UNITS.iter().map(|(unit, measured)| (phrase_at(tokens, end, unit), *measured));
+    if let Some((more, measured)) = units.max_by_key(|(more, _)| *more).filter(|(n, _)| *n > 0) {
+        return Some((Content::Quantity(number, measured), skipped + length + more));
     }
     None
 }
@@ -247,6 +257,7 @@ const UNITS: &[(&str, Measured)] = &[
     ("times usual", Measured::TimesNormal),
     ("times the average", Measured::TimesNormal),
     ("times our average", Measured::TimesNormal),
+    ("times", Measured::Occasions),
     ("times what our origin was ever seen to handle", Measured::TimesCapacity),
     ("times what our origin has been seen to handle", Measured::TimesCapacity),
     ("times what our server has been seen to handle", Measured::TimesCapacity),
@@ -255,8 +266,13 @@ const UNITS: &[(&str, Measured)] = &[
     ("times the most that our origin has handled", Measured::TimesCapacity),
 ];
 
-/// `a third of`, `half of`, `nine in ten`.
+/// `a third of`, `half of`, `fewer than one in a hundred`.
 fn fraction(tokens: &[Token], at: usize) -> Option<(Number, usize)> {
+    if let Some((bound, skipped)) = limit(tokens, at)
+        && let Some((number, length)) = fraction(tokens, at + skipped)
+    {
+        return Some((number.bound(bound), skipped + length));
+    }
     for (phrase, percent) in [
         ("half of", 50),
         ("half", 50),
@@ -272,13 +288,16 @@ fn fraction(tokens: &[Token], at: usize) -> Option<(Number, usize)> {
         ("one in a hundred", 1),
         ("one in four", 25),
         ("one in three", 33),
+        ("one in two", 50),
     ] {
         let length = phrase_at(tokens, at, phrase);
         if length > 0 && !(phrase == "half" && tokens.get(at + 1).is_some_and(|t| t.is("a"))) {
             return Some((Number::exactly(percent * ONE, ONE), length));
         }
     }
-    None
+    // In thousandths of a per cent: one in a thousand is a tenth.
+    let length = phrase_at(tokens, at, "one in a thousand");
+    (length > 0).then(|| (Number::exactly(ONE / 10, ONE / 10), length))
 }
 
 /// The longest entry of the lexicon. Of several that are equally long, the words before decide whether
@@ -333,6 +352,7 @@ const fn rank(kind: WordKind, form: Form, wanted: Wanted) -> u8 {
         {
             2
         }
+        (WordKind::Adjective, Wanted::Verb) => 2,
         (WordKind::Connector | WordKind::Pronoun, _) => 3,
         (WordKind::Adjective, _) => 4,
         (WordKind::Noun, Wanted::Open) => 5,

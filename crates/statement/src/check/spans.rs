@@ -63,22 +63,11 @@ const VAGUE: &[(&str, u128, u128)] = &[
     ("a fraction of a second", 0, SECOND),
     ("milliseconds", ONE, SECOND),
     ("a split second", 0, SECOND),
-    ("a few moments", 0, MINUTE),
     ("moments", 0, MINUTE),
-    ("a moment", 0, MINUTE),
     ("seconds", SECOND, MINUTE - ONE),
     ("minutes", 2 * MINUTE, HOUR - ONE),
     ("hours", 2 * HOUR, DAY - ONE),
     ("days", 2 * DAY, 14 * DAY),
-    ("a short time", 0, 10 * MINUTE),
-    ("a short period of time", 0, 10 * MINUTE),
-    ("a short period", 0, 10 * MINUTE),
-    ("a short while", 0, 10 * MINUTE),
-    ("a very short time", 0, 10 * MINUTE),
-    ("a very short period of time", 0, 10 * MINUTE),
-    ("a brief period", 0, 10 * MINUTE),
-    ("a brief period of time", 0, 10 * MINUTE),
-    ("a brief time", 0, 10 * MINUTE),
 ];
 
 fn unit(token: &Token) -> Option<u128> {
@@ -113,6 +102,8 @@ pub(super) fn span(tokens: &[Token], at: usize) -> Option<(Span, usize)> {
     if phrase_at(tokens, end, "later") > 0 {
         role = SpanRole::After;
         end += 1;
+    } else if tokens.get(end).is_some_and(|t| t.is("into")) {
+        role = SpanRole::After;
     } else if phrase_at(tokens, end, "ago") > 0 {
         return None;
     } else if tokens.get(end).is_some_and(|t| t.is("of")) && role != SpanRole::Lasted {
@@ -222,6 +213,7 @@ fn one_unit(tokens: &[Token], at: usize) -> Option<(Number, usize)> {
 /// Words that limit a number, where "a" follows instead of a number.
 fn number_words_before(tokens: &[Token], at: usize) -> Option<(Bound, usize)> {
     for (phrase, bound) in [
+        ("as long as", Bound::AtLeast),
         ("just over", Bound::JustOver),
         ("a little over", Bound::JustOver),
         ("just under", Bound::Nearly),

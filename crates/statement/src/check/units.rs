@@ -134,7 +134,7 @@ pub(super) fn units(segments: &[Segment]) -> Vec<Unit> {
         units.push(Unit { role, first: at, last: at + length - 1 });
         at += length;
     }
-    prepositions(join_nouns(units))
+    prepositions(join_adjectives(join_nouns(units)))
 }
 
 fn single(segment: &Segment) -> Role {
@@ -212,6 +212,8 @@ fn noun_phrase(segments: &[Segment], start: usize) -> Option<(Role, usize)> {
                 phrase.share = Some(*number);
             }
             Content::Ordinal(n) => phrase.ordinal = Some(*n),
+            // "the target of an attack": the attack is another noun.
+            Content::Word { kind: WordKind::Adjective, class: "Under", .. } => break,
             Content::Word { kind: WordKind::Adjective, class, .. } => {
                 phrase.adjectives.push((class, at));
             }
@@ -232,7 +234,15 @@ fn noun_phrase(segments: &[Segment], start: usize) -> Option<(Role, usize)> {
         }
         at += 1;
     }
-    let end = head(segments, at, &mut phrase)?;
+    let end = match head(segments, at, &mut phrase) {
+        Some(end) => end,
+        // "the first": which of what was counted before.
+        None if phrase.ordinal.is_some() && phrase.definite && phrase.adjectives.is_empty() => {
+            phrase.class = "Attack";
+            at
+        }
+        None => return None,
+    };
     let end = tail(segments, end, &mut phrase);
     Some((Role::Noun(phrase), end - start))
 }
@@ -252,11 +262,12 @@ fn head(segments: &[Segment], start: usize, phrase: &mut Phrase) -> Option<usize
                 if !may_follow(phrase.class, class) {
                     break;
                 }
-                phrase.class = class;
+                let of_people = phrase.class == "People" && class == "Requests";
+                phrase.class = if of_people { "GoodRequests" } else { class };
                 phrase.plural = form == Form::Plural;
             }
             Content::Site(n) => {
-                if !matches!(phrase.class, "" | "Site" | "Party") {
+                if !matches!(phrase.class, "" | "Site" | "Party" | "People") {
                     break;
                 }
                 phrase.class = "Site";
@@ -281,6 +292,7 @@ fn head(segments: &[Segment], start: usize, phrase: &mut Phrase) -> Option<usize
 fn may_follow(first: &str, second: &str) -> bool {
     match first {
         "" | "Party" => true,
+        "People" => matches!(second, "Site" | "Data" | "Requests" | "GoodRequests"),
         "Site" => matches!(
             second,
             "Site" | "People" | "Requests" | "GoodRequests" | "Traffic" | "Availability" | "Outage" | "Disruption" | "Integrity" | "Content" | "Errors" | "Attack" | "Capacity" | "Surge"
@@ -464,6 +476,7 @@ struct Auxiliaries {
     be: bool,
     being: bool,
     have: bool,
+    done: bool,
     modal: Option<&'static str>,
     infinitive: bool,
     negations: u32,
@@ -477,6 +490,7 @@ impl Auxiliaries {
             "be" if self.be => self.being = true,
             "be" | "get" => self.be = true,
             "have" => self.have = true,
+            "do" => self.done = true,
             _ => {}
         }
         self.past |= past;
@@ -489,10 +503,11 @@ impl Auxiliaries {
             Some("Will") => Tense::Future,
             Some("May" | "Seem") => Tense::Possible,
             Some("Would") => Tense::Conditional,
+            Some("Can") => Tense::Present,
             _ if self.infinitive && self.modal.is_none() => Tense::Infinitive,
             _ if form == Form::Ing && (self.be || none) => Tense::Continuing,
             _ if self.be && self.being => Tense::Continuing,
-            _ if none && matches!(form, Form::Base | Form::Third) => Tense::Present,
+            _ if none && !self.past && matches!(form, Form::Base | Form::Third) => Tense::Present,
             _ if self.be && participle && !self.past && !self.have => Tense::Present,
             _ if self.be && !self.past && !self.have && form == Form::Base => Tense::Present,
             _ => Tense::Past,
@@ -505,7 +520,7 @@ impl Auxiliaries {
             perfect: self.have,
             negations: self.negations,
             classes: vec![class],
-            bare: none && participle,
+            bare: none && !self.done && participle,
             ing: none && form == Form::Ing,
         }
     }
@@ -517,6 +532,9 @@ fn join_nouns(units: Vec<Unit>) -> Vec<Unit> {
     let mut rest = units.into_iter().peekable();
     while let Some(unit) = rest.next() {
         let join = match (joined.len().checked_sub(2).map(|i| &joined[i].role), joined.last(), &unit.role) {
+            (Some(Role::Noun(before)), Some(Unit { role: Role::Connector("Nor"), .. }), Role::Noun(now)) => {
+                before.part == Part::No && joins(before, now)
+            }
             (Some(Role::Noun(before)), Some(Unit { role: Role::Connector("And"), .. }), Role::Noun(now)) => {
                 joins(before, now) && !rest.peek().is_some_and(|next| matches!(next.role, Role::Verb(_) | Role::Copula(_)) && starts_clause(before, now))
             }
@@ -613,4 +631,32 @@ fn prepositions(units: Vec<Unit>) -> Vec<Unit> {
         }
     }
     out
+}
+
+/// "slow or down"
+fn join_adjectives(units: Vec<Unit>) -> Vec<Unit> {
+    let mut joined: Vec<Unit> = Vec::new();
+    for unit in units {
+        let before = joined.len().checked_sub(2).map(|i| &joined[i].role);
+        let and = matches!(joined.last().map(|u| &u.role), Some(Role::Connector("And")));
+        let both = match (before, &unit.role) {
+            (Some(Role::Adjective(a)), Role::Adjective(b)) if and => match (*a, *b) {
+                ("Slow", "Down") | ("Down", "Slow") => Some("SlowOrDown"),
+                (a, b) if a == b => Some(a),
+                _ => None,
+            },
+            _ => None,
+        };
+        match both {
+            Some(class) => {
+                joined.pop();
+                if let Some(last) = joined.last_mut() {
+                    last.role = Role::Adjective(class);
+                    last.last = unit.last;
+                }
+            }
+            None => joined.push(unit),
+        }
+    }
+    joined
 }
