@@ -5,6 +5,8 @@ use portcullis_incident::{
 };
 use portcullis_model::{Reason, SourceCount};
 
+use super::CheckContext;
+use super::moments::Moment;
 use super::names::{Names, SiteName};
 use crate::{Claim, ClaimKind, Finding, assess};
 
@@ -15,6 +17,8 @@ pub(super) struct Scope {
     pub(super) sites: Vec<usize>,
     /// The wave or the outage that it names, counted from one.
     pub(super) ordinal: Option<u64>,
+    /// Times that it names: only what was then is meant.
+    pub(super) moments: Vec<Moment>,
 }
 
 /// The record about one assertion.
@@ -74,6 +78,7 @@ pub(super) struct Facts<'a> {
     pub(super) incident: Option<&'a Incident>,
     pub(super) names: Names,
     pub(super) claims: Vec<Claim>,
+    context: &'a CheckContext,
 }
 
 /// Under this share a disruption is called minor, limited or small: one request in a hundred.
@@ -86,10 +91,11 @@ pub(super) const BRIEF_MS: u64 = 600_000;
 pub(super) const LONG_MS: u64 = 3_600_000;
 
 impl<'a> Facts<'a> {
-    pub(super) fn new(incident: Option<&'a Incident>, own_names: &[String]) -> Self {
+    pub(super) fn new(incident: Option<&'a Incident>, context: &'a CheckContext) -> Self {
         Self {
             incident,
-            names: Names::new(incident, own_names),
+            context,
+            names: Names::new(incident, &context.names),
             claims: incident.map_or_else(without_incident, assess),
         }
     }
@@ -176,6 +182,7 @@ impl<'a> Facts<'a> {
             "no-breach" => self.from_claim(ClaimKind::NoBreach),
             "surge" => self.surge(incident, scope),
             "surge-over" => surge_over(incident),
+            "trouble-begin" | "trouble-end" => self.trouble(incident, scope, predicate),
             "adapted" => adapted(incident),
             "capacity" => capacity(incident),
             "actor" => Basis::new(
@@ -232,9 +239,40 @@ impl<'a> Facts<'a> {
         basis
     }
 
+    /// When the first trouble began, and the last one ended: outages, degradations and waves.
+    fn trouble(&self, incident: &Incident, scope: &Scope, predicate: &str) -> Basis {
+        let whole = Scope { ordinal: None, ..scope.clone() };
+        let mut windows = self.down(incident, &whole).windows;
+        windows.extend(degraded(incident).windows);
+        if windows.is_empty() {
+            windows = self.with_waves(Basis::default(), incident, &whole).windows;
+        }
+        let begins = predicate == "trouble-begin";
+        let lasting = self.lasts("disrupted");
+        let moment = match begins {
+            true => windows.iter().map(|w| w.from).min(),
+            false => windows.iter().map(|w| w.to).max(),
+        };
+        let finding = match (moment, begins || !lasting) {
+            (Some(_), true) => Finding::Supported,
+            (Some(_), false) => Finding::Contradicted,
+            (None, _) => Finding::NotShown,
+        };
+        let mut basis = Basis::new(finding, "When it began and ended is on record.");
+        basis.windows = moment.map(|at| TimeWindow::new(at, at)).into_iter().collect();
+        basis
+    }
+
     /// A surge on the platforms and activities that a scope names.
     fn surge(&self, incident: &Incident, scope: &Scope) -> Basis {
-        let basis = surge(incident);
+        let then = |window: TimeWindow| {
+            scope.moments.iter().all(|m| m.holds(window, self.context) == Some(true))
+        };
+        let mut basis = surge(incident, &then);
+        if basis.windows.is_empty() {
+            // At another time: its times say so.
+            basis = surge(incident, &|_| true);
+        }
         for site in scope.sites.iter().filter_map(|n| self.site(*n)) {
             let surged = incident.surges.iter().any(|surge| {
                 surge.platform == site.platform
@@ -914,7 +952,7 @@ fn large_here(incident: &Incident) -> Basis {
             );
             Basis::new(finding, because).leaves(&ratio.leaves)
         }
-        None => surge(incident),
+        None => surge(incident, &|_| true),
     };
     basis.kind = Some(ClaimKind::LargeScale);
     basis
@@ -985,40 +1023,53 @@ fn refused(incident: &Incident) -> Basis {
     basis
 }
 
-/// Far more traffic than usual, of whatever cause.
-fn surge(incident: &Incident) -> Basis {
+/// Far more traffic than usual, of whatever cause, at the times that `then` accepts.
+fn surge(incident: &Incident, then: &dyn Fn(TimeWindow) -> bool) -> Basis {
     let scale = grade::scale(incident);
-    let surges: Vec<_> = incident.surges.iter().collect();
-    let above = scale.peak_to_baseline.as_ref().is_some_and(|ratio| ratio.value >= 20);
-    let finding = match (surges.is_empty() && !above, incident.coverage.is_complete()) {
+    let as_of = incident.as_of.at;
+    let mut basis = Basis { kind: Some(ClaimKind::LargeScale), ..Basis::default() };
+    let mut offered = Vec::new();
+    for surge in &incident.surges {
+        let end = surge.ended.or(surge.overtaken).map_or(as_of, |end| end.at);
+        let window = TimeWindow::new(surge.began.at, end);
+        if !then(window) {
+            continue;
+        }
+        basis.windows.push(window);
+        basis.leaves.push(surge.began.leaf);
+        basis.rates.push(surge.per_second);
+        offered.push(surge.totals.offered);
+        basis.times_normal.extend((surge.per_second * 10_000).checked_div(surge.baseline_milli));
+    }
+    basis.counts = vec![("Surge", vec![basis.windows.len() as u64])];
+    basis.lasted = lengths(&basis.windows);
+    let busiest = incident.peak().and_then(|peak| peak.window);
+    for wave in &incident.waves {
+        let window = TimeWindow::new(wave.onset, wave.until(as_of));
+        let above = wave.ended.as_ref().map_or(0, |e| e.figures.peak_offered_per_second * 1_000);
+        if !then(window) || above < wave.baseline_milli.saturating_mul(2) {
+            continue;
+        }
+        basis.windows.push(window);
+        if busiest.is_some_and(|peak| peak.from < window.to && peak.to > window.from) {
+            basis.rates.extend(incident.peak().map(|peak| peak.value));
+            basis.times_normal.extend(scale.peak_to_baseline.iter().map(|f| f.value));
+        }
+        offered.extend(wave.ended.as_ref().map(|e| e.figures.offered));
+    }
+    basis.counts.push(("Requests", offered.clone()));
+    basis.counts.push(("Traffic", offered));
+    basis.because = "Traffic far above the baseline is on record.".to_owned();
+    basis.finding = Some(match (basis.windows.is_empty(), incident.coverage.is_complete()) {
         (false, _) => Finding::Supported,
         (true, true) => Finding::Contradicted,
         (true, false) => Finding::NotShown,
-    };
-    let mut basis = Basis::new(finding, "Traffic far above the baseline is on record.");
-    basis.kind = Some(ClaimKind::LargeScale);
-    for surge in &surges {
-        let end = surge.ended.or(surge.overtaken).map_or(incident.as_of.at, |end| end.at);
-        basis.windows.push(TimeWindow::new(surge.began.at, end));
-        basis.leaves.push(surge.began.leaf);
-        basis.rates.push(surge.per_second);
-        if let Some(tenths) = (surge.per_second * 10_000).checked_div(surge.baseline_milli) {
-            basis.times_normal.push(tenths);
-        }
-    }
-    basis.lasted = lengths(&basis.windows);
-    let offered: Vec<u64> = surges.iter().map(|surge| surge.totals.offered).collect();
-    let as_of = incident.as_of.at;
-    basis.windows.extend(incident.waves.iter().map(|w| TimeWindow::new(w.onset, w.until(as_of))));
-    basis.rates.extend(incident.peak().map(|peak| peak.value));
-    basis.times_normal.extend(scale.peak_to_baseline.iter().map(|f| f.value));
-    basis.counts = vec![("Requests", offered.clone()), ("Traffic", offered)];
-    basis.counts.push(("Surge", vec![surges.len() as u64]));
+    });
     basis
 }
 
 fn surge_over(incident: &Incident) -> Basis {
-    let surge = surge(incident);
+    let surge = surge(incident, &|_| true);
     let over = incident.surges.iter().all(|s| s.ended.is_some() || s.overtaken.is_some());
     let finding = if over { surge.finding } else { Some(Finding::Contradicted) };
     let windows = surge.windows.iter().map(|w| TimeWindow::new(w.to, w.to)).collect();

@@ -191,7 +191,7 @@ impl Judge<'_> {
         let mut scope = Scope::default();
         let described = found.adjuncts.iter().filter_map(|unit| match &self.units[*unit].role {
             Role::Prepositional(preposition, phrase)
-                if matches!(*preposition, "On" | "To" | "During" | "For" | "By" | "With" | "Of") =>
+                if matches!(*preposition, "On" | "To" | "During" | "For" | "By" | "With" | "Of" | "Under") =>
             {
                 Some(phrase)
             }
@@ -215,8 +215,17 @@ impl Judge<'_> {
                 }
             }
         }
+        scope.moments = self.moments(found);
         self.by_day(found, &mut scope);
         scope
+    }
+
+    fn moments(&self, found: &Found) -> Vec<super::moments::Moment> {
+        let moments = found.adjuncts.iter().filter_map(|unit| match self.units[*unit].role {
+            Role::Moment(moment) => Some(moment),
+            _ => None,
+        });
+        moments.collect()
     }
 
     /// "Tuesday's attack" and "the attack on Tuesday" mean the wave of that day, if there is one only.
@@ -290,6 +299,7 @@ impl Judge<'_> {
 
     /// What people did, and whether something is behind this gate at all.
     fn people(&self, unit: usize, phrase: &Phrase, out: &mut Judgement) {
+        let reported = out.predicate == "reported";
         let classes = [phrase.class].into_iter().chain(phrase.also.iter().copied());
         for class in classes {
             let (finding, why) = match class {
@@ -297,7 +307,7 @@ impl Judge<'_> {
                 "Team" | "Provider" => (Finding::NotShown, "what people and providers did is not recorded"),
                 "Actor" => (Finding::NotMeasurable, "no instrument shows who did it; a source is the address of the last machine, not its user"),
                 "Technical" => (Finding::NotShown, "no instrument records faults of this kind"),
-                "Report" => (Finding::NotMeasurable, "what others say is not on record"),
+                "Report" if !reported => (Finding::NotMeasurable, "what others say is not on record"),
                 _ => continue,
             };
             out.items.push(item(finding, why, unit));

@@ -177,7 +177,9 @@ const IRREGULAR: &[(&str, &str, &str)] = &[
     ("undo", "undid", "undone"), ("undergo", "underwent", "undergone"),
     ("uphold", "upheld", "upheld"), ("withdraw", "withdrew", "withdrawn"),
     ("withstand", "withstood", "withstood"), ("write", "wrote", "written"),
-    ("ddos", "ddosed", "ddosed"),
+    ("ddos", "ddosed", "ddosed"), ("choose", "chose", "chosen"), ("mean", "meant", "meant"),
+    ("pay", "paid", "paid"), ("do", "did", "done"), ("spend", "spent", "spent"),
+    ("spread", "spread", "spread"), ("feel", "felt", "felt"), ("leave", "left", "left"),
 ];
 
 /// Verbs that double their last letter.
@@ -196,6 +198,7 @@ fn inflected(verb: &str) -> Vec<(String, Form)> {
     let third = match verb {
         "have" => "has".to_owned(),
         "go" => "goes".to_owned(),
+        "do" => "does".to_owned(),
         "be" => "is".to_owned(),
         _ => plural(verb),
     };

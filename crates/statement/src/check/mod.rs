@@ -175,7 +175,7 @@ pub fn check(
     if text.len() > TEXT_BYTES {
         return Err(CheckError::TooLong { bytes: text.len() });
     }
-    let facts = Facts::new(incident, &context.names);
+    let facts = Facts::new(incident, context);
     let sentences = sentences::split(text).into_iter();
     Ok(Check {
         incident: incident.map(|i| i.id.clone()),

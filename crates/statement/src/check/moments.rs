@@ -223,7 +223,11 @@ fn part_of(
     }
     if moment.clock.is_none() {
         if let Some(read) = clock(tokens, at, prepared || moment.day.is_some()) {
-            moment.clock = Some(shift.range(read.minute, read.whole));
+            let exact = matches!(moment.role, MomentRole::By | MomentRole::After);
+            moment.clock = Some(match exact {
+                true => ClockRange { from: read.minute, to: read.minute },
+                false => shift.range(read.minute, read.whole),
+            });
             moment.open_half = read.open_half;
             return read.length;
         }
@@ -406,7 +410,7 @@ fn clock_in_digits(tokens: &[Token], at: usize, prepared: bool) -> Option<Clock>
         return None;
     }
     let open_half = half.is_empty() && hour <= 12 && !digits.starts_with('0');
-    Some(Clock { minute: day_hour * 60 + minutes, whole: minutes % 15 == 0, open_half, length })
+    Some(Clock { minute: day_hour * 60 + minutes, whole: minute.is_none(), open_half, length })
 }
 
 /// "in the morning" and the like.

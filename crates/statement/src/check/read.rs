@@ -228,7 +228,7 @@ impl Walk<'_> {
             Role::Word(_) | Role::Moment(_) | Role::Span(_) | Role::Quantity(..) | Role::Negation => {
                 self.pending.push(at);
             }
-            Role::Prepositional("On" | "To" | "During" | "After" | "By" | "For" | "Of" | "From" | "Cause", _) => {
+            Role::Prepositional("On" | "To" | "During" | "After" | "By" | "For" | "Of" | "From" | "Cause" | "When" | "Than" | "About" | "Under", _) => {
                 self.pending.push(at);
             }
             Role::Noun(phrase) if self.only_mentioned(at) => self.subject = Some(phrase),

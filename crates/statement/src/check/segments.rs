@@ -307,7 +307,8 @@ fn word(tokens: &[Token], at: usize, before: &[Segment]) -> Option<(Content, usi
     let longest = found.peek()?.1;
     let same: Vec<_> = found.take_while(|(_, length)| *length == longest).collect();
     let wanted = wanted(before);
-    let best = same.iter().min_by_key(|(entry, _)| rank(entry.kind, entry.form, wanted))?;
+    let after = after(before);
+    let best = same.iter().min_by_key(|(entry, _)| rank(entry.kind, entry.form, wanted, after))?;
     let (entry, length) = best;
     let content = Content::Word { kind: entry.kind, class: entry.class, form: entry.form };
     Some((content, *length))
@@ -341,18 +342,45 @@ fn wanted(before: &[Segment]) -> Wanted {
     }
 }
 
+/// The auxiliary before a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum After {
+    /// "be", "have", "get": a participle or an adjective follows.
+    Be,
+    /// "will", "did", "to": an infinitive follows.
+    Modal,
+    Nothing,
+}
+
+fn after(before: &[Segment]) -> After {
+    let mut last = before.iter().rev();
+    let last = last.find(|s| !matches!(s.kind(), Some(WordKind::Negation | WordKind::Other)));
+    match last.map(|s| (s.kind(), s.class())) {
+        Some((Some(WordKind::Auxiliary), "do")) => After::Modal,
+        Some((Some(WordKind::Auxiliary), _)) => After::Be,
+        Some((Some(WordKind::Modal), _) | (Some(WordKind::Connector), "To")) => After::Modal,
+        _ => After::Nothing,
+    }
+}
+
 /// The smaller, the better.
-const fn rank(kind: WordKind, form: Form, wanted: Wanted) -> u8 {
+const fn rank(kind: WordKind, form: Form, wanted: Wanted, after: After) -> u8 {
+    let past = matches!(form, Form::Past | Form::PastOrParticiple | Form::Participle);
     match (kind, wanted) {
         (WordKind::Auxiliary | WordKind::Modal | WordKind::Negation | WordKind::Determiner, _) => 0,
         (WordKind::Noun, Wanted::Noun) => 1,
-        (WordKind::Verb, Wanted::Verb) => 1,
-        (WordKind::Verb, _)
-            if matches!(form, Form::Past | Form::PastOrParticiple | Form::Participle) =>
-        {
-            2
-        }
-        (WordKind::Adjective, Wanted::Verb) => 2,
+        (WordKind::Verb, _) if matches!(after, After::Be) => match form {
+            Form::Base | Form::Third => 6,
+            _ => 1,
+        },
+        (WordKind::Verb, _) if matches!(after, After::Modal) => match form {
+            Form::Base => 1,
+            _ => 6,
+        },
+        (WordKind::Verb, Wanted::Verb) if past => 1,
+        (WordKind::Verb, Wanted::Verb) => 2,
+        (WordKind::Verb, _) if past => 2,
+        (WordKind::Adjective, _) if matches!(after, After::Be) => 2,
         (WordKind::Connector | WordKind::Pronoun, _) => 3,
         (WordKind::Adjective, _) => 4,
         (WordKind::Noun, Wanted::Open) => 5,

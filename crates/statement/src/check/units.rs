@@ -339,7 +339,7 @@ fn belongs(outer: &str, preposition: &str, inner: &Phrase) -> bool {
         ("Site" | "Data" | "Content", "Of" | "On") => matches!(inner.class, "Party" | "Site" | "People"),
         ("Availability", "Of" | "To") => inner.class == "Site",
         ("Integrity", "Of") => matches!(inner.class, "Site" | "Data" | "Content" | "OtherSite"),
-        ("Outage" | "Disruption" | "Errors", "Of" | "On" | "To" | "For") => {
+        ("Outage" | "Disruption" | "Errors", "Of" | "On" | "To" | "For" | "With") => {
             matches!(inner.class, "Site" | "People" | "OtherSite" | "GoodRequests")
         }
         ("Impact", "On" | "To" | "For") => {
@@ -614,7 +614,7 @@ fn prepositions(units: Vec<Unit>) -> Vec<Unit> {
             continue;
         };
         let takes = match *preposition {
-            "By" | "For" | "To" | "On" | "From" | "During" | "Of" | "About" | "As" | "Than" => true,
+            "By" | "For" | "To" | "On" | "From" | "During" | "Of" | "About" | "As" | "Than" | "Under" => true,
             "Cause" | "After" | "Without" | "With" | "When" => {
                 !matches!(rest.peek().map(|next| &next.role), Some(Role::Verb(_) | Role::Copula(_)))
             }
