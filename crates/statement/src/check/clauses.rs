@@ -85,30 +85,46 @@ pub(super) struct Found {
     pub(super) without_copula: bool,
 }
 
-/// The longest form that begins at `at`. `subject` is the class of the last clause's subject.
-pub(super) fn find(
-    units: &[Unit],
-    at: usize,
-    subject: Option<&Phrase>,
-    after_copula: bool,
-) -> Option<Found> {
-    let mut best: Option<Found> = None;
+/// What came before a clause.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Before<'a> {
+    /// The last clause's subject.
+    pub(super) subject: Option<&'a Phrase>,
+    /// Classes of all nouns that "it" may mean; empty at the beginning.
+    pub(super) antecedents: &'a [&'static str],
+    /// The last clause was "it was …": another adjective may follow.
+    pub(super) after_copula: bool,
+}
+
+/// The longest forms that begin at `at`: several, if a clause may be read in several ways.
+pub(super) fn find(units: &[Unit], at: usize, before: Before<'_>) -> Vec<Found> {
+    let mut best: Vec<Found> = Vec::new();
     for frame in frames() {
-        let whole = matches(frame, units, at, 0);
+        let whole = matches(frame, units, at, 0, before);
         let found = whole.or_else(|| {
-            let class = subject?.class;
+            let class = before.subject?.class;
             let fits = frame.may_elide && first_fits(frame, class);
             let second = matches!(frame.parts.get(1).map(Vec::as_slice), Some([Part::Copula]));
-            let found = if fits { matches(frame, units, at, 1) } else { None };
+            let found = if fits { matches(frame, units, at, 1, before) } else { None };
             match found {
-                None if fits && after_copula && second => matches(frame, units, at, 2),
+                None if fits && before.after_copula && second => {
+                    matches(frame, units, at, 2, before)
+                }
                 found => found,
             }
         });
-        if let Some(found) = found
-            && best.as_ref().is_none_or(|b| weight(&found) > weight(b))
-        {
-            best = Some(found);
+        let Some(found) = found else { continue };
+        match best.first().map(weight) {
+            Some(known) if known > weight(&found) => {}
+            Some(known) if known == weight(&found) => {
+                let same = |b: &Found| {
+                    b.frame.predicate == frame.predicate && b.frame.negative == frame.negative
+                };
+                if !best.iter().any(same) {
+                    best.push(found);
+                }
+            }
+            _ => best = vec![found],
         }
     }
     best
@@ -137,7 +153,13 @@ fn is_a(class: &str, wanted: &str) -> bool {
         || (wanted == "Attacker" && class == "Actor")
 }
 
-fn matches(frame: &'static Frame, units: &[Unit], start: usize, elided: usize) -> Option<Found> {
+fn matches(
+    frame: &'static Frame,
+    units: &[Unit],
+    start: usize,
+    elided: usize,
+    before: Before<'_>,
+) -> Option<Found> {
     let mut found = Found {
         frame,
         core: Vec::new(),
@@ -150,7 +172,9 @@ fn matches(frame: &'static Frame, units: &[Unit], start: usize, elided: usize) -
     for (i, part) in frame.parts.iter().enumerate().skip(elided) {
         loop {
             let unit = units.get(at)?;
-            if part.iter().any(|alternative| fits(alternative, unit, found.core.is_empty())) {
+            let first = found.core.is_empty();
+            let meant = !matches!(unit.role, Role::Pronoun("It", _)) || may_mean(part, before);
+            if meant && part.iter().any(|alternative| fits(alternative, unit, first)) {
                 found.core.push(at);
                 at += 1;
                 break;
@@ -167,6 +191,17 @@ fn matches(frame: &'static Frame, units: &[Unit], start: usize, elided: usize) -
     }
     found.end = trailing(units, at, &mut found.adjuncts);
     Some(found)
+}
+
+/// Whether "it" may mean one of a part's nouns.
+fn may_mean(part: &[Part], before: Before<'_>) -> bool {
+    let nouns = || part.iter().filter_map(|p| match p {
+        Part::Noun(noun) if *noun != "It" => Some(*noun),
+        _ => None,
+    });
+    before.antecedents.is_empty()
+        || nouns().next().is_none()
+        || before.antecedents.iter().any(|class| nouns().any(|noun| is_a(class, noun)))
 }
 
 fn fits(part: &Part, unit: &Unit, first: bool) -> bool {

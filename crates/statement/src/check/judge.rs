@@ -72,10 +72,11 @@ impl Judge<'_> {
         let inherited = subject.filter(|_| found.elided || pronoun);
         let scope = self.scope(found, &phrases, inherited);
         let predicate = self.predicate(found, group);
-        let basis = if predicate == "reported" {
-            self.facts.reported(&self.recipients(found))
-        } else {
-            self.facts.of(predicate, &scope)
+        let denied = self.denied(found, group, stance, &phrases, predicate);
+        let basis = match predicate {
+            "reported" => self.facts.reported(&self.recipients(found)),
+            _ if denied && scope.sites.len() > 1 => self.of_any(predicate, &scope),
+            _ => self.facts.of(predicate, &scope),
         };
         let mut judgement = Judgement {
             predicate,
@@ -127,7 +128,7 @@ impl Judge<'_> {
             judgement.items.push(item(Finding::NotMeasurable, "how many it was not is not on record", unit));
         }
         self.tense(found, group, predicate, &mut judgement);
-        self.conclude(found, group, stance, &phrases, &mut judgement);
+        self.conclude(group, stance, denied, &mut judgement);
         judgement
     }
 
@@ -546,6 +547,9 @@ impl Judge<'_> {
             (SpanRole::Lasted, _) => &basis.lasted,
             _ => &basis.within,
         };
+        if values.is_empty() && basis.finding == Some(Finding::Contradicted) {
+            return item(Finding::Contradicted, "there was none of any length", unit);
+        }
         if values.is_empty() {
             let why = "no length of time on record to compare with";
             return item(Finding::NotMeasurable, why, unit);
@@ -759,21 +763,34 @@ impl Judge<'_> {
         out.items.extend(more);
     }
 
-    /// The finding on the whole clause, with its negations.
-    fn conclude(
+    /// What is denied of several sites is denied of each: the record on the one that speaks most against
+    /// the denial.
+    fn of_any(&self, predicate: &'static str, scope: &Scope) -> Basis {
+        let each = scope.sites.iter().map(|site| {
+            self.facts.of(predicate, &Scope { sites: vec![*site], ..scope.clone() })
+        });
+        let against = |basis: &Basis| match basis.finding {
+            Some(Finding::Supported) => 2,
+            Some(Finding::Contradicted) => 0,
+            _ => 1,
+        };
+        each.max_by_key(against).unwrap_or_default()
+    }
+
+    /// Whether the clause denies what its form asserts.
+    fn denied(
         &self,
         found: &Found,
         group: Option<&Group>,
         stance: Stance,
         phrases: &[(usize, Phrase)],
-        out: &mut Judgement,
-    ) {
-        let units = found.core.iter().chain(&found.adjuncts);
-        let mut negations: u32 = 0;
-        for unit in units {
+        predicate: &str,
+    ) -> bool {
+        let mut negations = u32::from(found.frame.negative) + u32::from(stance == Stance::Denied);
+        for unit in found.core.iter().chain(&found.adjuncts) {
             negations += match &self.units[*unit].role {
                 Role::Verb(_) | Role::Copula(_)
-                    if self.counted_out(found, group) || out.predicate == "uncontrolled" =>
+                    if self.counted_out(found, group) || predicate == "uncontrolled" =>
                 {
                     0
                 }
@@ -788,7 +805,11 @@ impl Judge<'_> {
             phrase.1.part == Part::No || phrase.1.also.contains(&"ForNone")
         };
         negations += phrases.iter().filter(none).count() as u32;
-        let denied = !(negations + u32::from(found.frame.negative) + u32::from(stance == Stance::Denied)).is_multiple_of(2);
+        !negations.is_multiple_of(2)
+    }
+
+    /// The finding on the whole clause.
+    fn conclude(&self, group: Option<&Group>, stance: Stance, denied: bool, out: &mut Judgement) {
         let whole = out.items.iter().map(|item| item.finding).fold(out.finding, worst);
         let possible = group.is_some_and(|g| g.tense == Tense::Possible) || stance == Stance::Possible;
         // A denial holds if any part of what it denies is contradicted.

@@ -2,11 +2,12 @@
 
 use core::ops::Range;
 
-use super::clauses::{Found, find, is_prefix};
+use super::clauses::{Before, Found, find, is_prefix};
 use super::facts::{ATTRIBUTION, Facts};
 use super::ignorance;
 use super::judge::{Item, Judge, Judgement, Stance};
 use super::language::is_foreign;
+use super::lexicon::{WordKind, lexicon};
 use super::segments::{Content, Segment, segments};
 use super::tokens::{Token, tokens};
 use super::units::{Part, Phrase, Role, Unit, units};
@@ -25,7 +26,7 @@ pub(super) struct Parsed<'a> {
 
 impl<'a> Parsed<'a> {
     fn new(text: &'a str, at: &Range<usize>, facts: &Facts<'_>) -> Self {
-        let tokens = tokens(&text[at.clone()], at.start);
+        let tokens = answered(tokens(&text[at.clone()], at.start));
         let segments = segments(&tokens, &facts.names);
         let units = units(&segments);
         Self { text, tokens, segments, units }
@@ -52,6 +53,55 @@ impl<'a> Parsed<'a> {
         let unit = &self.units[unit];
         &self.segments[unit.first..=unit.last]
     }
+}
+
+/// "Was it down: no." as "it was not down", and "Whether it was down: yes." as "it was down".
+fn answered(tokens: Vec<Token>) -> Vec<Token> {
+    const PLAIN: &[&str] = &[
+        "no", "none", "yes", "it", "is", "was", "not", "did", "has", "on", "record", "recorded", "there",
+        "were", "we", "can", "say", "that", ",", "they", "are", "does",
+    ];
+    let asked = tokens.first().is_some_and(|t| t.is("asked"));
+    let mark = |t: &Token| t.is(":") || (asked && t.is(","));
+    let Some(split) = tokens.iter().position(mark) else { return tokens };
+    let (question, answer) = (&tokens[..split], &tokens[split + 1..]);
+    let plain = !answer.is_empty() && answer.iter().all(|t| PLAIN.contains(&t.text.as_str()));
+    let skipped = question.iter().take_while(|t| {
+        ["asked", "as", "to", "whether", "if"].iter().any(|word| t.is(word))
+    });
+    let question = &question[skipped.count()..];
+    const AUXILIARIES: &[&str] = &["is", "are", "was", "were", "did", "do", "does", "has", "have"];
+    let auxiliary = |t: &Token| AUXILIARIES.contains(&t.text.as_str());
+    let Some(first) = question.iter().position(auxiliary).filter(|_| plain) else { return tokens };
+    let negative = answer.iter().find(|t| t.is("no") || t.is("none") || t.is("not"));
+    let mut out: Vec<Token> = Vec::new();
+    if first == 0 {
+        // The subject is one word, or an article with the words up to a verb or an adjective.
+        let known = |t: &Token| {
+            let here = core::slice::from_ref(t);
+            lexicon().at(here, 0).any(|(e, _)| {
+                matches!(e.kind, WordKind::Verb | WordKind::Adjective | WordKind::Connector)
+                    && e.class != "Plain"
+            })
+        };
+        let rest = &question[1..];
+        let subject = match rest.first() {
+            Some(t) if ["the", "our", "any", "your"].iter().any(|w| t.is(w)) => {
+                rest.iter().skip(1).position(known).map_or(rest.len(), |n| n + 1)
+            }
+            Some(_) => 1,
+            None => return tokens,
+        };
+        out.extend_from_slice(&rest[..subject]);
+        out.push(question[0].clone());
+        out.extend(negative.map(|n| Token { text: "not".to_owned(), ..n.clone() }));
+        out.extend_from_slice(&rest[subject..]);
+    } else {
+        out.extend_from_slice(&question[..=first]);
+        out.extend(negative.map(|n| Token { text: "not".to_owned(), ..n.clone() }));
+        out.extend_from_slice(&question[first + 1..]);
+    }
+    out
 }
 
 /// What a sentence turned out to say.
@@ -151,6 +201,7 @@ fn read(parsed: &Parsed<'_>, facts: &Facts<'_>, context: &CheckContext) -> Readi
         cause: None,
         reading: Reading::default(),
         after_copula: false,
+        antecedents: Vec::new(),
         end: parsed.units.len(),
     };
     walk.whole_stance();
@@ -174,6 +225,8 @@ struct Walk<'a> {
     reading: Reading,
     /// The last clause was "it was …": another adjective may follow.
     after_copula: bool,
+    /// Classes of the nouns of the last clause.
+    antecedents: Vec<&'static str>,
     /// Where the clauses end.
     end: usize,
 }
@@ -221,7 +274,13 @@ impl Walk<'_> {
             }
             _ => {}
         }
-        if let Some(found) = find(units, at, self.subject.as_ref(), self.after_copula) {
+        let before = Before {
+            subject: self.subject.as_ref(),
+            antecedents: &self.antecedents,
+            after_copula: self.after_copula,
+        };
+        let found = find(units, at, before);
+        if !found.is_empty() {
             return self.clause(found);
         }
         match role {
@@ -294,11 +353,21 @@ impl Walk<'_> {
         }
     }
 
-    fn clause(&mut self, mut found: Found) -> usize {
+    /// Judges a clause; of several readings the worst counts.
+    fn clause(&mut self, readings: Vec<Found>) -> usize {
         let pending = core::mem::take(&mut self.pending);
-        found.adjuncts.extend(pending);
+        let mut worst: Option<(Found, Judgement)> = None;
+        for mut found in readings {
+            found.adjuncts.extend(&pending);
+            let judged = self.judge.judge(&found, self.stance, self.subject.as_ref());
+            let rank = |j: &Judgement| (severity(j.finding), j.left_over.len());
+            if worst.as_ref().is_none_or(|(_, w)| rank(&judged) > rank(w)) {
+                worst = Some((found, judged));
+            }
+        }
+        let Some((found, judgement)) = worst else { return self.end };
         let end = found.end;
-        let judgement = self.judge.judge(&found, self.stance, self.subject.as_ref());
+        self.remember(&found);
         if let Some(unit) = self.cause.take() {
             let before = self.reading.judged.last().map(|(_, judged)| judged.predicate);
             if !explains(before, judgement.predicate) {
@@ -326,6 +395,26 @@ impl Walk<'_> {
         end
     }
 
+    /// What "it" may mean from now on.
+    fn remember(&mut self, found: &Found) {
+        let nouns = found.core.iter().chain(&found.adjuncts).filter_map(|unit| {
+            match &self.parsed.units[*unit].role {
+                Role::Noun(phrase) | Role::Prepositional(_, phrase) => Some(phrase),
+                _ => None,
+            }
+        });
+        let mut classes: Vec<&'static str> = Vec::new();
+        for phrase in nouns {
+            classes.push(phrase.class);
+            if !phrase.sites.is_empty() || phrase.also.contains(&"OnSite") {
+                classes.push("Site");
+            }
+        }
+        if !classes.is_empty() {
+            self.antecedents = classes;
+        }
+    }
+
     fn finish(mut self) -> Reading {
         // What nothing followed describes the last clause.
         let pending = core::mem::take(&mut self.pending);
@@ -344,6 +433,15 @@ impl Walk<'_> {
             None => self.reading.left_over.extend(pending),
         }
         self.reading
+    }
+}
+
+const fn severity(finding: Finding) -> u8 {
+    match finding {
+        Finding::Supported => 0,
+        Finding::NotShown => 1,
+        Finding::NotMeasurable => 2,
+        Finding::Contradicted => 3,
     }
 }
 

@@ -505,6 +505,7 @@ impl Auxiliaries {
             Some("Would") => Tense::Conditional,
             Some("Can") => Tense::Present,
             _ if self.infinitive && self.modal.is_none() => Tense::Infinitive,
+            _ if form == Form::Ing && self.be && self.past => Tense::Past,
             _ if form == Form::Ing && (self.be || none) => Tense::Continuing,
             _ if self.be && self.being => Tense::Continuing,
             _ if none && !self.past && matches!(form, Form::Base | Form::Third) => Tense::Present,
