@@ -173,8 +173,9 @@ fn matches(
         loop {
             let unit = units.get(at)?;
             let first = found.core.is_empty();
-            let meant = !matches!(unit.role, Role::Pronoun("It", _)) || may_mean(part, before);
-            if meant && part.iter().any(|alternative| fits(alternative, unit, first)) {
+            let pronoun = matches!(unit.role, Role::Pronoun("It", super::units::Part::Open));
+            let meant = pronoun && may_mean(part, before);
+            if meant || (!pronoun && part.iter().any(|alternative| fits(alternative, unit, first))) {
                 found.core.push(at);
                 at += 1;
                 break;
@@ -196,12 +197,13 @@ fn matches(
 /// Whether "it" may mean one of a part's nouns.
 fn may_mean(part: &[Part], before: Before<'_>) -> bool {
     let nouns = || part.iter().filter_map(|p| match p {
-        Part::Noun(noun) if *noun != "It" => Some(*noun),
+        Part::Noun(noun) => Some(*noun),
         _ => None,
     });
-    before.antecedents.is_empty()
-        || nouns().next().is_none()
-        || before.antecedents.iter().any(|class| nouns().any(|noun| is_a(class, noun)))
+    match before.antecedents {
+        [] => nouns().any(|noun| noun == "It"),
+        classes => classes.iter().any(|class| nouns().any(|noun| is_a(class, noun))),
+    }
 }
 
 fn fits(part: &Part, unit: &Unit, first: bool) -> bool {
@@ -209,8 +211,8 @@ fn fits(part: &Part, unit: &Unit, first: bool) -> bool {
         (Part::Noun(wanted), Role::Noun(phrase)) => is_a(phrase.class, wanted),
         (Part::Noun("Requests"), Role::Quantity(_, Measured::Rate)) => true,
         (Part::Noun("Reference"), Role::Reference(_)) => true,
+        (Part::Noun("Anything" | "People"), Role::Pronoun("Nothing", _)) => true,
         (Part::Noun(wanted), Role::Pronoun(class, super::units::Part::Open)) => wanted == class,
-        (Part::Noun("It"), Role::Pronoun("It", _)) => true,
         (Part::Noun("People"), Role::Pronoun("It", part)) if first => {
             *part != super::units::Part::Open
         }

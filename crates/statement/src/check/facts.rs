@@ -19,6 +19,8 @@ pub(super) struct Scope {
     pub(super) ordinal: Option<u64>,
     /// Times that it names: only what was then is meant.
     pub(super) moments: Vec<Moment>,
+    /// It sums over all: "in total".
+    pub(super) total: bool,
 }
 
 /// The record about one assertion.
@@ -326,6 +328,9 @@ impl<'a> Facts<'a> {
         }
         let mut basis = self.with_waves(claim, incident, scope);
         let named = self.platforms(scope);
+        // From the first to the last: "twice within a day".
+        let whole = basis.windows.iter().copied().reduce(TimeWindow::with);
+        basis.within = whole.map(TimeWindow::millis).into_iter().collect();
         basis.only = Some(self.only_these(incident, scope, &named));
         basis.all_sites = Some(incident.not_attacked().is_empty());
         if scope.ordinal.is_some() && basis.windows.is_empty() {
@@ -359,7 +364,7 @@ impl<'a> Facts<'a> {
         let waves = self.waves(incident, scope);
         let as_of = incident.as_of.at;
         basis.windows = waves.iter().map(|w| TimeWindow::new(w.onset, w.until(as_of))).collect();
-        basis.lasted = lengths(&basis.windows);
+        basis.lasted = lengths(&basis.windows, scope.total);
         let all = waves.len() as u64 + if scope.ordinal.is_none() { incident.more_waves } else { 0 };
         let figures = || waves.iter().filter_map(|w| w.ended.as_ref()).map(|e| &e.figures);
         let whole = scope.ordinal.is_none();
@@ -607,7 +612,7 @@ impl<'a> Facts<'a> {
         basis.kind = Some(ClaimKind::StayedUp);
         basis.windows =
             outages.iter().map(|o| TimeWindow::new(o.onset, o.until(as_of))).collect();
-        basis.lasted = lengths(&basis.windows);
+        basis.lasted = lengths(&basis.windows, scope.total);
         let unserved: u64 = outages.iter().map(|o| o.unserved).sum();
         let served: u64 = outages.iter().map(|o| o.served).sum();
         basis.counts = vec![
@@ -705,7 +710,7 @@ impl<'a> Facts<'a> {
                 basis = basis.leaves(&outage.leaves());
             }
             basis.windows = outages.iter().map(|o| TimeWindow::new(o.onset, o.until(incident.as_of.at))).collect();
-            basis.lasted = lengths(&basis.windows);
+            basis.lasted = lengths(&basis.windows, scope.total);
         } else {
             let attack = incident.attack();
             served = attack.outcomes.get("served").copied().unwrap_or(0);
@@ -857,6 +862,7 @@ impl<'a> Facts<'a> {
             return basis;
         }
         let mut basis = self.from_claim(ClaimKind::FullSpeed);
+        basis.all_sites = Some(settled && basis.finding == Some(Finding::Supported));
         let back = incident.platforms.iter().filter_map(|p| incident.back_at_full_speed(&p.name));
         basis.windows = back.map(|b| TimeWindow::new(b.since, b.stamp.at)).collect();
         basis
@@ -919,11 +925,12 @@ fn about(count: SourceCount) -> Option<u64> {
     }
 }
 
-/// Each length; of several the sum too, and not a shorter one alone.
-fn lengths(windows: &[TimeWindow]) -> Vec<u64> {
+/// The length; of several the sum, and the longest unless a total is asked for.
+fn lengths(windows: &[TimeWindow], total: bool) -> Vec<u64> {
     let all: Vec<u64> = windows.iter().map(|w| w.millis()).collect();
     match all.len() {
         0 | 1 => all,
+        _ if total => vec![all.iter().sum()],
         _ => vec![all.iter().sum(), all.iter().copied().max().unwrap_or(0)],
     }
 }
@@ -976,7 +983,7 @@ fn degraded(incident: &Incident) -> Basis {
             basis.lasted.push(down.onset.millis() - one.began.at.millis());
         }
     }
-    basis.lasted.extend(lengths(&basis.windows));
+    basis.lasted.extend(lengths(&basis.windows, false));
     basis
 }
 
@@ -1042,7 +1049,7 @@ fn surge(incident: &Incident, then: &dyn Fn(TimeWindow) -> bool) -> Basis {
         basis.times_normal.extend((surge.per_second * 10_000).checked_div(surge.baseline_milli));
     }
     basis.counts = vec![("Surge", vec![basis.windows.len() as u64])];
-    basis.lasted = lengths(&basis.windows);
+    basis.lasted = lengths(&basis.windows, false);
     let busiest = incident.peak().and_then(|peak| peak.window);
     for wave in &incident.waves {
         let window = TimeWindow::new(wave.onset, wave.until(as_of));

@@ -49,6 +49,8 @@ pub(super) struct Judgement {
     pub(super) because: String,
     pub(super) items: Vec<Item>,
     pub(super) leaves: Vec<u64>,
+    /// When it was, by the record.
+    pub(super) windows: Vec<TimeWindow>,
     /// Units that describe it in a way that nothing was compared with.
     pub(super) left_over: Vec<usize>,
 }
@@ -86,6 +88,7 @@ impl Judge<'_> {
             because: basis.because.clone(),
             items: Vec::new(),
             leaves: basis.leaves.clone(),
+            windows: basis.windows.clone(),
             left_over: Vec::new(),
         };
         for (unit, phrase) in &phrases {
@@ -217,6 +220,7 @@ impl Judge<'_> {
             }
         }
         scope.moments = self.moments(found);
+        scope.total = found.adjuncts.iter().any(|u| self.units[*u].role == Role::Word("InTotal"));
         self.by_day(found, &mut scope);
         scope
     }
@@ -232,7 +236,8 @@ impl Judge<'_> {
     /// "Tuesday's attack" and "the attack on Tuesday" mean the wave of that day, if there is one only.
     fn by_day(&self, found: &Found, scope: &mut Scope) {
         let Some(incident) = self.facts.incident else { return };
-        if scope.ordinal.is_some() || incident.waves.len() < 2 {
+        let several = found.adjuncts.iter().any(|u| self.units[*u].role == Role::Word("Twice"));
+        if scope.ordinal.is_some() || incident.waves.len() < 2 || several || scope.moments.len() > 1 {
             return;
         }
         for unit in &found.adjuncts {
@@ -423,6 +428,7 @@ impl Judge<'_> {
             "Big" if effect => opposite(below(basis.affected, SERIOUS_BASIS_POINTS, "serious is one request in twenty or more")),
             "Brief" if effect => shorter(&basis.lasted, BRIEF_MS, "short is under ten minutes"),
             "Long" if effect => opposite(shorter(&basis.lasted, LONG_MS, "long is an hour or more")),
+            "Up" if noun == "Site" => return,
             "Automatic" if matches!(noun, "Measure" | "Defence") => of("acted"),
             "Another" if noun == "Measure" => return,
             "Plain" => return,
@@ -670,7 +676,7 @@ impl Judge<'_> {
             ("From", "Sources") => true,
             ("For" | "To" | "On" | "Of" | "From", "People") => true,
             ("During" | "On", "Attack" | "Wave" | "Outage" | "Surge" | "Incident" | "Disruption") => true,
-            ("When", "Outage") if matches!(predicate, "slow" | "degraded" | "disrupted") => self.precedes(basis),
+            ("Before", "Outage") if matches!(predicate, "slow" | "degraded" | "disrupted") => self.precedes(basis),
             ("To", "Attack" | "Wave") if predicate == "adapted" => true,
             ("Than", "Normal") if predicate == "surge" => true,
             ("After", "Attack" | "Wave" | "Incident" | "Outage" | "Measure") => !effect,
@@ -797,7 +803,7 @@ impl Judge<'_> {
                 Role::Verb(group) | Role::Copula(group) => group.negations,
                 Role::Negation => 1,
                 Role::Prepositional("Without", _) => 1,
-                Role::Pronoun(_, Part::No) => 1,
+                Role::Pronoun(_, Part::No) | Role::Pronoun("Nothing", _) => 1,
                 _ => 0,
             };
         }
@@ -898,7 +904,9 @@ fn shorter(lasted: &[u64], limit: u64, rubric: &str) -> (Finding, String) {
 }
 
 /// A share in per cent with those on record, in hundredths of a per cent.
-fn compare_share(unit: usize, number: Number, shares: &[u64]) -> Item {
+fn compare_share(unit: usize, mut number: Number, shares: &[u64]) -> Item {
+    // A share is rounded to whole per cents at most, and all is all.
+    number.grain = if number.low == 100 * ONE { 0 } else { number.grain.min(ONE) };
     let holds = shares.iter().any(|share| number.holds(u128::from(*share) * ONE / 100));
     let each: Vec<String> =
         shares.iter().map(|share| portcullis_incident::words::share(*share)).collect();

@@ -210,15 +210,22 @@ fn part_of(
             return length;
         }
     }
-    if moment.part.is_none() {
+    if moment.part.is_none() || moment.day.is_some() {
         let found = PARTS.iter().find_map(|(phrase, from, to)| {
             let length = phrase_at(tokens, at, phrase);
             (length > 0).then_some((ClockRange { from: *from, to: *to }, length))
         });
         let bare = moment.day.is_some() || prepared || tokens.get(at).is_some_and(|t| t.is("overnight"));
         if let Some((part, length)) = found.filter(|_| bare) {
-            moment.part = Some(part);
-            return length;
+            // "the early hours of Saturday morning"
+            let both = moment.part.map_or(part, |known| ClockRange {
+                from: known.from.max(part.from),
+                to: known.to.min(part.to),
+            });
+            if both.from < both.to {
+                moment.part = Some(both);
+                return length;
+            }
         }
     }
     if moment.clock.is_none() {

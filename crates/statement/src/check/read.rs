@@ -8,11 +8,12 @@ use super::ignorance;
 use super::judge::{Item, Judge, Judgement, Stance};
 use super::language::is_foreign;
 use super::lexicon::{WordKind, lexicon};
+use super::numbers::phrase_at;
 use super::segments::{Content, Segment, segments};
 use super::tokens::{Token, tokens};
 use super::units::{Part, Phrase, Role, Unit, units};
 use super::{
-    CheckContext, CheckedSentence, MatchedClaim, RejectedPhrase, SentenceResult,
+    Assertion, CheckContext, CheckedSentence, MatchedClaim, RejectedPhrase, SentenceResult,
 };
 use crate::Finding;
 
@@ -26,7 +27,7 @@ pub(super) struct Parsed<'a> {
 
 impl<'a> Parsed<'a> {
     fn new(text: &'a str, at: &Range<usize>, facts: &Facts<'_>) -> Self {
-        let tokens = answered(tokens(&text[at.clone()], at.start));
+        let tokens = upright(answered(tokens(&text[at.clone()], at.start)));
         let segments = segments(&tokens, &facts.names);
         let units = units(&segments);
         Self { text, tokens, segments, units }
@@ -76,22 +77,8 @@ fn answered(tokens: Vec<Token>) -> Vec<Token> {
     let negative = answer.iter().find(|t| t.is("no") || t.is("none") || t.is("not"));
     let mut out: Vec<Token> = Vec::new();
     if first == 0 {
-        // The subject is one word, or an article with the words up to a verb or an adjective.
-        let known = |t: &Token| {
-            let here = core::slice::from_ref(t);
-            lexicon().at(here, 0).any(|(e, _)| {
-                matches!(e.kind, WordKind::Verb | WordKind::Adjective | WordKind::Connector)
-                    && e.class != "Plain"
-            })
-        };
         let rest = &question[1..];
-        let subject = match rest.first() {
-            Some(t) if ["the", "our", "any", "your"].iter().any(|w| t.is(w)) => {
-                rest.iter().skip(1).position(known).map_or(rest.len(), |n| n + 1)
-            }
-            Some(_) => 1,
-            None => return tokens,
-        };
+        let subject = subject_length(rest);
         out.extend_from_slice(&rest[..subject]);
         out.push(question[0].clone());
         out.extend(negative.map(|n| Token { text: "not".to_owned(), ..n.clone() }));
@@ -102,6 +89,44 @@ fn answered(tokens: Vec<Token>) -> Vec<Token> {
         out.extend_from_slice(&question[first + 1..]);
     }
     out
+}
+
+/// How many tokens the subject after an auxiliary has: one word, or an article with the words up to a
+/// verb or an adjective.
+fn subject_length(tokens: &[Token]) -> usize {
+    let ends = |t: &Token| {
+        let here = core::slice::from_ref(t);
+        lexicon().at(here, 0).any(|(e, _)| {
+            matches!(e.kind, WordKind::Verb | WordKind::Adjective | WordKind::Connector)
+                && !matches!(e.class, "Plain" | "Up")
+        })
+    };
+    match tokens.first() {
+        Some(t) if ["the", "our", "any", "your", "this"].iter().any(|w| t.is(w)) => {
+            tokens.iter().skip(1).position(ends).map_or(tokens.len(), |n| n + 1)
+        }
+        Some(_) => 1,
+        None => 0,
+    }
+}
+
+/// "At no time did the site go down" as "the site did not go down".
+fn upright(tokens: Vec<Token>) -> Vec<Token> {
+    for phrase in ["at no time", "at no point", "at no stage", "never", "not once", "in no way"] {
+        let length = phrase_at(&tokens, 0, phrase);
+        let auxiliary = tokens.get(length).filter(|t| {
+            ["did", "was", "were", "has", "have", "is", "are"].iter().any(|w| t.is(w))
+        });
+        let Some(auxiliary) = auxiliary.filter(|_| length > 0) else { continue };
+        let rest = &tokens[length + 1..];
+        let subject = subject_length(rest);
+        let not = Token { text: "not".to_owned(), ..tokens[0].clone() };
+        let mut out = rest[..subject].to_vec();
+        out.extend([auxiliary.clone(), not]);
+        out.extend_from_slice(&rest[subject..]);
+        return out;
+    }
+    tokens
 }
 
 /// What a sentence turned out to say.
@@ -201,6 +226,7 @@ fn read(parsed: &Parsed<'_>, facts: &Facts<'_>, context: &CheckContext) -> Readi
         cause: None,
         reading: Reading::default(),
         after_copula: false,
+        order: None,
         antecedents: Vec::new(),
         end: parsed.units.len(),
     };
@@ -225,6 +251,8 @@ struct Walk<'a> {
     reading: Reading,
     /// The last clause was "it was …": another adjective may follow.
     after_copula: bool,
+    /// How the next clause lies in time to the last one, and the word that says it.
+    order: Option<(Order, usize)>,
     /// Classes of the nouns of the last clause.
     antecedents: Vec<&'static str>,
     /// Where the clauses end.
@@ -287,7 +315,7 @@ impl Walk<'_> {
             Role::Word(_) | Role::Moment(_) | Role::Span(_) | Role::Quantity(..) | Role::Negation => {
                 self.pending.push(at);
             }
-            Role::Prepositional("On" | "To" | "During" | "After" | "By" | "For" | "Of" | "From" | "Cause" | "When" | "Than" | "About" | "Under", _) => {
+            Role::Prepositional("On" | "To" | "During" | "After" | "By" | "For" | "Of" | "From" | "Cause" | "When" | "Before" | "Until" | "Than" | "About" | "Under", _) => {
                 self.pending.push(at);
             }
             Role::Noun(phrase) if self.only_mentioned(at) => self.subject = Some(phrase),
@@ -340,7 +368,11 @@ impl Walk<'_> {
 
     fn connector(&mut self, at: usize, class: &str) {
         match class {
-            "And" | "Which" | "When" | "After" | "That" | "During" | "With" => {}
+            "And" | "Which" | "When" | "That" | "During" | "With" => {}
+            "Before" | "Until" => self.order = Some((Order::Before, at)),
+            "After" => self.order = Some((Order::After, at)),
+            "While" => self.order = Some((Order::While, at)),
+            "Later" => self.order = Some((Order::Later, at)),
             "But" => self.stance = Stance::Plain,
             "Whether" if self.stance == Stance::Unsure => {}
             "If" => self.stance = Stance::Conditional,
@@ -379,6 +411,7 @@ impl Walk<'_> {
                 );
             }
         }
+        self.compare_order(&judgement);
         self.reading.left_over.extend(&judgement.left_over);
         if let Some(Role::Noun(phrase)) = found.core.first().map(|u| &self.parsed.units[*u].role)
             && !found.elided
@@ -393,6 +426,36 @@ impl Walk<'_> {
         self.after_copula = last.unwrap_or(found.without_copula && self.after_copula);
         self.reading.judged.push((found, judgement));
         end
+    }
+
+    /// Compares the times of two clauses that a word like "before" puts in order.
+    fn compare_order(&mut self, judged: &Judgement) {
+        let Some((order, unit)) = self.order else { return };
+        // "Before it went down, …": the other clause follows.
+        let Some((found, last)) = self.reading.judged.last() else { return };
+        let begun = found.core.first().is_some_and(|first| *first > unit);
+        self.order = None;
+        let (first, second) = if begun { (judged, last) } else { (last, judged) };
+        if first.assertion != Assertion::Made || second.assertion != Assertion::Made {
+            return;
+        }
+        let start = |j: &Judgement| j.windows.iter().map(|w| w.from.millis()).min();
+        let (Some(a), Some(b)) = (start(first), start(second)) else {
+            self.reading.left_over.push(unit);
+            return;
+        };
+        let meet = first.windows.iter().any(|a| {
+            second.windows.iter().any(|b| a.from <= b.to && b.from <= a.to)
+        });
+        let holds = match order {
+            Order::Before => a < b,
+            Order::After => a >= b,
+            Order::Later => a <= b,
+            Order::While => meet,
+        };
+        if !holds {
+            self.apart(Finding::Contradicted, "by the record it was not in this order", unit);
+        }
     }
 
     /// What "it" may mean from now on.
@@ -434,6 +497,16 @@ impl Walk<'_> {
         }
         self.reading
     }
+}
+
+/// How two clauses lie in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Order {
+    Before,
+    After,
+    While,
+    /// The next clause is not earlier: "then", "once".
+    Later,
 }
 
 const fn severity(finding: Finding) -> u8 {

@@ -336,7 +336,7 @@ fn wanted(before: &[Segment]) -> Wanted {
         Some(WordKind::Noun) => Wanted::Verb,
         _ => match segment.content {
             Content::Number(_) | Content::Ordinal(_) => Wanted::Noun,
-            Content::Site(_) | Content::Recipient(_) | Content::OwnName => Wanted::Verb,
+            Content::Recipient(_) | Content::OwnName => Wanted::Verb,
             _ => Wanted::Open,
         },
     }

@@ -85,6 +85,10 @@ fn unit(token: &Token) -> Option<u128> {
 /// The length of time at `at`, and how many tokens it takes. Without a word before it that gives it
 /// a role, it is how long something lasted.
 pub(super) fn span(tokens: &[Token], at: usize) -> Option<(Span, usize)> {
+    // "a second attack" is no length of time.
+    if phrase_at(tokens, at, "a second") > 0 && !begins_anew(tokens.get(at + 2)) {
+        return None;
+    }
     let role = ROLES.iter().find_map(|(phrase, role)| {
         let length = phrase_at(tokens, at, phrase);
         (length > 0).then_some((*role, length))
@@ -119,6 +123,13 @@ pub(super) fn span(tokens: &[Token], at: usize) -> Option<(Span, usize)> {
         }
     }
     Some((Span { role, length }, end - at))
+}
+
+/// Whether a sentence or a clause goes on after a length of time, and no noun follows.
+fn begins_anew(next: Option<&Token>) -> bool {
+    next.is_none_or(|t| {
+        t.mark || ["later", "or", "and", "after", "to", "of", "before"].iter().any(|w| t.is(w))
+    })
 }
 
 fn length_at(tokens: &[Token], at: usize) -> Option<(Number, usize)> {

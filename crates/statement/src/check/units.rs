@@ -134,7 +134,7 @@ pub(super) fn units(segments: &[Segment]) -> Vec<Unit> {
         units.push(Unit { role, first: at, last: at + length - 1 });
         at += length;
     }
-    prepositions(join_adjectives(join_nouns(units)))
+    prepositions(join_adjectives(join_nouns(from_people(units))))
 }
 
 fn single(segment: &Segment) -> Role {
@@ -143,6 +143,7 @@ fn single(segment: &Segment) -> Role {
             WordKind::Noun => Role::Unknown,
             WordKind::Determiner => match *class {
                 "Det" => Role::Word("Neutral"),
+                "Demo" => Role::Pronoun("It", Part::Open),
                 class => Role::Pronoun("It", part_of(class)),
             },
             WordKind::Pronoun => Role::Pronoun(class, Part::Open),
@@ -202,8 +203,8 @@ fn noun_phrase(segments: &[Segment], start: usize) -> Option<(Role, usize)> {
     while let Some(segment) = segments.get(at) {
         match &segment.content {
             Content::Word { kind: WordKind::Determiner, class, .. } => {
-                phrase.definite |= *class == "Det";
-                if *class != "Det" {
+                phrase.definite |= matches!(*class, "Det" | "Demo");
+                if !matches!(*class, "Det" | "Demo") {
                     phrase.part = part_of(class);
                 }
             }
@@ -417,6 +418,9 @@ fn verb_group(segments: &[Segment], start: usize) -> Option<(Role, usize)> {
             {
                 state.infinitive = true;
             }
+            // "have since been lifted"
+            Some(WordKind::Connector)
+                if segment.class() == "When" && last_auxiliary.is_some() && next_is_verb(segments, at) => {}
             Some(WordKind::Other) if is_adverb(segment.class()) && next_is_verb(segments, at) => {
                 state.adverbs.push(at);
             }
@@ -616,7 +620,7 @@ fn prepositions(units: Vec<Unit>) -> Vec<Unit> {
         };
         let takes = match *preposition {
             "By" | "For" | "To" | "On" | "From" | "During" | "Of" | "About" | "As" | "Than" | "Under" => true,
-            "Cause" | "After" | "Without" | "With" | "When" => {
+            "Cause" | "After" | "Without" | "With" | "When" | "Before" | "Until" => {
                 !matches!(rest.peek().map(|next| &next.role), Some(Role::Verb(_) | Role::Copula(_)))
             }
             _ => false,
@@ -660,4 +664,21 @@ fn join_adjectives(units: Vec<Unit>) -> Vec<Unit> {
         }
     }
     joined
+}
+
+/// "four requests that probably came from people" are requests of people.
+fn from_people(units: Vec<Unit>) -> Vec<Unit> {
+    let mut out: Vec<Unit> = Vec::new();
+    for unit in units {
+        if unit.role == Role::Word("FromPeople")
+            && let Some(Unit { role: Role::Noun(phrase), last, .. }) = out.last_mut()
+            && phrase.class == "Requests"
+        {
+            phrase.class = "GoodRequests";
+            *last = unit.last;
+            continue;
+        }
+        out.push(unit);
+    }
+    out
 }
