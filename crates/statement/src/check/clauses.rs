@@ -151,6 +151,8 @@ fn is_a(class: &str, wanted: &str) -> bool {
         || (wanted == "We" && class == "Team")
         || (wanted == "Recipient" && class == "Provider")
         || (wanted == "Attacker" && class == "Actor")
+        || (wanted == "Attack" && matches!(class, "Attempt" | "Attacker"))
+        || (wanted == "People" && class == "Everyone")
 }
 
 fn matches(
@@ -173,7 +175,12 @@ fn matches(
         loop {
             let unit = units.get(at)?;
             let first = found.core.is_empty();
-            let pronoun = matches!(unit.role, Role::Pronoun("It", super::units::Part::Open));
+            let pronoun = match unit.role {
+                Role::Pronoun("It", super::units::Part::Open) => true,
+                // "most of them"
+                Role::Pronoun("It", _) => first && !before.antecedents.is_empty(),
+                _ => false,
+            };
             let meant = pronoun && may_mean(part, before);
             if meant || (!pronoun && part.iter().any(|alternative| fits(alternative, unit, first))) {
                 found.core.push(at);
@@ -209,7 +216,7 @@ fn may_mean(part: &[Part], before: Before<'_>) -> bool {
 fn fits(part: &Part, unit: &Unit, first: bool) -> bool {
     match (part, &unit.role) {
         (Part::Noun(wanted), Role::Noun(phrase)) => is_a(phrase.class, wanted),
-        (Part::Noun("Requests"), Role::Quantity(_, Measured::Rate)) => true,
+        (Part::Noun("Requests" | "Rate"), Role::Quantity(_, Measured::Rate)) => true,
         (Part::Noun("Reference"), Role::Reference(_)) => true,
         (Part::Noun("Anything" | "People"), Role::Pronoun("Nothing", _)) => true,
         (Part::Noun(wanted), Role::Pronoun(class, super::units::Part::Open)) => wanted == class,

@@ -21,6 +21,17 @@ pub(super) struct Scope {
     pub(super) moments: Vec<Moment>,
     /// It sums over all: "in total".
     pub(super) total: bool,
+    /// A length of time is said of each.
+    pub(super) each: Option<Each>,
+}
+
+/// Of which of several events something is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Each {
+    /// "Both attacks lasted …"
+    All,
+    /// "Neither attack lasted …"
+    Any,
 }
 
 /// The record about one assertion.
@@ -34,6 +45,8 @@ pub(super) struct Basis {
     pub(super) windows: Vec<TimeWindow>,
     /// How long it lasted, in milliseconds: each value that may be meant.
     pub(super) lasted: Vec<u64>,
+    /// How long each of several lasted.
+    pub(super) each: Vec<u64>,
     /// How long after the onset it was, at the slowest.
     pub(super) within: Vec<u64>,
     /// Requests per second.
@@ -171,6 +184,12 @@ impl<'a> Facts<'a> {
             "blocked" => self.blocked(incident, scope),
             "stayed-up" => self.stayed_up(incident, scope),
             "down" => self.down(incident, scope),
+            "went-down" => {
+                let down = self.down(incident, scope);
+                let began = down.windows.iter().map(|w| TimeWindow::new(w.from, w.from)).collect();
+                Basis { windows: began, ..down }
+            }
+            "returned" => self.returned(incident, scope),
             "up-now" => self.up_now(incident, scope),
             "unserved" | "served" => self.served(incident, scope, predicate),
             "disrupted" | "slow" => self.disrupted(incident, scope, predicate),
@@ -365,6 +384,7 @@ impl<'a> Facts<'a> {
         let as_of = incident.as_of.at;
         basis.windows = waves.iter().map(|w| TimeWindow::new(w.onset, w.until(as_of))).collect();
         basis.lasted = lengths(&basis.windows, scope.total);
+        basis.each = basis.windows.iter().map(|w| w.millis()).collect();
         let all = waves.len() as u64 + if scope.ordinal.is_none() { incident.more_waves } else { 0 };
         let figures = || waves.iter().filter_map(|w| w.ended.as_ref()).map(|e| &e.figures);
         let whole = scope.ordinal.is_none();
@@ -613,6 +633,7 @@ impl<'a> Facts<'a> {
         basis.windows =
             outages.iter().map(|o| TimeWindow::new(o.onset, o.until(as_of))).collect();
         basis.lasted = lengths(&basis.windows, scope.total);
+        basis.each = basis.windows.iter().map(|w| w.millis()).collect();
         let unserved: u64 = outages.iter().map(|o| o.unserved).sum();
         let served: u64 = outages.iter().map(|o| o.served).sum();
         basis.counts = vec![
@@ -788,6 +809,11 @@ impl<'a> Facts<'a> {
             true => down.affected,
             false => unanswered,
         };
+        basis.only = match (down.only, named.is_empty()) {
+            (_, true) => None,
+            (only, _) if !down.windows.is_empty() => only,
+            _ => Some(self.only_these(incident, scope, &named)),
+        };
         let delayed = incident.procedures.iter().filter_map(|p| p.released.as_ref());
         let delayed: u64 = delayed.map(|r| r.cost.delayed).sum();
         let passed = incident.engaged().passed_challenges();
@@ -795,6 +821,9 @@ impl<'a> Facts<'a> {
             ("Requests", vec![delayed, passed]),
             ("GoodRequests", vec![delayed, passed]),
         ];
+        if !down.windows.is_empty() {
+            basis.counts.push(("Disruption", vec![down.windows.len() as u64]));
+        }
         basis
     }
 
@@ -866,6 +895,40 @@ impl<'a> Facts<'a> {
         let back = incident.platforms.iter().filter_map(|p| incident.back_at_full_speed(&p.name));
         basis.windows = back.map(|b| TimeWindow::new(b.since, b.stamp.at)).collect();
         basis
+    }
+
+    /// Normal again, after it was not.
+    fn returned(&self, incident: &Incident, scope: &Scope) -> Basis {
+        let named = self.platforms(scope);
+        let was_not = named.is_empty()
+            || named.iter().any(|name| {
+                incident.platform(name).is_some()
+                    || incident.outages.iter().any(|outage| outage.platform == *name)
+            });
+        match was_not {
+            true => self.normal(incident, scope),
+            false => Basis::new(Finding::NotShown, "Nothing unusual is on record for it."),
+        }
+    }
+
+    /// The lengths and sizes of two events in order, for a comparison; `None` if one is not on record.
+    pub(super) fn compared(&self, predicate: &str, a: &Scope, b: &Scope) -> Option<(u64, u64)> {
+        let incident = self.incident?;
+        let length = |scope: &Scope| {
+            let waves = self.with_waves(Basis::default(), incident, scope).windows;
+            let windows = if waves.is_empty() { self.down(incident, scope).windows } else { waves };
+            let one = <[TimeWindow; 1]>::try_from(windows).ok()?;
+            Some(one[0].millis())
+        };
+        let size = |scope: &Scope| {
+            let waves = self.waves(incident, scope);
+            let [wave] = waves[..] else { return None };
+            Some(wave.ended.as_ref()?.figures.offered)
+        };
+        match predicate {
+            "longer" | "shorter" => Some((length(a)?, length(b)?)),
+            _ => Some((size(a)?, size(b)?)),
+        }
     }
 
     /// The receipt of a recipient.

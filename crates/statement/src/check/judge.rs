@@ -1,6 +1,7 @@
 //! What a clause asserts, compared with the record.
 
 use super::clauses::Found;
+use super::facts::Each;
 use super::facts::{
     BRIEF_MS, Basis, Facts, LONG_MS, MINOR_BASIS_POINTS, SERIOUS_BASIS_POINTS, Scope,
 };
@@ -51,6 +52,8 @@ pub(super) struct Judgement {
     pub(super) leaves: Vec<u64>,
     /// When it was, by the record.
     pub(super) windows: Vec<TimeWindow>,
+    /// It counts events: "two attacks since Tuesday".
+    counted: bool,
     /// Units that describe it in a way that nothing was compared with.
     pub(super) left_over: Vec<usize>,
 }
@@ -67,16 +70,19 @@ impl Judge<'_> {
     /// Judges a clause. `subject` is that of an earlier clause, for a clause without one.
     pub(super) fn judge(&self, found: &Found, stance: Stance, subject: Option<&Phrase>) -> Judgement {
         let group = self.group(found);
-        let phrases = self.phrases(found);
+        let phrases = self.phrases(found, subject);
         let pronoun = found.core.first().is_some_and(|unit| {
             matches!(self.units[*unit].role, Role::Pronoun("It", _))
         });
         let inherited = subject.filter(|_| found.elided || pronoun);
         let scope = self.scope(found, &phrases, inherited);
         let predicate = self.predicate(found, group);
+        let compared = is_comparison(predicate).then(|| self.comparison(predicate, &scope));
         let denied = self.denied(found, group, stance, &phrases, predicate);
         let basis = match predicate {
             "reported" => self.facts.reported(&self.recipients(found)),
+            _ if compared.is_some() => compared.unwrap_or_default(),
+            _ if denied && self.others(&phrases) => self.of_others(predicate),
             _ if denied && scope.sites.len() > 1 => self.of_any(predicate, &scope),
             _ => self.facts.of(predicate, &scope),
         };
@@ -89,6 +95,7 @@ impl Judge<'_> {
             items: Vec::new(),
             leaves: basis.leaves.clone(),
             windows: basis.windows.clone(),
+            counted: phrases.iter().any(|(_, p)| p.count.is_some() && is_event(p.class)),
             left_over: Vec::new(),
         };
         for (unit, phrase) in &phrases {
@@ -132,6 +139,7 @@ impl Judge<'_> {
         }
         self.tense(found, group, predicate, &mut judgement);
         self.conclude(group, stance, denied, &mut judgement);
+        self.presupposed(found, stance, &mut judgement);
         judgement
     }
 
@@ -142,9 +150,13 @@ impl Judge<'_> {
         })
     }
 
-    fn phrases(&self, found: &Found) -> Vec<(usize, Phrase)> {
+    fn phrases(&self, found: &Found, subject: Option<&Phrase>) -> Vec<(usize, Phrase)> {
         let nouns = found.core.iter().filter_map(|unit| match &self.units[*unit].role {
             Role::Noun(phrase) | Role::Prepositional(_, phrase) => Some((*unit, phrase.clone())),
+            // "most of them"
+            Role::Pronoun("It", part) if *part != Part::Open => {
+                Some((*unit, Phrase { part: *part, ..subject.cloned()? }))
+            }
             _ => None,
         });
         nouns.collect()
@@ -159,6 +171,8 @@ impl Judge<'_> {
             "stayed-up" if now => "up-now",
             "ongoing" if !now => "attack",
             "mitigated" if self.uncontrolled(found, group) => "uncontrolled",
+            "stayed-up" if self.uncontrolled(found, group) => "down",
+            "stayed-up" if self.since(found) && group.is_some_and(|g| g.perfect) => "up-now",
             "served" if self.counted_out(found, group) => "unserved",
             "unserved" if self.counted_out(found, group) => "served",
             predicate => predicate,
@@ -172,6 +186,12 @@ impl Judge<'_> {
             matches!(self.units[*unit].role, Role::Span(Span { role: SpanRole::Lasted, .. }))
         };
         negated && found.adjuncts.iter().any(lasted)
+    }
+
+    fn since(&self, found: &Found) -> bool {
+        found.adjuncts.iter().any(|unit| {
+            matches!(self.units[*unit].role, Role::Moment(m) if m.role == MomentRole::Since)
+        })
     }
 
     /// Whether a clause says of a number or a part of something that it is not so: "a hundred requests
@@ -221,6 +241,18 @@ impl Judge<'_> {
         }
         scope.moments = self.moments(found);
         scope.total = found.adjuncts.iter().any(|u| self.units[*u].role == Role::Word("InTotal"));
+        scope.each = phrases.iter().find_map(|(_, phrase)| {
+            let both = phrase.count.is_some_and(|n| {
+                n.bound == super::numbers::Bound::Between && n.low == n.high
+            });
+            match phrase.part {
+                _ if !is_event(phrase.class) || scope.total => None,
+                Part::No => Some(Each::Any),
+                Part::All => Some(Each::All),
+                _ if both => Some(Each::All),
+                _ => None,
+            }
+        });
         self.by_day(found, &mut scope);
         scope
     }
@@ -277,7 +309,12 @@ impl Judge<'_> {
     ) {
         self.people(unit, phrase, out);
         self.part(unit, phrase, predicate, basis, out);
-        if let Some(number) = phrase.count {
+        if let Some(number) = phrase.of_count {
+            let protected = self.facts.incident.map_or(0, |i| i.protected.len() as u64);
+            let values = if phrase.class == "Site" { Some(&[protected][..]) } else { None };
+            self.count(unit, number, values, phrase.class, out);
+        }
+        if let Some(number) = phrase.count.filter(|_| phrase.class != "Recipient") {
             let class = if phrase.class == "Wave" { "Attack" } else { phrase.class };
             self.count(unit, number, basis.count(class), phrase.class, out);
         }
@@ -313,6 +350,7 @@ impl Judge<'_> {
                 "Team" | "Provider" => (Finding::NotShown, "what people and providers did is not recorded"),
                 "Actor" => (Finding::NotMeasurable, "no instrument shows who did it; a source is the address of the last machine, not its user"),
                 "Technical" => (Finding::NotShown, "no instrument records faults of this kind"),
+                "Everyone" => (Finding::NotMeasurable, "people are not counted one by one"),
                 "Report" if !reported => (Finding::NotMeasurable, "what others say is not on record"),
                 _ => continue,
             };
@@ -344,6 +382,9 @@ impl Judge<'_> {
             }
             Part::Open | Part::Any | Part::No | Part::Some => {}
             Part::Many => out.items.push(affected(&|s| s >= 5_000, "most or many is half or more")),
+            Part::NearlyAll => {
+                out.items.push(affected(&|s| s >= 9_000, "nearly all is nine in ten or more"));
+            }
             Part::Few => {
                 out.items.push(affected(&|s| s < MINOR_BASIS_POINTS, "few is under one in a hundred"));
             }
@@ -354,6 +395,12 @@ impl Judge<'_> {
                         Some(basis.shares.iter().all(|s| *s == 10_000))
                     }
                     "Measure" if matches!(predicate, "released" | "restored") => Some(true),
+                    "Recipient" => Some(true),
+                    "Attack" | "Wave"
+                        if matches!(predicate, "detected" | "acted" | "mitigated" | "brief" | "over") =>
+                    {
+                        Some(true)
+                    }
                     "Attack" | "Wave" if phrase.count.is_some() || phrase.plural => {
                         // "both attacks", "all the attacks": waves, not attempts one by one.
                         (phrase.class == "Wave" || phrase.count.is_some()).then_some(true)
@@ -431,7 +478,7 @@ impl Judge<'_> {
             "Up" if noun == "Site" => return,
             "Automatic" if matches!(noun, "Measure" | "Defence") => of("acted"),
             "Another" if noun == "Measure" => return,
-            "Plain" => return,
+            "Plain" | "Other" => return,
             "Isolated" if effect => shorter(&basis.lasted, BRIEF_MS, "short is under ten minutes"),
             "Clean" if matches!(noun, "People" | "GoodRequests") => return,
             "Record" => (Finding::NotMeasurable, "no history is on record to compare with".to_owned()),
@@ -467,6 +514,10 @@ impl Judge<'_> {
             Role::Moment(moment) => {
                 let lasting = moment.role == MomentRole::Since
                     && matches!(predicate, "attack" | "down" | "slow" | "disrupted" | "degraded" | "surge");
+                if lasting && out.counted && basis.windows.iter().all(|w| moment.begins_by(w.from, self.context)) {
+                    out.items.push(item(Finding::Supported, String::new(), unit));
+                    return;
+                }
                 if lasting && !self.facts.lasts(predicate) {
                     out.items.push(item(Finding::Contradicted, "it does not last where the record ends", unit));
                     return;
@@ -484,7 +535,7 @@ impl Judge<'_> {
             }
             Role::Span(span) => {
                 let gap = self.gap(unit, *span, basis, scope);
-                out.items.push(gap.unwrap_or_else(|| self.span(unit, *span, predicate, basis)));
+                out.items.push(gap.unwrap_or_else(|| self.span(unit, *span, predicate, basis, scope.each)));
             }
             Role::Quantity(number, measured) => {
                 out.items.push(quantity(unit, *number, *measured, basis));
@@ -547,7 +598,14 @@ impl Judge<'_> {
         Some(item(finding, format!("on record: {}", each.join(" or ")), unit))
     }
 
-    fn span(&self, unit: usize, span: Span, predicate: &str, basis: &Basis) -> Item {
+    fn span(
+        &self,
+        unit: usize,
+        span: Span,
+        predicate: &str,
+        basis: &Basis,
+        each: Option<Each>,
+    ) -> Item {
         let values = match (span.role, predicate) {
             (SpanRole::Lasted, "detected" | "acted" | "mitigated") => &basis.within,
             (SpanRole::Lasted, _) => &basis.lasted,
@@ -560,14 +618,20 @@ impl Judge<'_> {
             let why = "no length of time on record to compare with";
             return item(Finding::NotMeasurable, why, unit);
         }
-        let holds = values.iter().any(|millis| match span.role {
+        let fits = |millis: &u64| match span.role {
             SpanRole::Within => span.holds(*millis),
             _ => rounded(span.length, *millis),
-        });
-        let each: Vec<String> =
+        };
+        let lasted = span.role == SpanRole::Lasted && !basis.each.is_empty();
+        let holds = match each {
+            Some(Each::All) if lasted => basis.each.iter().all(fits),
+            Some(Each::Any) if lasted => basis.each.iter().any(fits),
+            _ => values.iter().any(fits),
+        };
+        let listed: Vec<String> =
             values.iter().map(|ms| portcullis_incident::words::span(*ms)).collect();
         let finding = if holds { Finding::Supported } else { Finding::Contradicted };
-        item(finding, format!("on record: {}", each.join(" or ")), unit)
+        item(finding, format!("on record: {}", listed.join(" or ")), unit)
     }
 
     /// Adverbs.
@@ -587,7 +651,7 @@ impl Judge<'_> {
         let (finding, why) = match class {
             "Neutral" | "Currently" | "InTotal" | "Confirm" | "OnRecord" => return,
             "Peakly" if matches!(predicate, "attack" | "surge" | "blocked" | "large-here") => return,
-            "Throughout" if matches!(predicate, "stayed-up" | "down" | "disrupted" | "slow" | "normal" | "served" | "unserved" | "blocked" | "surge" | "challenged" | "refused" | "acted") => return,
+            "Throughout" if matches!(predicate, "stayed-up" | "down" | "went-down" | "disrupted" | "slow" | "normal" | "served" | "unserved" | "blocked" | "surge" | "challenged" | "refused" | "acted") => return,
             "Swift" if matches!(predicate, "acted" | "detected" | "mitigated" | "failed" | "blocked") => of("swift"),
             "Swift" if predicate == "restored" => (Finding::NotMeasurable, "no rubric for how soon".to_owned()),
             "Success" if matches!(predicate, "mitigated" | "failed" | "blocked") => of("failed"),
@@ -599,7 +663,7 @@ impl Judge<'_> {
                 let finding = if counts.contains(&2) { Finding::Supported } else { Finding::Contradicted };
                 (finding, "how often it was is counted".to_owned())
             }
-            "Once" if matches!(predicate, "attack" | "down" | "adapted") => {
+            "Once" if matches!(predicate, "attack" | "down" | "went-down" | "adapted") => {
                 let counts = basis.count("Attack").or(basis.count("Outage")).or(basis.count("Tactic"));
                 let once = counts.unwrap_or(&[]).contains(&1);
                 (if once { Finding::Supported } else { Finding::Contradicted }, "how often it was is counted".to_owned())
@@ -609,15 +673,20 @@ impl Judge<'_> {
             "Briefly" if matches!(predicate, "challenged") => return,
             "Again" if attack => of("waves"),
             "Again" if matches!(predicate, "up-now" | "restored" | "normal" | "stayed-up") => return,
-            "Again" if predicate == "down" => {
+            "Again" if matches!(predicate, "down" | "went-down") => {
                 let twice = basis.count("Outage").is_some_and(|n| n.iter().any(|n| *n > 1));
                 let finding = if twice { Finding::Supported } else { Finding::Contradicted };
                 (finding, "outages are counted".to_owned())
             }
-            "Briefly" if matches!(predicate, "down" | "slow" | "disrupted" | "degraded" | "attack") => {
+            "Briefly" if matches!(predicate, "down" | "went-down" | "slow" | "disrupted" | "degraded" | "attack") => {
                 shorter(&basis.lasted, BRIEF_MS, "short is under ten minutes")
             }
-            "Full" if matches!(predicate, "restored" | "normal") => of("normal"),
+            "Full" if matches!(predicate, "restored" | "normal" | "returned") => of("normal"),
+            "Full" if matches!(predicate, "down" | "went-down") => {
+                let whole = basis.affected == Some(10_000) && basis.finding == Some(Finding::Supported);
+                let finding = if whole { Finding::Supported } else { Finding::Contradicted };
+                (finding, "some requests were answered".to_owned())
+            }
             "Full" if matches!(predicate, "stayed-up" | "served") => {
                 let whole = !basis.shares.is_empty() && basis.shares.iter().all(|s| *s == 10_000);
                 let finding = if whole { Finding::Supported } else { Finding::Contradicted };
@@ -656,7 +725,7 @@ impl Judge<'_> {
             }
             return;
         }
-        let effect = matches!(predicate, "slow" | "disrupted" | "degraded" | "down" | "challenged" | "unserved");
+        let effect = matches!(predicate, "slow" | "disrupted" | "degraded" | "down" | "went-down" | "challenged" | "unserved");
         let defended = matches!(predicate, "mitigated" | "failed" | "blocked" | "stayed-up" | "detected" | "acted" | "challenged" | "refused" | "slow");
         let known = match (preposition, phrase.class) {
             ("By" | "Cause", "Attack" | "Wave" | "Requests" | "Traffic") if effect || predicate == "attack" => {
@@ -679,6 +748,8 @@ impl Judge<'_> {
             ("Before", "Outage") if matches!(predicate, "slow" | "degraded" | "disrupted") => self.precedes(basis),
             ("To", "Attack" | "Wave") if predicate == "adapted" => true,
             ("Than", "Normal") if predicate == "surge" => true,
+            ("Than", "Attack" | "Wave" | "Outage") if is_comparison(predicate) => true,
+            ("Of", "Attack" | "Wave") if matches!(predicate, "detected" | "acted" | "mitigated") => true,
             ("After", "Attack" | "Wave" | "Incident" | "Outage" | "Measure") => !effect,
             ("With" | "Of" | "To" | "By", "Requests" | "Traffic" | "Attack" | "Wave" | "Connections") => {
                 matches!(predicate, "attack" | "blocked" | "surge")
@@ -769,6 +840,87 @@ impl Judge<'_> {
         out.items.extend(more);
     }
 
+    /// "The attack did not …" takes an attack for granted, and "during the outage" an outage.
+    fn presupposed(&self, found: &Found, stance: Stance, out: &mut Judgement) {
+        for unit in found.core.iter().chain(&found.adjuncts) {
+            let phrase = match &self.units[*unit].role {
+                Role::Noun(phrase) => phrase,
+                Role::Prepositional(_, phrase) => phrase,
+                _ => continue,
+            };
+            let about = match phrase.class {
+                "Attack" | "Wave" | "Attacker" | "Attempt" => "attack",
+                "Outage" => "down",
+                _ => continue,
+            };
+            let open = matches!(phrase.part, Part::No | Part::Any)
+                || (stance != Stance::Plain && !phrase.definite);
+            if open || !phrase.definite {
+                continue;
+            }
+            let basis = self.facts.of(about, &Scope::default());
+            let finding = basis.finding.unwrap_or(Finding::NotShown);
+            if finding != Finding::Supported {
+                out.items.push(item(finding, basis.because, *unit));
+                out.finding = worst(out.finding, finding);
+            }
+        }
+    }
+
+    /// Whether the sites are all but those that were named: "no other platform".
+    fn others(&self, phrases: &[(usize, Phrase)]) -> bool {
+        phrases.iter().any(|(_, phrase)| {
+            phrase.class == "Site"
+                && phrase.sites.is_empty()
+                && phrase.adjectives.iter().any(|(class, _)| *class == "Other")
+        })
+    }
+
+    /// The record on the platforms that nothing is on record for.
+    fn of_others(&self, predicate: &'static str) -> Basis {
+        let spared = self.facts.names.sites.iter().enumerate().filter(|(_, site)| {
+            self.facts.incident.is_some_and(|i| {
+                i.platform(&site.platform).is_none()
+                    && !i.outages.iter().any(|outage| outage.platform == site.platform)
+            })
+        });
+        let sites: Vec<usize> = spared.map(|(n, _)| n).collect();
+        let concerned = self.facts.incident.map_or(0, |i| i.platforms.len());
+        if sites.is_empty() || concerned > 1 {
+            return Basis::default();
+        }
+        self.of_any(predicate, &Scope { sites, ..Scope::default() })
+    }
+
+    /// One event compared with the one that follows "than".
+    fn comparison(&self, predicate: &'static str, scope: &Scope) -> Basis {
+        let than = self.units.iter().find_map(|unit| match &unit.role {
+            Role::Prepositional("Than", phrase) if is_event(phrase.class) => Some(phrase),
+            _ => None,
+        });
+        let ordinal = than.and_then(|phrase| phrase.ordinal);
+        let other = Scope { ordinal, ..Scope::default() };
+        let both = ordinal.filter(|n| scope.ordinal.is_some_and(|m| m != *n));
+        let figures = both.and_then(|_| self.facts.compared(predicate, scope, &other));
+        let Some((a, b)) = figures else {
+            return Basis {
+                finding: Some(Finding::NotMeasurable),
+                because: "nothing on record to compare with".to_owned(),
+                ..Basis::default()
+            };
+        };
+        let holds = match predicate {
+            "longer" | "larger" => a > b,
+            _ => a < b,
+        };
+        let finding = if holds { Finding::Supported } else { Finding::Contradicted };
+        Basis {
+            finding: Some(finding),
+            because: "Both are on record.".to_owned(),
+            ..Basis::default()
+        }
+    }
+
     /// What is denied of several sites is denied of each: the record on the one that speaks most against
     /// the denial.
     fn of_any(&self, predicate: &'static str, scope: &Scope) -> Basis {
@@ -796,7 +948,10 @@ impl Judge<'_> {
         for unit in found.core.iter().chain(&found.adjuncts) {
             negations += match &self.units[*unit].role {
                 Role::Verb(_) | Role::Copula(_)
-                    if self.counted_out(found, group) || predicate == "uncontrolled" =>
+                    if self.counted_out(found, group)
+                        || (self.uncontrolled(found, group)
+                            && matches!(predicate, "uncontrolled" | "detected" | "acted" | "restored" | "down")
+                            && !matches!(found.frame.predicate, "down" | "went-down")) =>
                 {
                     0
                 }
@@ -879,7 +1034,11 @@ fn item(finding: Finding, why: impl Into<String>, unit: usize) -> Item {
 }
 
 fn is_attack(noun: &str) -> bool {
-    matches!(noun, "Attack" | "Wave" | "Incident")
+    matches!(noun, "Attack" | "Wave" | "Incident" | "Attempt")
+}
+
+fn is_comparison(predicate: &str) -> bool {
+    matches!(predicate, "longer" | "shorter" | "larger" | "smaller")
 }
 
 /// Whether a noun names something that is counted: the second attack, the second outage.

@@ -61,6 +61,8 @@ pub struct CheckContext {
     pub zone: LocalZone,
     /// Names of the organisation.
     pub names: Vec<String>,
+    /// What "the next day" follows; filled with the incident's onset if it is empty.
+    pub first_at: Option<WallTime>,
 }
 
 impl CheckContext {
@@ -175,6 +177,8 @@ pub fn check(
     if text.len() > TEXT_BYTES {
         return Err(CheckError::TooLong { bytes: text.len() });
     }
+    let first_at = context.first_at.or(incident.map(Incident::onset));
+    let context = &CheckContext { first_at, ..context.clone() };
     let facts = Facts::new(incident, context);
     let sentences = sentences::split(text).into_iter();
     Ok(Check {

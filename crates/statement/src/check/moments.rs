@@ -2,6 +2,8 @@
 
 use super::numbers::{Bound, ONE, number, ordinal, phrase_at};
 use super::tokens::Token;
+use portcullis_model::WallTime;
+
 use super::{CheckContext, TimeWindow};
 
 /// How a time limits an event.
@@ -28,6 +30,8 @@ enum DayName {
     Before(i64),
     /// The day that was spoken of: "that evening".
     Any,
+    /// Days after the incident began: "the next morning".
+    AfterFirst(i64),
 }
 
 /// Minutes of the day; the end may be past midnight.
@@ -278,11 +282,31 @@ fn day(tokens: &[Token], at: usize) -> Option<(DayName, Option<ClockRange>, usiz
         ("that night", range(1_140, 1_800)),
         ("that day", None),
         ("the same day", None),
-        ("the same evening", range(1_020, 1_440)),
     ] {
         let length = phrase_at(tokens, at, phrase);
         if length > 0 {
             return Some((DayName::Any, part, length));
+        }
+    }
+    for (phrase, after, part) in [
+        ("the same morning", 0, range(0, 720)),
+        ("the same afternoon", 0, range(720, 1_110)),
+        ("the same evening", 0, range(1_020, 1_440)),
+        ("the same night", 0, range(1_140, 1_800)),
+        ("the next morning", 1, range(0, 720)),
+        ("the next afternoon", 1, range(720, 1_110)),
+        ("the next evening", 1, range(1_020, 1_440)),
+        ("the following morning", 1, range(0, 720)),
+        ("the following afternoon", 1, range(720, 1_110)),
+        ("the following evening", 1, range(1_020, 1_440)),
+        ("the next day", 1, None),
+        ("the following day", 1, None),
+        ("a day later", 1, None),
+        ("the day after", 1, None),
+    ] {
+        let length = phrase_at(tokens, at, phrase);
+        if length > 0 {
+            return Some((DayName::AfterFirst(after), part, length));
         }
     }
     for (phrase, back, part) in [
@@ -505,10 +529,10 @@ impl Moment {
         let from = context.local(window.from);
         let to = context.local(window.to);
         let today = context.made_at.map(|at| context.local(at).div_euclid(DAY_MS));
-        if let Some(DayName::Before(_)) = self.day
-            && today.is_none()
-        {
-            return None;
+        match self.day {
+            Some(DayName::Before(_)) if today.is_none() => return None,
+            Some(DayName::AfterFirst(_)) if context.first_at.is_none() => return None,
+            _ => {}
         }
         let (from, to) = match self.role {
             MomentRole::Since => (from, from),
@@ -518,7 +542,8 @@ impl Moment {
         // "since Tuesday" may be written on Tuesday or later; the days around the event are tried.
         let days = from.div_euclid(DAY_MS) - 8..=to.div_euclid(DAY_MS) + 8;
         let mut any = false;
-        for day in days.filter(|day| self.names(*day, today)) {
+        let first = context.first_at.map(|at| context.local(at).div_euclid(DAY_MS));
+        for day in days.filter(|day| self.names(*day, today, first)) {
             // Without a day, that of the event is meant.
             let near = match self.day {
                 None | Some(DayName::Any) => from.div_euclid(DAY_MS) == day,
@@ -533,14 +558,25 @@ impl Moment {
         Some(any)
     }
 
+    /// Whether something that began at `at` began at this time or later.
+    pub(super) fn begins_by(self, at: WallTime, context: &CheckContext) -> bool {
+        let from = context.local(at);
+        let today = context.made_at.map(|at| context.local(at).div_euclid(DAY_MS));
+        let first = context.first_at.map(|at| context.local(at).div_euclid(DAY_MS));
+        let days = from.div_euclid(DAY_MS) - 8..=from.div_euclid(DAY_MS);
+        let mut named = days.filter(|day| self.names(*day, today, first));
+        named.any(|day| from >= self.start_on(day))
+    }
+
     /// Whether a day, counted from 1970, is the one that was named.
-    fn names(self, day: i64, today: Option<i64>) -> bool {
+    fn names(self, day: i64, today: Option<i64>, first: Option<i64>) -> bool {
         match self.day {
             None | Some(DayName::Any) => true,
             Some(DayName::Weekday(weekday)) => {
                 let recent = today.is_none_or(|today| day <= today && day > today - 8);
                 (day + 3).rem_euclid(7) == weekday && recent
             }
+            Some(DayName::AfterFirst(after)) => first.is_some_and(|first| day == first + after),
             Some(DayName::Before(back)) => today.is_some_and(|today| day == today - back),
             Some(DayName::Date { day: of_month, month, year }) => {
                 let (y, m, d) = civil(day);

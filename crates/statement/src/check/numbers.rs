@@ -148,6 +148,8 @@ const BEFORE: &[(&str, Bound)] = &[
     ("nearly", Bound::Nearly),
     ("almost", Bound::Nearly),
     ("as long as", Bound::AtLeast),
+    ("longer than", Bound::MoreThan),
+    ("shorter than", Bound::LessThan),
     ("no fewer than", Bound::AtLeast),
     ("no less than", Bound::AtLeast),
     ("not less than", Bound::AtLeast),

@@ -94,16 +94,15 @@ fn answered(tokens: Vec<Token>) -> Vec<Token> {
 /// How many tokens the subject after an auxiliary has: one word, or an article with the words up to a
 /// verb or an adjective.
 fn subject_length(tokens: &[Token]) -> usize {
-    let ends = |t: &Token| {
-        let here = core::slice::from_ref(t);
-        lexicon().at(here, 0).any(|(e, _)| {
+    let ends = |at: &usize| {
+        lexicon().at(tokens, *at).any(|(e, _)| {
             matches!(e.kind, WordKind::Verb | WordKind::Adjective | WordKind::Connector)
                 && !matches!(e.class, "Plain" | "Up")
         })
     };
     match tokens.first() {
         Some(t) if ["the", "our", "any", "your", "this"].iter().any(|w| t.is(w)) => {
-            tokens.iter().skip(1).position(ends).map_or(tokens.len(), |n| n + 1)
+            (1..tokens.len()).find(ends).unwrap_or(tokens.len())
         }
         Some(_) => 1,
         None => 0,

@@ -112,7 +112,7 @@ pub(super) fn span(tokens: &[Token], at: usize) -> Option<(Span, usize)> {
         return None;
     } else if tokens.get(end).is_some_and(|t| t.is("of")) && role != SpanRole::Lasted {
         // "within three seconds of the onset"
-        for from in ["of the onset", "of onset", "of the start", "of it starting", "of its start",
+        for from in ["of the start of", "of the beginning of", "of the onset of", "of the onset", "of onset", "of the start", "of it starting", "of its start",
             "of the attack starting", "of the attack beginning", "of the attack", "of each other",
             "of its onset", "of the first signs", "of it beginning"] {
             let more = phrase_at(tokens, end, from);
@@ -225,6 +225,8 @@ fn one_unit(tokens: &[Token], at: usize) -> Option<(Number, usize)> {
 fn number_words_before(tokens: &[Token], at: usize) -> Option<(Bound, usize)> {
     for (phrase, bound) in [
         ("as long as", Bound::AtLeast),
+        ("longer than", Bound::MoreThan),
+        ("shorter than", Bound::LessThan),
         ("just over", Bound::JustOver),
         ("a little over", Bound::JustOver),
         ("just under", Bound::Nearly),

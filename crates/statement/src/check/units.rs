@@ -13,6 +13,8 @@ pub(super) enum Part {
     Open,
     No,
     Any,
+    /// Nine in ten or more.
+    NearlyAll,
     Few,
     Some,
     Many,
@@ -26,6 +28,8 @@ pub(super) struct Phrase {
     pub(super) class: &'static str,
     pub(super) part: Part,
     pub(super) count: Option<Number>,
+    /// Of how many: "one of our three platforms".
+    pub(super) of_count: Option<Number>,
     pub(super) share: Option<Number>,
     pub(super) ordinal: Option<u64>,
     pub(super) plural: bool,
@@ -172,6 +176,7 @@ fn part_of(class: &str) -> Part {
         "Some" => Part::Some,
         "Many" => Part::Many,
         "Few" => Part::Few,
+        "NearlyAll" => Part::NearlyAll,
         _ => Part::Open,
     }
 }
@@ -182,6 +187,7 @@ impl Phrase {
             class: "",
             part: Part::Open,
             count: None,
+            of_count: None,
             share: None,
             ordinal: None,
             plural: false,
@@ -208,6 +214,7 @@ fn noun_phrase(segments: &[Segment], start: usize) -> Option<(Role, usize)> {
                     phrase.part = part_of(class);
                 }
             }
+            Content::Number(number) if phrase.count.is_some() => phrase.of_count = Some(*number),
             Content::Number(number) => phrase.count = Some(*number),
             Content::Quantity(number, Measured::Share) if phrase.count.is_none() => {
                 phrase.share = Some(*number);
@@ -367,6 +374,9 @@ fn absorb(phrase: &mut Phrase, preposition: &str, inner: Phrase) {
             phrase.also.push(part_marker(inner.part));
         }
     }
+    if matches!(phrase.class, "Requests") && inner.class == "People" {
+        phrase.class = "GoodRequests";
+    }
     if inner.class == "OtherSite" {
         phrase.also.push("OtherSite");
     }
@@ -508,6 +518,7 @@ impl Auxiliaries {
             Some("May" | "Seem") => Tense::Possible,
             Some("Would") => Tense::Conditional,
             Some("Can") => Tense::Present,
+            Some("Had") => Tense::Past,
             _ if self.infinitive && self.modal.is_none() => Tense::Infinitive,
             _ if form == Form::Ing && self.be && self.past => Tense::Past,
             _ if form == Form::Ing && (self.be || none) => Tense::Continuing,
