@@ -202,6 +202,7 @@ impl<'a> Facts<'a> {
             "integrity" => self.from_claim(ClaimKind::Integrity),
             "no-breach" => self.from_claim(ClaimKind::NoBreach),
             "surge" => self.surge(incident, scope),
+            "traffic" => traffic(incident),
             "surge-over" => surge_over(incident),
             "trouble-begin" | "trouble-end" => self.trouble(incident, scope, predicate),
             "adapted" => adapted(incident),
@@ -1136,6 +1137,16 @@ fn surge(incident: &Incident, then: &dyn Fn(TimeWindow) -> bool) -> Basis {
         (true, false) => Finding::NotShown,
     });
     basis
+}
+
+/// Traffic, of whatever kind: an adjective says what is asserted of it.
+fn traffic(incident: &Incident) -> Basis {
+    let surge = surge(incident, &|_| true);
+    Basis {
+        finding: Some(Finding::Supported),
+        because: "Traffic is counted.".to_owned(),
+        ..surge
+    }
 }
 
 fn surge_over(incident: &Incident) -> Basis {

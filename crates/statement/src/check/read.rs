@@ -440,7 +440,10 @@ impl Walk<'_> {
         }
         let start = |j: &Judgement| j.windows.iter().map(|w| w.from.millis()).min();
         let (Some(a), Some(b)) = (start(first), start(second)) else {
-            self.reading.left_over.push(unit);
+            // "while" may also contrast what has no time.
+            if order != Order::While {
+                self.reading.left_over.push(unit);
+            }
             return;
         };
         let meet = first.windows.iter().any(|a| {

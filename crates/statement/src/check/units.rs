@@ -146,7 +146,7 @@ fn single(segment: &Segment) -> Role {
         Content::Word { kind, class, .. } => match kind {
             WordKind::Noun => Role::Unknown,
             WordKind::Determiner => match *class {
-                "Det" => Role::Word("Neutral"),
+                "Det" | "Indef" => Role::Word("Neutral"),
                 "Demo" => Role::Pronoun("It", Part::Open),
                 class => Role::Pronoun("It", part_of(class)),
             },
@@ -210,7 +210,7 @@ fn noun_phrase(segments: &[Segment], start: usize) -> Option<(Role, usize)> {
         match &segment.content {
             Content::Word { kind: WordKind::Determiner, class, .. } => {
                 phrase.definite |= matches!(*class, "Det" | "Demo");
-                if !matches!(*class, "Det" | "Demo") {
+                if !matches!(*class, "Det" | "Demo" | "Indef") {
                     phrase.part = part_of(class);
                 }
             }
