@@ -330,7 +330,9 @@ impl Judge<'_> {
         for marker in &phrase.also {
             self.marker(unit, marker, basis, out);
         }
-        if phrase.only && phrase.count.is_none() {
+        let limited = phrase.class != "Site"
+            && (!phrase.adjectives.is_empty() || matches!(phrase.part, Part::Few | Part::Some));
+        if phrase.only && phrase.count.is_none() && !limited {
             let finding = match basis.only {
                 Some(true) => Finding::Supported,
                 Some(false) => Finding::Contradicted,
@@ -756,6 +758,7 @@ impl Judge<'_> {
             }
             ("To" | "About" | "For" | "As", "Recipient" | "Incident" | "Attack" | "Outage") => predicate == "reported",
             ("With", "Reference") => predicate == "reported",
+            ("Of" | "From" | "By" | "With", "Report" | "Recipient") => predicate == "reported",
             _ => false,
         };
         if !known {
@@ -853,9 +856,12 @@ impl Judge<'_> {
                 "Outage" => "down",
                 _ => continue,
             };
+            // What an attack caused takes it for granted too.
+            let agent = found.core.first() == Some(unit)
+                && matches!(out.predicate, "down" | "went-down" | "slow" | "disrupted" | "degraded" | "capacity" | "low-impact");
             let open = matches!(phrase.part, Part::No | Part::Any)
                 || (stance != Stance::Plain && !phrase.definite);
-            if open || !phrase.definite {
+            if open || !(phrase.definite || agent) {
                 continue;
             }
             let basis = self.facts.of(about, &Scope::default());

@@ -26,6 +26,8 @@ enum DayName {
     /// 0 is Monday.
     Weekday(i64),
     Date { day: i64, month: i64, year: Option<i64> },
+    /// Two days of one month: "17 and 18 November".
+    Dates { days: [i64; 2], month: i64 },
     /// Days before that of the statement.
     Before(i64),
     /// The day that was spoken of: "that evening".
@@ -358,6 +360,12 @@ fn date(tokens: &[Token], at: usize) -> Option<(DayName, usize)> {
         let short = || MONTHS.iter().position(|name| token.capital && token.text.len() == 3 && name.starts_with(&token.text));
         full.or_else(short).map(|month| month as i64 + 1)
     };
+    if let (Some(first), Some(second)) = (number(at), number(at + 2))
+        && tokens.get(at + 1).is_some_and(|t| t.is("and"))
+        && let Some(month) = month(at + 3)
+    {
+        return Some((DayName::Dates { days: [first, second], month }, 4));
+    }
     let (day, month, mut length) = match (number(at), month(at)) {
         (Some(day), _) => {
             let of = usize::from(tokens.get(at + 1).is_some_and(|t| t.is("of")));
@@ -578,6 +586,10 @@ impl Moment {
             }
             Some(DayName::AfterFirst(after)) => first.is_some_and(|first| day == first + after),
             Some(DayName::Before(back)) => today.is_some_and(|today| day == today - back),
+            Some(DayName::Dates { days, month }) => {
+                let (_, m, d) = civil(day);
+                days.contains(&d) && m == month
+            }
             Some(DayName::Date { day: of_month, month, year }) => {
                 let (y, m, d) = civil(day);
                 d == of_month && m == month && year.is_none_or(|year| year == y)
