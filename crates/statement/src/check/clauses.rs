@@ -194,11 +194,27 @@ fn matches(
             at += 1;
         }
     }
-    if found.core.is_empty() {
+    if found.core.is_empty() || active_after_all(&found, units, at) {
         return None;
     }
     found.end = trailing(units, at, &mut found.adjuncts);
     Some(found)
+}
+
+/// Whether a verb that was taken as a participle is in the active: "we attacked …".
+fn active_after_all(found: &Found, units: &[Unit], next: usize) -> bool {
+    let passive = |part: &Part| matches!(part, Part::Verb(_, Some(true)));
+    let wanted = found.frame.parts.iter().any(|part| part.iter().any(passive));
+    let bare = found.core.iter().any(|unit| {
+        matches!(&units[*unit].role, Role::Verb(group) if group.bare && !group.passive)
+    });
+    if !wanted || !bare {
+        return false;
+    }
+    let first = found.core.first().map(|unit| &units[*unit].role);
+    let object = units.get(next).map(|unit| &unit.role);
+    matches!(first, Some(Role::Pronoun("We", _)))
+        || matches!(object, Some(Role::Noun(_) | Role::Pronoun(..)))
 }
 
 /// Whether "it" may mean one of a part's nouns.

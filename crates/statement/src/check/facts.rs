@@ -189,6 +189,19 @@ impl<'a> Facts<'a> {
                 let began = down.windows.iter().map(|w| TimeWindow::new(w.from, w.from)).collect();
                 Basis { windows: began, ..down }
             }
+            "site-restored" => {
+                let restored = self.restored(incident, scope);
+                match self.down(incident, scope).windows.is_empty() {
+                    true => Basis { finding: Some(Finding::NotShown), because: "No outage of it is on record, so there was nothing to bring back.".into(), ..restored },
+                    false => restored,
+                }
+            }
+            "patchy" => {
+                let down = self.down(incident, scope);
+                let several = down.windows.len() > 1;
+                let finding = if several { Finding::Supported } else { Finding::Contradicted };
+                Basis { finding: Some(finding), because: "Outages are counted.".into(), ..down }
+            }
             "returned" => self.returned(incident, scope),
             "up-now" => self.up_now(incident, scope),
             "unserved" | "served" => self.served(incident, scope, predicate),
@@ -861,6 +874,8 @@ impl<'a> Facts<'a> {
             basis.within.push(outage.lasted_ms(incident.as_of.at));
             basis = basis.leaves(&outage.leaves());
         }
+        // The slowest: "within an hour" is said of each.
+        basis.within = basis.within.iter().copied().max().into_iter().collect();
         basis
     }
 

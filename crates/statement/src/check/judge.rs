@@ -76,7 +76,10 @@ impl Judge<'_> {
         });
         let inherited = subject.filter(|_| found.elided || pronoun);
         let scope = self.scope(found, &phrases, inherited);
-        let predicate = self.predicate(found, group);
+        let predicate = match self.predicate(found, group) {
+            "restored" if phrases.iter().any(|(_, p)| p.class == "Site") => "site-restored",
+            predicate => predicate,
+        };
         let compared = is_comparison(predicate).then(|| self.comparison(predicate, &scope));
         let denied = self.denied(found, group, stance, &phrases, predicate);
         let basis = match predicate {
@@ -84,6 +87,7 @@ impl Judge<'_> {
             _ if compared.is_some() => compared.unwrap_or_default(),
             _ if denied && self.others(&phrases) => self.of_others(predicate),
             _ if denied && scope.sites.len() > 1 => self.of_any(predicate, &scope),
+            _ if scope.sites.len() > 1 => self.of_all(predicate, &scope),
             _ => self.facts.of(predicate, &scope),
         };
         let mut judgement = Judgement {
@@ -98,6 +102,13 @@ impl Judge<'_> {
             counted: phrases.iter().any(|(_, p)| p.count.is_some() && is_event(p.class)),
             left_over: Vec::new(),
         };
+        let is_attack_itself = predicate == "attack"
+            && group.is_some_and(|g| g.class == "be")
+            && phrases.first().is_some_and(|(u, p)| p.ordinal.is_some() && Some(u) != found.core.first());
+        if is_attack_itself && !matches!(self.units[found.core[0]].role, Role::Pronoun("There", _)) {
+            let unit = found.core[0];
+            judgement.items.push(item(Finding::NotMeasurable, "no history is on record", unit));
+        }
         for (unit, phrase) in &phrases {
             self.phrase(*unit, phrase, predicate, &basis, &scope, &mut judgement);
         }
@@ -513,6 +524,15 @@ impl Judge<'_> {
         out: &mut Judgement,
     ) {
         match &self.units[unit].role {
+            Role::Moment(moment) if moment.each().len() > 1 => {
+                let decided = moment.each().into_iter().map(|m| {
+                    basis.windows.iter().any(|window| m.holds(*window, self.context) == Some(true))
+                });
+                let all = decided.fold(true, |all, one| all && one);
+                let finding = if all { Finding::Supported } else { Finding::Contradicted };
+                let why = format!("on record: {}", windows(&basis.windows, self.context));
+                out.items.push(item(finding, why, unit));
+            }
             Role::Moment(moment) => {
                 let lasting = moment.role == MomentRole::Since
                     && matches!(predicate, "attack" | "down" | "slow" | "disrupted" | "degraded" | "surge");
@@ -746,13 +766,21 @@ impl Judge<'_> {
             ("On" | "To" | "Of" | "For" | "From" | "About", "Site" | "Party") => true,
             ("From", "Sources") => true,
             ("For" | "To" | "On" | "Of" | "From", "People") => true,
-            ("During" | "On", "Attack" | "Wave" | "Outage" | "Surge" | "Incident" | "Disruption") => true,
+            ("During" | "On", "Attack" | "Wave" | "Outage") => {
+                self.lies(unit, phrase, basis, true, out);
+                true
+            }
+            ("During" | "On", "Surge" | "Incident" | "Disruption") => true,
             ("Before", "Outage") if matches!(predicate, "slow" | "degraded" | "disrupted") => self.precedes(basis),
             ("To", "Attack" | "Wave") if predicate == "adapted" => true,
             ("Than", "Normal") if predicate == "surge" => true,
             ("Than", "Attack" | "Wave" | "Outage") if is_comparison(predicate) => true,
             ("Of", "Attack" | "Wave") if matches!(predicate, "detected" | "acted" | "mitigated") => true,
-            ("After", "Attack" | "Wave" | "Incident" | "Outage" | "Measure") => !effect,
+            ("After", "Attack" | "Wave" | "Outage") if !effect => {
+                self.lies(unit, phrase, basis, false, out);
+                true
+            }
+            ("After", "Incident" | "Measure") => !effect,
             ("With" | "Of" | "To" | "By", "Requests" | "Traffic" | "Attack" | "Wave" | "Connections") => {
                 matches!(predicate, "attack" | "blocked" | "surge")
             }
@@ -777,6 +805,27 @@ impl Judge<'_> {
             return;
         }
         self.phrase(unit, phrase, predicate, basis, scope, out);
+    }
+
+    /// Whether what is on record was during an event, or after it began.
+    fn lies(&self, unit: usize, phrase: &Phrase, basis: &Basis, during: bool, out: &mut Judgement) {
+        let event = if phrase.class == "Outage" { "down" } else { "attack" };
+        let scope = Scope { ordinal: phrase.ordinal, ..Scope::default() };
+        let reference = self.facts.of(event, &scope).windows;
+        if basis.windows.is_empty() || reference.is_empty() {
+            return;
+        }
+        let holds = basis.windows.iter().any(|w| {
+            reference.iter().any(|r| match (during, phrase.ordinal) {
+                (true, _) => w.from <= r.to && r.from <= w.to,
+                (false, Some(_)) => w.from >= r.to,
+                (false, None) => w.from >= r.from,
+            })
+        });
+        if !holds {
+            let why = format!("on record: {}", windows(&basis.windows, self.context));
+            out.items.push(item(Finding::Contradicted, why, unit));
+        }
     }
 
     /// Whether something on record began before an outage.
@@ -820,6 +869,9 @@ impl Judge<'_> {
         let more = match group.tense {
             Tense::Future => add(Finding::NotMeasurable, "the future is not on record"),
             Tense::Conditional => add(Finding::NotMeasurable, "what would be is not on record"),
+            Tense::Possible if !group.perfect => {
+                add(Finding::NotMeasurable, "what may be is not on record")
+            }
             Tense::Infinitive => add(Finding::NotMeasurable, "an aim is not an event on record"),
             Tense::Continuing if group.ing => None,
             Tense::Continuing | Tense::Present if lasting => {
@@ -939,6 +991,25 @@ impl Judge<'_> {
             _ => 1,
         };
         each.max_by_key(against).unwrap_or_default()
+    }
+
+    /// What is said of several sites is said of each.
+    fn of_all(&self, predicate: &'static str, scope: &Scope) -> Basis {
+        let each = scope.sites.iter().map(|site| {
+            self.facts.of(predicate, &Scope { sites: vec![*site], ..scope.clone() })
+        });
+        let against = |basis: &Basis| match basis.finding {
+            Some(Finding::Supported) => 0,
+            Some(Finding::Contradicted) => 3,
+            Some(Finding::NotMeasurable) => 2,
+            _ => 1,
+        };
+        let worst = each.max_by_key(against).unwrap_or_default();
+        match worst.finding {
+            // All hold: the figures are those of all together.
+            Some(Finding::Supported) => self.facts.of(predicate, scope),
+            _ => worst,
+        }
     }
 
     /// Whether the clause denies what its form asserts.

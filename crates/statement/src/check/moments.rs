@@ -566,6 +566,17 @@ impl Moment {
         Some(any)
     }
 
+    /// Each of the days that it names.
+    pub(super) fn each(self) -> Vec<Self> {
+        match self.day {
+            Some(DayName::Dates { days, month }) => {
+                let day = |day| Some(DayName::Date { day, month, year: None });
+                days.into_iter().map(|d| Self { day: day(d), ..self }).collect()
+            }
+            _ => vec![self],
+        }
+    }
+
     /// Whether something that began at `at` began at this time or later.
     pub(super) fn begins_by(self, at: WallTime, context: &CheckContext) -> bool {
         let from = context.local(at);

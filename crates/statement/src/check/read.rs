@@ -450,7 +450,11 @@ impl Walk<'_> {
             second.windows.iter().any(|b| a.from <= b.to && b.from <= a.to)
         });
         let holds = match order {
-            Order::Before => a < b,
+            Order::Before => {
+                let last = |j: &Judgement| j.windows.iter().map(|w| w.from.millis()).max();
+                let end = |j: &Judgement| j.windows.iter().map(|w| w.to.millis()).max();
+                a < b && last(first) <= end(second)
+            }
             Order::After => a >= b,
             Order::Later => a <= b,
             Order::While => meet,

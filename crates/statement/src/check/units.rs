@@ -517,6 +517,8 @@ impl Auxiliaries {
             Some("Will") => Tense::Future,
             Some("May" | "Seem") => Tense::Possible,
             Some("Would") => Tense::Conditional,
+            Some("Could") if self.have => Tense::Conditional,
+            Some("Could") => Tense::Past,
             Some("Can") => Tense::Present,
             Some("Had") => Tense::Past,
             _ if self.infinitive && self.modal.is_none() => Tense::Infinitive,
