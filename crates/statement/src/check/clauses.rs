@@ -83,6 +83,8 @@ pub(super) struct Found {
     pub(super) elided: bool,
     /// The copula too: "slow and unstable".
     pub(super) without_copula: bool,
+    /// A past form was taken as a participle: "a website attacked".
+    bare_passive: bool,
 }
 
 /// What came before a clause.
@@ -127,6 +129,10 @@ pub(super) fn find(units: &[Unit], at: usize, before: Before<'_>) -> Vec<Found> 
             _ => best = vec![found],
         }
     }
+    // "The attack stopped" is in the active if it can be.
+    if best.iter().any(|found| !found.bare_passive) {
+        best.retain(|found| !found.bare_passive);
+    }
     best
 }
 
@@ -153,6 +159,7 @@ fn is_a(class: &str, wanted: &str) -> bool {
         || (wanted == "Attacker" && class == "Actor")
         || (wanted == "Attack" && matches!(class, "Attempt" | "Attacker"))
         || (wanted == "People" && class == "Everyone")
+        || (class == "One" && matches!(wanted, "Attack" | "Wave" | "Outage"))
 }
 
 fn matches(
@@ -169,6 +176,7 @@ fn matches(
         end: start,
         elided: elided > 0,
         without_copula: elided > 1,
+        bare_passive: false,
     };
     let mut at = start;
     for (i, part) in frame.parts.iter().enumerate().skip(elided) {
@@ -194,7 +202,8 @@ fn matches(
             at += 1;
         }
     }
-    if found.core.is_empty() || active_after_all(&found, units, at) {
+    found.bare_passive = is_bare_passive(&found, units);
+    if found.core.is_empty() || (found.bare_passive && active_after_all(&found, units, at)) {
         return None;
     }
     found.end = trailing(units, at, &mut found.adjuncts);
@@ -203,18 +212,19 @@ fn matches(
 
 /// Whether a verb that was taken as a participle is in the active: "we attacked …".
 fn active_after_all(found: &Found, units: &[Unit], next: usize) -> bool {
+    let first = found.core.first().map(|unit| &units[*unit].role);
+    let object = units.get(next).map(|unit| &unit.role);
+    matches!(first, Some(Role::Pronoun("We", _)))
+        || matches!(object, Some(Role::Noun(_) | Role::Pronoun(..)))
+}
+
+fn is_bare_passive(found: &Found, units: &[Unit]) -> bool {
     let passive = |part: &Part| matches!(part, Part::Verb(_, Some(true)));
     let wanted = found.frame.parts.iter().any(|part| part.iter().any(passive));
     let bare = found.core.iter().any(|unit| {
         matches!(&units[*unit].role, Role::Verb(group) if group.bare && !group.passive)
     });
-    if !wanted || !bare {
-        return false;
-    }
-    let first = found.core.first().map(|unit| &units[*unit].role);
-    let object = units.get(next).map(|unit| &unit.role);
-    matches!(first, Some(Role::Pronoun("We", _)))
-        || matches!(object, Some(Role::Noun(_) | Role::Pronoun(..)))
+    wanted && bare
 }
 
 /// Whether "it" may mean one of a part's nouns.
@@ -234,6 +244,9 @@ fn fits(part: &Part, unit: &Unit, first: bool) -> bool {
         (Part::Noun(wanted), Role::Noun(phrase)) => is_a(phrase.class, wanted),
         (Part::Noun("Requests" | "Rate"), Role::Quantity(_, Measured::Rate)) => true,
         (Part::Noun("Reference"), Role::Reference(_)) => true,
+        (Part::Noun("Times"), Role::Quantity(_, Measured::TimesNormal | Measured::TimesCapacity)) => {
+            true
+        }
         (Part::Noun("Anything" | "People"), Role::Pronoun("Nothing", _)) => true,
         (Part::Noun(wanted), Role::Pronoun(class, super::units::Part::Open)) => wanted == class,
         (Part::Noun("People"), Role::Pronoun("It", part)) if first => {

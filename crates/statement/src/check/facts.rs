@@ -21,6 +21,8 @@ pub(super) struct Scope {
     pub(super) moments: Vec<Moment>,
     /// It sums over all: "in total".
     pub(super) total: bool,
+    /// Numbers of requests are those of a second.
+    pub(super) per_second: bool,
     /// A length of time is said of each.
     pub(super) each: Option<Each>,
 }
@@ -194,6 +196,15 @@ impl<'a> Facts<'a> {
                 match self.down(incident, scope).windows.is_empty() {
                     true => Basis { finding: Some(Finding::NotShown), because: "No outage of it is on record, so there was nothing to bring back.".into(), ..restored },
                     false => restored,
+                }
+            }
+            "confined" | "confined-outage" => {
+                let about = if predicate == "confined" { "attack" } else { "down" };
+                let basis = self.of(about, scope);
+                let only = basis.only.map(|only| if only { Finding::Supported } else { Finding::Contradicted });
+                match basis.finding {
+                    Some(Finding::Supported) => Basis { finding: only.or(Some(Finding::NotShown)), ..basis },
+                    _ => basis,
                 }
             }
             "patchy" => {

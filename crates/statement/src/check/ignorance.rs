@@ -17,8 +17,17 @@ pub(super) fn read(parsed: &Parsed<'_>, judge: &Judge<'_>) -> Option<(Vec<Item>,
         parsed.segments_of(unit).iter().any(|segment| segment.class() == wanted)
     };
     let all = || 0..units.len();
-    let ignorance = all().find(|unit| class(*unit, "Ignorance"))?;
-    let topic = all().find(|unit| class(*unit, "Topic") || class(*unit, "Who"))?;
+    let unproven = |unit: &usize| {
+        // "no evidence of who …"
+        class(*unit, "NoEvid") && *unit + 1 < units.len() && (class(unit + 1, "Topic") || class(unit + 1, "Who"))
+    };
+    let ignorance = all().find(|unit| class(*unit, "Ignorance") || unproven(unit))?;
+    let named = || {
+        let about = ["attribute", "attributed", "identify", "identified", "information", "about", "name"];
+        let attackers = all().find(|unit| class(*unit, "Attacker") || class(*unit, "Attack"));
+        attackers.filter(|_| parsed.mentions(&about))
+    };
+    let topic = all().find(|unit| class(*unit, "Topic") || class(*unit, "Who")).or_else(named)?;
     let whether = all().find(|unit| class(*unit, "Whether"));
     let about_intent = all().any(|unit| class(unit, "Intent") || class(unit, "Purpose"));
     // "whether the aim was to …" asks for an intention; any other "whether" is a clause to compare.

@@ -119,7 +119,9 @@ impl Judge<'_> {
                 Some(Role::Noun(phrase)) => phrase.class,
                 _ => subject.map_or("", |phrase| phrase.class),
             };
-            if matches!(noun, "Disruption" | "Impact" | "Outage" | "Errors") {
+            if matches!(noun, "Disruption" | "Impact" | "Outage" | "Errors")
+                && predicate == "disrupted"
+            {
                 self.adjective(*unit, class, noun, &basis, &scope, &mut judgement);
             }
         }
@@ -251,6 +253,7 @@ impl Judge<'_> {
             }
         }
         scope.moments = self.moments(found);
+        scope.per_second = found.adjuncts.iter().any(|u| self.units[*u].role == Role::Word("PerSecond"));
         scope.total = found.adjuncts.iter().any(|u| self.units[*u].role == Role::Word("InTotal"));
         scope.each = phrases.iter().find_map(|(_, phrase)| {
             let both = phrase.count.is_some_and(|n| {
@@ -327,7 +330,11 @@ impl Judge<'_> {
         }
         if let Some(number) = phrase.count.filter(|_| phrase.class != "Recipient") {
             let class = if phrase.class == "Wave" { "Attack" } else { phrase.class };
-            self.count(unit, number, basis.count(class), phrase.class, out);
+            let values = match scope.per_second {
+                true if phrase.class == "Requests" => Some(basis.rates.as_slice()),
+                _ => basis.count(class),
+            };
+            self.count(unit, number, values, phrase.class, out);
         }
         if let Some(number) = phrase.share {
             out.items.push(compare_share(unit, number, &basis.shares));
@@ -394,6 +401,13 @@ impl Judge<'_> {
                 self.count(unit, two, basis.count("Site"), "Site", out);
             }
             Part::Open | Part::Any | Part::No | Part::Some => {}
+            Part::Many
+                if matches!(phrase.class, "Requests" | "Traffic" | "Surge")
+                    && matches!(predicate, "attack" | "surge") =>
+            {
+                let large = self.facts.of("large-here", &Scope::default());
+                out.items.push(item(large.finding.unwrap_or(Finding::NotShown), large.because, unit));
+            }
             Part::Many => out.items.push(affected(&|s| s >= 5_000, "most or many is half or more")),
             Part::NearlyAll => {
                 out.items.push(affected(&|s| s >= 9_000, "nearly all is nine in ten or more"));
@@ -483,7 +497,7 @@ impl Judge<'_> {
             "Automatic" if event || noun == "Requests" => of("attack"),
             "First" | "Latest" if event || effect => return,
             "Unsolicited" if matches!(noun, "Surge" | "Traffic" | "Requests") || event => of("surge"),
-            "Big" if matches!(noun, "Surge" | "Traffic" | "Requests") => of("large-here"),
+            "Big" | "High" if matches!(noun, "Surge" | "Traffic" | "Requests") => of("large-here"),
             "Small" if effect => below(basis.affected, MINOR_BASIS_POINTS, "small is under one request in a hundred"),
             "Big" if effect => opposite(below(basis.affected, SERIOUS_BASIS_POINTS, "serious is one request in twenty or more")),
             "Brief" if effect => shorter(&basis.lasted, BRIEF_MS, "short is under ten minutes"),
@@ -605,7 +619,9 @@ impl Judge<'_> {
         if ordinal.is_some() && ordinal == scope.ordinal {
             return None;
         }
-        let event = if matches!(phrase.class, "Outage" | "Disruption") { "down" } else { "attack" };
+        let no_waves = self.facts.incident.is_none_or(|i| i.waves.is_empty());
+        let outage = matches!(phrase.class, "Outage" | "Disruption");
+        let event = if outage || (phrase.class == "One" && no_waves) { "down" } else { "attack" };
         let reference = self.facts.of(event, &Scope { ordinal, ..Scope::default() });
         let mut gaps: Vec<u64> = Vec::new();
         for window in &basis.windows {
@@ -690,6 +706,15 @@ impl Judge<'_> {
                 let once = counts.unwrap_or(&[]).contains(&1);
                 (if once { Finding::Supported } else { Finding::Contradicted }, "how often it was is counted".to_owned())
             }
+            "PerSecond" if !basis.rates.is_empty() => return,
+            "Only"
+                if matches!(
+                    self.units.get(unit + 1).map(|u| &u.role),
+                    Some(Role::Word("Once" | "Twice" | "Briefly") | Role::Span(_) | Role::Quantity(..) | Role::Number(_))
+                ) =>
+            {
+                return;
+            }
             "Forwarded" if matches!(predicate, "served" | "unserved") => return,
             "Very" if matches!(predicate, "slow" | "brief" | "small") => return,
             "Briefly" if matches!(predicate, "challenged") => return,
@@ -755,6 +780,12 @@ impl Judge<'_> {
                 true
             }
             ("By", "Attacker") if predicate == "attack" => true,
+            ("By", "Outage") if effect => true,
+            ("Than", "One") => true,
+            ("During" | "On" | "After", "One") => {
+                self.lies(unit, phrase, basis, preposition != "After", out);
+                true
+            }
             ("By", "Defence" | "Measure" | "Site" | "Party") if defended => true,
             ("By", "Challenge") if matches!(predicate, "slow" | "challenged" | "disrupted") => true,
             ("Cause", "Measure" | "Challenge") if matches!(predicate, "slow" | "challenged" | "disrupted") => true,
@@ -774,7 +805,7 @@ impl Judge<'_> {
             ("Before", "Outage") if matches!(predicate, "slow" | "degraded" | "disrupted") => self.precedes(basis),
             ("To", "Attack" | "Wave") if predicate == "adapted" => true,
             ("Than", "Normal") if predicate == "surge" => true,
-            ("Than", "Attack" | "Wave" | "Outage") if is_comparison(predicate) => true,
+            ("Than", "Attack" | "Wave" | "Outage" | "One") if is_comparison(predicate) => true,
             ("Of", "Attack" | "Wave") if matches!(predicate, "detected" | "acted" | "mitigated") => true,
             ("After", "Attack" | "Wave" | "Outage") if !effect => {
                 self.lies(unit, phrase, basis, false, out);
@@ -809,7 +840,9 @@ impl Judge<'_> {
 
     /// Whether what is on record was during an event, or after it began.
     fn lies(&self, unit: usize, phrase: &Phrase, basis: &Basis, during: bool, out: &mut Judgement) {
-        let event = if phrase.class == "Outage" { "down" } else { "attack" };
+        let no_waves = self.facts.incident.is_none_or(|i| i.waves.is_empty());
+        let outage = phrase.class == "Outage" || (phrase.class == "One" && no_waves);
+        let event = if outage { "down" } else { "attack" };
         let scope = Scope { ordinal: phrase.ordinal, ..Scope::default() };
         let reference = self.facts.of(event, &scope).windows;
         if basis.windows.is_empty() || reference.is_empty() {
@@ -906,6 +939,7 @@ impl Judge<'_> {
             let about = match phrase.class {
                 "Attack" | "Wave" | "Attacker" | "Attempt" => "attack",
                 "Outage" => "down",
+                "Disruption" => "disrupted",
                 _ => continue,
             };
             // What an attack caused takes it for granted too.
@@ -1120,7 +1154,7 @@ fn is_comparison(predicate: &str) -> bool {
 
 /// Whether a noun names something that is counted: the second attack, the second outage.
 fn is_event(noun: &str) -> bool {
-    is_attack(noun) || matches!(noun, "Outage" | "Disruption")
+    is_attack(noun) || matches!(noun, "Outage" | "Disruption" | "One")
 }
 
 fn below(share: Option<u64>, limit: u64, rubric: &str) -> (Finding, String) {

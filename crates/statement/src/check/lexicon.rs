@@ -185,8 +185,9 @@ const IRREGULAR: &[(&str, &str, &str)] = &[
 /// Verbs that double their last letter.
 const DOUBLING: &[&str] = &[
     "stop", "drop", "log", "flag", "spot", "refer", "submit", "top", "begin", "hit", "get", "set",
-    "put", "run", "shut", "cut", "shed", "let", "bat", "step", "plan", "swap", "pass on",
-    "outstrip", "throttle on", "ddos on", "span",
+    "put", "run", "shut", "cut", "shed", "let", "bat", "step", "plan", "swap",
+    "outstrip", "span", "repel", "control", "occur", "admit", "commit", "transfer", "deter", "trap",
+    "scan", "slip", "cancel", "fit", "omit", "compel",
 ];
 
 fn inflected(verb: &str) -> Vec<(String, Form)> {

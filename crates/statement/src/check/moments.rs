@@ -90,6 +90,10 @@ pub(super) fn moment(tokens: &[Token], at: usize) -> Option<(Moment, usize)> {
     loop {
         let joint = joint(tokens, end, &moment);
         let start = end + joint;
+        let about = tokens[end..start].iter().any(|t| {
+            ["around", "about", "approximately"].iter().any(|word| t.is(word))
+        });
+        let shift = if about { Shift::About } else { shift };
         let taken = part_of(tokens, start, &mut moment, prepared || joint > 0, shift);
         if taken == 0 {
             break;
@@ -489,7 +493,7 @@ fn clock_in_words(tokens: &[Token], at: usize, prepared: bool) -> Option<Clock> 
             let length = length + skipped + 1 + more;
             return Some(Clock {
                 minute: minute.rem_euclid(720),
-                whole: false,
+                whole: minutes % 15 == 0,
                 open_half: true,
                 length,
             });

@@ -199,6 +199,25 @@ const UNITS: &[(&str, Measured)] = &[
     ("times the site usual traffic", Measured::TimesNormal),
     ("times the normal traffic", Measured::TimesNormal),
     ("times the usual traffic", Measured::TimesNormal),
+    ("times as high as usual", Measured::TimesNormal),
+    ("times as high as normal", Measured::TimesNormal),
+    ("times as heavy as usual", Measured::TimesNormal),
+    ("times as great as usual", Measured::TimesNormal),
+    ("times what is usual there", Measured::TimesNormal),
+    ("times what it usually gets", Measured::TimesNormal),
+    ("times what it usually receives", Measured::TimesNormal),
+    ("times what we usually get", Measured::TimesNormal),
+    ("times what the site usually gets", Measured::TimesNormal),
+    ("times what the service usually gets", Measured::TimesNormal),
+    ("times the ordinary rate", Measured::TimesNormal),
+    ("times the ordinary level", Measured::TimesNormal),
+    ("times its ordinary rate", Measured::TimesNormal),
+    ("times its ordinary level", Measured::TimesNormal),
+    ("times our ordinary level", Measured::TimesNormal),
+    ("times our ordinary rate", Measured::TimesNormal),
+    ("times the number of requests that is usual", Measured::TimesNormal),
+    ("times more requests than usual", Measured::TimesNormal),
+    ("times more requests than normal", Measured::TimesNormal),
     ("times normal traffic", Measured::TimesNormal),
     ("times usual traffic", Measured::TimesNormal),
     ("times ordinary traffic", Measured::TimesNormal),
@@ -273,26 +292,15 @@ fn fraction(tokens: &[Token], at: usize) -> Option<(Number, usize)> {
     {
         return Some((number.bound(bound), skipped + length));
     }
-    for (phrase, percent) in [
-        ("half of", 50),
-        ("half", 50),
-        ("a third of", 33),
-        ("two thirds of", 67),
-        ("three quarters of", 75),
-        ("a quarter of", 25),
-        ("nine in ten", 90),
-        ("nine out of ten", 90),
-        ("one in ten", 10),
-        ("one in twenty", 5),
-        ("one in five", 20),
-        ("one in a hundred", 1),
-        ("one in four", 25),
-        ("one in three", 33),
-        ("one in two", 50),
-    ] {
+    if phrase_at(tokens, at, "half a per") + phrase_at(tokens, at, "half a percent") == 0 {
+        if let Some(found) = whole_fraction(tokens, at) {
+            return Some(found);
+        }
+    }
+    for phrase in ["half a per cent", "half a percent", "half of one per cent", "half a per cent of", "half of a per cent"] {
         let length = phrase_at(tokens, at, phrase);
-        if length > 0 && !(phrase == "half" && tokens.get(at + 1).is_some_and(|t| t.is("a"))) {
-            return Some((Number::exactly(percent * ONE, ONE), length));
+        if length > 0 {
+            return Some((Number::exactly(ONE / 2, ONE / 10), length));
         }
     }
     // In thousandths of a per cent: one in a thousand is a tenth.
@@ -387,4 +395,30 @@ const fn rank(kind: WordKind, form: Form, wanted: Wanted, after: After) -> u8 {
         (WordKind::Other, _) => 6,
         _ => 7,
     }
+}
+
+fn whole_fraction(tokens: &[Token], at: usize) -> Option<(Number, usize)> {
+    for (phrase, percent) in [
+        ("half of", 50),
+        ("half", 50),
+        ("a third of", 33),
+        ("two thirds of", 67),
+        ("three quarters of", 75),
+        ("a quarter of", 25),
+        ("nine in ten", 90),
+        ("nine out of ten", 90),
+        ("one in ten", 10),
+        ("one in twenty", 5),
+        ("one in five", 20),
+        ("one in a hundred", 1),
+        ("one in four", 25),
+        ("one in three", 33),
+        ("one in two", 50),
+    ] {
+        let length = phrase_at(tokens, at, phrase);
+        if length > 0 && !(phrase == "half" && tokens.get(at + 1).is_some_and(|t| t.is("a"))) {
+            return Some((Number::exactly(percent * ONE, ONE), length));
+        }
+    }
+    None
 }

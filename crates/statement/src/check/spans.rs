@@ -128,7 +128,7 @@ pub(super) fn span(tokens: &[Token], at: usize) -> Option<(Span, usize)> {
 /// Whether a sentence or a clause goes on after a length of time, and no noun follows.
 fn begins_anew(next: Option<&Token>) -> bool {
     next.is_none_or(|t| {
-        t.mark || ["later", "or", "and", "after", "to", "of", "before"].iter().any(|w| t.is(w))
+        (t.mark && !t.is(",")) || ["later", "or", "and", "after", "to", "of", "before"].iter().any(|w| t.is(w))
     })
 }
 

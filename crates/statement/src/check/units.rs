@@ -246,7 +246,7 @@ fn noun_phrase(segments: &[Segment], start: usize) -> Option<(Role, usize)> {
         Some(end) => end,
         // "the first": which of what was counted before.
         None if phrase.ordinal.is_some() && phrase.definite && phrase.adjectives.is_empty() => {
-            phrase.class = "Attack";
+            phrase.class = "One";
             at
         }
         None => return None,
@@ -346,6 +346,8 @@ fn belongs(outer: &str, preposition: &str, inner: &Phrase) -> bool {
         ("Requests" | "GoodRequests", "From" | "By") => inner.class == "People" && plain,
         ("Site" | "Data" | "Content", "Of" | "On") => matches!(inner.class, "Party" | "Site" | "People"),
         ("Availability", "Of" | "To") => inner.class == "Site",
+        ("Impact", "Of") => inner.class == "Attack",
+        ("Incident", "With" | "On") => inner.class == "Site",
         ("Integrity", "Of") => matches!(inner.class, "Site" | "Data" | "Content" | "OtherSite"),
         ("Outage" | "Disruption" | "Errors", "Of" | "On" | "To" | "For" | "With") => {
             matches!(inner.class, "Site" | "People" | "OtherSite" | "GoodRequests")
