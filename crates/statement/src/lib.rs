@@ -11,6 +11,7 @@
 // module order: finding zone
 // module order: claim
 // module order: claims
+// module order: press
 // module order: statement
 // module order: text
 // module order: check html
@@ -20,6 +21,7 @@ mod claim;
 mod claims;
 mod finding;
 mod html;
+mod press;
 mod statement;
 mod text;
 mod zone;
@@ -32,4 +34,5 @@ pub use claim::{Claim, ClaimKind};
 pub use claims::assess;
 pub use finding::Finding;
 pub use zone::LocalZone;
+pub use press::{PressDetails, PressSummary};
 pub use statement::{LeafProof, Statement, StatementContext, build};

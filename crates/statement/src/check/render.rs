@@ -1,11 +1,24 @@
 //! A check as text and as JSON.
 
+use askama::Template;
 use portcullis_incident::{LeafSet, words};
 
 use super::{Assertion, Check, CheckedSentence, SentenceResult};
 use crate::text::{COLUMNS, REHEARSAL};
 
 impl SentenceResult {
+    /// The class of the result in pages.
+    const fn css_class(self) -> &'static str {
+        match self {
+            Self::Supported => "supported",
+            Self::Rejected => "rejected",
+            Self::NotMeasurable => "not-measurable",
+            Self::NotChecked => "not-checked",
+            Self::NotRead => "not-read",
+            Self::AssertsNothing => "asserts-nothing",
+        }
+    }
+
     /// The words that people read.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -92,6 +105,47 @@ impl Check {
     pub fn to_json(&self) -> String {
         let json = serde_json::to_string_pretty(self);
         json.expect("a check has only string keys, so it always serialises") + "\n"
+    }
+}
+
+impl Check {
+    /// As one self-contained HTML page: each sentence with what was refused and what was not checked.
+    pub fn to_html(&self) -> String {
+        let page = CheckPage { check: self, summary: self.summary(), rehearsal: REHEARSAL };
+        page.render().expect("writing a page to a string cannot fail")
+    }
+}
+
+/// The page. Nothing in it is fetched from elsewhere, and nothing needs JavaScript.
+#[derive(Template)]
+#[template(path = "check.html")]
+struct CheckPage<'a> {
+    check: &'a Check,
+    summary: String,
+    rehearsal: &'static str,
+}
+
+impl CheckedSentence {
+    /// The sentence in pieces, each with the class of its marking; empty for what was read and holds.
+    fn pieces(&self) -> Vec<(String, &'static str)> {
+        let mut marks: Vec<(usize, usize, &'static str)> = Vec::new();
+        let refused = self.rejected.iter().map(|part| (&part.at, "refused"));
+        for (at, class) in refused.chain(self.unchecked.iter().map(|part| (&part.at, "unchecked"))) {
+            marks.push((at.start.max(self.at.start) - self.at.start, at.end.min(self.at.end).saturating_sub(self.at.start), class));
+        }
+        marks.sort_unstable();
+        let mut pieces = Vec::new();
+        let mut done = 0;
+        for (start, end, class) in marks {
+            if start < done || end <= start {
+                continue;
+            }
+            pieces.push((self.sentence[done..start].to_owned(), ""));
+            pieces.push((self.sentence[start..end].to_owned(), class));
+            done = end;
+        }
+        pieces.push((self.sentence[done..].to_owned(), ""));
+        pieces
     }
 }
 
