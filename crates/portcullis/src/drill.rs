@@ -260,7 +260,8 @@ fn write_evidence(out: &Path, ledger: &Path) -> Result<()> {
     let now = Clock::new().wall();
     if let Some(incident) = evidence.incidents.last() {
         let organisation = Some("Example Campaign".to_owned());
-        let statement = evidence.statement(incident, organisation.clone(), now, PressDetails::default())?;
+        let statement =
+            evidence.statement(incident, organisation.clone(), now, PressDetails::default())?;
         fs::write(out.join("statement.txt"), statement.to_text())?;
         fs::write(out.join("statement.json"), statement.to_json())?;
         fs::write(out.join("statement.html"), statement.to_html())?;

@@ -199,8 +199,7 @@ pub fn statement(arguments: &StatementArguments) -> Result<bool> {
         next_update: arguments.next_update.clone(),
         contact: arguments.contact.clone(),
     };
-    let statement =
-        evidence.statement(incident, arguments.organisation.clone(), made_at, press)?;
+    let statement = evidence.statement(incident, arguments.organisation.clone(), made_at, press)?;
     match format {
         OutputFormat::Text => out!("{}", statement.to_text()),
         OutputFormat::Json => outln!("{}", statement.to_json()),

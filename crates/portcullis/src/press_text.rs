@@ -35,7 +35,9 @@ fn from_bytes(bytes: &[u8]) -> Result<String> {
     let text = std::str::from_utf8(bytes)
         .context("it is neither UTF-8 text nor DOCX: save it as text, HTML or DOCX")?;
     let start = text.trim_start().get(..256).unwrap_or(text.trim_start()).to_lowercase();
-    if start.starts_with('<') && ["<!doctype", "<html", "<p", "<body", "<div"].iter().any(|t| start.contains(t)) {
+    if start.starts_with('<')
+        && ["<!doctype", "<html", "<p", "<body", "<div"].iter().any(|t| start.contains(t))
+    {
         return Ok(html_text(text));
     }
     Ok(markdown_text(text))
@@ -75,8 +77,27 @@ fn link_texts(line: &str) -> String {
 /// The text of HTML: scripts and styles are left out, and blocks are paragraphs.
 fn html_text(html: &str) -> String {
     const BLOCKS: &[&str] = &[
-        "p", "div", "li", "h1", "h2", "h3", "h4", "h5", "h6", "br", "tr", "section", "article",
-        "blockquote", "title", "header", "footer", "ul", "ol", "td", "th",
+        "p",
+        "div",
+        "li",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "br",
+        "tr",
+        "section",
+        "article",
+        "blockquote",
+        "title",
+        "header",
+        "footer",
+        "ul",
+        "ol",
+        "td",
+        "th",
     ];
     let mut out = String::with_capacity(html.len() / 2);
     let mut rest = html;
@@ -296,7 +317,9 @@ mod tests {
 
     #[test]
     fn markdown_loses_its_marks() {
-        let text = from_bytes(b"# Statement\nWe were **attacked** by [a flood](http://a.example).\n").unwrap();
+        let text =
+            from_bytes(b"# Statement\nWe were **attacked** by [a flood](http://a.example).\n")
+                .unwrap();
         assert_eq!(text, "Statement\n\nWe were attacked by a flood.\n");
     }
 }

@@ -27,12 +27,12 @@ mod text;
 mod zone;
 
 pub use check::{
-    Assertion, Check, CheckContext, CheckError, CheckedSentence, MatchedClaim, RejectedPhrase, SentenceResult,
-    TEXT_BYTES, check,
+    Assertion, Check, CheckContext, CheckError, CheckedSentence, MatchedClaim, RejectedPhrase,
+    SentenceResult, TEXT_BYTES, check,
 };
 pub use claim::{Claim, ClaimKind};
 pub use claims::assess;
 pub use finding::Finding;
-pub use zone::LocalZone;
 pub use press::{PressDetails, PressSummary};
 pub use statement::{LeafProof, Statement, StatementContext, build};
+pub use zone::LocalZone;

@@ -127,12 +127,16 @@ impl Press<'_> {
         let ongoing = if self.incident.ongoing() { ", and the attack is ongoing" } else { "" };
         (
             format!("{} {were} attacked {times}{ongoing}", words::sentence(&names)),
-            format!("{} {were} attacked {times}; the first attack began on {day} at {time}.", words::sentence(&names)),
+            format!(
+                "{} {were} attacked {times}; the first attack began on {day} at {time}.",
+                words::sentence(&names)
+            ),
         )
     }
 
     fn without_waves(&self) -> (String, String) {
-        let longest = self.incident.outages.iter().max_by_key(|o| o.lasted_ms(self.incident.as_of.at));
+        let longest =
+            self.incident.outages.iter().max_by_key(|o| o.lasted_ms(self.incident.as_of.at));
         match longest {
             Some(outage) => {
                 let platform = &outage.platform;
@@ -141,7 +145,10 @@ impl Press<'_> {
                 let lasted = words::duration(outage.lasted_ms(self.incident.as_of.at));
                 (
                     format!("{} was down for {lasted}", words::sentence(platform)),
-                    format!("{} was down for {lasted} from {time} on {day}.", words::sentence(platform)),
+                    format!(
+                        "{} was down for {lasted} from {time} on {day}.",
+                        words::sentence(platform)
+                    ),
                 )
             }
             None => (
@@ -219,7 +226,10 @@ impl Press<'_> {
             let stretches = self.incident.procedures_engaged();
             let last = stretches.iter().copied().reduce(TimeWindow::with);
             lines.extend(last.map(|w| {
-                format!("No procedure is engaged any more; the last ended on {}.", self.zone.moment(w.to))
+                format!(
+                    "No procedure is engaged any more; the last ended on {}.",
+                    self.zone.moment(w.to)
+                )
             }));
         }
         for notification in self.incident.notifications.iter().take(8) {

@@ -1,32 +1,61 @@
-//! The checker on the corpus: paraphrases of sentences from real statements, labelled against four
-//! ledgers by someone who did not write the rules.
+//! The checker on the corpus: paraphrases of sentences from real statements, adapted to four invented
+//! organisations and labelled against their ledgers by someone who did not write the rules. Half of it
+//! was set aside before a rule was written.
 #![allow(clippy::unwrap_used)]
 
 #[path = "corpus/ledgers.rs"]
 mod ledgers;
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 use portcullis_incident::{Incident, fold};
 use portcullis_statement::{Check, CheckContext, SentenceResult, check};
+use serde::Deserialize;
+
+/// The half that the rules were written with.
+const DEV: &str = include_str!("corpus/dev.json");
+/// The half that was set aside.
+const HELD_OUT: &str = include_str!("corpus/held-out.json");
+
+/// Sentences by the author of the rules, written to break them: true ones, and rewrites that are not.
+const OWN: &str = include_str!("corpus/own.json");
 
 /// One sentence of the corpus.
+#[derive(Deserialize)]
 struct Labelled {
     incident: String,
+    #[serde(default)]
+    kind: String,
     text: String,
+    /// `true`, `false` or `not-shown`.
     label: String,
 }
 
-fn corpus(json: &str) -> Vec<Labelled> {
-    let all: Vec<serde_json::Value> = serde_json::from_str(json).unwrap();
-    let field = |value: &serde_json::Value, name: &str| value[name].as_str().unwrap().to_owned();
-    all.iter()
-        .map(|one| Labelled {
-            incident: field(one, "incident"),
-            text: field(one, "text"),
-            label: field(one, "label"),
-        })
-        .collect()
+/// Counts of one half, or of one kind in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Score {
+    sentences: u32,
+    of_true: u32,
+    recalled: u32,
+    supported: u32,
+}
+
+impl Score {
+    fn add(&mut self, is_true: bool, supported: bool) {
+        self.sentences += 1;
+        self.of_true += u32::from(is_true);
+        self.supported += u32::from(supported);
+        self.recalled += u32::from(is_true && supported);
+    }
+
+    fn recall(self) -> u32 {
+        self.recalled * 100 / self.of_true.max(1)
+    }
+
+    fn precision(self) -> u32 {
+        if self.supported == 0 { 100 } else { self.recalled * 100 / self.supported }
+    }
 }
 
 fn incidents() -> BTreeMap<&'static str, Incident> {
@@ -35,7 +64,13 @@ fn incidents() -> BTreeMap<&'static str, Incident> {
 }
 
 fn checked(incident: &Incident, text: &str) -> Check {
-    let names = ["The Harbour Party", "Harbour Party", "Lantern Aid", "Wexbourne Borough Council", "St Brannoc's Hospital Trust"];
+    let names = [
+        "The Harbour Party",
+        "Harbour Party",
+        "Lantern Aid",
+        "Wexbourne Borough Council",
+        "St Brannoc's Hospital Trust",
+    ];
     let context = CheckContext {
         made_at: Some(incident.as_of.at),
         names: names.map(str::to_owned).to_vec(),
@@ -44,51 +79,91 @@ fn checked(incident: &Incident, text: &str) -> Check {
     check(text, Some(incident), &context).unwrap()
 }
 
-/// Counts of one half.
-#[derive(Debug, Default)]
-struct Score {
-    true_sentences: usize,
-    recalled: usize,
-    supported: usize,
-    false_supported: Vec<String>,
-    missed: Vec<String>,
+fn supported(check: &Check) -> bool {
+    check.sentences.iter().all(|s| s.result == SentenceResult::Supported)
 }
 
-fn score(json: &str) -> Score {
+/// The score of a half by kind, and the sentences that are supported and should not be.
+fn score(json: &str) -> (BTreeMap<String, Score>, Score, Vec<String>) {
     let incidents = incidents();
-    let mut score = Score::default();
-    for one in corpus(json) {
+    let (mut kinds, mut whole) = (BTreeMap::<String, Score>::new(), Score::default());
+    let mut wrong = Vec::new();
+    let corpus: Vec<Labelled> = serde_json::from_str(json).unwrap();
+    for one in corpus {
         let check = checked(&incidents[one.incident.as_str()], &one.text);
-        let supported = check.sentences.iter().all(|s| s.result == SentenceResult::Supported);
-        let is_true = matches!(one.label.as_str(), "true" | "stands");
-        score.true_sentences += usize::from(is_true);
-        score.supported += usize::from(supported);
-        score.recalled += usize::from(supported && is_true);
+        let (is_true, supported) = (one.label == "true", supported(&check));
+        whole.add(is_true, supported);
+        kinds.entry(one.kind).or_default().add(is_true, supported);
         if supported && !is_true {
-            score.false_supported.push(format!("{} [{}] {}\n{}", one.incident, one.label, one.text, check.to_text()));
-        }
-        if !supported && is_true {
-            score.missed.push(format!("{} {}\n{}", one.incident, one.text, check.to_text()));
+            wrong.push(format!("{} ({}): {}", one.incident, one.label, check.to_text()));
         }
     }
-    score
+    (kinds, whole, wrong)
+}
+
+/// The rows of the table in docs/statement-corpus.md.
+fn table(kinds: &BTreeMap<String, Score>, whole: Score) -> String {
+    let mut out = String::new();
+    let rows = kinds.iter().map(|(kind, score)| (kind.as_str(), *score)).chain([("all", whole)]);
+    for (kind, s) in rows {
+        let share = if s.of_true == 0 { "\u{2013}".to_owned() } else { format!("{}%", s.recall()) };
+        let wrong = s.supported - s.recalled;
+        let _ = writeln!(
+            out,
+            "| {kind} | {} | {} | {} | {share} | {wrong} |",
+            s.sentences, s.of_true, s.recalled
+        );
+    }
+    out
 }
 
 #[test]
-fn dev() {
-    let json = std::fs::read_to_string(std::env::var("CORPUS").unwrap_or("/work/corpus/dev.json".into())).unwrap();
-    let score = score(&json);
-    for text in &score.missed {
-        println!("MISSED {text}");
-    }
-    for text in &score.false_supported {
-        println!("FALSE {text}");
-    }
-    println!(
-        "true {} recalled {} supported {} false {}",
-        score.true_sentences,
-        score.recalled,
-        score.supported,
-        score.false_supported.len()
-    );
+fn no_false_sentence_of_the_half_for_development_is_supported() {
+    let (kinds, whole, wrong) = score(DEV);
+    println!("{}", table(&kinds, whole));
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(whole.recall() >= DEV_RECALL, "recall {}%", whole.recall());
+    assert!(whole.precision() >= 95, "precision {}%", whole.precision());
 }
+
+#[test]
+fn sentences_written_to_break_the_rules_do_not() {
+    let (_, whole, wrong) = score(OWN);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(whole.recall() >= 85, "recall {}%", whole.recall());
+}
+
+#[test]
+fn no_sentence_that_asserts_too_much_is_supported_without_words_that_say_why() {
+    let incidents = incidents();
+    for json in [DEV, HELD_OUT] {
+        let corpus: Vec<Labelled> = serde_json::from_str(json).unwrap();
+        for one in corpus.iter().filter(|one| one.label != "true") {
+            let check = checked(&incidents[one.incident.as_str()], &one.text);
+            for sentence in &check.sentences {
+                let named = !sentence.rejected.is_empty()
+                    || !sentence.unchecked.is_empty()
+                    || !sentence.notes.is_empty();
+                let nothing = sentence.result == SentenceResult::AssertsNothing;
+                let fine = sentence.result == SentenceResult::Supported;
+                assert!(named || nothing || fine, "{}", check.to_text());
+            }
+        }
+    }
+}
+
+#[test]
+fn sentences_in_other_languages_are_not_read() {
+    let incidents = incidents();
+    for json in [DEV, HELD_OUT] {
+        let corpus: Vec<Labelled> = serde_json::from_str(json).unwrap();
+        for one in corpus.iter().filter(|one| one.kind == "language") {
+            let check = checked(&incidents[one.incident.as_str()], &one.text);
+            let read = check.sentences.iter().find(|s| s.result != SentenceResult::NotRead);
+            assert!(read.is_none(), "{}", check.to_text());
+        }
+    }
+}
+
+/// Floor of the half for development, in per cent: as measured when the rules were written.
+const DEV_RECALL: u32 = 85;

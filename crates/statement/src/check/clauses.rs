@@ -22,7 +22,8 @@ pub(super) struct Frame {
     may_elide: bool,
     pub(super) predicate: &'static str,
     pub(super) negative: bool,
-    pub(super) example: &'static str,
+    #[cfg(test)]
+    example: &'static str,
 }
 
 static FRAMES: LazyLock<Vec<Frame>> = LazyLock::new(|| {
@@ -47,7 +48,16 @@ fn read(line: &'static str) -> Option<Frame> {
         Some(predicate) => (predicate, true),
         None => (predicate, false),
     };
-    Some(Frame { parts, may_elide, predicate, negative, example })
+    #[cfg(not(test))]
+    let _ = example;
+    Some(Frame {
+        parts,
+        may_elide,
+        predicate,
+        negative,
+        #[cfg(test)]
+        example,
+    })
 }
 
 fn one(text: &'static str) -> Part {
@@ -190,7 +200,8 @@ fn matches(
                 _ => false,
             };
             let meant = pronoun && may_mean(part, before);
-            if meant || (!pronoun && part.iter().any(|alternative| fits(alternative, unit, first))) {
+            if meant || (!pronoun && part.iter().any(|alternative| fits(alternative, unit, first)))
+            {
                 found.core.push(at);
                 at += 1;
                 break;
@@ -221,18 +232,20 @@ fn active_after_all(found: &Found, units: &[Unit], next: usize) -> bool {
 fn is_bare_passive(found: &Found, units: &[Unit]) -> bool {
     let passive = |part: &Part| matches!(part, Part::Verb(_, Some(true)));
     let wanted = found.frame.parts.iter().any(|part| part.iter().any(passive));
-    let bare = found.core.iter().any(|unit| {
-        matches!(&units[*unit].role, Role::Verb(group) if group.bare && !group.passive)
-    });
+    let bare = found.core.iter().any(
+        |unit| matches!(&units[*unit].role, Role::Verb(group) if group.bare && !group.passive),
+    );
     wanted && bare
 }
 
 /// Whether "it" may mean one of a part's nouns.
 fn may_mean(part: &[Part], before: Before<'_>) -> bool {
-    let nouns = || part.iter().filter_map(|p| match p {
-        Part::Noun(noun) => Some(*noun),
-        _ => None,
-    });
+    let nouns = || {
+        part.iter().filter_map(|p| match p {
+            Part::Noun(noun) => Some(*noun),
+            _ => None,
+        })
+    };
     match before.antecedents {
         [] => nouns().any(|noun| noun == "It"),
         classes => classes.iter().any(|class| nouns().any(|noun| is_a(class, noun))),
@@ -244,9 +257,10 @@ fn fits(part: &Part, unit: &Unit, first: bool) -> bool {
         (Part::Noun(wanted), Role::Noun(phrase)) => is_a(phrase.class, wanted),
         (Part::Noun("Requests" | "Rate"), Role::Quantity(_, Measured::Rate)) => true,
         (Part::Noun("Reference"), Role::Reference(_)) => true,
-        (Part::Noun("Times"), Role::Quantity(_, Measured::TimesNormal | Measured::TimesCapacity)) => {
-            true
-        }
+        (
+            Part::Noun("Times"),
+            Role::Quantity(_, Measured::TimesNormal | Measured::TimesCapacity),
+        ) => true,
         (Part::Noun("Anything" | "People"), Role::Pronoun("Nothing", _)) => true,
         (Part::Noun(wanted), Role::Pronoun(class, super::units::Part::Open)) => wanted == class,
         (Part::Noun("People"), Role::Pronoun("It", part)) if first => {
@@ -304,15 +318,14 @@ fn trailing(units: &[Unit], start: usize, adjuncts: &mut Vec<usize>) -> usize {
             at += 1;
         }
         // ", on Monday," and "and 10:06" belong to it too.
-        let joint = matches!(units.get(at).map(|u| &u.role), Some(Role::Mark | Role::Connector("And")));
+        let joint =
+            matches!(units.get(at).map(|u| &u.role), Some(Role::Mark | Role::Connector("And")));
         let mut end = at + 1;
         while units.get(end).is_some_and(|unit| describes(&unit.role)) {
             end += 1;
         }
-        let closes = matches!(
-            units.get(end).map(|u| &u.role),
-            None | Some(Role::Mark | Role::Connector(_))
-        );
+        let closes =
+            matches!(units.get(end).map(|u| &u.role), None | Some(Role::Mark | Role::Connector(_)));
         if !joint || end == at + 1 || !closes {
             return at;
         }
@@ -325,6 +338,43 @@ fn trailing(units: &[Unit], start: usize, adjuncts: &mut Vec<usize>) -> usize {
 pub(super) fn is_prefix(class: &str) -> bool {
     matches!(
         class,
-        "Confirm" | "Denial" | "FalseThat" | "NoEvid" | "CantRule" | "Unsure" | "Looking" | "Perhaps" | "Say" | "ReportThat" | "Ignorance"
+        "Confirm"
+            | "Denial"
+            | "FalseThat"
+            | "NoEvid"
+            | "CantRule"
+            | "Unsure"
+            | "Looking"
+            | "Perhaps"
+            | "Say"
+            | "ReportThat"
+            | "Ignorance"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::names::Names;
+    use super::super::segments::segments;
+    use super::super::tokens::tokens;
+    use super::super::units::units;
+    use super::*;
+
+    #[test]
+    fn every_form_reads_its_example() {
+        let names = Names::default();
+        let mut wrong = Vec::new();
+        for frame in frames() {
+            let units = units(&segments(&tokens(frame.example, 0), &names));
+            let before = Before { subject: None, antecedents: &[], after_copula: false };
+            let found = (0..units.len()).flat_map(|at| find(&units, at, before));
+            let same = |f: &Found| {
+                f.frame.predicate == frame.predicate && f.frame.negative == frame.negative
+            };
+            if !found.into_iter().any(|f| same(&f)) {
+                wrong.push(frame.example);
+            }
+        }
+        assert!(wrong.is_empty(), "{wrong:#?}");
+    }
 }

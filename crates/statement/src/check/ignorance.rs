@@ -19,11 +19,14 @@ pub(super) fn read(parsed: &Parsed<'_>, judge: &Judge<'_>) -> Option<(Vec<Item>,
     let all = || 0..units.len();
     let unproven = |unit: &usize| {
         // "no evidence of who …"
-        class(*unit, "NoEvid") && *unit + 1 < units.len() && (class(unit + 1, "Topic") || class(unit + 1, "Who"))
+        class(*unit, "NoEvid")
+            && *unit + 1 < units.len()
+            && (class(unit + 1, "Topic") || class(unit + 1, "Who"))
     };
     let ignorance = all().find(|unit| class(*unit, "Ignorance") || unproven(unit))?;
     let named = || {
-        let about = ["attribute", "attributed", "identify", "identified", "information", "about", "name"];
+        let about =
+            ["attribute", "attributed", "identify", "identified", "information", "about", "name"];
         let attackers = all().find(|unit| class(*unit, "Attacker") || class(*unit, "Attack"));
         attackers.filter(|_| parsed.mentions(&about))
     };
@@ -31,7 +34,10 @@ pub(super) fn read(parsed: &Parsed<'_>, judge: &Judge<'_>) -> Option<(Vec<Item>,
     let whether = all().find(|unit| class(*unit, "Whether"));
     let about_intent = all().any(|unit| class(unit, "Intent") || class(unit, "Purpose"));
     // "whether the aim was to …" asks for an intention; any other "whether" is a clause to compare.
-    if whether.is_some() && !about_intent && !parsed.mentions(&["aim", "intention", "purpose", "motive", "goal"]) {
+    if whether.is_some()
+        && !about_intent
+        && !parsed.mentions(&["aim", "intention", "purpose", "motive", "goal"])
+    {
         return None;
     }
     if all().any(|unit| class(unit, "But") || class(unit, "Not")) {

@@ -25,9 +25,16 @@ pub(super) enum MomentRole {
 enum DayName {
     /// 0 is Monday.
     Weekday(i64),
-    Date { day: i64, month: i64, year: Option<i64> },
+    Date {
+        day: i64,
+        month: i64,
+        year: Option<i64>,
+    },
     /// Two days of one month: "17 and 18 November".
-    Dates { days: [i64; 2], month: i64 },
+    Dates {
+        days: [i64; 2],
+        month: i64,
+    },
     /// Days before that of the statement.
     Before(i64),
     /// The day that was spoken of: "that evening".
@@ -59,8 +66,18 @@ pub(super) struct Moment {
 const WEEKDAYS: &[&str] =
     &["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
 const MONTHS: &[&str] = &[
-    "january", "february", "march", "april", "may", "june", "july", "august", "september",
-    "october", "november", "december",
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
 ];
 /// Parts of the day in minutes. Own rubric.
 const PARTS: &[(&str, i64, i64)] = &[
@@ -85,14 +102,15 @@ const MINUTE_MS: i64 = 60_000;
 /// The time at `at`, and how many tokens it takes.
 pub(super) fn moment(tokens: &[Token], at: usize) -> Option<(Moment, usize)> {
     let (role, mut end, prepared) = role(tokens, at);
-    let mut moment = Moment { role, day: None, part: None, clock: None, until: None, open_half: false };
+    let mut moment =
+        Moment { role, day: None, part: None, clock: None, until: None, open_half: false };
     let shift = Shift::read(tokens, &mut end);
     loop {
         let joint = joint(tokens, end, &moment);
         let start = end + joint;
-        let about = tokens[end..start].iter().any(|t| {
-            ["around", "about", "approximately"].iter().any(|word| t.is(word))
-        });
+        let about = tokens[end..start]
+            .iter()
+            .any(|t| ["around", "about", "approximately"].iter().any(|word| t.is(word)));
         let shift = if about { Shift::About } else { shift };
         let taken = part_of(tokens, start, &mut moment, prepared || joint > 0, shift);
         if taken == 0 {
@@ -194,9 +212,23 @@ fn joint(tokens: &[Token], at: usize, moment: &Moment) -> usize {
     if moment.day.is_none() && moment.part.is_none() && moment.clock.is_none() {
         return 0;
     }
-    for phrase in [", at around", ", at about", ", on", ", at", "at around", "at about",
-        "at approximately", "at just after", "on the", "in the", "of the", "at", "on", "of", ","]
-    {
+    for phrase in [
+        ", at around",
+        ", at about",
+        ", on",
+        ", at",
+        "at around",
+        "at about",
+        "at approximately",
+        "at just after",
+        "on the",
+        "in the",
+        "of the",
+        "at",
+        "on",
+        "of",
+        ",",
+    ] {
         let length = phrase_at(tokens, at, phrase);
         if length > 0 {
             return length;
@@ -225,7 +257,8 @@ fn part_of(
             let length = phrase_at(tokens, at, phrase);
             (length > 0).then_some((ClockRange { from: *from, to: *to }, length))
         });
-        let bare = moment.day.is_some() || prepared || tokens.get(at).is_some_and(|t| t.is("overnight"));
+        let bare =
+            moment.day.is_some() || prepared || tokens.get(at).is_some_and(|t| t.is("overnight"));
         if let Some((part, length)) = found.filter(|_| bare) {
             // "the early hours of Saturday morning"
             let both = moment.part.map_or(part, |known| ClockRange {
@@ -254,9 +287,9 @@ fn part_of(
 
 /// `to 10:06`, `and 10:06`, `until 10:06` after a clock time.
 fn range_end(tokens: &[Token], at: usize, moment: &mut Moment) -> usize {
-    let joins = tokens.get(at).is_some_and(|t| {
-        ["to", "and", "until", "till"].iter().any(|word| t.is(word))
-    });
+    let joins = tokens
+        .get(at)
+        .is_some_and(|t| ["to", "and", "until", "till"].iter().any(|word| t.is(word)));
     let mut start = at + 1;
     let shift = Shift::read(tokens, &mut start);
     match clock(tokens, start, true).filter(|_| joins) {
@@ -331,9 +364,8 @@ fn day(tokens: &[Token], at: usize) -> Option<(DayName, Option<ClockRange>, usiz
             return Some((DayName::Before(back), part, length));
         }
     }
-    let skipped = usize::from(
-        tokens.get(at).is_some_and(|t| t.is("last") || t.is("this") || t.is("the")),
-    );
+    let skipped =
+        usize::from(tokens.get(at).is_some_and(|t| t.is("last") || t.is("this") || t.is("the")));
     let weekday = |at: usize| {
         let token = tokens.get(at)?;
         WEEKDAYS.iter().position(|name| token.is(name)).map(|day| day as i64)
@@ -356,12 +388,18 @@ fn date(tokens: &[Token], at: usize) -> Option<(DayName, usize)> {
     let number = |at: usize| -> Option<i64> {
         let token = tokens.get(at)?;
         let plain = token.text.parse().ok();
-        plain.or_else(|| ordinal(token).filter(|_| token.text.starts_with(char::is_numeric)).map(|n| n as i64))
+        plain.or_else(|| {
+            ordinal(token).filter(|_| token.text.starts_with(char::is_numeric)).map(|n| n as i64)
+        })
     };
     let month = |at: usize| {
         let token = tokens.get(at)?;
         let full = MONTHS.iter().position(|name| token.is(name) && token.capital);
-        let short = || MONTHS.iter().position(|name| token.capital && token.text.len() == 3 && name.starts_with(&token.text));
+        let short = || {
+            MONTHS.iter().position(|name| {
+                token.capital && token.text.len() == 3 && name.starts_with(&token.text)
+            })
+        };
         full.or_else(short).map(|month| month as i64 + 1)
     };
     if let (Some(first), Some(second)) = (number(at), number(at + 2))
@@ -408,7 +446,8 @@ fn clock(tokens: &[Token], at: usize, prepared: bool) -> Option<Clock> {
             return Some(Clock { minute, whole: true, open_half: false, length: 1 });
         }
     }
-    let mut read = clock_in_words(tokens, at, prepared).or_else(|| clock_in_digits(tokens, at, prepared))?;
+    let mut read =
+        clock_in_words(tokens, at, prepared).or_else(|| clock_in_digits(tokens, at, prepared))?;
     for zone in ["utc", "gmt", "bst", "local time", "cet", "cest", "uk time"] {
         read.length += phrase_at(tokens, at + read.length, zone);
     }
@@ -430,7 +469,9 @@ fn clock_in_digits(tokens: &[Token], at: usize, prepared: bool) -> Option<Clock>
     let minutes: i64 = minute.map_or(Some(0), |m| m.parse().ok())?;
     let mut length = 1;
     let mut half = glued;
-    if half.is_empty() && let Some(next) = tokens.get(at + 1) {
+    if half.is_empty()
+        && let Some(next) = tokens.get(at + 1)
+    {
         match next.text.as_str() {
             "am" | "pm" | "a.m" | "p.m" => {
                 half = &next.text;
@@ -458,9 +499,19 @@ fn clock_in_digits(tokens: &[Token], at: usize, prepared: bool) -> Option<Clock>
 
 /// "in the morning" and the like.
 fn followed_by_part(tokens: &[Token], at: usize) -> bool {
-    ["in the morning", "in the afternoon", "in the evening", "at night", "this morning", "this evening", "yesterday", "on", "last night"]
-        .iter()
-        .any(|phrase| phrase_at(tokens, at, phrase) > 0)
+    [
+        "in the morning",
+        "in the afternoon",
+        "in the evening",
+        "at night",
+        "this morning",
+        "this evening",
+        "yesterday",
+        "on",
+        "last night",
+    ]
+    .iter()
+    .any(|phrase| phrase_at(tokens, at, phrase) > 0)
 }
 
 /// `ten past two`, `a quarter to one`, `half past eight`, `nine o'clock`.
@@ -483,11 +534,14 @@ fn clock_in_words(tokens: &[Token], at: usize, prepared: bool) -> Option<Clock> 
         plain.then_some((minutes, length))
     });
     if let Some((minutes, length)) = minutes {
-        let skipped = phrase_at(tokens, at + length, "minutes").max(phrase_at(tokens, at + length, "minute"));
+        let skipped =
+            phrase_at(tokens, at + length, "minutes").max(phrase_at(tokens, at + length, "minute"));
         let joint = at + length + skipped;
         let past = tokens.get(joint).is_some_and(|t| t.is("past"));
         let to = tokens.get(joint).is_some_and(|t| t.is("to")) && prepared;
-        if (past || to) && let Some((hour, more)) = hour_at(joint + 1) {
+        if (past || to)
+            && let Some((hour, more)) = hour_at(joint + 1)
+        {
             let sign = if past { 1 } else { -1 };
             let minute = (hour % 12) * 60 + sign * minutes;
             let length = length + skipped + 1 + more;

@@ -137,9 +137,10 @@ impl Names {
     pub(super) fn at(&self, tokens: &[Token], at: usize) -> Option<(Content, usize)> {
         let same = |words: &[String], related: bool| {
             let rest = tokens.get(at..at + words.len())?;
-            let fits = rest.iter().zip(words).all(|(token, word)| {
-                token.is(word) || (related && is_related(&token.text, word))
-            });
+            let fits = rest
+                .iter()
+                .zip(words)
+                .all(|(token, word)| token.is(word) || (related && is_related(&token.text, word)));
             (fits && !words.is_empty()).then_some(words.len())
         };
         // "our members" are people, and "the members' area" may be a platform.
@@ -188,8 +189,10 @@ impl Names {
 /// Whether two words have the same stem: all but the last two letters of the shorter one, and at
 /// least four.
 fn is_related(word: &str, name: &str) -> bool {
-    const ENDINGS: &[&str] =
-        &["", "s", "e", "es", "ed", "ing", "er", "ers", "ion", "ions", "ation", "ations", "ment", "ership", "y", "ication", "ications", "ying", "ied", "ies"];
+    const ENDINGS: &[&str] = &[
+        "", "s", "e", "es", "ed", "ing", "er", "ers", "ion", "ions", "ation", "ations", "ment",
+        "ership", "y", "ication", "ications", "ying", "ied", "ies",
+    ];
     if word.len() < 4 || name.len() < 4 || !word.is_ascii() || !name.is_ascii() {
         return false;
     }

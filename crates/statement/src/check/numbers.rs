@@ -85,7 +85,8 @@ impl Number {
             Bound::LessThan => actual < self.high,
             Bound::Nearly => actual < self.high && actual >= self.high - self.high / 10,
             Bound::UpTo => {
-                actual <= self.high + half.min(self.low / 40) && actual >= self.high - self.high / 10
+                actual <= self.high + half.min(self.low / 40)
+                    && actual >= self.high - self.high / 10
             }
             Bound::Between => actual >= self.low && actual <= self.high,
         }
@@ -93,8 +94,25 @@ impl Number {
 }
 
 const SMALL: &[&str] = &[
-    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
-    "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen",
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
     "nineteen",
 ];
 const TENS: &[&str] =

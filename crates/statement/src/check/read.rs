@@ -17,6 +17,9 @@ use super::{
 };
 use crate::Finding;
 
+/// The longest sentence that is read, in words and marks. Statements have up to 80.
+const SENTENCE_WORDS: usize = 200;
+
 /// A sentence in its parts.
 pub(super) struct Parsed<'a> {
     text: &'a str,
@@ -59,17 +62,17 @@ impl<'a> Parsed<'a> {
 /// "Was it down: no." as "it was not down", and "Whether it was down: yes." as "it was down".
 fn answered(tokens: Vec<Token>) -> Vec<Token> {
     const PLAIN: &[&str] = &[
-        "no", "none", "yes", "it", "is", "was", "not", "did", "has", "on", "record", "recorded", "there",
-        "were", "we", "can", "say", "that", ",", "they", "are", "does",
+        "no", "none", "yes", "it", "is", "was", "not", "did", "has", "on", "record", "recorded",
+        "there", "were", "we", "can", "say", "that", ",", "they", "are", "does",
     ];
     let asked = tokens.first().is_some_and(|t| t.is("asked"));
     let mark = |t: &Token| t.is(":") || (asked && t.is(","));
     let Some(split) = tokens.iter().position(mark) else { return tokens };
     let (question, answer) = (&tokens[..split], &tokens[split + 1..]);
     let plain = !answer.is_empty() && answer.iter().all(|t| PLAIN.contains(&t.text.as_str()));
-    let skipped = question.iter().take_while(|t| {
-        ["asked", "as", "to", "whether", "if"].iter().any(|word| t.is(word))
-    });
+    let skipped = question
+        .iter()
+        .take_while(|t| ["asked", "as", "to", "whether", "if"].iter().any(|word| t.is(word)));
     let question = &question[skipped.count()..];
     const AUXILIARIES: &[&str] = &["is", "are", "was", "were", "did", "do", "does", "has", "have"];
     let auxiliary = |t: &Token| AUXILIARIES.contains(&t.text.as_str());
@@ -113,9 +116,9 @@ fn subject_length(tokens: &[Token]) -> usize {
 fn upright(tokens: Vec<Token>) -> Vec<Token> {
     for phrase in ["at no time", "at no point", "at no stage", "never", "not once", "in no way"] {
         let length = phrase_at(&tokens, 0, phrase);
-        let auxiliary = tokens.get(length).filter(|t| {
-            ["did", "was", "were", "has", "have", "is", "are"].iter().any(|w| t.is(w))
-        });
+        let auxiliary = tokens
+            .get(length)
+            .filter(|t| ["did", "was", "were", "has", "have", "is", "are"].iter().any(|w| t.is(w)));
         let Some(auxiliary) = auxiliary.filter(|_| length > 0) else { continue };
         let rest = &tokens[length + 1..];
         let subject = subject_length(rest);
@@ -165,6 +168,12 @@ pub(super) fn sentence(
         out.notes.push("Only English is read: nothing in this sentence was checked.".to_owned());
         return out;
     }
+    if parsed.tokens.len() > SENTENCE_WORDS {
+        out.notes.push(format!(
+            "The sentence has more than {SENTENCE_WORDS} words and marks: divide it, and it is read."
+        ));
+        return out;
+    }
     if is_courtesy(&parsed) {
         out.result = SentenceResult::AssertsNothing;
         return out;
@@ -183,17 +192,24 @@ pub(super) fn sentence(
 
 /// Thanks, apologies, requests and greetings that mention nothing that could be checked.
 fn is_courtesy(parsed: &Parsed<'_>) -> bool {
-    const BEGIN: &[&str] = &["thank", "thanks", "please", "sorry", "apologies", "dear", "hello", "regards", "best"];
+    const BEGIN: &[&str] =
+        &["thank", "thanks", "please", "sorry", "apologies", "dear", "hello", "regards", "best"];
     const SECOND: &[&str] = &["thank", "apologise", "apologize", "appreciate", "regret", "sorry"];
     let word = |n: usize| parsed.tokens.get(n).map(|token| token.text.as_str());
     let ours = matches!(word(0), Some("we" | "i"));
     let second = word(1).filter(|w| !matches!(*w, "are" | "am" | "would" | "want" | "sincerely"));
-    let verb = second.or(word(2)).filter(|w| !matches!(*w, "like" | "very" | "to")).or(word(3)).or(word(4));
+    let verb = second
+        .or(word(2))
+        .filter(|w| !matches!(*w, "like" | "very" | "to"))
+        .or(word(3))
+        .or(word(4));
     let begins = word(0).is_some_and(|w| BEGIN.contains(&w))
         || (ours && verb.is_some_and(|w| SECOND.contains(&w)));
     // Only words about people, and those that say nothing: a courtesy may carry a claim.
     let plain = |unit: &Unit| match &unit.role {
-        Role::Noun(phrase) => matches!(phrase.class, "People" | "Party" | "Incident" | "Disruption"),
+        Role::Noun(phrase) => {
+            matches!(phrase.class, "People" | "Party" | "Incident" | "Disruption")
+        }
         Role::Verb(group) => !group.is("hit") && !group.is("block") && !group.is("failed"),
         Role::Quantity(..) | Role::Number(_) | Role::Moment(_) | Role::Span(_) => false,
         Role::Adjective(_) | Role::Prepositional("Cause", _) => false,
@@ -268,9 +284,11 @@ impl Walk<'_> {
             self.stance = Stance::Unsure;
         }
         let ends = match &units[..] {
-            [.., Unit { role: Role::Copula(group), .. }, Unit { role: Role::Adjective(class), .. }] => {
-                Some((group.negations, *class))
-            }
+            [
+                ..,
+                Unit { role: Role::Copula(group), .. },
+                Unit { role: Role::Adjective(class), .. },
+            ] => Some((group.negations, *class)),
             _ => None,
         };
         if let (true, Some((negations, class @ ("False" | "True")))) = (word("ReportThat"), ends) {
@@ -278,7 +296,12 @@ impl Walk<'_> {
             self.stance = if is_false { Stance::Denied } else { Stance::Plain };
             self.end = units.len() - 2;
             // "that is wrong"
-            if self.end > 0 && matches!(units[self.end - 1].role, Role::Pronoun("It", _) | Role::Word("Neutral")) {
+            if self.end > 0
+                && matches!(
+                    units[self.end - 1].role,
+                    Role::Pronoun("It", _) | Role::Word("Neutral")
+                )
+            {
                 self.end -= 1;
             }
         }
@@ -311,10 +334,18 @@ impl Walk<'_> {
             return self.clause(found);
         }
         match role {
-            Role::Word(_) | Role::Moment(_) | Role::Span(_) | Role::Quantity(..) | Role::Negation => {
+            Role::Word(_)
+            | Role::Moment(_)
+            | Role::Span(_)
+            | Role::Quantity(..)
+            | Role::Negation => {
                 self.pending.push(at);
             }
-            Role::Prepositional("On" | "To" | "During" | "After" | "By" | "For" | "Of" | "From" | "Cause" | "When" | "Before" | "Until" | "Than" | "About" | "Under", _) => {
+            Role::Prepositional(
+                "On" | "To" | "During" | "After" | "By" | "For" | "Of" | "From" | "Cause" | "When"
+                | "Before" | "Until" | "Than" | "About" | "Under",
+                _,
+            ) => {
                 self.pending.push(at);
             }
             Role::Noun(phrase) if self.only_mentioned(at) => self.subject = Some(phrase),
@@ -446,9 +477,10 @@ impl Walk<'_> {
             }
             return;
         };
-        let meet = first.windows.iter().any(|a| {
-            second.windows.iter().any(|b| a.from <= b.to && b.from <= a.to)
-        });
+        let meet = first
+            .windows
+            .iter()
+            .any(|a| second.windows.iter().any(|b| a.from <= b.to && b.from <= a.to));
         let holds = match order {
             Order::Before => {
                 let last = |j: &Judgement| j.windows.iter().map(|w| w.from.millis()).max();
@@ -597,7 +629,8 @@ fn clause(
     let last = found.core.iter().max().copied().unwrap_or(0);
     let whole = parsed.phrase(first, last, "");
     let fine = judged.finding == Finding::Supported;
-    let refused: Vec<&Item> = judged.items.iter().filter(|i| i.finding != Finding::Supported).collect();
+    let refused: Vec<&Item> =
+        judged.items.iter().filter(|i| i.finding != Finding::Supported).collect();
     if !fine {
         for item in &refused {
             let why = format!("{}: {}", item.finding.as_str(), item.why);

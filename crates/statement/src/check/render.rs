@@ -130,8 +130,13 @@ impl CheckedSentence {
     fn pieces(&self) -> Vec<(String, &'static str)> {
         let mut marks: Vec<(usize, usize, &'static str)> = Vec::new();
         let refused = self.rejected.iter().map(|part| (&part.at, "refused"));
-        for (at, class) in refused.chain(self.unchecked.iter().map(|part| (&part.at, "unchecked"))) {
-            marks.push((at.start.max(self.at.start) - self.at.start, at.end.min(self.at.end).saturating_sub(self.at.start), class));
+        for (at, class) in refused.chain(self.unchecked.iter().map(|part| (&part.at, "unchecked")))
+        {
+            marks.push((
+                at.start.max(self.at.start) - self.at.start,
+                at.end.min(self.at.end).saturating_sub(self.at.start),
+                class,
+            ));
         }
         marks.sort_unstable();
         let mut pieces = Vec::new();

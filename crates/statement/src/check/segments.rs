@@ -28,7 +28,11 @@ pub(super) enum Measured {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Content {
     /// A word of the lexicon.
-    Word { kind: WordKind, class: &'static str, form: Form },
+    Word {
+        kind: WordKind,
+        class: &'static str,
+        form: Form,
+    },
     /// A number without a unit.
     Number(Number),
     /// `second`, `2nd`.
@@ -107,8 +111,7 @@ fn verb_classes(tokens: &[Token], at: usize, length: usize) -> Vec<&'static str>
 
 fn longest(tokens: &[Token], at: usize, names: &Names, before: &[Segment]) -> (Content, usize) {
     if tokens[at].mark && !tokens[at].is("\"") {
-        let mark =
-            Content::Word { kind: WordKind::Punctuation, class: "Mark", form: Form::Base };
+        let mark = Content::Word { kind: WordKind::Punctuation, class: "Mark", form: Form::Base };
         return (mark, 1);
     }
     let mut best = (Content::Unknown, 0);
@@ -142,7 +145,9 @@ fn quantity(tokens: &[Token], at: usize) -> Option<(Content, usize)> {
     let skipped = usize::from(tokens[at].is("by") || tokens[at].is("at"));
     let share = fraction(tokens, at + skipped);
     let (number, length) = match (share, number(tokens, at + skipped)) {
-        (Some(share), _) => return Some((Content::Quantity(share.0, Measured::Share), skipped + share.1)),
+        (Some(share), _) => {
+            return Some((Content::Quantity(share.0, Measured::Share), skipped + share.1));
+        }
         (None, found) => found?,
     };
     let end = at + skipped + length;
@@ -297,7 +302,13 @@ fn fraction(tokens: &[Token], at: usize) -> Option<(Number, usize)> {
             return Some(found);
         }
     }
-    for phrase in ["half a per cent", "half a percent", "half of one per cent", "half a per cent of", "half of a per cent"] {
+    for phrase in [
+        "half a per cent",
+        "half a percent",
+        "half of one per cent",
+        "half a per cent of",
+        "half of a per cent",
+    ] {
         let length = phrase_at(tokens, at, phrase);
         if length > 0 {
             return Some((Number::exactly(ONE / 2, ONE / 10), length));
@@ -333,7 +344,8 @@ enum Wanted {
 /// verb.
 fn wanted(before: &[Segment]) -> Wanted {
     let mut last = before.iter().rev();
-    let last = last.find(|s| !matches!(s.kind(), Some(WordKind::Negation)) && s.class() != "Neutral");
+    let last =
+        last.find(|s| !matches!(s.kind(), Some(WordKind::Negation)) && s.class() != "Neutral");
     let Some(segment) = last else { return Wanted::Noun };
     match segment.kind() {
         Some(WordKind::Determiner | WordKind::Adjective) => Wanted::Noun,

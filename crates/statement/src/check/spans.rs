@@ -112,9 +112,23 @@ pub(super) fn span(tokens: &[Token], at: usize) -> Option<(Span, usize)> {
         return None;
     } else if tokens.get(end).is_some_and(|t| t.is("of")) && role != SpanRole::Lasted {
         // "within three seconds of the onset"
-        for from in ["of the start of", "of the beginning of", "of the onset of", "of the onset", "of onset", "of the start", "of it starting", "of its start",
-            "of the attack starting", "of the attack beginning", "of the attack", "of each other",
-            "of its onset", "of the first signs", "of it beginning"] {
+        for from in [
+            "of the start of",
+            "of the beginning of",
+            "of the onset of",
+            "of the onset",
+            "of onset",
+            "of the start",
+            "of it starting",
+            "of its start",
+            "of the attack starting",
+            "of the attack beginning",
+            "of the attack",
+            "of each other",
+            "of its onset",
+            "of the first signs",
+            "of it beginning",
+        ] {
             let more = phrase_at(tokens, end, from);
             if more > 0 && from != "of each other" {
                 end += more;
@@ -128,7 +142,8 @@ pub(super) fn span(tokens: &[Token], at: usize) -> Option<(Span, usize)> {
 /// Whether a sentence or a clause goes on after a length of time, and no noun follows.
 fn begins_anew(next: Option<&Token>) -> bool {
     next.is_none_or(|t| {
-        (t.mark && !t.is(",")) || ["later", "or", "and", "after", "to", "of", "before"].iter().any(|w| t.is(w))
+        (t.mark && !t.is(","))
+            || ["later", "or", "and", "after", "to", "of", "before"].iter().any(|w| t.is(w))
     })
 }
 
@@ -151,7 +166,8 @@ fn length_at(tokens: &[Token], at: usize) -> Option<(Number, usize)> {
         let and = usize::from(tokens.get(at + length).is_some_and(|t| t.is("and") || t.is(",")));
         let next = tokens.get(at + length + and);
         if !next.is_some_and(|t| t.text.starts_with(|c: char| c.is_ascii_digit()) || t.capital) {
-            let word = number(tokens, at + length + and).is_some_and(|(n, _)| n.bound == Bound::Exactly);
+            let word =
+                number(tokens, at + length + and).is_some_and(|(n, _)| n.bound == Bound::Exactly);
             if !word || and == 0 {
                 break;
             }

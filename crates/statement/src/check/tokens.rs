@@ -187,7 +187,20 @@ mod tests {
     fn marks_ranges_and_possessives_are_read() {
         assert_eq!(
             words("party.example\u{2019}s site, 10\u{2013}15% at 10:02 \u{2013} we\u{2019}ve"),
-            ["party.example", "site", ",", "10", "to", "15", "percent", "at", "10:02", "\u{2013}", "we", "have"]
+            [
+                "party.example",
+                "site",
+                ",",
+                "10",
+                "to",
+                "15",
+                "percent",
+                "at",
+                "10:02",
+                "\u{2013}",
+                "we",
+                "have"
+            ]
         );
     }
 }

@@ -231,12 +231,19 @@ fn noun_phrase(segments: &[Segment], start: usize) -> Option<(Role, usize)> {
                     matches!(s.kind(), Some(WordKind::Adjective | WordKind::Determiner))
                 }) => {}
             Content::Word { class: "Of", .. }
-                if at > start && (phrase.count.is_some() || phrase.share.is_some() || phrase.part != Part::Open) => {}
+                if at > start
+                    && (phrase.count.is_some()
+                        || phrase.share.is_some()
+                        || phrase.part != Part::Open) => {}
             Content::Word { class: "And", .. }
                 if !phrase.adjectives.is_empty()
-                    && segments.get(at + 1).is_some_and(|s| s.kind() == Some(WordKind::Adjective)) => {}
-            Content::Word { class: "Neutral", .. } if segment.last == segment.first && at > start
-                && segments.get(at + 1).is_some_and(starts_noun) => {}
+                    && segments
+                        .get(at + 1)
+                        .is_some_and(|s| s.kind() == Some(WordKind::Adjective)) => {}
+            Content::Word { class: "Neutral", .. }
+                if segment.last == segment.first
+                    && at > start
+                    && segments.get(at + 1).is_some_and(starts_noun) => {}
             Content::OwnName if segments.get(at + 1).is_some_and(starts_noun) => {}
             _ => break,
         }
@@ -303,7 +310,20 @@ fn may_follow(first: &str, second: &str) -> bool {
         "People" => matches!(second, "Site" | "Data" | "Requests" | "GoodRequests"),
         "Site" => matches!(
             second,
-            "Site" | "People" | "Requests" | "GoodRequests" | "Traffic" | "Availability" | "Outage" | "Disruption" | "Integrity" | "Content" | "Errors" | "Attack" | "Capacity" | "Surge"
+            "Site"
+                | "People"
+                | "Requests"
+                | "GoodRequests"
+                | "Traffic"
+                | "Availability"
+                | "Outage"
+                | "Disruption"
+                | "Integrity"
+                | "Content"
+                | "Errors"
+                | "Attack"
+                | "Capacity"
+                | "Surge"
         ),
         "Attack" => matches!(second, "Requests" | "Wave" | "Traffic" | "Connections" | "Sources"),
         "Defence" => matches!(second, "Site" | "Measure" | "Defence" | "Team"),
@@ -344,7 +364,9 @@ fn belongs(outer: &str, preposition: &str, inner: &Phrase) -> bool {
             inner.class == "Site" && plain
         }
         ("Requests" | "GoodRequests", "From" | "By") => inner.class == "People" && plain,
-        ("Site" | "Data" | "Content", "Of" | "On") => matches!(inner.class, "Party" | "Site" | "People"),
+        ("Site" | "Data" | "Content", "Of" | "On") => {
+            matches!(inner.class, "Party" | "Site" | "People")
+        }
         ("Availability", "Of" | "To") => inner.class == "Site",
         ("Impact", "Of") => inner.class == "Attack",
         ("Incident", "With" | "On") => inner.class == "Site",
@@ -356,7 +378,9 @@ fn belongs(outer: &str, preposition: &str, inner: &Phrase) -> bool {
             matches!(inner.class, "Site" | "People" | "Data" | "OtherSite" | "Party")
         }
         ("Breach", "Of") => matches!(inner.class, "Data" | "Site" | "Integrity" | "OtherSite"),
-        ("Surge", "Of" | "To" | "On") => matches!(inner.class, "Requests" | "Traffic" | "People" | "Site"),
+        ("Surge", "Of" | "To" | "On") => {
+            matches!(inner.class, "Requests" | "Traffic" | "People" | "Site")
+        }
         ("Capacity", "Of") => inner.class == "Site",
         ("Report", "Of") => matches!(inner.class, "Breach" | "Outage" | "Attack"),
         ("Reference", "Of") => false,
@@ -426,13 +450,17 @@ fn verb_group(segments: &[Segment], start: usize) -> Option<(Role, usize)> {
                 state.negations += 1;
             }
             Some(WordKind::Connector)
-                if segment.class() == "To" && next_is_verb(segments, at) && segment.first == segment.last =>
+                if segment.class() == "To"
+                    && next_is_verb(segments, at)
+                    && segment.first == segment.last =>
             {
                 state.infinitive = true;
             }
             // "have since been lifted"
             Some(WordKind::Connector)
-                if segment.class() == "When" && last_auxiliary.is_some() && next_is_verb(segments, at) => {}
+                if segment.class() == "When"
+                    && last_auxiliary.is_some()
+                    && next_is_verb(segments, at) => {}
             Some(WordKind::Other) if is_adverb(segment.class()) && next_is_verb(segments, at) => {
                 state.adverbs.push(at);
             }
@@ -457,7 +485,11 @@ fn verb_group(segments: &[Segment], start: usize) -> Option<(Role, usize)> {
             let role = if state.be {
                 Role::Copula(state.group("be", Form::Base))
             } else if state.have && state.modal.is_none() {
-                Role::Verb(Group { passive: false, perfect: false, ..state.group("suffer", Form::PastOrParticiple) })
+                Role::Verb(Group {
+                    passive: false,
+                    perfect: false,
+                    ..state.group("suffer", Form::PastOrParticiple)
+                })
             } else {
                 return None;
             };
@@ -469,7 +501,23 @@ fn verb_group(segments: &[Segment], start: usize) -> Option<(Role, usize)> {
 fn is_adverb(class: &str) -> bool {
     matches!(
         class,
-        "Swift" | "Full" | "Partly" | "Briefly" | "Normally" | "Success" | "Auto" | "Again" | "Neutral" | "Currently" | "Still" | "Only" | "Almost" | "Very" | "Throughout" | "Once" | "Swiftly"
+        "Swift"
+            | "Full"
+            | "Partly"
+            | "Briefly"
+            | "Normally"
+            | "Success"
+            | "Auto"
+            | "Again"
+            | "Neutral"
+            | "Currently"
+            | "Still"
+            | "Only"
+            | "Almost"
+            | "Very"
+            | "Throughout"
+            | "Once"
+            | "Swiftly"
     )
 }
 
@@ -551,18 +599,32 @@ fn join_nouns(units: Vec<Unit>) -> Vec<Unit> {
     let mut joined: Vec<Unit> = Vec::new();
     let mut rest = units.into_iter().peekable();
     while let Some(unit) = rest.next() {
-        let join = match (joined.len().checked_sub(2).map(|i| &joined[i].role), joined.last(), &unit.role) {
-            (Some(Role::Noun(before)), Some(Unit { role: Role::Connector("Nor"), .. }), Role::Noun(now)) => {
-                before.part == Part::No && joins(before, now)
-            }
-            (Some(Role::Noun(before)), Some(Unit { role: Role::Connector("And"), .. }), Role::Noun(now)) => {
-                joins(before, now) && !rest.peek().is_some_and(|next| matches!(next.role, Role::Verb(_) | Role::Copula(_)) && starts_clause(before, now))
-            }
-            (Some(Role::Noun(before)), Some(Unit { role: Role::Mark, .. }), Role::Noun(now)) => {
-                before.class == now.class && !before.sites.is_empty() && !now.sites.is_empty()
-            }
-            _ => false,
-        };
+        let join =
+            match (joined.len().checked_sub(2).map(|i| &joined[i].role), joined.last(), &unit.role)
+            {
+                (
+                    Some(Role::Noun(before)),
+                    Some(Unit { role: Role::Connector("Nor"), .. }),
+                    Role::Noun(now),
+                ) => before.part == Part::No && joins(before, now),
+                (
+                    Some(Role::Noun(before)),
+                    Some(Unit { role: Role::Connector("And"), .. }),
+                    Role::Noun(now),
+                ) => {
+                    joins(before, now)
+                        && !rest.peek().is_some_and(|next| {
+                            matches!(next.role, Role::Verb(_) | Role::Copula(_))
+                                && starts_clause(before, now)
+                        })
+                }
+                (
+                    Some(Role::Noun(before)),
+                    Some(Unit { role: Role::Mark, .. }),
+                    Role::Noun(now),
+                ) => before.class == now.class && !before.sites.is_empty() && !now.sites.is_empty(),
+                _ => false,
+            };
         if !join {
             joined.push(unit);
             continue;
@@ -634,7 +696,8 @@ fn prepositions(units: Vec<Unit>) -> Vec<Unit> {
             continue;
         };
         let takes = match *preposition {
-            "By" | "For" | "To" | "On" | "From" | "During" | "Of" | "About" | "As" | "Than" | "Under" => true,
+            "By" | "For" | "To" | "On" | "From" | "During" | "Of" | "About" | "As" | "Than"
+            | "Under" => true,
             "Cause" | "After" | "Without" | "With" | "When" | "Before" | "Until" => {
                 !matches!(rest.peek().map(|next| &next.role), Some(Role::Verb(_) | Role::Copula(_)))
             }

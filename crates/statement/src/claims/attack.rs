@@ -67,7 +67,8 @@ pub(super) fn attack(incident: &Incident) -> Claim {
 fn innocent_causes(kind: EvidenceKind) -> Vec<Cause> {
     let fits = signal(kind).fits;
     let causes = Cause::ALL.into_iter().zip(fits);
-    let innocent = causes.filter(|(cause, fit)| *cause != Cause::Hostile && *fit == Fit::Consistent);
+    let innocent =
+        causes.filter(|(cause, fit)| *cause != Cause::Hostile && *fit == Fit::Consistent);
     innocent.map(|(cause, _)| cause).collect()
 }
 
