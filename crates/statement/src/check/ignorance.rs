@@ -47,6 +47,7 @@ pub(super) fn read(parsed: &Parsed<'_>, judge: &Judge<'_>) -> Option<(Vec<Item>,
         finding: Finding::Supported,
         why: "nothing on record can answer it".to_owned(),
         unit: ignorance,
+        segment: None,
     }];
     let attack = all().find(|unit| {
         class(*unit, "Attack")
@@ -59,6 +60,7 @@ pub(super) fn read(parsed: &Parsed<'_>, judge: &Judge<'_>) -> Option<(Vec<Item>,
             finding: basis.finding.unwrap_or(Finding::NotShown),
             why: basis.because,
             unit,
+            segment: None,
         });
     }
     let unread = all().filter(|unit| {

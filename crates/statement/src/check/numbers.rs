@@ -379,6 +379,8 @@ fn in_words(tokens: &[Token], at: usize) -> Option<(Number, usize)> {
     let mut part: u128 = 0;
     let mut length = 0;
     let mut seen = false;
+    // "a hundred and forty", and not "three and five"
+    let mut scaled = false;
     while let Some(token) = tokens.get(at + length).filter(|t| !t.mark) {
         let word = token.text.as_str();
         if let Some(n) = SMALL.iter().position(|w| *w == word) {
@@ -388,6 +390,7 @@ fn in_words(tokens: &[Token], at: usize) -> Option<(Number, usize)> {
             part += (n as u128 + 2) * 10;
             seen = true;
         } else if let Some(scale) = scale_word(token) {
+            scaled = true;
             part = part.max(1) * scale;
             if scale >= 1_000 {
                 total += part;
@@ -406,7 +409,7 @@ fn in_words(tokens: &[Token], at: usize) -> Option<(Number, usize)> {
                 let half = scale? * ONE / 2;
                 return Some((Number::exactly(half, half / 5), length));
             }
-        } else if !(seen && word == "and" && tokens.get(at + length + 1).is_some_and(counts)) {
+        } else if !(scaled && word == "and" && tokens.get(at + length + 1).is_some_and(counts)) {
             break;
         }
         length += 1;

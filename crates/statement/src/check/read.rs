@@ -38,14 +38,29 @@ impl<'a> Parsed<'a> {
 
     /// The bytes of some units.
     fn range(&self, first: usize, last: usize) -> Range<usize> {
-        let start = self.segments[self.units[first].first].first;
-        let end = self.segments[self.units[last].last].last;
-        self.tokens[start].at.start..self.tokens[end].at.end
+        self.tokens_range(self.units[first].first, self.units[last].last)
+    }
+
+    /// The bytes of some segments. Tokens may have been put in another order.
+    fn tokens_range(&self, first: usize, last: usize) -> Range<usize> {
+        let tokens = &self.tokens[self.segments[first].first..=self.segments[last].last];
+        let start = tokens.iter().map(|token| token.at.start).min().unwrap_or(0);
+        let end = tokens.iter().map(|token| token.at.end).max().unwrap_or(start);
+        start..end
     }
 
     fn phrase(&self, first: usize, last: usize, why: impl Into<String>) -> RejectedPhrase {
         let at = self.range(first, last);
         RejectedPhrase { phrase: self.text[at.clone()].to_owned(), at, why: why.into() }
+    }
+
+    /// The words of one finding.
+    fn item(&self, item: &Item, why: String) -> RejectedPhrase {
+        let Some(segment) = item.segment.filter(|n| *n < self.segments.len()) else {
+            return self.phrase(item.unit, item.unit, why);
+        };
+        let at = self.tokens_range(segment, segment);
+        RejectedPhrase { phrase: self.text[at.clone()].to_owned(), at, why }
     }
 
     /// Whether one of these words is in the sentence.
@@ -393,7 +408,7 @@ impl Walk<'_> {
     }
 
     fn apart(&mut self, finding: Finding, why: &str, unit: usize) {
-        self.reading.apart.push(Item { finding, why: why.to_owned(), unit });
+        self.reading.apart.push(Item { finding, why: why.to_owned(), unit, segment: None });
     }
 
     fn connector(&mut self, at: usize, class: &str) {
@@ -517,6 +532,9 @@ impl Walk<'_> {
     }
 
     fn finish(mut self) -> Reading {
+        if let Some(unit) = self.cause.take() {
+            self.apart(Finding::NotMeasurable, "no instrument measures causes", unit);
+        }
         // What nothing followed describes the last clause.
         let pending = core::mem::take(&mut self.pending);
         if pending.is_empty() {
@@ -586,7 +604,7 @@ fn report(parsed: &Parsed<'_>, facts: &Facts<'_>, reading: Reading, out: &mut Ch
         meet(item.finding);
         if item.finding != Finding::Supported {
             let why = format!("{}: {}", item.finding.as_str(), item.why);
-            out.rejected.push(parsed.phrase(item.unit, item.unit, why));
+            out.rejected.push(parsed.item(item, why));
         }
     }
     let nothing = reading.judged.is_empty() && reading.apart.is_empty();
@@ -634,7 +652,7 @@ fn clause(
     if !fine {
         for item in &refused {
             let why = format!("{}: {}", item.finding.as_str(), item.why);
-            out.rejected.push(parsed.phrase(item.unit, item.unit, why));
+            out.rejected.push(parsed.item(item, why));
         }
         let base = format!("{}: {}", judged.finding.as_str(), judged.because);
         if refused.is_empty() {

@@ -42,6 +42,8 @@ pub(super) struct Phrase {
     pub(super) recipients: Vec<usize>,
     /// Classes of adjectives with their segments.
     pub(super) adjectives: Vec<(&'static str, usize)>,
+    /// One of several sites has no name: "the website and the shop".
+    pub(super) unnamed: bool,
     /// Nouns joined by "and".
     pub(super) also: Vec<&'static str>,
 }
@@ -197,6 +199,7 @@ impl Phrase {
             sites: Vec::new(),
             recipients: Vec::new(),
             adjectives: Vec::new(),
+            unnamed: false,
             also: Vec::new(),
         }
     }
@@ -633,6 +636,8 @@ fn join_nouns(units: Vec<Unit>) -> Vec<Unit> {
         if let (Some(last), Role::Noun(now)) = (joined.last_mut(), unit.role) {
             last.last = unit.last;
             if let Role::Noun(before) = &mut last.role {
+                before.unnamed |= now.unnamed
+                    || (before.class == "Site" && before.sites.is_empty() != now.sites.is_empty());
                 before.sites.extend(now.sites);
                 before.recipients.extend(now.recipients);
                 before.adjectives.extend(now.adjectives);

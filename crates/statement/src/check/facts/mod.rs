@@ -16,6 +16,8 @@ use crate::{Claim, ClaimKind, Finding, assess};
 pub(super) struct Scope {
     /// The sites that it names, by their numbers in [`Names`].
     pub(super) sites: Vec<usize>,
+    /// It names sites without a name as well.
+    pub(super) unnamed: bool,
     /// The wave or the outage that it names, counted from one.
     pub(super) ordinal: Option<u64>,
     /// Times that it names: only what was then is meant.

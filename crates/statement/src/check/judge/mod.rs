@@ -37,6 +37,8 @@ pub(super) struct Item {
     pub(super) why: String,
     /// The unit that says it.
     pub(super) unit: usize,
+    /// The segment in it, if one word says it.
+    pub(super) segment: Option<usize>,
 }
 
 /// What the record says about a clause.
@@ -88,12 +90,13 @@ impl Judge<'_> {
         };
         let compared = is_comparison(predicate).then(|| self.comparison(predicate, &scope));
         let denied = self.denied(found, group, stance, &phrases, predicate);
+        let several = scope.sites.len() + usize::from(scope.unnamed) > 1;
         let basis = match predicate {
             "reported" => self.facts.reported(&self.recipients(found)),
             _ if compared.is_some() => compared.unwrap_or_default(),
             _ if denied && self.others(&phrases) => self.of_others(predicate),
-            _ if denied && scope.sites.len() > 1 => self.of_any(predicate, &scope),
-            _ if scope.sites.len() > 1 => self.of_all(predicate, &scope),
+            _ if denied && several => self.of_any(predicate, &scope),
+            _ if several => self.of_all(predicate, &scope),
             _ => self.facts.of(predicate, &scope),
         };
         let mut judgement = Judgement {
@@ -429,7 +432,7 @@ pub(super) const fn worst(a: Finding, b: Finding) -> Finding {
 }
 
 fn item(finding: Finding, why: impl Into<String>, unit: usize) -> Item {
-    Item { finding, why: why.into(), unit }
+    Item { finding, why: why.into(), unit, segment: None }
 }
 
 fn is_attack(noun: &str) -> bool {

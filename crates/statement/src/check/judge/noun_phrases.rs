@@ -42,8 +42,12 @@ impl Judge<'_> {
         if let Some(number) = phrase.site_count {
             self.count(unit, number, basis.count("Site"), "Site", out);
         }
-        for (class, _) in &phrase.adjectives {
+        for (class, segment) in &phrase.adjectives {
+            let known = out.items.len();
             self.adjective(unit, class, phrase.class, basis, scope, out);
+            for item in &mut out.items[known..] {
+                item.segment = Some(*segment);
+            }
         }
         for marker in &phrase.also {
             self.marker(unit, marker, basis, out);

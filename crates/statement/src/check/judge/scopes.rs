@@ -36,6 +36,7 @@ impl Judge<'_> {
                     scope.sites.push(*site);
                 }
             }
+            scope.unnamed |= phrase.unnamed;
             let adjective = |wanted| phrase.adjectives.iter().any(|(class, _)| *class == wanted);
             if is_event(phrase.class) {
                 scope.ordinal = scope.ordinal.or(phrase.ordinal);
@@ -109,10 +110,7 @@ impl Judge<'_> {
     /// What is denied of several sites is denied of each: the record on the one that speaks most against
     /// the denial.
     pub(super) fn of_any(&self, predicate: &'static str, scope: &Scope) -> Basis {
-        let each = scope
-            .sites
-            .iter()
-            .map(|site| self.facts.of(predicate, &Scope { sites: vec![*site], ..scope.clone() }));
+        let each = self.one_by_one(predicate, scope).into_iter();
         let against = |basis: &Basis| match basis.finding {
             Some(Finding::Supported) => 2,
             Some(Finding::Contradicted) => 0,
@@ -121,12 +119,17 @@ impl Judge<'_> {
         each.max_by_key(against).unwrap_or_default()
     }
 
+    /// The record on each site of a scope, and on those without a name.
+    fn one_by_one(&self, predicate: &'static str, scope: &Scope) -> Vec<Basis> {
+        let named = scope.sites.iter().map(|site| vec![*site]);
+        let unnamed = scope.unnamed.then(Vec::new);
+        let each = named.chain(unnamed);
+        each.map(|sites| self.facts.of(predicate, &Scope { sites, ..scope.clone() })).collect()
+    }
+
     /// What is said of several sites is said of each.
     pub(super) fn of_all(&self, predicate: &'static str, scope: &Scope) -> Basis {
-        let each = scope
-            .sites
-            .iter()
-            .map(|site| self.facts.of(predicate, &Scope { sites: vec![*site], ..scope.clone() }));
+        let each = self.one_by_one(predicate, scope).into_iter();
         let against = |basis: &Basis| match basis.finding {
             Some(Finding::Supported) => 0,
             Some(Finding::Contradicted) => 3,
