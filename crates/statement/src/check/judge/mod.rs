@@ -375,6 +375,10 @@ impl Judge<'_> {
         // A denial holds if any part of what it denies is contradicted.
         let (assertion, finding) = match (stance, denied) {
             (Stance::Conditional, _) => (Assertion::LeftOpen, Finding::NotMeasurable),
+            // A name that is only asked about is an accusation all the same.
+            (Stance::Unsure, _) if out.predicate == "actor" => {
+                (Assertion::LeftOpen, Finding::NotMeasurable)
+            }
             (Stance::Unsure, _) => (Assertion::LeftOpen, unsure(whole)),
             (Stance::NoEvidence, false) => (Assertion::Denied, no_evidence(whole, out.predicate)),
             (Stance::NoEvidence, true) => (Assertion::Made, Finding::NotShown),
