@@ -141,7 +141,8 @@ fn press_text(press: &PressSummary) -> String {
         ("What is being done", &press.being_done),
     ];
     for (heading, lines) in lists.into_iter().filter(|(_, lines)| !lines.is_empty()) {
-        out += &format!("\n{heading}\n");
+        out.push('\n');
+        out += &words::wrap("", "", COLUMNS, heading);
         for line in lines {
             out += &words::wrap("   - ", "     ", COLUMNS, &words::plain(line));
         }

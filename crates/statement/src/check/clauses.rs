@@ -277,7 +277,7 @@ fn fits(part: &Part, unit: &Unit, first: bool) -> bool {
     }
 }
 
-fn verb_fits(wanted: &str, passive: Option<bool>, group: &Group) -> bool {
+fn verb_fits(wanted: &'static str, passive: Option<bool>, group: &Group) -> bool {
     let voice = match passive {
         None => true,
         Some(true) => group.passive || group.bare_participle(),

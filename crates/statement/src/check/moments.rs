@@ -245,12 +245,12 @@ fn part_of(
     prepared: bool,
     shift: Shift,
 ) -> usize {
-    if moment.day.is_none() {
-        if let Some((day, part, length)) = day(tokens, at) {
-            moment.day = Some(day);
-            moment.part = part.or(moment.part);
-            return length;
-        }
+    if moment.day.is_none()
+        && let Some((day, part, length)) = day(tokens, at)
+    {
+        moment.day = Some(day);
+        moment.part = part.or(moment.part);
+        return length;
     }
     if moment.part.is_none() || moment.day.is_some() {
         let found = PARTS.iter().find_map(|(phrase, from, to)| {
@@ -271,16 +271,16 @@ fn part_of(
             }
         }
     }
-    if moment.clock.is_none() {
-        if let Some(read) = clock(tokens, at, prepared || moment.day.is_some()) {
-            let exact = matches!(moment.role, MomentRole::By | MomentRole::After);
-            moment.clock = Some(match exact {
-                true => ClockRange { from: read.minute, to: read.minute },
-                false => shift.range(read.minute, read.whole),
-            });
-            moment.open_half = read.open_half;
-            return read.length;
-        }
+    if moment.clock.is_none()
+        && let Some(read) = clock(tokens, at, prepared || moment.day.is_some())
+    {
+        let exact = matches!(moment.role, MomentRole::By | MomentRole::After);
+        moment.clock = Some(match exact {
+            true => ClockRange { from: read.minute, to: read.minute },
+            false => shift.range(read.minute, read.whole),
+        });
+        moment.open_half = read.open_half;
+        return read.length;
     }
     0
 }
@@ -368,7 +368,7 @@ fn day(tokens: &[Token], at: usize) -> Option<(DayName, Option<ClockRange>, usiz
         usize::from(tokens.get(at).is_some_and(|t| t.is("last") || t.is("this") || t.is("the")));
     let weekday = |at: usize| {
         let token = tokens.get(at)?;
-        WEEKDAYS.iter().position(|name| token.is(name)).map(|day| day as i64)
+        WEEKDAYS.iter().position(|name| token.is(name)).and_then(|day| i64::try_from(day).ok())
     };
     if let Some(found) = date(tokens, at + skipped) {
         return Some((found.0, None, skipped + found.1));
@@ -389,7 +389,9 @@ fn date(tokens: &[Token], at: usize) -> Option<(DayName, usize)> {
         let token = tokens.get(at)?;
         let plain = token.text.parse().ok();
         plain.or_else(|| {
-            ordinal(token).filter(|_| token.text.starts_with(char::is_numeric)).map(|n| n as i64)
+            ordinal(token)
+                .filter(|_| token.text.starts_with(char::is_numeric))
+                .and_then(|n| i64::try_from(n).ok())
         })
     };
     let month = |at: usize| {
@@ -400,7 +402,7 @@ fn date(tokens: &[Token], at: usize) -> Option<(DayName, usize)> {
                 token.capital && token.text.len() == 3 && name.starts_with(&token.text)
             })
         };
-        full.or_else(short).map(|month| month as i64 + 1)
+        full.or_else(short).and_then(|month| i64::try_from(month + 1).ok())
     };
     if let (Some(first), Some(second)) = (number(at), number(at + 2))
         && tokens.get(at + 1).is_some_and(|t| t.is("and"))

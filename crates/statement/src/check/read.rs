@@ -76,6 +76,7 @@ impl<'a> Parsed<'a> {
 
 /// "Was it down: no." as "it was not down", and "Whether it was down: yes." as "it was down".
 fn answered(tokens: Vec<Token>) -> Vec<Token> {
+    const AUXILIARIES: &[&str] = &["is", "are", "was", "were", "did", "do", "does", "has", "have"];
     const PLAIN: &[&str] = &[
         "no", "none", "yes", "it", "is", "was", "not", "did", "has", "on", "record", "recorded",
         "there", "were", "we", "can", "say", "that", ",", "they", "are", "does",
@@ -89,7 +90,6 @@ fn answered(tokens: Vec<Token>) -> Vec<Token> {
         .iter()
         .take_while(|t| ["asked", "as", "to", "whether", "if"].iter().any(|word| t.is(word)));
     let question = &question[skipped.count()..];
-    const AUXILIARIES: &[&str] = &["is", "are", "was", "were", "did", "do", "does", "has", "have"];
     let auxiliary = |t: &Token| AUXILIARIES.contains(&t.text.as_str());
     let Some(first) = question.iter().position(auxiliary).filter(|_| plain) else { return tokens };
     let negative = answer.iter().find(|t| t.is("no") || t.is("none") || t.is("not"));
@@ -226,8 +226,12 @@ fn is_courtesy(parsed: &Parsed<'_>) -> bool {
             matches!(phrase.class, "People" | "Party" | "Incident" | "Disruption")
         }
         Role::Verb(group) => !group.is("hit") && !group.is("block") && !group.is("failed"),
-        Role::Quantity(..) | Role::Number(_) | Role::Moment(_) | Role::Span(_) => false,
-        Role::Adjective(_) | Role::Prepositional("Cause", _) => false,
+        Role::Quantity(..)
+        | Role::Number(_)
+        | Role::Moment(_)
+        | Role::Span(_)
+        | Role::Adjective(_)
+        | Role::Prepositional("Cause", _) => false,
         Role::Prepositional(_, phrase) => {
             matches!(phrase.class, "People" | "Party" | "Disruption")
         }
@@ -239,12 +243,11 @@ fn is_courtesy(parsed: &Parsed<'_>) -> bool {
 fn read(parsed: &Parsed<'_>, facts: &Facts<'_>, context: &CheckContext) -> Reading {
     let judge = Judge { facts, context, segments: &parsed.segments, units: &parsed.units };
     if let Some(judged) = ignorance::read(parsed, &judge) {
-        let mut reading = Reading::default();
-        reading.apart = judged.0;
-        reading.left_over = judged.1;
-        if reading.apart.is_empty() {
-            reading.left_over = (0..parsed.units.len()).collect();
+        let (apart, mut left_over) = judged;
+        if apart.is_empty() {
+            left_over = (0..parsed.units.len()).collect();
         }
+        let reading = Reading { apart, left_over, ..Reading::default() };
         return reading;
     }
     let mut walk = Walk {

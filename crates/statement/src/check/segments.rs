@@ -297,10 +297,10 @@ fn fraction(tokens: &[Token], at: usize) -> Option<(Number, usize)> {
     {
         return Some((number.bound(bound), skipped + length));
     }
-    if phrase_at(tokens, at, "half a per") + phrase_at(tokens, at, "half a percent") == 0 {
-        if let Some(found) = whole_fraction(tokens, at) {
-            return Some(found);
-        }
+    if phrase_at(tokens, at, "half a per") + phrase_at(tokens, at, "half a percent") == 0
+        && let Some(found) = whole_fraction(tokens, at)
+    {
+        return Some(found);
     }
     for phrase in [
         "half a per cent",

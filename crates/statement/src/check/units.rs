@@ -85,8 +85,8 @@ pub(super) struct Group {
 
 impl Group {
     /// Whether its verb is of a class.
-    pub(super) fn is(&self, class: &str) -> bool {
-        self.classes.iter().any(|mine| *mine == class)
+    pub(super) fn is(&self, class: &'static str) -> bool {
+        self.classes.contains(&class)
     }
 
     /// Whether it may be a participle without an auxiliary: "an attack detected on Monday".
@@ -386,7 +386,6 @@ fn belongs(outer: &str, preposition: &str, inner: &Phrase) -> bool {
         }
         ("Capacity", "Of") => inner.class == "Site",
         ("Report", "Of") => matches!(inner.class, "Breach" | "Outage" | "Attack"),
-        ("Reference", "Of") => false,
         _ => false,
     }
 }

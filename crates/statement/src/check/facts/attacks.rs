@@ -21,7 +21,7 @@ impl<'a> Facts<'a> {
     }
 
     pub(super) fn attack(&self, incident: &Incident, scope: &Scope) -> Basis {
-        let claim = self.from_claim(ClaimKind::Attack);
+        let claim = self.of_claim(ClaimKind::Attack);
         if incident.waves.is_empty() {
             // The gate watched for the whole time, and recognised none.
             return if incident.coverage.is_complete() {
@@ -116,17 +116,13 @@ impl<'a> Facts<'a> {
         basis.counts = vec![
             ("Attack", vec![all]),
             ("Wave", vec![all]),
-            ("Site", vec![self.attacked_sites(incident)]),
+            ("Site", vec![incident.platforms.len() as u64]),
             ("Requests", offered.clone()),
             ("Traffic", offered),
             ("Sources", sources.chain(peak_sources).collect()),
             ("Connections", figures().map(|f| f.peak_stalled_headers).filter(|n| *n > 0).collect()),
         ];
         basis
-    }
-
-    pub(super) fn attacked_sites(&self, incident: &Incident) -> u64 {
-        incident.platforms.len() as u64
     }
 
     pub(super) fn course(&self, incident: &Incident, scope: &Scope, predicate: &str) -> Basis {
@@ -160,7 +156,7 @@ impl<'a> Facts<'a> {
         match predicate {
             "begin" => {
                 basis.windows = moments(true);
-                basis.finding = self.from_claim(ClaimKind::Attack).finding;
+                basis.finding = self.of_claim(ClaimKind::Attack).finding;
             }
             "ongoing" => basis.finding = Some(over.of_the_negation()),
             _ => basis.windows = moments(false),
@@ -170,7 +166,7 @@ impl<'a> Facts<'a> {
 
     /// Small by published figures.
     pub(super) fn small(&self) -> Basis {
-        let large = self.from_claim(ClaimKind::LargeScale);
+        let large = self.of_claim(ClaimKind::LargeScale);
         Basis { finding: large.finding.map(Finding::of_the_negation), ..large }
     }
 
@@ -194,7 +190,7 @@ impl<'a> Facts<'a> {
     }
 
     pub(super) fn detected(&self, incident: &Incident, scope: &Scope) -> Basis {
-        let mut basis = self.from_claim(ClaimKind::Detected);
+        let mut basis = self.of_claim(ClaimKind::Detected);
         let waves = self.waves(incident, scope);
         basis.windows =
             waves.iter().map(|w| TimeWindow::new(w.detected.at, w.detected.at)).collect();
@@ -264,7 +260,7 @@ impl<'a> Facts<'a> {
     }
 
     pub(super) fn failed(&self, incident: &Incident, scope: &Scope) -> Basis {
-        let basis = self.from_claim(ClaimKind::AttemptsFailed);
+        let basis = self.of_claim(ClaimKind::AttemptsFailed);
         let waves = self.waves(incident, scope);
         let windows = waves.iter().map(|w| TimeWindow::new(w.onset, w.until(incident.as_of.at)));
         let windows = windows.collect();

@@ -127,7 +127,7 @@ impl<'a> Facts<'a> {
         self.claims.iter().find(|claim| claim.kind == kind)
     }
 
-    pub(super) fn from_claim(&self, kind: ClaimKind) -> Basis {
+    pub(super) fn of_claim(&self, kind: ClaimKind) -> Basis {
         match self.claim(kind) {
             Some(claim) => Basis {
                 leaves: claim.leaves(),
@@ -163,20 +163,20 @@ impl<'a> Facts<'a> {
         };
         let basis = match predicate {
             "attack" => self.attack(incident, scope),
-            "waves" => self.with_waves(self.from_claim(ClaimKind::Waves), incident, scope),
+            "waves" => self.with_waves(self.of_claim(ClaimKind::Waves), incident, scope),
             "over" | "ongoing" | "begin" | "end" => self.course(incident, scope, predicate),
-            "sophisticated" => self.from_claim(ClaimKind::Sophisticated),
-            "large" => self.with_waves(self.from_claim(ClaimKind::LargeScale), incident, scope),
+            "sophisticated" => self.of_claim(ClaimKind::Sophisticated),
+            "large" => self.with_waves(self.of_claim(ClaimKind::LargeScale), incident, scope),
             "small" => self.small(),
             "large-here" => traffic::large_here(incident),
             "brief" | "long" => self.length(incident, scope, predicate),
             "detected" => self.detected(incident, scope),
             "acted" | "automatic" => self.acted(incident, scope),
-            "swift" => self.from_claim(ClaimKind::SwiftAction),
+            "swift" => self.of_claim(ClaimKind::SwiftAction),
             "mitigated" | "uncontrolled" => self.mitigated(incident, scope),
             "low-impact" => self.low_impact(incident, scope),
             "failed" => self.failed(incident, scope),
-            "defended" => self.from_claim(ClaimKind::BecauseOfDefences),
+            "defended" => self.of_claim(ClaimKind::BecauseOfDefences),
             "blocked" => self.blocked(incident, scope),
             "stayed-up" => self.stayed_up(incident, scope),
             "down" => self.down(incident, scope),
@@ -226,9 +226,9 @@ impl<'a> Facts<'a> {
             "refused" => service::refused(incident),
             "restored" => self.restored(incident, scope),
             "normal" => self.normal(incident, scope),
-            "released" => self.with_releases(self.from_claim(ClaimKind::Restored), incident),
-            "integrity" => self.from_claim(ClaimKind::Integrity),
-            "no-breach" => self.from_claim(ClaimKind::NoBreach),
+            "released" => Self::with_releases(self.of_claim(ClaimKind::Restored), incident),
+            "integrity" => self.of_claim(ClaimKind::Integrity),
+            "no-breach" => self.of_claim(ClaimKind::NoBreach),
             "surge" => self.surge(incident, scope),
             "traffic" => traffic::traffic(incident),
             "surge-over" => traffic::surge_over(incident),

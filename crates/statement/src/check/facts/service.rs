@@ -6,7 +6,7 @@ use portcullis_model::Reason;
 use super::{Basis, Facts, MINOR_BASIS_POINTS, Scope, lengths, share};
 use crate::{ClaimKind, Finding};
 
-impl<'a> Facts<'a> {
+impl Facts<'_> {
     /// Outages that a scope means.
     pub(super) fn outages<'i>(
         &self,
@@ -102,7 +102,7 @@ impl<'a> Facts<'a> {
                 ..down
             };
         }
-        let claim = self.from_claim(ClaimKind::StayedUp);
+        let claim = self.of_claim(ClaimKind::StayedUp);
         let named = self.platforms(scope);
         let spared =
             !named.is_empty() && named.iter().all(|name| incident.platform(name).is_none());
@@ -125,7 +125,7 @@ impl<'a> Facts<'a> {
             let totals = record.and_then(|r| {
                 r.attack.activities.get(&site.platform)?.get(site.activity.as_ref()?)
             });
-            basis.shares.extend(totals.and_then(|t| t.served_share()));
+            basis.shares.extend(totals.and_then(portcullis_incident::ActivityTotals::served_share));
         }
         if basis.shares.is_empty() {
             basis.shares.extend(attack.served_share());
@@ -185,7 +185,7 @@ impl<'a> Facts<'a> {
 
     pub(super) fn disrupted(&self, incident: &Incident, scope: &Scope, predicate: &str) -> Basis {
         let down = self.down(incident, scope);
-        let slowed = self.from_claim(ClaimKind::SlowedDown);
+        let slowed = self.of_claim(ClaimKind::SlowedDown);
         let named = self.platforms(scope);
         let spared = !named.is_empty()
             && named.iter().all(|name| {
@@ -226,7 +226,7 @@ impl<'a> Facts<'a> {
         basis.windows.extend(waves.iter().map(|w| TimeWindow::new(w.onset, w.until(as_of))));
         basis.windows.extend(degraded.windows.clone());
         basis.windows.extend(down.windows.clone());
-        basis.lasted = down.lasted.clone();
+        basis.lasted.clone_from(&down.lasted);
         basis.lasted.extend(degraded.lasted.clone());
         if !waves.is_empty() {
             basis.lasted.push(waves.iter().map(|w| w.unmitigated_ms(as_of)).sum());
@@ -279,7 +279,7 @@ impl<'a> Facts<'a> {
                 let finding = if back { Finding::Supported } else { Finding::Contradicted };
                 Basis::new(finding, "The end of each outage is on record.")
             }
-            false => self.with_releases(self.from_claim(ClaimKind::Restored), incident),
+            false => Self::with_releases(self.of_claim(ClaimKind::Restored), incident),
         };
         basis.kind = Some(ClaimKind::Restored);
         for outage in outages.iter().filter_map(|outage| outage.ended.map(|end| (outage, end))) {
@@ -293,7 +293,7 @@ impl<'a> Facts<'a> {
         basis
     }
 
-    pub(super) fn with_releases(&self, mut basis: Basis, incident: &Incident) -> Basis {
+    pub(super) fn with_releases(mut basis: Basis, incident: &Incident) -> Basis {
         let released: Vec<_> =
             incident.procedures.iter().filter_map(|p| p.released.as_ref()).collect();
         basis.windows = released.iter().map(|r| TimeWindow::new(r.stamp.at, r.stamp.at)).collect();
@@ -324,7 +324,7 @@ impl<'a> Facts<'a> {
             basis.kind = Some(ClaimKind::FullSpeed);
             return basis;
         }
-        let mut basis = self.from_claim(ClaimKind::FullSpeed);
+        let mut basis = self.of_claim(ClaimKind::FullSpeed);
         basis.all_sites = Some(settled && basis.finding == Some(Finding::Supported));
         let back = incident.platforms.iter().filter_map(|p| incident.back_at_full_speed(&p.name));
         basis.windows = back.map(|b| TimeWindow::new(b.since, b.stamp.at)).collect();

@@ -5,7 +5,7 @@ use portcullis_incident::{Incident, TimeWindow, grade};
 use super::{Basis, Facts, Scope, lengths};
 use crate::{ClaimKind, Finding};
 
-impl<'a> Facts<'a> {
+impl Facts<'_> {
     /// A surge on the platforms and activities that a scope names.
     pub(super) fn surge(&self, incident: &Incident, scope: &Scope) -> Basis {
         let then = |window: TimeWindow| {
@@ -54,7 +54,7 @@ impl<'a> Facts<'a> {
             }
             if basis.windows.is_empty() {
                 basis.finding = Some(Finding::NotShown);
-                basis.because = "No receipt is on record.".to_owned();
+                basis.because = String::from("No receipt is on record.");
             }
         }
         for n in recipients {
@@ -146,7 +146,7 @@ pub(super) fn surge(incident: &Incident, then: &dyn Fn(TimeWindow) -> bool) -> B
     }
     basis.counts.push(("Requests", offered.clone()));
     basis.counts.push(("Traffic", offered));
-    basis.because = "Traffic far above the baseline is on record.".to_owned();
+    basis.because = String::from("Traffic far above the baseline is on record.");
     basis.finding = Some(match (basis.windows.is_empty(), incident.coverage.is_complete()) {
         (false, _) => Finding::Supported,
         (true, true) => Finding::Contradicted,

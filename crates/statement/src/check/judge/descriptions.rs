@@ -24,10 +24,10 @@ impl Judge<'_> {
     ) {
         match &self.units[unit].role {
             Role::Moment(moment) if moment.each().len() > 1 => {
-                let decided = moment.each().into_iter().map(|m| {
+                let mut decided = moment.each().into_iter().map(|m| {
                     basis.windows.iter().any(|window| m.holds(*window, self.context) == Some(true))
                 });
-                let all = decided.fold(true, |all, one| all && one);
+                let all = decided.all(|one| one);
                 let finding = if all { Finding::Supported } else { Finding::Contradicted };
                 let why = format!("on record: {}", windows(&basis.windows, self.context));
                 out.items.push(item(finding, why, unit));
@@ -73,7 +73,7 @@ impl Judge<'_> {
             Role::Span(span) => {
                 let gap = self.gap(unit, *span, basis, scope);
                 out.items.push(
-                    gap.unwrap_or_else(|| self.span(unit, *span, predicate, basis, scope.each)),
+                    gap.unwrap_or_else(|| Self::span(unit, *span, predicate, basis, scope.each)),
                 );
             }
             Role::Quantity(number, measured) => {
@@ -146,7 +146,6 @@ impl Judge<'_> {
     }
 
     pub(super) fn span(
-        &self,
         unit: usize,
         span: Span,
         predicate: &str,
@@ -338,7 +337,7 @@ impl Judge<'_> {
         if preposition == "Of" && phrase.class == "Site" && phrase.sites.is_empty() {
             let protected = self.facts.incident.map_or(0, |i| i.protected.len() as u64);
             if let Some(number) = phrase.count {
-                self.count(unit, number, Some(&[protected]), "Site", out);
+                Self::count(unit, number, Some(&[protected]), "Site", out);
             }
             return;
         }
@@ -438,7 +437,7 @@ impl Judge<'_> {
             } else {
                 out.items.push(item(Finding::NotMeasurable, why, unit));
             }
-            self.people(unit, phrase, out);
+            Self::people(unit, phrase, out);
             return;
         }
         self.phrase(unit, phrase, predicate, basis, scope, out);

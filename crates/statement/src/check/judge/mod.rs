@@ -94,7 +94,7 @@ impl Judge<'_> {
         let basis = match predicate {
             "reported" => self.facts.reported(&self.recipients(found)),
             _ if compared.is_some() => compared.unwrap_or_default(),
-            _ if denied && self.others(&phrases) => self.of_others(predicate),
+            _ if denied && Self::others(&phrases) => self.of_others(predicate),
             _ if denied && several => self.of_any(predicate, &scope),
             _ if several => self.of_all(predicate, &scope),
             _ => self.facts.of(predicate, &scope),
@@ -138,7 +138,7 @@ impl Judge<'_> {
             }
         }
         if let Some(subject) = subject.filter(|_| found.elided) {
-            self.people(found.core.first().copied().unwrap_or(0), subject, &mut judgement);
+            Self::people(found.core.first().copied().unwrap_or(0), subject, &mut judgement);
         }
         let adverbs = group.map_or(&[][..], |g| g.adverbs.as_slice());
         for adverb in adverbs {
@@ -154,7 +154,7 @@ impl Judge<'_> {
         for unit in described {
             match self.units[unit].role {
                 Role::Reference(n) => {
-                    self.reference(unit, n, &recipients, predicate, &mut judgement)
+                    self.reference(unit, n, &recipients, predicate, &mut judgement);
                 }
                 _ => self.adjunct(unit, predicate, &basis, &scope, &mut judgement),
             }
@@ -169,7 +169,7 @@ impl Judge<'_> {
             ));
         }
         self.tense(found, group, predicate, &mut judgement);
-        self.conclude(group, stance, denied, &mut judgement);
+        Self::conclude(group, stance, denied, &mut judgement);
         self.presupposed(found, stance, &mut judgement);
         judgement
     }
@@ -293,10 +293,9 @@ impl Judge<'_> {
     /// "The attack did not …" takes an attack for granted, and "during the outage" an outage.
     fn presupposed(&self, found: &Found, stance: Stance, out: &mut Judgement) {
         for unit in found.core.iter().chain(&found.adjuncts) {
-            let phrase = match &self.units[*unit].role {
-                Role::Noun(phrase) => phrase,
-                Role::Prepositional(_, phrase) => phrase,
-                _ => continue,
+            let (Role::Noun(phrase) | Role::Prepositional(_, phrase)) = &self.units[*unit].role
+            else {
+                continue;
             };
             let about = match phrase.class {
                 "Attack" | "Wave" | "Attacker" | "Attempt" => "attack",
@@ -354,9 +353,10 @@ impl Judge<'_> {
                     0
                 }
                 Role::Verb(group) | Role::Copula(group) => group.negations,
-                Role::Negation => 1,
-                Role::Prepositional("Without", _) => 1,
-                Role::Pronoun(_, Part::No) | Role::Pronoun("Nothing", _) => 1,
+                Role::Negation
+                | Role::Prepositional("Without", _)
+                | Role::Pronoun(_, Part::No)
+                | Role::Pronoun("Nothing", _) => 1,
                 _ => 0,
             };
         }
@@ -368,7 +368,7 @@ impl Judge<'_> {
     }
 
     /// The finding on the whole clause.
-    fn conclude(&self, group: Option<&Group>, stance: Stance, denied: bool, out: &mut Judgement) {
+    fn conclude(group: Option<&Group>, stance: Stance, denied: bool, out: &mut Judgement) {
         let whole = out.items.iter().map(|item| item.finding).fold(out.finding, worst);
         let possible =
             group.is_some_and(|g| g.tense == Tense::Possible) || stance == Stance::Possible;

@@ -21,12 +21,12 @@ impl Judge<'_> {
         scope: &Scope,
         out: &mut Judgement,
     ) {
-        self.people(unit, phrase, out);
+        Self::people(unit, phrase, out);
         self.part(unit, phrase, predicate, basis, out);
         if let Some(number) = phrase.of_count {
             let protected = self.facts.incident.map_or(0, |i| i.protected.len() as u64);
             let values = if phrase.class == "Site" { Some(&[protected][..]) } else { None };
-            self.count(unit, number, values, phrase.class, out);
+            Self::count(unit, number, values, phrase.class, out);
         }
         if let Some(number) = phrase.count.filter(|_| phrase.class != "Recipient") {
             let class = if phrase.class == "Wave" { "Attack" } else { phrase.class };
@@ -34,13 +34,13 @@ impl Judge<'_> {
                 true if phrase.class == "Requests" => Some(basis.rates.as_slice()),
                 _ => basis.count(class),
             };
-            self.count(unit, number, values, phrase.class, out);
+            Self::count(unit, number, values, phrase.class, out);
         }
         if let Some(number) = phrase.share {
             out.items.push(compare_share(unit, number, &basis.shares));
         }
         if let Some(number) = phrase.site_count {
-            self.count(unit, number, basis.count("Site"), "Site", out);
+            Self::count(unit, number, basis.count("Site"), "Site", out);
         }
         for (class, segment) in &phrase.adjectives {
             let known = out.items.len();
@@ -50,7 +50,7 @@ impl Judge<'_> {
             }
         }
         for marker in &phrase.also {
-            self.marker(unit, marker, basis, out);
+            Self::marker(unit, marker, basis, out);
         }
         let limited = phrase.class != "Site"
             && (!phrase.adjectives.is_empty() || matches!(phrase.part, Part::Few | Part::Some));
@@ -65,7 +65,7 @@ impl Judge<'_> {
     }
 
     /// What people did, and whether something is behind this gate at all.
-    pub(super) fn people(&self, unit: usize, phrase: &Phrase, out: &mut Judgement) {
+    pub(super) fn people(unit: usize, phrase: &Phrase, out: &mut Judgement) {
         let reported = out.predicate == "reported";
         let classes = [phrase.class].into_iter().chain(phrase.also.iter().copied());
         for class in classes {
@@ -117,7 +117,7 @@ impl Judge<'_> {
                 // More than one is said.
                 let two =
                     Number { low: 2 * ONE, high: u128::MAX, grain: ONE, bound: Bound::AtLeast };
-                self.count(unit, two, basis.count("Site"), "Site", out);
+                Self::count(unit, two, basis.count("Site"), "Site", out);
             }
             Part::Open | Part::Any | Part::No | Part::Some => {}
             Part::Many
@@ -176,7 +176,6 @@ impl Judge<'_> {
     }
 
     pub(super) fn count(
-        &self,
         unit: usize,
         number: Number,
         values: Option<&[u64]>,
@@ -243,7 +242,9 @@ impl Judge<'_> {
                 SERIOUS_BASIS_POINTS,
                 "serious is one request in twenty or more",
             )),
-            "Brief" if effect => shorter(&basis.lasted, BRIEF_MS, "short is under ten minutes"),
+            "Brief" | "Isolated" if effect => {
+                shorter(&basis.lasted, BRIEF_MS, "short is under ten minutes")
+            }
             "Long" if effect => {
                 opposite(shorter(&basis.lasted, LONG_MS, "long is an hour or more"))
             }
@@ -251,7 +252,6 @@ impl Judge<'_> {
             "Automatic" if matches!(noun, "Measure" | "Defence") => of("acted"),
             "Another" if noun == "Measure" => return,
             "Plain" | "Other" => return,
-            "Isolated" if effect => shorter(&basis.lasted, BRIEF_MS, "short is under ten minutes"),
             "Clean" if matches!(noun, "People" | "GoodRequests") => return,
             "Record" => {
                 (Finding::NotMeasurable, "no history is on record to compare with".to_owned())
@@ -266,7 +266,7 @@ impl Judge<'_> {
         out.items.push(item(finding, why, unit));
     }
 
-    pub(super) fn marker(&self, unit: usize, marker: &str, basis: &Basis, out: &mut Judgement) {
+    pub(super) fn marker(unit: usize, marker: &str, basis: &Basis, out: &mut Judgement) {
         let finding = match marker {
             "ForAll" | "OnAll" => match basis.all_sites {
                 Some(true) => Finding::Supported,

@@ -145,7 +145,7 @@ impl Judge<'_> {
     }
 
     /// Whether the sites are all but those that were named: "no other platform".
-    pub(super) fn others(&self, phrases: &[(usize, Phrase)]) -> bool {
+    pub(super) fn others(phrases: &[(usize, Phrase)]) -> bool {
         phrases.iter().any(|(_, phrase)| {
             phrase.class == "Site"
                 && phrase.sites.is_empty()
