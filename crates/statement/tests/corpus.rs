@@ -54,7 +54,7 @@ impl Score {
     }
 
     fn precision(self) -> u32 {
-        if self.supported == 0 { 100 } else { self.recalled * 100 / self.supported }
+        (self.recalled * 100).checked_div(self.supported).unwrap_or(100)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use super::segments::Measured;
+use super::content::Measured;
 use super::units::{Group, Phrase, Role, Unit};
 
 /// A part of a form.

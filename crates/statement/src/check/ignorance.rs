@@ -2,7 +2,7 @@
 
 use super::facts::Scope;
 use super::judge::{Item, Judge};
-use super::read::{Parsed, is_unread};
+use super::parsed::{Parsed, is_unread};
 use super::units::Role;
 use crate::Finding;
 

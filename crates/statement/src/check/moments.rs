@@ -2,9 +2,10 @@
 
 use super::numbers::{Bound, ONE, number, ordinal, phrase_at};
 use super::tokens::Token;
+use portcullis_incident::TimeWindow;
 use portcullis_model::WallTime;
 
-use super::{CheckContext, TimeWindow};
+use super::outcome::CheckContext;
 
 /// How a time limits an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use portcullis_incident::Incident;
 
 use super::lexicon::{WordKind, lexicon};
-use super::segments::Content;
+use super::content::Content;
 use super::tokens::{Token, tokens};
 
 /// A part of the site that the ledger names.

@@ -7,144 +7,15 @@ use super::facts::{ATTRIBUTION, Facts};
 use super::ignorance;
 use super::judge::{Item, Judge, Judgement, Stance};
 use super::language::is_foreign;
-use super::lexicon::{WordKind, lexicon};
-use super::numbers::phrase_at;
-use super::segments::{Content, Segment, segments};
-use super::tokens::{Token, tokens};
-use super::units::{Part, Phrase, Role, Unit, units};
-use super::{
+use super::outcome::{
     Assertion, CheckContext, CheckedSentence, MatchedClaim, RejectedPhrase, SentenceResult,
 };
+use super::parsed::Parsed;
+use super::units::{Part, Phrase, Role, Unit};
 use crate::Finding;
 
 /// The longest sentence that is read, in words and marks. Statements have up to 80.
 const SENTENCE_WORDS: usize = 200;
-
-/// A sentence in its parts.
-pub(super) struct Parsed<'a> {
-    text: &'a str,
-    tokens: Vec<Token>,
-    segments: Vec<Segment>,
-    pub(super) units: Vec<Unit>,
-}
-
-impl<'a> Parsed<'a> {
-    fn new(text: &'a str, at: &Range<usize>, facts: &Facts<'_>) -> Self {
-        let tokens = upright(answered(tokens(&text[at.clone()], at.start)));
-        let segments = segments(&tokens, &facts.names);
-        let units = units(&segments);
-        Self { text, tokens, segments, units }
-    }
-
-    /// The bytes of some units.
-    fn range(&self, first: usize, last: usize) -> Range<usize> {
-        self.tokens_range(self.units[first].first, self.units[last].last)
-    }
-
-    /// The bytes of some segments. Tokens may have been put in another order.
-    fn tokens_range(&self, first: usize, last: usize) -> Range<usize> {
-        let tokens = &self.tokens[self.segments[first].first..=self.segments[last].last];
-        let start = tokens.iter().map(|token| token.at.start).min().unwrap_or(0);
-        let end = tokens.iter().map(|token| token.at.end).max().unwrap_or(start);
-        start..end
-    }
-
-    fn phrase(&self, first: usize, last: usize, why: impl Into<String>) -> RejectedPhrase {
-        let at = self.range(first, last);
-        RejectedPhrase { phrase: self.text[at.clone()].to_owned(), at, why: why.into() }
-    }
-
-    /// The words of one finding.
-    fn item(&self, item: &Item, why: String) -> RejectedPhrase {
-        let Some(segment) = item.segment.filter(|n| *n < self.segments.len()) else {
-            return self.phrase(item.unit, item.unit, why);
-        };
-        let at = self.tokens_range(segment, segment);
-        RejectedPhrase { phrase: self.text[at.clone()].to_owned(), at, why }
-    }
-
-    /// Whether one of these words is in the sentence.
-    pub(super) fn mentions(&self, words: &[&str]) -> bool {
-        self.tokens.iter().any(|token| words.iter().any(|word| token.is(word)))
-    }
-
-    pub(super) fn segments_of(&self, unit: usize) -> &[Segment] {
-        let unit = &self.units[unit];
-        &self.segments[unit.first..=unit.last]
-    }
-}
-
-/// "Was it down: no." as "it was not down", and "Whether it was down: yes." as "it was down".
-fn answered(tokens: Vec<Token>) -> Vec<Token> {
-    const AUXILIARIES: &[&str] = &["is", "are", "was", "were", "did", "do", "does", "has", "have"];
-    const PLAIN: &[&str] = &[
-        "no", "none", "yes", "it", "is", "was", "not", "did", "has", "on", "record", "recorded",
-        "there", "were", "we", "can", "say", "that", ",", "they", "are", "does",
-    ];
-    let asked = tokens.first().is_some_and(|t| t.is("asked"));
-    let mark = |t: &Token| t.is(":") || (asked && t.is(","));
-    let Some(split) = tokens.iter().position(mark) else { return tokens };
-    let (question, answer) = (&tokens[..split], &tokens[split + 1..]);
-    let plain = !answer.is_empty() && answer.iter().all(|t| PLAIN.contains(&t.text.as_str()));
-    let skipped = question
-        .iter()
-        .take_while(|t| ["asked", "as", "to", "whether", "if"].iter().any(|word| t.is(word)));
-    let question = &question[skipped.count()..];
-    let auxiliary = |t: &Token| AUXILIARIES.contains(&t.text.as_str());
-    let Some(first) = question.iter().position(auxiliary).filter(|_| plain) else { return tokens };
-    let negative = answer.iter().find(|t| t.is("no") || t.is("none") || t.is("not"));
-    let mut out: Vec<Token> = Vec::new();
-    if first == 0 {
-        let rest = &question[1..];
-        let subject = subject_length(rest);
-        out.extend_from_slice(&rest[..subject]);
-        out.push(question[0].clone());
-        out.extend(negative.map(|n| Token { text: "not".to_owned(), ..n.clone() }));
-        out.extend_from_slice(&rest[subject..]);
-    } else {
-        out.extend_from_slice(&question[..=first]);
-        out.extend(negative.map(|n| Token { text: "not".to_owned(), ..n.clone() }));
-        out.extend_from_slice(&question[first + 1..]);
-    }
-    out
-}
-
-/// How many tokens the subject after an auxiliary has: one word, or an article with the words up to a
-/// verb or an adjective.
-fn subject_length(tokens: &[Token]) -> usize {
-    let ends = |at: &usize| {
-        lexicon().at(tokens, *at).any(|(e, _)| {
-            matches!(e.kind, WordKind::Verb | WordKind::Adjective | WordKind::Connector)
-                && !matches!(e.class, "Plain" | "Up")
-        })
-    };
-    match tokens.first() {
-        Some(t) if ["the", "our", "any", "your", "this"].iter().any(|w| t.is(w)) => {
-            (1..tokens.len()).find(ends).unwrap_or(tokens.len())
-        }
-        Some(_) => 1,
-        None => 0,
-    }
-}
-
-/// "At no time did the site go down" as "the site did not go down".
-fn upright(tokens: Vec<Token>) -> Vec<Token> {
-    for phrase in ["at no time", "at no point", "at no stage", "never", "not once", "in no way"] {
-        let length = phrase_at(&tokens, 0, phrase);
-        let auxiliary = tokens
-            .get(length)
-            .filter(|t| ["did", "was", "were", "has", "have", "is", "are"].iter().any(|w| t.is(w)));
-        let Some(auxiliary) = auxiliary.filter(|_| length > 0) else { continue };
-        let rest = &tokens[length + 1..];
-        let subject = subject_length(rest);
-        let not = Token { text: "not".to_owned(), ..tokens[0].clone() };
-        let mut out = rest[..subject].to_vec();
-        out.extend([auxiliary.clone(), not]);
-        out.extend_from_slice(&rest[subject..]);
-        return out;
-    }
-    tokens
-}
 
 /// What a sentence turned out to say.
 #[derive(Default)]
@@ -607,7 +478,7 @@ fn report(parsed: &Parsed<'_>, facts: &Facts<'_>, reading: Reading, out: &mut Ch
         meet(item.finding);
         if item.finding != Finding::Supported {
             let why = format!("{}: {}", item.finding.as_str(), item.why);
-            out.rejected.push(parsed.item(item, why));
+            out.rejected.push(parsed.words(item.unit, item.segment, why));
         }
     }
     let nothing = reading.judged.is_empty() && reading.apart.is_empty();
@@ -655,7 +526,7 @@ fn clause(
     if !fine {
         for item in &refused {
             let why = format!("{}: {}", item.finding.as_str(), item.why);
-            out.rejected.push(parsed.item(item, why));
+            out.rejected.push(parsed.words(item.unit, item.segment, why));
         }
         let base = format!("{}: {}", judged.finding.as_str(), judged.because);
         if refused.is_empty() {
@@ -679,10 +550,3 @@ fn clause(
     });
 }
 
-/// Whether a segment is a word that is not known, or a number.
-pub(super) fn is_unread(segment: &Segment) -> bool {
-    matches!(
-        segment.content,
-        Content::Unknown | Content::Number(_) | Content::Quantity(..) | Content::Recipient(_)
-    )
-}

@@ -3,7 +3,7 @@
 use askama::Template;
 use portcullis_incident::{LeafSet, words};
 
-use super::{Assertion, Check, CheckedSentence, SentenceResult};
+use super::outcome::{Assertion, Check, CheckedSentence, SentenceResult};
 use crate::text::{COLUMNS, REHEARSAL};
 
 impl SentenceResult {

@@ -3,7 +3,7 @@
 use super::lexicon::{Form, WordKind};
 use super::moments::Moment;
 use super::numbers::Number;
-use super::segments::{Content, Measured, Segment};
+use super::content::{Content, Measured, Segment};
 use super::spans::Span;
 
 /// How much of a whole a noun phrase names.

@@ -1,5 +1,5 @@
 //! The four ledgers of the corpus: an attack in two waves, a small attack, a crowd and an outage.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::many_single_char_names)]
 
 use std::collections::BTreeMap;
 

@@ -300,7 +300,7 @@ impl<'a> Facts<'a> {
     }
 
     /// The lengths and sizes of two events in order, for a comparison; `None` if one is not on record.
-    pub(in crate::check) fn compared(
+    pub(crate) fn compared(
         &self,
         predicate: &str,
         a: &Scope,

@@ -6,7 +6,7 @@ mod traffic;
 
 use portcullis_incident::{Incident, LeafSet, TimeWindow, hypotheses};
 
-use super::CheckContext;
+use super::outcome::CheckContext;
 use super::moments::Moment;
 use super::names::{Names, SiteName};
 use crate::{Claim, ClaimKind, Finding, assess};

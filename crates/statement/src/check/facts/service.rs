@@ -80,7 +80,7 @@ impl Facts<'_> {
     }
 
     /// Whether something lasts where the record ends.
-    pub(in crate::check) fn lasts(&self, predicate: &str) -> bool {
+    pub(crate) fn lasts(&self, predicate: &str) -> bool {
         let Some(incident) = self.incident else { return false };
         let down = incident.outages.iter().any(|outage| outage.ended.is_none());
         let slow = incident.degradations.iter().any(|d| d.recovered.is_none());

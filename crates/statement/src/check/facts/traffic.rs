@@ -42,7 +42,7 @@ impl Facts<'_> {
     }
 
     /// The receipt of a recipient.
-    pub(in crate::check) fn reported(&self, recipients: &[usize]) -> Basis {
+    pub(crate) fn reported(&self, recipients: &[usize]) -> Basis {
         let mut basis = Basis::new(Finding::Supported, "A receipt is on record.");
         basis.kind = Some(ClaimKind::Reported);
         if recipients.is_empty() {

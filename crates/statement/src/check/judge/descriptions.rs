@@ -1,14 +1,14 @@
 //! What describes a clause: times, lengths, rates, adverbs, prepositions.
 
-use portcullis_incident::words;
+use portcullis_incident::{TimeWindow, words};
 
 use super::super::facts::{BRIEF_MS, Basis, Each, Scope};
 use super::super::moments::MomentRole;
 use super::super::numbers::{Number, ONE};
-use super::super::segments::Measured;
+use super::super::content::Measured;
 use super::super::spans::{Span, SpanRole, rounded};
 use super::super::units::{Phrase, Role};
-use super::super::{CheckContext, TimeWindow};
+use super::super::outcome::CheckContext;
 use super::noun_phrases::{compare_share, shorter};
 use super::{Item, Judge, Judgement, is_comparison, is_event, item, listed};
 use crate::Finding;

@@ -4,13 +4,15 @@ mod descriptions;
 mod noun_phrases;
 mod scopes;
 
+use portcullis_incident::TimeWindow;
+
 use super::clauses::Found;
 use super::facts::{Facts, Scope};
 use super::moments::MomentRole;
-use super::segments::Segment;
+use super::content::Segment;
 use super::spans::{Span, SpanRole};
 use super::units::{Group, Part, Phrase, Role, Tense, Unit};
-use super::{Assertion, CheckContext, TimeWindow};
+use super::outcome::{Assertion, CheckContext};
 use crate::{ClaimKind, Finding};
 
 /// How the words before a clause mean it.

@@ -1,6 +1,7 @@
 //! Which part of the incident a clause is about.
 
-use super::super::TimeWindow;
+use portcullis_incident::TimeWindow;
+
 use super::super::clauses::Found;
 use super::super::facts::{Basis, Each, Scope};
 use super::super::moments::{Moment, MomentRole};
