@@ -69,7 +69,7 @@ pub(crate) fn summarise(
 }
 
 fn known(claims: &[Claim]) -> Vec<String> {
-    let told = [
+    let listed = [
         ClaimKind::Detected,
         ClaimKind::SwiftAction,
         ClaimKind::AttemptsFailed,
@@ -80,7 +80,7 @@ fn known(claims: &[Claim]) -> Vec<String> {
     ];
     let supported = claims.iter().filter(|claim| {
         let figure = claim.kind == ClaimKind::LargeScale && claim.finding != Finding::NotShown;
-        told.contains(&claim.kind) && (claim.finding == Finding::Supported || figure)
+        listed.contains(&claim.kind) && (claim.finding == Finding::Supported || figure)
     });
     supported.map(|claim| claim.sentence.clone()).filter(|s| !s.is_empty()).collect()
 }

@@ -1,6 +1,6 @@
 //! The checker on the corpus: paraphrases of sentences from real statements, adapted to four invented
-//! organisations and labelled against their ledgers by someone who did not write the rules. Half of it
-//! was set aside before a rule was written.
+//! organisations and labelled against their ledgers by a reader who did not write the rules. Half of
+//! it was kept apart from the rules.
 #![allow(clippy::unwrap_used)]
 
 #[path = "corpus/ledgers.rs"]
@@ -15,7 +15,7 @@ use serde::Deserialize;
 
 /// The half that the rules were written with.
 const DEV: &str = include_str!("corpus/dev.json");
-/// The half that was set aside.
+/// The half that was kept apart.
 const HELD_OUT: &str = include_str!("corpus/held-out.json");
 
 /// Sentences by the author of the rules, written to break them: true ones, and rewrites that are not.

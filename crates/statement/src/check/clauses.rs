@@ -3,11 +3,11 @@
 use std::sync::LazyLock;
 
 use super::content::Measured;
-use super::units::{Group, Phrase, Role, Unit};
+use super::units::{Group, Phrase, Role, SentenceUnit};
 
 /// A part of a form.
 #[derive(Clone, Debug)]
-enum Part {
+enum FormPart {
     Noun(&'static str),
     Adjective(&'static str),
     Verb(&'static str, Option<bool>),
@@ -17,8 +17,8 @@ enum Part {
 
 /// A form of a clause.
 #[derive(Clone, Debug)]
-pub(super) struct Frame {
-    parts: Vec<Vec<Part>>,
+pub(super) struct ClauseForm {
+    parts: Vec<Vec<FormPart>>,
     may_elide: bool,
     pub(super) predicate: &'static str,
     pub(super) negative: bool,
@@ -26,17 +26,17 @@ pub(super) struct Frame {
     example: &'static str,
 }
 
-static FRAMES: LazyLock<Vec<Frame>> = LazyLock::new(|| {
+static FRAMES: LazyLock<Vec<ClauseForm>> = LazyLock::new(|| {
     let lines = include_str!("frames.txt").lines();
     lines.filter(|line| !line.is_empty() && !line.starts_with('#')).filter_map(read).collect()
 });
 
 /// All forms.
-pub(super) fn frames() -> &'static [Frame] {
+pub(super) fn frames() -> &'static [ClauseForm] {
     &FRAMES
 }
 
-fn read(line: &'static str) -> Option<Frame> {
+fn read(line: &'static str) -> Option<ClauseForm> {
     let (form, meaning) = line.split_once(" => ")?;
     let (predicate, example) = meaning.split_once(" | ")?;
     let (form, may_elide) = match form.strip_prefix('^') {
@@ -50,7 +50,7 @@ fn read(line: &'static str) -> Option<Frame> {
     };
     #[cfg(not(test))]
     let _ = example;
-    Some(Frame {
+    Some(ClauseForm {
         parts,
         may_elide,
         predicate,
@@ -60,29 +60,29 @@ fn read(line: &'static str) -> Option<Frame> {
     })
 }
 
-fn one(text: &'static str) -> Part {
+fn one(text: &'static str) -> FormPart {
     if text == "cop" {
-        return Part::Copula;
+        return FormPart::Copula;
     }
     if let Some(class) = text.strip_prefix('~') {
-        return Part::Adjective(class);
+        return FormPart::Adjective(class);
     }
     if let Some((preposition, class)) = text.split_once(':') {
-        return Part::Prepositional(preposition, class);
+        return FormPart::Prepositional(preposition, class);
     }
     if text.starts_with(char::is_uppercase) {
-        return Part::Noun(text);
+        return FormPart::Noun(text);
     }
     match text.split_once('.') {
-        Some((class, voice)) => Part::Verb(class, Some(voice == "p")),
-        None => Part::Verb(text, None),
+        Some((class, voice)) => FormPart::Verb(class, Some(voice == "p")),
+        None => FormPart::Verb(text, None),
     }
 }
 
 /// A form that was found.
 #[derive(Clone, Debug)]
-pub(super) struct Found {
-    pub(super) frame: &'static Frame,
+pub(super) struct FoundClause {
+    pub(super) frame: &'static ClauseForm,
     /// The units of its parts.
     pub(super) core: Vec<usize>,
     /// The units in between and behind that describe it.
@@ -109,14 +109,14 @@ pub(super) struct Before<'a> {
 }
 
 /// The longest forms that begin at `at`: several, if a clause may be read in several ways.
-pub(super) fn find(units: &[Unit], at: usize, before: Before<'_>) -> Vec<Found> {
-    let mut best: Vec<Found> = Vec::new();
+pub(super) fn find(units: &[SentenceUnit], at: usize, before: Before<'_>) -> Vec<FoundClause> {
+    let mut best: Vec<FoundClause> = Vec::new();
     for frame in frames() {
         let whole = matches(frame, units, at, 0, before);
         let found = whole.or_else(|| {
             let class = before.subject?.class;
             let fits = frame.may_elide && first_fits(frame, class);
-            let second = matches!(frame.parts.get(1).map(Vec::as_slice), Some([Part::Copula]));
+            let second = matches!(frame.parts.get(1).map(Vec::as_slice), Some([FormPart::Copula]));
             let found = if fits { matches(frame, units, at, 1, before) } else { None };
             match found {
                 None if fits && before.after_copula && second => {
@@ -129,7 +129,7 @@ pub(super) fn find(units: &[Unit], at: usize, before: Before<'_>) -> Vec<Found> 
         match best.first().map(weight) {
             Some(known) if known > weight(&found) => {}
             Some(known) if known == weight(&found) => {
-                let same = |b: &Found| {
+                let same = |b: &FoundClause| {
                     b.frame.predicate == frame.predicate && b.frame.negative == frame.negative
                 };
                 if !best.iter().any(same) {
@@ -146,13 +146,13 @@ pub(super) fn find(units: &[Unit], at: usize, before: Before<'_>) -> Vec<Found> 
     best
 }
 
-fn weight(found: &Found) -> (usize, usize) {
+fn weight(found: &FoundClause) -> (usize, usize) {
     (found.core.len() + usize::from(found.elided), found.end)
 }
 
-fn first_fits(frame: &Frame, class: &str) -> bool {
+fn first_fits(frame: &ClauseForm, class: &str) -> bool {
     let first = frame.parts.first().into_iter().flatten();
-    first.into_iter().any(|part| matches!(part, Part::Noun(noun) if is_a(class, noun)))
+    first.into_iter().any(|part| matches!(part, FormPart::Noun(noun) if is_a(class, noun)))
 }
 
 /// Whether a noun of class `class` may be where `wanted` is.
@@ -173,13 +173,13 @@ fn is_a(class: &str, wanted: &str) -> bool {
 }
 
 fn matches(
-    frame: &'static Frame,
-    units: &[Unit],
+    frame: &'static ClauseForm,
+    units: &[SentenceUnit],
     start: usize,
     elided: usize,
     before: Before<'_>,
-) -> Option<Found> {
-    let mut found = Found {
+) -> Option<FoundClause> {
+    let mut found = FoundClause {
         frame,
         core: Vec::new(),
         adjuncts: Vec::new(),
@@ -194,7 +194,7 @@ fn matches(
             let unit = units.get(at)?;
             let first = found.core.is_empty();
             let pronoun = match unit.role {
-                Role::Pronoun("It", super::units::Part::Open) => true,
+                Role::Pronoun("It", super::units::Quantifier::Open) => true,
                 // "most of them"
                 Role::Pronoun("It", _) => first && !before.antecedents.is_empty(),
                 _ => false,
@@ -222,15 +222,15 @@ fn matches(
 }
 
 /// Whether a verb that was taken as a participle is in the active: "we attacked …".
-fn active_after_all(found: &Found, units: &[Unit], next: usize) -> bool {
+fn active_after_all(found: &FoundClause, units: &[SentenceUnit], next: usize) -> bool {
     let first = found.core.first().map(|unit| &units[*unit].role);
     let object = units.get(next).map(|unit| &unit.role);
     matches!(first, Some(Role::Pronoun("We", _)))
         || matches!(object, Some(Role::Noun(_) | Role::Pronoun(..)))
 }
 
-fn is_bare_passive(found: &Found, units: &[Unit]) -> bool {
-    let passive = |part: &Part| matches!(part, Part::Verb(_, Some(true)));
+fn is_bare_passive(found: &FoundClause, units: &[SentenceUnit]) -> bool {
+    let passive = |part: &FormPart| matches!(part, FormPart::Verb(_, Some(true)));
     let wanted = found.frame.parts.iter().any(|part| part.iter().any(passive));
     let bare = found.core.iter().any(
         |unit| matches!(&units[*unit].role, Role::Verb(group) if group.bare && !group.passive),
@@ -239,10 +239,10 @@ fn is_bare_passive(found: &Found, units: &[Unit]) -> bool {
 }
 
 /// Whether "it" may mean one of a part's nouns.
-fn may_mean(part: &[Part], before: Before<'_>) -> bool {
+fn may_mean(part: &[FormPart], before: Before<'_>) -> bool {
     let nouns = || {
         part.iter().filter_map(|p| match p {
-            Part::Noun(noun) => Some(*noun),
+            FormPart::Noun(noun) => Some(*noun),
             _ => None,
         })
     };
@@ -252,24 +252,26 @@ fn may_mean(part: &[Part], before: Before<'_>) -> bool {
     }
 }
 
-fn fits(part: &Part, unit: &Unit, first: bool) -> bool {
+fn fits(part: &FormPart, unit: &SentenceUnit, first: bool) -> bool {
     match (part, &unit.role) {
-        (Part::Noun(wanted), Role::Noun(phrase)) => is_a(phrase.class, wanted),
-        (Part::Noun("Requests" | "Rate"), Role::Quantity(_, Measured::Rate)) => true,
-        (Part::Noun("Reference"), Role::Reference(_)) => true,
+        (FormPart::Noun(wanted), Role::Noun(phrase)) => is_a(phrase.class, wanted),
+        (FormPart::Noun("Requests" | "Rate"), Role::Quantity(_, Measured::Rate)) => true,
+        (FormPart::Noun("Reference"), Role::Reference(_)) => true,
         (
-            Part::Noun("Times"),
+            FormPart::Noun("Times"),
             Role::Quantity(_, Measured::TimesNormal | Measured::TimesCapacity),
         ) => true,
-        (Part::Noun("Anything" | "People"), Role::Pronoun("Nothing", _)) => true,
-        (Part::Noun(wanted), Role::Pronoun(class, super::units::Part::Open)) => wanted == class,
-        (Part::Noun("People"), Role::Pronoun("It", part)) if first => {
-            *part != super::units::Part::Open
+        (FormPart::Noun("Anything" | "People"), Role::Pronoun("Nothing", _)) => true,
+        (FormPart::Noun(wanted), Role::Pronoun(class, super::units::Quantifier::Open)) => {
+            wanted == class
         }
-        (Part::Adjective(wanted), Role::Adjective(class)) => wanted == class,
-        (Part::Copula, Role::Copula(_)) => true,
-        (Part::Verb(wanted, passive), Role::Verb(group)) => verb_fits(wanted, *passive, group),
-        (Part::Prepositional(wanted, class), Role::Prepositional(preposition, phrase)) => {
+        (FormPart::Noun("People"), Role::Pronoun("It", part)) if first => {
+            *part != super::units::Quantifier::Open
+        }
+        (FormPart::Adjective(wanted), Role::Adjective(class)) => wanted == class,
+        (FormPart::Copula, Role::Copula(_)) => true,
+        (FormPart::Verb(wanted, passive), Role::Verb(group)) => verb_fits(wanted, *passive, group),
+        (FormPart::Prepositional(wanted, class), Role::Prepositional(preposition, phrase)) => {
             let same = *wanted == "to" || preposition.eq_ignore_ascii_case(wanted);
             same && is_a(phrase.class, class)
         }
@@ -305,7 +307,7 @@ fn may_be_between(role: &Role) -> bool {
 }
 
 /// What follows a clause and describes it.
-fn trailing(units: &[Unit], start: usize, adjuncts: &mut Vec<usize>) -> usize {
+fn trailing(units: &[SentenceUnit], start: usize, adjuncts: &mut Vec<usize>) -> usize {
     let describes = |role: &Role| match role {
         Role::Word(class) => !is_prefix(class),
         Role::Number(_) | Role::Reference(_) => true,
@@ -354,7 +356,7 @@ pub(super) fn is_prefix(class: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::names::Names;
+    use super::super::names::KnownNames;
     use super::super::segments::segments;
     use super::super::tokens::tokens;
     use super::super::units::units;
@@ -362,16 +364,17 @@ mod tests {
 
     #[test]
     fn every_form_reads_its_example() {
-        let names = Names::default();
+        let names = KnownNames::default();
         let mut wrong = Vec::new();
         // References are known by the ledger alone.
-        let by_ledger =
-            |frame: &&Frame| frame.example.contains("CRN-1") || frame.example.contains("INC-1");
+        let by_ledger = |frame: &&ClauseForm| {
+            frame.example.contains("CRN-1") || frame.example.contains("INC-1")
+        };
         for frame in frames().iter().filter(|frame| !by_ledger(frame)) {
             let units = units(&segments(&tokens(frame.example, 0), &names));
             let before = Before { subject: None, antecedents: &[], after_copula: false };
             let found = (0..units.len()).flat_map(|at| find(&units, at, before));
-            let same = |f: &Found| {
+            let same = |f: &FoundClause| {
                 f.frame.predicate == frame.predicate && f.frame.negative == frame.negative
             };
             if !found.into_iter().any(|f| same(&f)) {

@@ -1,7 +1,7 @@
 //! What a segment of a sentence is.
 
 use super::lexicon::{Form, WordKind};
-use super::moments::Moment;
+use super::moments::SaidTime;
 use super::numbers::Number;
 use super::spans::Span;
 
@@ -38,10 +38,10 @@ pub(super) enum Content {
     /// A number with a unit.
     Quantity(Number, Measured),
     Span(Span),
-    Moment(Moment),
-    /// A platform, host or activity by its number in [`Names`].
+    Moment(SaidTime),
+    /// A platform, host or activity by its number in [`KnownNames`].
     Site(usize),
-    /// A recipient of notifications, by its number in [`Names`].
+    /// A recipient of notifications, by its number in [`KnownNames`].
     Recipient(usize),
     /// A word of the organisation's name.
     OwnName,

@@ -1,7 +1,7 @@
 //! Sentences that say what is not known: "We do not know who attacked us."
 
-use super::facts::Scope;
-use super::judge::{Item, Judge};
+use super::facts::ClauseScope;
+use super::judge::{ClauseComparison, Item};
 use super::parsed::{Parsed, is_unread};
 use super::units::Role;
 use crate::Finding;
@@ -11,7 +11,10 @@ use crate::Finding;
 ///
 /// Nothing on record can answer who, why or from where, so saying so is true. What such a sentence
 /// takes for granted, such as the attack, is compared like any claim.
-pub(super) fn read(parsed: &Parsed<'_>, judge: &Judge<'_>) -> Option<(Vec<Item>, Vec<usize>)> {
+pub(super) fn read(
+    parsed: &Parsed<'_>,
+    judge: &ClauseComparison<'_>,
+) -> Option<(Vec<Item>, Vec<usize>)> {
     let units = &parsed.units;
     let class = |unit: usize, wanted: &str| {
         parsed.segments_of(unit).iter().any(|segment| segment.class() == wanted)
@@ -55,7 +58,7 @@ pub(super) fn read(parsed: &Parsed<'_>, judge: &Judge<'_>) -> Option<(Vec<Item>,
             || parsed.segments_of(*unit).iter().any(|s| s.classes.contains(&"hit"))
     });
     if let Some(unit) = attack {
-        let basis = judge.facts.of("attack", &Scope::default());
+        let basis = judge.facts.of("attack", &ClauseScope::default());
         items.push(Item {
             finding: basis.finding.unwrap_or(Finding::NotShown),
             why: basis.because,

@@ -1,7 +1,7 @@
 //! Whether a sentence is English.
 
 use super::lexicon::lexicon;
-use super::tokens::Token;
+use super::tokens::SentenceToken;
 
 /// Frequent words of other languages that are no English words.
 const FOREIGN: &[&str] = &[
@@ -106,7 +106,7 @@ const FOREIGN: &[&str] = &[
 
 /// Whether a sentence is not written in English: it has words of another language, or nearly none
 /// that the lexicon knows.
-pub(super) fn is_foreign(tokens: &[Token]) -> bool {
+pub(super) fn is_foreign(tokens: &[SentenceToken]) -> bool {
     let words: Vec<&str> = tokens
         .iter()
         .filter(|token| !token.mark && token.text.chars().any(char::is_alphabetic))

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use super::tokens::Token;
+use super::tokens::SentenceToken;
 
 /// What kind of word an entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,7 +42,7 @@ pub(super) enum Form {
 
 /// One entry of the lexicon.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(super) struct LexiconEntry {
     words: Vec<String>,
     pub(super) kind: WordKind,
     /// The class: `Attack`, `block`.
@@ -51,18 +51,19 @@ pub(super) struct Entry {
 }
 
 /// Every entry by its first word, the longest first.
-pub(super) struct Lexicon(BTreeMap<String, Vec<Entry>>);
+pub(super) struct WordTable(BTreeMap<String, Vec<LexiconEntry>>);
 
-static LEXICON: LazyLock<Lexicon> = LazyLock::new(|| Lexicon::read(include_str!("lexicon.txt")));
+static LEXICON: LazyLock<WordTable> =
+    LazyLock::new(|| WordTable::read(include_str!("lexicon.txt")));
 
 /// The lexicon.
-pub(super) fn lexicon() -> &'static Lexicon {
+pub(super) fn lexicon() -> &'static WordTable {
     &LEXICON
 }
 
-impl Lexicon {
+impl WordTable {
     fn read(text: &'static str) -> Self {
-        let mut entries: BTreeMap<String, Vec<Entry>> = BTreeMap::new();
+        let mut entries: BTreeMap<String, Vec<LexiconEntry>> = BTreeMap::new();
         for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
             let Some((head, phrases)) = line.split_once(": ") else { continue };
             let Some((kind, class)) = head.split_once(' ') else { continue };
@@ -75,7 +76,12 @@ impl Lexicon {
             for phrase in joined {
                 for (words, form) in forms(kind, phrase) {
                     let first = words.first().cloned().unwrap_or_default();
-                    entries.entry(first).or_default().push(Entry { words, kind, class, form });
+                    entries.entry(first).or_default().push(LexiconEntry {
+                        words,
+                        kind,
+                        class,
+                        form,
+                    });
                 }
             }
         }
@@ -88,9 +94,9 @@ impl Lexicon {
     /// The entries that begin at `at`, with the number of their tokens: the longest first.
     pub(super) fn at<'a>(
         &'a self,
-        tokens: &'a [Token],
+        tokens: &'a [SentenceToken],
         at: usize,
-    ) -> impl Iterator<Item = (&'a Entry, usize)> {
+    ) -> impl Iterator<Item = (&'a LexiconEntry, usize)> {
         let first = tokens.get(at).and_then(|token| self.0.get(&token.text));
         first.into_iter().flatten().filter_map(move |entry| {
             let rest = tokens.get(at..at + entry.words.len())?;
@@ -290,8 +296,8 @@ mod tests {
     fn words_are_known_in_all_their_forms() {
         let class = |text: &str| {
             let tokens = tokens(text, 0);
-            let found = lexicon().at(&tokens, 0).next().map(|(entry, n)| (entry.class, n));
-            found
+            let first = lexicon().at(&tokens, 0).next();
+            first.map(|(entry, n)| (entry.class, n))
         };
         assert_eq!(class("were attacked"), Some(("be", 1)));
         assert_eq!(class("attacks"), Some(("Attack", 1)));

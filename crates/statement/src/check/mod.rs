@@ -8,6 +8,21 @@
 //! Words get their classes from `lexicon.txt`, clauses their meaning from `frames.txt`; `facts` holds
 //! what the record says about each meaning, and `judge` compares.
 
+// module order: tokens sentences outcome
+// module order: lexicon numbers
+// module order: spans moments
+// module order: content
+// module order: names
+// module order: segments
+// module order: units language
+// module order: clauses
+// module order: facts
+// module order: judge
+// module order: parsed
+// module order: ignorance
+// module order: read
+// module order: render
+
 #![allow(
     clippy::match_same_arms,
     reason = "tables: one line for each class of words, where people look for it"

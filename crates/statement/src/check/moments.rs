@@ -1,7 +1,7 @@
 //! Days and times of day in a text.
 
 use super::numbers::{Bound, ONE, number, ordinal, phrase_at};
-use super::tokens::Token;
+use super::tokens::SentenceToken;
 use portcullis_incident::TimeWindow;
 use portcullis_model::WallTime;
 
@@ -38,7 +38,7 @@ enum DayName {
     },
     /// Days before that of the statement.
     Before(i64),
-    /// The day that was spoken of: "that evening".
+    /// The day that was meant: "that evening".
     Any,
     /// Days after the incident began: "the next morning".
     AfterFirst(i64),
@@ -53,7 +53,7 @@ struct ClockRange {
 
 /// A time as it was said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Moment {
+pub(super) struct SaidTime {
     pub(super) role: MomentRole,
     day: Option<DayName>,
     part: Option<ClockRange>,
@@ -101,10 +101,10 @@ const DAY_MS: i64 = 86_400_000;
 const MINUTE_MS: i64 = 60_000;
 
 /// The time at `at`, and how many tokens it takes.
-pub(super) fn moment(tokens: &[Token], at: usize) -> Option<(Moment, usize)> {
+pub(super) fn moment(tokens: &[SentenceToken], at: usize) -> Option<(SaidTime, usize)> {
     let (role, mut end, prepared) = role(tokens, at);
     let mut moment =
-        Moment { role, day: None, part: None, clock: None, until: None, open_half: false };
+        SaidTime { role, day: None, part: None, clock: None, until: None, open_half: false };
     let shift = Shift::read(tokens, &mut end);
     loop {
         let joint = joint(tokens, end, &moment);
@@ -137,7 +137,7 @@ enum Shift {
 }
 
 impl Shift {
-    fn read(tokens: &[Token], end: &mut usize) -> Self {
+    fn read(tokens: &[SentenceToken], end: &mut usize) -> Self {
         for (phrase, shift) in [
             ("around", Self::About),
             ("about", Self::About),
@@ -173,7 +173,7 @@ impl Shift {
     }
 }
 
-fn role(tokens: &[Token], at: usize) -> (MomentRole, usize, bool) {
+fn role(tokens: &[SentenceToken], at: usize) -> (MomentRole, usize, bool) {
     for (phrase, role) in [
         ("as of", MomentRole::Since),
         ("ever since", MomentRole::Since),
@@ -209,7 +209,7 @@ fn role(tokens: &[Token], at: usize) -> (MomentRole, usize, bool) {
 }
 
 /// Words that join the parts of a time.
-fn joint(tokens: &[Token], at: usize, moment: &Moment) -> usize {
+fn joint(tokens: &[SentenceToken], at: usize, moment: &SaidTime) -> usize {
     if moment.day.is_none() && moment.part.is_none() && moment.clock.is_none() {
         return 0;
     }
@@ -240,9 +240,9 @@ fn joint(tokens: &[Token], at: usize, moment: &Moment) -> usize {
 
 /// Reads a day, a part of the day or a clock time; returns how many tokens it takes.
 fn part_of(
-    tokens: &[Token],
+    tokens: &[SentenceToken],
     at: usize,
-    moment: &mut Moment,
+    moment: &mut SaidTime,
     prepared: bool,
     shift: Shift,
 ) -> usize {
@@ -287,7 +287,7 @@ fn part_of(
 }
 
 /// `to 10:06`, `and 10:06`, `until 10:06` after a clock time.
-fn range_end(tokens: &[Token], at: usize, moment: &mut Moment) -> usize {
+fn range_end(tokens: &[SentenceToken], at: usize, moment: &mut SaidTime) -> usize {
     let joins = tokens
         .get(at)
         .is_some_and(|t| ["to", "and", "until", "till"].iter().any(|word| t.is(word)));
@@ -312,7 +312,7 @@ fn range_end(tokens: &[Token], at: usize, moment: &mut Moment) -> usize {
     }
 }
 
-fn day(tokens: &[Token], at: usize) -> Option<(DayName, Option<ClockRange>, usize)> {
+fn day(tokens: &[SentenceToken], at: usize) -> Option<(DayName, Option<ClockRange>, usize)> {
     const EVENING: ClockRange = ClockRange { from: 1_020, to: 1_800 };
     let range = |from, to| Some(ClockRange { from, to });
     for (phrase, part) in [
@@ -385,7 +385,7 @@ fn day(tokens: &[Token], at: usize) -> Option<(DayName, Option<ClockRange>, usiz
 }
 
 /// `23 November 2026`, `November 23, 2026`, `the 23rd of November`, `2026-11-23`.
-fn date(tokens: &[Token], at: usize) -> Option<(DayName, usize)> {
+fn date(tokens: &[SentenceToken], at: usize) -> Option<(DayName, usize)> {
     let number = |at: usize| -> Option<i64> {
         let token = tokens.get(at)?;
         let plain = token.text.parse().ok();
@@ -432,7 +432,7 @@ fn date(tokens: &[Token], at: usize) -> Option<(DayName, usize)> {
 
 /// A clock time.
 #[derive(Clone, Copy, Debug)]
-struct Clock {
+struct ClockTime {
     /// Of the day.
     minute: i64,
     /// Said as an hour, a half or a quarter: a few minutes more or less are the same.
@@ -443,10 +443,10 @@ struct Clock {
     length: usize,
 }
 
-fn clock(tokens: &[Token], at: usize, prepared: bool) -> Option<Clock> {
+fn clock(tokens: &[SentenceToken], at: usize, prepared: bool) -> Option<ClockTime> {
     for (phrase, minute) in [("midnight", 0), ("midday", 720), ("noon", 720)] {
         if phrase_at(tokens, at, phrase) > 0 {
-            return Some(Clock { minute, whole: true, open_half: false, length: 1 });
+            return Some(ClockTime { minute, whole: true, open_half: false, length: 1 });
         }
     }
     let mut read =
@@ -457,7 +457,7 @@ fn clock(tokens: &[Token], at: usize, prepared: bool) -> Option<Clock> {
     Some(read)
 }
 
-fn clock_in_digits(tokens: &[Token], at: usize, prepared: bool) -> Option<Clock> {
+fn clock_in_digits(tokens: &[SentenceToken], at: usize, prepared: bool) -> Option<ClockTime> {
     let text = tokens.get(at)?.text.as_str();
     let (digits, glued) = match text.find(|c: char| c.is_ascii_alphabetic()) {
         Some(0) | None => (text, ""),
@@ -497,11 +497,11 @@ fn clock_in_digits(tokens: &[Token], at: usize, prepared: bool) -> Option<Clock>
         return None;
     }
     let open_half = half.is_empty() && hour <= 12 && !digits.starts_with('0');
-    Some(Clock { minute: day_hour * 60 + minutes, whole: minute.is_none(), open_half, length })
+    Some(ClockTime { minute: day_hour * 60 + minutes, whole: minute.is_none(), open_half, length })
 }
 
 /// "in the morning" and the like.
-fn followed_by_part(tokens: &[Token], at: usize) -> bool {
+fn followed_by_part(tokens: &[SentenceToken], at: usize) -> bool {
     [
         "in the morning",
         "in the afternoon",
@@ -518,7 +518,7 @@ fn followed_by_part(tokens: &[Token], at: usize) -> bool {
 }
 
 /// `ten past two`, `a quarter to one`, `half past eight`, `nine o'clock`.
-fn clock_in_words(tokens: &[Token], at: usize, prepared: bool) -> Option<Clock> {
+fn clock_in_words(tokens: &[SentenceToken], at: usize, prepared: bool) -> Option<ClockTime> {
     let hour_at = |at: usize| {
         let (number, length) = number(tokens, at)?;
         let hour = number.low / ONE;
@@ -548,7 +548,7 @@ fn clock_in_words(tokens: &[Token], at: usize, prepared: bool) -> Option<Clock> 
             let sign = if past { 1 } else { -1 };
             let minute = (hour % 12) * 60 + sign * minutes;
             let length = length + skipped + 1 + more;
-            return Some(Clock {
+            return Some(ClockTime {
                 minute: minute.rem_euclid(720),
                 whole: minutes % 15 == 0,
                 open_half: true,
@@ -561,7 +561,7 @@ fn clock_in_words(tokens: &[Token], at: usize, prepared: bool) -> Option<Clock> 
     let am = phrase_at(tokens, at + length, "am").max(phrase_at(tokens, at + length, "a.m"));
     let pm = phrase_at(tokens, at + length, "pm").max(phrase_at(tokens, at + length, "p.m"));
     let said = clock + am + pm > 0 || (prepared && followed_by_part(tokens, at + length));
-    said.then(|| Clock {
+    said.then(|| ClockTime {
         minute: (hour % 12) * 60 + if pm > 0 { 720 } else { 0 },
         whole: true,
         open_half: am + pm == 0,
@@ -575,7 +575,7 @@ impl ClockRange {
     }
 }
 
-impl Moment {
+impl SaidTime {
     /// "nine in the evening" is in the second half of the day. Without a part of the day both are tried.
     fn settle_half(&mut self) {
         if !self.open_half {
@@ -591,7 +591,7 @@ impl Moment {
     }
 }
 
-impl Moment {
+impl SaidTime {
     /// Whether something that was from `window.from` to `window.to` was at this time; `None` if that
     /// cannot be decided because the day of the statement is not known.
     pub(super) fn holds(self, window: TimeWindow, context: &CheckContext) -> Option<bool> {

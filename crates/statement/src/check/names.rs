@@ -2,9 +2,9 @@
 
 use portcullis_incident::Incident;
 
-use super::lexicon::{WordKind, lexicon};
 use super::content::Content;
-use super::tokens::{Token, tokens};
+use super::lexicon::{WordKind, lexicon};
+use super::tokens::{SentenceToken, tokens};
 
 /// A part of the site that the ledger names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,7 +86,7 @@ const OTHER_AUTHORITY: RecipientName =
 
 /// The names.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Names {
+pub(super) struct KnownNames {
     pub(super) sites: Vec<SiteName>,
     pub(super) recipients: Vec<RecipientName>,
     own: Vec<Vec<String>>,
@@ -99,7 +99,7 @@ fn words(text: &str) -> Vec<String> {
     tokens(text, 0).into_iter().map(|token| token.text).collect()
 }
 
-impl Names {
+impl KnownNames {
     pub(super) fn new(incident: Option<&Incident>, own: &[String]) -> Self {
         let mut names = Self {
             recipients: RECIPIENTS.iter().map(|(_, name)| name.clone()).collect(),
@@ -134,7 +134,7 @@ impl Names {
 
     /// The name that begins at `at`. Activities are also known by other forms of their word:
     /// "donation" and "donating" are `donate`.
-    pub(super) fn at(&self, tokens: &[Token], at: usize) -> Option<(Content, usize)> {
+    pub(super) fn at(&self, tokens: &[SentenceToken], at: usize) -> Option<(Content, usize)> {
         let same = |words: &[String], related: bool| {
             let rest = tokens.get(at..at + words.len())?;
             let fits = rest

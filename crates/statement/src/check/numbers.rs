@@ -1,6 +1,6 @@
 //! Numbers in words and digits, and how they are compared.
 
-use super::tokens::Token;
+use super::tokens::SentenceToken;
 
 /// Thousandths in one.
 pub(super) const ONE: u128 = 1_000;
@@ -212,7 +212,7 @@ const BEFORE: &[(&str, Bound)] = &[
 ];
 
 /// The number of tokens that `phrase` has at `at`; zero if it is not there.
-pub(super) fn phrase_at(tokens: &[Token], at: usize, phrase: &str) -> usize {
+pub(super) fn phrase_at(tokens: &[SentenceToken], at: usize, phrase: &str) -> usize {
     let mut length = 0;
     for word in phrase.split(' ') {
         if !tokens.get(at + length).is_some_and(|token| token.is(word)) {
@@ -224,7 +224,7 @@ pub(super) fn phrase_at(tokens: &[Token], at: usize, phrase: &str) -> usize {
 }
 
 /// The ordinal at `at`: `second` is 2.
-pub(super) fn ordinal(token: &Token) -> Option<u64> {
+pub(super) fn ordinal(token: &SentenceToken) -> Option<u64> {
     let place = ORDINALS.iter().position(|word| token.is(word));
     let digits = || {
         let end = ["st", "nd", "rd", "th"].iter().find_map(|e| token.text.strip_suffix(e))?;
@@ -234,7 +234,7 @@ pub(super) fn ordinal(token: &Token) -> Option<u64> {
 }
 
 /// The number that begins at `at`, with the words that limit it, and how many tokens it takes.
-pub(super) fn number(tokens: &[Token], at: usize) -> Option<(Number, usize)> {
+pub(super) fn number(tokens: &[SentenceToken], at: usize) -> Option<(Number, usize)> {
     for (phrase, low, high) in VAGUE {
         let length = phrase_at(tokens, at, phrase);
         if length > 0 {
@@ -267,7 +267,7 @@ pub(super) fn number(tokens: &[Token], at: usize) -> Option<(Number, usize)> {
 }
 
 /// Words at `at` that limit a number after them, and how many tokens they take.
-pub(super) fn limit(tokens: &[Token], at: usize) -> Option<(Bound, usize)> {
+pub(super) fn limit(tokens: &[SentenceToken], at: usize) -> Option<(Bound, usize)> {
     BEFORE.iter().find_map(|(phrase, bound)| {
         let length = phrase_at(tokens, at, phrase);
         (length > 0).then_some((*bound, length))
@@ -275,7 +275,7 @@ pub(super) fn limit(tokens: &[Token], at: usize) -> Option<(Bound, usize)> {
 }
 
 /// `between 3 and 5`, `3 to 5`, `from 3 to 5`.
-fn range(tokens: &[Token], at: usize) -> Option<(Number, usize)> {
+fn range(tokens: &[SentenceToken], at: usize) -> Option<(Number, usize)> {
     let first = tokens.get(at)?;
     let (from, joint) = match first.text.as_str() {
         "between" => (at + 1, "and"),
@@ -297,7 +297,7 @@ fn range(tokens: &[Token], at: usize) -> Option<(Number, usize)> {
 }
 
 /// A number without words that limit it.
-fn plain(tokens: &[Token], at: usize) -> Option<(Number, usize)> {
+fn plain(tokens: &[SentenceToken], at: usize) -> Option<(Number, usize)> {
     let (number, length) = digits(tokens, at).or_else(|| in_words(tokens, at))?;
     // "one and a half million"
     let half = phrase_at(tokens, at + length, "and a half");
@@ -311,7 +311,7 @@ fn plain(tokens: &[Token], at: usize) -> Option<(Number, usize)> {
     }
 }
 
-fn digits(tokens: &[Token], at: usize) -> Option<(Number, usize)> {
+fn digits(tokens: &[SentenceToken], at: usize) -> Option<(Number, usize)> {
     let token = tokens.get(at)?;
     let text = token.text.as_str();
     if !text.starts_with(|c: char| c.is_ascii_digit()) {
@@ -363,7 +363,7 @@ fn round_grain(value: u128) -> u128 {
     grain
 }
 
-fn scale_word(token: &Token) -> Option<u128> {
+fn scale_word(token: &SentenceToken) -> Option<u128> {
     match token.text.as_str() {
         "hundred" => Some(100),
         "thousand" => Some(1_000),
@@ -374,7 +374,7 @@ fn scale_word(token: &Token) -> Option<u128> {
     }
 }
 
-fn in_words(tokens: &[Token], at: usize) -> Option<(Number, usize)> {
+fn in_words(tokens: &[SentenceToken], at: usize) -> Option<(Number, usize)> {
     let mut total: u128 = 0;
     let mut part: u128 = 0;
     let mut length = 0;
@@ -423,7 +423,7 @@ fn in_words(tokens: &[Token], at: usize) -> Option<(Number, usize)> {
 }
 
 /// Whether a word continues a number after "and": `a hundred and forty`.
-fn counts(token: &Token) -> bool {
+fn counts(token: &SentenceToken) -> bool {
     SMALL.iter().skip(1).chain(TENS).any(|word| token.is(word))
 }
 

@@ -54,7 +54,7 @@ pub enum SentenceResult {
     Rejected,
     /// It claims what nothing could measure, and nothing else that is refused.
     NotMeasurable,
-    /// Some of it was not read, or nothing on record bears on it.
+    /// Some of it was not read, or nothing on record is about it.
     NotChecked,
     /// It is not in English.
     NotRead,

@@ -8,15 +8,15 @@ use super::lexicon::{WordKind, lexicon};
 use super::numbers::phrase_at;
 use super::outcome::RejectedPhrase;
 use super::segments::segments;
-use super::tokens::{Token, tokens};
-use super::units::{Unit, units};
+use super::tokens::{SentenceToken, tokens};
+use super::units::{SentenceUnit, units};
 
 /// A sentence in its parts.
 pub(super) struct Parsed<'a> {
     text: &'a str,
-    pub(super) tokens: Vec<Token>,
+    pub(super) tokens: Vec<SentenceToken>,
     pub(super) segments: Vec<Segment>,
-    pub(super) units: Vec<Unit>,
+    pub(super) units: Vec<SentenceUnit>,
 }
 
 impl<'a> Parsed<'a> {
@@ -40,18 +40,18 @@ impl<'a> Parsed<'a> {
         start..end
     }
 
-    pub(super) fn phrase(&self, first: usize, last: usize, why: impl Into<String>) -> RejectedPhrase {
+    pub(super) fn phrase(
+        &self,
+        first: usize,
+        last: usize,
+        why: impl Into<String>,
+    ) -> RejectedPhrase {
         let at = self.range(first, last);
         RejectedPhrase { phrase: self.text[at.clone()].to_owned(), at, why: why.into() }
     }
 
     /// The words of one finding.
-    pub(super) fn words(
-        &self,
-        unit: usize,
-        segment: Option<usize>,
-        why: String,
-    ) -> RejectedPhrase {
+    pub(super) fn words(&self, unit: usize, segment: Option<usize>, why: String) -> RejectedPhrase {
         let Some(segment) = segment.filter(|n| *n < self.segments.len()) else {
             return self.phrase(unit, unit, why);
         };
@@ -71,14 +71,14 @@ impl<'a> Parsed<'a> {
 }
 
 /// "Was it down: no." as "it was not down", and "Whether it was down: yes." as "it was down".
-fn answered(tokens: Vec<Token>) -> Vec<Token> {
+fn answered(tokens: Vec<SentenceToken>) -> Vec<SentenceToken> {
     const AUXILIARIES: &[&str] = &["is", "are", "was", "were", "did", "do", "does", "has", "have"];
     const PLAIN: &[&str] = &[
         "no", "none", "yes", "it", "is", "was", "not", "did", "has", "on", "record", "recorded",
         "there", "were", "we", "can", "say", "that", ",", "they", "are", "does",
     ];
     let asked = tokens.first().is_some_and(|t| t.is("asked"));
-    let mark = |t: &Token| t.is(":") || (asked && t.is(","));
+    let mark = |t: &SentenceToken| t.is(":") || (asked && t.is(","));
     let Some(split) = tokens.iter().position(mark) else { return tokens };
     let (question, answer) = (&tokens[..split], &tokens[split + 1..]);
     let plain = !answer.is_empty() && answer.iter().all(|t| PLAIN.contains(&t.text.as_str()));
@@ -86,20 +86,20 @@ fn answered(tokens: Vec<Token>) -> Vec<Token> {
         .iter()
         .take_while(|t| ["asked", "as", "to", "whether", "if"].iter().any(|word| t.is(word)));
     let question = &question[skipped.count()..];
-    let auxiliary = |t: &Token| AUXILIARIES.contains(&t.text.as_str());
+    let auxiliary = |t: &SentenceToken| AUXILIARIES.contains(&t.text.as_str());
     let Some(first) = question.iter().position(auxiliary).filter(|_| plain) else { return tokens };
     let negative = answer.iter().find(|t| t.is("no") || t.is("none") || t.is("not"));
-    let mut out: Vec<Token> = Vec::new();
+    let mut out: Vec<SentenceToken> = Vec::new();
     if first == 0 {
         let rest = &question[1..];
         let subject = subject_length(rest);
         out.extend_from_slice(&rest[..subject]);
         out.push(question[0].clone());
-        out.extend(negative.map(|n| Token { text: "not".to_owned(), ..n.clone() }));
+        out.extend(negative.map(|n| SentenceToken { text: "not".to_owned(), ..n.clone() }));
         out.extend_from_slice(&rest[subject..]);
     } else {
         out.extend_from_slice(&question[..=first]);
-        out.extend(negative.map(|n| Token { text: "not".to_owned(), ..n.clone() }));
+        out.extend(negative.map(|n| SentenceToken { text: "not".to_owned(), ..n.clone() }));
         out.extend_from_slice(&question[first + 1..]);
     }
     out
@@ -107,7 +107,7 @@ fn answered(tokens: Vec<Token>) -> Vec<Token> {
 
 /// How many tokens the subject after an auxiliary has: one word, or an article with the words up to a
 /// verb or an adjective.
-fn subject_length(tokens: &[Token]) -> usize {
+fn subject_length(tokens: &[SentenceToken]) -> usize {
     let ends = |at: &usize| {
         lexicon().at(tokens, *at).any(|(e, _)| {
             matches!(e.kind, WordKind::Verb | WordKind::Adjective | WordKind::Connector)
@@ -124,7 +124,7 @@ fn subject_length(tokens: &[Token]) -> usize {
 }
 
 /// "At no time did the site go down" as "the site did not go down".
-fn upright(tokens: Vec<Token>) -> Vec<Token> {
+fn upright(tokens: Vec<SentenceToken>) -> Vec<SentenceToken> {
     for phrase in ["at no time", "at no point", "at no stage", "never", "not once", "in no way"] {
         let length = phrase_at(&tokens, 0, phrase);
         let auxiliary = tokens
@@ -133,7 +133,7 @@ fn upright(tokens: Vec<Token>) -> Vec<Token> {
         let Some(auxiliary) = auxiliary.filter(|_| length > 0) else { continue };
         let rest = &tokens[length + 1..];
         let subject = subject_length(rest);
-        let not = Token { text: "not".to_owned(), ..tokens[0].clone() };
+        let not = SentenceToken { text: "not".to_owned(), ..tokens[0].clone() };
         let mut out = rest[..subject].to_vec();
         out.extend([auxiliary.clone(), not]);
         out.extend_from_slice(&rest[subject..]);

@@ -2,16 +2,16 @@
 
 use core::ops::Range;
 
-use super::clauses::{Before, Found, find, is_prefix};
+use super::clauses::{Before, FoundClause, find, is_prefix};
 use super::facts::{ATTRIBUTION, Facts};
 use super::ignorance;
-use super::judge::{Item, Judge, Judgement, Stance};
+use super::judge::{Attitude, ClauseComparison, ComparedClause, Item};
 use super::language::is_foreign;
 use super::outcome::{
     Assertion, CheckContext, CheckedSentence, MatchedClaim, RejectedPhrase, SentenceResult,
 };
 use super::parsed::Parsed;
-use super::units::{Part, Phrase, Role, Unit};
+use super::units::{Phrase, Quantifier, Role, SentenceUnit};
 use crate::Finding;
 
 /// The longest sentence that is read, in words and marks. Statements have up to 80.
@@ -19,8 +19,8 @@ const SENTENCE_WORDS: usize = 200;
 
 /// What a sentence turned out to say.
 #[derive(Default)]
-struct Reading {
-    judged: Vec<(Found, Judgement)>,
+struct SentenceReading {
+    judged: Vec<(FoundClause, ComparedClause)>,
     /// Findings that belong to no clause.
     apart: Vec<Item>,
     left_over: Vec<usize>,
@@ -92,7 +92,7 @@ fn is_courtesy(parsed: &Parsed<'_>) -> bool {
     let begins = word(0).is_some_and(|w| BEGIN.contains(&w))
         || (ours && verb.is_some_and(|w| SECOND.contains(&w)));
     // Only words about people, and those that say nothing: a courtesy may carry a claim.
-    let plain = |unit: &Unit| match &unit.role {
+    let plain = |unit: &SentenceUnit| match &unit.role {
         Role::Noun(phrase) => {
             matches!(phrase.class, "People" | "Party" | "Incident" | "Disruption")
         }
@@ -111,24 +111,25 @@ fn is_courtesy(parsed: &Parsed<'_>) -> bool {
     begins && parsed.tokens.len() <= 16 && parsed.units.iter().all(plain)
 }
 
-fn read(parsed: &Parsed<'_>, facts: &Facts<'_>, context: &CheckContext) -> Reading {
-    let judge = Judge { facts, context, segments: &parsed.segments, units: &parsed.units };
+fn read(parsed: &Parsed<'_>, facts: &Facts<'_>, context: &CheckContext) -> SentenceReading {
+    let judge =
+        ClauseComparison { facts, context, segments: &parsed.segments, units: &parsed.units };
     if let Some(judged) = ignorance::read(parsed, &judge) {
         let (apart, mut left_over) = judged;
         if apart.is_empty() {
             left_over = (0..parsed.units.len()).collect();
         }
-        let reading = Reading { apart, left_over, ..Reading::default() };
+        let reading = SentenceReading { apart, left_over, ..SentenceReading::default() };
         return reading;
     }
     let mut walk = Walk {
         parsed,
-        judge,
-        stance: Stance::Plain,
+        comparison: judge,
+        stance: Attitude::Plain,
         subject: None,
         pending: Vec::new(),
         cause: None,
-        reading: Reading::default(),
+        reading: SentenceReading::default(),
         after_copula: false,
         order: None,
         antecedents: Vec::new(),
@@ -145,17 +146,17 @@ fn read(parsed: &Parsed<'_>, facts: &Facts<'_>, context: &CheckContext) -> Readi
 /// A walk through the units of a sentence.
 struct Walk<'a> {
     parsed: &'a Parsed<'a>,
-    judge: Judge<'a>,
-    stance: Stance,
+    comparison: ClauseComparison<'a>,
+    stance: Attitude,
     subject: Option<Phrase>,
     /// Units before a clause that describe it.
     pending: Vec<usize>,
     /// The unit that gives the next clause as the cause of the last one.
     cause: Option<usize>,
-    reading: Reading,
+    reading: SentenceReading,
     /// The last clause was "it was …": another adjective may follow.
     after_copula: bool,
-    /// How the next clause lies in time to the last one, and the word that says it.
+    /// How the next clause is in time to the last one, and the word that says it.
     order: Option<(Order, usize)>,
     /// Classes of the nouns of the last clause.
     antecedents: Vec<&'static str>,
@@ -170,19 +171,19 @@ impl Walk<'_> {
         let word = |class: &'static str| units.iter().any(|unit| unit.role == Role::Word(class));
         let whether = units.iter().any(|unit| unit.role == Role::Connector("Whether"));
         if word("Ignorance") && whether {
-            self.stance = Stance::Unsure;
+            self.stance = Attitude::Unsure;
         }
         let ends = match &units[..] {
             [
                 ..,
-                Unit { role: Role::Copula(group), .. },
-                Unit { role: Role::Adjective(class), .. },
+                SentenceUnit { role: Role::Copula(group), .. },
+                SentenceUnit { role: Role::Adjective(class), .. },
             ] => Some((group.negations, *class)),
             _ => None,
         };
         if let (true, Some((negations, class @ ("False" | "True")))) = (word("ReportThat"), ends) {
             let is_false = (class == "False") == negations.is_multiple_of(2);
-            self.stance = if is_false { Stance::Denied } else { Stance::Plain };
+            self.stance = if is_false { Attitude::Denied } else { Attitude::Plain };
             self.end = units.len() - 2;
             // "that is wrong"
             if self.end > 0
@@ -238,7 +239,7 @@ impl Walk<'_> {
                 self.pending.push(at);
             }
             Role::Noun(phrase) if self.only_mentioned(at) => self.subject = Some(phrase),
-            Role::Pronoun("We" | "It", Part::Open) if self.only_mentioned(at) => {}
+            Role::Pronoun("We" | "It", Quantifier::Open) if self.only_mentioned(at) => {}
             _ => self.reading.left_over.push(at),
         }
         at + 1
@@ -254,24 +255,24 @@ impl Walk<'_> {
 
     fn prefix(&mut self, at: usize, class: &str) {
         self.stance = match class {
-            "FalseThat" => Stance::Denied,
-            "NoEvid" => Stance::NoEvidence,
-            "CantRule" | "Unsure" => Stance::Unsure,
-            "Perhaps" => Stance::Possible,
+            "FalseThat" => Attitude::Denied,
+            "NoEvid" => Attitude::NoEvidence,
+            "CantRule" | "Unsure" => Attitude::Unsure,
+            "Perhaps" => Attitude::Possible,
             "ReportThat" if self.end < self.parsed.units.len() => self.stance,
             "ReportThat" => {
                 self.apart(Finding::NotMeasurable, "what others say is not on record", at);
                 self.stance
             }
             "Ignorance" => {
-                if self.stance != Stance::Unsure {
+                if self.stance != Attitude::Unsure {
                     self.reading.left_over.push(at);
                 }
                 self.stance
             }
             "Looking" => {
                 self.apart(Finding::NotShown, "what you are doing about it is not recorded", at);
-                Stance::Unsure
+                Attitude::Unsure
             }
             "Say" => {
                 self.apart(Finding::NotMeasurable, "what others say is not on record", at);
@@ -292,10 +293,10 @@ impl Walk<'_> {
             "After" => self.order = Some((Order::After, at)),
             "While" => self.order = Some((Order::While, at)),
             "Later" => self.order = Some((Order::Later, at)),
-            "But" => self.stance = Stance::Plain,
-            "Whether" if self.stance == Stance::Unsure => {}
-            "If" => self.stance = Stance::Conditional,
-            "Nor" => self.stance = Stance::Denied,
+            "But" => self.stance = Attitude::Plain,
+            "Whether" if self.stance == Attitude::Unsure => {}
+            "If" => self.stance = Attitude::Conditional,
+            "Nor" => self.stance = Attitude::Denied,
             "Cause" => self.cause = Some(at),
             "Purpose" => {
                 self.apart(Finding::NotMeasurable, "no instrument measures intentions", at);
@@ -305,13 +306,13 @@ impl Walk<'_> {
     }
 
     /// Judges a clause; of several readings the worst counts.
-    fn clause(&mut self, readings: Vec<Found>) -> usize {
+    fn clause(&mut self, readings: Vec<FoundClause>) -> usize {
         let pending = core::mem::take(&mut self.pending);
-        let mut worst: Option<(Found, Judgement)> = None;
+        let mut worst: Option<(FoundClause, ComparedClause)> = None;
         for mut found in readings {
             found.adjuncts.extend(&pending);
-            let judged = self.judge.judge(&found, self.stance, self.subject.as_ref());
-            let rank = |j: &Judgement| (severity(j.finding), j.left_over.len());
+            let judged = self.comparison.compare(&found, self.stance, self.subject.as_ref());
+            let rank = |j: &ComparedClause| (severity(j.finding), j.left_over.len());
             if worst.as_ref().is_none_or(|(_, w)| rank(&judged) > rank(w)) {
                 worst = Some((found, judged));
             }
@@ -348,7 +349,7 @@ impl Walk<'_> {
     }
 
     /// Compares the times of two clauses that a word like "before" puts in order.
-    fn compare_order(&mut self, judged: &Judgement) {
+    fn compare_order(&mut self, judged: &ComparedClause) {
         let Some((order, unit)) = self.order else { return };
         // "Before it went down, …": the other clause follows.
         let Some((found, last)) = self.reading.judged.last() else { return };
@@ -358,7 +359,7 @@ impl Walk<'_> {
         if first.assertion != Assertion::Made || second.assertion != Assertion::Made {
             return;
         }
-        let start = |j: &Judgement| j.windows.iter().map(|w| w.from.millis()).min();
+        let start = |j: &ComparedClause| j.windows.iter().map(|w| w.from.millis()).min();
         let (Some(a), Some(b)) = (start(first), start(second)) else {
             // "while" may also contrast what has no time.
             if order != Order::While {
@@ -372,8 +373,8 @@ impl Walk<'_> {
             .any(|a| second.windows.iter().any(|b| a.from <= b.to && b.from <= a.to));
         let holds = match order {
             Order::Before => {
-                let last = |j: &Judgement| j.windows.iter().map(|w| w.from.millis()).max();
-                let end = |j: &Judgement| j.windows.iter().map(|w| w.to.millis()).max();
+                let last = |j: &ComparedClause| j.windows.iter().map(|w| w.from.millis()).max();
+                let end = |j: &ComparedClause| j.windows.iter().map(|w| w.to.millis()).max();
                 a < b && last(first) <= end(second)
             }
             Order::After => a >= b,
@@ -386,7 +387,7 @@ impl Walk<'_> {
     }
 
     /// What "it" may mean from now on.
-    fn remember(&mut self, found: &Found) {
+    fn remember(&mut self, found: &FoundClause) {
         let nouns = found.core.iter().chain(&found.adjuncts).filter_map(|unit| {
             match &self.parsed.units[*unit].role {
                 Role::Noun(phrase) | Role::Prepositional(_, phrase) => Some(phrase),
@@ -405,7 +406,7 @@ impl Walk<'_> {
         }
     }
 
-    fn finish(mut self) -> Reading {
+    fn finish(mut self) -> SentenceReading {
         if let Some(unit) = self.cause.take() {
             self.apart(Finding::NotMeasurable, "no instrument measures causes", unit);
         }
@@ -419,7 +420,7 @@ impl Walk<'_> {
                 self.reading.left_over.retain(|unit| !judgement.left_over.contains(unit));
                 found.adjuncts.extend(pending);
                 let stance = self.stance;
-                let again = self.judge.judge(&found, stance, self.subject.as_ref());
+                let again = self.comparison.compare(&found, stance, self.subject.as_ref());
                 self.reading.left_over.extend(&again.left_over);
                 self.reading.judged.push((found, again));
             }
@@ -429,7 +430,7 @@ impl Walk<'_> {
     }
 }
 
-/// How two clauses lie in time.
+/// How two clauses are in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Order {
     Before,
@@ -458,7 +459,12 @@ fn explains(effect: Option<&str>, cause: &str) -> bool {
     )
 }
 
-fn report(parsed: &Parsed<'_>, facts: &Facts<'_>, reading: Reading, out: &mut CheckedSentence) {
+fn report(
+    parsed: &Parsed<'_>,
+    facts: &Facts<'_>,
+    reading: SentenceReading,
+    out: &mut CheckedSentence,
+) {
     let mut worst = SentenceResult::Supported;
     let mut meet = |finding: Finding| {
         worst = match finding {
@@ -496,7 +502,7 @@ fn report(parsed: &Parsed<'_>, facts: &Facts<'_>, reading: Reading, out: &mut Ch
     };
     if nothing {
         out.notes.push(
-            "Nothing on record bears on this sentence. It would take an event in the ledger that \\
+            "Nothing on record is about this sentence. It would take an event in the ledger that \\
              says it, such as a receipt or a note by an operator."
                 .replace("\\\n             ", ""),
         );
@@ -513,8 +519,8 @@ fn report(parsed: &Parsed<'_>, facts: &Facts<'_>, reading: Reading, out: &mut Ch
 fn clause(
     parsed: &Parsed<'_>,
     facts: &Facts<'_>,
-    found: &Found,
-    judged: &Judgement,
+    found: &FoundClause,
+    judged: &ComparedClause,
     out: &mut CheckedSentence,
 ) {
     let first = found.core.iter().min().copied().unwrap_or(0);
@@ -549,4 +555,3 @@ fn clause(
         phrase: whole.phrase,
     });
 }
-

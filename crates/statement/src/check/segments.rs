@@ -3,13 +3,13 @@
 use super::content::{Content, Measured, Segment};
 use super::lexicon::{Form, WordKind, lexicon};
 use super::moments::moment;
-use super::names::Names;
+use super::names::KnownNames;
 use super::numbers::{Number, ONE, limit, number, ordinal, phrase_at};
 use super::spans::span;
-use super::tokens::Token;
+use super::tokens::SentenceToken;
 
 /// The segments of a sentence, in order; every token is in exactly one.
-pub(super) fn segments(tokens: &[Token], names: &Names) -> Vec<Segment> {
+pub(super) fn segments(tokens: &[SentenceToken], names: &KnownNames) -> Vec<Segment> {
     let mut all: Vec<Segment> = Vec::new();
     let mut at = 0;
     while at < tokens.len() {
@@ -22,7 +22,7 @@ pub(super) fn segments(tokens: &[Token], names: &Names) -> Vec<Segment> {
 }
 
 /// The classes of all verbs of this length that begin at `at`.
-fn verb_classes(tokens: &[Token], at: usize, length: usize) -> Vec<&'static str> {
+fn verb_classes(tokens: &[SentenceToken], at: usize, length: usize) -> Vec<&'static str> {
     let entries = lexicon().at(tokens, at);
     let verbs = entries.filter(|(entry, n)| *n == length && entry.kind == WordKind::Verb);
     let mut classes: Vec<&'static str> = verbs.map(|(entry, _)| entry.class).collect();
@@ -30,7 +30,12 @@ fn verb_classes(tokens: &[Token], at: usize, length: usize) -> Vec<&'static str>
     classes
 }
 
-fn longest(tokens: &[Token], at: usize, names: &Names, before: &[Segment]) -> (Content, usize) {
+fn longest(
+    tokens: &[SentenceToken],
+    at: usize,
+    names: &KnownNames,
+    before: &[Segment],
+) -> (Content, usize) {
     if tokens[at].mark && !tokens[at].is("\"") {
         let mark = Content::Word { kind: WordKind::Punctuation, class: "Mark", form: Form::Base };
         return (mark, 1);
@@ -62,7 +67,7 @@ fn longest(tokens: &[Token], at: usize, names: &Names, before: &[Segment]) -> (C
 }
 
 /// A number with its unit.
-fn quantity(tokens: &[Token], at: usize) -> Option<(Content, usize)> {
+fn quantity(tokens: &[SentenceToken], at: usize) -> Option<(Content, usize)> {
     let skipped = usize::from(tokens[at].is("by") || tokens[at].is("at"));
     let share = fraction(tokens, at + skipped);
     let (number, length) = match (share, number(tokens, at + skipped)) {
@@ -212,7 +217,7 @@ const UNITS: &[(&str, Measured)] = &[
 ];
 
 /// `a third of`, `half of`, `fewer than one in a hundred`.
-fn fraction(tokens: &[Token], at: usize) -> Option<(Number, usize)> {
+fn fraction(tokens: &[SentenceToken], at: usize) -> Option<(Number, usize)> {
     if let Some((bound, skipped)) = limit(tokens, at)
         && let Some((number, length)) = fraction(tokens, at + skipped)
     {
@@ -242,7 +247,7 @@ fn fraction(tokens: &[Token], at: usize) -> Option<(Number, usize)> {
 
 /// The longest entry of the lexicon. Of several that are equally long, the words before decide whether
 /// it is a noun or a verb.
-fn word(tokens: &[Token], at: usize, before: &[Segment]) -> Option<(Content, usize)> {
+fn word(tokens: &[SentenceToken], at: usize, before: &[Segment]) -> Option<(Content, usize)> {
     let mut found = lexicon().at(tokens, at).peekable();
     let longest = found.peek()?.1;
     let same: Vec<_> = found.take_while(|(_, length)| *length == longest).collect();
@@ -330,7 +335,7 @@ const fn rank(kind: WordKind, form: Form, wanted: Wanted, after: After) -> u8 {
     }
 }
 
-fn whole_fraction(tokens: &[Token], at: usize) -> Option<(Number, usize)> {
+fn whole_fraction(tokens: &[SentenceToken], at: usize) -> Option<(Number, usize)> {
     for (phrase, percent) in [
         ("half of", 50),
         ("half", 50),

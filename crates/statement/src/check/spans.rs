@@ -1,7 +1,7 @@
 //! Lengths of time in a text.
 
 use super::numbers::{Bound, Number, ONE, number, phrase_at};
-use super::tokens::Token;
+use super::tokens::SentenceToken;
 
 /// What a length of time says about an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +70,7 @@ const VAGUE: &[(&str, u128, u128)] = &[
     ("days", 2 * DAY, 14 * DAY),
 ];
 
-fn unit(token: &Token) -> Option<u128> {
+fn unit(token: &SentenceToken) -> Option<u128> {
     match token.text.as_str() {
         "ms" | "millisecond" | "milliseconds" => Some(ONE),
         "s" | "sec" | "secs" | "second" | "seconds" => Some(SECOND),
@@ -84,9 +84,9 @@ fn unit(token: &Token) -> Option<u128> {
 
 /// The length of time at `at`, and how many tokens it takes. Without a word before it that gives it
 /// a role, it is how long something lasted.
-pub(super) fn span(tokens: &[Token], at: usize) -> Option<(Span, usize)> {
+pub(super) fn span(tokens: &[SentenceToken], at: usize) -> Option<(Span, usize)> {
     // "a second attack" is no length of time.
-    if phrase_at(tokens, at, "a second") > 0 && !begins_anew(tokens.get(at + 2)) {
+    if phrase_at(tokens, at, "a second") > 0 && !ends_here(tokens.get(at + 2)) {
         return None;
     }
     let role = ROLES.iter().find_map(|(phrase, role)| {
@@ -139,15 +139,15 @@ pub(super) fn span(tokens: &[Token], at: usize) -> Option<(Span, usize)> {
     Some((Span { role, length }, end - at))
 }
 
-/// Whether a sentence or a clause goes on after a length of time, and no noun follows.
-fn begins_anew(next: Option<&Token>) -> bool {
+/// Whether a sentence or a clause continues after a length of time, and no noun follows.
+fn ends_here(next: Option<&SentenceToken>) -> bool {
     next.is_none_or(|t| {
         (t.mark && !t.is(","))
             || ["later", "or", "and", "after", "to", "of", "before"].iter().any(|w| t.is(w))
     })
 }
 
-fn length_at(tokens: &[Token], at: usize) -> Option<(Number, usize)> {
+fn length_at(tokens: &[SentenceToken], at: usize) -> Option<(Number, usize)> {
     let vague = VAGUE.iter().filter_map(|(phrase, low, high)| {
         let length = phrase_at(tokens, at, phrase);
         let range = Number { low: *low, high: *high, grain: ONE, bound: Bound::Between };
@@ -185,7 +185,7 @@ fn length_at(tokens: &[Token], at: usize) -> Option<(Number, usize)> {
 }
 
 /// `half an hour`, `an hour and a half`, `two and a half hours`.
-fn halves(tokens: &[Token], at: usize) -> Option<(Number, usize)> {
+fn halves(tokens: &[SentenceToken], at: usize) -> Option<(Number, usize)> {
     for (phrase, value) in [
         ("half an hour", 30 * MINUTE),
         ("half a minute", 30 * SECOND),
@@ -209,7 +209,7 @@ fn halves(tokens: &[Token], at: usize) -> Option<(Number, usize)> {
 }
 
 /// A number with its unit; "a minute" is one. Seconds are rounded to seconds, minutes to minutes.
-fn one_unit(tokens: &[Token], at: usize) -> Option<(Number, usize)> {
+fn one_unit(tokens: &[SentenceToken], at: usize) -> Option<(Number, usize)> {
     let token = tokens.get(at)?;
     if let Some((n, unit)) = glued(&token.text) {
         return Some((n.times(unit / ONE), 1));
@@ -238,7 +238,7 @@ fn one_unit(tokens: &[Token], at: usize) -> Option<(Number, usize)> {
 }
 
 /// Words that limit a number, where "a" follows instead of a number.
-fn number_words_before(tokens: &[Token], at: usize) -> Option<(Bound, usize)> {
+fn number_words_before(tokens: &[SentenceToken], at: usize) -> Option<(Bound, usize)> {
     for (phrase, bound) in [
         ("as long as", Bound::AtLeast),
         ("longer than", Bound::MoreThan),

@@ -4,7 +4,7 @@ use core::ops::Range;
 
 /// One word, or one mark of punctuation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Token {
+pub(super) struct SentenceToken {
     /// In lower case, with plain apostrophes and without a possessive ending.
     pub(super) text: String,
     /// Its range in the text.
@@ -15,7 +15,7 @@ pub(super) struct Token {
     pub(super) capital: bool,
 }
 
-impl Token {
+impl SentenceToken {
     /// Whether it is this word.
     pub(super) fn is(&self, word: &str) -> bool {
         self.text == word
@@ -27,7 +27,7 @@ const MARKS: &[char] = &[',', ';', ':', '(', ')', '\u{2013}', '\u{2014}', '"', '
 
 /// The tokens of `sentence`, which begins at `offset` in the text. Hyphens part words; contractions
 /// are written out; letters that cannot be seen are passed over.
-pub(super) fn tokens(sentence: &str, offset: usize) -> Vec<Token> {
+pub(super) fn tokens(sentence: &str, offset: usize) -> Vec<SentenceToken> {
     let mut tokens = Vec::new();
     let mut word = Pending::default();
     let chars: Vec<(usize, char)> = sentence.char_indices().collect();
@@ -70,8 +70,8 @@ fn alone(chars: &[(usize, char)], i: usize) -> bool {
     blank(i.checked_sub(1)) && blank(Some(i + 1))
 }
 
-fn push_mark(tokens: &mut Vec<Token>, text: &str, at: Range<usize>, mark: bool) {
-    tokens.push(Token { text: text.to_owned(), at, mark, capital: false });
+fn push_mark(tokens: &mut Vec<SentenceToken>, text: &str, at: Range<usize>, mark: bool) {
+    tokens.push(SentenceToken { text: text.to_owned(), at, mark, capital: false });
 }
 
 /// A word that is being read.
@@ -105,7 +105,7 @@ impl Pending {
     }
 
     /// Ends the word, with contractions written out.
-    fn finish(&mut self, tokens: &mut Vec<Token>) {
+    fn finish(&mut self, tokens: &mut Vec<SentenceToken>) {
         if self.text.is_empty() {
             return;
         }
@@ -113,7 +113,12 @@ impl Pending {
         let capital = self.capital;
         let at = self.at.clone();
         let mut push = |word: &str| {
-            tokens.push(Token { text: word.to_owned(), at: at.clone(), mark: false, capital });
+            tokens.push(SentenceToken {
+                text: word.to_owned(),
+                at: at.clone(),
+                mark: false,
+                capital,
+            });
         };
         match written_out(&text) {
             Some((first, second)) => {

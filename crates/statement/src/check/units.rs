@@ -1,14 +1,14 @@
 //! Segments put together: noun phrases, verb groups, and what describes them.
 
-use super::lexicon::{Form, WordKind};
-use super::moments::Moment;
-use super::numbers::Number;
 use super::content::{Content, Measured, Segment};
+use super::lexicon::{Form, WordKind};
+use super::moments::SaidTime;
+use super::numbers::Number;
 use super::spans::Span;
 
 /// How much of a whole a noun phrase names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Part {
+pub(super) enum Quantifier {
     /// Not said.
     Open,
     No,
@@ -26,7 +26,7 @@ pub(super) enum Part {
 pub(super) struct Phrase {
     /// The class of its noun; `Site` for a name of a site, `Recipient` for one of a recipient.
     pub(super) class: &'static str,
-    pub(super) part: Part,
+    pub(super) part: Quantifier,
     pub(super) count: Option<Number>,
     /// Of how many: "one of our three platforms".
     pub(super) of_count: Option<Number>,
@@ -100,7 +100,7 @@ impl Group {
 pub(super) enum Role {
     Noun(Phrase),
     /// A pronoun, or a determiner without a noun: `We`, `It`, `Nothing`.
-    Pronoun(&'static str, Part),
+    Pronoun(&'static str, Quantifier),
     Verb(Group),
     /// "is", "was", "have been" without a verb after it.
     Copula(Group),
@@ -114,7 +114,7 @@ pub(super) enum Role {
     Quantity(Number, Measured),
     Number(Number),
     Span(Span),
-    Moment(Moment),
+    Moment(SaidTime),
     Reference(usize),
     Mark,
     Unknown,
@@ -122,7 +122,7 @@ pub(super) enum Role {
 
 /// Segments that belong together.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Unit {
+pub(super) struct SentenceUnit {
     pub(super) role: Role,
     /// Its first and last segment.
     pub(super) first: usize,
@@ -130,14 +130,14 @@ pub(super) struct Unit {
 }
 
 /// The units of a sentence, in order; every segment is in exactly one.
-pub(super) fn units(segments: &[Segment]) -> Vec<Unit> {
+pub(super) fn units(segments: &[Segment]) -> Vec<SentenceUnit> {
     let mut units = Vec::new();
     let mut at = 0;
     while at < segments.len() {
         let (role, length) = noun_phrase(segments, at)
             .or_else(|| verb_group(segments, at))
             .unwrap_or_else(|| (single(&segments[at]), 1));
-        units.push(Unit { role, first: at, last: at + length - 1 });
+        units.push(SentenceUnit { role, first: at, last: at + length - 1 });
         at += length;
     }
     prepositions(join_adjectives(join_nouns(from_people(units))))
@@ -149,10 +149,10 @@ fn single(segment: &Segment) -> Role {
             WordKind::Noun => Role::Unknown,
             WordKind::Determiner => match *class {
                 "Det" | "Indef" => Role::Word("Neutral"),
-                "Demo" => Role::Pronoun("It", Part::Open),
+                "Demo" => Role::Pronoun("It", Quantifier::Open),
                 class => Role::Pronoun("It", part_of(class)),
             },
-            WordKind::Pronoun => Role::Pronoun(class, Part::Open),
+            WordKind::Pronoun => Role::Pronoun(class, Quantifier::Open),
             WordKind::Adjective => Role::Adjective(class),
             WordKind::Negation => Role::Negation,
             WordKind::Connector => Role::Connector(class),
@@ -170,16 +170,16 @@ fn single(segment: &Segment) -> Role {
     }
 }
 
-fn part_of(class: &str) -> Part {
+fn part_of(class: &str) -> Quantifier {
     match class {
-        "No" => Part::No,
-        "Any" => Part::Any,
-        "All" => Part::All,
-        "Some" => Part::Some,
-        "Many" => Part::Many,
-        "Few" => Part::Few,
-        "NearlyAll" => Part::NearlyAll,
-        _ => Part::Open,
+        "No" => Quantifier::No,
+        "Any" => Quantifier::Any,
+        "All" => Quantifier::All,
+        "Some" => Quantifier::Some,
+        "Many" => Quantifier::Many,
+        "Few" => Quantifier::Few,
+        "NearlyAll" => Quantifier::NearlyAll,
+        _ => Quantifier::Open,
     }
 }
 
@@ -187,7 +187,7 @@ impl Phrase {
     const fn empty() -> Self {
         Self {
             class: "",
-            part: Part::Open,
+            part: Quantifier::Open,
             count: None,
             of_count: None,
             share: None,
@@ -237,7 +237,7 @@ fn noun_phrase(segments: &[Segment], start: usize) -> Option<(Role, usize)> {
                 if at > start
                     && (phrase.count.is_some()
                         || phrase.share.is_some()
-                        || phrase.part != Part::Open) => {}
+                        || phrase.part != Quantifier::Open) => {}
             Content::Word { class: "And", .. }
                 if !phrase.adjectives.is_empty()
                     && segments
@@ -393,12 +393,12 @@ fn belongs(outer: &str, preposition: &str, inner: &Phrase) -> bool {
 fn absorb(phrase: &mut Phrase, preposition: &str, inner: Phrase) {
     // A part of the people or platforms that are named behind: "disruption for some visitors".
     if matches!(phrase.class, "Outage" | "Disruption" | "Impact" | "Availability" | "Errors")
-        || (phrase.class == "Integrity" && inner.part == Part::All)
+        || (phrase.class == "Integrity" && inner.part == Quantifier::All)
     {
-        if phrase.part == Part::Open || phrase.part == Part::Any {
-            phrase.part = if inner.part == Part::No { Part::No } else { phrase.part };
+        if phrase.part == Quantifier::Open || phrase.part == Quantifier::Any {
+            phrase.part = if inner.part == Quantifier::No { Quantifier::No } else { phrase.part };
         }
-        if inner.part != Part::Open && inner.part != Part::Any {
+        if inner.part != Quantifier::Open && inner.part != Quantifier::Any {
             phrase.also.push(part_marker(inner.part));
         }
     }
@@ -411,7 +411,7 @@ fn absorb(phrase: &mut Phrase, preposition: &str, inner: Phrase) {
     if phrase.class == "Attack" && preposition == "On" {
         phrase.also.push("OnSite");
         phrase.site_count = inner.count;
-        if inner.part == Part::All {
+        if inner.part == Quantifier::All {
             phrase.also.push("OnAll");
         }
     }
@@ -423,12 +423,12 @@ fn absorb(phrase: &mut Phrase, preposition: &str, inner: Phrase) {
     phrase.only |= inner.only;
 }
 
-const fn part_marker(part: Part) -> &'static str {
+const fn part_marker(part: Quantifier) -> &'static str {
     match part {
-        Part::All => "ForAll",
-        Part::Many => "ForMany",
-        Part::Few => "ForFew",
-        Part::No => "ForNone",
+        Quantifier::All => "ForAll",
+        Quantifier::Many => "ForMany",
+        Quantifier::Few => "ForFew",
+        Quantifier::No => "ForNone",
         _ => "ForSome",
     }
 }
@@ -597,8 +597,8 @@ impl Auxiliaries {
 }
 
 /// Nouns of one kind joined by "and" or a comma become one: "main and shop", "the police and the ICO".
-fn join_nouns(units: Vec<Unit>) -> Vec<Unit> {
-    let mut joined: Vec<Unit> = Vec::new();
+fn join_nouns(units: Vec<SentenceUnit>) -> Vec<SentenceUnit> {
+    let mut joined: Vec<SentenceUnit> = Vec::new();
     let mut rest = units.into_iter().peekable();
     while let Some(unit) = rest.next() {
         let join =
@@ -606,12 +606,12 @@ fn join_nouns(units: Vec<Unit>) -> Vec<Unit> {
             {
                 (
                     Some(Role::Noun(before)),
-                    Some(Unit { role: Role::Connector("Nor"), .. }),
+                    Some(SentenceUnit { role: Role::Connector("Nor"), .. }),
                     Role::Noun(now),
-                ) => before.part == Part::No && joins(before, now),
+                ) => before.part == Quantifier::No && joins(before, now),
                 (
                     Some(Role::Noun(before)),
-                    Some(Unit { role: Role::Connector("And"), .. }),
+                    Some(SentenceUnit { role: Role::Connector("And"), .. }),
                     Role::Noun(now),
                 ) => {
                     joins(before, now)
@@ -622,7 +622,7 @@ fn join_nouns(units: Vec<Unit>) -> Vec<Unit> {
                 }
                 (
                     Some(Role::Noun(before)),
-                    Some(Unit { role: Role::Mark, .. }),
+                    Some(SentenceUnit { role: Role::Mark, .. }),
                     Role::Noun(now),
                 ) => before.class == now.class && !before.sites.is_empty() && !now.sites.is_empty(),
                 _ => false,
@@ -645,7 +645,7 @@ fn join_nouns(units: Vec<Unit>) -> Vec<Unit> {
                 }
                 before.also.extend(now.also);
                 before.plural = true;
-                if before.part == Part::Open {
+                if before.part == Quantifier::Open {
                     before.part = now.part;
                 }
             }
@@ -687,8 +687,8 @@ fn joins(before: &Phrase, now: &Phrase) -> bool {
 }
 
 /// A preposition takes the noun after it, unless a clause begins there: "because our systems failed".
-fn prepositions(units: Vec<Unit>) -> Vec<Unit> {
-    let mut out: Vec<Unit> = Vec::new();
+fn prepositions(units: Vec<SentenceUnit>) -> Vec<SentenceUnit> {
+    let mut out: Vec<SentenceUnit> = Vec::new();
     let mut rest = units.into_iter().peekable();
     while let Some(unit) = rest.next() {
         let Role::Noun(phrase) = &unit.role else {
@@ -721,8 +721,8 @@ fn prepositions(units: Vec<Unit>) -> Vec<Unit> {
 }
 
 /// "slow or down"
-fn join_adjectives(units: Vec<Unit>) -> Vec<Unit> {
-    let mut joined: Vec<Unit> = Vec::new();
+fn join_adjectives(units: Vec<SentenceUnit>) -> Vec<SentenceUnit> {
+    let mut joined: Vec<SentenceUnit> = Vec::new();
     for unit in units {
         let before = joined.len().checked_sub(2).map(|i| &joined[i].role);
         let and = matches!(joined.last().map(|u| &u.role), Some(Role::Connector("And")));
@@ -749,11 +749,11 @@ fn join_adjectives(units: Vec<Unit>) -> Vec<Unit> {
 }
 
 /// "four requests that probably came from people" are requests of people.
-fn from_people(units: Vec<Unit>) -> Vec<Unit> {
-    let mut out: Vec<Unit> = Vec::new();
+fn from_people(units: Vec<SentenceUnit>) -> Vec<SentenceUnit> {
+    let mut out: Vec<SentenceUnit> = Vec::new();
     for unit in units {
         if unit.role == Role::Word("FromPeople")
-            && let Some(Unit { role: Role::Noun(phrase), last, .. }) = out.last_mut()
+            && let Some(SentenceUnit { role: Role::Noun(phrase), last, .. }) = out.last_mut()
             && phrase.class == "Requests"
         {
             phrase.class = "GoodRequests";

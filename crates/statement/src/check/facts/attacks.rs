@@ -3,12 +3,13 @@
 use portcullis_incident::{Incident, TimeWindow, WaveRecord, grade, words};
 use portcullis_model::SourceCount;
 
-use super::{BRIEF_MS, Basis, Facts, LONG_MS, Scope, lengths, share};
+use super::Facts;
+use super::basis::{BRIEF_MS, Basis, ClauseScope, LONG_MS, lengths, share};
 use crate::{ClaimKind, Finding};
 
 impl<'a> Facts<'a> {
     /// The waves that a scope means.
-    pub(super) fn waves(&self, incident: &'a Incident, scope: &Scope) -> Vec<&'a WaveRecord> {
+    pub(super) fn waves(&self, incident: &'a Incident, scope: &ClauseScope) -> Vec<&'a WaveRecord> {
         let platforms = self.platforms(scope);
         let mine = incident
             .waves
@@ -20,7 +21,7 @@ impl<'a> Facts<'a> {
         }
     }
 
-    pub(super) fn attack(&self, incident: &Incident, scope: &Scope) -> Basis {
+    pub(super) fn attack(&self, incident: &Incident, scope: &ClauseScope) -> Basis {
         let claim = self.of_claim(ClaimKind::Attack);
         if incident.waves.is_empty() {
             // The gate watched for the whole time, and recognised none.
@@ -73,7 +74,12 @@ impl<'a> Facts<'a> {
         basis
     }
 
-    pub(super) fn only_these(&self, incident: &Incident, scope: &Scope, named: &[&str]) -> bool {
+    pub(super) fn only_these(
+        &self,
+        incident: &Incident,
+        scope: &ClauseScope,
+        named: &[&str],
+    ) -> bool {
         let platforms = incident.attacked().iter().all(|name| named.contains(name));
         let activities: Vec<_> = self.activities(scope);
         let within = incident.waves.iter().all(|wave| {
@@ -87,7 +93,12 @@ impl<'a> Facts<'a> {
     }
 
     /// Adds the figures of the waves.
-    pub(super) fn with_waves(&self, mut basis: Basis, incident: &Incident, scope: &Scope) -> Basis {
+    pub(super) fn with_waves(
+        &self,
+        mut basis: Basis,
+        incident: &Incident,
+        scope: &ClauseScope,
+    ) -> Basis {
         let waves = self.waves(incident, scope);
         let as_of = incident.as_of.at;
         basis.windows = waves.iter().map(|w| TimeWindow::new(w.onset, w.until(as_of))).collect();
@@ -125,7 +136,12 @@ impl<'a> Facts<'a> {
         basis
     }
 
-    pub(super) fn course(&self, incident: &Incident, scope: &Scope, predicate: &str) -> Basis {
+    pub(super) fn course(
+        &self,
+        incident: &Incident,
+        scope: &ClauseScope,
+        predicate: &str,
+    ) -> Basis {
         if incident.waves.is_empty() {
             return self.attack(incident, scope);
         }
@@ -170,7 +186,12 @@ impl<'a> Facts<'a> {
         Basis { finding: large.finding.map(Finding::of_the_negation), ..large }
     }
 
-    pub(super) fn length(&self, incident: &Incident, scope: &Scope, predicate: &str) -> Basis {
+    pub(super) fn length(
+        &self,
+        incident: &Incident,
+        scope: &ClauseScope,
+        predicate: &str,
+    ) -> Basis {
         let basis = self.with_waves(Basis::default(), incident, scope);
         let longest = basis.windows.iter().map(|w| w.millis()).max();
         let Some(longest) = longest else {
@@ -189,7 +210,7 @@ impl<'a> Facts<'a> {
         Basis { finding: Some(finding), because, ..basis }.leaves(&incident.detections())
     }
 
-    pub(super) fn detected(&self, incident: &Incident, scope: &Scope) -> Basis {
+    pub(super) fn detected(&self, incident: &Incident, scope: &ClauseScope) -> Basis {
         let mut basis = self.of_claim(ClaimKind::Detected);
         let waves = self.waves(incident, scope);
         basis.windows =
@@ -204,13 +225,13 @@ impl<'a> Facts<'a> {
         &self,
         basis: Basis,
         incident: &Incident,
-        scope: &Scope,
+        scope: &ClauseScope,
     ) -> Basis {
         let attack = self.attack(incident, scope);
         if attack.finding == Some(Finding::Contradicted) { attack } else { basis }
     }
 
-    pub(super) fn acted(&self, incident: &Incident, scope: &Scope) -> Basis {
+    pub(super) fn acted(&self, incident: &Incident, scope: &ClauseScope) -> Basis {
         let waves = self.waves(incident, scope);
         let engaged = |wave: &WaveRecord| {
             let until = wave.until(incident.as_of.at);
@@ -236,7 +257,7 @@ impl<'a> Facts<'a> {
         basis
     }
 
-    pub(super) fn mitigated(&self, incident: &Incident, scope: &Scope) -> Basis {
+    pub(super) fn mitigated(&self, incident: &Incident, scope: &ClauseScope) -> Basis {
         let waves = self.waves(incident, scope);
         if waves.is_empty() {
             return self.attack(incident, scope);
@@ -259,7 +280,7 @@ impl<'a> Facts<'a> {
         basis
     }
 
-    pub(super) fn failed(&self, incident: &Incident, scope: &Scope) -> Basis {
+    pub(super) fn failed(&self, incident: &Incident, scope: &ClauseScope) -> Basis {
         let basis = self.of_claim(ClaimKind::AttemptsFailed);
         let waves = self.waves(incident, scope);
         let windows = waves.iter().map(|w| TimeWindow::new(w.onset, w.until(incident.as_of.at)));
@@ -270,7 +291,7 @@ impl<'a> Facts<'a> {
         self.sites_attacked_or_contradicted(basis, incident, scope)
     }
 
-    pub(super) fn blocked(&self, incident: &Incident, scope: &Scope) -> Basis {
+    pub(super) fn blocked(&self, incident: &Incident, scope: &ClauseScope) -> Basis {
         let attack = incident.attack();
         let by_procedures = incident.stopped_by_procedures();
         let waves = self.waves(incident, scope);
@@ -303,17 +324,17 @@ impl<'a> Facts<'a> {
     pub(crate) fn compared(
         &self,
         predicate: &str,
-        a: &Scope,
-        b: &Scope,
+        a: &ClauseScope,
+        b: &ClauseScope,
     ) -> Option<(u64, u64)> {
         let incident = self.incident?;
-        let length = |scope: &Scope| {
+        let length = |scope: &ClauseScope| {
             let waves = self.with_waves(Basis::default(), incident, scope).windows;
             let windows = if waves.is_empty() { self.down(incident, scope).windows } else { waves };
             let one = <[TimeWindow; 1]>::try_from(windows).ok()?;
             Some(one[0].millis())
         };
-        let size = |scope: &Scope| {
+        let size = |scope: &ClauseScope| {
             let waves = self.waves(incident, scope);
             let [wave] = waves[..] else { return None };
             Some(wave.ended.as_ref()?.figures.offered)

@@ -3,7 +3,8 @@
 use portcullis_incident::{Incident, LeafSet, TimeWindow, words};
 use portcullis_model::Reason;
 
-use super::{Basis, Facts, MINOR_BASIS_POINTS, Scope, lengths, share};
+use super::Facts;
+use super::basis::{Basis, ClauseScope, MINOR_BASIS_POINTS, lengths, share};
 use crate::{ClaimKind, Finding};
 
 impl Facts<'_> {
@@ -11,7 +12,7 @@ impl Facts<'_> {
     pub(super) fn outages<'i>(
         &self,
         incident: &'i Incident,
-        scope: &Scope,
+        scope: &ClauseScope,
     ) -> Vec<&'i portcullis_incident::OutageRecord> {
         let platforms = self.platforms(scope);
         let mine = incident
@@ -24,7 +25,7 @@ impl Facts<'_> {
         }
     }
 
-    pub(super) fn down(&self, incident: &Incident, scope: &Scope) -> Basis {
+    pub(super) fn down(&self, incident: &Incident, scope: &ClauseScope) -> Basis {
         let outages = self.outages(incident, scope);
         let as_of = incident.as_of.at;
         let mut basis = if outages.is_empty() {
@@ -61,7 +62,7 @@ impl Facts<'_> {
     }
 
     /// Nothing is down where the record ends.
-    pub(super) fn up_now(&self, incident: &Incident, scope: &Scope) -> Basis {
+    pub(super) fn up_now(&self, incident: &Incident, scope: &ClauseScope) -> Basis {
         let lasting = self.outages(incident, scope).iter().any(|outage| outage.ended.is_none());
         let mut basis = match (lasting, incident.coverage.is_complete()) {
             (true, _) => Basis::new(Finding::Contradicted, "An outage has no end on record."),
@@ -93,7 +94,7 @@ impl Facts<'_> {
         }
     }
 
-    pub(super) fn stayed_up(&self, incident: &Incident, scope: &Scope) -> Basis {
+    pub(super) fn stayed_up(&self, incident: &Incident, scope: &ClauseScope) -> Basis {
         let down = self.down(incident, scope);
         if down.finding == Some(Finding::Supported) {
             return Basis {
@@ -137,7 +138,12 @@ impl Facts<'_> {
         basis
     }
 
-    pub(super) fn served(&self, incident: &Incident, scope: &Scope, predicate: &str) -> Basis {
+    pub(super) fn served(
+        &self,
+        incident: &Incident,
+        scope: &ClauseScope,
+        predicate: &str,
+    ) -> Basis {
         let outages = self.outages(incident, scope);
         let (mut unserved, mut served): (u64, u64) = (0, 0);
         let mut basis = Basis::default();
@@ -183,7 +189,12 @@ impl Facts<'_> {
         basis
     }
 
-    pub(super) fn disrupted(&self, incident: &Incident, scope: &Scope, predicate: &str) -> Basis {
+    pub(super) fn disrupted(
+        &self,
+        incident: &Incident,
+        scope: &ClauseScope,
+        predicate: &str,
+    ) -> Basis {
         let down = self.down(incident, scope);
         let slowed = self.of_claim(ClaimKind::SlowedDown);
         let named = self.platforms(scope);
@@ -199,7 +210,7 @@ impl Facts<'_> {
             };
             return Basis::new(finding, "Nothing of the kind is on record for it.");
         }
-        let degraded = degraded(incident);
+        let degraded = Self::degraded(incident);
         let was_slow = degraded.finding == Some(Finding::Supported)
             || slowed.finding == Finding::Supported.into();
         let was_down = predicate == "disrupted" && down.finding == Some(Finding::Supported);
@@ -256,7 +267,7 @@ impl Facts<'_> {
     }
 
     /// Few requests went unanswered, and no visitor was refused or delayed by more than a challenge.
-    pub(super) fn low_impact(&self, incident: &Incident, scope: &Scope) -> Basis {
+    pub(super) fn low_impact(&self, incident: &Incident, scope: &ClauseScope) -> Basis {
         let basis = self.disrupted(incident, scope, "disrupted");
         let few = basis.affected.is_some_and(|share| share < MINOR_BASIS_POINTS);
         let finding = match (few, incident.waves.is_empty()) {
@@ -268,7 +279,7 @@ impl Facts<'_> {
         Basis { finding: Some(finding), because, ..basis }
     }
 
-    pub(super) fn restored(&self, incident: &Incident, scope: &Scope) -> Basis {
+    pub(super) fn restored(&self, incident: &Incident, scope: &ClauseScope) -> Basis {
         let outages = self.outages(incident, scope);
         if incident.waves.is_empty() && outages.is_empty() {
             return Basis::new(Finding::NotShown, "There was nothing to restore on record.");
@@ -301,7 +312,7 @@ impl Facts<'_> {
         basis
     }
 
-    pub(super) fn normal(&self, incident: &Incident, scope: &Scope) -> Basis {
+    pub(super) fn normal(&self, incident: &Incident, scope: &ClauseScope) -> Basis {
         let named = self.platforms(scope);
         let spared = !named.is_empty()
             && named.iter().all(|name| incident.platform(name).is_none())
@@ -332,7 +343,7 @@ impl Facts<'_> {
     }
 
     /// Normal again, after it was not.
-    pub(super) fn returned(&self, incident: &Incident, scope: &Scope) -> Basis {
+    pub(super) fn returned(&self, incident: &Incident, scope: &ClauseScope) -> Basis {
         let named = self.platforms(scope);
         let was_not = named.is_empty()
             || named.iter().any(|name| {
@@ -345,15 +356,20 @@ impl Facts<'_> {
         }
     }
 
-    /// When the first trouble began, and the last one ended: outages, degradations and waves.
-    pub(super) fn trouble(&self, incident: &Incident, scope: &Scope, predicate: &str) -> Basis {
-        let whole = Scope { ordinal: None, ..scope.clone() };
+    /// When the first failure began, and the last one ended: outages, degradations and waves.
+    pub(super) fn failures(
+        &self,
+        incident: &Incident,
+        scope: &ClauseScope,
+        predicate: &str,
+    ) -> Basis {
+        let whole = ClauseScope { ordinal: None, ..scope.clone() };
         let mut windows = self.down(incident, &whole).windows;
-        windows.extend(degraded(incident).windows);
+        windows.extend(Self::degraded(incident).windows);
         if windows.is_empty() {
             windows = self.with_waves(Basis::default(), incident, &whole).windows;
         }
-        let begins = predicate == "trouble-begin";
+        let begins = predicate == "failure-begin";
         let lasting = self.lasts("disrupted");
         let moment = match begins {
             true => windows.iter().map(|w| w.from).min(),
@@ -370,67 +386,69 @@ impl Facts<'_> {
     }
 }
 
-pub(super) fn degraded(incident: &Incident) -> Basis {
-    let degradations: Vec<_> = incident.degradations.iter().collect();
-    let finding = match (degradations.is_empty(), incident.coverage.is_complete()) {
-        (false, _) => Finding::Supported,
-        (true, true) => Finding::Contradicted,
-        (true, false) => Finding::NotShown,
-    };
-    let mut basis = Basis::new(finding, "Times when the origin was degraded are recorded.");
-    for one in &degradations {
-        let end = one.recovered.map_or(incident.as_of.at, |r| r.at);
-        basis.windows.push(TimeWindow::new(one.began.at, end));
-        basis.leaves.push(one.began.leaf);
-        // Until it went down, if it did.
-        let down = incident.outages.iter().find(|o| o.onset >= one.began.at && o.onset <= end);
-        if let Some(down) = down {
-            basis.lasted.push(down.onset.millis() - one.began.at.millis());
+impl Facts<'_> {
+    pub(super) fn degraded(incident: &Incident) -> Basis {
+        let degradations: Vec<_> = incident.degradations.iter().collect();
+        let finding = match (degradations.is_empty(), incident.coverage.is_complete()) {
+            (false, _) => Finding::Supported,
+            (true, true) => Finding::Contradicted,
+            (true, false) => Finding::NotShown,
+        };
+        let mut basis = Basis::new(finding, "Times when the origin was degraded are recorded.");
+        for one in &degradations {
+            let end = one.recovered.map_or(incident.as_of.at, |r| r.at);
+            basis.windows.push(TimeWindow::new(one.began.at, end));
+            basis.leaves.push(one.began.leaf);
+            // Until it went down, if it did.
+            let down = incident.outages.iter().find(|o| o.onset >= one.began.at && o.onset <= end);
+            if let Some(down) = down {
+                basis.lasted.push(down.onset.millis() - one.began.at.millis());
+            }
         }
+        basis.lasted.extend(lengths(&basis.windows, false));
+        basis
     }
-    basis.lasted.extend(lengths(&basis.windows, false));
-    basis
-}
 
-pub(super) fn challenged(incident: &Incident) -> Basis {
-    let engaged = incident.engaged();
-    let given = engaged.challenges_issued();
-    let passed = engaged.passed_challenges();
-    let finding = match (given, passed) {
-        (0, 0) => Finding::Contradicted,
-        _ => Finding::Supported,
-    };
-    let because = format!(
-        "{} {} given and {} passed, of people and programs.",
-        words::counted(given, "challenge"),
-        words::were(given),
-        words::count(passed)
-    );
-    let mut basis = Basis::new(finding, because).leaves(&engaged.leaves);
-    basis.kind = Some(ClaimKind::SlowedDown);
-    basis.counts = vec![
-        ("Challenge", vec![given, passed]),
-        ("Requests", vec![passed, given]),
-        ("GoodRequests", vec![passed]),
-    ];
-    basis.windows = incident.procedures_engaged();
-    basis
-}
+    pub(super) fn challenged(incident: &Incident) -> Basis {
+        let engaged = incident.engaged();
+        let given = engaged.challenges_issued();
+        let passed = engaged.passed_challenges();
+        let finding = match (given, passed) {
+            (0, 0) => Finding::Contradicted,
+            _ => Finding::Supported,
+        };
+        let because = format!(
+            "{} {} given and {} passed, of people and programs.",
+            words::counted(given, "challenge"),
+            words::were(given),
+            words::count(passed)
+        );
+        let mut basis = Basis::new(finding, because).leaves(&engaged.leaves);
+        basis.kind = Some(ClaimKind::SlowedDown);
+        basis.counts = vec![
+            ("Challenge", vec![given, passed]),
+            ("Requests", vec![passed, given]),
+            ("GoodRequests", vec![passed]),
+        ];
+        basis.windows = incident.procedures_engaged();
+        basis
+    }
 
-pub(super) fn refused(incident: &Incident) -> Basis {
-    let released = incident.procedures.iter().filter_map(|p| p.released.as_ref());
-    let refused: u64 = released.clone().map(|r| r.cost.refused_with_token).sum();
-    let shed = incident.engaged().reason(Reason::Shed);
-    let leaves: LeafSet = released.map(|r| r.stamp.leaf).collect();
-    let finding = if refused + shed > 0 { Finding::Supported } else { Finding::Contradicted };
-    let because = format!(
-        "{} with a token, and so probably from people, {} refused.",
-        words::counted(refused, "request"),
-        words::were(refused)
-    );
-    let mut basis = Basis::new(finding, because).leaves(&leaves);
-    basis.kind = Some(ClaimKind::SlowedDown);
-    basis.counts = vec![("Requests", vec![refused]), ("GoodRequests", vec![refused])];
-    basis.windows = incident.procedures_engaged();
-    basis
+    pub(super) fn refused(incident: &Incident) -> Basis {
+        let released = incident.procedures.iter().filter_map(|p| p.released.as_ref());
+        let refused: u64 = released.clone().map(|r| r.cost.refused_with_token).sum();
+        let shed = incident.engaged().reason(Reason::Shed);
+        let leaves: LeafSet = released.map(|r| r.stamp.leaf).collect();
+        let finding = if refused + shed > 0 { Finding::Supported } else { Finding::Contradicted };
+        let because = format!(
+            "{} with a token, and so probably from people, {} refused.",
+            words::counted(refused, "request"),
+            words::were(refused)
+        );
+        let mut basis = Basis::new(finding, because).leaves(&leaves);
+        basis.kind = Some(ClaimKind::SlowedDown);
+        basis.counts = vec![("Requests", vec![refused]), ("GoodRequests", vec![refused])];
+        basis.windows = incident.procedures_engaged();
+        basis
+    }
 }

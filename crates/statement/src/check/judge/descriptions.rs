@@ -2,25 +2,25 @@
 
 use portcullis_incident::{TimeWindow, words};
 
-use super::super::facts::{BRIEF_MS, Basis, Each, Scope};
+use super::super::content::Measured;
+use super::super::facts::{BRIEF_MS, Basis, ClauseScope, Each};
 use super::super::moments::MomentRole;
 use super::super::numbers::{Number, ONE};
-use super::super::content::Measured;
+use super::super::outcome::CheckContext;
 use super::super::spans::{Span, SpanRole, rounded};
 use super::super::units::{Phrase, Role};
-use super::super::outcome::CheckContext;
 use super::noun_phrases::{compare_share, shorter};
-use super::{Item, Judge, Judgement, is_comparison, is_event, item, listed};
+use super::{ClauseComparison, ComparedClause, Item, is_comparison, is_event, item, listed};
 use crate::Finding;
 
-impl Judge<'_> {
+impl ClauseComparison<'_> {
     pub(super) fn adjunct(
         &self,
         unit: usize,
         predicate: &'static str,
         basis: &Basis,
-        scope: &Scope,
-        out: &mut Judgement,
+        scope: &ClauseScope,
+        out: &mut ComparedClause,
     ) {
         match &self.units[unit].role {
             Role::Moment(moment) if moment.each().len() > 1 => {
@@ -95,7 +95,7 @@ impl Judge<'_> {
         n: usize,
         recipients: &[usize],
         predicate: &str,
-        out: &mut Judgement,
+        out: &mut ComparedClause,
     ) {
         let notification = self.facts.incident.and_then(|i| i.notifications.items.get(n));
         let Some(notification) = notification.filter(|_| predicate == "reported") else {
@@ -117,7 +117,7 @@ impl Judge<'_> {
         unit: usize,
         span: Span,
         basis: &Basis,
-        scope: &Scope,
+        scope: &ClauseScope,
     ) -> Option<Item> {
         let next = self.units.get(unit + 1)?;
         let Role::Prepositional("After", phrase) = &next.role else { return None };
@@ -131,7 +131,7 @@ impl Judge<'_> {
         let no_waves = self.facts.incident.is_none_or(|i| i.waves.is_empty());
         let outage = matches!(phrase.class, "Outage" | "Disruption");
         let event = if outage || (phrase.class == "One" && no_waves) { "down" } else { "attack" };
-        let reference = self.facts.of(event, &Scope { ordinal, ..Scope::default() });
+        let reference = self.facts.of(event, &ClauseScope { ordinal, ..ClauseScope::default() });
         let mut gaps: Vec<u64> = Vec::new();
         for window in &basis.windows {
             for before in reference.windows.iter().filter(|w| w.to <= window.from) {
@@ -186,10 +186,10 @@ impl Judge<'_> {
         class: &'static str,
         predicate: &'static str,
         basis: &Basis,
-        out: &mut Judgement,
+        out: &mut ComparedClause,
     ) {
         let of = |predicate: &str| {
-            let basis = self.facts.of(predicate, &Scope::default());
+            let basis = self.facts.of(predicate, &ClauseScope::default());
             (basis.finding.unwrap_or(Finding::NotShown), basis.because)
         };
         let attack = matches!(
@@ -330,8 +330,8 @@ impl Judge<'_> {
         phrase: &Phrase,
         predicate: &'static str,
         basis: &Basis,
-        scope: &Scope,
-        out: &mut Judgement,
+        scope: &ClauseScope,
+        out: &mut ComparedClause,
     ) {
         // "of the three platforms behind our gate": those that are protected.
         if preposition == "Of" && phrase.class == "Site" && phrase.sites.is_empty() {
@@ -450,12 +450,12 @@ impl Judge<'_> {
         phrase: &Phrase,
         basis: &Basis,
         during: bool,
-        out: &mut Judgement,
+        out: &mut ComparedClause,
     ) {
         let no_waves = self.facts.incident.is_none_or(|i| i.waves.is_empty());
         let outage = phrase.class == "Outage" || (phrase.class == "One" && no_waves);
         let event = if outage { "down" } else { "attack" };
-        let scope = Scope { ordinal: phrase.ordinal, ..Scope::default() };
+        let scope = ClauseScope { ordinal: phrase.ordinal, ..ClauseScope::default() };
         let reference = self.facts.of(event, &scope).windows;
         if basis.windows.is_empty() || reference.is_empty() {
             return;
@@ -486,10 +486,10 @@ impl Judge<'_> {
         unit: usize,
         predicate: &str,
         basis: &Basis,
-        out: &mut Judgement,
+        out: &mut ComparedClause,
     ) {
         let Some(incident) = self.facts.incident else { return };
-        let attack = self.facts.of("attack", &Scope::default());
+        let attack = self.facts.of("attack", &ClauseScope::default());
         let finding = match attack.finding {
             Some(Finding::Supported) => {
                 let as_of = incident.as_of.at;

@@ -6,18 +6,18 @@ mod scopes;
 
 use portcullis_incident::TimeWindow;
 
-use super::clauses::Found;
-use super::facts::{Facts, Scope};
-use super::moments::MomentRole;
+use super::clauses::FoundClause;
 use super::content::Segment;
-use super::spans::{Span, SpanRole};
-use super::units::{Group, Part, Phrase, Role, Tense, Unit};
+use super::facts::{ClauseScope, Facts};
+use super::moments::MomentRole;
 use super::outcome::{Assertion, CheckContext};
+use super::spans::{Span, SpanRole};
+use super::units::{Group, Phrase, Quantifier, Role, SentenceUnit, Tense};
 use crate::{ClaimKind, Finding};
 
 /// How the words before a clause mean it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stance {
+pub(super) enum Attitude {
     /// It is asserted.
     Plain,
     /// "It is not true that …".
@@ -45,7 +45,7 @@ pub(super) struct Item {
 
 /// What the record says about a clause.
 #[derive(Clone, Debug)]
-pub(super) struct Judgement {
+pub(super) struct ComparedClause {
     pub(super) predicate: &'static str,
     pub(super) kind: Option<ClaimKind>,
     pub(super) assertion: Assertion,
@@ -63,21 +63,21 @@ pub(super) struct Judgement {
 }
 
 /// What clauses are compared with.
-pub(super) struct Judge<'a> {
+pub(super) struct ClauseComparison<'a> {
     pub(super) facts: &'a Facts<'a>,
     pub(super) context: &'a CheckContext,
     pub(super) segments: &'a [Segment],
-    pub(super) units: &'a [Unit],
+    pub(super) units: &'a [SentenceUnit],
 }
 
-impl Judge<'_> {
+impl ClauseComparison<'_> {
     /// Judges a clause. `subject` is that of an earlier clause, for a clause without one.
-    pub(super) fn judge(
+    pub(super) fn compare(
         &self,
-        found: &Found,
-        stance: Stance,
+        found: &FoundClause,
+        stance: Attitude,
         subject: Option<&Phrase>,
-    ) -> Judgement {
+    ) -> ComparedClause {
         let group = self.group(found);
         let phrases = self.phrases(found, subject);
         let pronoun = found
@@ -101,7 +101,7 @@ impl Judge<'_> {
             _ if several => self.of_all(predicate, &scope),
             _ => self.facts.of(predicate, &scope),
         };
-        let mut judgement = Judgement {
+        let mut judgement = ComparedClause {
             predicate,
             kind: basis.kind,
             assertion: Assertion::Made,
@@ -176,18 +176,18 @@ impl Judge<'_> {
         judgement
     }
 
-    fn group(&self, found: &Found) -> Option<&Group> {
+    fn group(&self, found: &FoundClause) -> Option<&Group> {
         found.core.iter().find_map(|unit| match &self.units[*unit].role {
             Role::Verb(group) | Role::Copula(group) => Some(group),
             _ => None,
         })
     }
 
-    fn phrases(&self, found: &Found, subject: Option<&Phrase>) -> Vec<(usize, Phrase)> {
+    fn phrases(&self, found: &FoundClause, subject: Option<&Phrase>) -> Vec<(usize, Phrase)> {
         let nouns = found.core.iter().filter_map(|unit| match &self.units[*unit].role {
             Role::Noun(phrase) | Role::Prepositional(_, phrase) => Some((*unit, phrase.clone())),
             // "most of them"
-            Role::Pronoun("It", part) if *part != Part::Open => {
+            Role::Pronoun("It", part) if *part != Quantifier::Open => {
                 Some((*unit, Phrase { part: *part, ..subject.cloned()? }))
             }
             _ => None,
@@ -196,7 +196,7 @@ impl Judge<'_> {
     }
 
     /// The predicate of a form, with its tense: "is available" is about now.
-    fn predicate(&self, found: &Found, group: Option<&Group>) -> &'static str {
+    fn predicate(&self, found: &FoundClause, group: Option<&Group>) -> &'static str {
         let now = group.is_some_and(|g| {
             matches!(g.tense, Tense::Present) || (g.tense == Tense::Continuing && !g.ing)
         });
@@ -213,7 +213,7 @@ impl Judge<'_> {
     }
 
     /// "was not under control for twenty seconds" says how long it was not.
-    fn uncontrolled(&self, found: &Found, group: Option<&Group>) -> bool {
+    fn uncontrolled(&self, found: &FoundClause, group: Option<&Group>) -> bool {
         let negated = group.is_some_and(|g| !g.negations.is_multiple_of(2));
         let lasted = |unit: &usize| {
             matches!(self.units[*unit].role, Role::Span(Span { role: SpanRole::Lasted, .. }))
@@ -221,7 +221,7 @@ impl Judge<'_> {
         negated && found.adjuncts.iter().any(lasted)
     }
 
-    fn since(&self, found: &Found) -> bool {
+    fn since(&self, found: &FoundClause) -> bool {
         found.adjuncts.iter().any(
             |unit| matches!(self.units[*unit].role, Role::Moment(m) if m.role == MomentRole::Since),
         )
@@ -229,22 +229,30 @@ impl Judge<'_> {
 
     /// Whether a clause says of a number or a part of something that it is not so: "a hundred requests
     /// were not answered" does not deny that a hundred were.
-    fn counted_out(&self, found: &Found, group: Option<&Group>) -> bool {
+    fn counted_out(&self, found: &FoundClause, group: Option<&Group>) -> bool {
         let negated = group.is_some_and(|g| !g.negations.is_multiple_of(2));
         let first = found.core.first().map(|unit| &self.units[*unit].role);
         let counted = match first {
             Some(Role::Noun(phrase)) => {
                 phrase.count.is_some()
                     || phrase.share.is_some()
-                    || matches!(phrase.part, Part::Few | Part::Some | Part::Many)
+                    || matches!(phrase.part, Quantifier::Few | Quantifier::Some | Quantifier::Many)
             }
-            Some(Role::Pronoun(_, part)) => matches!(part, Part::Few | Part::Some | Part::Many),
+            Some(Role::Pronoun(_, part)) => {
+                matches!(part, Quantifier::Few | Quantifier::Some | Quantifier::Many)
+            }
             _ => false,
         };
         negated && counted
     }
 
-    fn tense(&self, found: &Found, group: Option<&Group>, predicate: &str, out: &mut Judgement) {
+    fn tense(
+        &self,
+        found: &FoundClause,
+        group: Option<&Group>,
+        predicate: &str,
+        out: &mut ComparedClause,
+    ) {
         let Some(group) = group else { return };
         let recorded =
             found.adjuncts.iter().any(|unit| self.units[*unit].role == Role::Word("OnRecord"));
@@ -293,7 +301,7 @@ impl Judge<'_> {
     }
 
     /// "The attack did not …" takes an attack for granted, and "during the outage" an outage.
-    fn presupposed(&self, found: &Found, stance: Stance, out: &mut Judgement) {
+    fn presupposed(&self, found: &FoundClause, stance: Attitude, out: &mut ComparedClause) {
         for unit in found.core.iter().chain(&found.adjuncts) {
             let (Role::Noun(phrase) | Role::Prepositional(_, phrase)) = &self.units[*unit].role
             else {
@@ -317,12 +325,12 @@ impl Judge<'_> {
                         | "capacity"
                         | "low-impact"
                 );
-            let open = matches!(phrase.part, Part::No | Part::Any)
-                || (stance != Stance::Plain && !phrase.definite);
+            let open = matches!(phrase.part, Quantifier::No | Quantifier::Any)
+                || (stance != Attitude::Plain && !phrase.definite);
             if open || !(phrase.definite || agent) {
                 continue;
             }
-            let basis = self.facts.of(about, &Scope::default());
+            let basis = self.facts.of(about, &ClauseScope::default());
             let finding = basis.finding.unwrap_or(Finding::NotShown);
             if finding != Finding::Supported {
                 out.items.push(item(finding, basis.because, *unit));
@@ -334,13 +342,13 @@ impl Judge<'_> {
     /// Whether the clause denies what its form asserts.
     fn denied(
         &self,
-        found: &Found,
+        found: &FoundClause,
         group: Option<&Group>,
-        stance: Stance,
+        stance: Attitude,
         phrases: &[(usize, Phrase)],
         predicate: &str,
     ) -> bool {
-        let mut negations = u32::from(found.frame.negative) + u32::from(stance == Stance::Denied);
+        let mut negations = u32::from(found.frame.negative) + u32::from(stance == Attitude::Denied);
         for unit in found.core.iter().chain(&found.adjuncts) {
             negations += match &self.units[*unit].role {
                 Role::Verb(_) | Role::Copula(_)
@@ -357,39 +365,39 @@ impl Judge<'_> {
                 Role::Verb(group) | Role::Copula(group) => group.negations,
                 Role::Negation
                 | Role::Prepositional("Without", _)
-                | Role::Pronoun(_, Part::No)
+                | Role::Pronoun(_, Quantifier::No)
                 | Role::Pronoun("Nothing", _) => 1,
                 _ => 0,
             };
         }
         let none = |phrase: &&(usize, Phrase)| {
-            phrase.1.part == Part::No || phrase.1.also.contains(&"ForNone")
+            phrase.1.part == Quantifier::No || phrase.1.also.contains(&"ForNone")
         };
         negations += phrases.iter().filter(none).count() as u32;
         !negations.is_multiple_of(2)
     }
 
     /// The finding on the whole clause.
-    fn conclude(group: Option<&Group>, stance: Stance, denied: bool, out: &mut Judgement) {
+    fn conclude(group: Option<&Group>, stance: Attitude, denied: bool, out: &mut ComparedClause) {
         let whole = out.items.iter().map(|item| item.finding).fold(out.finding, worst);
         let possible =
-            group.is_some_and(|g| g.tense == Tense::Possible) || stance == Stance::Possible;
+            group.is_some_and(|g| g.tense == Tense::Possible) || stance == Attitude::Possible;
         // A denial holds if any part of what it denies is contradicted.
         let (assertion, finding) = match (stance, denied) {
-            (Stance::Conditional, _) => (Assertion::LeftOpen, Finding::NotMeasurable),
+            (Attitude::Conditional, _) => (Assertion::LeftOpen, Finding::NotMeasurable),
             // A name that is only asked about is an accusation all the same.
-            (Stance::Unsure, _) if out.predicate == "actor" => {
+            (Attitude::Unsure, _) if out.predicate == "actor" => {
                 (Assertion::LeftOpen, Finding::NotMeasurable)
             }
-            (Stance::Unsure, _) => (Assertion::LeftOpen, unsure(whole)),
-            (Stance::NoEvidence, false) => (Assertion::Denied, no_evidence(whole, out.predicate)),
-            (Stance::NoEvidence, true) => (Assertion::Made, Finding::NotShown),
+            (Attitude::Unsure, _) => (Assertion::LeftOpen, unsure(whole)),
+            (Attitude::NoEvidence, false) => (Assertion::Denied, no_evidence(whole, out.predicate)),
+            (Attitude::NoEvidence, true) => (Assertion::Made, Finding::NotShown),
             (_, true) if has_unmeasurable(out) => (Assertion::Denied, Finding::NotMeasurable),
             (_, true) => (Assertion::Denied, whole.of_the_negation()),
             (_, false) => (Assertion::Made, whole),
         };
         let open = possible
-            && stance != Stance::Unsure
+            && stance != Attitude::Unsure
             && finding == Finding::NotShown
             && !has_unmeasurable(out);
         out.assertion = if open { Assertion::LeftOpen } else { assertion };
@@ -405,7 +413,7 @@ impl Judge<'_> {
     }
 }
 
-fn has_unmeasurable(out: &Judgement) -> bool {
+fn has_unmeasurable(out: &ComparedClause) -> bool {
     out.items.iter().any(|item| item.finding == Finding::NotMeasurable)
 }
 

@@ -3,14 +3,14 @@
 use portcullis_incident::words;
 
 use super::super::facts::{
-    BRIEF_MS, Basis, LONG_MS, MINOR_BASIS_POINTS, SERIOUS_BASIS_POINTS, Scope,
+    BRIEF_MS, Basis, ClauseScope, LONG_MS, MINOR_BASIS_POINTS, SERIOUS_BASIS_POINTS,
 };
 use super::super::numbers::{Bound, Number, ONE};
-use super::super::units::{Part, Phrase};
-use super::{Item, Judge, Judgement, is_attack, item, listed};
+use super::super::units::{Phrase, Quantifier};
+use super::{ClauseComparison, ComparedClause, Item, is_attack, item, listed};
 use crate::Finding;
 
-impl Judge<'_> {
+impl ClauseComparison<'_> {
     /// Compares what a noun phrase says beyond its noun.
     pub(super) fn phrase(
         &self,
@@ -18,8 +18,8 @@ impl Judge<'_> {
         phrase: &Phrase,
         predicate: &'static str,
         basis: &Basis,
-        scope: &Scope,
-        out: &mut Judgement,
+        scope: &ClauseScope,
+        out: &mut ComparedClause,
     ) {
         Self::people(unit, phrase, out);
         self.part(unit, phrase, predicate, basis, out);
@@ -53,7 +53,8 @@ impl Judge<'_> {
             Self::marker(unit, marker, basis, out);
         }
         let limited = phrase.class != "Site"
-            && (!phrase.adjectives.is_empty() || matches!(phrase.part, Part::Few | Part::Some));
+            && (!phrase.adjectives.is_empty()
+                || matches!(phrase.part, Quantifier::Few | Quantifier::Some));
         if phrase.only && phrase.count.is_none() && !limited {
             let finding = match basis.only {
                 Some(true) => Finding::Supported,
@@ -65,7 +66,7 @@ impl Judge<'_> {
     }
 
     /// What people did, and whether something is behind this gate at all.
-    pub(super) fn people(unit: usize, phrase: &Phrase, out: &mut Judgement) {
+    pub(super) fn people(unit: usize, phrase: &Phrase, out: &mut ComparedClause) {
         let reported = out.predicate == "reported";
         let classes = [phrase.class].into_iter().chain(phrase.also.iter().copied());
         for class in classes {
@@ -98,7 +99,7 @@ impl Judge<'_> {
         phrase: &Phrase,
         predicate: &str,
         basis: &Basis,
-        out: &mut Judgement,
+        out: &mut ComparedClause,
     ) {
         let affected = |test: &dyn Fn(u64) -> bool, rubric: &str| {
             let counted = matches!(phrase.class, "Requests" | "GoodRequests" | "Traffic");
@@ -109,7 +110,7 @@ impl Judge<'_> {
             }
         };
         match phrase.part {
-            Part::Some
+            Quantifier::Some
                 if phrase.class == "Site"
                     && phrase.plural
                     && matches!(predicate, "attack" | "down") =>
@@ -119,27 +120,29 @@ impl Judge<'_> {
                     Number { low: 2 * ONE, high: u128::MAX, grain: ONE, bound: Bound::AtLeast };
                 Self::count(unit, two, basis.count("Site"), "Site", out);
             }
-            Part::Open | Part::Any | Part::No | Part::Some => {}
-            Part::Many
+            Quantifier::Open | Quantifier::Any | Quantifier::No | Quantifier::Some => {}
+            Quantifier::Many
                 if matches!(phrase.class, "Requests" | "Traffic" | "Surge")
                     && matches!(predicate, "attack" | "surge") =>
             {
-                let large = self.facts.of("large-here", &Scope::default());
+                let large = self.facts.of("large-here", &ClauseScope::default());
                 out.items.push(item(
                     large.finding.unwrap_or(Finding::NotShown),
                     large.because,
                     unit,
                 ));
             }
-            Part::Many => out.items.push(affected(&|s| s >= 5_000, "most or many is half or more")),
-            Part::NearlyAll => {
+            Quantifier::Many => {
+                out.items.push(affected(&|s| s >= 5_000, "most or many is half or more"));
+            }
+            Quantifier::NearlyAll => {
                 out.items.push(affected(&|s| s >= 9_000, "nearly all is nine in ten or more"));
             }
-            Part::Few => {
+            Quantifier::Few => {
                 out.items
                     .push(affected(&|s| s < MINOR_BASIS_POINTS, "few is under one in a hundred"));
             }
-            Part::All => {
+            Quantifier::All => {
                 let holds = match phrase.class {
                     "Site" => basis.all_sites,
                     "Requests" | "GoodRequests" if !basis.shares.is_empty() => {
@@ -180,7 +183,7 @@ impl Judge<'_> {
         number: Number,
         values: Option<&[u64]>,
         class: &str,
-        out: &mut Judgement,
+        out: &mut ComparedClause,
     ) {
         let Some(values) = values.filter(|values| !values.is_empty()) else {
             let why = match class {
@@ -201,8 +204,8 @@ impl Judge<'_> {
         class: &'static str,
         noun: &str,
         basis: &Basis,
-        scope: &Scope,
-        out: &mut Judgement,
+        scope: &ClauseScope,
+        out: &mut ComparedClause,
     ) {
         let event = is_attack(noun);
         let effect = matches!(noun, "Disruption" | "Impact" | "Outage" | "Errors");
@@ -266,7 +269,7 @@ impl Judge<'_> {
         out.items.push(item(finding, why, unit));
     }
 
-    pub(super) fn marker(unit: usize, marker: &str, basis: &Basis, out: &mut Judgement) {
+    pub(super) fn marker(unit: usize, marker: &str, basis: &Basis, out: &mut ComparedClause) {
         let finding = match marker {
             "ForAll" | "OnAll" => match basis.all_sites {
                 Some(true) => Finding::Supported,

@@ -2,22 +2,22 @@
 
 use portcullis_incident::TimeWindow;
 
-use super::super::clauses::Found;
-use super::super::facts::{Basis, Each, Scope};
-use super::super::moments::{Moment, MomentRole};
+use super::super::clauses::FoundClause;
+use super::super::facts::{Basis, ClauseScope, Each};
+use super::super::moments::{MomentRole, SaidTime};
 use super::super::numbers::Bound;
-use super::super::units::{Part, Phrase, Role};
-use super::{Judge, is_event};
+use super::super::units::{Phrase, Quantifier, Role};
+use super::{ClauseComparison, is_event};
 use crate::Finding;
 
-impl Judge<'_> {
+impl ClauseComparison<'_> {
     pub(super) fn scope(
         &self,
-        found: &Found,
+        found: &FoundClause,
         phrases: &[(usize, Phrase)],
         inherited: Option<&Phrase>,
-    ) -> Scope {
-        let mut scope = Scope::default();
+    ) -> ClauseScope {
+        let mut scope = ClauseScope::default();
         let described = found.adjuncts.iter().filter_map(|unit| match &self.units[*unit].role {
             Role::Prepositional(preposition, phrase)
                 if matches!(
@@ -57,8 +57,8 @@ impl Judge<'_> {
             let both = phrase.count.is_some_and(|n| n.bound == Bound::Between && n.low == n.high);
             match phrase.part {
                 _ if !is_event(phrase.class) || scope.total => None,
-                Part::No => Some(Each::Any),
-                Part::All => Some(Each::All),
+                Quantifier::No => Some(Each::Any),
+                Quantifier::All => Some(Each::All),
                 _ if both => Some(Each::All),
                 _ => None,
             }
@@ -67,7 +67,7 @@ impl Judge<'_> {
         scope
     }
 
-    pub(super) fn moments(&self, found: &Found) -> Vec<Moment> {
+    pub(super) fn moments(&self, found: &FoundClause) -> Vec<SaidTime> {
         let moments = found.adjuncts.iter().filter_map(|unit| match self.units[*unit].role {
             Role::Moment(moment) => Some(moment),
             _ => None,
@@ -76,7 +76,7 @@ impl Judge<'_> {
     }
 
     /// "Tuesday's attack" and "the attack on Tuesday" mean the wave of that day, if there is one only.
-    pub(super) fn by_day(&self, found: &Found, scope: &mut Scope) {
+    pub(super) fn by_day(&self, found: &FoundClause, scope: &mut ClauseScope) {
         let Some(incident) = self.facts.incident else { return };
         let several = found.adjuncts.iter().any(|u| self.units[*u].role == Role::Word("Twice"));
         if scope.ordinal.is_some() || incident.waves.len() < 2 || several || scope.moments.len() > 1
@@ -99,7 +99,7 @@ impl Judge<'_> {
         }
     }
 
-    pub(super) fn recipients(&self, found: &Found) -> Vec<usize> {
+    pub(super) fn recipients(&self, found: &FoundClause) -> Vec<usize> {
         let units = found.core.iter().chain(&found.adjuncts);
         let all = units.filter_map(|unit| match &self.units[*unit].role {
             Role::Noun(phrase) | Role::Prepositional(_, phrase) => Some(&phrase.recipients),
@@ -108,9 +108,9 @@ impl Judge<'_> {
         all.flatten().copied().collect()
     }
 
-    /// What is denied of several sites is denied of each: the record on the one that speaks most against
+    /// What is denied of several sites is denied of each: the record on the one that is most against
     /// the denial.
-    pub(super) fn of_any(&self, predicate: &'static str, scope: &Scope) -> Basis {
+    pub(super) fn of_any(&self, predicate: &'static str, scope: &ClauseScope) -> Basis {
         let each = self.one_by_one(predicate, scope).into_iter();
         let against = |basis: &Basis| match basis.finding {
             Some(Finding::Supported) => 2,
@@ -121,15 +121,16 @@ impl Judge<'_> {
     }
 
     /// The record on each site of a scope, and on those without a name.
-    fn one_by_one(&self, predicate: &'static str, scope: &Scope) -> Vec<Basis> {
+    fn one_by_one(&self, predicate: &'static str, scope: &ClauseScope) -> Vec<Basis> {
         let named = scope.sites.iter().map(|site| vec![*site]);
         let unnamed = scope.unnamed.then(Vec::new);
         let each = named.chain(unnamed);
-        each.map(|sites| self.facts.of(predicate, &Scope { sites, ..scope.clone() })).collect()
+        each.map(|sites| self.facts.of(predicate, &ClauseScope { sites, ..scope.clone() }))
+            .collect()
     }
 
     /// What is said of several sites is said of each.
-    pub(super) fn of_all(&self, predicate: &'static str, scope: &Scope) -> Basis {
+    pub(super) fn of_all(&self, predicate: &'static str, scope: &ClauseScope) -> Basis {
         let each = self.one_by_one(predicate, scope).into_iter();
         let against = |basis: &Basis| match basis.finding {
             Some(Finding::Supported) => 0,
@@ -167,17 +168,17 @@ impl Judge<'_> {
         if sites.is_empty() || concerned > 1 {
             return Basis::default();
         }
-        self.of_any(predicate, &Scope { sites, ..Scope::default() })
+        self.of_any(predicate, &ClauseScope { sites, ..ClauseScope::default() })
     }
 
     /// One event compared with the one that follows "than".
-    pub(super) fn comparison(&self, predicate: &'static str, scope: &Scope) -> Basis {
+    pub(super) fn comparison(&self, predicate: &'static str, scope: &ClauseScope) -> Basis {
         let than = self.units.iter().find_map(|unit| match &unit.role {
             Role::Prepositional("Than", phrase) if is_event(phrase.class) => Some(phrase),
             _ => None,
         });
         let ordinal = than.and_then(|phrase| phrase.ordinal);
-        let other = Scope { ordinal, ..Scope::default() };
+        let other = ClauseScope { ordinal, ..ClauseScope::default() };
         let both = ordinal.filter(|n| scope.ordinal.is_some_and(|m| m != *n));
         let figures = both.and_then(|_| self.facts.compared(predicate, scope, &other));
         let Some((a, b)) = figures else {
