@@ -181,7 +181,9 @@ impl Walk<'_> {
             ] => Some((group.negations, *class)),
             _ => None,
         };
-        if let (true, Some((negations, class @ ("False" | "True")))) = (word("ReportThat"), ends) {
+        if let (true, Some((negations, class @ ("False" | "True")))) =
+            (word("ReportThat") || self.parsed.tokens.first().is_some_and(|t| t.is("that")), ends)
+        {
             let is_false = (class == "False") == negations.is_multiple_of(2);
             self.stance = if is_false { Attitude::Denied } else { Attitude::Plain };
             self.end = units.len() - 2;

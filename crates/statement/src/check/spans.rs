@@ -191,6 +191,7 @@ fn halves(tokens: &[SentenceToken], at: usize) -> Option<(Number, usize)> {
         ("half a minute", 30 * SECOND),
         ("half a day", 12 * HOUR),
         ("an hour and a half", 90 * MINUTE),
+        ("three quarters of an hour", 45 * MINUTE),
         ("a quarter of an hour", 15 * MINUTE),
     ] {
         let length = phrase_at(tokens, at, phrase);

@@ -80,6 +80,8 @@ impl<'a> Facts<'a> {
             "large-here" => Self::large_here(incident),
             "brief" | "long" => self.length(incident, scope, predicate),
             "detected" => self.detected(incident, scope),
+            "in-place" => self.in_place(incident),
+            "recovered" => self.recovered(incident, scope),
             "acted" | "automatic" => self.acted(incident, scope),
             "swift" => self.of_claim(ClaimKind::SwiftAction),
             "mitigated" | "uncontrolled" => self.mitigated(incident, scope),

@@ -266,6 +266,42 @@ impl Facts<'_> {
         basis
     }
 
+    /// A procedure is engaged where the record ends.
+    pub(super) fn in_place(&self, incident: &Incident) -> Basis {
+        let live: u64 = incident.platforms.iter().map(|p| p.still_active).sum();
+        let released = self.with_kind(ClaimKind::Restored);
+        let finding = match (live, released) {
+            (0, Some(Finding::Supported)) => Finding::Contradicted,
+            (0, _) => Finding::NotShown,
+            _ => Finding::Supported,
+        };
+        let mut basis = Basis::new(finding, "The release of each procedure is on record.");
+        basis.kind = Some(ClaimKind::Restored);
+        basis
+    }
+
+    fn with_kind(&self, kind: ClaimKind) -> Option<Finding> {
+        self.claim(kind).map(|claim| claim.finding)
+    }
+
+    /// The origin answers again as it did: after an outage, or after it was degraded.
+    pub(super) fn recovered(&self, incident: &Incident, scope: &ClauseScope) -> Basis {
+        if !self.outages(incident, scope).is_empty() {
+            return self.restored(incident, scope);
+        }
+        let degraded = Self::degraded(incident);
+        let back = incident.degradations.iter().all(|d| d.recovered.is_some());
+        let finding = match (degraded.windows.is_empty(), back) {
+            (true, _) => Finding::NotShown,
+            (false, true) => Finding::Supported,
+            (false, false) => Finding::Contradicted,
+        };
+        let within = degraded.windows.iter().map(|w| w.millis()).max().into_iter().collect();
+        let windows = degraded.windows.iter().map(|w| TimeWindow::new(w.to, w.to)).collect();
+        let because = "The end of each time when the origin was degraded is on record.".to_owned();
+        Basis { finding: Some(finding), because, windows, within, ..degraded }
+    }
+
     /// Few requests went unanswered, and no visitor was refused or delayed by more than a challenge.
     pub(super) fn low_impact(&self, incident: &Incident, scope: &ClauseScope) -> Basis {
         let basis = self.disrupted(incident, scope, "disrupted");

@@ -46,6 +46,8 @@ impl Facts<'_> {
     pub(crate) fn reported(&self, recipients: &[usize]) -> Basis {
         let mut basis = Basis::new(Finding::Supported, "A receipt is on record.");
         basis.kind = Some(ClaimKind::Reported);
+        let made = self.incident.map_or(0, |i| i.notifications.count());
+        basis.counts = vec![("Report", vec![made])];
         if recipients.is_empty() {
             let all = self.incident.iter().flat_map(|i| i.notifications.iter());
             for notification in all {

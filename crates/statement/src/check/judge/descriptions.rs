@@ -45,6 +45,14 @@ impl ClauseComparison<'_> {
                     out.items.push(item(Finding::Supported, String::new(), unit));
                     return;
                 }
+                // "no attack since Wednesday": one that began later would contradict it.
+                if lasting && out.denied {
+                    let later =
+                        basis.windows.iter().any(|w| moment.begins_by(w.from, self.context));
+                    let finding = if later { Finding::Supported } else { Finding::Contradicted };
+                    out.items.push(item(finding, "what began later is on record", unit));
+                    return;
+                }
                 if lasting && !self.facts.lasts(predicate) {
                     out.items.push(item(
                         Finding::Contradicted,
@@ -201,22 +209,11 @@ impl ClauseComparison<'_> {
             "Peakly" if matches!(predicate, "attack" | "surge" | "blocked" | "large-here") => {
                 return;
             }
+            "Meanwhile" => return,
             "Throughout"
                 if matches!(
                     predicate,
-                    "stayed-up"
-                        | "down"
-                        | "went-down"
-                        | "disrupted"
-                        | "slow"
-                        | "normal"
-                        | "served"
-                        | "unserved"
-                        | "blocked"
-                        | "surge"
-                        | "challenged"
-                        | "refused"
-                        | "acted"
+                    "stayed-up" | "up-now" | "normal" | "served" | "blocked"
                 ) =>
             {
                 return;

@@ -56,6 +56,8 @@ pub(super) struct ComparedClause {
     pub(super) leaves: Vec<u64>,
     /// When it was, by the record.
     pub(super) windows: Vec<TimeWindow>,
+    /// It denies what its form asserts.
+    denied: bool,
     /// It counts events: "two attacks since Tuesday".
     counted: bool,
     /// Units that describe it in a way that nothing was compared with.
@@ -110,6 +112,7 @@ impl ClauseComparison<'_> {
             items: Vec::new(),
             leaves: basis.leaves.clone(),
             windows: basis.windows.clone(),
+            denied,
             counted: phrases.iter().any(|(_, p)| p.count.is_some() && is_event(p.class)),
             left_over: Vec::new(),
         };
@@ -203,6 +206,7 @@ impl ClauseComparison<'_> {
         match found.frame.predicate {
             "stayed-up" if now => "up-now",
             "ongoing" if !now => "attack",
+            "in-place" if !now => "acted",
             "mitigated" if self.uncontrolled(found, group) => "uncontrolled",
             "stayed-up" if self.uncontrolled(found, group) => "down",
             "stayed-up" if self.since(found) && group.is_some_and(|g| g.perfect) => "up-now",

@@ -224,6 +224,7 @@ impl ClauseComparison<'_> {
             "LargeHere" if event || noun == "Surge" => of("large-here"),
             "Failed" if event => of("failed"),
             "Successful" if event => opposite(of("failed")),
+            "Another" if event && out.denied => return,
             "Another" if event => of("waves"),
             "Isolated" if event => opposite(of("waves")),
             "Malicious"
