@@ -12,7 +12,7 @@ use super::outcome::{
 };
 use super::parsed::Parsed;
 use super::units::{Phrase, Quantifier, Role, SentenceUnit};
-use crate::Finding;
+use crate::{ClaimKind, Finding};
 
 /// The longest sentence that is read, in words and marks. Statements have up to 80.
 const SENTENCE_WORDS: usize = 200;
@@ -517,6 +517,16 @@ fn report(
     out.leaves.dedup();
 }
 
+/// The claim that a class of adjectives makes.
+const fn claim_about(class: &str) -> Option<ClaimKind> {
+    match class.as_bytes() {
+        b"Soph" | b"Unsoph" => Some(ClaimKind::Sophisticated),
+        b"Big" | b"Small" | b"LargeHere" => Some(ClaimKind::LargeScale),
+        b"Another" | b"Isolated" => Some(ClaimKind::Waves),
+        _ => None,
+    }
+}
+
 /// Adds what a clause was read as.
 fn clause(
     parsed: &Parsed<'_>,
@@ -540,11 +550,17 @@ fn clause(
         if refused.is_empty() {
             out.rejected.push(RejectedPhrase { why: base, ..whole.clone() });
         }
-        if let Some(claim) = judged.kind.and_then(|kind| facts.claim(kind))
-            && !claim.sentence.is_empty()
-            && !out.suggestions.contains(&claim.sentence)
-        {
-            out.suggestions.push(claim.sentence.clone());
+        // The wording for the part that was refused, or else for the whole.
+        let parts: Vec<ClaimKind> = refused
+            .iter()
+            .filter_map(|item| parsed.segments.get(item.segment?))
+            .filter_map(|segment| claim_about(segment.class()))
+            .collect();
+        let kinds = if parts.is_empty() { judged.kind.into_iter().collect() } else { parts };
+        for sentence in kinds.iter().filter_map(|kind| facts.claim(*kind)).map(|c| &c.sentence) {
+            if !sentence.is_empty() && !out.suggestions.contains(sentence) {
+                out.suggestions.push(sentence.clone());
+            }
         }
     }
     out.leaves.extend(&judged.leaves);
@@ -553,7 +569,10 @@ fn clause(
         reading: judged.predicate,
         assertion: judged.assertion,
         finding: judged.finding,
-        because: judged.because.clone(),
+        because: refused
+            .first()
+            .filter(|_| !fine)
+            .map_or_else(|| judged.because.clone(), |item| item.why.clone()),
         phrase: whole.phrase,
     });
 }
