@@ -4,7 +4,7 @@ use crate::dice::Dice;
 use crate::ordinary::{Stage, Stream};
 use crate::request::{Follow, Party, PlannedRequest, Query};
 use crate::sender::{
-    APP, Answers, JOB, Kind, LINK_SCANNERS, READERS, ROBOTS, Sender, public_address,
+    APP, ChallengeReplies, JOB, Kind, LINK_SCANNERS, READERS, ROBOTS, Sender, public_address,
 };
 use crate::visit;
 
@@ -166,7 +166,7 @@ impl Programs {
                 source: public_address(dice),
                 agent,
                 language: 0,
-                answers: Answers::Redirects,
+                answers: ChallengeReplies::Redirects,
             };
             let sender = match self.plan.program {
                 Program::Crawler => program(dice, ROBOTS.start + 1),
@@ -178,7 +178,9 @@ impl Programs {
                     let agent = dice.pick(&READERS.collect::<Vec<_>>());
                     program(dice, agent)
                 }
-                Program::App => Sender { answers: Answers::Redirects, agent: APP, ..person },
+                Program::App => {
+                    Sender { answers: ChallengeReplies::Redirects, agent: APP, ..person }
+                }
                 Program::Job => Sender { source: 0x0a00_0005, ..program(dice, JOB) },
                 Program::DocumentReaders
                 | Program::Map

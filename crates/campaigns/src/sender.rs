@@ -25,7 +25,7 @@ pub(crate) struct Agent {
 
 /// What a sender makes of a challenge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Answers {
+pub(crate) enum ChallengeReplies {
     /// A browser: follows redirects, stores cookies, waits.
     Browser,
     /// Follows redirects, and stores cookies for a session, but shows no page.
@@ -40,7 +40,7 @@ pub(crate) struct Sender {
     pub source: u32,
     pub agent: u16,
     pub language: u8,
-    pub answers: Answers,
+    pub answers: ChallengeReplies,
 }
 
 /// Agents of people: places `0..PEOPLE` of [`agents`].
@@ -203,7 +203,11 @@ impl Population {
             agent: dice.by_weight(&self.agent_sums) as u16,
             language: [0, 0, 0, 1, 2, 3, 4, 5][dice.below(8) as usize],
             // One in a hundred has cookies switched off and a program that follows no redirect.
-            answers: if dice.chance(0.99) { Answers::Browser } else { Answers::Nothing },
+            answers: if dice.chance(0.99) {
+                ChallengeReplies::Browser
+            } else {
+                ChallengeReplies::Nothing
+            },
         }
     }
 }

@@ -17,10 +17,10 @@ use crate::input::{Input, SavedBaseline};
 use crate::names::NameTable;
 use crate::platform::{Context, PlatformPosture};
 use crate::resume::Resume;
+use crate::second::TickTotals;
 use crate::tally::{TallyBuilder, by_verdict};
 use crate::unassigned::UnassignedTraffic;
 use crate::view::{PlatformView, ProcedureView};
-use crate::wave::TickTotals;
 
 /// A difference between the clocks over a tick that is a step. Time services slew what is less.
 const CLOCK_STEP: Duration = Duration::from_secs(2);

@@ -9,7 +9,8 @@
 //! `model`: the core consists of both, and the code between them is too small for a crate.
 
 // module order: action input resume view
-// module order: names unassigned second wave tally
+// module order: names unassigned second
+// module order: wave tally
 // module order: ladder
 // module order: engaged origin_state
 // module order: platform

@@ -14,8 +14,8 @@ use crate::engaged::{EngagedList, EngagedProcedure};
 use crate::ladder::{self, PlannedProcedure};
 use crate::names::NameTable;
 use crate::origin_state::OriginState;
-use crate::second::{SecondMeter, SecondTotals};
-use crate::wave::{MitigationState, TickTotals, Wave};
+use crate::second::{SecondMeter, SecondTotals, TickTotals};
+use crate::wave::{MitigationState, Wave};
 
 /// Signatures engaged at the same time on one platform: each costs every request a comparison.
 const SIGNATURES: usize = 8;

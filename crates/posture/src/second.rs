@@ -1,6 +1,6 @@
 //! Whole seconds of a platform, made of its ticks.
 
-use crate::wave::TickTotals;
+use portcullis_model::WallTime;
 
 /// Ticks in a second.
 const TICKS: u8 = 4;
@@ -12,6 +12,34 @@ pub(crate) struct SecondTotals {
     pub offered: u64,
     /// Requests that went to the origin.
     pub forwarded: u64,
+}
+
+/// What one tick adds to a wave.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct TickTotals {
+    /// Its end.
+    pub wall: WallTime,
+    /// Requests, the gate's own redirects among them.
+    pub offered: u64,
+    /// Requests that went to the origin.
+    pub forwarded: u64,
+    /// Requests that the gate's own redirects caused: two for each answered challenge.
+    pub redirects: u64,
+    pub stalled_headers: u64,
+    /// The whole second that ends with it, if one does.
+    pub second: Option<SecondTotals>,
+}
+
+impl TickTotals {
+    /// Adds a later tick.
+    pub(crate) fn merge(&mut self, later: &Self) {
+        self.wall = later.wall;
+        self.offered += later.offered;
+        self.forwarded += later.forwarded;
+        self.redirects += later.redirects;
+        self.stalled_headers = self.stalled_headers.max(later.stalled_headers);
+        self.second = later.second.or(self.second);
+    }
 }
 
 /// Adds ticks up to seconds.

@@ -169,8 +169,7 @@ pub(crate) fn evaluate<'a>(
     let clear = pieces.iter().any(|(weight, evidence)| {
         *weight >= CLEAR_PIECE_MILLI && evidence.kind != EvidenceKind::UnusualUserAgent
     });
-    let hostile =
-        clear && mix >= HOSTILE_MIX_MILLI && mix + excess.surprise_milli >= HOSTILE_MILLI;
+    let hostile = clear && mix >= HOSTILE_MIX_MILLI && mix + excess.surprise_milli >= HOSTILE_MILLI;
     let evidence = if hostile { pieces.into_iter().map(|(_, e)| e).collect() } else { Vec::new() };
     Composition { evidence, hostile }
 }
