@@ -398,6 +398,15 @@ impl Default for Cuts {
 }
 
 impl Cuts {
+    /// The number that `count` gives for each.
+    pub(crate) fn by(count: impl Fn(Cut) -> u64) -> Self {
+        let mut cuts = Self::default();
+        for cut in Cut::ALL {
+            cuts.0[*cut as usize] = count(*cut);
+        }
+        cuts
+    }
+
     /// How many were ended for this.
     pub const fn of(&self, why: Cut) -> u64 {
         self.0[why as usize]
