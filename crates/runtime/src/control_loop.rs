@@ -21,6 +21,7 @@ use crate::baseline_store;
 use crate::error::RuntimeError;
 use crate::event_log::log_event;
 use crate::inheritance::CarriedState;
+use crate::predecessor_counts::PredecessorCounts;
 use crate::recorder::{Recorder, Urgency};
 use crate::secret_store::SecretStore;
 
@@ -60,7 +61,7 @@ enum ControlMessage {
     /// An origin answered a probe, or did not.
     Probed { platform: PlatformId, answered: bool },
     /// Close the ledger for another process, and wait for the verdict.
-    HandOver { reply: oneshot::Sender<CarriedState>, verdict: Receiver<HandoverVerdict> },
+    HandOver { reply: oneshot::Sender<(CarriedState, Snapshot)>, verdict: Receiver<HandoverVerdict> },
     /// Close the ledger and end.
     Stop,
 }
@@ -70,6 +71,17 @@ enum ControlMessage {
 pub enum HandoverVerdict {
     /// Another process serves, and has the ledger.
     Taken,
+}
+
+/// The control loop has closed the ledger for another process.
+#[derive(Debug)]
+pub struct LedgerClosed {
+    /// What is to be continued.
+    pub state: CarriedState,
+    /// What the workers had counted.
+    pub counted: Snapshot,
+    /// Gets the verdict.
+    pub verdict: SyncSender<HandoverVerdict>,
 }
 
 /// Sends messages to the control loop.
@@ -103,12 +115,11 @@ impl ControlHandle {
     }
 
     /// Closes the ledger for another process. The loop waits for the verdict, and continues if none comes.
-    pub async fn hand_over(
-        &self,
-    ) -> Result<(CarriedState, SyncSender<HandoverVerdict>), RuntimeError> {
+    pub async fn hand_over(&self) -> Result<LedgerClosed, RuntimeError> {
         let (sender, verdict) = sync_channel(1);
-        let state = self.request(|reply| ControlMessage::HandOver { reply, verdict }).await?;
-        Ok((state, sender))
+        let answer = self.request(|reply| ControlMessage::HandOver { reply, verdict });
+        let (state, counted) = answer.await?;
+        Ok(LedgerClosed { state, counted, verdict: sender })
     }
 
     /// Tells whether an origin answered a probe. Lost if too many messages wait: another probe follows.
@@ -168,6 +179,8 @@ pub struct ControlLoop {
     pub baselines_path: PathBuf,
     /// When the baselines were saved.
     pub baselines_saved_at: Time,
+    /// What the gate before counts while it drains.
+    pub predecessor: Arc<PredecessorCounts>,
     /// Opens the ledger again after a handover that failed.
     pub reopen: LedgerReopener,
 }
@@ -227,6 +240,10 @@ impl ControlLoop {
 
     fn tick(&mut self) {
         let total = self.collect_records();
+        self.tick_with(total);
+    }
+
+    fn tick_with(&mut self, total: Snapshot) {
         let (gauges, records_dropped) = (total.gauges, total.records_lost);
         let (now, wall, actions) = self.step(Input::Tick(total));
         self.apply(wall, actions, None);
@@ -280,6 +297,7 @@ impl ControlLoop {
             }
             worker.meter.add_to(&mut total);
         }
+        total.add(&self.predecessor.counted());
         self.apply(wall, actions, None);
         total
     }
@@ -345,10 +363,11 @@ impl ControlLoop {
     /// over; if not, the ledger is open again.
     fn hand_over(
         &mut self,
-        reply: oneshot::Sender<CarriedState>,
+        reply: oneshot::Sender<(CarriedState, Snapshot)>,
         verdict: &Receiver<HandoverVerdict>,
     ) -> bool {
-        self.tick();
+        let counted = self.collect_records();
+        self.tick_with(counted.clone());
         let (now, wall, mut actions) = self.step(Input::Stop);
         actions.push(Action::Record(Event::HandedOver));
         self.apply(wall, actions, None);
@@ -360,7 +379,7 @@ impl ControlLoop {
             serde_json::Value::Null
         });
         let state = CarriedState { now, tallied_until: wall, control };
-        if reply.send(state).is_ok()
+        if reply.send((state, counted)).is_ok()
             && verdict.recv_timeout(VERDICT_TIMEOUT) == Ok(HandoverVerdict::Taken)
         {
             return true;

@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use portcullis_admin::AdminListener;
 use portcullis_edge::{Clock, WorkerStage};
 use portcullis_gate::Policy;
-use portcullis_model::Config;
+use portcullis_model::{ActivityCounts, Config, Meter, Snapshot, TICK};
 use portcullis_posture::ControlState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -25,16 +25,18 @@ use crate::confinement;
 use crate::control_loop::ControlHandle;
 use crate::control_socket::ControlSocket;
 use crate::error::RuntimeError;
-use crate::inheritance::{CarriedState, Inheritance};
+use crate::handover_channel::HandoverChannel;
+use crate::inheritance::{CarriedState, FromRunning, Inheritance};
 use crate::options::{ConfigSource, GateOptions, LoadedConfig};
 use crate::predecessor::Predecessor;
+use crate::predecessor_counts::PredecessorCounts;
 use crate::reload::check_reloadable;
 use crate::service_notice;
 use crate::start::{
     Continuation, ControlStart, InitialControl, Resources, SharedState, StateResources,
     start_admin, start_workers,
 };
-use crate::successor::HandoverDesk;
+use crate::successor::{Departure, HandoverDesk};
 use crate::supervisor::Supervisor;
 
 /// How often certificate files are checked for changes, with two system calls each.
@@ -65,25 +67,23 @@ pub fn run(options: GateOptions) -> Result<(), RuntimeError> {
     let mut signal = signals.block_on(async { GateSignals::listen() })?;
     if let Some(predecessor) = predecessor {
         // If it continues all the same, this process ends here.
-        predecessor.confirm()?;
+        gate.follow(predecessor.confirm()?)?;
     }
     gate.answer_commands()?;
     service_notice::ready();
     let served = signals.block_on(gate.serve(&mut signal));
-    let stopped = match served {
-        Ok(GateEnd::HandedOver) => signals.block_on(gate.leave(&mut signal)),
-        Ok(GateEnd::Stopped) | Err(_) => gate.stop(),
-    };
-    served.map(drop).and(stopped)
+    match served {
+        GateEnd::HandedOver(departure) => signals.block_on(gate.leave(departure, &mut signal)),
+        GateEnd::Stopped => gate.stop(),
+    }
 }
 
 /// Why a gate ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum GateEnd {
     /// A signal asked for it, or no worker runs.
     Stopped,
     /// Another process serves.
-    HandedOver,
+    HandedOver(Departure),
 }
 
 /// The signals that a gate handles.
@@ -127,7 +127,11 @@ struct RunningGate {
     admin_stop: watch::Sender<bool>,
     desk: Arc<HandoverDesk>,
     /// Gets a message when another process serves.
-    left: UnboundedReceiver<()>,
+    left: UnboundedReceiver<Departure>,
+    meters: Vec<Arc<Meter>>,
+    predecessor: Arc<PredecessorCounts>,
+    /// Whether this gate's ids of activities are those of the gate before.
+    continues: bool,
     supervisor: Supervisor,
     worker_threads: Vec<JoinHandle<()>>,
     control_thread: JoinHandle<()>,
@@ -155,6 +159,7 @@ impl RunningGate {
         let state = StateResources::acquire(&config, clock.wall(), options.accept_fork)?;
         let (exits, ended) = unbounded_channel();
         let initial = InitialControl::new(&config, clock, &state.ledger.resume, continuation);
+        let continues = initial.continues == Some(true);
         let secret = state.secret.secret();
         let shared =
             SharedState::new(clock, initial.control(), config.clone(), secret, workers, exits);
@@ -196,6 +201,9 @@ impl RunningGate {
             admin_stop: shared.admin_stop,
             desk,
             left,
+            meters: shared.meters,
+            predecessor: shared.predecessor,
+            continues,
             supervisor: Supervisor::new(ended, shared.health),
             worker_threads,
             control_thread,
@@ -203,6 +211,15 @@ impl RunningGate {
             socket_path: None,
             access_log,
         })
+    }
+
+    /// Counts what the gate before still serves.
+    fn follow(&self, channel: HandoverChannel) -> Result<(), RuntimeError> {
+        if !self.continues {
+            return Ok(());
+        }
+        let failed = |source| RuntimeError::Thread { name: "predecessor".into(), source };
+        self.predecessor.follow(channel).map_err(failed)
     }
 
     /// Answers commands, once no other gate does.
@@ -215,17 +232,17 @@ impl RunningGate {
 
     /// Reloads and watches until a signal asks to stop, until no worker runs, or until another process
     /// serves.
-    async fn serve(&mut self, signals: &mut GateSignals) -> Result<GateEnd, RuntimeError> {
+    async fn serve(&mut self, signals: &mut GateSignals) -> GateEnd {
         let mut cert_poll = tokio::time::interval(CERT_POLL_INTERVAL);
         cert_poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 biased;
                 // Before the ends of threads that follow from it.
-                Some(()) = self.left.recv() => return Ok(GateEnd::HandedOver),
-                _ = signals.terminate.recv() => return Ok(GateEnd::Stopped),
-                _ = signals.interrupt.recv() => return Ok(GateEnd::Stopped),
-                () = self.supervisor.wait_until_unable() => return Ok(GateEnd::Stopped),
+                Some(departure) = self.left.recv() => return GateEnd::HandedOver(departure),
+                _ = signals.terminate.recv() => return GateEnd::Stopped,
+                _ = signals.interrupt.recv() => return GateEnd::Stopped,
+                () = self.supervisor.wait_until_unable() => return GateEnd::Stopped,
                 _ = signals.hangup.recv() => self.reload().await,
                 _ = signals.rotate.recv() => match &self.access_log {
                     Some(log) => log.reopen(),
@@ -297,17 +314,30 @@ impl RunningGate {
     }
 
     /// Serves the connections that another process did not get, for `drain_time`; a signal ends it
-    /// earlier. The ledger, the control socket and the admin listener are the other process's.
-    async fn leave(self, signals: &mut GateSignals) -> Result<(), RuntimeError> {
+    /// earlier. The ledger, the control socket and the admin listener are the other process's, which
+    /// also counts what is served here.
+    async fn leave(
+        self,
+        departure: Departure,
+        signals: &mut GateSignals,
+    ) -> Result<(), RuntimeError> {
         // The other process obtains certificates.
         drop(self.acme);
         self.stage.send_replace(WorkerStage::HandedOver);
         self.admin_stop.send_replace(true);
-        while !self.worker_threads.iter().all(JoinHandle::is_finished) {
+        let mut reported = Instant::now();
+        // A gate before this one ends first: its drain began earlier.
+        while !self.worker_threads.iter().all(JoinHandle::is_finished) || self.predecessor.reports()
+        {
             if tokio::time::timeout(LEAVING_POLL, signals.stop()).await.is_ok() {
                 self.stage.send_replace(WorkerStage::Stop);
             }
+            if reported.elapsed() >= TICK {
+                reported = Instant::now();
+                report_counts(&departure, &self.meters, &self.predecessor);
+            }
         }
+        report_counts(&departure, &self.meters, &self.predecessor);
         for worker in self.worker_threads {
             let _ = worker.join();
         }
@@ -332,6 +362,20 @@ fn continue_from(carried: Option<CarriedState>) -> (Clock, Option<Continuation>)
         }
     };
     (Clock::continued(now), Some(Continuation { tallied_until, control }))
+}
+
+/// Reports what was counted since the ledger was closed.
+fn report_counts(departure: &Departure, meters: &[Arc<Meter>], before: &PredecessorCounts) {
+    let mut total = Snapshot::default();
+    for meter in meters {
+        meter.add_to(&mut total);
+    }
+    total.add(&before.counted());
+    let mut counted = total.since(&departure.counted);
+    // No watch reads the records.
+    counted.records_lost = counted.activities.iter().map(ActivityCounts::offered).sum();
+    // The other process may have ended: then there is no ledger for it.
+    let _ = departure.channel.send(&FromRunning::Counted(Box::new(counted)));
 }
 
 fn report_failed(supervisor: Supervisor) -> Result<(), RuntimeError> {

@@ -43,6 +43,11 @@ impl HandoverChannel {
         Ok(Self(stream))
     }
 
+    /// The same connection once more.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        self.0.try_clone().map(Self)
+    }
+
     /// Sends a message.
     pub fn send(&self, message: &impl Serialize) -> io::Result<()> {
         let json = serde_json::to_vec(message).map_err(io::Error::other)?;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_edge::{ListenerSockets, QuicRoute, SocketSet};
-use portcullis_model::{Time, WallTime};
+use portcullis_model::{Snapshot, Time, WallTime};
 use serde::{Deserialize, Serialize};
 
 use crate::handover_channel::HandoverChannel;
@@ -30,6 +30,8 @@ pub enum FromRunning {
     Done,
     /// The running gate continues, for this reason.
     Refused(String),
+    /// What the gate that leaves has counted since it closed the ledger, again and again until it ends.
+    Counted(Box<Snapshot>),
 }
 
 /// What the new gate says to the running one.
@@ -135,7 +137,10 @@ impl Inheritance {
 pub fn unexpected(message: &FromRunning) -> io::Error {
     match message {
         FromRunning::Refused(reason) => io::Error::other(reason.clone()),
-        FromRunning::Offer(_) | FromRunning::State(_) | FromRunning::Done => {
+        FromRunning::Offer(_)
+        | FromRunning::State(_)
+        | FromRunning::Done
+        | FromRunning::Counted(_) => {
             io::Error::other("it sent a message that was not due")
         }
     }

@@ -12,6 +12,7 @@
 // module order: confinement
 // module order: open_ledger secret_store handover_channel
 // module order: inheritance
+// module order: predecessor_counts
 // module order: acme_thread certificates recorder reload service_notice
 // module order: control_loop
 // module order: origin_probe successor
@@ -40,6 +41,7 @@ mod open_ledger;
 mod options;
 mod origin_probe;
 mod predecessor;
+mod predecessor_counts;
 mod recorder;
 mod reload;
 mod secret_store;

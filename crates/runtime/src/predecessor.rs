@@ -60,17 +60,18 @@ impl Predecessor {
         state().map_err(|error| failed(&error))
     }
 
-    /// This gate serves: the other one leaves.
+    /// This gate serves: the other one leaves. Returns the connection by which that one reports what it
+    /// counts until it ends.
     ///
     /// A gate that is gone already has left too; only one that says that it continues has not.
-    pub fn confirm(self) -> Result<(), RuntimeError> {
+    pub fn confirm(self) -> Result<HandoverChannel, RuntimeError> {
         let _ = self.0.send(&FromNew::Ready);
         match self.0.receive(DONE_TIMEOUT) {
-            Ok(FromRunning::Done) => Ok(()),
+            Ok(FromRunning::Done) => Ok(self.0),
             Ok(other) => Err(failed(&unexpected(&other))),
             Err(error) => {
                 warn!(%error, "the gate before did not confirm that it leaves");
-                Ok(())
+                Ok(self.0)
             }
         }
     }

@@ -33,6 +33,7 @@ use crate::ledger_writer::LedgerWriter;
 use crate::open_files::raise_nofile_limit;
 use crate::open_ledger::{OpenedLedger, log_origin, open_ledger};
 use crate::origin_probe;
+use crate::predecessor_counts::PredecessorCounts;
 use crate::recorder::{Recorder, Urgency};
 use crate::secret_store::SecretStore;
 use crate::threads::{ExitSender, spawn_reporting};
@@ -129,6 +130,8 @@ pub struct SharedState {
     pub internal_errors: Arc<InternalErrors>,
     /// The counters of each worker.
     pub meters: Vec<Arc<Meter>>,
+    /// What the gate before counts while it drains.
+    pub predecessor: Arc<PredecessorCounts>,
     /// Activities that there are counters for.
     pub activity_capacity: usize,
     /// What the workers are to do.
@@ -163,6 +166,7 @@ impl SharedState {
             health: Arc::new(ThreadHealth::new(workers)),
             internal_errors: Arc::default(),
             meters: (0..workers).map(|_| Arc::new(Meter::new(activity_capacity))).collect(),
+            predecessor: Arc::default(),
             activity_capacity,
             stage: watch::Sender::new(WorkerStage::Serve),
             admin_stop: watch::Sender::new(false),
@@ -225,7 +229,7 @@ pub struct InitialControl {
     /// What follows from a configuration that is another one than that of the gate before.
     actions: Vec<Action>,
     /// Whether it takes over, and if so, whether it continues what lasts.
-    continues: Option<bool>,
+    pub continues: Option<bool>,
 }
 
 impl InitialControl {
@@ -337,6 +341,7 @@ impl ControlStart {
             inbox,
             baselines_path: baseline_store::path_for(&self.config.ledger),
             baselines_saved_at: shared.clock.now(),
+            predecessor: Arc::clone(&shared.predecessor),
             reopen: reopener(&self.config, shared),
         };
         let thread = spawn(GateThread::Control, "control".into(), &shared.exits, move || {

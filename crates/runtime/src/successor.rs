@@ -4,11 +4,12 @@ use std::io;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use portcullis_model::Snapshot;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::UnboundedSender;
 use tracing::{info, warn};
 
-use crate::control_loop::{ControlHandle, HandoverVerdict};
+use crate::control_loop::{ControlHandle, HandoverVerdict, LedgerClosed};
 use crate::handover_channel::HandoverChannel;
 use crate::inheritance::{FromNew, FromRunning, Inheritance};
 
@@ -21,12 +22,21 @@ const READY_TIMEOUT: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub struct HandoverDesk {
     inheritance: Mutex<Option<Inheritance>>,
-    left: UnboundedSender<()>,
+    left: UnboundedSender<Departure>,
+}
+
+/// Another process serves.
+#[derive(Debug)]
+pub struct Departure {
+    /// The connection to it.
+    pub channel: HandoverChannel,
+    /// What the workers had counted when the ledger was closed.
+    pub counted: Snapshot,
 }
 
 impl HandoverDesk {
     /// Hands over these sockets; `left` gets a message when another process serves.
-    pub fn new(inheritance: Inheritance, left: UnboundedSender<()>) -> Self {
+    pub fn new(inheritance: Inheritance, left: UnboundedSender<Departure>) -> Self {
         Self { inheritance: Mutex::new(Some(inheritance)), left }
     }
 
@@ -67,15 +77,17 @@ impl HandoverDesk {
         sockets.send(channel)?;
         expect(channel, PREPARE_TIMEOUT, |message| matches!(message, FromNew::Prepared))?;
         // From here on the control loop waits for the verdict, or for its sender to be dropped.
-        let (state, verdict) = runtime.block_on(control.hand_over()).map_err(io::Error::other)?;
+        let handover = runtime.block_on(control.hand_over()).map_err(io::Error::other)?;
+        let LedgerClosed { state, counted, verdict } = handover;
         channel.send(&FromRunning::State(Box::new(state)))?;
         expect(channel, READY_TIMEOUT, |message| matches!(message, FromNew::Ready))?;
-        // First, so that nobody takes the end of the control loop for a failure.
-        let _ = self.left.send(());
-        let _ = verdict.send(HandoverVerdict::Taken);
         self.close();
-        // The new gate goes on without.
+        // Without it the new gate serves all the same.
         let _ = channel.send(&FromRunning::Done);
+        // Before the verdict, so that the end of the control loop is not taken for a failure.
+        let channel = channel.try_clone()?;
+        let _ = self.left.send(Departure { channel, counted });
+        let _ = verdict.send(HandoverVerdict::Taken);
         Ok(())
     }
 }

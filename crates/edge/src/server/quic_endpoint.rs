@@ -140,7 +140,7 @@ pub(crate) async fn accept(
         let incoming = tokio::select! {
             incoming = endpoint.accept() => incoming,
             _ = stage.wait_for(|stage| *stage == WorkerStage::Stop) => None,
-            _ = handover.wait_for(|stage| *stage > WorkerStage::Serve), if !handed_over => {
+            _ = handover.wait_for(|stage| *stage == WorkerStage::HandedOver), if !handed_over => {
                 handed_over = true;
                 // What comes still is forwarded: the answers to our own Retry packets.
                 socket.hand_over();

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use h3::client::SendRequest;
 use http::Request;
 use portcullis_testkit::tls::TestCert;
@@ -28,13 +28,14 @@ impl Http3 {
         Self { endpoint, address, connection: None }
     }
 
-    /// One request, on the connection that there is or on a new one. An error is a lost request.
-    pub async fn get(&mut self, path: &str) -> Result<(), String> {
+    /// One request, on the connection that there is or on a new one; returns the bytes of the answer. An
+    /// error is a lost request.
+    pub async fn get(&mut self, path: &str) -> Result<usize, String> {
         let answered = tokio::time::timeout(LIMIT, self.try_get(path)).await;
         answered.unwrap_or_else(|_| Err("no answer in time".into()))
     }
 
-    async fn try_get(&mut self, path: &str) -> Result<(), String> {
+    async fn try_get(&mut self, path: &str) -> Result<usize, String> {
         let request = || {
             let uri = format!("https://example.org:{}{path}", self.address.port());
             Request::get(uri).body(()).unwrap()
@@ -54,8 +55,13 @@ impl Http3 {
             if answer.status() != 200 {
                 return Err(format!("status {}", answer.status()));
             }
-            while stream.recv_data().await.map_err(|error| format!("body: {error}"))?.is_some() {}
-            return Ok(());
+            let mut length = 0;
+            while let Some(data) =
+                stream.recv_data().await.map_err(|error| format!("body: {error}"))?
+            {
+                length += data.remaining();
+            }
+            return Ok(length);
         }
         Err("no connection takes a request".into())
     }

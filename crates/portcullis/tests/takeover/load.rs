@@ -93,12 +93,11 @@ impl Load {
     /// Ends the visits; returns how many requests were answered.
     pub fn stop(self) -> BTreeMap<&'static str, u64> {
         self.tally.stop.store(true, Relaxed);
-        let counts = self.counts();
         for visitor in self.visitors {
             visitor.join().unwrap();
         }
         assert_eq!(*self.tally.lost.lock().unwrap(), Vec::<String>::new());
-        counts
+        self.tally.answered.lock().unwrap().clone()
     }
 }
 
@@ -168,7 +167,7 @@ async fn http_3(tally: &Tally, mut visitor: Http3) {
     while !tally.stop.load(Relaxed) {
         tokio::time::sleep(PAUSE).await;
         match visitor.get("/page").await {
-            Ok(()) => tally.add("h3", 1),
+            Ok(_) => tally.add("h3", 1),
             Err(why) => tally.lose("h3", &why),
         }
     }
@@ -180,7 +179,10 @@ fn websocket(tally: &Tally, address: SocketAddr, drain_time: Duration) {
     while tally.continues() {
         let Some(socket) = &mut open else {
             match WebSocket::open(address) {
-                Ok(socket) => open = Some(socket),
+                Ok(socket) => {
+                    tally.add("upgrades", 1);
+                    open = Some(socket);
+                }
                 Err(error) => tally.lose("websocket", &error),
             }
             continue;

@@ -86,6 +86,9 @@ impl Site {
     }
 }
 
+/// How long each process serves, besides what its start takes.
+const BETWEEN_RESTARTS: Duration = Duration::from_millis(150);
+
 /// How often the test restarts; a longer run is asked for by the environment.
 fn restarts() -> usize {
     std::env::var("PORTCULLIS_RESTARTS").map_or(50, |text| text.parse().expect("a number"))
@@ -107,9 +110,12 @@ fn fifty_restarts_under_load_lose_no_request() {
         assert!(leaving.len() < 40, "processes do not end: {}", leaving.len());
         assert_eq!(load.losses(), Vec::<String>::new(), "after {round} restarts");
         load.wait_for_some();
+        std::thread::sleep(BETWEEN_RESTARTS);
     }
     let lasted = began.elapsed();
     let counts = load.stop();
+    // A message of a WebSocket is no request; its upgrade is.
+    let requests: u64 = counts.iter().filter(|(kind, _)| **kind != "websocket").map(|(_, n)| n).sum();
     println!("{} restarts in {lasted:.1?}: {counts:?}", restarts());
     for mut gate in leaving {
         eventually("the old process ends", || gate.has_ended_well());
@@ -121,6 +127,7 @@ fn fifty_restarts_under_load_lose_no_request() {
     assert_eq!(site.count("stopped"), 1);
     let leaves = site.leaves();
     assert!(!leaves.contains("\"continues\":false"), "the state is passed on");
+    assert_eq!(tallied(&leaves), requests, "each request is in the ledger once");
     let verified = run(&["verify", &site.ledger()]);
     assert!(verified.status.success(), "{}", text(&verified.stdout));
 }
@@ -163,4 +170,64 @@ fn a_new_process_that_fails_before_it_is_ready_changes_nothing() {
     next.stop();
     let verified = run(&["verify", &site.ledger()]);
     assert!(verified.status.success(), "{}", text(&verified.stdout));
+}
+
+/// Requests in the tallies of these leaves.
+fn tallied(leaves: &str) -> u64 {
+    let leaves = leaves.lines().map(|leaf| serde_json::from_str::<serde_json::Value>(leaf).unwrap());
+    let tallies = leaves.filter(|leaf| leaf["event"] == "tallied");
+    let reasons = tallies.flat_map(|tally| tally["reasons"].as_object().unwrap().clone());
+    reasons.map(|(_, n)| n.as_u64().unwrap()).sum()
+}
+
+#[test]
+fn answers_that_last_longer_than_two_takeovers_are_finished() {
+    let site = Site::new("20s", "");
+    let mut gates = vec![site.start()];
+    let whole = origin::SLOW_PIECES * origin::SLOW_PIECE.len();
+    let (plain, secure) = (site.plain, site.secure);
+    let client = std::sync::Arc::new(site.certificate.client(&[b"h2"]));
+    let slow = [
+        std::thread::spawn(move || {
+            let answer = http_1::KeepAlive::connect(plain).unwrap().get("/slow").unwrap();
+            answer.body.len()
+        }),
+        std::thread::spawn(move || {
+            let mut visitor = http_2::Http2::connect(secure, &client).unwrap();
+            // Its bytes are not counted: a stream that ends too early is reset.
+            visitor.get_all("/slow", 1).unwrap() as usize * whole
+        }),
+        std::thread::spawn({
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let mut visitor =
+                runtime.block_on(async { http_3::Http3::new(secure, &site.certificate) });
+            move || {
+                let length = runtime.block_on(visitor.get("/slow")).unwrap();
+                visitor.leave();
+                length
+            }
+        }),
+    ];
+    let metric = |name: &str| {
+        let metrics = http_1::get_once(site.admin, "/metrics").map_or(String::new(), |m| m.1);
+        let line = metrics.lines().find(|line| line.starts_with(name)).map(str::to_owned);
+        line.and_then(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).unwrap_or(0)
+    };
+    eventually("all three are asked of the origin", || {
+        metric("portcullis_origin_requests_in_flight") == 3
+    });
+    for _ in 0..2 {
+        gates.push(site.start());
+        assert!(slow.iter().all(|visitor| !visitor.is_finished()));
+    }
+    for visitor in slow {
+        assert_eq!(visitor.join().unwrap(), whole);
+    }
+    let last = gates.pop().unwrap();
+    for mut gate in gates {
+        eventually("the old process ends", || gate.has_ended_well());
+    }
+    last.stop();
+    assert_eq!(tallied(&site.leaves()), 3);
 }

@@ -2,6 +2,12 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::time::Duration;
+
+/// A response that takes two seconds: pieces and the pause after each.
+pub const SLOW_PIECES: usize = 40;
+pub const SLOW_PIECE: &[u8] = &[b'a'; 1_000];
+const SLOW_PAUSE: Duration = Duration::from_millis(50);
 
 pub fn start() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -45,6 +51,16 @@ fn respond(mut stream: TcpStream) -> Option<()> {
                 }
                 stream.write_all(&bytes[..read]).ok()?;
             }
+        }
+        if target == "/slow" {
+            let length = SLOW_PIECES * SLOW_PIECE.len();
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
+            stream.write_all(head.as_bytes()).ok()?;
+            for _ in 0..SLOW_PIECES {
+                stream.write_all(SLOW_PIECE).ok()?;
+                std::thread::sleep(SLOW_PAUSE);
+            }
+            continue;
         }
         let length = target.len();
         let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{target}");
