@@ -680,8 +680,9 @@ fn a_gate_that_handed_over_closes_no_connection_before_its_next_answer() {
     let mut early = gate.connect();
     assert_eq!(early.get("/").text(), "answered");
     let mut silent = gate.connect();
+    eventually("both are accepted", || gate.snapshot().gauges.connections == 2);
     gate.hand_over();
-    gate.pass(Duration::from_secs(1));
+    gate.pass(TICK);
     let last = early.get("/");
     assert_eq!((last.status, last.field("connection")), (200, Some("close")));
     early.expect_close();
@@ -704,9 +705,8 @@ fn a_gate_that_handed_over_ends_after_the_drain_time() {
     gate.hand_over();
     gate.pass(Duration::from_secs(9));
     assert_eq!(gate.snapshot().gauges.connections, 1);
-    gate.pass(Duration::from_secs(2));
-    idle.expect_close();
     gate.join();
+    idle.expect_close();
 }
 
 #[test]

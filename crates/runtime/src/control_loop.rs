@@ -61,7 +61,10 @@ enum ControlMessage {
     /// An origin answered a probe, or did not.
     Probed { platform: PlatformId, answered: bool },
     /// Close the ledger for another process, and wait for the verdict.
-    HandOver { reply: oneshot::Sender<(CarriedState, Snapshot)>, verdict: Receiver<HandoverVerdict> },
+    HandOver {
+        reply: oneshot::Sender<(CarriedState, Snapshot)>,
+        verdict: Receiver<HandoverVerdict>,
+    },
     /// Close the ledger and end.
     Stop,
 }

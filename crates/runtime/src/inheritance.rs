@@ -140,8 +140,6 @@ pub fn unexpected(message: &FromRunning) -> io::Error {
         FromRunning::Offer(_)
         | FromRunning::State(_)
         | FromRunning::Done
-        | FromRunning::Counted(_) => {
-            io::Error::other("it sent a message that was not due")
-        }
+        | FromRunning::Counted(_) => io::Error::other("it sent a message that was not due"),
     }
 }

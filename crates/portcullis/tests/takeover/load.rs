@@ -86,7 +86,8 @@ impl Load {
         eventually("every kind of visitor is answered", || {
             let now = self.counts();
             let more = |kind| now.get(kind) > before.get(kind);
-            !self.losses().is_empty() || ["h1", "new", "h2", "h3", "websocket"].into_iter().all(more)
+            !self.losses().is_empty()
+                || ["h1", "new", "h2", "h3", "websocket"].into_iter().all(more)
         });
     }
 

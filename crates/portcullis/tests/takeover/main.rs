@@ -115,7 +115,8 @@ fn fifty_restarts_under_load_lose_no_request() {
     let lasted = began.elapsed();
     let counts = load.stop();
     // A message of a WebSocket is no request; its upgrade is.
-    let requests: u64 = counts.iter().filter(|(kind, _)| **kind != "websocket").map(|(_, n)| n).sum();
+    let requests: u64 =
+        counts.iter().filter(|(kind, _)| **kind != "websocket").map(|(_, n)| n).sum();
     println!("{} restarts in {lasted:.1?}: {counts:?}", restarts());
     for mut gate in leaving {
         eventually("the old process ends", || gate.has_ended_well());
@@ -174,7 +175,8 @@ fn a_new_process_that_fails_before_it_is_ready_changes_nothing() {
 
 /// Requests in the tallies of these leaves.
 fn tallied(leaves: &str) -> u64 {
-    let leaves = leaves.lines().map(|leaf| serde_json::from_str::<serde_json::Value>(leaf).unwrap());
+    let leaves =
+        leaves.lines().map(|leaf| serde_json::from_str::<serde_json::Value>(leaf).unwrap());
     let tallies = leaves.filter(|leaf| leaf["event"] == "tallied");
     let reasons = tallies.flat_map(|tally| tally["reasons"].as_object().unwrap().clone());
     reasons.map(|(_, n)| n.as_u64().unwrap()).sum()

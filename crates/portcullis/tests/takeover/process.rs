@@ -55,7 +55,8 @@ impl GateProcess {
     }
 
     pub fn stop(mut self) {
-        kill_process(Pid::from_raw(self.process.id().cast_signed()).unwrap(), Signal::TERM).unwrap();
+        kill_process(Pid::from_raw(self.process.id().cast_signed()).unwrap(), Signal::TERM)
+            .unwrap();
         let status = wait_for("the gate stops", || self.process.try_wait().unwrap());
         assert!(status.success(), "{status}");
     }

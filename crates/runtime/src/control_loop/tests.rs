@@ -147,7 +147,7 @@ fn a_flood_in_the_rings_engages_procedures_after_they_are_recorded() {
     let mut rig = rig(Clock::manual());
     rig.attack();
     let events = rig.events();
-    assert!(events.iter().any(|event| matches!(event, Event::AttackBegan { .. })));
+    assert!(events.iter().any(|event| matches!(event, Event::AttackBegan { .. })), "{events:#?}");
     assert!(events.iter().any(|event| matches!(event, Event::ProcedureEngaged(_))));
     let status = rig.control_loop.status.load();
     assert_ne!(status.platforms[0].posture, Posture::Open);
