@@ -416,3 +416,32 @@ fn open_access_log(config: &Config) -> Result<Option<AccessLogWriter>, RuntimeEr
 fn listen(kind: SignalKind) -> Result<Signal, RuntimeError> {
     signal(kind).map_err(RuntimeError::Signals)
 }
+
+#[cfg(test)]
+mod tests {
+    use portcullis_model::{OriginConfig, Time, WallTime};
+    use portcullis_posture::{Control, Resume};
+
+    use super::*;
+
+    #[test]
+    fn a_gate_continues_the_clock_of_another_and_the_state_that_it_can_read() {
+        let origin = OriginConfig::new("127.0.0.1".into(), 80);
+        let config = Config::for_origin(([127, 0, 0, 1], 8080).into(), origin);
+        let tallied_until = WallTime(1_700_000_000_000);
+        let control = Control::new(Arc::new(config), tallied_until, &Resume::default());
+        let state = serde_json::to_value(control.state()).unwrap();
+        let mut later = state.clone();
+        later["version"] = 2.into();
+        let mut other = state.clone();
+        other["field"] = "of another version".into();
+        for (control, readable) in [(state, true), (later, false), (other, false)] {
+            let carried = CarriedState { now: Time::from_secs(5_000), tallied_until, control };
+            let (clock, continuation) = continue_from(Some(carried));
+            assert!(clock.now() >= Time::from_secs(5_000));
+            let continuation = continuation.unwrap();
+            assert_eq!(continuation.tallied_until, tallied_until);
+            assert_eq!(continuation.control.is_some(), readable);
+        }
+    }
+}

@@ -280,3 +280,26 @@ fn an_attack_and_what_is_engaged_against_it_continue_over_a_takeover() {
     let report = text(&run(&["report", "latest", "--ledger", &site.ledger()]).stdout);
     assert!(!report.contains("good order"), "{report}");
 }
+
+#[test]
+fn a_process_that_root_starts_takes_over_from_one_that_dropped_root() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: only root can change to another user");
+        return;
+    }
+    let site = Site::new("1s", OPEN);
+    let open = |path: &Path, mode| {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+        std::fs::set_permissions(path, mode).unwrap();
+    };
+    open(site.path(), 0o777);
+    open(&site.path().join("site.key"), 0o644);
+    let settings = std::fs::read_to_string(site.file()).unwrap();
+    std::fs::write(site.file(), format!("user = \"daemon\"\n{settings}")).unwrap();
+    let mut gate = site.start();
+    let next = site.start();
+    assert_eq!(site.status("/"), 200);
+    eventually("the old process ends", || gate.has_ended_well());
+    assert_eq!((site.count("taken-over"), site.count("started")), (1, 1));
+    next.stop();
+}
