@@ -107,14 +107,14 @@ impl Worker {
             alternatives: alternatives(&self.listeners),
             context: context.clone(),
         });
-        let (accepting, endpoints) = listen(&server, self.listeners, &endpoint_stage)?;
+        let tasks = listen(&server, self.listeners, &endpoint_stage)?;
         let watching = tokio::task::spawn_local(run_ticks(context.clone(), conns.clone(), service));
 
         // An error means that the sender is gone: then the worker stops too.
         let left = stage.wait_for(|stage| *stage > WorkerStage::Serve).await;
         let handed_over = left.is_ok_and(|stage| *stage == WorkerStage::HandedOver);
         // An accepted connection is registered in the same turn: none is lost by the end of the task.
-        for task in accepting {
+        for task in tasks.tcp {
             task.abort();
         }
         tracing::debug!(worker = self.id.0, open = conns.open(), handed_over, "draining");
@@ -127,27 +127,35 @@ impl Worker {
         finish_requests(&context, &conns).await;
         watching.abort();
         // Clients receive a close frame.
-        for endpoint in endpoints {
+        for endpoint in tasks.quic {
             let _ = context.clock.timeout(QUIC_CLOSE_TIMEOUT, endpoint).await;
         }
         Ok(())
     }
 }
 
-/// Starts to accept connections; returns the tasks that do, and those of endpoints of HTTP/3.
+/// The tasks that accept connections.
+#[derive(Default)]
+struct AcceptTasks {
+    /// By TCP.
+    tcp: Vec<JoinHandle<()>>,
+    /// Endpoints of HTTP/3, which also carry their connections' packets.
+    quic: Vec<JoinHandle<()>>,
+}
+
+/// Starts to accept connections.
 fn listen(
     server: &Rc<ServerState>,
     listeners: Vec<BoundListener>,
     endpoint_stage: &watch::Sender<WorkerStage>,
-) -> Result<(Vec<JoinHandle<()>>, Vec<JoinHandle<()>>), EdgeError> {
-    let mut accepting = Vec::new();
-    let mut endpoints = Vec::new();
+) -> Result<AcceptTasks, EdgeError> {
+    let mut tasks = AcceptTasks::default();
     for mut listener in listeners {
         let options = listener.options;
         if let Some(quic) = listener.quic.take() {
             let stage = endpoint_stage.subscribe();
             let task = quic_endpoint::accept(server.clone(), quic, options, stage);
-            endpoints.push(tokio::task::spawn_local(async move {
+            tasks.quic.push(tokio::task::spawn_local(async move {
                 if let Err(error) = task.await {
                     tracing::error!(%error, "HTTP/3 is not served");
                 }
@@ -155,9 +163,9 @@ fn listen(
         }
         let listener = listener.into_tokio().map_err(EdgeError::Worker)?;
         let task = accept(server.clone(), listener, options);
-        accepting.push(tokio::task::spawn_local(task));
+        tasks.tcp.push(tokio::task::spawn_local(task));
     }
-    Ok((accepting, endpoints))
+    Ok(tasks)
 }
 
 /// Ends every connection after what is being answered, or after `shutdown_grace`.

@@ -81,7 +81,7 @@ pub fn run(options: GateOptions) -> Result<(), RuntimeError> {
     service_notice::ready();
     let served = signals.block_on(gate.serve(&mut signal));
     match served {
-        GateEnd::HandedOver(departure) => signals.block_on(gate.leave(departure, &mut signal)),
+        GateEnd::HandedOver(departure) => signals.block_on(gate.leave(*departure, &mut signal)),
         GateEnd::Stopped => gate.stop(),
     }
 }
@@ -91,7 +91,7 @@ enum GateEnd {
     /// A signal asked for it, or no worker runs.
     Stopped,
     /// Another process serves.
-    HandedOver(Departure),
+    HandedOver(Box<Departure>),
 }
 
 /// The signals that a gate handles.
@@ -231,7 +231,7 @@ impl RunningGate {
             tokio::select! {
                 biased;
                 // Before the ends of threads that follow from it.
-                Some(departure) = self.left.recv() => return GateEnd::HandedOver(departure),
+                Some(departure) = self.left.recv() => return GateEnd::HandedOver(Box::new(departure)),
                 _ = signals.terminate.recv() => return GateEnd::Stopped,
                 _ = signals.interrupt.recv() => return GateEnd::Stopped,
                 () = self.supervisor.wait_until_unable() => return GateEnd::Stopped,

@@ -275,16 +275,17 @@ fn decode(header: &[u8; HEADER], length: usize) -> RecvMeta {
     };
     let port = u16::from_be_bytes([header[1], header[2]]);
     let scope = u32::from_be_bytes(core::array::from_fn(|n| header[35 + n]));
-    let mut meta = RecvMeta::default();
-    meta.addr = match address(3, V4_SOURCE) {
+    let addr = match address(3, V4_SOURCE) {
         IpAddr::V4(v4) => SocketAddr::new(v4.into(), port),
         IpAddr::V6(v6) => SocketAddrV6::new(v6, port, 0, scope).into(),
     };
-    meta.len = length;
-    meta.stride = length;
-    meta.ecn = EcnCodepoint::from_bits(flags);
-    meta.dst_ip = (flags & HAS_DESTINATION != 0).then(|| address(19, V4_DESTINATION));
-    meta
+    RecvMeta {
+        addr,
+        len: length,
+        stride: length,
+        ecn: EcnCodepoint::from_bits(flags),
+        dst_ip: (flags & HAS_DESTINATION != 0).then(|| address(19, V4_DESTINATION)),
+    }
 }
 
 /// As 16 bytes; an IPv4 address is mapped into IPv6.
@@ -317,10 +318,13 @@ mod tests {
 
     fn received(addr: &str, packets: &[Vec<u8>]) -> (Vec<u8>, RecvMeta) {
         let bytes = packets.concat();
-        let mut meta = RecvMeta::default();
-        meta.addr = addr.parse().unwrap();
-        (meta.len, meta.stride) = (bytes.len(), packets[0].len());
-        meta.ecn = Some(EcnCodepoint::Ce);
+        let meta = RecvMeta {
+            addr: addr.parse().unwrap(),
+            len: bytes.len(),
+            stride: packets[0].len(),
+            ecn: Some(EcnCodepoint::Ce),
+            dst_ip: None,
+        };
         (bytes, meta)
     }
 

@@ -1,6 +1,6 @@
 //! A visitor over HTTP/2 who sends several requests at a time, until a GOAWAY.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -47,7 +47,7 @@ impl Http2 {
     /// Sends this number of requests together; returns how many were answered. The others were refused
     /// by a GOAWAY as not processed.
     pub fn get_all(&mut self, path: &str, count: u32) -> io::Result<u32> {
-        let mut open = BTreeMap::new();
+        let mut open = BTreeSet::new();
         let mut requests = Vec::new();
         for _ in 0..count {
             let block = header_block(&[
@@ -57,7 +57,7 @@ impl Http2 {
                 (":path", path),
             ]);
             requests.extend(frame(HEADERS, END_HEADERS | END_STREAM, self.next, &block));
-            open.insert(self.next, ());
+            open.insert(self.next);
             self.next += 2;
         }
         self.stream.write_all(&requests)?;
@@ -72,7 +72,7 @@ impl Http2 {
                 answered += 1;
             }
             if let Some(last) = self.goaway {
-                open.retain(|id, ()| *id <= last);
+                open.retain(|id| *id <= last);
             }
         }
         Ok(answered)

@@ -32,7 +32,7 @@ fn respond(mut stream: TcpStream) -> Option<()> {
                 return None;
             }
             if target.is_empty() {
-                target = line.split(' ').nth(1)?.to_owned();
+                line.split(' ').nth(1)?.clone_into(&mut target);
             }
             upgrade |= line.eq_ignore_ascii_case("upgrade: websocket\r\n");
             if line == "\r\n" {

@@ -7,8 +7,8 @@ use std::time::Instant;
 use portcullis_gate::Secret;
 use portcullis_ledger::Ledger;
 use portcullis_model::{
-    ActivityId, Assignment, Entry, Features, OriginConfig, PlatformId, Posture, Reason, SourceKey,
-    TokenState,
+    ActivityCounts, ActivityId, Assignment, Entry, Features, OriginConfig, PlatformId, Posture,
+    Reason, SourceKey, TokenState,
 };
 use portcullis_posture::Resume;
 use tempfile::TempDir;
@@ -268,7 +268,7 @@ fn a_ledger_that_was_handed_over_is_free_and_the_loop_has_ended() {
     let _folder = rig.folder;
     let running = std::thread::spawn(move || rig.control_loop.run());
     let closed = close_ledger(&handle);
-    let offered: u64 = closed.counted.activities.iter().map(|counts| counts.offered()).sum();
+    let offered: u64 = closed.counted.activities.iter().map(ActivityCounts::offered).sum();
     assert_eq!(offered, 7);
     let opened = open_ledger(&config, &[1; 32], false).unwrap();
     assert!(opened.ledger.size() > 0);
