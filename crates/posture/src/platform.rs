@@ -133,7 +133,7 @@ impl PlatformPosture {
         }
     }
 
-    /// Continues after a takeover. The watch must see anew what lasts: the time without an attack, and
+    /// Continues after a takeover. The watch must see again what lasts: the time without an attack, and
     /// the calm before full speed, begin again, so that nothing ends earlier than it would have.
     pub(crate) fn settle(&mut self, now: Time) {
         self.settled_at = now + SETTLING;

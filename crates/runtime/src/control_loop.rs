@@ -31,7 +31,7 @@ const SAVE_INTERVAL: Duration = Duration::from_secs(600);
 const MESSAGE_QUEUE: usize = 64;
 /// How long a sender waits for a reply.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long the loop waits for the verdict of a handover, which has timeouts of its own.
+/// How long the loop waits for the verdict of a handover, which has separate timeouts.
 const VERDICT_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the loop tries to open the ledger after a handover that failed before it continues without, and
 /// how often. After that it tries with each tick.

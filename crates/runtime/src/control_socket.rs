@@ -1,7 +1,7 @@
 //! A Unix socket next to the ledger, by which this program's other verbs reach the running gate.
 //!
 //! One request per connection: a line of JSON, answered by a line of JSON. Only the user that runs the
-//! gate, and root, are answered. A second gate that takes over speaks on as `handover_channel.rs` says.
+//! gate, and root, are answered. A second gate that takes over continues by `handover_channel.rs`.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -172,7 +172,7 @@ fn answer(
     Ok(())
 }
 
-/// Why this gate cannot hand over to one that speaks this version; `None` if it can.
+/// Why this gate cannot hand over to one that uses this version; `None` if it can.
 fn refuse_handover(protocol: u32, desk: &HandoverDesk) -> Option<String> {
     if protocol != PROTOCOL {
         return Some(format!("it hands over by version {PROTOCOL} of the messages only"));

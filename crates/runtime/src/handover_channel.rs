@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 
 /// The longest message: the state of some hundred platforms takes a few mebibytes.
 const MAX_MESSAGE: u32 = 64 << 20;
-/// Descriptors sent at once. The kernel takes 253.
+/// Descriptors in a message. The kernel takes 253.
 const BATCH: usize = 64;
 /// The byte that carries a batch.
 const BATCH_BYTE: u8 = b'F';
@@ -37,7 +37,7 @@ const RECEIVE: RecvFlags = RecvFlags::empty();
 pub struct HandoverChannel(UnixStream);
 
 impl HandoverChannel {
-    /// Speaks over this connection.
+    /// Uses this connection.
     pub fn new(stream: UnixStream) -> io::Result<Self> {
         stream.set_write_timeout(Some(SEND_TIMEOUT))?;
         Ok(Self(stream))

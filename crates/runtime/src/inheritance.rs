@@ -42,7 +42,7 @@ pub enum FromNew {
     Prepared,
     /// It serves.
     Ready,
-    /// It gives up, for this reason.
+    /// It fails, for this reason.
     Failed(String),
 }
 

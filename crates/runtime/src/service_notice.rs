@@ -1,4 +1,4 @@
-//! What a service manager is told of the gate's life (`sd_notify(3)`), if one listens.
+//! Notifies a service manager of the gate's life (`sd_notify(3)`), if one listens.
 
 use std::io;
 use std::os::unix::net::UnixDatagram;
@@ -8,8 +8,8 @@ use tracing::warn;
 
 /// Says that this process serves and is the service's main one.
 ///
-/// Where a gate takes over, the unit needs `NotifyAccess=all`: the manager hears it from a process that
-/// is not yet the main one.
+/// Where a gate takes over, the unit needs `NotifyAccess=all`: it comes from a process that is not
+/// yet the main one.
 pub fn ready() {
     send(&format!("READY=1\nMAINPID={}\n", std::process::id()));
 }

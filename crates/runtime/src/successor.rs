@@ -1,4 +1,4 @@
-//! The running gate's side of a handover: it makes room for a new one.
+//! The running gate's side of a handover.
 
 use std::io;
 use std::sync::{Mutex, PoisonError};

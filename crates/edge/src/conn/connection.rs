@@ -42,7 +42,7 @@ pub(crate) enum Phase {
 
 /// Whether and how a connection is to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Ending {
+enum ClosePlan {
     /// It is not.
     None,
     /// The visitor is asked to connect again, where that costs no request: HTTP/1.1 with the next
@@ -86,7 +86,7 @@ pub(crate) struct Connection {
     activity: Cell<Option<ActivityId>>,
     cut: Cell<bool>,
     truncated: Cell<bool>,
-    ending: Cell<Ending>,
+    close_plan: Cell<ClosePlan>,
     waker: OnceCell<Waker>,
     /// The body of the request that is being answered could be read in two ways.
     pub(crate) malformed_body: Cell<bool>,
@@ -164,7 +164,7 @@ impl Connection {
             activity: Cell::new(None),
             cut: Cell::new(false),
             truncated: Cell::new(false),
-            ending: Cell::new(Ending::None),
+            close_plan: Cell::new(ClosePlan::None),
             waker: OnceCell::new(),
             malformed_body: Cell::new(false),
             header_begun: Cell::new(false),
@@ -415,17 +415,17 @@ impl Connection {
 
     /// Ends the connection after what is being answered.
     pub(crate) fn drain(&self) {
-        self.end(Ending::WhenIdle);
+        self.end(ClosePlan::WhenIdle);
     }
 
     /// Asks the visitor to connect again, without a request lost.
     pub(crate) fn ask_to_reconnect(&self) {
-        self.end(Ending::Asked);
+        self.end(ClosePlan::Asked);
     }
 
-    fn end(&self, ending: Ending) {
-        if self.ending.get() < ending {
-            self.ending.set(ending);
+    fn end(&self, plan: ClosePlan) {
+        if self.close_plan.get() < plan {
+            self.close_plan.set(plan);
             self.wake();
         }
     }
@@ -440,12 +440,12 @@ impl Connection {
 
     /// Whether the visitor is to connect again for its next request but one.
     pub(crate) fn is_draining(&self) -> bool {
-        self.ending.get() > Ending::None
+        self.close_plan.get() > ClosePlan::None
     }
 
     /// Whether the connection ends as soon as nothing is being answered.
     pub(crate) fn ends_when_idle(&self) -> bool {
-        self.ending.get() == Ending::WhenIdle
+        self.close_plan.get() == ClosePlan::WhenIdle
     }
 
     pub(crate) fn wake(&self) {

@@ -1,7 +1,7 @@
 //! A UDP socket that one process hands over to the next, with connections of both on it.
 //!
 //! Both processes hold the same socket, so only one of them may read it: the newest. Each endpoint
-//! draws its connection ids with a key of its own ([`HashedConnectionIdGenerator`]), and the processes
+//! draws its connection ids with a separate key ([`HashedConnectionIdGenerator`]), and the processes
 //! after it know that key. So the newest recognises a packet of an older process by its id, and
 //! forwards it over a Unix socket; answers go out by the UDP socket, which anyone may write to. The
 //! kernel's choice among sockets (`SO_REUSEPORT`) could not do this: it does not see connection ids,
@@ -233,7 +233,7 @@ fn forward_packets(routes: &mut Vec<QuicRoute>, buffer: &mut [u8], meta: &RecvMe
     kept
 }
 
-/// The connection id that a packet is for, if it can be one of ours (RFC 9000 section 17, RFC 8999).
+/// The connection id that a packet is for, if it can be our own (RFC 9000 section 17, RFC 8999).
 fn destination(packet: &[u8]) -> Option<&[u8]> {
     let (first, rest) = packet.split_first()?;
     if first & 0x80 == 0 {
@@ -382,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_packet_of_ours_have_no_route() {
+    fn bytes_that_are_not_our_packet_have_no_route() {
         for bytes in [&b""[..], b"\x40short", b"\xe0\0\0\0\x01\x14id", b"\xe0\0"] {
             assert_eq!(destination(bytes), None);
         }

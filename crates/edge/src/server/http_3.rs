@@ -28,7 +28,7 @@ use crate::tls::handshake_tap::HandshakeInfo;
 /// How long requests that crossed the GOAWAY are rejected as unprocessed, so that the client sends
 /// them again elsewhere: two round trips, and no more than this.
 const LONGEST_FAREWELL: Duration = Duration::from_millis(500);
-/// Requests that a visitor may send before it hears that the connection ends, where none is to be lost.
+/// Requests that a visitor may send before it knows that the connection ends, where none is to be lost.
 const CROSSING_REQUESTS: usize = 1_000;
 
 /// Serves a connection until either side ends it.
@@ -159,7 +159,7 @@ async fn serve_http3(
                 spawn_stream(conn, task);
             }
             None if goaway_sent => break,
-            // The visitor hears of the end before it is one, so that no request is lost.
+            // The end is announced before it is one, so that no request is lost.
             None if crossing_until.is_none() && !conn.ends_when_idle() => {
                 crossing_until = Some(conn.context.read_clock() + LONGEST_FAREWELL);
                 if library.shutdown(CROSSING_REQUESTS).await.is_err() {

@@ -71,7 +71,7 @@ impl KeepAlive {
     }
 }
 
-/// One request on a connection of its own.
+/// One request on a new connection.
 pub fn get_once(address: SocketAddr, path: &str) -> io::Result<(u16, String)> {
     let mut stream = TcpStream::connect_timeout(&address, LIMIT)?;
     stream.set_read_timeout(Some(LIMIT))?;
