@@ -1,5 +1,5 @@
-//! Counts as they are written down: by name, without the zeros, so that a list that grows or is sorted
-//! again keeps its meaning.
+//! Counts as they are written down: by name, without the zeros, so that a list that grows or changes
+//! its order keeps its meaning.
 
 use std::collections::BTreeMap;
 
