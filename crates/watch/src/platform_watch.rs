@@ -8,7 +8,9 @@ use portcullis_model::{
 };
 
 use crate::activity_watch::{ActivityWatch, SECOND};
-use crate::composition::{self, BusyRequests, CalmMix, Composition};
+use crate::calm_mix::CalmMix;
+use crate::composition::{self, BusyRequests, Composition};
+use crate::creeping::{self, CREEPING_TICKS, Creeping};
 use crate::evidence;
 use crate::observation::{
     Observation, OriginDegradation, OriginProblem, ProcedureCounts, TrafficState,
@@ -28,8 +30,10 @@ const LOOKED_AT_ALONE: usize = 4;
 /// Visits of an excess that are looked at, the newest.
 const VISITS_LOOKED_AT: usize = 1_024;
 /// Visits are learnt this long after they were made, in ticks, so that what is becoming unusual is not
-/// learnt: two minutes.
-const LEARN_DELAY: u64 = 480;
+/// learnt: six minutes.
+const LEARN_DELAY: u64 = CREEPING_TICKS + LEARN_INTERVAL;
+/// The same while so little is known that nothing could be compared: two minutes.
+const FIRST_LEARN_DELAY: u64 = 480;
 /// Visits are learnt once a minute.
 const LEARN_INTERVAL: u64 = 240;
 /// Ticks without hostility after which the counts of an attack are forgotten: 15 seconds.
@@ -50,6 +54,8 @@ pub(crate) struct PlatformWatch {
     learnt_visits: u64,
     /// Ticks in a row with requests of visitors without pause.
     busy_ticks: u64,
+    /// What the last whole second showed of an attack that no rate shows.
+    creeping: Option<Creeping>,
     procedures: BTreeMap<ProcedureId, ProcedureCounts>,
     answered: u64,
     health: VecDeque<ChallengeTick>,
@@ -107,6 +113,7 @@ impl PlatformWatch {
             calm: CalmMix::default(),
             learnt_visits: 0,
             busy_ticks: 0,
+            creeping: None,
             procedures: BTreeMap::new(),
             answered: 0,
             health: VecDeque::with_capacity(HEALTH),
@@ -172,11 +179,14 @@ impl PlatformWatch {
         let overloaded = self.activities.iter().any(|a| a.is_raised(settings));
         let degradation = self.origin.degradation(context.waiting, overloaded);
         let degraded = self.count_saturation(degradation.as_ref());
+        self.look_for_creeping();
         let mut suspicion = self.suspicion(settings, degraded, stalled);
         self.judge(settings, wall, &suspicion);
         self.forget_attack();
         if self.judgement == TrafficState::Attack && suspicion.over.is_empty() {
             suspicion.over.clone_from(&suspicion.raised);
+            let creeping = self.creeping.iter().map(|found| found.activity);
+            suspicion.over.extend(creeping.filter(|id| !suspicion.raised.contains(id)));
         }
         let over = suspicion.over;
         for activity in &mut self.activities {
@@ -294,12 +304,24 @@ impl PlatformWatch {
         let mut hostile = EvidenceWeight::hostile(evidence.iter().map(|e| e.kind.strength()));
         let composition = self.composition(&raised);
         hostile |= composition.hostile;
-        for piece in composition.evidence {
+        hostile |= self.creeping.is_some();
+        let creeping = self.creeping.iter().map(|found| found.evidence.clone());
+        for piece in composition.evidence.into_iter().chain(creeping) {
             if !evidence.iter().any(|known: &Evidence| known.kind == piece.kind) {
                 evidence.push(piece);
             }
         }
         Suspicion { over, raised, evidence, hostile }
+    }
+
+    /// Looks once a second for an attack that no rate shows.
+    fn look_for_creeping(&mut self) {
+        let now = self.visitors.tick();
+        if !now.is_multiple_of(SECOND as u64) {
+            return;
+        }
+        let since = now.saturating_sub(CREEPING_TICKS);
+        self.creeping = creeping::find(self.visitors.visits_since(since), now, &self.calm);
     }
 
     /// Who makes up the most improbable excess of these activities.
@@ -563,14 +585,12 @@ impl PlatformWatch {
         }
     }
 
-    /// Learns the visits of the calm minutes before the last two.
+    /// Learns the visits of the calm minutes before the last.
     fn learn_visits(&mut self) {
-        let until = self.visitors.tick().saturating_sub(LEARN_DELAY);
-        for visit in self.visitors.visits_since(self.learnt_visits) {
-            if visit.tick < until {
-                self.calm.learn(visit);
-            }
-        }
+        let delay = if self.calm.is_known() { LEARN_DELAY } else { FIRST_LEARN_DELAY };
+        let until = self.visitors.tick().saturating_sub(delay);
+        let visits = self.visitors.visits_since(self.learnt_visits);
+        self.calm.learn(visits.filter(|visit| visit.tick < until));
         self.learnt_visits = self.learnt_visits.max(until);
     }
 }
