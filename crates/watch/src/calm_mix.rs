@@ -62,7 +62,7 @@ pub(crate) struct CalmMix {
 impl CalmMix {
     /// Learns visits. One visitor is learnt once in a while, however long it stays.
     pub(crate) fn learn<'a>(&mut self, visits: impl Iterator<Item = &'a JudgedVisit>) {
-        for visit in visits.filter(|visit| visit.first) {
+        for visit in visits.filter(|visit| visit.first && !visit.unusual) {
             if self.visits.len() >= CALM_VISITS {
                 self.forget_oldest();
             }

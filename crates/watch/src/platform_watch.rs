@@ -34,6 +34,8 @@ const VISITS_LOOKED_AT: usize = 1_024;
 const LEARN_DELAY: u64 = CREEPING_TICKS + LEARN_INTERVAL;
 /// The same while so little is known that nothing could be compared: two minutes.
 const FIRST_LEARN_DELAY: u64 = 480;
+/// Where a rate is unusual, the visits of so many ticks before are not learnt: ten seconds.
+const RAISED_TICKS: u64 = 40;
 /// Visits are learnt once a minute.
 const LEARN_INTERVAL: u64 = 240;
 /// Ticks without hostility after which the counts of an attack are forgotten: 15 seconds.
@@ -543,8 +545,10 @@ impl PlatformWatch {
         let surge = self.judgement == TrafficState::Surge;
         let degraded = self.saturated_ticks > 0;
         let raised = self.activities.iter().any(|a| a.is_raised(settings));
-        if surge || degraded || raised || !unsuspicious || context.engaged {
+        if surge || degraded || !unsuspicious || context.engaged {
             self.learnt_visits = self.visitors.tick();
+        } else if raised {
+            self.visitors.mark_unusual(self.visitors.tick().saturating_sub(RAISED_TICKS));
         } else if self.visitors.tick().is_multiple_of(LEARN_INTERVAL) {
             self.learn_visits();
         }

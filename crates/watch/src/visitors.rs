@@ -60,6 +60,8 @@ pub(crate) struct JudgedVisit {
     pub user_agent: u32,
     /// Sent to the origin.
     pub forwarded: bool,
+    /// Made while the rate was unusual: not to be learnt.
+    pub unusual: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -156,6 +158,7 @@ impl VisitorTable {
                 bare: true,
                 user_agent: agent,
                 forwarded,
+                unusual: false,
             });
         }
         if busy {
@@ -228,6 +231,13 @@ impl VisitorTable {
     /// Visits since a tick that have been judged, the newest first.
     pub(crate) fn visits_since(&self, tick: u64) -> impl Iterator<Item = &JudgedVisit> {
         self.visits.iter().rev().take_while(move |visit| visit.tick >= tick)
+    }
+
+    /// Marks the visits since a tick as made while the rate was unusual.
+    pub(crate) fn mark_unusual(&mut self, since: u64) {
+        let newest = self.visits.iter_mut().rev().take_while(|visit| visit.tick >= since);
+        newest.for_each(|visit| visit.unusual = true);
+        self.waiting.iter_mut().for_each(|visit| visit.unusual = true);
     }
 
     /// Visitors of the last minute who asked without pause, up to a bound.
