@@ -12,11 +12,11 @@ pub(crate) const CALM_VISITS_MIN: u64 = 50;
 /// The shares of ordinary days are taken from this many of the newest visits.
 const CALM_VISITS: usize = 4_096;
 /// A path with few visits is taken to be like the others, as if so many visits of theirs had been its own.
-const PRIOR_VISITS: u64 = 4;
+const PRIOR_VISITS: u64 = 2;
 /// A user agent has a habit of its own from this many visits on.
 const AGENT_VISITS: u64 = 8;
 /// A path or user agent with more visitors without assets than this, in thousandths, is one of programs.
-pub(crate) const PROGRAMS_MILLI: u64 = 900;
+pub(crate) const PROGRAMS_MILLI: u64 = 800;
 /// What is added to a usual share, in thousandths: the mix of an ordinary crowd varies by so much.
 pub(crate) const SHARE_MARGIN: u64 = 80;
 

@@ -30,10 +30,15 @@ const WEAK_PIECE_MAX_MILLI: u64 = 6_000;
 /// whatever else there is.
 const PROGRAM_VISITORS: u64 = 30;
 const PROGRAM_TENTHS: u64 = 30;
-/// Visitors of whom each asks once are a flood from so many requests beyond the usual on, or where they come
-/// for four minutes (in ticks): scanners of links in mails are fewer and come for a minute or two.
+/// Visitors of whom each asks once are a flood from so many requests beyond the usual on, or where the middle
+/// two thirds of them came within no less than two minutes (in ticks): scanners of links in mails are fewer,
+/// and come for a minute or two.
 const FLOOD_REQUESTS: u64 = 80;
-const FLOOD_TICKS: u64 = 1_024;
+const STEADY_TICKS: u64 = 480;
+/// Busy visitors up to this number who read page after page are robots, unless there is this many times the
+/// usual in all, in tenths.
+const ROBOTS: usize = 16;
+const ROBOT_TENTHS: u64 = 30;
 /// Visits in an excess, before it is compared.
 const VISITS_MIN: u64 = 8;
 /// Where more visitors than this come without assets on ordinary days (in thousandths), their lack shows
@@ -84,6 +89,8 @@ struct Visitors {
     bare: u64,
     /// The sum of the usual shares of the readers, in thousandths.
     usual_sum: u64,
+    /// When those without assets came, the newest first.
+    bare_ticks: Vec<u64>,
     /// Visitors without assets, on paths of pages, by user agent.
     bare_agents: BTreeMap<u32, u64>,
 }
@@ -101,11 +108,22 @@ impl Visitors {
             let usual = calm.bare_milli(visit);
             if usual <= PROGRAMS_MILLI {
                 all.readers += 1;
-                all.bare += u64::from(visit.bare);
+                if visit.bare {
+                    all.bare += 1;
+                    all.bare_ticks.push(visit.tick);
+                }
                 all.usual_sum += usual;
             }
         }
         all
+    }
+
+    /// Whether those without assets came for minutes.
+    fn are_steady(&self) -> bool {
+        let sixth = self.bare_ticks.len() / 6;
+        let newer = self.bare_ticks.get(sixth);
+        let older = self.bare_ticks.get(sixth * 5);
+        newer.zip(older).is_some_and(|(newer, older)| newer - older >= STEADY_TICKS)
     }
 }
 
@@ -143,7 +161,7 @@ pub(crate) fn evaluate<'a>(
         *weight >= CLEAR_PIECE_MILLI
             && (of_pages || evidence.kind != EvidenceKind::UnusualUserAgent)
     });
-    let flood = excess.beyond() >= FLOOD_REQUESTS || excess.ticks >= FLOOD_TICKS;
+    let flood = excess.beyond() >= FLOOD_REQUESTS || visitors.are_steady();
     let clear = clear && (flood || without_pause);
     let enough = if of_pages { CLEAR_PIECE_MILLI } else { HOSTILE_MIX_MILLI };
     let hostile = clear && mix >= enough && mix + excess.surprise_milli >= HOSTILE_MILLI;
@@ -230,6 +248,10 @@ fn busy_visitors(excess: &Excess, busy: &BusyRequests, calm: &CalmMix) -> Option
         if busy.requests < FEW_REQUESTS || !lasting || reading || small {
             return None;
         }
+    }
+    let reading = !repeating && busy.per_second < FEW_PER_SECOND;
+    if reading && busy.visitors < ROBOTS && excess.factor_tenths() < ROBOT_TENTHS {
+        return None;
     }
     let usual = calm.busy_milli();
     let share = busy.requests.min(excess.count);

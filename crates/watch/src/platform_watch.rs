@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use portcullis_model::{
-    ActivityCounts, ActivityId, Evidence, EvidenceKind, EvidenceWeight, PlatformId, ProcedureId,
-    Reason, Record, Snapshot, TICK, TokenState, Verdict, WallTime, WatchSettings,
+    ActivityCounts, ActivityId, Evidence, EvidenceKind, EvidenceWeight, Feature, PlatformId,
+    ProcedureId, Reason, Record, Snapshot, TICK, TokenState, Verdict, WallTime, WatchSettings,
 };
 
 use crate::activity_watch::{ActivityWatch, SECOND};
-use crate::calm_mix::CalmMix;
+use crate::calm_mix::{CalmMix, PROGRAMS_MILLI};
 use crate::composition::{self, BusyRequests, Composition};
 use crate::creeping::{self, CREEPING_TICKS, Creeping};
 use crate::evidence;
@@ -18,7 +18,7 @@ use crate::observation::{
 use crate::origin_health::OriginHealth;
 use crate::rate_windows::Excess;
 use crate::signature;
-use crate::visitors::{GRACE_TICKS, VisitorTable, is_first_attempt};
+use crate::visitors::{GRACE_TICKS, RequestClass, VisitorTable, is_first_attempt};
 use crate::window::{ReferenceSample, SampledRequest, Window};
 
 /// Ticks over which the answers to challenges are judged: two seconds.
@@ -68,6 +68,8 @@ pub(crate) struct PlatformWatch {
     hostile_since: Option<WallTime>,
     /// Ticks without hostility since the last attack; none when its counts are forgotten.
     since_attack: Option<u32>,
+    /// Visits before this tick may be those of pages that the origin failed to serve: such pages have no assets.
+    served_since: u64,
     /// Ticks in a row that the origin has had more to do than it can.
     saturated_ticks: u32,
 }
@@ -124,6 +126,7 @@ impl PlatformWatch {
             confirmed: 0,
             hostile_since: None,
             since_attack: None,
+            served_since: 0,
             saturated_ticks: 0,
         }
     }
@@ -148,7 +151,12 @@ impl PlatformWatch {
     pub(crate) fn observe(&mut self, record: &Record, activity: ActivityId) {
         self.window.push(record, activity);
         if is_first_attempt(record) {
-            let class = self.visitors.observe(record, activity);
+            let mut class = self.visitors.observe(record, activity);
+            if let RequestClass::Direct { bare: bare @ true, repeated: true, .. } = &mut class {
+                // Programs ask for the same again.
+                let path = record.features.get(Feature::Path);
+                *bare = self.calm.path_milli(path) <= PROGRAMS_MILLI;
+            }
             let known = self.activities.iter_mut().find(|known| known.id == activity);
             if let Some(known) = known {
                 known.observe(class);
@@ -181,6 +189,10 @@ impl PlatformWatch {
         let overloaded = self.activities.iter().any(|a| a.is_raised(settings));
         let degradation = self.origin.degradation(context.waiting, overloaded);
         let degraded = self.count_saturation(degradation.as_ref());
+        let fails = degradation.as_ref().is_some_and(|seen| seen.problem == OriginProblem::Failing);
+        if fails && self.judgement != TrafficState::Attack {
+            self.served_since = self.visitors.tick();
+        }
         self.look_for_creeping();
         let mut suspicion = self.suspicion(settings, degraded, stalled);
         self.judge(settings, wall, &suspicion);
@@ -322,7 +334,7 @@ impl PlatformWatch {
         if !now.is_multiple_of(SECOND as u64) {
             return;
         }
-        let since = now.saturating_sub(CREEPING_TICKS);
+        let since = now.saturating_sub(CREEPING_TICKS).max(self.served_since);
         self.creeping = creeping::find(self.visitors.visits_since(since), now, &self.calm);
     }
 
@@ -335,6 +347,7 @@ impl PlatformWatch {
         let excess = most.excess;
         let since =
             self.visitors.tick().saturating_sub(excess.ticks.max(GRACE_TICKS) + GRACE_TICKS);
+        let since = since.max(self.served_since);
         let visits = self
             .visitors
             .visits_since(since)

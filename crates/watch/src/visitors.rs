@@ -31,7 +31,7 @@ const BUSY_PER_MINUTE: u16 = 40;
 /// asks at each letter.
 const LETTERS: u16 = 3;
 /// Busy visitors that are distinguished, at most.
-const BUSY_VISITORS: usize = 16;
+const BUSY_VISITORS: usize = 32;
 
 /// What a record is to the watch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
