@@ -112,6 +112,7 @@ mod tests {
             bare,
             user_agent: 7,
             forwarded: true,
+            unusual: false,
         }
     }
 
