@@ -1,4 +1,4 @@
-//! The gate's own events: `started`, `reloaded`, `stopped`, `recording-gap`.
+//! The gate's own events: `started`, `taken-over`, `reloaded`, `stopped`, `recording-gap`.
 
 use portcullis_model::{Event, WallTime};
 
@@ -39,8 +39,23 @@ impl GateRun {
                     rehearsal: *rehearsal,
                 });
                 previous.map_or_else(GateChange::default, |previous| {
-                    started_again(stamp, previous, was_stopped)
+                    let cause = if was_stopped { GapCause::Stopped } else { GapCause::Crash };
+                    started_again(stamp, previous, cause)
                 })
+            }
+            Event::TakenOver {
+                version, configuration, platforms, rehearsal, continues, ..
+            } => {
+                self.start = Some(GateStart {
+                    version: version.clone(),
+                    configuration: configuration.clone(),
+                    platforms: platforms.clone(),
+                    rehearsal: *rehearsal,
+                });
+                match previous.filter(|_| !*continues) {
+                    Some(previous) => started_again(stamp, previous, GapCause::Replaced),
+                    None => GateChange::default(),
+                }
             }
             Event::Reloaded { configuration, platforms } => {
                 if let Some(start) = &mut self.start {
@@ -87,9 +102,8 @@ fn gap_at(stamp: LeafRef, other: WallTime, cause: GapCause) -> GateChange {
 }
 
 /// A crash is not recorded: the next start shows it. The run ended with the last leaf before.
-fn started_again(stamp: LeafRef, previous: LeafRef, was_stopped: bool) -> GateChange {
+fn started_again(stamp: LeafRef, previous: LeafRef, cause: GapCause) -> GateChange {
     let last = previous.at.min(stamp.at);
-    let cause = if was_stopped { GapCause::Stopped } else { GapCause::Crash };
     let window = TimeWindow::new(last, stamp.at);
     GateChange {
         ended: Some(LeafRef { at: last, leaf: stamp.leaf }),

@@ -88,6 +88,30 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         machine: Option<String>,
     },
+    /// This process stopped recording, for another one that takes over while the gate serves. The next
+    /// leaf is `taken-over`, or `handover-failed` if this process continues.
+    HandedOver,
+    /// A new process took over from a running one: it has its listening sockets and records from here on.
+    TakenOver {
+        /// Portcullis' version.
+        version: String,
+        /// SHA-256 of the configuration, in hex.
+        configuration: String,
+        /// What is protected.
+        platforms: Vec<PlatformFacts>,
+        /// How many workers share the load.
+        workers: u32,
+        /// As in `started`.
+        rehearsal: bool,
+        /// As in `started`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        machine: Option<String>,
+        /// Whether waves, procedures and postures continue. If not, the process before was of a version
+        /// whose state this one cannot read, and what lasted ends with `handed-over`.
+        continues: bool,
+    },
+    /// The process that was to take over failed before it was ready. The one before continues.
+    HandoverFailed,
     /// An operator let the gate continue with a ledger that is not the one it last saw: a restored backup,
     /// a copy on another machine, or a new one in the place of one that was lost.
     ForkAccepted {
@@ -348,6 +372,9 @@ impl Event {
     /// The names of all kinds that this version reads, with those of older versions.
     const KINDS: &[&str] = &[
         "started",
+        "handed-over",
+        "taken-over",
+        "handover-failed",
         "fork-accepted",
         "ledger-replaced",
         "clock-stepped",
@@ -402,6 +429,9 @@ impl Event {
     pub fn subject(&self) -> Subject<'_> {
         match self {
             Self::Started { .. }
+            | Self::HandedOver
+            | Self::TakenOver { .. }
+            | Self::HandoverFailed
             | Self::ForkAccepted { .. }
             | Self::LedgerReplaced { .. }
             | Self::ClockStepped { .. }

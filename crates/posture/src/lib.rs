@@ -14,10 +14,12 @@
 // module order: ladder
 // module order: engaged origin_state
 // module order: platform
+// module order: control_state
 // module order: control
 
 mod action;
 mod control;
+mod control_state;
 mod engaged;
 mod input;
 mod ladder;
@@ -33,6 +35,7 @@ mod wave;
 
 pub use action::Action;
 pub use control::Control;
+pub use control_state::ControlState;
 pub use input::{Input, SavedBaseline};
 pub use resume::Resume;
 pub use view::{PlatformView, ProcedureView};

@@ -1,12 +1,14 @@
 //! Whole seconds of a platform, made of its ticks.
 
 use portcullis_model::WallTime;
+use serde::{Deserialize, Serialize};
 
 /// Ticks in a second.
 const TICKS: u8 = 4;
 
 /// What visitors asked in one whole second.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct SecondTotals {
     /// Requests of visitors, each once however often the gate sent it round.
     pub offered: u64,
@@ -15,7 +17,8 @@ pub(crate) struct SecondTotals {
 }
 
 /// What one tick adds to a wave.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct TickTotals {
     /// Its end.
     pub wall: WallTime,
@@ -43,7 +46,8 @@ impl TickTotals {
 }
 
 /// Adds ticks up to seconds.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct SecondMeter {
     ticks: u8,
     totals: SecondTotals,

@@ -6,11 +6,13 @@ use portcullis_model::{
     ActivityId, Evidence, EvidenceKind, SourceCount, Time, WallTime, WaveFigures,
 };
 use portcullis_watch::SourceSketch;
+use serde::{Deserialize, Serialize};
 
 use crate::second::{SecondTotals, TickTotals};
 
 /// Whether the load of the origin is back within its capacity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) enum MitigationState {
     /// Not yet, or not any more, since this moment.
     Unmitigated(WallTime),
@@ -19,7 +21,8 @@ pub(crate) enum MitigationState {
 }
 
 /// An ongoing wave.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Wave {
     pub number: u32,
     pub hold: MitigationState,

@@ -1,5 +1,6 @@
 //! The share of an origin's answers that are bad, with its uncertainty.
 
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 /// Lengths of the windows, in ticks: a second, ten seconds, a minute, five minutes.
@@ -10,7 +11,8 @@ const SIGMAS_SQUARED: u128 = 9;
 const MAX_COUNT: u64 = 1 << 20;
 
 /// Answers in some time, and how many of them are bad.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Answers {
     pub(crate) all: u64,
     /// At most `all`.
@@ -83,7 +85,8 @@ fn surely_over(a: u128, b: u128, per_mille: u64) -> bool {
 }
 
 /// Answers by tick, over windows of several lengths.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct AnswerWindows {
     ticks: VecDeque<Answers>,
     sums: [Answers; WINDOWS.len()],

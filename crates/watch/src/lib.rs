@@ -43,6 +43,7 @@ pub use baseline::Baseline;
 pub use observation::{
     Observation, OriginDegradation, OriginOutage, OriginProblem, ProcedureCounts, TrafficState,
 };
+pub use origin_health::OriginRecord;
 pub use rate_watch::RateWatch;
 pub use signature::SignatureCandidate;
 pub use sources::SourceSketch;
