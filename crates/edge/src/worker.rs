@@ -10,7 +10,7 @@ use http::HeaderValue;
 use portcullis_gate::{Policy, Tables};
 use portcullis_model::{FeatureName, Meter, Record, TICK, WorkerId};
 use tokio::sync::watch;
-use tokio::task::LocalSet;
+use tokio::task::{JoinHandle, LocalSet};
 
 use crate::access_log::AccessLogSink;
 use crate::admission::Admission;
@@ -107,27 +107,7 @@ impl Worker {
             alternatives: alternatives(&self.listeners),
             context: context.clone(),
         });
-        let mut accepting = Vec::new();
-        let mut endpoints = Vec::new();
-        for mut listener in self.listeners {
-            let options = listener.options;
-            if let Some(quic) = listener.quic.take() {
-                let task = quic_endpoint::accept(
-                    server.clone(),
-                    quic,
-                    options,
-                    endpoint_stage.subscribe(),
-                );
-                endpoints.push(tokio::task::spawn_local(async move {
-                    if let Err(error) = task.await {
-                        tracing::error!(%error, "HTTP/3 is not served");
-                    }
-                }));
-            }
-            let listener = listener.into_tokio().map_err(EdgeError::Worker)?;
-            let task = accept(server.clone(), listener, options);
-            accepting.push(tokio::task::spawn_local(task));
-        }
+        let (accepting, endpoints) = listen(&server, self.listeners, &endpoint_stage)?;
         let watching = tokio::task::spawn_local(run_ticks(context.clone(), conns.clone(), service));
 
         // An error means that the sender is gone: then the worker stops too.
@@ -144,20 +124,51 @@ impl Worker {
             conns.cut_tunnels();
         }
         endpoint_stage.send_replace(WorkerStage::Stop);
-        conns.drain();
-        let begun = context.read_clock();
-        let allowed = context.policy.load().config().limits.shutdown_grace;
-        while conns.open() > 0 && context.read_clock().since(begun) < allowed {
-            context.clock.sleep(TICK / 10).await;
-            // A connection accepted just before may have arrived just after.
-            conns.drain();
-        }
+        finish_requests(&context, &conns).await;
         watching.abort();
         // Clients receive a close frame.
         for endpoint in endpoints {
             let _ = context.clock.timeout(QUIC_CLOSE_TIMEOUT, endpoint).await;
         }
         Ok(())
+    }
+}
+
+/// Starts to accept connections; returns the tasks that do, and those of endpoints of HTTP/3.
+fn listen(
+    server: &Rc<ServerState>,
+    listeners: Vec<BoundListener>,
+    endpoint_stage: &watch::Sender<WorkerStage>,
+) -> Result<(Vec<JoinHandle<()>>, Vec<JoinHandle<()>>), EdgeError> {
+    let mut accepting = Vec::new();
+    let mut endpoints = Vec::new();
+    for mut listener in listeners {
+        let options = listener.options;
+        if let Some(quic) = listener.quic.take() {
+            let stage = endpoint_stage.subscribe();
+            let task = quic_endpoint::accept(server.clone(), quic, options, stage);
+            endpoints.push(tokio::task::spawn_local(async move {
+                if let Err(error) = task.await {
+                    tracing::error!(%error, "HTTP/3 is not served");
+                }
+            }));
+        }
+        let listener = listener.into_tokio().map_err(EdgeError::Worker)?;
+        let task = accept(server.clone(), listener, options);
+        accepting.push(tokio::task::spawn_local(task));
+    }
+    Ok((accepting, endpoints))
+}
+
+/// Ends every connection after what is being answered, or after `shutdown_grace`.
+async fn finish_requests(context: &WorkerContext, conns: &ConnRegistry) {
+    conns.drain();
+    let begun = context.read_clock();
+    let allowed = context.policy.load().config().limits.shutdown_grace;
+    while conns.open() > 0 && context.read_clock().since(begun) < allowed {
+        context.clock.sleep(TICK / 10).await;
+        // A connection accepted just before may have arrived just after.
+        conns.drain();
     }
 }
 

@@ -1,6 +1,6 @@
 //! The gate's own events: `started`, `taken-over`, `reloaded`, `stopped`, `recording-gap`.
 
-use portcullis_model::{Event, WallTime};
+use portcullis_model::{Event, PlatformFacts, WallTime};
 
 use crate::gate_start::GateStart;
 use crate::{Gap, GapCause, LeafRef, TimeWindow};
@@ -32,12 +32,7 @@ impl GateRun {
         let was_stopped = core::mem::replace(&mut self.stopped, matches!(event, Event::Stopped));
         match event {
             Event::Started { version, configuration, platforms, rehearsal, .. } => {
-                self.start = Some(GateStart {
-                    version: version.clone(),
-                    configuration: configuration.clone(),
-                    platforms: platforms.clone(),
-                    rehearsal: *rehearsal,
-                });
+                self.begin(version, configuration, platforms, *rehearsal);
                 previous.map_or_else(GateChange::default, |previous| {
                     let cause = if was_stopped { GapCause::Stopped } else { GapCause::Crash };
                     started_again(stamp, previous, cause)
@@ -46,12 +41,7 @@ impl GateRun {
             Event::TakenOver {
                 version, configuration, platforms, rehearsal, continues, ..
             } => {
-                self.start = Some(GateStart {
-                    version: version.clone(),
-                    configuration: configuration.clone(),
-                    platforms: platforms.clone(),
-                    rehearsal: *rehearsal,
-                });
+                self.begin(version, configuration, platforms, *rehearsal);
                 match previous.filter(|_| !*continues) {
                     Some(previous) => started_again(stamp, previous, GapCause::Replaced),
                     None => GateChange::default(),
@@ -65,12 +55,7 @@ impl GateRun {
                 GateChange::default()
             }
             Event::LedgerReplaced { before, version, configuration, platforms, rehearsal } => {
-                self.start = Some(GateStart {
-                    version: version.clone(),
-                    configuration: configuration.clone(),
-                    platforms: platforms.clone(),
-                    rehearsal: *rehearsal,
-                });
+                self.begin(version, configuration, platforms, *rehearsal);
                 gap_at(stamp, stamp.at, GapCause::LedgerReplaced { leaves: before.size })
             }
             Event::ForkAccepted { reason, last_seen: _ } => {
@@ -87,6 +72,21 @@ impl GateRun {
             }
             _ => GateChange::default(),
         }
+    }
+
+    fn begin(
+        &mut self,
+        version: &str,
+        configuration: &str,
+        platforms: &[PlatformFacts],
+        rehearsal: bool,
+    ) {
+        self.start = Some(GateStart {
+            version: version.to_owned(),
+            configuration: configuration.to_owned(),
+            platforms: platforms.to_vec(),
+            rehearsal,
+        });
     }
 
     /// The content of the last `started` and `reloaded`, if the ledger holds one.

@@ -38,6 +38,7 @@ use crate::start::{
 };
 use crate::successor::{Departure, HandoverDesk};
 use crate::supervisor::Supervisor;
+use crate::threads::ThreadExit;
 
 /// How often certificate files are checked for changes, with two system calls each.
 const CERT_POLL_INTERVAL: Duration = Duration::from_secs(5);
@@ -153,26 +154,10 @@ impl RunningGate {
         let (predecessor, inherited) = from.unzip();
         let Resources { certificates, listeners, admin, inheritance } =
             Resources::acquire(&config, workers, Clock::new().wall(), inherited)?;
-        // From here on the other gate records nothing.
-        let carried = predecessor.map(Predecessor::close_ledger).transpose()?;
-        let (clock, continuation) = continue_from(carried);
-        let state = StateResources::acquire(&config, clock.wall(), options.accept_fork)?;
-        let (exits, ended) = unbounded_channel();
-        let initial = InitialControl::new(&config, clock, &state.ledger.resume, continuation);
-        let continues = initial.continues == Some(true);
-        let secret = state.secret.secret();
-        let shared =
-            SharedState::new(clock, initial.control(), config.clone(), secret, workers, exits);
-        let mut acme = AcmeHandle::new(&certificates.shared);
-        let control = ControlStart::begin(
-            &shared,
-            config.clone(),
-            initial,
-            state,
-            digest,
-            options.rehearsal,
-        )?;
         let access_log = open_access_log(&config)?;
+        let OpenedState { shared, control, continues, ended } =
+            OpenedState::open(&config, digest, &options, predecessor)?;
+        let mut acme = AcmeHandle::new(&certificates.shared);
         let log = config.access_log.as_ref().zip(access_log.as_ref());
         let (worker_threads, channels) =
             start_workers(&shared, listeners, &certificates, &acme, log)?;
@@ -345,6 +330,38 @@ impl RunningGate {
         self.admin.join();
         info!("drained");
         report_failed(self.supervisor)
+    }
+}
+
+/// What a gate has once the ledger is its own.
+struct OpenedState {
+    shared: SharedState,
+    control: ControlStart,
+    continues: bool,
+    ended: UnboundedReceiver<ThreadExit>,
+}
+
+impl OpenedState {
+    /// Opens the state folder's files, once the gate before has closed the ledger.
+    fn open(
+        config: &Config,
+        digest: String,
+        options: &GateOptions,
+        predecessor: Option<&Predecessor>,
+    ) -> Result<Self, RuntimeError> {
+        let carried = predecessor.map(Predecessor::close_ledger).transpose()?;
+        let (clock, continuation) = continue_from(carried);
+        let state = StateResources::acquire(config, clock.wall(), options.accept_fork)?;
+        let (exits, ended) = unbounded_channel();
+        let initial = InitialControl::new(config, clock, &state.ledger.resume, continuation);
+        let continues = initial.continues == Some(true);
+        let (secret, workers) = (state.secret.secret(), worker_count(config));
+        let shared =
+            SharedState::new(clock, initial.control(), config.clone(), secret, workers, exits);
+        let rehearsal = options.rehearsal;
+        let control =
+            ControlStart::begin(&shared, config.clone(), initial, state, digest, rehearsal)?;
+        Ok(Self { shared, control, continues, ended })
     }
 }
 

@@ -157,7 +157,15 @@ impl SharedState {
         let engaged: Vec<_> = control.engaged().cloned().collect();
         let policy = policy.with_procedures(&engaged);
         let activity_capacity = policy.ids().activity_count() + SPARE_ACTIVITIES;
-        let status = GateStatus { started: clock.wall(), ..GateStatus::default() };
+        let (now, wall) = (clock.now(), clock.wall());
+        // A gate that takes over is asked before its first tick.
+        let status = GateStatus {
+            at: wall,
+            started: wall,
+            platforms: control.view(now),
+            last_tick: now,
+            ..GateStatus::default()
+        };
         Self {
             clock,
             policy: Arc::new(ArcSwap::from_pointee(policy)),

@@ -4,6 +4,8 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use socket2::{Domain, Socket, Type};
+
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// An answer.
@@ -25,6 +27,16 @@ impl KeepAlive {
         stream.set_read_timeout(Some(LIMIT))?;
         stream.set_nodelay(true)?;
         Ok(Self { stream: BufReader::new(stream) })
+    }
+
+    /// Connects from this address of the loopback network.
+    pub fn connect_from(source: [u8; 4], address: SocketAddr) -> io::Result<Self> {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        socket.bind(&SocketAddr::from((source, 0)).into())?;
+        socket.connect(&address.into())?;
+        socket.set_read_timeout(Some(LIMIT))?;
+        socket.set_tcp_nodelay(true)?;
+        Ok(Self { stream: BufReader::new(socket.into()) })
     }
 
     pub fn get(&mut self, path: &str) -> io::Result<Answer> {

@@ -199,3 +199,39 @@ fn websocket(tally: &Tally, address: SocketAddr, drain_time: Duration) {
         }
     }
 }
+
+/// Twenty senders that ask for one path, again and again, from as many addresses.
+pub struct Attack {
+    stop: Arc<AtomicBool>,
+    senders: Vec<JoinHandle<()>>,
+}
+
+impl Attack {
+    pub fn start(address: SocketAddr) -> Self {
+        let stop = Arc::<AtomicBool>::default();
+        let sender = |number: u8| {
+            let stop = stop.clone();
+            std::thread::spawn(move || {
+                while !stop.load(Relaxed) {
+                    // What a refusal or a takeover closes is opened again.
+                    if let Ok(mut sender) = KeepAlive::connect_from([127, 66, 6, number], address) {
+                        while !stop.load(Relaxed)
+                            && sender.get("/search").is_ok_and(|answer| !answer.last)
+                        {
+                            std::thread::sleep(PAUSE * 4);
+                        }
+                    }
+                    std::thread::sleep(PAUSE);
+                }
+            })
+        };
+        Self { senders: (1..=20).map(sender).collect(), stop }
+    }
+
+    pub fn stop(self) {
+        self.stop.store(true, Relaxed);
+        for sender in self.senders {
+            sender.join().unwrap();
+        }
+    }
+}

@@ -25,6 +25,8 @@ use process::GateProcess;
 /// Settings without limits that one loopback address would meet, and with no judgement of the load.
 const OPEN: &str = "[limits.source]\nrequests_per_second = 1000000\nburst = 1000000\n\
                     max_connections = 10000\n\n[watch]\nsurge_min_rate = 1000000\n";
+/// Settings by which an attack is seen within seconds of the start.
+const WATCHFUL: &str = "[watch]\nwarm_up = \"10s\"\n";
 
 /// The site of a test: two listeners, one of them with TLS and HTTP/3.
 struct Site {
@@ -36,7 +38,7 @@ struct Site {
 }
 
 impl Site {
-    fn new(drain_time: &str, more: &str) -> Self {
+    fn new(drain_time: &str, settings: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let certificate = TestCert::new("example.org");
         certificate.write(folder.path(), "site");
@@ -46,7 +48,7 @@ impl Site {
             "ledger = \"ledger\"\nworkers = 2\n\n[admin]\nlisten = \"{admin}\"\n\n[[listeners]]\n\
              address = \"{plain}\"\n\n[[listeners]]\naddress = \"{secure}\"\nhttp_3 = true\n\
              certificate = \"site.crt\"\nkey = \"site.key\"\n\n[limits]\n\
-             drain_time = \"{drain_time}\"\nshutdown_grace = \"1s\"\n\n{OPEN}\n{more}\n\
+             drain_time = \"{drain_time}\"\nshutdown_grace = \"1s\"\n\n{settings}\n\
              [[platforms]]\nname = \"site\"\nhosts = [\"*\"]\n\
              origin = {{ url = \"http://{origin}\", probe = false }}\n"
         );
@@ -97,7 +99,7 @@ fn restarts() -> usize {
 #[test]
 fn fifty_restarts_under_load_lose_no_request() {
     let drain_time = Duration::from_secs(3);
-    let site = Site::new("3s", "");
+    let site = Site::new("3s", OPEN);
     let mut gate = site.start();
     let load = Load::start(&site, drain_time);
     let mut leaving = Vec::new();
@@ -135,16 +137,15 @@ fn fifty_restarts_under_load_lose_no_request() {
 
 #[test]
 fn a_new_process_that_fails_before_it_is_ready_changes_nothing() {
-    let site = Site::new("2s", "");
+    let site = Site::new("2s", OPEN);
     let mut gate = site.start();
     let mut visitor = http_1::KeepAlive::connect(site.plain).unwrap();
     assert_eq!(visitor.get("/").unwrap().status, 200);
     let good = std::fs::read_to_string(site.file()).unwrap();
 
-    // One that is refused before it reaches the old process, one that fails once it has the sockets, and
-    // one that fails once the ledger was closed for it.
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let taken = taken.local_addr().unwrap().to_string();
+    // One that is refused before it reaches the old process, and two that fail once they have the sockets.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = listener.local_addr().unwrap().to_string();
     let bad = site.path().join("bad.toml");
     for text_of_bad in [
         "nonsense = true\n".to_owned(),
@@ -159,8 +160,22 @@ fn a_new_process_that_fails_before_it_is_ready_changes_nothing() {
         assert_eq!(site.status("/new"), 200);
         assert_eq!(http_1::get_once(site.admin, "/healthz").unwrap().0, 200);
     }
+    assert_eq!(site.count("handed-over"), 0);
+
+    // One that fails once the ledger was closed for it.
+    let secret = site.path().join("ledger.secret");
+    let kept = std::fs::read(&secret).unwrap();
+    std::fs::write(&secret, "no secret").unwrap();
+    let file = site.file();
+    let refused = run(&["run", "--config", file.to_str().unwrap()]);
+    assert!(text(&refused.stderr).contains("ledger.secret"), "{}", text(&refused.stderr));
+    std::fs::write(&secret, kept).unwrap();
+    assert_eq!(visitor.get("/").unwrap().status, 200, "the same connection");
     wait_for("the ledger is written again", || (site.count("handover-failed") == 1).then_some(()));
-    assert_eq!((site.count("handed-over"), site.count("taken-over")), (1, 1));
+    assert_eq!((site.count("handed-over"), site.count("taken-over")), (1, 0));
+    eventually("the gate is healthy", || {
+        http_1::get_once(site.admin, "/healthz").is_ok_and(|(status, _)| status == 200)
+    });
 
     // And it can still hand over.
     let next = site.start();
@@ -184,7 +199,7 @@ fn tallied(leaves: &str) -> u64 {
 
 #[test]
 fn answers_that_last_longer_than_two_takeovers_are_finished() {
-    let site = Site::new("20s", "");
+    let site = Site::new("20s", OPEN);
     let mut gates = vec![site.start()];
     let whole = origin::SLOW_PIECES * origin::SLOW_PIECE.len();
     let (plain, secure) = (site.plain, site.secure);
@@ -232,4 +247,36 @@ fn answers_that_last_longer_than_two_takeovers_are_finished() {
     }
     last.stop();
     assert_eq!(tallied(&site.leaves()), 3);
+}
+
+#[test]
+fn an_attack_and_what_is_engaged_against_it_continue_over_a_takeover() {
+    let site = Site::new("1s", WATCHFUL);
+    let mut gate = site.start();
+    let status = || http_1::get_once(site.admin, "/status.json").map_or(String::new(), |s| s.1);
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(12) {
+        assert_eq!(site.status("/"), 200);
+        std::thread::sleep(Duration::from_millis(250));
+    }
+    let attack = load::Attack::start(site.plain);
+    eventually("a procedure is engaged", || status().contains("\"measure\""));
+    let next = site.start();
+    let shown = status();
+    assert!(shown.contains("\"wave\": 1") && shown.contains("\"measure\""), "{shown}");
+    std::thread::sleep(Duration::from_secs(4));
+    assert!(status().contains("\"wave\": 1"), "{}", status());
+    attack.stop();
+    eventually("the old process ends", || gate.has_ended_well());
+    next.stop();
+    let leaves = site.leaves();
+    assert_eq!(site.count("attack-began"), 1, "{leaves}");
+    assert_eq!(site.count("attack-ended"), 0, "the quiet period is longer than the test");
+    let released = leaves.lines().filter(|leaf| leaf.contains("\"event\":\"procedure-released\""));
+    let replaced = released.clone().filter(|leaf| leaf.contains("takes its place")).count();
+    assert_eq!(released.count(), replaced, "{leaves}");
+    let shown = text(&run(&["incident", "latest", "--ledger", &site.ledger()]).stdout);
+    assert!(!shown.contains("good order"), "{shown}");
+    let report = text(&run(&["report", "latest", "--ledger", &site.ledger()]).stdout);
+    assert!(!report.contains("good order"), "{report}");
 }
