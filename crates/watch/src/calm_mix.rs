@@ -11,9 +11,9 @@ use crate::visitors::JudgedVisit;
 pub(crate) const CALM_VISITS_MIN: u64 = 50;
 /// The shares of ordinary days are taken from this many of the newest visits.
 const CALM_VISITS: usize = 4_096;
-/// A path with few visits is taken to be like the others, as if so many visits of theirs had been its own.
+/// A path with few visits is taken to be like the others: this number of average visits is added to its own.
 const PRIOR_VISITS: u64 = 2;
-/// A user agent has a habit of its own from this many visits on.
+/// From this many visits on, a user agent is judged by its own share.
 const AGENT_VISITS: u64 = 8;
 /// A path or user agent with more visitors without assets than this, in thousandths, is one of programs.
 pub(crate) const PROGRAMS_MILLI: u64 = 800;

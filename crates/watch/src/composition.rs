@@ -26,18 +26,20 @@ const PIECE_MAX_MILLI: u64 = 14_000;
 /// The same for a piece that fits some crowds too.
 const WEAK_PIECE_MAX_MILLI: u64 = 6_000;
 
-/// So many visitors of one program that reads pages, and this many tenths of the usual rate, are a flood
-/// whatever else there is.
+/// Visitors of one program that reads pages who are a flood, whatever else there is, if the rate is
+/// [`PROGRAM_TENTHS`] tenths of the usual.
 const PROGRAM_VISITORS: u64 = 30;
+/// See [`PROGRAM_VISITORS`].
 const PROGRAM_TENTHS: u64 = 30;
-/// Visitors of whom each asks once are a flood from so many requests beyond the usual on, or where the middle
-/// two thirds of them came within no less than two minutes (in ticks): scanners of links in mails are fewer,
-/// and come for a minute or two.
+/// Visitors of whom each asks once are a flood if they send this many requests beyond the usual, or come steadily
+/// ([`STEADY_TICKS`]): scanners of links in mails are fewer, and come for a minute or two.
 const FLOOD_REQUESTS: u64 = 80;
+/// The middle two thirds of steady visitors come in no less than this many ticks: two minutes.
 const STEADY_TICKS: u64 = 480;
-/// Busy visitors up to this number who read page after page are robots, unless there is this many times the
-/// usual in all, in tenths.
+/// Fewer busy visitors than this who read page after page are robots, unless the rate is [`ROBOT_TENTHS`] tenths
+/// of the usual.
 const ROBOTS: usize = 16;
+/// See [`ROBOTS`].
 const ROBOT_TENTHS: u64 = 30;
 /// Visits in an excess, before it is compared.
 const VISITS_MIN: u64 = 8;

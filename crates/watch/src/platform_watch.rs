@@ -34,7 +34,7 @@ const VISITS_LOOKED_AT: usize = 1_024;
 const LEARN_DELAY: u64 = CREEPING_TICKS + LEARN_INTERVAL;
 /// The same while so little is known that nothing could be compared: two minutes.
 const FIRST_LEARN_DELAY: u64 = 480;
-/// Where a rate is unusual, the visits of so many ticks before are not learnt: ten seconds.
+/// Where a rate is unusual, the visits of this many ticks before are not learnt: ten seconds.
 const RAISED_TICKS: u64 = 40;
 /// Visits are learnt once a minute.
 const LEARN_INTERVAL: u64 = 240;
@@ -203,13 +203,7 @@ impl PlatformWatch {
             suspicion.over.extend(creeping.filter(|id| !suspicion.raised.contains(id)));
         }
         let over = suspicion.over;
-        for activity in &mut self.activities {
-            if !over.contains(&activity.id) {
-                activity.over_since = None;
-            } else if activity.over_since.is_none() {
-                activity.over_since = Some(activity.excess_since(wall));
-            }
-        }
+        self.date_excesses(&over, wall);
         let pressing = self.pressing(settings, wall);
         self.learn(context, &tick, &left, suspicion.evidence.is_empty());
 
@@ -240,6 +234,17 @@ impl PlatformWatch {
             wants_probe: self.origin.wants_probe(),
             candidate,
             procedures: core::mem::take(&mut self.procedures).into_values().collect(),
+        }
+    }
+
+    /// Notes since when each of these activities has been over its baseline.
+    fn date_excesses(&mut self, over: &[ActivityId], wall: WallTime) {
+        for activity in &mut self.activities {
+            if !over.contains(&activity.id) {
+                activity.over_since = None;
+            } else if activity.over_since.is_none() {
+                activity.over_since = Some(activity.excess_since(wall));
+            }
         }
     }
 

@@ -15,7 +15,7 @@ const SLOTS: usize = 256;
 /// A surge must be this surprising, by window, in thousandths of a nat. Short windows are many: a week has
 /// 600,000 seconds.
 const SURGE_MILLI: [u64; FINE.len() + COARSE.len()] =
-    [20_000, 20_000, 20_000, 18_000, 16_000, 14_000, 14_000];
+    [14_000, 14_000, 14_000, 12_000, 10_000, 9_000, 9_000];
 /// Fewer requests than this beyond what is expected are no surge.
 const SURGE_EXCESS: u64 = 100;
 /// Fewer requests than this beyond what is expected raise no suspicion.

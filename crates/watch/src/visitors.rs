@@ -27,8 +27,8 @@ const VISITS: usize = 8_192;
 const WAITING: usize = 16_384;
 /// A visitor with more requests than this within a minute asks without pause: people who read do not.
 const BUSY_PER_MINUTE: u16 = 40;
-/// Requests for one path with other queries, within the two seconds, of someone who types: a field that
-/// asks at each letter.
+/// Requests for one path with other queries, within the two seconds, that are typing: into a field
+/// that asks at each letter.
 const LETTERS: u16 = 3;
 /// Busy visitors that are distinguished, at most.
 const BUSY_VISITORS: usize = 32;
