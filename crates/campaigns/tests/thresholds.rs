@@ -1,5 +1,5 @@
 //! What the watch must find in simulated campaigns, and what it must leave alone. docs/detection.md has the
-//! table of a larger set. The floors are a little below what was measured: a change that loses more fails.
+//! table of a larger set. The thresholds are a little below what was measured: a change that loses more fails.
 
 use portcullis_campaigns::{CampaignOutcome, CampaignSet, Demand, run};
 
