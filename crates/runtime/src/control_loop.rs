@@ -33,8 +33,9 @@ const MESSAGE_QUEUE: usize = 64;
 const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the loop waits for the verdict of a handover, which has timeouts of its own.
 const VERDICT_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long the loop tries to open the ledger after a handover that failed, and how often.
-const REOPEN_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the loop tries to open the ledger after a handover that failed before it continues without, and
+/// how often. After that it tries with each tick.
+const REOPEN_TIMEOUT: Duration = Duration::from_secs(1);
 const REOPEN_PAUSE: Duration = Duration::from_millis(50);
 
 /// The reading end of one worker's counters and rings.
@@ -247,6 +248,10 @@ impl ControlLoop {
     }
 
     fn tick_with(&mut self, total: Snapshot) {
+        if self.recorder.is_closed() {
+            // It stays closed for as long as another process, or a stuck disk, has it.
+            let _ = self.reopen_ledger();
+        }
         let (gauges, records_dropped) = (total.gauges, total.records_lost);
         let (now, wall, actions) = self.step(Input::Tick(total));
         self.apply(wall, actions, None);
@@ -387,28 +392,28 @@ impl ControlLoop {
         {
             return true;
         }
-        self.continue_after_handover();
-        false
-    }
-
-    /// Records again. The process that was to take over may need a moment to end.
-    fn continue_after_handover(&mut self) {
+        // The process that was to take over may need a moment to end.
         let began = self.clock.now();
         loop {
-            match (self.reopen)() {
-                Ok(recorder) => {
-                    self.recorder = recorder;
-                    let event = vec![Action::Record(Event::HandoverFailed)];
-                    self.apply(self.clock.wall(), event, None);
-                    return;
-                }
+            match self.reopen_ledger() {
+                Ok(()) => break,
                 Err(problem) if self.clock.now().since(began) >= REOPEN_TIMEOUT => {
-                    error!(%problem, "cannot open the ledger again: events are lost");
-                    return;
+                    error!(%problem, "cannot open the ledger again: events are lost until it can");
+                    break;
                 }
                 Err(_) => std::thread::sleep(REOPEN_PAUSE),
             }
         }
+        false
+    }
+
+    /// Records again after a handover that failed.
+    fn reopen_ledger(&mut self) -> Result<(), RuntimeError> {
+        let recorder = (self.reopen)()?;
+        self.recorder.continue_with(recorder);
+        let event = vec![Action::Record(Event::HandoverFailed)];
+        self.apply(self.clock.wall(), event, None);
+        Ok(())
     }
 
     fn stop(&mut self) {

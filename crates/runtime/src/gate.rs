@@ -27,6 +27,7 @@ use crate::control_socket::ControlSocket;
 use crate::error::RuntimeError;
 use crate::handover_channel::HandoverChannel;
 use crate::inheritance::{CarriedState, FromRunning, Inheritance};
+use crate::open_files::raise_nofile_limit;
 use crate::options::{ConfigSource, GateOptions, LoadedConfig};
 use crate::predecessor::Predecessor;
 use crate::predecessor_counts::PredecessorCounts;
@@ -54,9 +55,15 @@ pub fn run(options: GateOptions) -> Result<(), RuntimeError> {
         .enable_all()
         .build()
         .map_err(RuntimeError::Signals)?;
+    // Before sockets are inherited, which are many on a machine with many cores.
+    raise_nofile_limit(loaded.config.descriptors(worker_count(&loaded.config)));
     let predecessor = Predecessor::find(&loaded.config.ledger)?;
     let (mut gate, predecessor) = match predecessor {
-        None => (RunningGate::start(loaded, options, None)?, None),
+        None => {
+            let mut gate = RunningGate::start(loaded, options, None)?;
+            gate.answer_commands()?;
+            (gate, None)
+        }
         Some((predecessor, inheritance)) => {
             let from = Some((&predecessor, inheritance));
             let gate = RunningGate::start(loaded, options, from)
@@ -69,8 +76,8 @@ pub fn run(options: GateOptions) -> Result<(), RuntimeError> {
     if let Some(predecessor) = predecessor {
         // If it continues all the same, this process ends here.
         gate.follow(predecessor.confirm()?)?;
+        gate.answer_commands()?;
     }
-    gate.answer_commands()?;
     service_notice::ready();
     let served = signals.block_on(gate.serve(&mut signal));
     match served {

@@ -30,7 +30,6 @@ use crate::error::RuntimeError;
 use crate::event_log::log_event;
 use crate::inheritance::Inheritance;
 use crate::ledger_writer::LedgerWriter;
-use crate::open_files::raise_nofile_limit;
 use crate::open_ledger::{OpenedLedger, log_origin, open_ledger};
 use crate::origin_probe;
 use crate::predecessor_counts::PredecessorCounts;
@@ -65,7 +64,6 @@ impl Resources {
         now: WallTime,
         inherited: Option<Inheritance>,
     ) -> Result<Self, RuntimeError> {
-        raise_nofile_limit(config.descriptors(workers));
         let certificates = CertReloader::load(config, now)?;
         let (sockets, admin) = match inherited {
             Some(Inheritance { sockets, admin }) => (sockets, Some(admin)),

@@ -12,11 +12,24 @@ const MAX_COUNT: u64 = 1 << 20;
 
 /// Answers in some time, and how many of them are bad.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "(u64, u64)", into = "(u64, u64)")]
 pub(crate) struct Answers {
     pub(crate) all: u64,
     /// At most `all`.
     pub(crate) bad: u64,
+}
+
+/// Written as a pair: there are thousands of them.
+impl From<Answers> for (u64, u64) {
+    fn from(answers: Answers) -> Self {
+        (answers.all, answers.bad)
+    }
+}
+
+impl From<(u64, u64)> for Answers {
+    fn from((all, bad): (u64, u64)) -> Self {
+        Self { all, bad: bad.min(all) }
+    }
 }
 
 /// What is believed about a share before there are answers, as a number of bad and of good answers, in

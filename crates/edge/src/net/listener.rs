@@ -122,7 +122,9 @@ pub struct BoundSockets {
 /// over the sockets of one address.
 ///
 /// Sockets in `inherited`, from the process before this one, are used for the address that they had
-/// there: all of them, because connections wait in each.
+/// there: all of them, because connections wait in each. If they are fewer than workers, some workers
+/// accept from the same one: a new one would get connections that are lost if this process fails before
+/// it serves.
 pub fn bind(
     config: &Config,
     workers: u16,
@@ -140,8 +142,12 @@ pub fn bind(
         };
         let failed = |source| EdgeError::Listen { address: listener.address, source };
         let mut sockets = inherited.take(listener.address);
-        let (tcp, address) = tcp_sockets(listener.address, sockets.tcp, workers).map_err(failed)?;
+        let mut tcp = tcp_sockets(listener.address, sockets.tcp, workers).map_err(failed)?;
+        let address = tcp[0].local_addr().map_err(failed)?;
         sockets.tcp = copies(&tcp).map_err(failed)?;
+        for at in tcp.len()..workers {
+            tcp.push(tcp[at % sockets.tcp.len()].try_clone().map_err(failed)?);
+        }
         for (at, socket) in tcp.into_iter().enumerate() {
             let bound = BoundListener { socket, address, options, quic: None };
             by_worker[at % workers].push(bound);
@@ -168,26 +174,22 @@ pub fn bind(
     Ok(BoundSockets { by_worker, shared })
 }
 
-/// The inherited listening sockets, and as many new ones as make one for each worker; with their
-/// address.
+/// The inherited listening sockets, or a new one for each worker.
 fn tcp_sockets(
     address: SocketAddr,
     inherited: Vec<OwnedFd>,
     workers: usize,
-) -> io::Result<(Vec<std::net::TcpListener>, SocketAddr)> {
-    let mut sockets: Vec<_> = inherited.into_iter().map(std::net::TcpListener::from).collect();
-    let mut address = address;
-    while sockets.len() < workers {
-        if let Some(first) = sockets.first() {
-            address = first.local_addr()?;
-        }
-        sockets.push(listen(address)?);
+) -> io::Result<Vec<std::net::TcpListener>> {
+    if !inherited.is_empty() {
+        return Ok(inherited.into_iter().map(std::net::TcpListener::from).collect());
     }
-    let address = sockets[0].local_addr()?;
-    Ok((sockets, address))
+    let first = listen(address)?;
+    let address = first.local_addr()?;
+    let others = (1..workers).map(|_| listen(address));
+    std::iter::once(Ok(first)).chain(others).collect()
 }
 
-/// The same for UDP.
+/// The inherited UDP sockets, and as many new ones as make one for each worker: an endpoint shares none.
 fn quic_sockets(
     address: SocketAddr,
     inherited: Vec<OwnedFd>,
