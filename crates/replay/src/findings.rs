@@ -9,6 +9,7 @@ use crate::history::{
     ReplayHistory, ReplayedAttack, ReplayedDegradation, ReplayedProcedure, ReplayedSurge,
 };
 use crate::impact::Impact;
+use crate::line_counts::{FileFacts, LineCounts};
 use crate::reorder::OutOfOrder;
 use crate::series::BinnedSeries;
 
@@ -30,8 +31,10 @@ pub struct Findings {
     pub silent: u64,
     /// Bytes sent to visitors.
     pub bytes: u64,
-    /// Distinct sources, about (within a few per cent).
+    /// Distinct sources, about (within a few per cent), of the requests whose source is known.
     pub sources: u64,
+    /// Requests of which the log hides the source.
+    pub hidden_sources: u64,
     /// The busiest second.
     pub busiest_second: BusiestSecond,
     /// Surges: far more traffic than the baseline.
@@ -48,49 +51,6 @@ pub struct Findings {
     pub series: BinnedSeries,
     /// What a recording cannot show, and what was assumed.
     pub caveats: Vec<String>,
-}
-
-/// One recording.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct FileFacts {
-    /// Its name.
-    pub name: String,
-    /// Whether it was compressed.
-    pub compressed: bool,
-    /// Its lines.
-    pub lines: u64,
-    /// Why it could not be read to its end, if it could not.
-    pub read_error: Option<String>,
-}
-
-/// Lines of all recordings.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct LineCounts {
-    /// All lines.
-    pub read: u64,
-    /// Lines of an access log.
-    pub parsed: u64,
-    /// Lines that are none, or are too long.
-    pub unparsed: u64,
-    /// Empty lines.
-    pub empty: u64,
-    /// The first lines that could not be read.
-    pub first_unparsed: Vec<Unparsed>,
-    /// Lines that were not in order.
-    pub out_of_order: OutOfOrder,
-}
-
-/// A line that could not be read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Unparsed {
-    /// The recording.
-    pub file: String,
-    /// The line's number in it, from 1.
-    pub line: u64,
-    /// What was expected.
-    pub error: String,
-    /// The line's beginning.
-    pub text: String,
 }
 
 impl Findings {
@@ -114,6 +74,7 @@ impl Findings {
             silent: found.counts.silent,
             bytes: found.counts.bytes,
             sources: found.sources,
+            hidden_sources: found.counts.without_source,
             busiest_second: found.counts.busiest,
             surges,
             attacks,
@@ -135,6 +96,7 @@ impl Findings {
             silent: 0,
             bytes: 0,
             sources: 0,
+            hidden_sources: 0,
             busiest_second: BusiestSecond::default(),
             surges: BoundedList::default(),
             attacks: BoundedList::default(),
@@ -144,6 +106,12 @@ impl Findings {
             series: BinnedSeries::default(),
             caveats: Vec::new(),
         }
+    }
+
+    /// Whether the result describes the recordings: no more than 5% of their lines were left
+    /// out, and each was read to its end.
+    pub fn is_reliable(&self) -> bool {
+        self.lines.is_reliable() && self.files.iter().all(|file| file.read_error.is_none())
     }
 
     /// For programs.
@@ -168,6 +136,15 @@ fn caveats(counts: &ReplayCounts, lines: &LineCounts, window: TimeWindow) -> Vec
          would have found better signatures."
             .to_owned()
     });
+    if counts.without_source > 0 {
+        caveats.push(format!(
+            "The log hides the source of {} of {} requests. Nothing that counts requests by source was \
+             concluded from them: no evidence about single visitors, no limit of a source, no number \
+             of visitors.",
+            words::count(counts.without_source),
+            words::count(requests)
+        ));
+    }
     caveats.push(
         "Connections without a request, stalled headers and connections that the recorded server \
          refused before it wrote a line are not in an access log. Attacks by them cannot be seen here."

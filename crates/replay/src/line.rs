@@ -1,36 +1,43 @@
 //! One line of an access log.
 
 mod combined;
+mod elb;
+mod envoy;
 mod fields;
+mod format;
+mod haproxy;
 mod json;
+mod json_keys;
 mod log_line;
+mod pattern;
 mod quoted;
+mod reader;
 mod timestamp;
+mod w3c;
+mod wrapper;
 
-pub use log_line::{LINE_BYTES, LogLine, ParseError};
-pub(crate) use timestamp::{TimestampParser, parse_timestamp};
+use format::FormatState;
+pub use format::LineFormat;
+pub(crate) use log_line::stand_in;
+pub use log_line::{LINE_BYTES, LogLine, LoggedSource, ParseError};
+pub use pattern::{LogPattern, PatternError};
+pub use reader::{LineReader, SourceUse};
+pub(crate) use timestamp::parse_timestamp;
 
-/// Reads lines, and remembers the last timestamp: most lines of a busy log share theirs with the
-/// line before.
-#[derive(Debug, Default)]
-pub struct Parser {
-    timestamps: TimestampParser,
-}
-
-impl Parser {
-    /// Reads one line, without its line break. The format is recognised from the line itself: JSON if it
-    /// begins with `{`, otherwise common or combined.
-    pub fn parse<'a>(&mut self, line: &'a [u8]) -> Result<LogLine<'a>, ParseError> {
-        let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line).trim_ascii();
-        if line.first() == Some(&b'{') {
-            json::parse(line, &mut self.timestamps)
-        } else {
-            combined::parse(line, &mut self.timestamps)
-        }
-    }
-}
-
-/// Reads one line, without its line break; see [`Parser`] for many.
+/// Reads one line, without its line break, in whichever known format it is. A file is read by a
+/// [`LineReader`], which also knows what is around its lines.
 pub fn parse(line: &[u8]) -> Result<LogLine<'_>, ParseError> {
-    Parser::default().parse(line)
+    let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line).trim_ascii();
+    let mut state = FormatState::default();
+    let likely = if line.first() == Some(&b'{') { LineFormat::Json } else { LineFormat::Combined };
+    let likely = likely.parse(line, &mut state);
+    let others = LineFormat::KNOWN.iter();
+    match likely {
+        Ok(Some(read)) => Ok(read),
+        Ok(None) => Err(ParseError::NoFields),
+        Err(error) => others
+            .filter_map(|format| format.parse(line, &mut state).ok().flatten())
+            .next()
+            .ok_or(error),
+    }
 }

@@ -15,12 +15,13 @@ use portcullis_watch::RateWatch;
 use serde::Serialize;
 
 use crate::busiest_second::BusiestSecond;
-use crate::findings::Unparsed;
+use crate::excerpt::excerpt;
 use crate::line::parse_timestamp;
+use crate::line_counts::Unparsed;
 use crate::plot;
 use crate::recording::{RecordedLine, Recording};
 use crate::series::BinnedSeries;
-use crate::text::{TextPage, describe_period, excerpt};
+use crate::text::{TextPage, describe_period};
 
 /// Ticks in a minute and in a second.
 const MINUTE_TICKS: u64 = 240;

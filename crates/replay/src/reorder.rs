@@ -41,7 +41,7 @@ pub struct OutOfOrder {
 #[derive(Clone, Debug)]
 struct BufferedLine {
     millis: u16,
-    source: SourceKey,
+    source: Option<SourceKey>,
     status: u16,
     bytes: u64,
     latency: Option<Duration>,
@@ -57,7 +57,8 @@ const ABSENT: u32 = u32::MAX;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ReplayLine<'a> {
     pub millis: u16,
-    pub source: SourceKey,
+    /// `None` if the log hides it.
+    pub source: Option<SourceKey>,
     pub method: &'a str,
     pub path: &'a str,
     pub query: Option<&'a str>,
@@ -105,7 +106,7 @@ impl LogSecond {
         self.has_millis |= millis != 0;
         self.lines.push(BufferedLine {
             millis,
-            source: SourceKey::of(line.source),
+            source: line.source.key(),
             status: line.status,
             bytes: line.bytes,
             latency: line.latency,

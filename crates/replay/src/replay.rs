@@ -6,19 +6,18 @@ use portcullis_gate::Secret;
 use portcullis_model::Config;
 
 use crate::engine::Engine;
-use crate::findings::{FileFacts, Findings, LineCounts, Unparsed};
-use crate::line::{ParseError, Parser};
+use crate::findings::Findings;
+use crate::line::{LineFormat, LineReader, ParseError};
+use crate::line_counts::{FileFacts, LineCounts};
 use crate::recording::{RecordedLine, Recording};
 use crate::reorder::ReorderBuffer;
 
-/// Lines that could not be read are shown up to this many.
-const SHOWN: usize = 5;
 /// Number of lines between two reports of progress.
 const PROGRESS_LINES: u64 = 65_536;
 
 /// A replay of recordings, one after the other, as one stretch of time.
 pub struct Replay {
-    parser: Parser,
+    format: Option<LineFormat>,
     order: ReorderBuffer,
     engine: Engine,
     lines: LineCounts,
@@ -30,7 +29,7 @@ impl Replay {
     /// hashes; the same recording with the same secret gives the same findings.
     pub fn new(config: Arc<Config>, secret: Secret) -> Self {
         Self {
-            parser: Parser::default(),
+            format: None,
             order: ReorderBuffer::default(),
             engine: Engine::new(config, secret),
             lines: LineCounts::default(),
@@ -38,42 +37,53 @@ impl Replay {
         }
     }
 
+    /// All recordings have this format, which is then not recognised from them.
+    #[must_use]
+    pub fn with_format(mut self, format: LineFormat) -> Self {
+        self.format = Some(format);
+        self
+    }
+
     /// Reads a recording to its end. `progress` gets the number of lines read so far, now and
     /// then. Lines that cannot be read are counted, and so is a recording that breaks off: nothing
     /// stops a replay.
     pub fn read(&mut self, mut recording: Recording, progress: &mut dyn FnMut(u64)) {
-        let name = recording.name().to_owned();
-        let compressed = recording.is_compressed();
-        self.files.push(FileFacts { name, compressed, lines: 0, read_error: None });
+        let mut reader = LineReader::recognise(recording.head(), self.format.as_ref());
+        let mut file = FileFacts::new(&recording, &reader);
         let result = recording.for_each(&mut |line| {
+            self.lines.read += 1;
+            file.lines += 1;
             match line {
-                RecordedLine::Whole(line) => self.line(line),
-                RecordedLine::TooLong(begin) => self.unparsed(begin, &ParseError::TooLong),
+                RecordedLine::Whole(line) => self.line(line, &mut reader, &mut file),
+                RecordedLine::TooLong(begin) => {
+                    self.lines.count_unparsed(&file, begin, &ParseError::TooLong);
+                    file.unparsed += 1;
+                }
             }
             if self.lines.read.is_multiple_of(PROGRESS_LINES) {
                 progress(self.lines.read);
             }
         });
-        if let (Err(error), Some(file)) = (result, self.files.last_mut()) {
-            file.read_error = Some(error.to_string());
-        }
+        file.read_error = result.err().map(|error| error.to_string());
+        self.files.push(file);
         progress(self.lines.read);
     }
 
-    /// Takes one line, without its line break. Empty lines count for nothing.
-    pub fn line(&mut self, line: &[u8]) {
+    fn line(&mut self, line: &[u8], reader: &mut LineReader, file: &mut FileFacts) {
         if line.trim_ascii().is_empty() {
-            self.count_line();
             self.lines.empty += 1;
             return;
         }
-        match self.parser.parse(line) {
-            Ok(parsed) => {
+        match reader.read(line) {
+            Ok(Some(parsed)) => {
                 self.order.push(&parsed, &mut self.engine);
                 self.lines.parsed += 1;
-                self.count_line();
             }
-            Err(error) => self.unparsed(line, &error),
+            Ok(None) => self.lines.directives += 1,
+            Err(error) => {
+                self.lines.count_unparsed(file, line, &error);
+                file.unparsed += 1;
+            }
         }
     }
 
@@ -81,27 +91,7 @@ impl Replay {
     pub fn finish(mut self) -> Findings {
         self.order.flush(&mut self.engine);
         self.lines.out_of_order = self.order.out_of_order();
+        self.lines.unread.sort_by_key(|kind| core::cmp::Reverse(kind.lines));
         Findings::new(self.files, self.lines, self.engine.finish())
-    }
-
-    fn count_line(&mut self) {
-        self.lines.read += 1;
-        if let Some(file) = self.files.last_mut() {
-            file.lines += 1;
-        }
-    }
-
-    fn unparsed(&mut self, line: &[u8], error: &ParseError) {
-        self.count_line();
-        self.lines.unparsed += 1;
-        if self.lines.first_unparsed.len() < SHOWN {
-            let file = self.files.last();
-            self.lines.first_unparsed.push(Unparsed {
-                file: file.map_or_else(String::new, |file| file.name.clone()),
-                line: file.map_or(self.lines.read, |file| file.lines),
-                error: error.to_string(),
-                text: crate::text::excerpt(line),
-            });
-        }
     }
 }

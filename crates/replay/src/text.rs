@@ -12,20 +12,8 @@ use crate::space_saving::Ranked;
 
 /// Characters in a line.
 const WIDTH: usize = 100;
-/// Characters shown of a line that could not be read.
-const EXCERPT: usize = 80;
 /// Surges, attacks and procedures shown; the JSON lists more.
 const SHOWN: usize = 20;
-
-/// The beginning of a line, fit to be shown.
-pub(crate) fn excerpt(line: &[u8]) -> String {
-    let begin = &line[..line.len().min(EXCERPT * 4)];
-    let text = words::plain(&String::from_utf8_lossy(begin));
-    match text.char_indices().nth(EXCERPT) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
-    }
-}
 
 /// Text being written, heading by heading.
 #[derive(Default)]
@@ -93,12 +81,70 @@ fn write_findings(found: &Findings) -> String {
     }
     write_detections(&mut page, found);
     write_procedures(&mut page, found);
-    write_impact(&mut page, &found.impact, found.requests);
+    write_impact(&mut page, found);
     page.heading("What a recording cannot show");
     for caveat in &found.caveats {
         page.item(1, caveat);
     }
     page.finish()
+}
+
+/// What the result is based on, above anything that it says.
+fn write_lines(page: &mut TextPage, found: &Findings) {
+    let lines = &found.lines;
+    if !found.is_reliable() {
+        page.line(
+            1,
+            &format!(
+                "UNRELIABLE: {} of {} with content are not in this result. Judge nothing by it before \
+                 the log is read whole.",
+                with_share(lines.left_out(), lines.with_content()),
+                words::counted(lines.with_content(), "line")
+            ),
+        );
+    }
+    let mut text = words::counted(lines.read, "line");
+    match (lines.unparsed, lines.parsed) {
+        (0, 0) => {}
+        (0, _) => text.push_str(", all of them read"),
+        (unparsed, _) => {
+            let _ = write!(text, ", {} of them not read", with_share(unparsed, lines.read));
+        }
+    }
+    page.line(1, &text);
+    for unread in &lines.unread {
+        let first = &unread.first;
+        page.item(
+            1,
+            &format!(
+                "{}: {}, first in {}, line {}: {}",
+                words::sentence(unread.kind),
+                words::counted(unread.lines, "line"),
+                first.file,
+                first.line,
+                first.error
+            ),
+        );
+    }
+    let left_out = lines.out_of_order.left_out;
+    if left_out > 0 {
+        page.line(
+            1,
+            &format!(
+                "{} left out because they lie before lines that came earlier",
+                with_share(left_out, lines.read)
+            ),
+        );
+    }
+    for file in &found.files {
+        if let Some(why) = file.hidden_sources {
+            page.item(1, &format!("{}: {why}", file.name));
+        }
+        if let Some(why) = &file.read_error {
+            let lines = words::counted(file.lines, "line");
+            page.item(1, &format!("{} broke off after {lines}: {why}", file.name));
+        }
+    }
 }
 
 fn write_head(page: &mut TextPage, found: &Findings) {
@@ -114,45 +160,18 @@ fn write_head(page: &mut TextPage, found: &Findings) {
         let lasted = words::span(window.millis() + 1_000);
         page.line(1, &format!("{} ({lasted})", words::period(window.from, window.to)));
     }
-    let lines = &found.lines;
-    let mut text = words::counted(lines.read, "line");
-    match (lines.unparsed, lines.parsed) {
-        (0, 0) => {}
-        (0, _) => text.push_str(", all of them read"),
-        (unparsed, _) => {
-            let _ = write!(text, ", {} of them not read", with_share(unparsed, lines.read));
-        }
-    }
-    page.line(1, &text);
-    let left_out = lines.out_of_order.left_out;
-    if left_out * 100 > lines.read {
-        page.line(
-            1,
-            &format!(
-                "{} of them left out because they lie before lines that came earlier: give \
-                 recordings in the order of their time, and one server at a time",
-                with_share(left_out, lines.read)
-            ),
-        );
-    }
-    for shown in &lines.first_unparsed {
-        page.item(1, &format!("{}, line {}: {}", shown.file, shown.line, shown.error));
-    }
-    for file in &found.files {
-        if let Some(why) = &file.read_error {
-            let lines = words::counted(file.lines, "line");
-            page.item(1, &format!("{} broke off after {lines}: {why}", file.name));
-        }
-    }
+    write_lines(page, found);
     if found.requests == 0 {
         return;
     }
     let mut text = words::counted(found.requests, "request");
     let busiest = found.busiest_second;
+    if found.hidden_sources < found.requests {
+        let _ = write!(text, " from about {}", words::counted(found.sources, "source"));
+    }
     let _ = write!(
         text,
-        " from about {}; the busiest second, {}, had {}",
-        words::counted(found.sources, "source"),
+        "; the busiest second, {}, had {}",
         words::moment(busiest.at),
         words::count(busiest.requests)
     );
@@ -286,7 +305,8 @@ fn write_procedure(page: &mut TextPage, procedure: &ReplayedProcedure) {
     page.line(2, &words::full_stop(&text));
 }
 
-fn write_impact(page: &mut TextPage, impact: &Impact, requests: u64) {
+fn write_impact(page: &mut TextPage, found: &Findings) {
+    let (impact, requests) = (&found.impact, found.requests);
     page.heading("Whom it would have hit");
     let refused = impact.refused_by_procedures();
     if impact.hit_requests() == 0 {
@@ -318,6 +338,26 @@ fn write_impact(page: &mut TextPage, impact: &Impact, requests: u64) {
     if !reasons.is_empty() {
         page.line(1, &format!("Refused by reason: {}.", words::list(&reasons)));
     }
+    if found.hidden_sources == found.requests {
+        page.line(1, "How many visitors these were is not known: the log hides their sources.");
+    } else {
+        write_visitors(page, impact);
+    }
+    page.line(1, "Most affected activities:");
+    for activity in &impact.activities {
+        page.row(&format!(
+            "  {:>12}  {} on {}, of {}",
+            words::count(activity.delayed + activity.refused),
+            activity.name,
+            activity.platform,
+            words::count(activity.offered)
+        ));
+    }
+    write_ranking(page, "Most affected user agents:", &impact.user_agents);
+    write_ranking(page, "Most affected paths:", &impact.paths);
+}
+
+fn write_visitors(page: &mut TextPage, impact: &Impact) {
     page.line(
         1,
         &format!(
@@ -336,18 +376,6 @@ fn write_impact(page: &mut TextPage, impact: &Impact, requests: u64) {
             with_share(impact.from_known_visitors, impact.hit_requests())
         ),
     );
-    page.line(1, "Most affected activities:");
-    for activity in &impact.activities {
-        page.row(&format!(
-            "  {:>12}  {} on {}, of {}",
-            words::count(activity.delayed + activity.refused),
-            activity.name,
-            activity.platform,
-            words::count(activity.offered)
-        ));
-    }
-    write_ranking(page, "Most affected user agents:", &impact.user_agents);
-    write_ranking(page, "Most affected paths:", &impact.paths);
 }
 
 fn write_ranking(page: &mut TextPage, heading: &str, ranked: &[Ranked]) {

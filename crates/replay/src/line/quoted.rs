@@ -25,6 +25,11 @@ pub(super) fn take(text: &[u8]) -> Option<(Cow<'_, str>, &[u8])> {
     Some((clear(body, escaped), &[]))
 }
 
+/// What was between quotes, without its escapes.
+pub(super) fn unquote(body: &[u8]) -> Cow<'_, str> {
+    clear(body, memchr::memchr(b'\\', body).is_some())
+}
+
 fn clear(body: &[u8], escaped: bool) -> Cow<'_, str> {
     if !escaped {
         return String::from_utf8_lossy(body);
