@@ -19,7 +19,8 @@ use crate::history::{HistoryRecorder, ReplayHistory};
 use crate::impact::{HitRequest, Impact, ImpactCounter, ReplayOutcome};
 use crate::known_visitors::KnownVisitors;
 use crate::line::stand_in;
-use crate::reorder::{LogSecond, ReplayLine, SecondSink};
+use crate::log_second::{LogSecond, ReplayLine};
+use crate::reorder::SecondSink;
 use crate::series::BinnedSeries;
 
 /// Ticks in a second.
@@ -437,7 +438,7 @@ impl Engine {
 }
 
 impl SecondSink for Engine {
-    fn take_second(&mut self, second: u64, lines: &LogSecond, more: bool) {
+    fn take_second(&mut self, second: u64, lines: &mut LogSecond, more: bool) {
         if self.start.is_none() || self.current.second != second {
             self.end_second();
             self.begin_second(second);
@@ -518,12 +519,12 @@ mod tests {
 
     /// Plays twenty minutes of a few requests a second, then waits for `hours`.
     fn played(hours: u64, wait: impl Fn(&mut Engine, u64)) -> Engine {
-        let (mut order, mut engine) = (ReorderBuffer::default(), engine());
+        let (mut order, mut engine) = (ReorderBuffer::new(1), engine());
         let text = b"192.0.2.7 - - [23/Nov/2026:09:59:58 +0000] \"GET / HTTP/1.1\" 200 5";
         let mut line = crate::line::parse(text).expect("a line");
         for _ in 0..1_200 {
             for _ in 0..5 {
-                order.push(&line, &mut engine);
+                order.push(&line, 0, &mut engine);
             }
             line.at = line.at + Duration::from_secs(1);
         }

@@ -10,7 +10,6 @@ use crate::history::{
 };
 use crate::impact::Impact;
 use crate::line_counts::{FileFacts, LineCounts};
-use crate::reorder::OutOfOrder;
 use crate::series::BinnedSeries;
 
 /// What a replay found: what the watch would have reported, what the gate would have done, and whom
@@ -193,17 +192,12 @@ fn caveats(counts: &ReplayCounts, lines: &LineCounts, window: TimeWindow) -> Vec
             words::count(requests)
         ));
     }
-    let OutOfOrder { moved, left_out } = lines.out_of_order;
-    if moved + left_out > 0 {
-        caveats.push(format!(
-            "{} came up to a minute too late to be put in order and {} counted with the lines \
-             around them; {} came later than that, or lay an hour ahead of all others, and {} left \
-             out.",
-            words::counted(moved, "line"),
-            words::were(moved),
-            words::counted(left_out, "line"),
-            words::were(left_out),
-        ));
+    if lines.sorted {
+        caveats.push(
+            "The lines were sorted by the times that they name. If a clock was set back, the time that \
+             it repeated counted twice."
+                .to_owned(),
+        );
     }
     let not_learnt = counts.silence_not_learnt.as_millis() as u64;
     if not_learnt > 0 {

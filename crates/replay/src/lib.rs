@@ -11,11 +11,11 @@
 //! is bounded whatever the length of the recording.
 
 // module order: busiest_second cookie_jar history known_visitors line series space_saving utf_16
-// module order: impact recording reorder
-// module order: excerpt
+// module order: impact log_second recording
+// module order: excerpt log_input overlap reorder sort
 // module order: engine line_counts
-// module order: findings
-// module order: plot text
+// module order: findings open_log
+// module order: merge plot text
 // module order: minutes replay
 
 mod busiest_second;
@@ -28,12 +28,18 @@ mod impact;
 mod known_visitors;
 mod line;
 mod line_counts;
+mod log_input;
+mod log_second;
+mod merge;
 mod minutes;
+mod open_log;
+mod overlap;
 mod plot;
 mod recording;
 mod reorder;
 mod replay;
 mod series;
+mod sort;
 mod space_saving;
 mod text;
 mod utf_16;
@@ -47,9 +53,10 @@ pub use line::{
     PatternError, SourceUse, parse,
 };
 pub use line_counts::{FileFacts, LineCounts, Unparsed, UnreadKind};
+pub use log_input::{LogInput, SameLog};
 pub use minutes::{BusiestMinute, MinuteCounts, MinutesError, MinutesFindings, RateSurge};
+pub use open_log::ReplayError;
 pub use recording::{OpenError, RecordedLine, Recording};
-pub use reorder::OutOfOrder;
 pub use replay::Replay;
 pub use series::{Bin, BinnedSeries};
 pub use space_saving::Ranked;

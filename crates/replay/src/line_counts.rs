@@ -5,7 +5,6 @@ use serde::Serialize;
 use crate::excerpt::excerpt;
 use crate::line::{LineReader, ParseError, SourceUse};
 use crate::recording::Recording;
-use crate::reorder::OutOfOrder;
 
 /// Of a hundred lines, this many may be left out before the result is called unreliable.
 const UNREAD_PERCENT: u64 = 5;
@@ -27,6 +26,14 @@ pub struct FileFacts {
     pub lines: u64,
     /// Lines that could not be read.
     pub unparsed: u64,
+    /// Lines that came too late to be put in order, and were left out.
+    pub too_late: u64,
+    /// The number of the first of them.
+    pub first_too_late: Option<u64>,
+    /// How far the latest of them was behind, in seconds.
+    pub late_by_seconds: u64,
+    /// How often its clock was set back: the time that it repeats is left out.
+    pub clock_steps: u64,
     /// Why it could not be read to its end, if it could not.
     pub read_error: Option<String>,
 }
@@ -63,8 +70,23 @@ pub struct LineCounts {
     pub directives: u64,
     /// Lines that could not be read, by kind, the most frequent first.
     pub unread: Vec<UnreadKind>,
-    /// Lines that were not in order.
-    pub out_of_order: OutOfOrder,
+    /// Lines that came too late to be put in order, and were left out.
+    pub too_late: u64,
+    /// The lines were sorted, so that none came too late.
+    pub sorted: bool,
+    /// Lines that two logs had in common, which counted once.
+    pub copies: Vec<CopiedLines>,
+}
+
+/// Lines that two logs had in common.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CopiedLines {
+    /// One log.
+    pub first: String,
+    /// The other.
+    pub second: String,
+    /// How many lines counted once.
+    pub lines: u64,
 }
 
 /// Lines that could not be read for the same reason.
@@ -116,7 +138,7 @@ impl LineCounts {
 
     /// Lines that are not in the result: not read, or too late to be put in order.
     pub fn left_out(&self) -> u64 {
-        self.unparsed + self.out_of_order.left_out
+        self.unparsed + self.too_late
     }
 
     /// Whether so little was left out that the result describes the recordings: at most 5%, and

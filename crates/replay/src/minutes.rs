@@ -302,6 +302,12 @@ fn tenths(per_second: u64, baseline_milli: u64) -> u64 {
 }
 
 impl MinutesFindings {
+    /// Whether at most 5% of the rows, and not all, could not be read, and the table was read to
+    /// its end.
+    pub fn is_reliable(&self) -> bool {
+        self.rows > self.unparsed && self.unparsed * 20 <= self.rows && self.read_error.is_none()
+    }
+
     /// For people, in lines of at most a hundred characters.
     pub fn text(&self) -> String {
         let mut page = TextPage::default();
@@ -309,6 +315,12 @@ impl MinutesFindings {
         if let Some(window) = self.window {
             let lasted = words::span(window.millis());
             page.line(1, &format!("{} ({lasted})", words::period(window.from, window.to)));
+        }
+        if !self.is_reliable() {
+            page.line(
+                1,
+                "UNRELIABLE: too many rows could not be read. Judge nothing by this result.",
+            );
         }
         let mut rows = words::counted(self.rows, "row");
         if self.unparsed > 0 {

@@ -2,13 +2,12 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Cursor, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
 use memchr::memchr;
-use portcullis_model::WallTime;
 
-use crate::line::{LINE_BYTES, LineReader};
+use crate::line::LINE_BYTES;
 use crate::utf_16::{Utf16Reader, byte_order};
 
 /// Bytes of one read: few calls, and more than one longest line.
@@ -116,30 +115,6 @@ impl Recording {
             failed: None,
             excerpt: Vec::new(),
         })
-    }
-
-    /// Puts files in the order of the first time in them, because `access.log*` names the newest
-    /// first. Files without one come last. A pipe can be read but once: with `-` among them, all
-    /// stay as they are.
-    pub fn earliest_first(paths: Vec<PathBuf>) -> Result<Vec<PathBuf>, OpenError> {
-        if paths.len() < 2 || paths.iter().any(|path| path == Path::new("-")) {
-            return Ok(paths);
-        }
-        let mut timed = Vec::with_capacity(paths.len());
-        for path in paths {
-            let begins = Self::open(&path)?.first_time();
-            timed.push((begins.is_none(), begins, path));
-        }
-        timed.sort_by_key(|(none, begins, _)| (*none, *begins));
-        Ok(timed.into_iter().map(|(_, _, path)| path).collect())
-    }
-
-    /// The first time in the first few hundred lines.
-    fn first_time(mut self) -> Option<WallTime> {
-        let head = self.head();
-        let mut reader = LineReader::recognise(head, None);
-        head.split(|byte| *byte == b'\n')
-            .find_map(|line| reader.read(line).ok().flatten().map(|line| line.at))
     }
 
     /// What it is called.
@@ -352,28 +327,6 @@ mod tests {
         let mut recording = Recording::from_reader("cut", Cursor::new(cut)).expect("opens");
         assert!(recording.for_each(&mut |_| count += 1).is_err());
         assert!(count > 1_000, "{count}");
-    }
-
-    #[test]
-    fn rotated_files_are_put_in_the_order_of_their_time() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let write = |name: &str, bytes: &[u8]| {
-            let path = folder.path().join(name);
-            std::fs::write(&path, bytes).expect("writes");
-            path
-        };
-        let line = |day: u32| {
-            format!("192.0.2.7 - - [{day}/May/2015:10:05:03 +0000] \"GET / HTTP/1.1\" 200 5\n")
-        };
-        let newest = write("access.log", line(19).as_bytes());
-        let middle = write("access.log.1", format!("no line\n{}", line(18)).as_bytes());
-        let oldest = write("access.log.2.gz", &zipped(line(17).as_bytes()));
-        let other = write("notes.txt", b"nothing of the kind");
-        let given = vec![other.clone(), newest.clone(), middle.clone(), oldest.clone()];
-        let sorted = Recording::earliest_first(given).expect("opens");
-        assert_eq!(sorted, [oldest, middle, newest, other]);
-        let piped = vec![PathBuf::from("b"), PathBuf::from("-")];
-        assert_eq!(Recording::earliest_first(piped.clone()).expect("untouched"), piped);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Recordings in, findings out.
 
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use portcullis_gate::Secret;
@@ -7,18 +9,19 @@ use portcullis_model::Config;
 
 use crate::engine::Engine;
 use crate::findings::Findings;
-use crate::line::{LineFormat, LineReader, ParseError};
-use crate::line_counts::{FileFacts, LineCounts};
-use crate::recording::{RecordedLine, Recording};
-use crate::reorder::ReorderBuffer;
+use crate::line::LineFormat;
+use crate::line_counts::{CopiedLines, FileFacts, LineCounts};
+use crate::log_input::{LogInput, in_order};
+use crate::log_second::LogSecond;
+use crate::merge::{Merge, report};
+use crate::open_log::{OpenLog, OrderedLog, ReplayError};
+use crate::overlap::OverlapDetector;
+use crate::reorder::{LINES, SecondSink as _};
+use crate::sort::LineSorter;
 
-/// Number of lines between two reports of progress.
-const PROGRESS_LINES: u64 = 65_536;
-
-/// A replay of recordings, one after the other, as one stretch of time.
+/// A replay of recordings as one stretch of time.
 pub struct Replay {
     format: Option<LineFormat>,
-    order: ReorderBuffer,
     engine: Engine,
     lines: LineCounts,
     files: Vec<FileFacts>,
@@ -30,7 +33,6 @@ impl Replay {
     pub fn new(config: Arc<Config>, secret: Secret) -> Self {
         Self {
             format: None,
-            order: ReorderBuffer::default(),
             engine: Engine::new(config, secret),
             lines: LineCounts::default(),
             files: Vec::new(),
@@ -44,54 +46,104 @@ impl Replay {
         self
     }
 
-    /// Reads a recording to its end. `progress` gets the number of lines read so far, now and
-    /// then. Lines that cannot be read are counted, and so is a recording that breaks off: nothing
-    /// stops a replay.
-    pub fn read(&mut self, mut recording: Recording, progress: &mut dyn FnMut(u64)) {
-        let mut reader = LineReader::recognise(recording.head(), self.format.as_ref());
-        let mut file = FileFacts::new(&recording, &reader);
-        let result = recording.for_each(&mut |line| {
-            self.lines.read += 1;
-            file.lines += 1;
-            match line {
-                RecordedLine::Whole(line) => self.line(line, &mut reader, &mut file),
-                RecordedLine::TooLong(begin) => {
-                    self.lines.count_unparsed(&file, begin, &ParseError::TooLong);
-                    file.unparsed += 1;
-                }
+    /// Reads logs to their end, merged by time, and returns what was found. `progress` gets the
+    /// number of lines read so far, now and then. Lines that cannot be read are counted, and so is
+    /// a log that breaks off.
+    ///
+    /// # Errors
+    /// A log cannot be opened or is there twice, or too many overlap in time.
+    pub fn run(
+        mut self,
+        mut logs: Vec<LogInput>,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Findings, ReplayError> {
+        if logs.len() == 1
+            && let Some(log) = logs.pop()
+        {
+            let log = OpenLog::open(log, self.format.as_ref(), false)?;
+            let mut log = OrderedLog::new(log, 1);
+            while log.step(&mut self.lines, &mut self.engine) {
+                report(&self.lines, progress);
             }
-            if self.lines.read.is_multiple_of(PROGRESS_LINES) {
-                progress(self.lines.read);
-            }
-        });
-        file.read_error = result.err().map(|error| error.to_string());
-        self.files.push(file);
-        progress(self.lines.read);
+            self.files.push(log.into_facts(&mut self.lines));
+            return Ok(self.finish(&OverlapDetector::default()));
+        }
+        let merge = Merge::new(logs, self.format.as_ref())?;
+        let (files, overlap) = merge.run(&mut self.lines, &mut self.engine, progress)?;
+        self.files = files;
+        Ok(self.finish(&overlap))
     }
 
-    fn line(&mut self, line: &[u8], reader: &mut LineReader, file: &mut FileFacts) {
-        if line.trim_ascii().is_empty() {
-            self.lines.empty += 1;
-            return;
-        }
-        match reader.read(line) {
-            Ok(Some(parsed)) => {
-                self.order.push(&parsed, &mut self.engine);
-                self.lines.parsed += 1;
+    /// Reads logs to their end, one after the other, and sorts their lines by time, with temporary
+    /// files in `folder`; see [`Self::run`].
+    ///
+    /// # Errors
+    /// A log cannot be opened or is there twice, or the temporary files cannot be written or read.
+    pub fn run_sorted(
+        mut self,
+        logs: Vec<LogInput>,
+        folder: &Path,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Findings, ReplayError> {
+        let failed = |error| ReplayError::Sort { folder: folder.display().to_string(), error };
+        let mut sorter = LineSorter::new(folder);
+        for (number, input) in in_order(logs)?.into_iter().enumerate() {
+            let mut log = OpenLog::open(input, self.format.as_ref(), true)?;
+            let mut result = Ok(());
+            while result.is_ok()
+                && log.step(&mut self.lines, |line, digest, _| {
+                    result = sorter.push(line, digest, number);
+                })
+            {
+                report(&self.lines, progress);
             }
-            Ok(None) => self.lines.directives += 1,
-            Err(error) => {
-                self.lines.count_unparsed(file, line, &error);
-                file.unparsed += 1;
-            }
+            result.map_err(failed)?;
+            self.files.push(log.into_facts());
         }
+        let overlap = take_sorted(sorter, &mut self.engine).map_err(failed)?;
+        self.lines.sorted = true;
+        Ok(self.finish(&overlap))
     }
 
-    /// Ends the replay.
-    pub fn finish(mut self) -> Findings {
-        self.order.flush(&mut self.engine);
-        self.lines.out_of_order = self.order.out_of_order();
+    fn finish(mut self, overlap: &OverlapDetector) -> Findings {
         self.lines.unread.sort_by_key(|kind| core::cmp::Reverse(kind.lines));
+        let name =
+            |at: usize| self.files.get(at).map_or_else(String::new, |file| file.name.clone());
+        for ((first, second), lines) in overlap.copies() {
+            let copied = CopiedLines { first: name(*first), second: name(*second), lines: *lines };
+            self.lines.copies.push(copied);
+        }
         Findings::new(self.files, self.lines, self.engine.finish())
     }
+}
+
+/// Hands over sorted lines second by second.
+fn take_sorted(sorter: LineSorter<'_>, engine: &mut Engine) -> io::Result<OverlapDetector> {
+    let mut overlap = OverlapDetector::default();
+    let mut held: Vec<(usize, LogSecond)> = Vec::new();
+    let (mut second, mut count) = (0, 0);
+    let mut flush = |held: &mut Vec<(usize, LogSecond)>, second: u64, more: bool| {
+        let mut joined = match held.as_mut_slice() {
+            [] => return,
+            [(_, lines)] => core::mem::take(lines),
+            _ => overlap.join(held),
+        };
+        held.clear();
+        engine.take_second(second, &mut joined, more);
+    };
+    sorter.finish(&mut |line| {
+        let of = line.millis / 1_000;
+        if of != second || count >= LINES {
+            flush(&mut held, second, of == second);
+            (second, count) = (of, 0);
+        }
+        count += 1;
+        let at = held.iter().position(|(log, _)| *log == line.log).unwrap_or_else(|| {
+            held.push((line.log, LogSecond::default()));
+            held.len() - 1
+        });
+        held[at].1.push_encoded(line.millis, &line.encoded);
+    })?;
+    flush(&mut held, second, false);
+    Ok(overlap)
 }

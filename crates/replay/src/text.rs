@@ -8,6 +8,7 @@ use portcullis_model::WallTime;
 use crate::findings::Findings;
 use crate::history::{ReplayedAttack, ReplayedProcedure, ReplayedSurge};
 use crate::impact::Impact;
+use crate::line_counts::FileFacts;
 use crate::space_saving::Ranked;
 
 /// Characters in a line.
@@ -126,13 +127,14 @@ fn write_lines(page: &mut TextPage, found: &Findings) {
             ),
         );
     }
-    let left_out = lines.out_of_order.left_out;
-    if left_out > 0 {
-        page.line(
+    for copied in &lines.copies {
+        page.item(
             1,
             &format!(
-                "{} left out because they lie before lines that came earlier",
-                with_share(left_out, lines.read)
+                "{} and {} contain the same lines: {} counted once",
+                copied.first,
+                copied.second,
+                words::count(copied.lines)
             ),
         );
     }
@@ -140,11 +142,31 @@ fn write_lines(page: &mut TextPage, found: &Findings) {
         if let Some(why) = file.hidden_sources {
             page.item(1, &format!("{}: {why}", file.name));
         }
+        if let Some(first) = file.first_too_late {
+            write_late(page, file, first);
+        }
         if let Some(why) = &file.read_error {
             let lines = words::counted(file.lines, "line");
             page.item(1, &format!("{} broke off after {lines}: {why}", file.name));
         }
     }
+}
+
+fn write_late(page: &mut TextPage, file: &FileFacts, first: u64) {
+    let clock = match file.clock_steps {
+        0 => "",
+        _ => ". Its clock was set back, or other lines were appended to it",
+    };
+    page.item(
+        1,
+        &format!(
+            "{}: {} left out, the first in line {first}: written up to {} after lines of a later \
+             time{clock}. --sort puts them in order",
+            file.name,
+            words::counted(file.too_late, "line"),
+            words::span(file.late_by_seconds * 1_000)
+        ),
+    );
 }
 
 fn write_head(page: &mut TextPage, found: &Findings) {

@@ -93,15 +93,19 @@ fn visitor(line: &[u8]) -> Option<Visitor<'_>> {
         (_, Some(second)) => Some((host(first), LoggedSource::Address(second), after_second)),
         (None, None) => {
             let head = &rest[..memchr(b'[', rest)?];
-            let words = head.split(|b| *b == b' ').filter(|word| !word.is_empty());
+            let words = head.split(|b| *b == b' ').filter(|word| !word.is_empty()).count();
             let (third, _) = word(after_second);
             // Host, source, identity and user, in place of the last three.
-            if words.count() >= 3
+            if words >= 3
                 && third == b"-"
                 && let Some(source) = source(second)
                 && source_or_host(first)
             {
                 return Some((host(first), source, after_second));
+            }
+            // Anything else in front of a line is no name.
+            if words > 2 && second != b"-" {
+                return None;
             }
             Some((None, source(first)?, rest))
         }
@@ -109,7 +113,7 @@ fn visitor(line: &[u8]) -> Option<Visitor<'_>> {
 }
 
 fn source_or_host(word: &[u8]) -> bool {
-    source(&without_port(String::from_utf8_lossy(word)).as_bytes()).is_some()
+    source(without_port(String::from_utf8_lossy(word)).as_bytes()).is_some()
 }
 
 fn has_port(word: &[u8]) -> bool {

@@ -168,6 +168,10 @@ pub(super) fn source(text: &[u8]) -> Option<LoggedSource> {
     }
     match text {
         b"" | b"-" | b"unknown" | b"unix:" | b"\"-\"" | b"(null)" => Some(LoggedSource::Hidden),
+        // `192.0.2.xxx`: an address without its last octet.
+        masked if masked[0].is_ascii_digit() && masked.to_ascii_lowercase().ends_with(b".xxx") => {
+            Some(LoggedSource::Hidden)
+        }
         name if is_host_name(name) => Some(LoggedSource::Name(name_hash(name))),
         _ => None,
     }
