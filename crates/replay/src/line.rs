@@ -31,13 +31,12 @@ pub fn parse(line: &[u8]) -> Result<LogLine<'_>, ParseError> {
     let mut state = FormatState::default();
     let likely = if line.first() == Some(&b'{') { LineFormat::Json } else { LineFormat::Combined };
     let likely = likely.parse(line, &mut state);
-    let others = LineFormat::KNOWN.iter();
+    let mut others = LineFormat::KNOWN.iter();
     match likely {
         Ok(Some(read)) => Ok(read),
         Ok(None) => Err(ParseError::NoFields),
-        Err(error) => others
-            .filter_map(|format| format.parse(line, &mut state).ok().flatten())
-            .next()
-            .ok_or(error),
+        Err(error) => {
+            others.find_map(|format| format.parse(line, &mut state).ok().flatten()).ok_or(error)
+        }
     }
 }

@@ -142,8 +142,8 @@ fn write_lines(page: &mut TextPage, found: &Findings) {
         if let Some(why) = file.hidden_sources {
             page.item(1, &format!("{}: {why}", file.name));
         }
-        if let Some(first) = file.first_too_late {
-            write_late(page, file, first);
+        if file.too_late > 0 {
+            write_late(page, file);
         }
         if let Some(why) = &file.read_error {
             let lines = words::counted(file.lines, "line");
@@ -152,21 +152,21 @@ fn write_lines(page: &mut TextPage, found: &Findings) {
     }
 }
 
-fn write_late(page: &mut TextPage, file: &FileFacts, first: u64) {
-    let clock = match file.clock_steps {
-        0 => "",
-        _ => ". Its clock was set back, or other lines were appended to it",
-    };
-    page.item(
-        1,
-        &format!(
-            "{}: {} left out, the first in line {first}: written up to {} after lines of a later \
-             time{clock}. --sort puts them in order",
-            file.name,
-            words::counted(file.too_late, "line"),
-            words::span(file.late_by_seconds * 1_000)
+fn write_late(page: &mut TextPage, file: &FileFacts) {
+    let lines = words::counted(file.too_late, "line");
+    let why = match file.first_too_late {
+        None => "their times are an hour or more ahead of all lines around them".to_owned(),
+        Some(first) => format!(
+            "the first is line {first}. They were written up to {} after lines of a later time{}. \
+             --sort puts them in order",
+            words::span(file.late_by_seconds * 1_000),
+            match file.clock_steps {
+                0 => "",
+                _ => ". Its clock was set back, or older lines were appended to it",
+            }
         ),
-    );
+    };
+    page.item(1, &format!("{}: {lines} left out; {why}", file.name));
 }
 
 fn write_head(page: &mut TextPage, found: &Findings) {

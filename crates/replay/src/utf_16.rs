@@ -21,10 +21,8 @@ pub(crate) struct Utf16Reader<R> {
 /// by zeros in every other place of ASCII text.
 pub(crate) const fn byte_order(begin: &[u8]) -> Option<bool> {
     match begin {
-        [0xff, 0xfe, ..] => Some(true),
-        [0xfe, 0xff, ..] => Some(false),
-        [1..=0x7f, 0, 1..=0x7f, 0, ..] => Some(true),
-        [0, 1..=0x7f, 0, 1..=0x7f, ..] => Some(false),
+        [0xff, 0xfe, ..] | [1..=0x7f, 0, 1..=0x7f, 0, ..] => Some(true),
+        [0xfe, 0xff, ..] | [0, 1..=0x7f, 0, 1..=0x7f, ..] => Some(false),
         _ => None,
     }
 }

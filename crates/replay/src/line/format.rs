@@ -16,11 +16,11 @@ pub enum LineFormat {
     Combined,
     /// JSON: Caddy, Traefik, ECS, Cloudflare, Envoy, nginx.
     Json,
-    /// HAProxy's HTTP log.
+    /// `HAProxy`'s HTTP log.
     Haproxy,
     /// AWS load balancers.
     LoadBalancer,
-    /// The W3C extended format: IIS, CloudFront.
+    /// The W3C extended format: IIS, `CloudFront`.
     W3c,
     /// Envoy's default text format, and Istio's.
     Envoy,

@@ -1,4 +1,4 @@
-//! HAProxy's HTTP log (`option httplog`), without the prefix that syslog adds.
+//! `HAProxy`'s HTTP log (`option httplog`), without the prefix that syslog adds.
 
 use core::time::Duration;
 use std::borrow::Cow;

@@ -43,6 +43,8 @@ pub(super) const SLOTS: usize = 21;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Parent {
     Root,
+    /// An object with the fields of the root.
+    Fields,
     /// Caddy's `request`.
     Request,
     /// Header fields by their names, each with a list of values.
@@ -72,7 +74,7 @@ const fn object(parent: Parent) -> Meaning {
 /// The meaning of `key` within `parent`.
 pub(super) fn meaning(parent: Parent, key: &str) -> Meaning {
     match parent {
-        Parent::Root => root(key),
+        Parent::Root | Parent::Fields => root(key),
         Parent::Request => request(key),
         Parent::Headers => headers(key),
         Parent::Source => match key {
@@ -128,6 +130,7 @@ fn root(key: &str) -> Meaning {
         "remote_addr"
         | "remote_ip"
         | "remoteIP"
+        | "remoteIp"
         | "remote_host"
         | "remote"
         | "ip"
@@ -158,9 +161,12 @@ fn root(key: &str) -> Meaning {
         | "http.request.method"
         | "verb"
         | "request_type"
-        | "http_method" => value(Slot::Method),
+        | "http_method"
+        | "requestMethod" => value(Slot::Method),
         "request_uri" | "uri" | "RequestPath" | "ClientRequestURI" | "url.original"
-        | "url.full" | "path" | "request_url" | "request_path" => value(Slot::Target),
+        | "url.full" | "path" | "request_url" | "request_path" | "requestUrl" => {
+            value(Slot::Target)
+        }
         "url" => (Some(Slot::Target), Some(Parent::Url)),
         "document_uri" | "ClientRequestPath" | "url.path" => value(Slot::Path),
         "args" | "query_string" | "query" | "url.query" | "request_query" => value(Slot::Query),
@@ -179,7 +185,8 @@ fn root(key: &str) -> Meaning {
         | "http.response.body.bytes"
         | "http.response.bytes"
         | "bytes"
-        | "response_size" => value(Slot::Bytes),
+        | "response_size"
+        | "responseSize" => value(Slot::Bytes),
         "http_referer"
         | "http_referrer"
         | "referer"
@@ -200,12 +207,16 @@ fn root(key: &str) -> Meaning {
         "http_host" | "host" | "RequestHost" | "ClientRequestHost" | "url.domain" | "vhost"
         | "virtual_host" | "authority" | "domain" => value(Slot::Host),
         "server_name" => value(Slot::HostOther),
-        "request_time" | "duration" => value(Slot::Seconds),
+        "request_time" | "duration" | "latency" => value(Slot::Seconds),
         "request_time_ms" | "EdgeTimeToFirstByteMs" | "duration_ms" => value(Slot::Millis),
         "Duration" | "event.duration" => value(Slot::Nanos),
         "http" => object(Parent::Http),
         "event" => object(Parent::Event),
-        "headers" | "request_headers" => object(Parent::Headers),
+        "headers" | "request_headers" | "RequestHeaders" => object(Parent::Headers),
+        // Wrapped once more by those who ship the lines.
+        "@nginx_fields" | "@fields" | "attributes" | "nginx" | "access" | "httpRequest" => {
+            object(Parent::Fields)
+        }
         _ => (None, None),
     }
 }

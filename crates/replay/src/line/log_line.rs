@@ -32,7 +32,7 @@ impl LoggedSource {
     }
 }
 
-/// A key in fd00::/8, which no visitor from outside has.
+/// A key in `fd00::/8`, which no visitor from outside has.
 pub(crate) fn stand_in(hash: u64) -> SourceKey {
     let bits = u128::from(0xfd << 56 | hash >> 8) << 64;
     SourceKey::of(IpAddr::V6(Ipv6Addr::from_bits(bits)))

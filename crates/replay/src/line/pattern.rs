@@ -102,7 +102,7 @@ impl LogPattern {
             return Err(PatternError::Lacks("time", "$time_local or %t"));
         }
         let target = [Field::Target, Field::Path].into_iter().any(|field| pattern.has(field));
-        if !pattern.has(Field::RequestLine) && !(target && pattern.has(Field::Method)) {
+        if !(pattern.has(Field::RequestLine) || target && pattern.has(Field::Method)) {
             return Err(PatternError::Lacks("request", "$request or %r"));
         }
         Ok(pattern)

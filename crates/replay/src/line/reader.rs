@@ -1,6 +1,7 @@
 //! A reader for the lines of one file: its format is recognised once, from its first lines.
 
 use core::net::IpAddr;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::fields::is_private;
@@ -115,7 +116,7 @@ impl LineReader {
                 remotes.insert(address);
             }
             visitors.extend(line.forwarded);
-            agents.extend(line.user_agent.map(|agent| agent.into_owned()));
+            agents.extend(line.user_agent.map(Cow::into_owned));
         }
         self.forwarded = count > 0
             && with_forwarded * 10 >= count * 9

@@ -1,4 +1,4 @@
-//! The W3C extended format: IIS (spaces) and CloudFront (tabs). A line `#Fields:` names the columns.
+//! The W3C extended format: IIS (spaces) and `CloudFront` (tabs). A line `#Fields:` names the columns.
 
 use core::time::Duration;
 use std::borrow::Cow;
@@ -13,7 +13,7 @@ use super::fields::{
 use super::log_line::{LogLine, LoggedSource, ParseError};
 use super::timestamp::TimestampParser;
 
-/// Columns at most: CloudFront has 33.
+/// Columns at most: `CloudFront` has 33.
 const MAX_COLUMNS: usize = 128;
 
 /// What a column holds.
@@ -43,7 +43,7 @@ const KINDS: usize = 15;
 #[derive(Clone, Debug, Default)]
 pub(super) struct W3cColumns(Vec<Column>);
 
-/// The columns of files whose head was cut off: what CloudFront always writes, and what IIS writes by default.
+/// The columns of files whose head was cut off: what `CloudFront` always writes, and what IIS writes by default.
 const CLOUDFRONT: &str = "date time x-edge-location sc-bytes c-ip cs-method cs(Host) cs-uri-stem \
     sc-status cs(Referer) cs(User-Agent) cs-uri-query cs(Cookie) x-edge-result-type \
     x-edge-request-id x-host-header cs-protocol cs-bytes time-taken x-forwarded-for ssl-protocol \
@@ -184,7 +184,7 @@ impl<'a> Row<'a> {
         stamps.read(&text[..length]).ok_or_else(error)
     }
 
-    /// CloudFront counts in seconds with decimals, IIS in milliseconds.
+    /// `CloudFront` counts in seconds with decimals, IIS in milliseconds.
     fn latency(&self) -> Option<Duration> {
         let taken = self.get(Column::Taken);
         if memchr(b'.', taken).is_some() { seconds(taken) } else { millis(taken) }
@@ -199,7 +199,7 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// IIS writes spaces as `+`, CloudFront as `%20` (once `%2520`).
+    /// IIS writes spaces as `+`, `CloudFront` as `%20` (once `%2520`).
     fn decoded(&self, column: Column) -> Cow<'a, [u8]> {
         let value = self.get(column);
         if !self.tabs {

@@ -16,7 +16,7 @@ pub(crate) enum Wrapper {
     Syslog,
     /// `{"log":"…\n","stream":"stdout","time":"…"}`, and other JSON with the line in one field.
     JsonField,
-    /// `2026-11-23T09:00:00.123456789Z stdout F `: Kubernetes.
+    /// `2026-11-23T09:00:00.123456789Z stdout F ` (Kubernetes), or the time alone (Docker).
     Cri,
     /// `web-1  | `: docker compose.
     Compose,
@@ -159,10 +159,12 @@ fn json_field<'a>(line: &[u8], scratch: &'a mut Vec<u8>) -> Option<&'a [u8]> {
 
 fn cri(line: &[u8]) -> Option<&[u8]> {
     let (time, rest) = word(line);
-    parse_timestamp(time).filter(|_| time.len() > 20)?;
-    let (stream, rest) = word(rest);
-    let (tag, rest) = word(rest);
-    (matches!(stream, b"stdout" | b"stderr") && matches!(tag, b"F" | b"P")).then_some(rest)
+    parse_timestamp(time).filter(|_| time.len() >= 20)?;
+    let (stream, after) = word(rest);
+    let (tag, after) = word(after);
+    let by_stream = matches!(stream, b"stdout" | b"stderr") && matches!(tag, b"F" | b"P");
+    // `docker logs --timestamps` writes the time alone.
+    Some(if by_stream { after } else { rest })
 }
 
 /// The longest name of a service that is looked for.

@@ -112,10 +112,10 @@ fn four_workers_that_write_their_buffers_late_make_no_surge() {
         let buffer = &mut buffers[at * 2_654_435_761 / 65_536 % 4];
         buffer.push(line);
         if buffer.len() == 64 {
-            buffer.drain(..).for_each(|line| written += &format!("{line}\n"));
+            written.extend(buffer.drain(..).flat_map(|line| [line, "\n"]));
         }
     }
-    buffers.into_iter().flatten().for_each(|line| written += &format!("{line}\n"));
+    written.extend(buffers.into_iter().flatten().flat_map(|line| [line, "\n"]));
     let found = merged(&[("access.log", &written)]).expect("one log");
     assert_eq!(events(&found), 0, "{}", found.text());
     assert!(found.is_reliable(), "{}", found.text());
