@@ -232,6 +232,9 @@ pub struct ReplayArguments {
     /// Write the plot (SVG) to this file.
     #[arg(long, value_name = "FILE")]
     pub plot: Option<PathBuf>,
+    /// Write the whole result with its plots (one HTML page, without JavaScript) to this file.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,

@@ -52,8 +52,10 @@ pub fn replay(arguments: &ReplayArguments) -> Result<ExitCode> {
         replay.run(logs?, &mut progress)?
     };
     spinner.finish_and_clear();
-    print_findings(arguments, &findings.text(), &findings.json(), &findings.svg())?;
-    Ok(exit_status(findings.is_reliable()))
+    write_optional(arguments.plot.as_deref(), || findings.svg())?;
+    write_optional(arguments.html.as_deref(), || findings.html())?;
+    print_findings(arguments, &findings.text(), &findings.json());
+    Ok(exit_status(findings.reliable))
 }
 
 fn replay_minutes(arguments: &ReplayArguments, config: Config) -> Result<ExitCode> {
@@ -62,7 +64,9 @@ fn replay_minutes(arguments: &ReplayArguments, config: Config) -> Result<ExitCod
         minutes.read(Recording::open(log)?);
     }
     let findings = minutes.finish();
-    print_findings(arguments, &findings.text(), &findings.json(), &findings.svg())?;
+    write_optional(arguments.plot.as_deref(), || findings.svg())?;
+    write_optional(arguments.html.as_deref(), || findings.html())?;
+    print_findings(arguments, &findings.text(), &findings.json());
     Ok(exit_status(findings.is_reliable()))
 }
 
@@ -70,18 +74,15 @@ fn exit_status(reliable: bool) -> ExitCode {
     if reliable { ExitCode::SUCCESS } else { ExitCode::from(EXIT_UNRELIABLE) }
 }
 
-fn print_findings(arguments: &ReplayArguments, text: &str, json: &str, svg: &str) -> Result<()> {
-    if let Some(plot) = &arguments.plot {
-        write_file(plot, svg)?;
-    }
+fn print_findings(arguments: &ReplayArguments, text: &str, json: &str) {
     if arguments.json {
         outln!("{json}");
     } else {
         out!("{text}");
     }
-    Ok(())
 }
 
-fn write_file(file: &Path, text: &str) -> Result<()> {
-    std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
+fn write_optional(file: Option<&Path>, text: impl FnOnce() -> String) -> Result<()> {
+    let Some(file) = file else { return Ok(()) };
+    std::fs::write(file, text()).with_context(|| format!("cannot write {}", file.display()))
 }

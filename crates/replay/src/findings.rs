@@ -18,6 +18,9 @@ use crate::series::BinnedSeries;
 pub struct Findings {
     /// The recordings, in the order in which they were read.
     pub files: Vec<FileFacts>,
+    /// Whether the result describes the recordings: no more than 5% of their lines were left
+    /// out, and each was read to its end.
+    pub reliable: bool,
     /// Lines, read and not.
     pub lines: LineCounts,
     /// From the first line to the last; absent if there was none.
@@ -62,10 +65,12 @@ impl Findings {
             return Self::empty(files, lines);
         };
         let window = TimeWindow::new(found.first, found.last);
+        let reliable = is_reliable(&files, &lines);
         let caveats = caveats(&found.counts, &lines, window);
         let ReplayHistory { surges, attacks, procedures, degradations } = found.history;
         Self {
             files,
+            reliable,
             lines,
             window: Some(window),
             requests: found.counts.requests,
@@ -88,6 +93,7 @@ impl Findings {
     fn empty(files: Vec<FileFacts>, lines: LineCounts) -> Self {
         Self {
             files,
+            reliable: false,
             lines,
             window: None,
             requests: 0,
@@ -107,17 +113,15 @@ impl Findings {
         }
     }
 
-    /// Whether the result describes the recordings: no more than 5% of their lines were left
-    /// out, and each was read to its end.
-    pub fn is_reliable(&self) -> bool {
-        self.lines.is_reliable() && self.files.iter().all(|file| file.read_error.is_none())
-    }
-
     /// For programs.
     pub fn json(&self) -> String {
         // Maps have text for keys and nothing else in here can fail.
         serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
     }
+}
+
+fn is_reliable(files: &[FileFacts], lines: &LineCounts) -> bool {
+    lines.is_reliable() && files.iter().all(|file| file.read_error.is_none())
 }
 
 /// What a recording cannot show, as far as it matters to this one.

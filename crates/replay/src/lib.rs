@@ -11,12 +11,13 @@
 //! is bounded whatever the length of the recording.
 
 // module order: busiest_second cookie_jar history known_visitors line series space_saving utf_16
-// module order: impact log_second recording
+// module order: impact log_second recording text_page
 // module order: excerpt log_input overlap reorder sort
 // module order: engine line_counts
 // module order: findings open_log
 // module order: merge plot text
 // module order: minutes replay
+// module order: html
 
 mod busiest_second;
 mod cookie_jar;
@@ -24,6 +25,7 @@ mod engine;
 mod excerpt;
 mod findings;
 mod history;
+mod html;
 mod impact;
 mod known_visitors;
 mod line;
@@ -42,6 +44,7 @@ mod series;
 mod sort;
 mod space_saving;
 mod text;
+mod text_page;
 mod utf_16;
 
 pub use busiest_second::BusiestSecond;

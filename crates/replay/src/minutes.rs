@@ -21,7 +21,8 @@ use crate::line_counts::Unparsed;
 use crate::plot;
 use crate::recording::{RecordedLine, Recording};
 use crate::series::BinnedSeries;
-use crate::text::{TextPage, describe_period};
+use crate::text::describe_period;
+use crate::text_page::TextPage;
 
 /// Ticks in a minute and in a second.
 const MINUTE_TICKS: u64 = 240;
@@ -310,6 +311,10 @@ impl MinutesFindings {
 
     /// For people, in lines of at most a hundred characters.
     pub fn text(&self) -> String {
+        self.page().finish()
+    }
+
+    pub(crate) fn page(&self) -> TextPage {
         let mut page = TextPage::default();
         page.heading(&format!("Minutes of {}", words::plain(&self.file)));
         if let Some(window) = self.window {
@@ -362,7 +367,7 @@ impl MinutesFindings {
              Peaks within a minute are lost.",
         );
         page.item(1, "The baseline had to be learnt from the table itself.");
-        page.finish()
+        page
     }
 
     fn rule(&self) -> String {

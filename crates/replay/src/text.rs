@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use portcullis_incident::{BoundedList, words};
+use portcullis_incident::words;
 use portcullis_model::WallTime;
 
 use crate::findings::Findings;
@@ -10,75 +10,22 @@ use crate::history::{ReplayedAttack, ReplayedProcedure, ReplayedSurge};
 use crate::impact::Impact;
 use crate::line_counts::FileFacts;
 use crate::space_saving::Ranked;
-
-/// Characters in a line.
-const WIDTH: usize = 100;
-/// Surges, attacks and procedures shown; the JSON lists more.
-const SHOWN: usize = 20;
-
-/// Text being written, heading by heading.
-#[derive(Default)]
-pub(crate) struct TextPage(String);
-
-impl TextPage {
-    pub(crate) fn heading(&mut self, text: &str) {
-        if !self.0.is_empty() {
-            self.0.push('\n');
-        }
-        self.0.push_str(text);
-        self.0.push('\n');
-    }
-
-    /// A paragraph, `indent` steps in.
-    pub(crate) fn line(&mut self, indent: usize, text: &str) {
-        let margin = "  ".repeat(indent);
-        self.0.push_str(&words::wrap(&margin, &margin, WIDTH, &words::plain(text)));
-    }
-
-    /// An item of a list, `indent` steps in.
-    pub(crate) fn item(&mut self, indent: usize, text: &str) {
-        let margin = "  ".repeat(indent);
-        let (first, rest) = (format!("{margin}- "), format!("{margin}  "));
-        self.0.push_str(&words::wrap(&first, &rest, WIDTH, &words::plain(text)));
-    }
-
-    /// Text in columns, cut at the width of the page.
-    fn row(&mut self, text: &str) {
-        let text = words::plain(text);
-        let cut = match text.char_indices().nth(WIDTH - 1) {
-            Some((end, _)) if text.chars().count() > WIDTH => format!("{}…", &text[..end]),
-            _ => text,
-        };
-        self.0.push_str(cut.trim_end());
-        self.0.push('\n');
-    }
-
-    /// How many of a list are not shown.
-    pub(crate) fn more<T>(&mut self, listed: &BoundedList<T>, noun: &str) {
-        let more = listed.count().saturating_sub(SHOWN as u64);
-        if more > 0 {
-            self.line(1, &format!("and {} more", words::counted(more, noun)));
-        }
-    }
-
-    pub(crate) fn finish(self) -> String {
-        self.0
-    }
-}
+use crate::text_page::{SHOWN, TextPage};
 
 impl Findings {
     /// The findings for people, in lines of at most a hundred characters.
     pub fn text(&self) -> String {
-        write_findings(self)
+        write_findings(self).finish()
     }
 }
 
-fn write_findings(found: &Findings) -> String {
+/// All that is written of the findings.
+pub(crate) fn write_findings(found: &Findings) -> TextPage {
     let mut page = TextPage::default();
     write_head(&mut page, found);
     if found.window.is_none() {
         page.line(1, "There was no line of an access log in it.");
-        return page.finish();
+        return page;
     }
     write_detections(&mut page, found);
     write_procedures(&mut page, found);
@@ -87,13 +34,13 @@ fn write_findings(found: &Findings) -> String {
     for caveat in &found.caveats {
         page.item(1, caveat);
     }
-    page.finish()
+    page
 }
 
 /// What the result is based on, above anything that it says.
 fn write_lines(page: &mut TextPage, found: &Findings) {
     let lines = &found.lines;
-    if !found.is_reliable() {
+    if !found.reliable {
         page.line(
             1,
             &format!(
@@ -367,13 +314,11 @@ fn write_impact(page: &mut TextPage, found: &Findings) {
     }
     page.line(1, "Most affected activities:");
     for activity in &impact.activities {
-        page.row(&format!(
-            "  {:>12}  {} on {}, of {}",
-            words::count(activity.delayed + activity.refused),
-            activity.name,
-            activity.platform,
-            words::count(activity.offered)
-        ));
+        let (name, platform) = (&activity.name, &activity.platform);
+        page.row(
+            &words::count(activity.delayed + activity.refused),
+            &format!("{name} on {platform}, of {}", words::count(activity.offered)),
+        );
     }
     write_ranking(page, "Most affected user agents:", &impact.user_agents);
     write_ranking(page, "Most affected paths:", &impact.paths);
@@ -408,7 +353,7 @@ fn write_ranking(page: &mut TextPage, heading: &str, ranked: &[Ranked]) {
     for one in ranked {
         let about = if one.error_bound > 0 { "≤ " } else { "" };
         let count = format!("{about}{}", words::count(one.requests));
-        page.row(&format!("  {count:>12}  {}", one.text));
+        page.row(&count, &one.text);
     }
 }
 

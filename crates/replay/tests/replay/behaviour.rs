@@ -157,7 +157,7 @@ fn unreadable_lines_are_counted_and_the_first_few_shown() {
     assert!(first("no address at the beginning").error.contains("found `#Software: something"));
     assert!(first("too long").error.contains("65536 bytes"));
     assert!(first("no time").error.contains("found ` - - [yesterday]"));
-    assert!(found.is_reliable(), "4 of some hundred lines");
+    assert!(found.reliable, "4 of some hundred lines");
 }
 
 #[test]

@@ -257,7 +257,7 @@ fn what_is_not_read_is_reported_by_kind_above_the_result() {
         lines.insert(at * 11, "[error] 7#7: *1 open() failed".into());
     }
     let found = found(&lines);
-    assert!(!found.is_reliable());
+    assert!(!found.reliable);
     let unread = &found.lines.unread[0];
     assert_eq!((unread.lines, unread.first.line), (lines.len() as u64 / 11, 1), "{unread:?}");
     assert_eq!(unread.first.text, "[error] 7#7: *1 open() failed");
