@@ -9,7 +9,7 @@ use crate::findings::Findings;
 use crate::minutes::MinutesFindings;
 use crate::series::BinnedSeries;
 use crate::text;
-use crate::text_page::{TextBlock, TextPage};
+use crate::text_page::TextBlock;
 
 #[derive(Template)]
 #[template(path = "replay.html")]
@@ -58,23 +58,29 @@ impl Findings {
         let mut events = Vec::new();
         for surge in self.surges.iter().filter(|surge| surge.turned_into_wave.is_none()) {
             let place = format!("{} ({})", surge.platform, words::list(&surge.activities));
-            events.push(event(surge.from, surge.to, "Surge", place, Some(surge.peak_per_second)));
+            events.push(event(surge.from, surge.to, "Surge", &place, Some(surge.peak_per_second)));
         }
         for attack in &self.attacks {
             let place = format!("{} ({})", attack.platform, words::list(&attack.activities));
             let what = format!("Attack, wave {}", attack.wave);
-            events.push(event(attack.onset, attack.to, &what, place, Some(attack.peak_per_second)));
+            events.push(event(
+                attack.onset,
+                attack.to,
+                &what,
+                &place,
+                Some(attack.peak_per_second),
+            ));
         }
         for procedure in &self.procedures {
             let facts = &procedure.facts;
             let what = format!("Procedure: {}", words::plain(&facts.summary));
             let (from, to) = (procedure.engaged, procedure.released);
-            events.push(event(from, to, &what, facts.platform.clone(), None));
+            events.push(event(from, to, &what, &facts.platform, None));
         }
         for degradation in &self.degradations {
             let what = format!("Origin degraded: {}", words::plain(&degradation.summary));
             let (from, to) = (degradation.from, degradation.to);
-            events.push(event(from, to, &what, degradation.platform.clone(), None));
+            events.push(event(from, to, &what, &degradation.platform, None));
         }
         let blocks = text::write_findings(self).into_blocks();
         page(blocks, self.reliable, self.svg(), &self.series, events)
@@ -86,7 +92,7 @@ impl MinutesFindings {
     pub fn html(&self) -> String {
         let surges = self.surges.iter();
         let events = surges
-            .map(|s| event(s.from, s.to, "Surge", self.file.clone(), Some(s.peak_per_second)))
+            .map(|s| event(s.from, s.to, "Surge", &self.file, Some(s.peak_per_second)))
             .collect();
         page(self.page().into_blocks(), self.is_reliable(), self.svg(), &self.series, events)
     }
@@ -96,14 +102,14 @@ fn event(
     from: WallTime,
     to: Option<WallTime>,
     what: &str,
-    place: String,
+    place: &str,
     peak: Option<u64>,
 ) -> PageEvent {
     PageEvent {
         from,
         when: text::describe_period(from, to),
         what: what.to_owned(),
-        place: words::plain(&place),
+        place: words::plain(place),
         peak: peak.map_or_else(String::new, words::count),
     }
 }
