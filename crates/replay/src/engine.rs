@@ -18,7 +18,7 @@ use crate::cookie_jar::{self, CookieJar};
 use crate::history::{HistoryRecorder, ReplayHistory};
 use crate::impact::{HitRequest, Impact, ImpactCounter, ReplayOutcome};
 use crate::known_visitors::KnownVisitors;
-use crate::line::stand_in;
+use crate::line::placeholder_source;
 use crate::log_second::{LogSecond, ReplayLine};
 use crate::reorder::SecondSink;
 use crate::series::BinnedSeries;
@@ -310,7 +310,8 @@ impl Engine {
         self.counts.with_host += u64::from(line.host.is_some());
         // A source that is hidden is another one for each request: no limit and no evidence that
         // counts by source can then find anything.
-        let source = line.source.unwrap_or_else(|| stand_in(spread(self.counts.requests)));
+        let source =
+            line.source.unwrap_or_else(|| placeholder_source(spread(self.counts.requests)));
         let visitor = cookie_jar::visitor_id(source, line.user_agent);
         let (record, outcome) = self.request(line, source, visitor, nanos);
         self.current.offered += 1;

@@ -1,5 +1,11 @@
 //! One line of an access log.
 
+// module order: json_keys log_line timestamp
+// module order: fields quoted
+// module order: combined elb envoy haproxy json pattern w3c wrapper
+// module order: format
+// module order: reader
+
 mod combined;
 mod elb;
 mod envoy;
@@ -18,7 +24,7 @@ mod wrapper;
 
 use format::FormatState;
 pub use format::LineFormat;
-pub(crate) use log_line::stand_in;
+pub(crate) use log_line::placeholder_source;
 pub use log_line::{LINE_BYTES, LogLine, LoggedSource, ParseError};
 pub use pattern::{LogPattern, PatternError};
 pub use reader::{LineReader, SourceUse};

@@ -64,11 +64,11 @@ pub(super) fn parse<'a>(
     })
 }
 
-type Visitor<'a> = (Option<Cow<'a, str>>, LoggedSource, &'a [u8]);
+type LineBegin<'a> = (Option<Cow<'a, str>>, LoggedSource, &'a [u8]);
 
 /// The virtual host, if one comes first, and the source: an address, a list of X-Forwarded-For, a
 /// host name or a placeholder.
-fn visitor(line: &[u8]) -> Option<Visitor<'_>> {
+fn visitor(line: &[u8]) -> Option<LineBegin<'_>> {
     if line.first() == Some(&b'"') {
         let (list, rest) = quoted::take(line)?;
         return Some((None, source(list.as_bytes())?, rest));
@@ -121,7 +121,7 @@ fn has_port(word: &[u8]) -> bool {
 }
 
 /// `visitor, proxy, proxy`.
-fn forwarded_list(line: &[u8]) -> Option<Visitor<'_>> {
+fn forwarded_list(line: &[u8]) -> Option<LineBegin<'_>> {
     let mut end = 0;
     loop {
         let (next, after) = word(&line[end..]);

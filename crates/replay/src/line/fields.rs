@@ -158,7 +158,7 @@ pub(super) fn is_private(address: IpAddr) -> bool {
     }
 }
 
-/// The source in a field of its own: an address, a host name, or a placeholder.
+/// The source in a separate field: an address, a host name, or a placeholder.
 pub(super) fn source(text: &[u8]) -> Option<LoggedSource> {
     if let Some(address) = address(text) {
         return Some(LoggedSource::Address(address));

@@ -14,7 +14,7 @@ use super::fields::{
     LoggedTarget, first_forwarded, part, plausible, present, request_line, source, target,
     without_port,
 };
-use super::json_keys::{Parent, SLOTS, Slot, meaning};
+use super::json_keys::{JsonParent, JsonSlot, SLOTS, meaning};
 use super::log_line::{LogLine, LoggedSource, ParseError};
 use super::timestamp::{self, TimestampParser};
 
@@ -23,7 +23,7 @@ pub(super) fn parse<'a>(
     line: &'a [u8],
     stamps: &mut TimestampParser,
 ) -> Result<LogLine<'a>, ParseError> {
-    let entry: Entry<'a> = serde_json::from_slice(line).map_err(|error| {
+    let entry: JsonEntry<'a> = serde_json::from_slice(line).map_err(|error| {
         // Without the position: there is but one line.
         let text = error.to_string();
         let end = text.find(" at line").unwrap_or(text.len());
@@ -34,8 +34,8 @@ pub(super) fn parse<'a>(
 
 /// One line, by meaning.
 #[derive(Default)]
-struct Entry<'a> {
-    values: [Option<Value<'a>>; SLOTS],
+struct JsonEntry<'a> {
+    values: [Option<JsonValue<'a>>; SLOTS],
     /// It has an object `request`, as Caddy's have, be it empty.
     has_request: bool,
     /// Its duration is in whole milliseconds (Envoy).
@@ -43,28 +43,29 @@ struct Entry<'a> {
 }
 
 /// A value that was not an object.
-enum Value<'a> {
+enum JsonValue<'a> {
     Text(Cow<'a, str>),
     Number(f64),
 }
 
-impl<'a> Entry<'a> {
+impl<'a> JsonEntry<'a> {
     fn read(mut self, stamps: &mut TimestampParser) -> Result<LogLine<'a>, ParseError> {
-        let asked = [Slot::RequestLine, Slot::Method, Slot::Target, Slot::Path];
+        let asked = [JsonSlot::RequestLine, JsonSlot::Method, JsonSlot::Target, JsonSlot::Path];
         let asked = asked.iter().any(|slot| self.values[*slot as usize].is_some());
         if !asked && !self.has_request {
             return Err(ParseError::Missing("a request (`request`, `request_uri`, `url.path`, …)"));
         }
-        let at = [Slot::Time, Slot::TimeOther]
+        let at = [JsonSlot::Time, JsonSlot::TimeOther]
             .into_iter()
             .find_map(|slot| self.time(slot, stamps))
             .ok_or(ParseError::Missing("a time (`ts`, `time`, `@timestamp`, …)"))?;
         let forwarded =
-            self.text(Slot::Forwarded).and_then(|list| first_forwarded(list.as_bytes()));
+            self.text(JsonSlot::Forwarded).and_then(|list| first_forwarded(list.as_bytes()));
         let source = self.source()?;
         let (method, asked, sent_bytes) = self.request();
         let latency = self.latency();
-        let host = [Slot::Host, Slot::HostOther].into_iter().find_map(|slot| self.text(slot));
+        let host =
+            [JsonSlot::Host, JsonSlot::HostOther].into_iter().find_map(|slot| self.text(slot));
         let host = asked.host.or_else(|| host.map(without_port)).filter(|host| host != "_");
         Ok(LogLine {
             at,
@@ -73,40 +74,40 @@ impl<'a> Entry<'a> {
             method,
             path: asked.path,
             query: asked.query,
-            status: self.whole(Slot::Status).and_then(|n| u16::try_from(n).ok()).unwrap_or(0),
-            bytes: self.whole(Slot::Bytes).unwrap_or(0),
-            referer: self.text(Slot::Referer),
-            user_agent: self.text(Slot::UserAgent),
-            accept: self.text(Slot::Accept),
-            language: self.text(Slot::Language),
+            status: self.whole(JsonSlot::Status).and_then(|n| u16::try_from(n).ok()).unwrap_or(0),
+            bytes: self.whole(JsonSlot::Bytes).unwrap_or(0),
+            referer: self.text(JsonSlot::Referer),
+            user_agent: self.text(JsonSlot::UserAgent),
+            accept: self.text(JsonSlot::Accept),
+            language: self.text(JsonSlot::Language),
             host,
             latency: latency.and_then(plausible),
             sent_bytes,
         })
     }
 
-    fn text(&mut self, slot: Slot) -> Option<Cow<'a, str>> {
+    fn text(&mut self, slot: JsonSlot) -> Option<Cow<'a, str>> {
         match self.values[slot as usize].take()? {
-            Value::Text(text) => present(text),
-            Value::Number(_) => None,
+            JsonValue::Text(text) => present(text),
+            JsonValue::Number(_) => None,
         }
     }
 
-    fn number(&self, slot: Slot) -> Option<f64> {
+    fn number(&self, slot: JsonSlot) -> Option<f64> {
         match self.values[slot as usize].as_ref()? {
-            Value::Text(text) => text.parse().ok().filter(|n: &f64| n.is_finite()),
-            Value::Number(number) => Some(*number),
+            JsonValue::Text(text) => text.parse().ok().filter(|n: &f64| n.is_finite()),
+            JsonValue::Number(number) => Some(*number),
         }
     }
 
-    fn whole(&self, slot: Slot) -> Option<u64> {
+    fn whole(&self, slot: JsonSlot) -> Option<u64> {
         self.number(slot).filter(|n| *n >= 0.0).map(|n| n as u64)
     }
 
-    fn time(&self, slot: Slot, stamps: &mut TimestampParser) -> Option<WallTime> {
+    fn time(&self, slot: JsonSlot, stamps: &mut TimestampParser) -> Option<WallTime> {
         match self.values[slot as usize].as_ref()? {
-            Value::Number(number) => timestamp::from_number(*number),
-            Value::Text(text) => match stamps.read(text.as_bytes()) {
+            JsonValue::Number(number) => timestamp::from_number(*number),
+            JsonValue::Text(text) => match stamps.read(text.as_bytes()) {
                 Some(at) => Some(at),
                 None => text.parse().ok().and_then(timestamp::from_number),
             },
@@ -116,7 +117,7 @@ impl<'a> Entry<'a> {
     /// Without any field for it, the log hides its sources.
     fn source(&mut self) -> Result<LoggedSource, ParseError> {
         let mut hidden = LoggedSource::Hidden;
-        for slot in [Slot::Client, Slot::Remote] {
+        for slot in [JsonSlot::Client, JsonSlot::Remote] {
             let Some(text) = self.text(slot) else { continue };
             match source(text.as_bytes()) {
                 Some(LoggedSource::Hidden) => {}
@@ -131,17 +132,17 @@ impl<'a> Entry<'a> {
     /// Method and target, and whether anything was sent. A request that the server could not make sense of has
     /// no method or no target.
     fn request(&mut self) -> (Cow<'a, str>, LoggedTarget<'a>, bool) {
-        if let Some(text) = self.text(Slot::RequestLine) {
+        if let Some(text) = self.text(JsonSlot::RequestLine) {
             if let Some((method, target)) = request_line(&text) {
                 return (method, target, true);
             }
-            if self.values[Slot::Method as usize].is_none() {
+            if self.values[JsonSlot::Method as usize].is_none() {
                 return (Cow::Borrowed(""), LoggedTarget::default(), true);
             }
         }
-        let method = self.text(Slot::Method);
-        let query = self.text(Slot::Query);
-        let asked = self.text(Slot::Target).or_else(|| self.text(Slot::Path));
+        let method = self.text(JsonSlot::Method);
+        let query = self.text(JsonSlot::Query);
+        let asked = self.text(JsonSlot::Target).or_else(|| self.text(JsonSlot::Path));
         let asked = asked.and_then(|text| target(&text));
         let Some((method, mut asked)) = method.zip(asked) else {
             return (Cow::Borrowed(""), LoggedTarget::default(), true);
@@ -156,27 +157,27 @@ impl<'a> Entry<'a> {
     }
 
     fn latency(&self) -> Option<Duration> {
-        if let Some(nanos) = self.number(Slot::Nanos) {
+        if let Some(nanos) = self.number(JsonSlot::Nanos) {
             return Some(Duration::from_nanos(nanos.max(0.0) as u64));
         }
-        let seconds = if let Some(millis) = self.number(Slot::Millis) {
+        let seconds = if let Some(millis) = self.number(JsonSlot::Millis) {
             millis / 1e3
-        } else if let Some(number) = self.number(Slot::Seconds) {
+        } else if let Some(number) = self.number(JsonSlot::Seconds) {
             if self.envoy { number / 1e3 } else { number }
         } else {
-            return match self.values[Slot::Seconds as usize].as_ref()? {
-                Value::Text(text) => parse_duration(text),
-                Value::Number(_) => None,
+            return match self.values[JsonSlot::Seconds as usize].as_ref()? {
+                JsonValue::Text(text) => parse_duration(text),
+                JsonValue::Number(_) => None,
             };
         };
         Duration::try_from_secs_f64(seconds).ok()
     }
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Entry<'a> {
+impl<'de: 'a, 'a> Deserialize<'de> for JsonEntry<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut entry = Entry::default();
-        ObjectSeed { parent: Some(Parent::Root), slot: None, entry: &mut entry }
+        let mut entry = JsonEntry::default();
+        ObjectSeed { parent: Some(JsonParent::Root), slot: None, entry: &mut entry }
             .deserialize(deserializer)?;
         Ok(entry)
     }
@@ -184,14 +185,14 @@ impl<'de: 'a, 'a> Deserialize<'de> for Entry<'a> {
 
 /// Reads a value into its slot, and an object name by name.
 struct ObjectSeed<'e, 'a> {
-    slot: Option<Slot>,
-    parent: Option<Parent>,
-    entry: &'e mut Entry<'a>,
+    slot: Option<JsonSlot>,
+    parent: Option<JsonParent>,
+    entry: &'e mut JsonEntry<'a>,
 }
 
 impl<'a> ObjectSeed<'_, 'a> {
     /// The first value of a meaning stays.
-    fn put(self, value: Value<'a>) {
+    fn put(self, value: JsonValue<'a>) {
         if let Some(slot) = self.slot {
             let place = &mut self.entry.values[slot as usize];
             if place.is_none() {
@@ -205,7 +206,7 @@ impl<'de: 'a, 'a> DeserializeSeed<'de> for ObjectSeed<'_, 'a> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        if self.parent == Some(Parent::Root) {
+        if self.parent == Some(JsonParent::Root) {
             deserializer.deserialize_map(self)
         } else {
             deserializer.deserialize_any(self)
@@ -221,27 +222,27 @@ impl<'de: 'a, 'a> Visitor<'de> for ObjectSeed<'_, 'a> {
     }
 
     fn visit_borrowed_str<E>(self, text: &'de str) -> Result<(), E> {
-        self.put(Value::Text(Cow::Borrowed(text)));
+        self.put(JsonValue::Text(Cow::Borrowed(text)));
         Ok(())
     }
 
     fn visit_str<E>(self, text: &str) -> Result<(), E> {
-        self.put(Value::Text(Cow::Owned(text.to_owned())));
+        self.put(JsonValue::Text(Cow::Owned(text.to_owned())));
         Ok(())
     }
 
     fn visit_f64<E>(self, number: f64) -> Result<(), E> {
-        self.put(Value::Number(number));
+        self.put(JsonValue::Number(number));
         Ok(())
     }
 
     fn visit_u64<E>(self, number: u64) -> Result<(), E> {
-        self.put(Value::Number(number as f64));
+        self.put(JsonValue::Number(number as f64));
         Ok(())
     }
 
     fn visit_i64<E>(self, number: i64) -> Result<(), E> {
-        self.put(Value::Number(number as f64));
+        self.put(JsonValue::Number(number as f64));
         Ok(())
     }
 
@@ -263,7 +264,7 @@ impl<'de: 'a, 'a> Visitor<'de> for ObjectSeed<'_, 'a> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let Self { parent, entry, .. } = self;
-        entry.has_request |= parent == Some(Parent::Request);
+        entry.has_request |= parent == Some(JsonParent::Request);
         while let Some(KeyText(key)) = map.next_key()? {
             match parent.map_or((None, None), |parent| meaning(parent, &key)) {
                 (None, None) => drop(map.next_value::<IgnoredAny>()?),

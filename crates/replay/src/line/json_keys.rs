@@ -2,7 +2,7 @@
 
 /// What a value means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Slot {
+pub(super) enum JsonSlot {
     /// The visitor's address, as the server worked it out.
     Client,
     /// The address of the connection.
@@ -41,7 +41,7 @@ pub(super) const SLOTS: usize = 21;
 
 /// The object that a name is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Parent {
+pub(super) enum JsonParent {
     Root,
     /// An object with the fields of the root.
     Fields,
@@ -61,61 +61,61 @@ pub(super) enum Parent {
 }
 
 /// What a name means: for a text or number, and for an object.
-pub(super) type Meaning = (Option<Slot>, Option<Parent>);
+pub(super) type Meaning = (Option<JsonSlot>, Option<JsonParent>);
 
-const fn value(slot: Slot) -> Meaning {
+const fn value(slot: JsonSlot) -> Meaning {
     (Some(slot), None)
 }
 
-const fn object(parent: Parent) -> Meaning {
+const fn object(parent: JsonParent) -> Meaning {
     (None, Some(parent))
 }
 
 /// The meaning of `key` within `parent`.
-pub(super) fn meaning(parent: Parent, key: &str) -> Meaning {
+pub(super) fn meaning(parent: JsonParent, key: &str) -> Meaning {
     match parent {
-        Parent::Root | Parent::Fields => root(key),
-        Parent::Request => request(key),
-        Parent::Headers => headers(key),
-        Parent::Source => match key {
-            "ip" => value(Slot::Client),
-            "address" => value(Slot::Remote),
+        JsonParent::Root | JsonParent::Fields => root(key),
+        JsonParent::Request => request(key),
+        JsonParent::Headers => headers(key),
+        JsonParent::Source => match key {
+            "ip" => value(JsonSlot::Client),
+            "address" => value(JsonSlot::Remote),
             _ => (None, None),
         },
-        Parent::Http => match key {
-            "request" => object(Parent::HttpRequest),
-            "response" => object(Parent::HttpResponse),
+        JsonParent::Http => match key {
+            "request" => object(JsonParent::HttpRequest),
+            "response" => object(JsonParent::HttpResponse),
             _ => (None, None),
         },
-        Parent::HttpRequest => match key {
-            "method" => value(Slot::Method),
-            "referrer" | "referer" => value(Slot::Referer),
+        JsonParent::HttpRequest => match key {
+            "method" => value(JsonSlot::Method),
+            "referrer" | "referer" => value(JsonSlot::Referer),
             _ => (None, None),
         },
-        Parent::HttpResponse => match key {
-            "status_code" => value(Slot::Status),
-            "bytes" => value(Slot::Bytes),
-            "body" => object(Parent::ResponseBody),
+        JsonParent::HttpResponse => match key {
+            "status_code" => value(JsonSlot::Status),
+            "bytes" => value(JsonSlot::Bytes),
+            "body" => object(JsonParent::ResponseBody),
             _ => (None, None),
         },
-        Parent::ResponseBody => match key {
-            "bytes" => value(Slot::Bytes),
+        JsonParent::ResponseBody => match key {
+            "bytes" => value(JsonSlot::Bytes),
             _ => (None, None),
         },
-        Parent::Url => match key {
-            "original" | "full" => value(Slot::Target),
-            "path" => value(Slot::Path),
-            "query" => value(Slot::Query),
-            "domain" => value(Slot::Host),
+        JsonParent::Url => match key {
+            "original" | "full" => value(JsonSlot::Target),
+            "path" => value(JsonSlot::Path),
+            "query" => value(JsonSlot::Query),
+            "domain" => value(JsonSlot::Host),
             _ => (None, None),
         },
-        Parent::UserAgent => match key {
-            "original" => value(Slot::UserAgent),
+        JsonParent::UserAgent => match key {
+            "original" => value(JsonSlot::UserAgent),
             _ => (None, None),
         },
-        Parent::Event => match key {
-            "duration" => value(Slot::Nanos),
-            "start" => value(Slot::TimeOther),
+        JsonParent::Event => match key {
+            "duration" => value(JsonSlot::Nanos),
+            "start" => value(JsonSlot::TimeOther),
             _ => (None, None),
         },
     }
@@ -126,7 +126,7 @@ pub(super) fn meaning(parent: Parent, key: &str) -> Meaning {
 fn root(key: &str) -> Meaning {
     match key {
         "client_ip" | "clientip" | "ClientIP" | "ClientHost" | "true_client_ip" | "real_ip"
-        | "source.ip" | "client.ip" => value(Slot::Client),
+        | "source.ip" | "client.ip" => value(JsonSlot::Client),
         "remote_addr"
         | "remote_ip"
         | "remoteIP"
@@ -138,8 +138,8 @@ fn root(key: &str) -> Meaning {
         | "source.address"
         | "client.address"
         | "remote_address"
-        | "downstream_remote_address" => value(Slot::Remote),
-        "client" | "source" => (Some(Slot::Remote), Some(Parent::Source)),
+        | "downstream_remote_address" => value(JsonSlot::Remote),
+        "client" | "source" => (Some(JsonSlot::Remote), Some(JsonParent::Source)),
         "http_x_forwarded_for"
         | "x_forwarded_for"
         | "xff"
@@ -147,13 +147,20 @@ fn root(key: &str) -> Meaning {
         | "x-forwarded-for"
         | "request_X-Forwarded-For"
         | "forwarded_for"
-        | "proxy_add_x_forwarded_for" => value(Slot::Forwarded),
+        | "proxy_add_x_forwarded_for" => value(JsonSlot::Forwarded),
         "ts" | "msec" | "@timestamp" | "time_iso8601" | "timestamp" | "StartUTC"
-        | "EdgeStartTimestamp" | "start_time" | "datetime" | "date" => value(Slot::Time),
+        | "EdgeStartTimestamp" | "start_time" | "datetime" | "date" => value(JsonSlot::Time),
         "time" | "time_local" | "timestamp_iso8601" | "EdgeEndTimestamp" | "StartLocal"
-        | "event.start" => value(Slot::TimeOther),
-        "request" => (Some(Slot::RequestLine), Some(Parent::Request)),
-        "request_line" | "requestLine" => value(Slot::RequestLine),
+        | "event.start" => value(JsonSlot::TimeOther),
+        _ => root_request(key),
+    }
+}
+
+/// What was asked.
+fn root_request(key: &str) -> Meaning {
+    match key {
+        "request" => (Some(JsonSlot::RequestLine), Some(JsonParent::Request)),
+        "request_line" | "requestLine" => value(JsonSlot::RequestLine),
         "request_method"
         | "method"
         | "RequestMethod"
@@ -162,21 +169,28 @@ fn root(key: &str) -> Meaning {
         | "verb"
         | "request_type"
         | "http_method"
-        | "requestMethod" => value(Slot::Method),
+        | "requestMethod" => value(JsonSlot::Method),
         "request_uri" | "uri" | "RequestPath" | "ClientRequestURI" | "url.original"
         | "url.full" | "path" | "request_url" | "request_path" | "requestUrl" => {
-            value(Slot::Target)
+            value(JsonSlot::Target)
         }
-        "url" => (Some(Slot::Target), Some(Parent::Url)),
-        "document_uri" | "ClientRequestPath" | "url.path" => value(Slot::Path),
-        "args" | "query_string" | "query" | "url.query" | "request_query" => value(Slot::Query),
+        "url" => (Some(JsonSlot::Target), Some(JsonParent::Url)),
+        "document_uri" | "ClientRequestPath" | "url.path" => value(JsonSlot::Path),
+        "args" | "query_string" | "query" | "url.query" | "request_query" => value(JsonSlot::Query),
+        _ => root_answer(key),
+    }
+}
+
+/// How it was answered, and the header fields.
+fn root_answer(key: &str) -> Meaning {
+    match key {
         "status"
         | "DownstreamStatus"
         | "EdgeResponseStatus"
         | "http.response.status_code"
         | "status_code"
         | "response_code"
-        | "response_status" => value(Slot::Status),
+        | "response_status" => value(JsonSlot::Status),
         "body_bytes_sent"
         | "bytes_sent"
         | "size"
@@ -186,36 +200,36 @@ fn root(key: &str) -> Meaning {
         | "http.response.bytes"
         | "bytes"
         | "response_size"
-        | "responseSize" => value(Slot::Bytes),
+        | "responseSize" => value(JsonSlot::Bytes),
         "http_referer"
         | "http_referrer"
         | "referer"
         | "referrer"
         | "request_Referer"
         | "ClientRequestReferer"
-        | "http.request.referrer" => value(Slot::Referer),
+        | "http.request.referrer" => value(JsonSlot::Referer),
         "http_user_agent"
         | "userAgent"
         | "useragent"
         | "request_User-Agent"
         | "ClientRequestUserAgent"
         | "user_agent.original"
-        | "agent" => value(Slot::UserAgent),
-        "user_agent" => (Some(Slot::UserAgent), Some(Parent::UserAgent)),
-        "http_accept" | "request_Accept" => value(Slot::Accept),
-        "http_accept_language" | "request_Accept-Language" => value(Slot::Language),
+        | "agent" => value(JsonSlot::UserAgent),
+        "user_agent" => (Some(JsonSlot::UserAgent), Some(JsonParent::UserAgent)),
+        "http_accept" | "request_Accept" => value(JsonSlot::Accept),
+        "http_accept_language" | "request_Accept-Language" => value(JsonSlot::Language),
         "http_host" | "host" | "RequestHost" | "ClientRequestHost" | "url.domain" | "vhost"
-        | "virtual_host" | "authority" | "domain" => value(Slot::Host),
-        "server_name" => value(Slot::HostOther),
-        "request_time" | "duration" | "latency" => value(Slot::Seconds),
-        "request_time_ms" | "EdgeTimeToFirstByteMs" | "duration_ms" => value(Slot::Millis),
-        "Duration" | "event.duration" => value(Slot::Nanos),
-        "http" => object(Parent::Http),
-        "event" => object(Parent::Event),
-        "headers" | "request_headers" | "RequestHeaders" => object(Parent::Headers),
+        | "virtual_host" | "authority" | "domain" => value(JsonSlot::Host),
+        "server_name" => value(JsonSlot::HostOther),
+        "request_time" | "duration" | "latency" => value(JsonSlot::Seconds),
+        "request_time_ms" | "EdgeTimeToFirstByteMs" | "duration_ms" => value(JsonSlot::Millis),
+        "Duration" | "event.duration" => value(JsonSlot::Nanos),
+        "http" => object(JsonParent::Http),
+        "event" => object(JsonParent::Event),
+        "headers" | "request_headers" | "RequestHeaders" => object(JsonParent::Headers),
         // Wrapped once more by those who ship the lines.
         "@nginx_fields" | "@fields" | "attributes" | "nginx" | "access" | "httpRequest" => {
-            object(Parent::Fields)
+            object(JsonParent::Fields)
         }
         _ => (None, None),
     }
@@ -223,24 +237,24 @@ fn root(key: &str) -> Meaning {
 
 fn request(key: &str) -> Meaning {
     match key {
-        "client_ip" => value(Slot::Client),
+        "client_ip" => value(JsonSlot::Client),
         // With the port, in logs of Caddy before 2.5.
-        "remote_ip" | "remote_addr" => value(Slot::Remote),
-        "method" => value(Slot::Method),
-        "host" => value(Slot::Host),
-        "uri" | "url" => value(Slot::Target),
-        "headers" => object(Parent::Headers),
+        "remote_ip" | "remote_addr" => value(JsonSlot::Remote),
+        "method" => value(JsonSlot::Method),
+        "host" => value(JsonSlot::Host),
+        "uri" | "url" => value(JsonSlot::Target),
+        "headers" => object(JsonParent::Headers),
         _ => (None, None),
     }
 }
 
 fn headers(key: &str) -> Meaning {
     let known = [
-        ("referer", Slot::Referer),
-        ("user-agent", Slot::UserAgent),
-        ("accept", Slot::Accept),
-        ("accept-language", Slot::Language),
-        ("x-forwarded-for", Slot::Forwarded),
+        ("referer", JsonSlot::Referer),
+        ("user-agent", JsonSlot::UserAgent),
+        ("accept", JsonSlot::Accept),
+        ("accept-language", JsonSlot::Language),
+        ("x-forwarded-for", JsonSlot::Forwarded),
     ];
     let slot = known.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(key));
     (slot.map(|(_, slot)| slot), None)

@@ -26,14 +26,14 @@ impl LoggedSource {
     pub fn key(self) -> Option<SourceKey> {
         match self {
             Self::Address(address) => Some(SourceKey::of(address)),
-            Self::Name(hash) => Some(stand_in(hash)),
+            Self::Name(hash) => Some(placeholder_source(hash)),
             Self::Hidden => None,
         }
     }
 }
 
 /// A key in `fd00::/8`, which no visitor from outside has.
-pub(crate) fn stand_in(hash: u64) -> SourceKey {
+pub(crate) fn placeholder_source(hash: u64) -> SourceKey {
     let bits = u128::from(0xfd << 56 | hash >> 8) << 64;
     SourceKey::of(IpAddr::V6(Ipv6Addr::from_bits(bits)))
 }

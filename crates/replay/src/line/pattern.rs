@@ -19,7 +19,7 @@ const MAX_PARTS: usize = 128;
 
 /// What a variable holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Field {
+enum PatternField {
     Client,
     Forwarded,
     Time,
@@ -50,7 +50,7 @@ const FIELDS: usize = 22;
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Part {
     Literal(Vec<u8>),
-    Field(Field, String),
+    Field(PatternField, String),
 }
 
 /// A pattern of log lines.
@@ -86,9 +86,9 @@ impl LogPattern {
         // A time that has its brackets as literals is a time like any other.
         for part in &mut parts {
             if let Part::Field(field, _) = part
-                && *field == Field::BracketedTime
+                && *field == PatternField::BracketedTime
             {
-                *field = Field::Time;
+                *field = PatternField::Time;
             }
         }
         for pair in parts.windows(2) {
@@ -97,18 +97,20 @@ impl LogPattern {
             }
         }
         let pattern = Self(parts);
-        let times = [Field::Time, Field::EpochMillis, Field::EpochMicros];
+        let times = [PatternField::Time, PatternField::EpochMillis, PatternField::EpochMicros];
         if !times.into_iter().any(|field| pattern.has(field)) {
             return Err(PatternError::Lacks("time", "$time_local or %t"));
         }
-        let target = [Field::Target, Field::Path].into_iter().any(|field| pattern.has(field));
-        if !(pattern.has(Field::RequestLine) || target && pattern.has(Field::Method)) {
+        let target =
+            [PatternField::Target, PatternField::Path].into_iter().any(|field| pattern.has(field));
+        if !(pattern.has(PatternField::RequestLine) || target && pattern.has(PatternField::Method))
+        {
             return Err(PatternError::Lacks("request", "$request or %r"));
         }
         Ok(pattern)
     }
 
-    fn has(&self, field: Field) -> bool {
+    fn has(&self, field: PatternField) -> bool {
         self.0.iter().any(|part| matches!(part, Part::Field(known, _) if *known == field))
     }
 
@@ -172,23 +174,23 @@ fn take<'a>(rest: &'a [u8], end: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
 struct Values<'a>([Option<&'a [u8]>; FIELDS]);
 
 impl<'a> Values<'a> {
-    fn get(&self, field: Field) -> Option<&'a [u8]> {
+    fn get(&self, field: PatternField) -> Option<&'a [u8]> {
         self.0[field as usize].map(<[u8]>::trim_ascii)
     }
 
-    fn text(&self, field: Field) -> Option<Cow<'a, str>> {
+    fn text(&self, field: PatternField) -> Option<Cow<'a, str>> {
         present(quoted::unquote(self.get(field)?))
     }
 
     fn read(&self, stamps: &mut TimestampParser) -> Result<LogLine<'a>, ParseError> {
         let at = self.at(stamps)?;
-        let forwarded = self.get(Field::Forwarded).and_then(first_forwarded);
-        let source = match self.get(Field::Client) {
+        let forwarded = self.get(PatternField::Forwarded).and_then(first_forwarded);
+        let source = match self.get(PatternField::Client) {
             Some(text) => source(text).ok_or_else(|| ParseError::Address(found(text)))?,
             None => forwarded.map_or(LoggedSource::Hidden, LoggedSource::Address),
         };
         let (method, asked, sent_bytes) = self.request();
-        let answered = self.get(Field::Status).unwrap_or(b"-");
+        let answered = self.get(PatternField::Status).unwrap_or(b"-");
         Ok(LogLine {
             at,
             source,
@@ -197,27 +199,27 @@ impl<'a> Values<'a> {
             path: asked.path,
             query: asked.query,
             status: status(answered).ok_or_else(|| ParseError::Status(found(answered)))?,
-            bytes: self.get(Field::Bytes).and_then(size).unwrap_or(0),
-            referer: self.text(Field::Referer),
-            user_agent: self.text(Field::UserAgent),
-            accept: self.text(Field::Accept),
-            language: self.text(Field::Language),
-            host: asked.host.or_else(|| self.text(Field::Host).map(without_port)),
+            bytes: self.get(PatternField::Bytes).and_then(size).unwrap_or(0),
+            referer: self.text(PatternField::Referer),
+            user_agent: self.text(PatternField::UserAgent),
+            accept: self.text(PatternField::Accept),
+            language: self.text(PatternField::Language),
+            host: asked.host.or_else(|| self.text(PatternField::Host).map(without_port)),
             latency: self.latency().and_then(plausible),
             sent_bytes,
         })
     }
 
     fn at(&self, stamps: &mut TimestampParser) -> Result<WallTime, ParseError> {
-        if let Some(text) = self.get(Field::Time) {
+        if let Some(text) = self.get(PatternField::Time) {
             let inside = text.strip_prefix(b"[").and_then(|t| t.strip_suffix(b"]")).unwrap_or(text);
             let number = || core::str::from_utf8(inside).ok()?.parse().ok();
             let at = stamps.read(inside).or_else(|| number().and_then(timestamp::from_number));
             return at.ok_or_else(|| ParseError::Time(found(text)));
         }
-        let (text, per_milli) = match self.get(Field::EpochMillis) {
+        let (text, per_milli) = match self.get(PatternField::EpochMillis) {
             Some(text) => (text, 1),
-            None => (self.get(Field::EpochMicros).unwrap_or_default(), 1_000),
+            None => (self.get(PatternField::EpochMicros).unwrap_or_default(), 1_000),
         };
         number(text)
             .map(|number| WallTime(number / per_milli))
@@ -225,33 +227,33 @@ impl<'a> Values<'a> {
     }
 
     fn request(&self) -> (Cow<'a, str>, LoggedTarget<'a>, bool) {
-        if let Some(line) = self.get(Field::RequestLine) {
+        if let Some(line) = self.get(PatternField::RequestLine) {
             let line = quoted::unquote(line);
             let sent_bytes = !matches!(line.as_ref(), "" | "-");
             let (method, asked) = request_line(&line).unwrap_or_default();
             return (method, asked, sent_bytes);
         }
-        let asked = self.text(Field::Target).or_else(|| self.text(Field::Path));
+        let asked = self.text(PatternField::Target).or_else(|| self.text(PatternField::Path));
         let asked = asked.and_then(|text| target(&text));
-        let Some((method, mut asked)) = self.text(Field::Method).zip(asked) else {
+        let Some((method, mut asked)) = self.text(PatternField::Method).zip(asked) else {
             return (Cow::Borrowed(""), LoggedTarget::default(), true);
         };
         if asked.query.is_none() {
             // Apache's `%q` brings its question mark.
-            let query = self.get(Field::Query).map(|q| q.strip_prefix(b"?").unwrap_or(q));
+            let query = self.get(PatternField::Query).map(|q| q.strip_prefix(b"?").unwrap_or(q));
             asked.query = query.and_then(|query| present(quoted::unquote(query)));
         }
         (method, asked, true)
     }
 
     fn latency(&self) -> Option<Duration> {
-        if let Some(text) = self.get(Field::Seconds) {
+        if let Some(text) = self.get(PatternField::Seconds) {
             return seconds(text);
         }
-        if let Some(text) = self.get(Field::Millis) {
+        if let Some(text) = self.get(PatternField::Millis) {
             return millis(text);
         }
-        number(self.get(Field::Micros)?).map(Duration::from_micros)
+        number(self.get(PatternField::Micros)?).map(Duration::from_micros)
     }
 }
 
@@ -275,25 +277,25 @@ fn nginx(text: &str) -> Result<Vec<Part>, PatternError> {
     Ok(parts.0)
 }
 
-fn nginx_field(name: &str) -> Field {
+fn nginx_field(name: &str) -> PatternField {
     match name {
-        "remote_addr" => Field::Client,
-        "http_x_forwarded_for" | "proxy_add_x_forwarded_for" => Field::Forwarded,
-        "time_local" | "time_iso8601" | "msec" => Field::Time,
-        "request" => Field::RequestLine,
-        "request_method" => Field::Method,
-        "request_uri" => Field::Target,
-        "uri" | "document_uri" => Field::Path,
-        "args" | "query_string" => Field::Query,
-        "status" => Field::Status,
-        "body_bytes_sent" | "bytes_sent" => Field::Bytes,
-        "request_time" => Field::Seconds,
-        "http_referer" => Field::Referer,
-        "http_user_agent" => Field::UserAgent,
-        "http_accept" => Field::Accept,
-        "http_accept_language" => Field::Language,
-        "host" | "http_host" | "server_name" => Field::Host,
-        _ => Field::Other,
+        "remote_addr" => PatternField::Client,
+        "http_x_forwarded_for" | "proxy_add_x_forwarded_for" => PatternField::Forwarded,
+        "time_local" | "time_iso8601" | "msec" => PatternField::Time,
+        "request" => PatternField::RequestLine,
+        "request_method" => PatternField::Method,
+        "request_uri" => PatternField::Target,
+        "uri" | "document_uri" => PatternField::Path,
+        "args" | "query_string" => PatternField::Query,
+        "status" => PatternField::Status,
+        "body_bytes_sent" | "bytes_sent" => PatternField::Bytes,
+        "request_time" => PatternField::Seconds,
+        "http_referer" => PatternField::Referer,
+        "http_user_agent" => PatternField::UserAgent,
+        "http_accept" => PatternField::Accept,
+        "http_accept_language" => PatternField::Language,
+        "host" | "http_host" | "server_name" => PatternField::Host,
+        _ => PatternField::Other,
     }
 }
 
@@ -328,33 +330,33 @@ fn apache(text: &str) -> Result<Vec<Part>, PatternError> {
     Ok(parts.0)
 }
 
-fn apache_field(letter: char, argument: &str, name: &str) -> Result<Field, PatternError> {
+fn apache_field(letter: char, argument: &str, name: &str) -> Result<PatternField, PatternError> {
     let header = argument.to_ascii_lowercase();
     Ok(match (letter, header.as_str()) {
-        ('h' | 'a', _) => Field::Client,
-        ('t', "") => Field::BracketedTime,
-        ('t', "sec" | "begin:sec" | "end:sec") => Field::Time,
-        ('t', "msec" | "begin:msec" | "end:msec") => Field::EpochMillis,
-        ('t', "usec" | "begin:usec" | "end:usec") => Field::EpochMicros,
+        ('h' | 'a', _) => PatternField::Client,
+        ('t', "") => PatternField::BracketedTime,
+        ('t', "sec" | "begin:sec" | "end:sec") => PatternField::Time,
+        ('t', "msec" | "begin:msec" | "end:msec") => PatternField::EpochMillis,
+        ('t', "usec" | "begin:usec" | "end:usec") => PatternField::EpochMicros,
         // Parts of a second, next to a time that is read.
-        ('t', "msec_frac" | "usec_frac") => Field::Other,
+        ('t', "msec_frac" | "usec_frac") => PatternField::Other,
         ('t', _) => return Err(PatternError::Time(name.to_owned())),
-        ('r', _) => Field::RequestLine,
-        ('m', _) => Field::Method,
-        ('U', _) => Field::Path,
-        ('q', _) => Field::Query,
-        ('s', _) => Field::Status,
-        ('b' | 'B' | 'O', _) => Field::Bytes,
-        ('D', _) | ('T', "us") => Field::Micros,
-        ('T', "ms") => Field::Millis,
-        ('T', _) => Field::Seconds,
-        ('i', "referer") => Field::Referer,
-        ('i', "user-agent") => Field::UserAgent,
-        ('i', "x-forwarded-for") => Field::Forwarded,
-        ('i', "accept") => Field::Accept,
-        ('i', "accept-language") => Field::Language,
-        ('i', "host") | ('v' | 'V', _) => Field::Host,
-        _ => Field::Other,
+        ('r', _) => PatternField::RequestLine,
+        ('m', _) => PatternField::Method,
+        ('U', _) => PatternField::Path,
+        ('q', _) => PatternField::Query,
+        ('s', _) => PatternField::Status,
+        ('b' | 'B' | 'O', _) => PatternField::Bytes,
+        ('D', _) | ('T', "us") => PatternField::Micros,
+        ('T', "ms") => PatternField::Millis,
+        ('T', _) => PatternField::Seconds,
+        ('i', "referer") => PatternField::Referer,
+        ('i', "user-agent") => PatternField::UserAgent,
+        ('i', "x-forwarded-for") => PatternField::Forwarded,
+        ('i', "accept") => PatternField::Accept,
+        ('i', "accept-language") => PatternField::Language,
+        ('i', "host") | ('v' | 'V', _) => PatternField::Host,
+        _ => PatternField::Other,
     })
 }
 
