@@ -170,7 +170,7 @@ impl<'a> Row<'a> {
         })
     }
 
-    /// Date and time are columns that are separate.
+    /// Date and time are in separate columns.
     fn at(&self, stamps: &mut TimestampParser) -> Result<WallTime, ParseError> {
         let (date, time) = (self.get(Column::Date), self.get(Column::Time));
         let mut text = [b' '; 32];

@@ -1,7 +1,8 @@
 //! Whole files in the formats of servers, proxies and clouds, with what collectors put around
 //! their lines: recognised from their first lines, and the same in the result.
 
-use portcullis_replay::Findings;
+use portcullis_replay::{Findings, LineFormat, LineReader};
+use proptest::prelude::*;
 
 use crate::writer::{Writer, config, replayed_with};
 
@@ -264,4 +265,53 @@ fn what_is_not_read_is_reported_by_kind_above_the_result() {
     let text = found.text();
     let at = |part: &str| text.find(part).unwrap_or_else(|| panic!("{part}: {text}"));
     assert!(at("UNRELIABLE") < at("What the watch would have reported"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn no_spoilt_file_makes_a_reader_panic_or_grow(
+        which in any::<prop::sample::Index>(),
+        spoils in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let asked = Asked {
+            day: "23".into(),
+            clock: "09:00:00".into(),
+            source: "192.0.2.7".into(),
+            target: "/search?q=\\\"%20é".into(),
+            agent: "Mozilla/5.0 (X11; {Linux})".into(),
+        };
+        let formats = formats();
+        let (.., write) = formats[which.index(formats.len())];
+        let mut bytes = format!("{0}\n{0}\n{0}\n", write(&asked)).into_bytes();
+        for (at, byte) in spoils {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        let head = &bytes[..cut.index(bytes.len())];
+        let mut reader = LineReader::recognise(head, None);
+        for line in bytes.split(|byte| *byte == b'\n') {
+            match reader.read(line) {
+                Ok(Some(read)) => {
+                    let texts = [Some(read.path), read.query, read.referer, read.user_agent, read.host];
+                    let length: usize = texts.into_iter().flatten().map(|text| text.len()).sum();
+                    // A byte that is no text becomes a character of three.
+                    prop_assert!(length <= line.len() * 3 + 1);
+                }
+                Ok(None) => prop_assert!(line.trim_ascii().starts_with(b"#")),
+                Err(error) => prop_assert!(error.to_string().starts_with("expected")),
+            }
+        }
+    }
+
+    #[test]
+    fn no_pattern_makes_the_compiler_or_the_reader_panic(
+        pattern in "[$%{}\\[\\]\" a-zA-Z_>0-9,é]{0,60}", line in "[ -~é]{0,80}",
+    ) {
+        if let Ok(format) = pattern.parse::<LineFormat>() {
+            let _ = LineReader::new(format).read(line.as_bytes());
+        }
+    }
 }
