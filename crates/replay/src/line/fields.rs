@@ -1,6 +1,6 @@
 //! The parts of a line that several formats share.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
 use std::borrow::Cow;
 
@@ -48,12 +48,17 @@ pub(super) fn request_line<'a>(text: &Cow<'a, str>) -> Option<(Cow<'a, str>, Log
     if !is_method(&line[..space]) {
         return None;
     }
-    let end = match line.rfind(' ') {
-        Some(last) if last > space && line[last + 1..].starts_with("HTTP/") => last,
-        _ => line.len(),
-    };
+    let end = version_at(line).filter(|last| *last > space).unwrap_or(line.len());
     let target = target(&part(text, space + 1..end))?;
     Some((part(text, 0..space), target))
+}
+
+/// Where ` HTTP/1.1` begins at the end of a line.
+fn version_at(line: &str) -> Option<usize> {
+    const USUAL: usize = " HTTP/1.1".len();
+    let usual = line.len().checked_sub(USUAL);
+    let begins = |at: usize| line.as_bytes()[at..].starts_with(b" HTTP/");
+    usual.filter(|at| begins(*at)).or_else(|| line.rfind(' ').filter(|at| begins(*at)))
 }
 
 /// Whether it could be a method: letters in upper case.
@@ -77,7 +82,7 @@ pub(super) fn present(text: Cow<'_, str>) -> Option<Cow<'_, str>> {
 
 /// The same for bytes.
 pub(super) fn present_text(bytes: &[u8]) -> Option<Cow<'_, str>> {
-    present(String::from_utf8_lossy(bytes))
+    present(super::quoted::text(bytes))
 }
 
 /// A host without its port: `example.org:443`, `[2001:db8::1]:443`.
@@ -95,6 +100,9 @@ pub(super) fn address(text: &[u8]) -> Option<IpAddr> {
     // The longest: an IPv6 address in full with zone, brackets and port.
     if text.len() > 80 || text.len() < 2 {
         return None;
+    }
+    if let Some(address) = ipv4(text) {
+        return Some(IpAddr::V4(address));
     }
     let text = core::str::from_utf8(text).ok()?;
     let text = text.strip_suffix(',').unwrap_or(text);
@@ -121,6 +129,26 @@ pub(super) fn address(text: &[u8]) -> Option<IpAddr> {
     let (head, port) = text.rsplit_once(':')?;
     port.parse::<u16>().ok()?;
     head.parse().ok()
+}
+
+/// A plain IPv4 address, in a third of the time that the general parser takes.
+fn ipv4(text: &[u8]) -> Option<Ipv4Addr> {
+    let (mut octets, mut at, mut digits, mut value) = ([0; 4], 0, 0, 0u16);
+    for byte in text {
+        match byte {
+            b'0'..=b'9' if digits < 3 && !(digits > 0 && value == 0) => {
+                value = value * 10 + u16::from(byte - b'0');
+                digits += 1;
+            }
+            b'.' if digits > 0 && at < 3 => {
+                octets[at] = u8::try_from(value).ok()?;
+                (at, digits, value) = (at + 1, 0, 0);
+            }
+            _ => return None,
+        }
+    }
+    octets[at] = u8::try_from(value).ok()?;
+    (at == 3 && digits > 0).then(|| Ipv4Addr::from(octets))
 }
 
 /// Addresses looked at in a list of X-Forwarded-For.
@@ -268,4 +296,38 @@ pub(super) fn found(bytes: &[u8]) -> String {
         text.push_str("the end of the line");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_quick_way_reads_the_addresses_that_the_general_one_reads(text in "[0-9.]{0,18}") {
+            prop_assert_eq!(ipv4(text.as_bytes()), text.parse().ok());
+        }
+
+        #[test]
+        fn every_address_is_read(address: [u8; 4]) {
+            let address = Ipv4Addr::from(address);
+            prop_assert_eq!(ipv4(address.to_string().as_bytes()), Some(address));
+        }
+    }
+
+    #[test]
+    fn a_list_of_forwarded_addresses_begins_with_the_visitor() {
+        let first = |list: &str| first_forwarded(list.as_bytes()).map(|a| a.to_string());
+        assert_eq!(first("192.0.2.7").as_deref(), Some("192.0.2.7"));
+        assert_eq!(
+            first("unknown, 10.0.0.3, 192.0.2.7, 198.51.100.1").as_deref(),
+            Some("192.0.2.7")
+        );
+        assert_eq!(first("10.0.0.3, 10.0.0.4").as_deref(), Some("10.0.0.3"));
+        assert_eq!(first("[2001:db8::7]:4711, 192.0.2.1").as_deref(), Some("2001:db8::7"));
+        assert_eq!(first("-"), None);
+        assert_eq!(first("Mozilla/5.0"), None);
+    }
 }
