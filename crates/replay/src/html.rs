@@ -40,7 +40,28 @@ enum PagePart {
     Detail(String),
     Items(Vec<String>),
     /// A caption, and rows of a number and what it counts.
-    Table(String, Vec<(String, String)>),
+    Table(String, Vec<PageCount>),
+}
+
+/// A row of a table of counts.
+struct PageCount {
+    count: String,
+    what: String,
+    /// The length of its bar: its part of the largest count of its table.
+    percent: u64,
+}
+
+/// Rows with bars, of counts as they are written (`≤ 1,200`).
+fn add_count(rows: &mut Vec<PageCount>, count: String, what: String) {
+    let number = |count: &str| -> u64 {
+        let digits: String = count.chars().filter(char::is_ascii_digit).collect();
+        digits.parse().unwrap_or(0)
+    };
+    rows.push(PageCount { count, what, percent: 0 });
+    let most = rows.iter().map(|row| number(&row.count)).max().unwrap_or(0).max(1);
+    for row in rows {
+        row.percent = number(&row.count).saturating_mul(100) / most;
+    }
 }
 
 /// One row of the table of events.
@@ -154,14 +175,14 @@ impl PageSection {
         let part = match (block, last) {
             (TextBlock::Item(_, item), Some(PagePart::Items(items))) => return items.push(item),
             (TextBlock::Row(count, what), Some(PagePart::Table(_, rows))) => {
-                return rows.push((count, what));
+                return add_count(rows, count, what);
             }
             (TextBlock::Row(count, what), Some(last @ PagePart::Paragraph(_))) => {
                 let PagePart::Paragraph(caption) = last else { return };
-                *last = PagePart::Table(core::mem::take(caption), vec![(count, what)]);
+                *last = table(core::mem::take(caption), count, what);
                 return;
             }
-            (TextBlock::Row(count, what), _) => PagePart::Table(String::new(), vec![(count, what)]),
+            (TextBlock::Row(count, what), _) => table(String::new(), count, what),
             (TextBlock::Item(_, item), _) => PagePart::Items(vec![item]),
             (TextBlock::Heading(text) | TextBlock::Line(0 | 1, text), _) => {
                 PagePart::Paragraph(text)
@@ -170,6 +191,12 @@ impl PageSection {
         };
         self.parts.push(PartTemplate { part });
     }
+}
+
+fn table(caption: String, count: String, what: String) -> PagePart {
+    let mut rows = Vec::new();
+    add_count(&mut rows, count, what);
+    PagePart::Table(caption, rows)
 }
 
 /// The load of each bin: when, requests, forwarded, busiest second, baseline.

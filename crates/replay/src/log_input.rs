@@ -44,7 +44,8 @@ impl LogInput {
     pub fn file(path: &Path, format: Option<&LineFormat>) -> Result<Self, OpenError> {
         let recording = Recording::open(path)?;
         let mut input = Self::recording(recording, format);
-        if path != Path::new("-") {
+        // A pipe can be read but once.
+        if path.is_file() {
             input.source = InputSource::File(path.to_owned());
         }
         Ok(input)
