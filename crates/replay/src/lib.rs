@@ -13,6 +13,7 @@
 // module order: busiest_second cookie_jar history known_visitors line series space_saving utf_16
 // module order: impact log_second recording text_page
 // module order: excerpt log_input overlap reorder sort
+// module order: pipeline
 // module order: engine line_counts
 // module order: findings open_log
 // module order: merge plot text
@@ -36,6 +37,7 @@ mod merge;
 mod minutes;
 mod open_log;
 mod overlap;
+mod pipeline;
 mod plot;
 mod recording;
 mod reorder;

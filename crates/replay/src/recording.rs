@@ -20,7 +20,7 @@ const EXCERPT: usize = 1_024;
 /// A file or pipe of log lines.
 pub struct Recording {
     name: String,
-    reader: Box<dyn Read>,
+    reader: Box<dyn Read + Send>,
     compressed: bool,
     buffer: Box<[u8]>,
     /// What has been read and not handed over: `buffer[start..end]`.
@@ -81,7 +81,10 @@ impl Recording {
     }
 
     /// Reads from anything; `name` is only for messages.
-    pub fn from_reader(name: &str, mut reader: impl Read + 'static) -> Result<Self, OpenError> {
+    pub fn from_reader(
+        name: &str,
+        mut reader: impl Read + Send + 'static,
+    ) -> Result<Self, OpenError> {
         let name = name.to_owned();
         let mut magic = Vec::with_capacity(4);
         // A pipe may hand over a single byte at first, so one look is not enough.
@@ -99,7 +102,7 @@ impl Recording {
         }
         let compressed = magic.starts_with(&[0x1f, 0x8b]);
         let whole = Cursor::new(magic).chain(reader);
-        let plain: Box<dyn Read> = if compressed {
+        let plain: Box<dyn Read + Send> = if compressed {
             Box::new(MultiGzDecoder::new(BufReader::with_capacity(BUFFER, whole)))
         } else {
             Box::new(whole)
@@ -210,7 +213,7 @@ impl Recording {
 }
 
 /// Text in UTF-16 is decoded. An error in its first bytes is met again by the first read.
-fn decoded(mut plain: Box<dyn Read>) -> Box<dyn Read> {
+fn decoded(mut plain: Box<dyn Read + Send>) -> Box<dyn Read + Send> {
     let mut begin = Vec::with_capacity(4);
     let failed = plain.by_ref().take(4).read_to_end(&mut begin).err();
     let order = byte_order(&begin);
@@ -267,7 +270,7 @@ mod tests {
         }
     }
 
-    fn lines(reader: impl Read + 'static) -> Vec<(bool, Vec<u8>)> {
+    fn lines(reader: impl Read + Send + 'static) -> Vec<(bool, Vec<u8>)> {
         let mut lines = Vec::new();
         let mut recording = Recording::from_reader("test", reader).expect("opens");
         recording

@@ -16,7 +16,8 @@ use crate::log_second::LogSecond;
 use crate::merge::{Merge, report};
 use crate::open_log::{OpenLog, OrderedLog, ReplayError};
 use crate::overlap::OverlapDetector;
-use crate::reorder::{LINES, SecondSink as _};
+use crate::pipeline;
+use crate::reorder::{LINES, SecondSink};
 use crate::sort::LineSorter;
 
 /// A replay of recordings as one stretch of time.
@@ -54,22 +55,13 @@ impl Replay {
     /// A log cannot be opened or is there twice, or too many overlap in time.
     pub fn run(
         mut self,
-        mut logs: Vec<LogInput>,
+        logs: Vec<LogInput>,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Findings, ReplayError> {
-        if logs.len() == 1
-            && let Some(log) = logs.pop()
-        {
-            let log = OpenLog::open(log, self.format.as_ref(), false)?;
-            let mut log = OrderedLog::new(log, 1);
-            while log.step(&mut self.lines, &mut self.engine) {
-                report(&self.lines, progress);
-            }
-            self.files.push(log.into_facts(&mut self.lines));
-            return Ok(self.finish(&OverlapDetector::default()));
-        }
-        let merge = Merge::new(logs, self.format.as_ref())?;
-        let (files, overlap) = merge.run(&mut self.lines, &mut self.engine, progress)?;
+        let (format, lines) = (self.format.as_ref(), &mut self.lines);
+        let (files, overlap) = pipeline::run(&mut self.engine, progress, |sink, progress| {
+            read_logs(logs, format, lines, sink, progress)
+        })?;
         self.files = files;
         Ok(self.finish(&overlap))
     }
@@ -85,22 +77,11 @@ impl Replay {
         folder: &Path,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Findings, ReplayError> {
-        let failed = |error| ReplayError::Sort { folder: folder.display().to_string(), error };
-        let mut sorter = LineSorter::new(folder);
-        for (number, input) in in_order(logs)?.into_iter().enumerate() {
-            let mut log = OpenLog::open(input, self.format.as_ref(), true)?;
-            let mut result = Ok(());
-            while result.is_ok()
-                && log.step(&mut self.lines, |line, digest, _| {
-                    result = sorter.push(line, digest, number);
-                })
-            {
-                report(&self.lines, progress);
-            }
-            result.map_err(failed)?;
-            self.files.push(log.into_facts());
-        }
-        let overlap = take_sorted(sorter, &mut self.engine).map_err(failed)?;
+        let (format, lines) = (self.format.as_ref(), &mut self.lines);
+        let (files, overlap) = pipeline::run(&mut self.engine, progress, |sink, progress| {
+            sort_logs(logs, format, folder, lines, sink, progress)
+        })?;
+        self.files = files;
         self.lines.sorted = true;
         Ok(self.finish(&overlap))
     }
@@ -117,8 +98,58 @@ impl Replay {
     }
 }
 
+type ReadLogs = Result<(Vec<FileFacts>, OverlapDetector), ReplayError>;
+
+fn read_logs(
+    mut logs: Vec<LogInput>,
+    format: Option<&LineFormat>,
+    lines: &mut LineCounts,
+    sink: &mut impl SecondSink,
+    progress: &mut dyn FnMut(u64),
+) -> ReadLogs {
+    if logs.len() != 1 {
+        return Merge::new(logs, format)?.run(lines, sink, progress);
+    }
+    let mut files = Vec::new();
+    for log in logs.drain(..) {
+        let mut log = OrderedLog::new(OpenLog::open(log, format, false)?, 1);
+        while log.step(lines, sink) {
+            report(lines, progress);
+        }
+        files.push(log.into_facts(lines));
+    }
+    Ok((files, OverlapDetector::default()))
+}
+
+fn sort_logs(
+    logs: Vec<LogInput>,
+    format: Option<&LineFormat>,
+    folder: &Path,
+    lines: &mut LineCounts,
+    sink: &mut impl SecondSink,
+    progress: &mut dyn FnMut(u64),
+) -> ReadLogs {
+    let failed = |error| ReplayError::Sort { folder: folder.display().to_string(), error };
+    let (mut sorter, mut files) = (LineSorter::new(folder), Vec::new());
+    for (number, input) in in_order(logs)?.into_iter().enumerate() {
+        let mut log = OpenLog::open(input, format, true)?;
+        let mut result = Ok(());
+        while result.is_ok()
+            && log.step(lines, |line, digest, _| {
+                result = sorter.push(line, digest, number);
+            })
+        {
+            report(lines, progress);
+        }
+        result.map_err(failed)?;
+        files.push(log.into_facts());
+    }
+    let overlap = take_sorted(sorter, sink).map_err(failed)?;
+    Ok((files, overlap))
+}
+
 /// Hands over sorted lines second by second.
-fn take_sorted(sorter: LineSorter<'_>, engine: &mut Engine) -> io::Result<OverlapDetector> {
+fn take_sorted(sorter: LineSorter<'_>, sink: &mut impl SecondSink) -> io::Result<OverlapDetector> {
     let mut overlap = OverlapDetector::default();
     let mut held: Vec<(usize, LogSecond)> = Vec::new();
     let (mut second, mut count) = (0, 0);
@@ -129,7 +160,7 @@ fn take_sorted(sorter: LineSorter<'_>, engine: &mut Engine) -> io::Result<Overla
             _ => overlap.join(held),
         };
         held.clear();
-        engine.take_second(second, &mut joined, more);
+        sink.take_second(second, &mut joined, more);
     };
     sorter.finish(&mut |line| {
         let of = line.millis / 1_000;
