@@ -33,7 +33,7 @@ const PROGRAM_VISITORS: u64 = 30;
 const PROGRAM_TENTHS: u64 = 30;
 /// Visitors of whom each asks once are a flood if they send this many requests beyond the usual, or come steadily
 /// ([`STEADY_TICKS`]): scanners of links in mails are fewer, and come for a minute or two.
-const FLOOD_REQUESTS: u64 = 80;
+const FLOOD_REQUESTS: u64 = 70;
 /// The middle two thirds of steady visitors come in no less than this many ticks: two minutes.
 const STEADY_TICKS: u64 = 480;
 /// Fewer busy visitors than this who read page after page are robots, unless the rate is [`ROBOT_TENTHS`] tenths
