@@ -386,7 +386,7 @@ impl Builder<'_> {
                 let senders = dice.log_between(5.0, 150.0);
                 (senders / (minutes * 60.0), senders as u32)
             }
-            Program::App => {
+            Program::App | Program::AppBefore => {
                 let senders = (usual * factor * 30.0).clamp(10.0, 3_000.0);
                 (senders / 30.0, senders as u32)
             }
@@ -396,5 +396,12 @@ impl Builder<'_> {
             }
         };
         Self::use_programs(scenario, program, rate, senders, minutes);
+        if program == Program::App {
+            // The app was there before; it asked seldom.
+            let (rate, from) = (usual / 20.0, scenario.from);
+            let before =
+                ProgramPlan { program: Program::AppBefore, rate, senders, from: 0, to: from };
+            scenario.streams.push(Box::new(Programs::new(before, scenario.seed)));
+        }
     }
 }

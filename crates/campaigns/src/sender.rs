@@ -63,6 +63,8 @@ pub(crate) const UNKNOWN: core::ops::Range<u16> = 88..92;
 pub(crate) const FORGED: core::ops::Range<u16> = 92..108;
 /// Scanners of links in mails, which name a popular browser.
 pub(crate) const LINK_SCANNERS: core::ops::Range<u16> = 108..112;
+/// The party's own app before its update.
+pub(crate) const APP_BEFORE: u16 = 112;
 
 /// Languages that browsers send.
 pub(crate) const LANGUAGES: [&str; 6] = [
@@ -125,6 +127,7 @@ pub(crate) fn agents() -> Vec<Agent> {
     let popular: Vec<&str> = popular.iter().map(String::as_str).collect();
     add(&popular[..16], Style::Library);
     add(&popular[..4], Style::Library);
+    add(&["PartyApp/3.3.0 (Android 15)"], Style::Library);
     all
 }
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::request::{PARTIES, Party};
 
-/// The fate of requests.
+/// The outcome of requests.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 pub(crate) struct RequestCounts {
     pub served: u64,
@@ -32,7 +32,7 @@ impl RequestCounts {
     }
 }
 
-/// PartyCounts by party, people and programs apart.
+/// The outcome of requests, by party; people and programs apart.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct PartyCounts([[RequestCounts; 2]; PARTIES]);
 
