@@ -87,6 +87,11 @@ fn write_lines(page: &mut TextPage, found: &Findings) {
             ),
         );
     }
+    write_remarks(page, found);
+}
+
+/// What is to be known of single logs.
+fn write_remarks(page: &mut TextPage, found: &Findings) {
     let remarkable = |file: &&FileFacts| {
         file.hidden_sources.is_some() || file.too_late > 0 || file.read_error.is_some()
     };
