@@ -210,6 +210,10 @@ pub struct VectorsArguments {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Exit status: 0 if the logs were read, 2 if the replay could not run, 3 if the result is \
+    unreliable (more than 5% of the lines are not in it, or none could be read)."
+)]
 pub struct ReplayArguments {
     /// Access logs, plain or gzip; `-` reads standard input. The format of each is recognised:
     /// nginx, Apache, Caddy, Traefik, HAProxy, Envoy, IIS, AWS, Cloudflare, ECS.

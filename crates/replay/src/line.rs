@@ -1,7 +1,7 @@
 //! One line of an access log.
 
-// module order: json_keys log_line timestamp
-// module order: fields quoted
+// module order: json_keys log_line quoted timestamp
+// module order: fields
 // module order: combined elb envoy haproxy json pattern w3c wrapper
 // module order: format
 // module order: reader

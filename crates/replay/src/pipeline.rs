@@ -12,7 +12,7 @@ use crate::reorder::SecondSink;
 const BATCH_LINES: usize = 4_096;
 const BATCH_SECONDS: usize = 1_024;
 /// Batches that wait.
-const WAITING: usize = 2;
+const WAITING: usize = 8;
 
 /// A second, and whether it is only a part of it.
 type BatchedSecond = (u64, LogSecond, bool);

@@ -59,6 +59,7 @@ fn write_lines(page: &mut TextPage, found: &Findings) {
             let _ = write!(text, ", {} of them not read", with_share(unparsed, lines.read));
         }
     }
+    let _ = write!(text, "; read as {}", words::list(&formats(found)));
     page.line(1, &text);
     for unread in &lines.unread {
         let first = &unread.first;
@@ -73,6 +74,7 @@ fn write_lines(page: &mut TextPage, found: &Findings) {
                 first.error
             ),
         );
+        page.line(2, &first.text);
     }
     for copied in &lines.copies {
         page.item(
@@ -85,7 +87,15 @@ fn write_lines(page: &mut TextPage, found: &Findings) {
             ),
         );
     }
-    for file in &found.files {
+    write_remarks(page, found);
+}
+
+/// What is to be known of single logs.
+fn write_remarks(page: &mut TextPage, found: &Findings) {
+    let remarkable = |file: &&FileFacts| {
+        file.hidden_sources.is_some() || file.too_late > 0 || file.read_error.is_some()
+    };
+    for file in found.files.iter().filter(remarkable).take(SHOWN) {
         if let Some(why) = file.hidden_sources {
             page.item(1, &format!("{}: {why}", file.name));
         }
@@ -97,6 +107,28 @@ fn write_lines(page: &mut TextPage, found: &Findings) {
             page.item(1, &format!("{} broke off after {lines}: {why}", file.name));
         }
     }
+    let more = found.files.iter().filter(remarkable).skip(SHOWN).count() as u64;
+    if more > 0 {
+        page.line(
+            1,
+            &format!("The same kinds of remarks apply to {}.", words::counted(more, "more log")),
+        );
+    }
+}
+
+/// The formats that were recognised, with what is around the lines.
+fn formats(found: &Findings) -> Vec<String> {
+    let mut formats: Vec<String> = found
+        .files
+        .iter()
+        .map(|file| match file.wrapper {
+            Some(wrapper) => format!("{} in {wrapper}", file.format),
+            None => file.format.clone(),
+        })
+        .collect();
+    formats.sort_unstable();
+    formats.dedup();
+    formats
 }
 
 fn write_late(page: &mut TextPage, file: &FileFacts) {
