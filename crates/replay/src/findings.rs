@@ -129,10 +129,10 @@ fn caveats(counts: &ReplayCounts, lines: &LineCounts, window: TimeWindow) -> Vec
     let mut caveats = Vec::new();
     let requests = counts.requests;
     caveats.push(if counts.with_accept == 0 {
-        "The log holds no header fields but user agent and referrer. Pages requested without their \
-         assets could not be noticed. The order of header fields is known only as whether a user \
-         agent was sent. Where language or accepted types are reported as absent, the log lacks \
-         them: a live gate would have found better signatures."
+        "The log holds no header fields but user agent and referrer. Assets are known by their \
+         extensions alone. The order of header fields is known only as whether a user agent was \
+         sent. Where language or accepted types are reported as absent, the log lacks them: a live \
+         gate would have found better signatures."
             .to_owned()
     } else {
         "The log does not hold the order of header fields, only which fields were sent: a live gate \
