@@ -216,7 +216,7 @@ pub struct VectorsArguments {
 )]
 pub struct ReplayArguments {
     /// Access logs, plain or gzip; `-` reads standard input. The format of each is recognised:
-    /// nginx, Apache, Caddy, Traefik, HAProxy, Envoy, IIS, AWS, Cloudflare, ECS.
+    /// nginx, Apache, Caddy, Traefik, `HAProxy`, Envoy, IIS, AWS, Cloudflare, ECS.
     #[arg(value_name = "LOG", required = true)]
     pub logs: Vec<PathBuf>,
     /// Configuration to replay with (default: one platform with default settings).

@@ -43,12 +43,7 @@ fn write_lines(page: &mut TextPage, found: &Findings) {
     if !found.reliable {
         page.line(
             1,
-            &format!(
-                "UNRELIABLE: {} of {} with content are not in this result. Judge nothing by it before \
-                 the log is read whole.",
-                with_share(lines.left_out(), lines.with_content()),
-                words::counted(lines.with_content(), "line")
-            ),
+            &format!("UNRELIABLE: {}. Judge nothing by this result.", what_is_missing(found)),
         );
     }
     let mut text = words::counted(lines.read, "line");
@@ -88,6 +83,23 @@ fn write_lines(page: &mut TextPage, found: &Findings) {
         );
     }
     write_remarks(page, found);
+}
+
+/// Why the result does not describe the recordings.
+fn what_is_missing(found: &Findings) -> String {
+    let lines = &found.lines;
+    if lines.with_content() == 0 {
+        return "there is no line to read".to_owned();
+    }
+    if lines.is_reliable() {
+        let broken = found.files.iter().filter(|file| file.read_error.is_some()).count();
+        return format!("{} could not be read to the end", words::counted(broken as u64, "log"));
+    }
+    format!(
+        "{} of {} with content are not in it",
+        with_share(lines.left_out(), lines.with_content()),
+        words::counted(lines.with_content(), "line")
+    )
 }
 
 /// What is to be known of single logs.

@@ -1,6 +1,7 @@
 //! A gate that a service manager starts, and that takes over from the one before.
 
 use std::fs::File;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
@@ -26,6 +27,8 @@ impl GateProcess {
         let log = folder.join(format!("gate-{number}.log"));
         let socket = folder.join(format!("notify-{number}"));
         let manager = UnixDatagram::bind(&socket).unwrap();
+        // A gate that drops root writes to it as another user.
+        std::fs::set_permissions(&socket, PermissionsExt::from_mode(0o777)).unwrap();
         manager.set_read_timeout(Some(LIMIT)).unwrap();
         let process = portcullis()
             .args(["run", "--config"])

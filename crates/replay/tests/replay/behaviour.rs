@@ -161,6 +161,21 @@ fn unreadable_lines_are_counted_and_the_first_few_shown() {
 }
 
 #[test]
+fn a_log_that_breaks_off_is_unreliable_and_names_where() {
+    let mut writer = Writer::new(6);
+    writer.calm(300);
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(writer.log.as_bytes()).expect("compresses");
+    let mut cut = encoder.finish().expect("compresses");
+    cut.truncate(cut.len() / 2);
+    let found = replayed_with(config(), cut);
+    assert!(!found.reliable && found.requests > 100);
+    let text = found.text();
+    assert!(text.contains("UNRELIABLE: 1 log could not be read to the end"), "{text}");
+    assert!(text.contains("access.log broke off after"), "{text}");
+}
+
+#[test]
 fn an_empty_recording_is_reported_as_empty() {
     let found = replayed("nothing\nof the kind\n");
     assert_eq!(found.requests, 0);
