@@ -156,6 +156,12 @@ impl CalmMix {
         (self.again * 1_000 / self.direct.max(1_000) * 3 / 2 + 100).min(900)
     }
 
+    /// The share of visitors with this path, in thousandths.
+    pub(crate) fn visits_of_path_milli(&self, path: u32) -> u64 {
+        let known = self.paths.get(&path).copied().unwrap_or_default().visits;
+        (known + 2) * 1_000 / (self.visits.len() as u64 + 2)
+    }
+
     /// The share of visitors with this user agent, in thousandths.
     pub(crate) fn agent_milli(&self, agent: u32) -> u64 {
         let known = self.agents.get(&agent).copied().unwrap_or_default().visits;

@@ -26,7 +26,7 @@ const PIECE_MAX_MILLI: u64 = 14_000;
 /// The same for a piece that fits some crowds too.
 const WEAK_PIECE_MAX_MILLI: u64 = 6_000;
 
-/// Visitors of one program that reads pages who are a flood, whatever else there is, if the rate is
+/// Visitors of one program, for pages or for one path, who are a flood, whatever else there is, if the rate is
 /// [`PROGRAM_TENTHS`] tenths of the usual.
 const PROGRAM_VISITORS: u64 = 30;
 /// See [`PROGRAM_VISITORS`].
@@ -79,6 +79,8 @@ pub(crate) struct BusyRequests {
 pub(crate) struct Composition {
     pub evidence: Vec<Evidence>,
     pub hostile: bool,
+    /// Whether they are more than scanners of links.
+    pub flood: bool,
 }
 
 /// The distinct visitors of some time.
@@ -86,6 +88,7 @@ pub(crate) struct Composition {
 struct Visitors {
     all: u64,
     agents: BTreeMap<u32, u64>,
+    paths: BTreeMap<u32, u64>,
     /// Those whose path and user agent are not those of programs that never load assets.
     readers: u64,
     bare: u64,
@@ -104,6 +107,7 @@ impl Visitors {
         for visit in visits.filter(|visit| seen.insert(visit.visitor)) {
             all.all += 1;
             *all.agents.entry(visit.user_agent).or_default() += 1;
+            *all.paths.entry(visit.path).or_default() += 1;
             if visit.bare && calm.path_milli(visit.path) <= PROGRAMS_MILLI {
                 *all.bare_agents.entry(visit.user_agent).or_default() += 1;
             }
@@ -118,6 +122,15 @@ impl Visitors {
             }
         }
         all
+    }
+
+    /// Whether far more of them than on ordinary days ask for one path.
+    fn are_on_one_path(&self, calm: &CalmMix) -> bool {
+        let Some((path, count)) = self.paths.iter().max_by_key(|(_, count)| **count) else {
+            return false;
+        };
+        let usual = (calm.visits_of_path_milli(*path) * 2 + SHARE_MARGIN).min(900);
+        surprise::of_share(*count, self.all, usual) >= CLEAR_PIECE_MILLI
     }
 
     /// Whether those without assets came for minutes.
@@ -141,10 +154,11 @@ pub(crate) fn evaluate<'a>(
     }
     let visitors = Visitors::of(visits, calm);
     let agent = unusual_agent(&visitors, calm);
-    // An app that was updated asks for data, not for pages.
+    // One program that reads pages, or one path. An app that was updated asks for data, as it did before.
     let of_pages = agent.as_ref().is_some_and(|(_, _, agent)| {
         let bare = visitors.bare_agents.get(agent).copied().unwrap_or_default();
-        bare >= PROGRAM_VISITORS && excess.factor_tenths() >= PROGRAM_TENTHS
+        let many = visitors.all >= PROGRAM_VISITORS && excess.factor_tenths() >= PROGRAM_TENTHS;
+        many && (bare >= PROGRAM_VISITORS || visitors.are_on_one_path(calm))
     });
     let busy_visitors = busy_visitors(excess, busy, calm);
     let without_pause = busy_visitors.is_some();
@@ -164,11 +178,10 @@ pub(crate) fn evaluate<'a>(
             && (of_pages || evidence.kind != EvidenceKind::UnusualUserAgent)
     });
     let flood = excess.beyond() >= FLOOD_REQUESTS || visitors.are_steady();
-    let clear = clear && (flood || without_pause);
     let enough = if of_pages { CLEAR_PIECE_MILLI } else { HOSTILE_MIX_MILLI };
     let hostile = clear && mix >= enough && mix + excess.surprise_milli >= HOSTILE_MILLI;
     let evidence = if hostile { pieces.into_iter().map(|(_, e)| e).collect() } else { Vec::new() };
-    Composition { evidence, hostile }
+    Composition { evidence, hostile, flood: flood || without_pause }
 }
 
 /// A weight in nats, for people.

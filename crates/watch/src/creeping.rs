@@ -110,6 +110,7 @@ mod tests {
             first: true,
             path,
             bare,
+            typed: false,
             user_agent: 7,
             forwarded: true,
             unusual: false,

@@ -368,7 +368,8 @@ impl PlatformWatch {
             ticks: self.busy_ticks,
             usual_milli: excess.expected_micro * SECOND as u64 / excess.ticks.max(1) / 1_000,
         };
-        composition::evaluate(&excess, visits, &busy, &self.calm)
+        let composition = composition::evaluate(&excess, visits, &busy, &self.calm);
+        if composition.flood { composition } else { Composition::default() }
     }
 
     /// When the attack can first be seen: when the last of its activities went over. What was a

@@ -57,6 +57,8 @@ pub(crate) struct JudgedVisit {
     /// Without any asset, from its first request, or the first after a pause of ten minutes, to two seconds
     /// after.
     pub bare: bool,
+    /// In these two seconds, it asked for one path with one query after another.
+    pub typed: bool,
     pub user_agent: u32,
     /// Sent to the origin.
     pub forwarded: bool,
@@ -156,6 +158,7 @@ impl VisitorTable {
                 first,
                 path,
                 bare: true,
+                typed: false,
                 user_agent: agent,
                 forwarded,
                 unusual: false,
@@ -188,13 +191,15 @@ impl VisitorTable {
         &mut set[at]
     }
 
-    /// Whether a visitor has loaded no asset and does not type into a field that asks at each letter.
-    fn is_bare(&self, key: u64) -> bool {
+    /// Whether a visitor has loaded no asset, and whether its requests are those of a field that asks at each
+    /// letter.
+    fn habits(&self, key: u64) -> (bool, bool) {
         let set = &self.places[key as usize % SETS];
-        let Some(visitor) = set.iter().find(|visitor| visitor.key == key) else { return true };
+        let Some(visitor) = set.iter().find(|visitor| visitor.key == key) else {
+            return (true, false);
+        };
         let loaded = visitor.asset > 0 && visitor.asset + ASSET_TICKS >= self.tick as u32;
-        let types = (LETTERS..BUSY_PER_MINUTE).contains(&visitor.letters);
-        !loaded && !types
+        (!loaded, (LETTERS..BUSY_PER_MINUTE).contains(&visitor.letters))
     }
 
     fn note_busy(&mut self, key: u64) {
@@ -213,7 +218,7 @@ impl VisitorTable {
             && first.tick + GRACE_TICKS <= self.tick
         {
             let Some(mut visit) = self.waiting.pop_front() else { break };
-            visit.bare = self.is_bare(visit.visitor);
+            (visit.bare, visit.typed) = self.habits(visit.visitor);
             if self.visits.len() >= VISITS {
                 self.visits.pop_front();
             }
