@@ -78,6 +78,22 @@ pub fn span(millis: u64) -> String {
     }
 }
 
+/// Milliseconds as a sentence says them: `850 milliseconds`, `4 minutes 18 seconds`, `1 hour`.
+pub fn duration(millis: u64) -> String {
+    let seconds = millis / 1_000;
+    let two = |a: u64, unit: &str, b: u64, smaller: &str| match b {
+        0 => counted(a, unit),
+        b => format!("{} {}", counted(a, unit), counted(b, smaller)),
+    };
+    match seconds {
+        0 => counted(millis, "millisecond"),
+        1..60 => counted(seconds, "second"),
+        60..3_600 => two(seconds / 60, "minute", seconds % 60, "second"),
+        3_600..86_400 => two(seconds / 3_600, "hour", seconds % 3_600 / 60, "minute"),
+        _ => two(seconds / 86_400, "day", seconds % 86_400 / 3_600, "hour"),
+    }
+}
+
 const MONTHS: [&str; 12] = [
     "January",
     "February",
@@ -256,6 +272,14 @@ mod tests {
         assert_eq!(span(182_000), "3 min 2 s");
         assert_eq!(span(7_200_000), "2 h");
         assert_eq!(span(97_200_000), "1 d 3 h");
+    }
+
+    #[test]
+    fn durations_have_whole_words_in_the_right_number() {
+        assert_eq!(duration(1_000), "1 second");
+        assert_eq!(duration(258_000), "4 minutes 18 seconds");
+        assert_eq!(duration(3_600_000), "1 hour");
+        assert_eq!(duration(90_000_000), "1 day 1 hour");
     }
 
     #[test]

@@ -278,10 +278,23 @@ pub struct StatementArguments {
     pub incident: String,
     #[command(flatten)]
     pub ledger: LedgerArguments,
-    /// Check this text sentence by sentence instead of writing a statement. `-` reads standard
-    /// input.
+    /// Check this text sentence by sentence instead of writing a statement: plain text, Markdown,
+    /// HTML or DOCX. `-` reads standard input. The exit code is 0 only if each sentence is supported
+    /// or asserts nothing.
     #[arg(long, value_name = "FILE")]
     pub check: Option<PathBuf>,
+    /// Time zone of the statement, for example `Europe/London` (default: that of this machine).
+    #[arg(long, value_name = "ZONE")]
+    pub zone: Option<String>,
+    /// When the statement is made (RFC 3339; default: now): what "today" means.
+    #[arg(long, value_name = "TIME")]
+    pub made_at: Option<String>,
+    /// Whom to ask, for the statement.
+    #[arg(long, value_name = "TEXT", conflicts_with = "check")]
+    pub contact: Option<String>,
+    /// When the next update is due, for the statement.
+    #[arg(long, value_name = "TEXT", conflicts_with = "check")]
+    pub next_update: Option<String>,
     /// Output format.
     #[arg(long, value_enum, default_value_t = OutputFormat::Text)]
     pub format: OutputFormat,

@@ -17,6 +17,7 @@ use portcullis_edge::Clock;
 use portcullis_incident::{History, HistoryFold, LeafRef};
 use portcullis_ledger::{Ledger, manifest};
 use portcullis_model::{Entry, WallTime};
+use portcullis_statement::{CheckContext, PressDetails};
 
 use crate::child::{GateProcess, free_addresses};
 use crate::cli::{DrillArguments, DrillCommand};
@@ -259,14 +260,16 @@ fn write_evidence(out: &Path, ledger: &Path) -> Result<()> {
     let now = Clock::new().wall();
     if let Some(incident) = evidence.incidents.last() {
         let organisation = Some("Example Campaign".to_owned());
-        let statement = evidence.statement(incident, organisation.clone(), now)?;
+        let statement =
+            evidence.statement(incident, organisation.clone(), now, PressDetails::default())?;
         fs::write(out.join("statement.txt"), statement.to_text())?;
         fs::write(out.join("statement.json"), statement.to_json())?;
         fs::write(out.join("statement.html"), statement.to_html())?;
         let report = build_report(incident, &statement, organisation, now);
         fs::write(out.join("report.txt"), report.to_text())?;
         fs::write(out.join("report.html"), report.to_html())?;
-        let check = portcullis_statement::check(SAID_IN_2019, Some(incident))?;
+        let context = CheckContext { made_at: Some(now), ..CheckContext::default() };
+        let check = portcullis_statement::check(SAID_IN_2019, Some(incident), &context)?;
         fs::write(out.join("said-in-2019.txt"), SAID_IN_2019)?;
         fs::write(out.join("said-in-2019-checked.txt"), check.to_text())?;
     }

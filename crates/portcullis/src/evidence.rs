@@ -1,6 +1,5 @@
 //! The commands on evidence: each works from a ledger alone.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -11,7 +10,7 @@ use portcullis_ledger::{Error as LedgerError, Ledger, LedgerReader, canonical_js
 use portcullis_model::{Entry, Event, Receipt, WallTime};
 use portcullis_report::{ClaimLine, OperatorInput, Provenance, nine_questions};
 use portcullis_runtime::send_receipt;
-use portcullis_statement::{LeafProof, Statement};
+use portcullis_statement::{CheckContext, LeafProof, LocalZone, PressDetails, Statement};
 use sha2::{Digest, Sha256};
 
 use crate::cli::{
@@ -19,9 +18,7 @@ use crate::cli::{
     VerifyArguments,
 };
 use crate::output::{out, outln};
-
-/// Largest text that is checked.
-const PRESS_TEXT_BYTES: u64 = 1 << 20;
+use crate::press_text;
 
 /// A ledger with the incidents in it.
 pub struct LoadedLedger {
@@ -67,8 +64,10 @@ impl LoadedLedger {
         incident: &Incident,
         organisation: Option<String>,
         generated_at: WallTime,
+        press: PressDetails,
     ) -> Result<Statement> {
         let context = portcullis_statement::StatementContext {
+            press,
             checkpoint: self.reader.checkpoint().note().to_owned(),
             vkey: self.reader.verifier().to_string(),
             generated_at,
@@ -194,8 +193,13 @@ pub fn statement(arguments: &StatementArguments) -> Result<bool> {
         return check_press_text(&evidence, arguments, file, format);
     }
     let incident = evidence.incident(&arguments.incident)?;
-    let statement =
-        evidence.statement(incident, arguments.organisation.clone(), Clock::new().wall())?;
+    let made_at = made_at(arguments.made_at.as_deref())?;
+    let press = PressDetails {
+        zone: local_zone(arguments.zone.as_deref(), made_at)?,
+        next_update: arguments.next_update.clone(),
+        contact: arguments.contact.clone(),
+    };
+    let statement = evidence.statement(incident, arguments.organisation.clone(), made_at, press)?;
     match format {
         OutputFormat::Text => out!("{}", statement.to_text()),
         OutputFormat::Json => outln!("{}", statement.to_json()),
@@ -210,33 +214,59 @@ fn check_press_text(
     file: &Path,
     format: OutputFormat,
 ) -> Result<bool> {
-    let text = read_text(file)?;
+    let text = press_text::read(file)?;
     // Without an incident every sentence about one is unsupported, and the check reports it.
     let incident = match evidence.incidents.is_empty() {
         true => None,
         false => Some(evidence.incident(&arguments.incident)?),
     };
-    let check = portcullis_statement::check(&text, incident)?;
+    let made_at = made_at(arguments.made_at.as_deref())?;
+    let context = CheckContext {
+        made_at: Some(made_at),
+        zone: local_zone(arguments.zone.as_deref(), made_at)?,
+        names: arguments.organisation.iter().cloned().collect(),
+        first_at: None,
+    };
+    let check = portcullis_statement::check(&text, incident, &context)?;
     match format {
         OutputFormat::Text => out!("{}", check.to_text()),
         OutputFormat::Json => outln!("{}", check.to_json()),
-        OutputFormat::Html => bail!("--check supports text and JSON output"),
+        OutputFormat::Html => out!("{}", check.to_html()),
     }
     Ok(check.passes())
 }
 
-fn read_text(file: &Path) -> Result<String> {
-    let mut text = String::new();
-    let read = if file == Path::new("-") {
-        std::io::stdin().take(PRESS_TEXT_BYTES).read_to_string(&mut text)
-    } else {
-        std::fs::File::open(file)
-            .with_context(|| format!("cannot read {}", file.display()))?
-            .take(PRESS_TEXT_BYTES)
-            .read_to_string(&mut text)
+/// When a statement is made: now, unless `text` gives a time.
+fn made_at(text: Option<&str>) -> Result<WallTime> {
+    match text {
+        Some(text) => WallTime::parse(text)
+            .with_context(|| format!("`{text}` is not a time; write it as 2026-11-23T19:04:00Z")),
+        None => Ok(Clock::new().wall()),
+    }
+}
+
+/// Local time around `at`: the zone of this name, or that of this machine.
+fn local_zone(name: Option<&str>, at: WallTime) -> Result<LocalZone> {
+    let zone = match name {
+        Some(name) => jiff::tz::TimeZone::get(name)
+            .with_context(|| format!("unknown time zone `{name}`; write it as Europe/London"))?,
+        None => jiff::tz::TimeZone::system(),
     };
-    read.with_context(|| format!("cannot read {}: it should be UTF-8 text", file.display()))?;
-    Ok(text)
+    let millis = |at: jiff::Timestamp| WallTime(u64::try_from(at.as_millisecond()).unwrap_or(0));
+    // A year before and after: an incident and what is said of it.
+    let year = jiff::SignedDuration::from_hours(366 * 24);
+    let at = i64::try_from(at.millis()).unwrap_or(i64::MAX);
+    let at = jiff::Timestamp::from_millisecond(at).context("the time is out of range")?;
+    let from = at.checked_sub(year).unwrap_or(jiff::Timestamp::MIN);
+    let until = at.checked_add(year).unwrap_or(jiff::Timestamp::MAX);
+    let first = zone.to_offset_info(from);
+    let mut offsets =
+        vec![(millis(from), first.offset().seconds(), first.abbreviation().to_owned())];
+    for change in zone.following(from).take_while(|change| change.timestamp() <= until).take(64) {
+        let name = change.abbreviation().to_owned();
+        offsets.push((millis(change.timestamp()), change.offset().seconds(), name));
+    }
+    Ok(LocalZone { offsets })
 }
 
 /// Writes the report about an incident.
@@ -244,7 +274,12 @@ pub fn report(arguments: &ReportArguments) -> Result<bool> {
     let evidence = LoadedLedger::read(&arguments.ledger.ledger)?;
     let incident = evidence.incident(&arguments.incident)?;
     let now = Clock::new().wall();
-    let statement = evidence.statement(incident, arguments.organisation.clone(), now)?;
+    let statement = evidence.statement(
+        incident,
+        arguments.organisation.clone(),
+        now,
+        PressDetails::default(),
+    )?;
     let report = build_report(incident, &statement, arguments.organisation.clone(), now);
     match if arguments.json { OutputFormat::Json } else { arguments.format } {
         OutputFormat::Text => out!("{}", report.to_text()),

@@ -1,6 +1,6 @@
 //! The `portcullis` binary: command line and output.
 
-// module order: child cli output
+// module order: child cli output press_text
 // module order: evidence vectors
 // module order: drill
 // module order: live
@@ -14,6 +14,7 @@ mod drill;
 mod evidence;
 mod live;
 mod output;
+mod press_text;
 mod replay;
 mod run;
 mod vectors;

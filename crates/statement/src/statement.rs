@@ -4,6 +4,7 @@ use portcullis_incident::{Incident, TimeWindow, hypotheses};
 use portcullis_model::WallTime;
 use serde::Serialize;
 
+use crate::press::{PressDetails, PressSummary, summarise};
 use crate::{Claim, Finding, assess};
 
 /// What the caller knows and the incident does not.
@@ -19,6 +20,8 @@ pub struct StatementContext {
     pub organisation: Option<String>,
     /// Portcullis' version.
     pub version: String,
+    /// For the press.
+    pub press: PressDetails,
 }
 
 /// The proof that a leaf is in the ledger under the statement's checkpoint.
@@ -57,6 +60,8 @@ pub struct Statement {
     pub as_of_leaf: u64,
     /// When that was recorded.
     pub as_of: WallTime,
+    /// What a press officer needs first.
+    pub press: PressSummary,
     /// The claims.
     pub claims: Vec<Claim>,
     /// What was not recorded, in sentences. Empty if nothing is known to be missing.
@@ -88,6 +93,7 @@ const GAPS: usize = 12;
 /// Makes the statement of an incident. [`Statement::proofs`] is left empty: ask
 /// [`Statement::leaves_to_prove`] and fill it in.
 pub fn build(incident: &Incident, context: &StatementContext) -> Statement {
+    let claims = assess(incident);
     let owned = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
     Statement {
         format: Statement::FORMAT,
@@ -102,7 +108,8 @@ pub fn build(incident: &Incident, context: &StatementContext) -> Statement {
         not_attacked: owned(incident.not_attacked()),
         as_of_leaf: incident.as_of.leaf,
         as_of: incident.as_of.at,
-        claims: assess(incident),
+        press: summarise(incident, &claims, &context.press),
+        claims,
         coverage: incident.coverage.describe(GAPS),
         attribution: hypotheses::ATTRIBUTION,
         limits: LIMITS,
@@ -114,7 +121,7 @@ pub fn build(incident: &Incident, context: &StatementContext) -> Statement {
 
 impl Statement {
     /// The version of the JSON format.
-    pub const FORMAT: u32 = 1;
+    pub const FORMAT: u32 = 2;
 
     /// The leaves that the claims name, ascending, each once.
     pub fn leaves_to_prove(&self) -> Vec<u64> {

@@ -2,7 +2,7 @@
 
 use portcullis_incident::{Figure, words};
 
-use crate::{Claim, Finding, Statement};
+use crate::{Claim, Finding, PressSummary, Statement};
 
 /// Columns of a text rendering.
 pub(crate) const COLUMNS: usize = 100;
@@ -19,6 +19,8 @@ impl Statement {
             out += REHEARSAL;
             out += "\n\n";
         }
+        out += &press_text(&self.press);
+        out.push('\n');
         put(&mut out, &self.title());
         put(&mut out, &self.provenance());
         put(&mut out, &self.scope());
@@ -124,6 +126,30 @@ impl Statement {
             words::list(&counts)
         )
     }
+}
+
+/// The part for the press officer.
+fn press_text(press: &PressSummary) -> String {
+    let mut out = words::wrap("", "", COLUMNS, &words::plain(&press.headline));
+    out.push('\n');
+    for line in &press.quotable {
+        out += &words::wrap("   ", "   ", COLUMNS, &words::plain(line));
+    }
+    let lists = [
+        ("What is known", &press.known),
+        ("What is not known", &press.not_known),
+        ("What is being done", &press.being_done),
+    ];
+    for (heading, lines) in lists.into_iter().filter(|(_, lines)| !lines.is_empty()) {
+        out.push('\n');
+        out += &words::wrap("", "", COLUMNS, heading);
+        for line in lines {
+            out += &words::wrap("   - ", "     ", COLUMNS, &words::plain(line));
+        }
+    }
+    out += &words::wrap("\nNext update: ", "   ", COLUMNS, &press.next_update);
+    out += &words::wrap("Contact: ", "   ", COLUMNS, &press.contact);
+    out
 }
 
 fn claim_text(number: usize, claim: &Claim) -> String {

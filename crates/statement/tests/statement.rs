@@ -8,7 +8,8 @@ use campaign_day::{QUIET, morning, time, whole, without};
 use portcullis_incident::{Incident, fold};
 use portcullis_model::{Entry, Event, WallTime};
 use portcullis_statement::{
-    Claim, ClaimKind, Finding, LeafProof, Statement, StatementContext, assess, build,
+    CheckContext, Claim, ClaimKind, Finding, LeafProof, PressDetails, Statement, StatementContext,
+    assess, build,
 };
 use proptest::prelude::*;
 
@@ -33,6 +34,7 @@ fn statement(rehearsal: bool) -> Statement {
         generated_at: time("2026-11-24T11:05:00Z"),
         organisation: Some("The Example Party".into()),
         version: "0.1.0".into(),
+        press: PressDetails::default(),
     };
     build(&only(whole(rehearsal)), &context)
 }
@@ -370,8 +372,11 @@ fn an_outage_contradicts_that_the_site_stayed_up() {
 #[test]
 fn sentences_about_an_outage_are_judged_by_it() {
     let incident = outage();
-    let passes =
-        |sentence: &str| portcullis_statement::check(sentence, Some(&incident)).unwrap().passes();
+    let passes = |sentence: &str| {
+        portcullis_statement::check(sentence, Some(&incident), &CheckContext::default())
+            .unwrap()
+            .passes()
+    };
     assert!(!passes("Our site stayed up throughout."));
     assert!(!passes("The website remained available."));
     assert!(passes("The origin server was down."));

@@ -1,18 +1,33 @@
 //! A check as text and as JSON.
 
+use askama::Template;
 use portcullis_incident::{LeafSet, words};
 
-use super::{Assertion, Check, CheckedSentence, SentenceResult};
+use super::outcome::{Assertion, Check, CheckedSentence, SentenceResult};
 use crate::text::{COLUMNS, REHEARSAL};
 
 impl SentenceResult {
+    /// The class of the result in pages.
+    const fn css_class(self) -> &'static str {
+        match self {
+            Self::Supported => "supported",
+            Self::Rejected => "rejected",
+            Self::NotMeasurable => "not-measurable",
+            Self::NotChecked => "not-checked",
+            Self::NotRead => "not-read",
+            Self::AssertsNothing => "asserts-nothing",
+        }
+    }
+
     /// The words that people read.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Supported => "supported",
             Self::Rejected => "rejected",
             Self::NotMeasurable => "not measurable",
-            Self::NotAboutIncident => "not about the incident",
+            Self::NotChecked => "not checked",
+            Self::NotRead => "not read",
+            Self::AssertsNothing => "asserts nothing",
         }
     }
 
@@ -25,8 +40,12 @@ impl SentenceResult {
             (Self::Rejected, _) => "are rejected",
             (Self::NotMeasurable, 1) => "is not measurable",
             (Self::NotMeasurable, _) => "are not measurable",
-            (Self::NotAboutIncident, 1) => "is not about the incident",
-            (Self::NotAboutIncident, _) => "are not about the incident",
+            (Self::NotChecked, 1) => "is not checked in full",
+            (Self::NotChecked, _) => "are not checked in full",
+            (Self::NotRead, 1) => "is not read",
+            (Self::NotRead, _) => "are not read",
+            (Self::AssertsNothing, 1) => "asserts nothing",
+            (Self::AssertsNothing, _) => "assert nothing",
         }
     }
 }
@@ -62,7 +81,9 @@ impl Check {
             SentenceResult::Supported,
             SentenceResult::Rejected,
             SentenceResult::NotMeasurable,
-            SentenceResult::NotAboutIncident,
+            SentenceResult::NotChecked,
+            SentenceResult::NotRead,
+            SentenceResult::AssertsNothing,
         ];
         let counts: Vec<String> = verdicts
             .into_iter()
@@ -87,6 +108,52 @@ impl Check {
     }
 }
 
+impl Check {
+    /// As one self-contained HTML page: each sentence with what was refused and what was not checked.
+    pub fn to_html(&self) -> String {
+        let page = CheckPage { check: self, summary: self.summary(), rehearsal: REHEARSAL };
+        page.render().expect("writing a page to a string cannot fail")
+    }
+}
+
+/// The page. Nothing in it is fetched from elsewhere, and nothing needs JavaScript.
+#[derive(Template)]
+#[template(path = "check.html")]
+struct CheckPage<'a> {
+    check: &'a Check,
+    summary: String,
+    rehearsal: &'static str,
+}
+
+impl CheckedSentence {
+    /// The sentence in pieces, each with the class of its marking; empty for what was read and holds.
+    fn pieces(&self) -> Vec<(String, &'static str)> {
+        let mut marks: Vec<(usize, usize, &'static str)> = Vec::new();
+        let refused = self.rejected.iter().map(|part| (&part.at, "refused"));
+        for (at, class) in refused.chain(self.unchecked.iter().map(|part| (&part.at, "unchecked")))
+        {
+            marks.push((
+                at.start.max(self.at.start) - self.at.start,
+                at.end.min(self.at.end).saturating_sub(self.at.start),
+                class,
+            ));
+        }
+        marks.sort_unstable();
+        let mut pieces = Vec::new();
+        let mut done = 0;
+        for (start, end, class) in marks {
+            if start < done || end <= start {
+                continue;
+            }
+            pieces.push((self.sentence[done..start].to_owned(), ""));
+            pieces.push((self.sentence[start..end].to_owned(), class));
+            done = end;
+        }
+        pieces.push((self.sentence[done..].to_owned(), ""));
+        pieces
+    }
+}
+
 fn sentence_text(number: usize, checked: &CheckedSentence) -> String {
     let quoted = format!("\u{201c}{}\u{201d}", words::plain(checked.sentence.trim()));
     let mut out = words::wrap(&format!("{number}. "), "   ", COLUMNS, &quoted);
@@ -99,21 +166,28 @@ fn sentence_text(number: usize, checked: &CheckedSentence) -> String {
         };
         let text = format!(
             "{prefix}{} (\u{201c}{}\u{201d}): {}. {}",
-            recognised.claim.as_str(),
+            recognised.reading,
             words::plain(&recognised.phrase),
             recognised.finding.as_str(),
             recognised.because
         );
         out += &words::wrap("   - ", "     ", COLUMNS, &text);
     }
-    let shown: Vec<&str> = checked.matched.iter().map(|r| r.phrase.as_str()).collect();
-    let others = checked.rejected.iter().filter(|r| !shown.contains(&r.phrase.as_str()));
-    for refused in others {
+    for refused in &checked.rejected {
         let text = format!(
             "rejected, \u{201c}{}\u{201d}: {}.",
             words::plain(&refused.phrase),
             refused.why.trim_end_matches('.')
         );
+        out += &words::wrap("   - ", "     ", COLUMNS, &text);
+    }
+    if !checked.unchecked.is_empty() {
+        let parts: Vec<String> = checked
+            .unchecked
+            .iter()
+            .map(|part| format!("\u{201c}{}\u{201d}", words::plain(&part.phrase)))
+            .collect();
+        let text = format!("not checked: {}.", parts.join(", "));
         out += &words::wrap("   - ", "     ", COLUMNS, &text);
     }
     if !checked.suggestions.is_empty() {

@@ -1,10 +1,12 @@
 //! That there was an attack, how it was, and on what.
 
 use portcullis_incident::{
-    Figure, Incident, LeafSet, Unit, WaveRecord, grade,
+    Figure, Fit, Incident, LeafSet, Unit, WaveRecord, grade,
     hypotheses::{self, Cause},
     signal, words,
 };
+
+use portcullis_model::EvidenceKind;
 
 use super::phrases::{counted, in_waves, platforms_were};
 use crate::{Claim, ClaimKind, Finding};
@@ -15,22 +17,19 @@ pub(super) fn attack(incident: &Incident) -> Claim {
     let matrix = hypotheses::evaluate(incident);
     let figures: Vec<Figure> = incident.waves.iter().flat_map(evidence_figures).collect();
     let possible = matrix.least_contradicted();
-    if !evidence.is_empty() && matrix.supports_attack(strong) {
-        let kinds: Vec<&str> = evidence.iter().map(|(k, _)| signal(*k).phrase).collect();
-        let claim = Claim::new(
-            ClaimKind::Attack,
-            Finding::Supported,
-            "Evidence of hostility is recorded that neither a flash crowd nor a failed component \
-             explains as well.",
-        )
-        .wording(format!(
-            "{} attacked {}. The recorded evidence: {}.",
-            platforms_were(incident),
-            in_waves(incident),
-            kinds.join("; "),
-        ))
-        .with_figures(figures)
-        .caveat(hypotheses::ATTRIBUTION);
+    let kinds: Vec<_> = evidence.iter().map(|(kind, _)| *kind).collect();
+    let alone = is_alone(&kinds);
+    if !evidence.is_empty() && matrix.supports_attack(strong) && !alone {
+        let phrases: Vec<&str> = kinds.iter().map(|kind| signal(*kind).phrase).collect();
+        let claim = Claim::new(ClaimKind::Attack, Finding::Supported, rests_on(&kinds))
+            .wording(format!(
+                "{} attacked {}. The recorded evidence: {}.",
+                platforms_were(incident),
+                in_waves(incident),
+                phrases.join("; "),
+            ))
+            .with_figures(figures)
+            .caveat(hypotheses::ATTRIBUTION);
         return if possible.contains(&Cause::SelfInflicted) {
             claim.caveat(
                 "The evidence also fits a faulty program on your side (a client, retries, a \
@@ -47,6 +46,8 @@ pub(super) fn attack(incident: &Incident) -> Claim {
     };
     let because = if evidence.is_empty() {
         "No evidence of hostility is recorded.".to_owned()
+    } else if alone {
+        format!("{} One kind of evidence is not enough.", rests_on(&kinds))
     } else {
         matrix.conclusion
     };
@@ -60,6 +61,40 @@ pub(super) fn attack(incident: &Incident) -> Claim {
         .with_figures(figures)
         .with_figures([counted("waves", incident.waves.len() as u64, incident.detections())])
         .caveat(hypotheses::ATTRIBUTION)
+}
+
+/// The innocent causes of [`Cause::ALL`] with which one kind of evidence is what one would expect.
+fn innocent_causes(kind: EvidenceKind) -> Vec<Cause> {
+    let fits = signal(kind).fits;
+    let causes = Cause::ALL.into_iter().zip(fits);
+    let innocent =
+        causes.filter(|(cause, fit)| *cause != Cause::Hostile && *fit == Fit::Consistent);
+    innocent.map(|(cause, _)| cause).collect()
+}
+
+/// Whether there is one kind of evidence, and an innocent pattern gives it too.
+fn is_alone(kinds: &[EvidenceKind]) -> bool {
+    matches!(kinds, [one] if !innocent_causes(*one).is_empty())
+}
+
+/// Which evidence the word rests on, and which innocent cause explains all of it too.
+fn rests_on(kinds: &[EvidenceKind]) -> String {
+    let phrases: Vec<&str> = kinds.iter().map(|kind| signal(*kind).phrase).collect();
+    let explains = |cause: &Cause| kinds.iter().all(|kind| innocent_causes(*kind).contains(cause));
+    let innocent: Vec<&str> =
+        Cause::ALL.iter().filter(|cause| explains(cause)).map(|cause| cause.name()).collect();
+    let rests = format!(
+        "It rests on {} of evidence: {}.",
+        match kinds.len() {
+            1 => "one kind".to_owned(),
+            n => format!("{n} kinds"),
+        },
+        phrases.join("; ")
+    );
+    match innocent.is_empty() {
+        true => format!("{rests} No innocent cause that was evaluated explains all of it."),
+        false => format!("{rests} All of it would also fit: {}.", words::list(&innocent)),
+    }
 }
 
 /// Each kind of evidence of a wave with its figure as it was recorded.

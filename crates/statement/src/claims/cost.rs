@@ -218,6 +218,7 @@ fn released_sentence(
     (released, last): (u64, Option<WallTime>),
 ) -> String {
     match (finding, last) {
+        _ if count == 0 => "No procedure was engaged, so none had to be released.".to_owned(),
         (Finding::Supported, Some(at)) if count == 1 => {
             format!("The procedure that had been engaged was released on {}.", words::moment(at))
         }
@@ -357,8 +358,8 @@ pub(super) fn reported(incident: &Incident) -> Claim {
             Finding::NotShown,
             "No receipt from the NCSC is on record.",
         )
-        .wording("We are reporting the matter to the NCSC.")
-        .caveat("The wording is only true if the report is being made now."),
+        .wording("No report to the NCSC is on record.")
+        .caveat("Record the receipt when you have reported (`portcullis receipt`); then it can be said."),
     };
     let leaves: LeafSet = ncsc.iter().map(|notification| notification.stamp.leaf).collect();
     let claim = claim.with_figures([counted("receipts from the NCSC", leaves.count, leaves)]);

@@ -19,8 +19,11 @@ pub(super) fn in_waves(incident: &Incident) -> String {
         .iter()
         .map(|w| TimeWindow::new(w.onset, w.until(incident.as_of.at)))
         .collect();
-    let head = words::counted(waves.len() as u64 + incident.more_waves, "wave");
-    let tail = if incident.ongoing() { ", and it is still going on" } else { "" };
+    let head = match waves.len() as u64 + incident.more_waves {
+        1 => "one wave".to_owned(),
+        n => words::counted(n, "wave"),
+    };
+    let tail = if incident.ongoing() { ", and it continues" } else { "" };
     format!("in {head}: {}{tail}", stretches(&waves))
 }
 

@@ -9,10 +9,8 @@ pub(super) fn integrity() -> Claim {
         "Not watched: no content, script, file or configuration was compared with a baseline.",
     )
     .wording(
-        "Whether anything on the platforms was altered was not watched by the gate; we are \
-         checking it separately.",
+        "We do not know whether anything on our platforms was altered: the gate did not watch for it.",
     )
-    .caveat("The second half of the wording is only true if the check is being made.")
     .caveat("The opposite is not shown either: no record shows that anything was altered.")
 }
 
@@ -24,8 +22,7 @@ pub(super) fn no_breach() -> Claim {
          confident about.",
     )
     .wording(
-        "Whether any data was seen, changed or taken was not watched by the gate; we are \
-         examining it separately and will say what we looked at and what we found.",
+        "We do not know whether any data was seen, changed or taken: the gate did not watch for it.",
     )
     .caveat(
         "Absence of evidence is all that anybody can have within a day: intrusions are typically \
