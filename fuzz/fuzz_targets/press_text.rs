@@ -9,7 +9,8 @@ use std::sync::OnceLock;
 
 use libfuzzer_sys::fuzz_target;
 use portcullis_incident::{Incident, fold};
-use portcullis_statement::{Check, TEXT_BYTES, check};
+use portcullis_model::WallTime;
+use portcullis_statement::{Check, CheckContext, TEXT_BYTES, check};
 
 fn incident() -> &'static Incident {
     static INCIDENT: OnceLock<Incident> = OnceLock::new();
@@ -31,7 +32,10 @@ fn points_into(checked: &Check, text: &str) {
 
 fuzz_target!(|text: &str| {
     for incident in [None, Some(incident())] {
-        let Ok(checked) = check(text, incident) else {
+        // Noon of a day after the incident.
+        let made_at = Some(WallTime(1_800_014_400_000));
+        let context = CheckContext { made_at, ..CheckContext::default() };
+        let Ok(checked) = check(text, incident, &context) else {
             assert!(text.len() > TEXT_BYTES);
             continue;
         };

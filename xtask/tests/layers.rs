@@ -43,6 +43,7 @@ const LAYERS: &[Layer] = &[
         &["model", "durable", "gate", "posture", "ledger", "edge", "acme", "admin"],
     ),
     layer(4, "verify", &["ledger"]),
+    layer(4, "campaigns", &["model", "gate", "posture"]),
 ];
 
 /// The binary uses every crate.

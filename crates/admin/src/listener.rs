@@ -8,6 +8,7 @@ use core::pin::pin;
 use core::time::Duration;
 use std::collections::VecDeque;
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -30,6 +31,9 @@ const MAX_CONNECTIONS_PER_ADDRESS: usize = 32;
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 /// A connection is closed after this time; monitors connect again.
 const MAX_CONNECTION_AGE: Duration = Duration::from_secs(300);
+/// How often, and how long each time, the end waits for connections that are being answered.
+const LAST_ANSWER_POLLS: u32 = 20;
+const LAST_ANSWER_PAUSE: Duration = Duration::from_millis(10);
 /// Buffer of one connection.
 const MAX_BUFFER_BYTES: usize = 16 * 1024;
 
@@ -86,6 +90,25 @@ impl BoundAdmin {
         listener.set_nonblocking(true).map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
         Ok(Self { address, listener, hosts })
+    }
+
+    /// Listens with a socket that is bound to `address`, from another process.
+    pub fn inherit(
+        address: SocketAddr,
+        socket: OwnedFd,
+        hosts: Vec<String>,
+    ) -> Result<Self, AdminError> {
+        let refused = |source| AdminError::Listen { address, source };
+        let listener = std::net::TcpListener::from(socket);
+        listener.set_nonblocking(true).map_err(refused)?;
+        let address = listener.local_addr().map_err(refused)?;
+        Ok(Self { address, listener, hosts })
+    }
+
+    /// The socket once more, for a process that takes over.
+    pub fn socket(&self) -> Result<OwnedFd, AdminError> {
+        let refused = |source| AdminError::Listen { address: self.address, source };
+        self.listener.as_fd().try_clone_to_owned().map_err(refused)
     }
 
     /// Serves `pages` on a new thread until `drain` turns true.
@@ -195,7 +218,7 @@ async fn listen(
     let mut ended = pin!(drain.wait_for(|drain| *drain));
     loop {
         let accepted = tokio::select! {
-            _ = &mut ended => return,
+            _ = &mut ended => break,
             accepted = listener.accept() => accepted,
         };
         let Ok((stream, peer)) = accepted else {
@@ -209,6 +232,14 @@ async fn listen(
             let _ = tokio::time::timeout(MAX_CONNECTION_AGE, served).await;
         });
         open.0.push_back((peer, task));
+    }
+    drop(listener);
+    // Those that have just asked get their answer; idle ones end.
+    for _ in 0..LAST_ANSWER_POLLS {
+        if open.0.iter().all(|(_, task)| task.is_finished()) {
+            return;
+        }
+        tokio::time::sleep(LAST_ANSWER_PAUSE).await;
     }
 }
 

@@ -3,12 +3,14 @@
 use crate::dice::Dice;
 use crate::ordinary::{Stage, Stream};
 use crate::request::{Follow, Party, PlannedRequest, Query};
-use crate::sender::{Answers, FORGED, Kind, LIBRARIES, PEOPLE, Sender, UNKNOWN, public_address};
+use crate::sender::{
+    ChallengeReplies, FORGED, Kind, LIBRARIES, PEOPLE, Sender, UNKNOWN, public_address,
+};
 use crate::site::SiteModel;
 
 /// What an attack asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Target {
+pub(crate) enum AttackTarget {
     /// One page again and again.
     OnePage,
     /// Any page.
@@ -52,8 +54,8 @@ pub(crate) enum Course {
 
 /// One attack.
 #[derive(Debug, Clone)]
-pub(crate) struct AttackPlan {
-    pub target: Target,
+pub(crate) struct CampaignAttack {
+    pub target: AttackTarget,
     pub disguise: Disguise,
     pub course: Course,
     /// Requests per second at its highest, without assets.
@@ -61,7 +63,7 @@ pub(crate) struct AttackPlan {
     pub sources: u32,
     /// Of pages, how many are followed by some of their assets.
     pub asset_share: f64,
-    pub answers: Answers,
+    pub answers: ChallengeReplies,
     /// From and to, in milliseconds.
     pub from: u64,
     pub to: u64,
@@ -69,7 +71,7 @@ pub(crate) struct AttackPlan {
 
 /// An attack in progress.
 pub(crate) struct Attack {
-    plan: AttackPlan,
+    plan: CampaignAttack,
     dice: Dice,
     bots: Vec<u32>,
     turn: usize,
@@ -78,7 +80,7 @@ pub(crate) struct Attack {
 }
 
 impl Attack {
-    pub(crate) fn new(plan: AttackPlan, seed: u64) -> Self {
+    pub(crate) fn new(plan: CampaignAttack, seed: u64) -> Self {
         let mut dice = Dice::new(seed, 20);
         let page = dice.below(3) as usize;
         Self { plan, dice, bots: Vec::new(), turn: 0, page, paused_until: 0 }
@@ -124,28 +126,28 @@ impl Attack {
         let mut request = PlannedRequest::page(self.bots[self.turn], 0, Party::Attack);
         let page = &site.pages[self.page.min(site.pages.len() - 1)];
         match self.plan.target {
-            Target::OnePage => request.path = page.path,
-            Target::AnyPage => {
+            AttackTarget::OnePage => request.path = page.path,
+            AttackTarget::AnyPage => {
                 let at = self.dice.by_weight(&site.page_sums);
                 request.path = site.pages[at].path;
                 if self.dice.chance(0.5) {
                     request.referrer = 1;
                 }
             }
-            Target::Busting => {
+            AttackTarget::Busting => {
                 request.path = page.path;
                 request.query = Query { form: Query::BUST, number: u64::from(self.dice.word()) };
             }
-            Target::Login => (request.path, request.kind) = (site.login, Kind::Form),
-            Target::Search => {
+            AttackTarget::Login => (request.path, request.kind) = (site.login, Kind::Form),
+            AttackTarget::Search => {
                 request.path = site.search;
                 request.query = Query { form: Query::SEARCH, number: self.dice.below(100_000) };
             }
-            Target::Probes => {
+            AttackTarget::Probes => {
                 request.path = site.probe;
                 request.number = self.dice.below(20_000) as u32;
             }
-            Target::Asset => match site.common.first() {
+            AttackTarget::Asset => match site.common.first() {
                 Some((path, kind)) => (request.path, request.kind) = (*path, *kind),
                 None => request.path = page.path,
             },

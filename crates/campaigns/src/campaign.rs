@@ -6,10 +6,13 @@ use core::time::Duration;
 
 use portcullis_posture::SavedBaseline;
 
+use crate::dice::Dice;
 use crate::ordinary::{People, robots};
 use crate::outcome::CampaignOutcome;
-use crate::scenario::{Scenario, site_of};
+use crate::played::Played;
+use crate::scenario::{CampaignScenario, site_of};
 use crate::site::{SITES, SiteModel};
+use crate::visit;
 use crate::world::World;
 
 /// The longest that is waited for the gate to let go, in milliseconds.
@@ -25,11 +28,11 @@ pub(crate) struct Sites {
 }
 
 impl Sites {
-    /// The sites; `largest` is the highest rate of one. `scale`: see [`Scenario::new`].
+    /// The sites; `largest` is the highest rate of one. `scale`: see [`CampaignScenario::new`].
     pub(crate) fn new(largest: f64, scale: f64) -> Self {
         Self {
             scale,
-            models: (0..2 * SITES).map(|number| SiteModel::new(number, largest)).collect(),
+            models: (0..2 * SITES).map(|number| site(number, largest)).collect(),
             learnt: (0..2 * SITES).map(|_| OnceLock::new()).collect(),
         }
     }
@@ -43,7 +46,7 @@ impl Sites {
     pub(crate) fn run(&self, seed: u64, rows: bool) -> (CampaignOutcome, Played<'_>) {
         let number = site_of(seed);
         let site = &self.models[number as usize];
-        let scenario = Scenario::new(seed, site, self.scale);
+        let scenario = CampaignScenario::new(seed, site, self.scale);
         let learnt = (!scenario.cold).then(|| self.learnt(number));
         let world = World::new(site, seed, scenario.start, learnt);
         let played = play(scenario, world, rows);
@@ -51,22 +54,20 @@ impl Sites {
     }
 }
 
-/// A campaign that was played.
-pub(crate) struct Played<'a> {
-    pub scenario: Scenario,
-    pub world: World<'a>,
-    /// When the gate was open after the event, in milliseconds.
-    pub open_at: Option<u64>,
-    pub end: u64,
+/// The site of a number, with the means of a visit to it.
+fn site(number: u64, largest: f64) -> SiteModel {
+    let mut site = SiteModel::new(number, largest);
+    site.means = visit::means(&site, &mut Dice::new(number, 2));
+    site
 }
 
-fn play(mut scenario: Scenario, mut world: World<'_>, rows: bool) -> Played<'_> {
+fn play(mut scenario: CampaignScenario, mut world: World<'_>, rows: bool) -> Played<'_> {
     let mut streams = core::mem::take(&mut scenario.streams);
     world.outage = scenario.outage;
     world.run(&mut streams, scenario.observed_from, 60_000);
     world.truth.wants_rows = rows;
     world.run(&mut streams, scenario.from, 10_000);
-    world.truth.fates = crate::truth::Fates::default();
+    world.truth.fates = crate::truth::PartyCounts::default();
     let long = scenario.to - scenario.from > 2 * 3_600_000;
     world.run(&mut streams, scenario.to, if long { 60_000 } else { 1_000 });
     let mut open_at = None;

@@ -7,11 +7,11 @@ macro_rules! families {
         /// A family of campaigns.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         #[serde(rename_all = "kebab-case")]
-        pub enum Family {
+        pub enum CampaignFamily {
             $(#[doc = $word] $name,)+
         }
 
-        impl Family {
+        impl CampaignFamily {
             /// Every family, in the order of the tables.
             pub const ALL: &'static [Self] = &[$(Self::$name,)+];
 
@@ -21,8 +21,8 @@ macro_rules! families {
             }
 
             /// What is demanded of it.
-            pub const fn rule(self) -> Rule {
-                match self { $(Self::$name => Rule::$rule,)+ }
+            pub const fn rule(self) -> Demand {
+                match self { $(Self::$name => Demand::$rule,)+ }
             }
         }
     };
@@ -31,7 +31,7 @@ macro_rules! families {
 /// What is demanded of a campaign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Rule {
+pub enum Demand {
     /// Found within five seconds or a hundred requests, the later, from three times the site's load.
     Flood,
     /// Found within five minutes or a hundred requests, the later, from twice the activity's load.
@@ -85,7 +85,7 @@ families! {
     AppUpdate => "app-update", Innocent;
 }
 
-impl Family {
+impl CampaignFamily {
     /// The family with this name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|family| family.as_str() == name)
@@ -98,6 +98,6 @@ impl Family {
 
     /// Whether it has an attack in it.
     pub fn is_attack(self) -> bool {
-        self.rule() != Rule::Innocent
+        self.rule() != Demand::Innocent
     }
 }

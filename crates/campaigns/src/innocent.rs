@@ -4,7 +4,8 @@ use crate::dice::Dice;
 use crate::ordinary::{Stage, Stream};
 use crate::request::{Follow, Party, PlannedRequest, Query};
 use crate::sender::{
-    APP, Answers, JOB, Kind, LINK_SCANNERS, READERS, ROBOTS, Sender, public_address,
+    APP, APP_BEFORE, ChallengeReplies, JOB, Kind, LINK_SCANNERS, READERS, ROBOTS, Sender,
+    public_address,
 };
 use crate::visit;
 
@@ -126,6 +127,8 @@ pub(crate) enum Program {
     Typeahead,
     /// A page with news that stays open.
     Polling,
+    /// The party's app on ordinary days.
+    AppBefore,
     /// The party's app after an update that asks too often.
     App,
     /// A job of the site's own: a fresh copy of every page.
@@ -166,7 +169,7 @@ impl Programs {
                 source: public_address(dice),
                 agent,
                 language: 0,
-                answers: Answers::Redirects,
+                answers: ChallengeReplies::Redirects,
             };
             let sender = match self.plan.program {
                 Program::Crawler => program(dice, ROBOTS.start + 1),
@@ -178,7 +181,12 @@ impl Programs {
                     let agent = dice.pick(&READERS.collect::<Vec<_>>());
                     program(dice, agent)
                 }
-                Program::App => Sender { answers: Answers::Redirects, agent: APP, ..person },
+                Program::App => {
+                    Sender { answers: ChallengeReplies::Redirects, agent: APP, ..person }
+                }
+                Program::AppBefore => {
+                    Sender { answers: ChallengeReplies::Redirects, agent: APP_BEFORE, ..person }
+                }
                 Program::Job => Sender { source: 0x0a00_0005, ..program(dice, JOB) },
                 Program::DocumentReaders
                 | Program::Map
@@ -213,15 +221,18 @@ impl Programs {
             }
             Program::Map => return self.tiles(stage, at, sender),
             Program::Typeahead => {
+                self.open_page(stage, at, &request);
+                let at = at + 1_500;
                 let word = self.dice.below(400);
                 visit::type_letters(site, &request, word, at, stage.plan, &mut self.dice);
                 return;
             }
             Program::Polling => {
+                self.open_page(stage, at, &request);
                 visit::poll(site, &request, at, 5, stage.plan, &mut self.dice);
                 return;
             }
-            Program::App => {
+            Program::AppBefore | Program::App => {
                 (request.path, request.kind) = (site.api, Kind::Data);
                 request.number = self.dice.below(4) as u32;
             }
@@ -232,6 +243,14 @@ impl Programs {
             }
         }
         stage.plan.push(at, request);
+    }
+
+    /// Who types or waits for news opened the page with its assets; one in twelve did so elsewhere.
+    fn open_page(&mut self, stage: &mut Stage<'_>, at: u64, request: &PlannedRequest) {
+        if self.dice.chance(11.0 / 12.0) {
+            let page = PlannedRequest { follow: Follow::Assets(6), ..*request };
+            stage.plan.push(at, page);
+        }
     }
 
     fn parts(&mut self, stage: &mut Stage<'_>, at: u64, sender: u32, path: u16, most: u64) {

@@ -2,18 +2,21 @@
 //! to measure what the watch detects.
 //!
 //! A campaign has a seed. The seed gives the site, the time, and one event or attack of a family
-//! ([`Family`]). The traffic is made without any code of the judge's. Even seeds are for a look while
+//! ([`CampaignFamily`]). The traffic is made without any code of the judge's. Even seeds are for a look while
 //! the watch is worked on; odd seeds are held out.
 
 // module order: dice family
 // module order: sender
 // module order: request
 // module order: truth
-// module order: site visit
+// module order: site
+// module order: visit
 // module order: ordinary
 // module order: attack innocent world
 // module order: scenario
-// module order: campaign outcome
+// module order: played
+// module order: outcome
+// module order: campaign
 // module order: report show
 // module order: run
 
@@ -24,6 +27,7 @@ mod family;
 mod innocent;
 mod ordinary;
 mod outcome;
+mod played;
 mod report;
 mod request;
 mod run;
@@ -35,7 +39,7 @@ mod truth;
 mod visit;
 mod world;
 
-pub use family::{Family, Rule};
+pub use family::{CampaignFamily, Demand};
 pub use outcome::{CampaignOutcome, FalseAttack, FigureError, Found};
 pub use report::{CalmSummary, CampaignReport, FamilySummary};
 pub use run::{CampaignSet, run, show};

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use portcullis_campaigns::{CampaignOutcome, CampaignSet, Family, run, show};
+use portcullis_campaigns::{CampaignFamily, CampaignOutcome, CampaignSet, run, show};
 
 /// Simulated sites, crowds and attacks, played through the gate and the control loop.
 #[derive(Parser)]
@@ -41,10 +41,10 @@ fn main() -> ExitCode {
     let options = Options::parse();
     let only = match options.only.as_deref() {
         None => None,
-        Some(name) => match Family::named(name) {
+        Some(name) => match CampaignFamily::named(name) {
             Some(family) => Some(family),
             None => {
-                for family in Family::ALL {
+                for family in CampaignFamily::ALL {
                     println!("{}", family.as_str());
                 }
                 return ExitCode::from(2);

@@ -3,15 +3,17 @@
 use portcullis_model::WallTime;
 
 use crate::dice::Dice;
-use crate::request::{Follow, Party, Plan, PlannedRequest};
-use crate::sender::{Answers, JOB, Kind, MONITOR, READERS, ROBOTS, Sender, public_address};
+use crate::request::{Follow, Party, PlannedRequest, PlannedTraffic};
+use crate::sender::{
+    ChallengeReplies, JOB, Kind, MONITOR, READERS, ROBOTS, Sender, public_address,
+};
 use crate::site::SiteModel;
 use crate::visit;
 
 /// What the senders of a campaign can know when they plan their next requests.
 pub(crate) struct Stage<'a> {
     pub site: &'a SiteModel,
-    pub plan: &'a mut Plan,
+    pub plan: &'a mut PlannedTraffic,
     /// The wall clock at zero.
     pub start: WallTime,
     /// Of the attack's requests of the last seconds, the share that was challenged or refused.
@@ -192,19 +194,26 @@ pub(crate) fn robots(site: &SiteModel, seed: u64) -> Vec<Box<dyn Stream>> {
     for _ in 0..crawlers {
         let pause = 2.0 * crawlers as f64 / rate;
         let agent = dice.pick(&ROBOTS.collect::<Vec<_>>());
-        add(dice, agent, Answers::Redirects, pause.max(0.4), false, RobotWork::Crawl);
+        add(dice, agent, ChallengeReplies::Redirects, pause.max(0.4), false, RobotWork::Crawl);
     }
     let readers = (rate * 300.0).clamp(1.0, 40.0) as u64;
     for _ in 0..readers {
         let agent = dice.pick(&READERS.collect::<Vec<_>>());
         let file = dice.pick(&[site.feed, site.feed, site.calendar]);
         let pause = dice.pick(&[900.0, 1_800.0, 3_600.0]);
-        add(dice, agent, Answers::Redirects, pause, true, RobotWork::One(file, Kind::File));
+        add(
+            dice,
+            agent,
+            ChallengeReplies::Redirects,
+            pause,
+            true,
+            RobotWork::One(file, Kind::File),
+        );
     }
     let pause = dice.pick(&[60.0, 60.0, 300.0]);
     let home = site.pages[0].path;
-    add(dice, MONITOR, Answers::Redirects, pause, true, RobotWork::One(home, Kind::Page));
-    add(dice, UNKNOWN_PROBER, Answers::Nothing, 2_400.0, false, RobotWork::Probe);
+    add(dice, MONITOR, ChallengeReplies::Redirects, pause, true, RobotWork::One(home, Kind::Page));
+    add(dice, UNKNOWN_PROBER, ChallengeReplies::Nothing, 2_400.0, false, RobotWork::Probe);
     if site.job_requests > 0 {
         all.push(Box::new(Job::new(site, seed)));
     }
@@ -248,7 +257,7 @@ impl Stream for Job {
                         source: 0x0a00_0005,
                         agent: JOB,
                         language: 0,
-                        answers: Answers::Redirects,
+                        answers: ChallengeReplies::Redirects,
                     };
                     stage.plan.sender(job)
                 });

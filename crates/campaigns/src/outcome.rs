@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use crate::campaign::Played;
-use crate::family::{Family, Rule};
+use crate::family::{CampaignFamily, Demand};
+use crate::played::Played;
 use crate::request::Party;
-use crate::truth::Judgement;
+use crate::truth::RecordedEvent;
 
 /// An attack that is recorded so long after the last request still belongs to it, in milliseconds.
 const GRACE: u64 = 60_000;
@@ -45,7 +45,7 @@ pub struct CampaignOutcome {
     /// Its seed.
     pub seed: u64,
     /// Its family.
-    pub family: Family,
+    pub family: CampaignFamily,
     /// Its site.
     pub site: String,
     /// The site's rate at noon.
@@ -155,7 +155,7 @@ impl CampaignOutcome {
         self.calm_seconds = before;
         match (scenario.family, scenario.attack.is_some()) {
             (_, true) => {}
-            (Family::Calm, _) => self.calm_seconds += during,
+            (CampaignFamily::Calm, _) => self.calm_seconds += during,
             _ => self.event_seconds = during + (played.end - scenario.to) / 1_000,
         }
     }
@@ -169,18 +169,19 @@ impl CampaignOutcome {
             after_ms: at.saturating_sub(scenario.from),
             requests: truth.between(scenario.from, at)[Party::Attack as usize],
         };
-        let calm_until = if scenario.family == Family::Calm { played.end } else { scenario.from };
+        let calm_until =
+            if scenario.family == CampaignFamily::Calm { played.end } else { scenario.from };
         let mut open: Option<u64> = None;
         let (mut surge_at, mut engaged_at) = (None, None);
         for (at, judgement) in &truth.judgements {
             match judgement {
-                Judgement::AttackBegan { onset, evidence, .. } if within(*at) => {
+                RecordedEvent::AttackBegan { onset, evidence, .. } if within(*at) => {
                     self.events += 1;
                     self.found.get_or_insert(found(*at));
                     open = Some(onset.millis().saturating_sub(scenario.start.millis()));
                     let _ = evidence;
                 }
-                Judgement::AttackBegan { evidence, .. } => {
+                RecordedEvent::AttackBegan { evidence, .. } => {
                     let after = attack.is_some_and(|(_, to)| *at > to);
                     self.false_attacks.push(FalseAttack {
                         at_ms: at.cast_signed() - scenario.observed_from.cast_signed(),
@@ -188,7 +189,7 @@ impl CampaignOutcome {
                         evidence: evidence.iter().map(|e| e.kind.as_str()).collect(),
                     });
                 }
-                Judgement::AttackEnded { figures } => {
+                RecordedEvent::AttackEnded { figures } => {
                     if let Some(onset) = open.take()
                         && self.figures.is_none()
                     {
@@ -201,14 +202,14 @@ impl CampaignOutcome {
                         });
                     }
                 }
-                Judgement::SurgeBegan { .. } if within(*at) => {
+                RecordedEvent::SurgeBegan { .. } if within(*at) => {
                     self.surge.get_or_insert(found(*at));
                     surge_at.get_or_insert(*at);
                 }
-                Judgement::SurgeBegan { .. } => {
+                RecordedEvent::SurgeBegan { .. } => {
                     self.calm_surges += u32::from(*at < calm_until);
                 }
-                Judgement::Engaged(_) | Judgement::Origin(_) if within(*at) => {
+                RecordedEvent::Engaged(_) | RecordedEvent::Origin(_) if within(*at) => {
                     engaged_at.get_or_insert(*at);
                 }
                 _ => {}
@@ -229,7 +230,7 @@ impl CampaignOutcome {
             );
         }
         let rule = scenario.family.rule();
-        if rule == Rule::Innocent {
+        if rule == Demand::Innocent {
             self.kept = Some(self.false_attacks.is_empty());
             return;
         }
@@ -240,8 +241,8 @@ impl CampaignOutcome {
         self.deadline_ms = Some(deadline);
         let surge = self.surge.filter(|_| self.harmful);
         // The tick in which the deadline is ends with it.
-        let in_time = |found: Option<Found>| found.is_some_and(|f| f.after_ms <= deadline + 250);
-        let kept = in_time(self.found) || in_time(surge);
+        let timely = |found: Option<Found>| found.is_some_and(|f| f.after_ms <= deadline + 250);
+        let kept = timely(self.found) || timely(surge);
         self.kept = Some(kept);
         if !kept {
             let late = match self.found {
@@ -258,18 +259,23 @@ impl CampaignOutcome {
     }
 
     /// The seconds that the rule allows; `None` where it demands nothing.
-    fn deadline_seconds(&self, family: Family, rule: Rule, played: &Played<'_>) -> Option<f64> {
+    fn deadline_seconds(
+        &self,
+        family: CampaignFamily,
+        rule: Demand,
+        played: &Played<'_>,
+    ) -> Option<f64> {
         let _ = family;
         match rule {
-            Rule::Flood => (self.multiple >= 3.0 && self.seconds >= 60.0).then_some(5.0),
-            Rule::Slow => (self.multiple >= 1.99).then_some(300.0),
-            Rule::Ramp => {
+            Demand::Flood => (self.multiple >= 3.0 && self.seconds >= 60.0).then_some(5.0),
+            Demand::Slow => (self.multiple >= 1.99).then_some(300.0),
+            Demand::Ramp => {
                 // Three times the usual load is added: the whole is four times.
                 let plan = played.scenario.attack.as_ref()?;
                 let seconds = (plan.to - plan.from) as f64 / 1_000.0;
                 Some(seconds * 3.0 / self.multiple)
             }
-            Rule::None | Rule::Innocent => None,
+            Demand::None | Demand::Innocent => None,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::family::{Family, Rule};
+use crate::family::{CampaignFamily, Demand};
 use crate::outcome::CampaignOutcome;
 
 /// The sums over one family.
@@ -121,8 +121,11 @@ impl FamilySummary {
 
 impl CampaignReport {
     /// The sums by family, over the seeds that `wanted` accepts.
-    pub fn families(&self, wanted: impl Fn(u64) -> bool) -> BTreeMap<Family, FamilySummary> {
-        let mut by_family: BTreeMap<Family, Vec<&CampaignOutcome>> = BTreeMap::new();
+    pub fn families(
+        &self,
+        wanted: impl Fn(u64) -> bool,
+    ) -> BTreeMap<CampaignFamily, FamilySummary> {
+        let mut by_family: BTreeMap<CampaignFamily, Vec<&CampaignOutcome>> = BTreeMap::new();
         for outcome in self.outcomes.iter().filter(|outcome| wanted(outcome.seed)) {
             by_family.entry(outcome.family).or_default().push(outcome);
         }
@@ -137,7 +140,7 @@ impl CampaignReport {
             calm.calm_weeks += outcome.calm_seconds as f64 / WEEK;
             calm.event_weeks += outcome.event_seconds as f64 / WEEK;
             calm.calm_surges += u64::from(outcome.calm_surges);
-            let event = !outcome.family.is_attack() && outcome.family != Family::Calm;
+            let event = !outcome.family.is_attack() && outcome.family != CampaignFamily::Calm;
             for false_attack in &outcome.false_attacks {
                 if event && false_attack.during_event {
                     calm.event_attacks += 1;
@@ -195,18 +198,18 @@ impl CampaignReport {
     fn rules(
         &self,
         text: &mut String,
-        families: &BTreeMap<Family, FamilySummary>,
+        families: &BTreeMap<CampaignFamily, FamilySummary>,
         wanted: impl Fn(u64) -> bool,
     ) {
         let _ = writeln!(text, "| demanded | measured | kept |\n|---|--:|---|");
         for (rule, what) in [
-            (Rule::Flood, "floods of three times the load found within 5 s or 100 requests"),
-            (Rule::Ramp, "ramps found before they are four times the load"),
+            (Demand::Flood, "floods of three times the load found within 5 s or 100 requests"),
+            (Demand::Ramp, "ramps found before they are four times the load"),
             (
-                Rule::Slow,
+                Demand::Slow,
                 "slow attacks of twice an activity's load found within 5 minutes or 100 requests",
             ),
-            (Rule::Innocent, "innocent campaigns without a recorded attack"),
+            (Demand::Innocent, "innocent campaigns without a recorded attack"),
         ] {
             let of = || families.iter().filter(|(family, _)| family.rule() == rule);
             let demanded: u64 = of().map(|(_, sum)| sum.demanded).sum();
@@ -261,7 +264,7 @@ fn seconds(ms: u64) -> String {
     format!("{:.1} s", ms as f64 / 1_000.0)
 }
 
-fn attack_line(text: &mut String, family: Family, sum: &FamilySummary) {
+fn attack_line(text: &mut String, family: CampaignFamily, sum: &FamilySummary) {
     let _ = writeln!(
         text,
         "| {} | {} | {} | {} | {} | {} | {} | {} | {:.2} | {} | {} | {:.0}% | {} | {:.0}% | {:.0}% |",

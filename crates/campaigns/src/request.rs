@@ -185,13 +185,13 @@ impl Ord for Queued {
 
 /// What is planned, in the order of time, and everyone who sends something.
 #[derive(Debug, Default)]
-pub(crate) struct Plan {
+pub(crate) struct PlannedTraffic {
     queue: BinaryHeap<Reverse<Queued>>,
     order: u64,
     pub senders: Vec<Sender>,
 }
 
-impl Plan {
+impl PlannedTraffic {
     /// Plans a request for the moment `at`, in milliseconds.
     pub(crate) fn push(&mut self, at: u64, request: PlannedRequest) {
         self.order += 1;

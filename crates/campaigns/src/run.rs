@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
 use crate::campaign::Sites;
-use crate::family::Family;
+use crate::family::CampaignFamily;
 use crate::outcome::CampaignOutcome;
 use crate::report::CampaignReport;
 use crate::show::timeline;
@@ -17,7 +17,7 @@ pub struct CampaignSet {
     /// How many campaigns.
     pub count: u64,
     /// Only the seeds of this family.
-    pub only: Option<Family>,
+    pub only: Option<CampaignFamily>,
     /// The highest rate of a site, in requests per second at noon.
     pub largest: f64,
     /// How much longer and larger attacks and calm times may be than in the common set.
@@ -28,7 +28,8 @@ pub struct CampaignSet {
 
 impl CampaignSet {
     fn seeds(&self) -> Vec<u64> {
-        let wanted = |seed: &u64| self.only.is_none_or(|family| Family::of(*seed) == family);
+        let wanted =
+            |seed: &u64| self.only.is_none_or(|family| CampaignFamily::of(*seed) == family);
         (self.first..).filter(wanted).take(self.count as usize).collect()
     }
 }

@@ -25,7 +25,7 @@ pub(crate) struct Agent {
 
 /// What a sender makes of a challenge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Answers {
+pub(crate) enum ChallengeReplies {
     /// A browser: follows redirects, stores cookies, waits.
     Browser,
     /// Follows redirects, and stores cookies for a session, but shows no page.
@@ -40,7 +40,7 @@ pub(crate) struct Sender {
     pub source: u32,
     pub agent: u16,
     pub language: u8,
-    pub answers: Answers,
+    pub answers: ChallengeReplies,
 }
 
 /// Agents of people: places `0..PEOPLE` of [`agents`].
@@ -63,6 +63,8 @@ pub(crate) const UNKNOWN: core::ops::Range<u16> = 88..92;
 pub(crate) const FORGED: core::ops::Range<u16> = 92..108;
 /// Scanners of links in mails, which name a popular browser.
 pub(crate) const LINK_SCANNERS: core::ops::Range<u16> = 108..112;
+/// The party's own app before its update.
+pub(crate) const APP_BEFORE: u16 = 112;
 
 /// Languages that browsers send.
 pub(crate) const LANGUAGES: [&str; 6] = [
@@ -125,6 +127,7 @@ pub(crate) fn agents() -> Vec<Agent> {
     let popular: Vec<&str> = popular.iter().map(String::as_str).collect();
     add(&popular[..16], Style::Library);
     add(&popular[..4], Style::Library);
+    add(&["PartyApp/3.3.0 (Android 15)"], Style::Library);
     all
 }
 
@@ -203,7 +206,11 @@ impl Population {
             agent: dice.by_weight(&self.agent_sums) as u16,
             language: [0, 0, 0, 1, 2, 3, 4, 5][dice.below(8) as usize],
             // One in a hundred has cookies switched off and a program that follows no redirect.
-            answers: if dice.chance(0.99) { Answers::Browser } else { Answers::Nothing },
+            answers: if dice.chance(0.99) {
+                ChallengeReplies::Browser
+            } else {
+                ChallengeReplies::Nothing
+            },
         }
     }
 }

@@ -4,11 +4,11 @@ use core::fmt::Write as _;
 
 use portcullis_model::Evidence;
 
-use crate::campaign::Played;
 use crate::outcome::CampaignOutcome;
+use crate::played::Played;
 use crate::request::{PARTIES, Party};
 use crate::site::short;
-use crate::truth::{Judgement, SecondRow};
+use crate::truth::{RecordedEvent, SecondRow};
 
 /// The timeline with what the campaign was and what was demanded of it.
 pub(crate) fn timeline(outcome: &CampaignOutcome, played: &Played<'_>) -> String {
@@ -60,12 +60,12 @@ fn relative(at: u64, played: &Played<'_>) -> i64 {
     (at.cast_signed() - played.scenario.observed_from.cast_signed()) / 1_000
 }
 
-/// How many seconds a line stands for.
+/// How many seconds a line covers.
 fn step(second: u64, played: &Played<'_>) -> u64 {
     let scenario = &played.scenario;
     let (from, to) = (scenario.from / 1_000, scenario.to / 1_000);
     let eventful = played.world.truth.judgements.iter().any(|(at, judgement)| {
-        !matches!(judgement, Judgement::Released(_)) && (at / 1_000).abs_diff(second) <= 3
+        !matches!(judgement, RecordedEvent::Released(_)) && (at / 1_000).abs_diff(second) <= 3
     });
     let after = second.saturating_sub(from);
     if eventful || (second + 5 >= from && after < 20) {
@@ -145,28 +145,28 @@ fn load(text: &mut String, from: u64, row: &SecondRow, played: &Played<'_>) {
     let _ = writeln!(text);
 }
 
-fn note(text: &mut String, at: i64, judgement: &Judgement, played: &Played<'_>) {
+fn note(text: &mut String, at: i64, judgement: &RecordedEvent, played: &Played<'_>) {
     let _ = write!(text, "{at:>8} s >>> ");
     let _ = match judgement {
-        Judgement::AttackBegan { onset, baseline_milli, .. } => {
+        RecordedEvent::AttackBegan { onset, baseline_milli, .. } => {
             let onset = onset.millis().saturating_sub(played.scenario.start.millis());
             let onset = relative(onset, played);
             writeln!(text, "ATTACK BEGAN, onset {onset} s, baseline {baseline_milli} milli/s")
         }
-        Judgement::AttackChanged { .. } => writeln!(text, "attack changed"),
-        Judgement::AttackEnded { figures } => writeln!(text, "ATTACK ENDED {figures:?}"),
-        Judgement::SurgeBegan { per_second, baseline_milli, activities } => writeln!(
+        RecordedEvent::AttackChanged { .. } => writeln!(text, "attack changed"),
+        RecordedEvent::AttackEnded { figures } => writeln!(text, "ATTACK ENDED {figures:?}"),
+        RecordedEvent::SurgeBegan { per_second, baseline_milli, activities } => writeln!(
             text,
             "SURGE BEGAN {} at {per_second}/s, baseline {baseline_milli} milli/s",
             activities.join(", ")
         ),
-        Judgement::SurgeEnded => writeln!(text, "surge ended"),
-        Judgement::Engaged(what) => writeln!(text, "engaged: {what}"),
-        Judgement::Released(why) => writeln!(text, "released: {why}"),
-        Judgement::Posture(posture) => writeln!(text, "posture {posture:?}"),
-        Judgement::Origin(what) => writeln!(text, "origin: {what}"),
+        RecordedEvent::SurgeEnded => writeln!(text, "surge ended"),
+        RecordedEvent::Engaged(what) => writeln!(text, "engaged: {what}"),
+        RecordedEvent::Released(why) => writeln!(text, "released: {why}"),
+        RecordedEvent::Posture(posture) => writeln!(text, "posture {posture:?}"),
+        RecordedEvent::Origin(what) => writeln!(text, "origin: {what}"),
     };
-    if let Judgement::AttackBegan { evidence, .. } | Judgement::AttackChanged { evidence } =
+    if let RecordedEvent::AttackBegan { evidence, .. } | RecordedEvent::AttackChanged { evidence } =
         judgement
     {
         for piece in evidence {

@@ -7,7 +7,6 @@ use portcullis_model::{
 
 use crate::dice::{Dice, zipf_sums};
 use crate::sender::{Kind, Population};
-use crate::visit;
 
 /// How many sites there are, for even seeds and as many for odd ones. Campaigns share them, and what
 /// was learnt of them.
@@ -15,7 +14,7 @@ pub(crate) const SITES: u64 = 32;
 
 /// One page with its own assets.
 #[derive(Debug, Clone)]
-pub(crate) struct Page {
+pub(crate) struct SitePage {
     pub path: u16,
     pub assets: Vec<(u16, Kind)>,
 }
@@ -46,7 +45,7 @@ pub(crate) struct SiteModel {
     /// Pages ask for news every few seconds: the pause in seconds, or zero.
     pub polling: u32,
     pub paths: Vec<String>,
-    pub pages: Vec<Page>,
+    pub pages: Vec<SitePage>,
     pub page_sums: Vec<f64>,
     pub common: Vec<(u16, Kind)>,
     pub search: u16,
@@ -129,7 +128,6 @@ impl SiteModel {
             means: VisitMeans::default(),
         };
         site.build_pages(dice);
-        site.means = visit::means(&site, &mut Dice::new(number, 2));
         site
     }
 
@@ -171,7 +169,7 @@ impl SiteModel {
                     (self.path(&format!("/media/{n}-{at}.{}", ending(kind))), kind)
                 })
                 .collect();
-            self.pages.push(Page { path, assets });
+            self.pages.push(SitePage { path, assets });
         }
         self.page_sums = zipf_sums(count, 1.0);
     }

@@ -5,9 +5,9 @@ use serde::Serialize;
 
 use crate::request::{PARTIES, Party};
 
-/// The fate of requests.
+/// The outcome of requests.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
-pub(crate) struct Fate {
+pub(crate) struct RequestCounts {
     pub served: u64,
     /// Challenged, and served later.
     pub served_after_challenge: u64,
@@ -21,7 +21,7 @@ pub(crate) struct Fate {
     pub failed: u64,
 }
 
-impl Fate {
+impl RequestCounts {
     pub(crate) const fn all(&self) -> u64 {
         self.served + self.served_after_challenge + self.lost + self.refused + self.failed
     }
@@ -32,27 +32,27 @@ impl Fate {
     }
 }
 
-/// Fates by party, people and programs apart.
+/// The outcome of requests, by party; people and programs apart.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Fates([[Fate; 2]; PARTIES]);
+pub(crate) struct PartyCounts([[RequestCounts; 2]; PARTIES]);
 
-impl Fates {
-    pub(crate) fn of(&mut self, party: Party, person: bool) -> &mut Fate {
+impl PartyCounts {
+    pub(crate) fn of(&mut self, party: Party, person: bool) -> &mut RequestCounts {
         &mut self.0[party as usize][usize::from(person)]
     }
 
     /// People of ordinary days and of events together.
-    pub(crate) fn people(&self) -> [Fate; 2] {
+    pub(crate) fn people(&self) -> [RequestCounts; 2] {
         [self.0[Party::People as usize][1], self.0[Party::Event as usize][1]]
     }
 
-    pub(crate) fn programs(&self) -> [Fate; 2] {
+    pub(crate) fn programs(&self) -> [RequestCounts; 2] {
         [self.0[Party::Robots as usize][0], self.0[Party::Event as usize][0]]
     }
 
-    pub(crate) const fn attack(&self) -> Fate {
+    pub(crate) const fn attack(&self) -> RequestCounts {
         let [a, b] = self.0[Party::Attack as usize];
-        Fate {
+        RequestCounts {
             served: a.served + b.served,
             served_after_challenge: a.served_after_challenge + b.served_after_challenge,
             challenged: a.challenged + b.challenged,
@@ -80,7 +80,7 @@ pub(crate) struct SecondRow {
 
 /// A judgement that opens or closes something.
 #[derive(Debug, Clone)]
-pub(crate) enum Judgement {
+pub(crate) enum RecordedEvent {
     AttackBegan { onset: WallTime, evidence: Vec<Evidence>, baseline_milli: u64 },
     AttackChanged { evidence: Vec<Evidence> },
     AttackEnded { figures: WaveFigures },
@@ -97,10 +97,10 @@ pub(crate) enum Judgement {
 pub(crate) struct Truth {
     /// Requests by tick and party, without empty ticks.
     pub ticks: Vec<(u64, [u32; PARTIES])>,
-    pub fates: Fates,
+    pub fates: PartyCounts,
     /// Requests of people by second: served, and not. Without empty seconds.
     pub people: Vec<(u64, [u32; 2])>,
-    pub judgements: Vec<(u64, Judgement)>,
+    pub judgements: Vec<(u64, RecordedEvent)>,
     /// Whether an attack is recorded that has not ended.
     pub attacked: bool,
     pub wants_rows: bool,
@@ -149,27 +149,27 @@ impl Truth {
     pub(crate) fn judged(&mut self, at: u64, event: Event) {
         let judgement = match event {
             Event::AttackBegan { onset, evidence, baseline_milli, .. } => {
-                Judgement::AttackBegan { onset, evidence, baseline_milli }
+                RecordedEvent::AttackBegan { onset, evidence, baseline_milli }
             }
-            Event::AttackChanged { evidence, .. } => Judgement::AttackChanged { evidence },
-            Event::AttackEnded { figures, .. } => Judgement::AttackEnded { figures },
+            Event::AttackChanged { evidence, .. } => RecordedEvent::AttackChanged { evidence },
+            Event::AttackEnded { figures, .. } => RecordedEvent::AttackEnded { figures },
             Event::SurgeBegan { per_second, baseline_milli, activities, .. } => {
-                Judgement::SurgeBegan { per_second, baseline_milli, activities }
+                RecordedEvent::SurgeBegan { per_second, baseline_milli, activities }
             }
-            Event::SurgeEnded { .. } => Judgement::SurgeEnded,
+            Event::SurgeEnded { .. } => RecordedEvent::SurgeEnded,
             Event::ProcedureEngaged(facts) => {
-                Judgement::Engaged(format!("{} ({})", facts.measure, facts.reason))
+                RecordedEvent::Engaged(format!("{} ({})", facts.measure, facts.reason))
             }
-            Event::ProcedureReleased { reason, .. } => Judgement::Released(reason),
-            Event::PostureChanged { to, .. } => Judgement::Posture(to),
-            Event::OriginDegraded { summary, .. } => Judgement::Origin(summary),
-            Event::OriginDown { .. } => Judgement::Origin("down".into()),
-            Event::OriginUp { .. } => Judgement::Origin("up".into()),
+            Event::ProcedureReleased { reason, .. } => RecordedEvent::Released(reason),
+            Event::PostureChanged { to, .. } => RecordedEvent::Posture(to),
+            Event::OriginDegraded { summary, .. } => RecordedEvent::Origin(summary),
+            Event::OriginDown { .. } => RecordedEvent::Origin("down".into()),
+            Event::OriginUp { .. } => RecordedEvent::Origin("up".into()),
             _ => return,
         };
         match &judgement {
-            Judgement::AttackBegan { .. } => self.attacked = true,
-            Judgement::AttackEnded { .. } => self.attacked = false,
+            RecordedEvent::AttackBegan { .. } => self.attacked = true,
+            RecordedEvent::AttackEnded { .. } => self.attacked = false,
             _ => {}
         }
         self.judgements.push((at, judgement));

@@ -1,7 +1,7 @@
 //! What people do on a site: pages with their assets, reading, searching, logging in.
 
 use crate::dice::Dice;
-use crate::request::{Follow, Party, Plan, PlannedRequest, Query};
+use crate::request::{Follow, Party, PlannedRequest, PlannedTraffic, Query};
 use crate::sender::Kind;
 use crate::site::{SiteModel, VisitMeans};
 
@@ -32,7 +32,7 @@ pub(crate) fn follow(
     site: &SiteModel,
     request: &PlannedRequest,
     at: u64,
-    plan: &mut Plan,
+    plan: &mut PlannedTraffic,
     dice: &mut Dice,
 ) {
     match request.follow {
@@ -66,7 +66,7 @@ fn load_all(
     request: &PlannedRequest,
     at: u64,
     cached: bool,
-    plan: &mut Plan,
+    plan: &mut PlannedTraffic,
     dice: &mut Dice,
 ) {
     let begun = at + 40 + dice.exponential(150.0) as u64;
@@ -98,7 +98,7 @@ pub(crate) fn poll(
     request: &PlannedRequest,
     at: u64,
     every: u32,
-    plan: &mut Plan,
+    plan: &mut PlannedTraffic,
     dice: &mut Dice,
 ) {
     let open = dice.log_normal(50.0, 1.0).min(1_200.0);
@@ -117,7 +117,7 @@ fn load_some(
     request: &PlannedRequest,
     at: u64,
     count: u8,
-    plan: &mut Plan,
+    plan: &mut PlannedTraffic,
     dice: &mut Dice,
 ) {
     let own = site.pages.iter().find(|page| page.path == request.path);
@@ -133,7 +133,7 @@ fn read_on(
     request: &PlannedRequest,
     at: u64,
     pages_left: u8,
-    plan: &mut Plan,
+    plan: &mut PlannedTraffic,
     dice: &mut Dice,
 ) {
     let due = at + (dice.log_normal(18.0, 1.0).clamp(1.5, 900.0) * 1_000.0) as u64;
@@ -155,7 +155,13 @@ fn read_on(
 }
 
 /// A search, by letters where the site suggests words.
-fn search(site: &SiteModel, next: &mut PlannedRequest, due: u64, plan: &mut Plan, dice: &mut Dice) {
+fn search(
+    site: &SiteModel,
+    next: &mut PlannedRequest,
+    due: u64,
+    plan: &mut PlannedTraffic,
+    dice: &mut Dice,
+) {
     let word = (WORDS * dice.unit().powi(2)) as u64;
     next.path = site.search;
     next.query = Query { form: Query::SEARCH, number: word };
@@ -171,7 +177,7 @@ pub(crate) fn type_letters(
     request: &PlannedRequest,
     word: u64,
     from: u64,
-    plan: &mut Plan,
+    plan: &mut PlannedTraffic,
     dice: &mut Dice,
 ) {
     let mut at = from;
@@ -188,7 +194,7 @@ pub(crate) fn means(site: &SiteModel, dice: &mut Dice) -> VisitMeans {
     const TRIALS: u32 = 600;
     let mut means = VisitMeans::default();
     for _ in 0..TRIALS {
-        let mut plan = Plan::default();
+        let mut plan = PlannedTraffic::default();
         let known = dice.chance(site.returning_share);
         plan.push(0, landing(site, 0, known, dice));
         while let Some((at, request)) = plan.pop() {

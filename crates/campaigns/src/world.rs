@@ -12,10 +12,10 @@ use portcullis_posture::{Action, Control, Input, Resume, SavedBaseline};
 
 use crate::dice::Dice;
 use crate::ordinary::{Stage, Stream};
-use crate::request::{PARTIES, Party, Plan, PlannedRequest, REFERRERS};
-use crate::sender::{Agent, Answers, Kind, LANGUAGES, SentFields, agents};
+use crate::request::{PARTIES, Party, PlannedRequest, PlannedTraffic, REFERRERS};
+use crate::sender::{Agent, ChallengeReplies, Kind, LANGUAGES, SentFields, agents};
 use crate::site::SiteModel;
-use crate::truth::{Fate, SecondRow, Truth};
+use crate::truth::{RequestCounts, SecondRow, Truth};
 use crate::visit;
 
 const TICK_MILLIS: u64 = 250;
@@ -39,7 +39,7 @@ struct Retry {
 /// A site with its gate.
 pub(crate) struct World<'a> {
     pub site: &'a SiteModel,
-    pub plan: Plan,
+    pub plan: PlannedTraffic,
     pub truth: Truth,
     /// The posture that was reported last.
     pub posture: Posture,
@@ -95,7 +95,7 @@ impl<'a> World<'a> {
         }
         Self {
             site,
-            plan: Plan::default(),
+            plan: PlannedTraffic::default(),
             truth: Truth::default(),
             posture: Posture::Open,
             outage: None,
@@ -304,8 +304,9 @@ impl<'a> World<'a> {
         }
     }
 
-    fn fate(&mut self, request: &PlannedRequest) -> &mut Fate {
-        let person = self.plan.senders[request.sender as usize].answers == Answers::Browser;
+    fn fate(&mut self, request: &PlannedRequest) -> &mut RequestCounts {
+        let person =
+            self.plan.senders[request.sender as usize].answers == ChallengeReplies::Browser;
         self.truth.fates.of(request.party, person)
     }
 
@@ -418,9 +419,9 @@ impl<'a> World<'a> {
     ) {
         let answers = self.plan.senders[request.sender as usize].answers;
         let able = match answers {
-            Answers::Browser => true,
-            Answers::Redirects => wait.is_none(),
-            Answers::Nothing => false,
+            ChallengeReplies::Browser => true,
+            ChallengeReplies::Redirects => wait.is_none(),
+            ChallengeReplies::Nothing => false,
         };
         if round == 0 {
             self.fate(request).challenged += 1;

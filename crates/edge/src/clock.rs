@@ -43,6 +43,12 @@ impl Clock {
         Self(Source::System(Instant::now()))
     }
 
+    /// A clock that shows `time` now: it continues the one of another process.
+    pub fn continued(time: Time) -> Self {
+        let now = Instant::now();
+        Self(Source::System(now.checked_sub(time.since(Time(0))).unwrap_or(now)))
+    }
+
     /// A clock for tests, which begins at zero and moves only by [`advance`](Self::advance). Its few
     /// bytes are never freed.
     pub fn manual() -> Self {

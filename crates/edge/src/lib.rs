@@ -1,4 +1,4 @@
-// module order: clock error buffers header_block transfer_rate
+// module order: clock error buffers header_block stage transfer_rate
 // module order: net request tls guard
 // module order: deadline
 // module order: access_log
@@ -49,6 +49,7 @@ mod request;
 mod response;
 mod serve;
 mod server;
+mod stage;
 mod tls;
 mod transfer_rate;
 mod transport;
@@ -60,11 +61,13 @@ pub use context::InternalErrors;
 pub use error::EdgeError;
 #[doc(hidden)]
 pub use guard::http_2::reads_alike;
-pub use net::listener::{BoundListener, bind};
+pub use net::listener::{BoundListener, BoundSockets, ListenerSockets, SocketSet, bind};
 #[doc(hidden)]
 pub use net::proxy_protocol;
+pub use net::quic_socket::QuicRoute;
 pub use origin::probe::{ProbeError, probe_origin};
 pub use request::acme_challenge::ChallengeAnswers;
+pub use stage::WorkerStage;
 pub use tls::cert_status::{CertStatus, CertificateFacts, SOON, inspect, inspect_all};
 pub use tls::certificates::NamedCertificates;
 pub use tls::config::{ListenerTls, TlsConfigs, TlsShared, load_all, load_pair, quic_config};

@@ -3,3 +3,4 @@
 pub(crate) mod listener;
 #[doc(hidden)]
 pub mod proxy_protocol;
+pub(crate) mod quic_socket;

@@ -10,7 +10,7 @@ use http::HeaderValue;
 use portcullis_gate::{Policy, Tables};
 use portcullis_model::{FeatureName, Meter, Record, TICK, WorkerId};
 use tokio::sync::watch;
-use tokio::task::LocalSet;
+use tokio::task::{JoinHandle, LocalSet};
 
 use crate::access_log::AccessLogSink;
 use crate::admission::Admission;
@@ -26,10 +26,14 @@ use crate::serve::RequestService;
 use crate::server::accept::accept;
 use crate::server::quic_endpoint;
 use crate::server::state::ServerState;
+use crate::stage::WorkerStage;
 use crate::tls::config::TlsConfigs;
 
 /// How long the close of HTTP/3 connections may take to reach their visitors.
 const QUIC_CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
+/// A process without connections that has handed over waits this long for packets on their way that the
+/// next process forwards: some round trips.
+const LEAST_DRAIN: Duration = Duration::from_secs(1);
 
 /// Everything that a worker is given. [`Worker::run`] does the rest, on the calling thread.
 pub struct Worker {
@@ -61,13 +65,13 @@ pub struct Worker {
     pub internal_errors: Arc<InternalErrors>,
     /// The process's clock.
     pub clock: Clock,
-    /// Turns true when the worker is to finish what it is doing and end.
-    pub drain: watch::Receiver<bool>,
+    /// What it is to do; never goes back.
+    pub stage: watch::Receiver<WorkerStage>,
 }
 
 impl Worker {
-    /// Serves visitors until a drain is requested, and then until the last of them is served or
-    /// `shutdown_grace` is over.
+    /// Serves visitors until it is to stop, and then until the last of them is served or
+    /// `shutdown_grace` is over. A worker that is handed over stops by itself.
     pub fn run(self) -> Result<(), EdgeError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -78,7 +82,9 @@ impl Worker {
     }
 
     async fn serve(self) -> Result<(), EdgeError> {
-        let mut drain = self.drain;
+        let mut stage = self.stage;
+        // What the endpoints do; they stop after the worker's connections.
+        let endpoint_stage = watch::Sender::new(WorkerStage::Serve);
         let parts = ContextParts {
             workers: self.workers,
             policy: self.policy,
@@ -101,44 +107,100 @@ impl Worker {
             alternatives: alternatives(&self.listeners),
             context: context.clone(),
         });
-        let mut accepting = Vec::new();
-        let mut endpoints = Vec::new();
-        for mut listener in self.listeners {
-            let options = listener.options;
-            if let Some(quic) = listener.quic.take() {
-                let task = quic_endpoint::accept(server.clone(), quic, options, drain.clone());
-                endpoints.push(tokio::task::spawn_local(async move {
-                    if let Err(error) = task.await {
-                        tracing::error!(%error, "HTTP/3 is not served");
-                    }
-                }));
-            }
-            let listener = listener.into_tokio().map_err(EdgeError::Worker)?;
-            let task = accept(server.clone(), listener, options);
-            accepting.push(tokio::task::spawn_local(task));
-        }
+        let tasks = listen(&server, self.listeners, &endpoint_stage)?;
         let watching = tokio::task::spawn_local(run_ticks(context.clone(), conns.clone(), service));
 
-        // An error means that the sender is gone: then the worker drains too.
-        let _ = drain.wait_for(|drain| *drain).await;
-        for task in accepting {
+        // An error means that the sender is gone: then the worker stops too.
+        let left = stage.wait_for(|stage| *stage > WorkerStage::Serve).await;
+        let handed_over = left.is_ok_and(|stage| *stage == WorkerStage::HandedOver);
+        // An accepted connection is registered in the same turn: none is lost by the end of the task.
+        for task in tasks.tcp {
             task.abort();
         }
-        tracing::debug!(worker = self.id.0, open = conns.open(), "draining");
-        conns.drain();
-        let begun = context.read_clock();
-        let allowed = context.policy.load().config().limits.shutdown_grace;
-        while conns.open() > 0 && context.read_clock().since(begun) < allowed {
-            context.clock.sleep(TICK / 10).await;
-            // A connection accepted just before may have arrived just after.
-            conns.drain();
+        tracing::debug!(worker = self.id.0, open = conns.open(), handed_over, "draining");
+        if handed_over {
+            endpoint_stage.send_replace(WorkerStage::HandedOver);
+            wait_for_leaving(&context, &conns, &mut stage).await;
+            conns.cut_tunnels();
         }
+        endpoint_stage.send_replace(WorkerStage::Stop);
+        finish_requests(&context, &conns).await;
         watching.abort();
         // Clients receive a close frame.
-        for endpoint in endpoints {
+        for endpoint in tasks.quic {
             let _ = context.clock.timeout(QUIC_CLOSE_TIMEOUT, endpoint).await;
         }
         Ok(())
+    }
+}
+
+/// The tasks that accept connections.
+#[derive(Default)]
+struct AcceptTasks {
+    /// By TCP.
+    tcp: Vec<JoinHandle<()>>,
+    /// Endpoints of HTTP/3, which also carry their connections' packets.
+    quic: Vec<JoinHandle<()>>,
+}
+
+/// Starts to accept connections.
+fn listen(
+    server: &Rc<ServerState>,
+    listeners: Vec<BoundListener>,
+    endpoint_stage: &watch::Sender<WorkerStage>,
+) -> Result<AcceptTasks, EdgeError> {
+    let mut tasks = AcceptTasks::default();
+    for mut listener in listeners {
+        let options = listener.options;
+        if let Some(quic) = listener.quic.take() {
+            let stage = endpoint_stage.subscribe();
+            let task = quic_endpoint::accept(server.clone(), quic, options, stage);
+            tasks.quic.push(tokio::task::spawn_local(async move {
+                if let Err(error) = task.await {
+                    tracing::error!(%error, "HTTP/3 is not served");
+                }
+            }));
+        }
+        let listener = listener.into_tokio().map_err(EdgeError::Worker)?;
+        let task = accept(server.clone(), listener, options);
+        tasks.tcp.push(tokio::task::spawn_local(task));
+    }
+    Ok(tasks)
+}
+
+/// Ends every connection after what is being answered, or after `shutdown_grace`.
+async fn finish_requests(context: &WorkerContext, conns: &ConnRegistry) {
+    conns.drain();
+    let begun = context.read_clock();
+    let allowed = context.policy.load().config().limits.shutdown_grace;
+    while conns.open() > 0 && context.read_clock().since(begun) < allowed {
+        context.clock.sleep(TICK / 10).await;
+        // A connection accepted just before may have arrived just after.
+        conns.drain();
+    }
+}
+
+/// Serves the connections of a process that has handed over, until all have left, `drain_time` is over
+/// or the process is to stop.
+async fn wait_for_leaving(
+    context: &WorkerContext,
+    conns: &ConnRegistry,
+    stage: &mut watch::Receiver<WorkerStage>,
+) {
+    let begun = context.read_clock();
+    let allowed = context.policy.load().config().limits.drain_time;
+    let least = LEAST_DRAIN.min(allowed);
+    loop {
+        // A connection accepted just before may have arrived just after.
+        conns.ask_to_reconnect();
+        let spent = context.read_clock().since(begun);
+        if (conns.open() == 0 && spent >= least) || spent >= allowed {
+            return;
+        }
+        let stopped = stage.wait_for(|stage| *stage == WorkerStage::Stop);
+        if context.clock.timeout(TICK / 10, stopped).await.is_some() {
+            return;
+        }
     }
 }
 
@@ -147,7 +209,9 @@ fn alternatives(listeners: &[BoundListener]) -> Vec<Option<HeaderValue>> {
     let length = listeners.iter().map(|listener| listener.options.index + 1).max();
     let mut alternatives = vec![None; length.unwrap_or(0)];
     for listener in listeners {
-        alternatives[listener.options.index] = listener.alternative();
+        if let Some(alternative) = listener.alternative() {
+            alternatives[listener.options.index] = Some(alternative);
+        }
     }
     alternatives
 }

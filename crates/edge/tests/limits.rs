@@ -672,6 +672,44 @@ fn draining_finishes_requests_in_flight_and_accepts_no_new_ones() {
 }
 
 #[test]
+fn a_gate_that_handed_over_closes_no_connection_before_its_next_answer() {
+    let origin = Origin::start(|_| Reply::ok("answered"));
+    let mut settings = config(origin.address);
+    settings.limits.drain_time = Duration::from_secs(60);
+    let mut gate = Gate::manual(settings);
+    let mut early = gate.connect();
+    assert_eq!(early.get("/").text(), "answered");
+    let mut silent = gate.connect();
+    eventually("both are accepted", || gate.snapshot().gauges.connections == 2);
+    gate.hand_over();
+    gate.pass(TICK);
+    let last = early.get("/");
+    assert_eq!((last.status, last.field("connection")), (200, Some("close")));
+    early.expect_close();
+    // It never asked for anything: it has until the drain time, or until it does.
+    let last = silent.get("/");
+    assert_eq!((last.status, last.field("connection")), (200, Some("close")));
+    gate.join();
+    assert_eq!(gate.snapshot().gauges.connections, 0);
+}
+
+#[test]
+fn a_gate_that_handed_over_ends_after_the_drain_time() {
+    let origin = Origin::start(|_| Reply::ok("answered"));
+    let mut settings = config(origin.address);
+    settings.limits.drain_time = Duration::from_secs(10);
+    settings.limits.idle_timeout = Duration::from_secs(60);
+    let mut gate = Gate::manual(settings);
+    let mut idle = gate.connect();
+    assert_eq!(idle.get("/").text(), "answered");
+    gate.hand_over();
+    gate.pass(Duration::from_secs(9));
+    assert_eq!(gate.snapshot().gauges.connections, 1);
+    gate.join();
+    idle.expect_close();
+}
+
+#[test]
 fn a_drain_ends_in_time_whatever_visitors_do() {
     let (_release, hold) = hold();
     let origin = Origin::start(move |_| {

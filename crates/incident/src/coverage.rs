@@ -108,6 +108,8 @@ pub enum GapCause {
     Crash,
     /// The gate was stopped in good order and started again.
     Stopped,
+    /// Another version took over from the running one without its state.
+    Replaced,
     /// The ledger could not be written.
     Recording {
         /// Events lost.
@@ -146,6 +148,11 @@ impl Gap {
             ),
             GapCause::Stopped => {
                 format!("The gate had been stopped and started again after {length}.")
+            }
+            GapCause::Replaced => {
+                "Another version of the gate took over from the running one and judged from the \
+                 beginning; the site stayed served."
+                    .to_owned()
             }
             GapCause::Recording { lost } => format!(
                 "The ledger could not be written for {length}; {} events are missing.",

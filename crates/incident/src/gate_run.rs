@@ -1,6 +1,6 @@
-//! The gate's own events: `started`, `reloaded`, `stopped`, `recording-gap`.
+//! The gate's own events: `started`, `taken-over`, `reloaded`, `stopped`, `recording-gap`.
 
-use portcullis_model::{Event, WallTime};
+use portcullis_model::{Event, PlatformFacts, WallTime};
 
 use crate::gate_start::GateStart;
 use crate::{Gap, GapCause, LeafRef, TimeWindow};
@@ -32,15 +32,20 @@ impl GateRun {
         let was_stopped = core::mem::replace(&mut self.stopped, matches!(event, Event::Stopped));
         match event {
             Event::Started { version, configuration, platforms, rehearsal, .. } => {
-                self.start = Some(GateStart {
-                    version: version.clone(),
-                    configuration: configuration.clone(),
-                    platforms: platforms.clone(),
-                    rehearsal: *rehearsal,
-                });
+                self.begin(version, configuration, platforms, *rehearsal);
                 previous.map_or_else(GateChange::default, |previous| {
-                    started_again(stamp, previous, was_stopped)
+                    let cause = if was_stopped { GapCause::Stopped } else { GapCause::Crash };
+                    started_again(stamp, previous, cause)
                 })
+            }
+            Event::TakenOver {
+                version, configuration, platforms, rehearsal, continues, ..
+            } => {
+                self.begin(version, configuration, platforms, *rehearsal);
+                match previous.filter(|_| !*continues) {
+                    Some(previous) => started_again(stamp, previous, GapCause::Replaced),
+                    None => GateChange::default(),
+                }
             }
             Event::Reloaded { configuration, platforms } => {
                 if let Some(start) = &mut self.start {
@@ -50,12 +55,7 @@ impl GateRun {
                 GateChange::default()
             }
             Event::LedgerReplaced { before, version, configuration, platforms, rehearsal } => {
-                self.start = Some(GateStart {
-                    version: version.clone(),
-                    configuration: configuration.clone(),
-                    platforms: platforms.clone(),
-                    rehearsal: *rehearsal,
-                });
+                self.begin(version, configuration, platforms, *rehearsal);
                 gap_at(stamp, stamp.at, GapCause::LedgerReplaced { leaves: before.size })
             }
             Event::ForkAccepted { reason, last_seen: _ } => {
@@ -74,6 +74,21 @@ impl GateRun {
         }
     }
 
+    fn begin(
+        &mut self,
+        version: &str,
+        configuration: &str,
+        platforms: &[PlatformFacts],
+        rehearsal: bool,
+    ) {
+        self.start = Some(GateStart {
+            version: version.to_owned(),
+            configuration: configuration.to_owned(),
+            platforms: platforms.to_vec(),
+            rehearsal,
+        });
+    }
+
     /// The content of the last `started` and `reloaded`, if the ledger holds one.
     pub(crate) const fn start(&self) -> Option<&GateStart> {
         self.start.as_ref()
@@ -87,9 +102,8 @@ fn gap_at(stamp: LeafRef, other: WallTime, cause: GapCause) -> GateChange {
 }
 
 /// A crash is not recorded: the next start shows it. The run ended with the last leaf before.
-fn started_again(stamp: LeafRef, previous: LeafRef, was_stopped: bool) -> GateChange {
+fn started_again(stamp: LeafRef, previous: LeafRef, cause: GapCause) -> GateChange {
     let last = previous.at.min(stamp.at);
-    let cause = if was_stopped { GapCause::Stopped } else { GapCause::Crash };
     let window = TimeWindow::new(last, stamp.at);
     GateChange {
         ended: Some(LeafRef { at: last, leaf: stamp.leaf }),

@@ -569,3 +569,60 @@ fn a_step_of_the_clock_and_an_accepted_fork_are_in_the_coverage() {
     assert!(coverage.contains("The clock was set back by 1 h"), "{coverage}");
     assert!(coverage.contains("as an operator had allowed: it was rolled back."), "{coverage}");
 }
+
+fn taken_over(continues: bool) -> Event {
+    Event::TakenOver {
+        version: "9.9.9".into(),
+        configuration: "digest".into(),
+        platforms: Vec::new(),
+        workers: 2,
+        rehearsal: false,
+        machine: None,
+        continues,
+    }
+}
+
+#[test]
+fn what_lasts_continues_over_a_takeover() {
+    let day = 1_700_000_000_000;
+    let incident = only(vec![
+        entry(0, day + 5_000, origin_down(day)),
+        entry(1, day + 9_000, Event::HandedOver),
+        entry(2, day + 9_100, taken_over(true)),
+        entry(3, day + 20_000, Event::HandedOver),
+        entry(4, day + 20_400, Event::HandoverFailed),
+        entry(5, day + 65_000, origin_up(day)),
+    ]);
+    let outage = &incident.outages.items[0];
+    assert!(outage.interrupted.is_none() && outage.ended.is_some());
+    assert_eq!(incident.coverage.gaps.count(), 0, "{:?}", incident.coverage);
+}
+
+#[test]
+fn a_takeover_without_the_state_ends_what_lasted_and_is_no_crash() {
+    let day = 1_700_000_000_000;
+    let incident = only(vec![
+        entry(0, day + 5_000, origin_down(day)),
+        entry(1, day + 9_000, Event::HandedOver),
+        entry(2, day + 9_100, taken_over(false)),
+        entry(3, day + 9_200, Event::Stopped),
+    ]);
+    let outage = &incident.outages.items[0];
+    assert_eq!(outage.interrupted, Some(LeafRef { at: WallTime(day + 9_000), leaf: 2 }));
+    let coverage = incident.coverage.describe(8).join("\n");
+    assert!(coverage.contains("took over from the running one"), "{coverage}");
+    assert!(!coverage.contains("good order"), "{coverage}");
+}
+
+#[test]
+fn a_start_after_a_handover_that_nothing_took_is_a_crash() {
+    let day = 1_700_000_000_000;
+    let mut started = whole(false).into_iter().map(|(_, entry)| entry.event);
+    let started = started.find(|event| matches!(event, Event::Started { .. })).unwrap();
+    let incident = only(vec![
+        entry(0, day + 5_000, origin_down(day)),
+        entry(1, day + 9_000, Event::HandedOver),
+        entry(2, day + 60_000, started),
+    ]);
+    assert_eq!(incident.coverage.gaps.items[0].cause, GapCause::Crash);
+}

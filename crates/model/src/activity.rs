@@ -3,11 +3,15 @@
 use serde::{Deserialize, Serialize};
 
 /// A protected site. [`Ids`](crate::Ids) gives ids by name.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct PlatformId(pub u16);
 
 /// An activity of any platform. [`Ids`](crate::Ids) gives ids by name.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct ActivityId(pub u16);
 
 /// The platform and the activity that a request is counted under.

@@ -1,5 +1,7 @@
 //! Ids of platforms and activities, by name.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{ActivityId, Config, PlatformId};
 
 /// The ids of platforms and activities, for the life of a process.
@@ -7,7 +9,8 @@ use crate::{ActivityId, Config, PlatformId};
 /// A name keeps its id over every reload, and an id is never given to another name: counters,
 /// records, baselines and procedures that use an id stay those of one activity. Names that a reload
 /// removed keep their ids too. The ids of a first configuration count up in its order.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Ids {
     /// Names by id.
     platform_names: Vec<String>,

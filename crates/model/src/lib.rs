@@ -8,11 +8,13 @@
 
 // module order: activity feature path source time verdict
 // module order: evidence meter procedure
+// module order: counts_by_name
 // module order: config event record
 // module order: ids
 
 mod activity;
 mod config;
+mod counts_by_name;
 mod event;
 mod evidence;
 mod feature;

@@ -6,6 +6,8 @@
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use core::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{ActivityId, ConnReason, Cut, Outcome, Reason, Verdict};
 
 /// Buckets of the latency histogram: four to each doubling from 64 µs to about 67 s.
@@ -204,7 +206,8 @@ impl Meter {
 }
 
 /// What is true now, as against what has been counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Gauges {
     /// Open visitor connections.
     pub connections: u64,
@@ -398,6 +401,15 @@ impl Default for Cuts {
 }
 
 impl Cuts {
+    /// The number that `count` gives for each.
+    pub(crate) fn by(count: impl Fn(Cut) -> u64) -> Self {
+        let mut cuts = Self::default();
+        for cut in Cut::ALL {
+            cuts.0[*cut as usize] = count(*cut);
+        }
+        cuts
+    }
+
     /// How many were ended for this.
     pub const fn of(&self, why: Cut) -> u64 {
         self.0[why as usize]
@@ -413,7 +425,8 @@ impl Cuts {
 }
 
 /// All workers' counters at one moment, or their growth between two.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Snapshot {
     /// By activity.
     pub activities: Vec<ActivityCounts>,
@@ -426,10 +439,34 @@ pub struct Snapshot {
     /// HTTP/3 connections that were asked to prove their address first.
     pub retries: u64,
     /// Connections and streams that were ended, over all activities and none.
+    #[serde(skip)]
     pub cuts: Cuts,
 }
 
 impl Snapshot {
+    /// Adds what another process has counted, and its gauges.
+    pub fn add(&mut self, other: &Self) {
+        if self.activities.len() < other.activities.len() {
+            self.activities.resize_with(other.activities.len(), ActivityCounts::default);
+        }
+        for (to, from) in self.activities.iter_mut().zip(&other.activities) {
+            to.add(from);
+        }
+        self.unassigned.add(&other.unassigned);
+        self.gauges.connections += other.gauges.connections;
+        self.gauges.stalled_headers += other.gauges.stalled_headers;
+        self.gauges.in_flight += other.gauges.in_flight;
+        self.gauges.waiting += other.gauges.waiting;
+        self.records_lost += other.records_lost;
+        self.retries += other.retries;
+        let cuts = other.activities.iter().map(|counts| &counts.cuts);
+        for cuts in cuts.chain([&other.unassigned.cuts]) {
+            for (to, from) in self.cuts.0.iter_mut().zip(&cuts.0) {
+                *to += from;
+            }
+        }
+    }
+
     /// The counts of one activity; zero if none were taken.
     pub fn of(&self, activity: ActivityId) -> ActivityCounts {
         self.activities.get(usize::from(activity.0)).cloned().unwrap_or_default()

@@ -43,7 +43,8 @@ impl Posture {
 pub struct ProcedureId(pub NonZeroU32);
 
 /// Where a procedure applies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Scope {
     /// The platform.
     pub platform: PlatformId,
@@ -59,7 +60,8 @@ impl Scope {
 }
 
 /// One condition of a signature: a feature has this hashed value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Condition {
     /// The feature.
     pub feature: Feature,
@@ -68,7 +70,8 @@ pub struct Condition {
 }
 
 /// The conjunction of features that sets attack traffic apart.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Signature {
     /// All of these must hold. Never empty.
     pub conditions: Vec<Condition>,
@@ -103,7 +106,8 @@ pub struct SourceLimits {
 }
 
 /// What a procedure does.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub enum Measure {
     /// Refuse what matches a signature.
     RefuseSignature(Signature),
@@ -185,7 +189,8 @@ impl Measure {
 }
 
 /// One engaged measure.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Procedure {
     /// Its number.
     pub id: ProcedureId,

@@ -13,7 +13,9 @@ pub const TICK: Duration = Duration::from_millis(250);
 /// A monotonic moment: nanoseconds since the process (or the simulated world) began.
 ///
 /// Not `std::time::Instant`, which can be neither written to a log nor made up by a test.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct Time(pub u64);
 
 impl Time {

@@ -8,6 +8,7 @@ use portcullis_drill::LoopbackTarget;
 use portcullis_drill::vectors::{CONNECTIONS_MAX, SECONDS_MAX};
 use portcullis_ledger::Verifier;
 use portcullis_model::{OriginConfig, parse_origin};
+use portcullis_replay::LineFormat;
 
 fn parse_vkey(text: &str) -> Result<Verifier, String> {
     text.trim().parse().map_err(|problem| format!("{problem}"))
@@ -209,20 +210,35 @@ pub struct VectorsArguments {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Exit status: 0 if the logs were read, 2 if the replay could not run, 3 if the result is \
+    unreliable (more than 5% of the lines are not in it, or none could be read)."
+)]
 pub struct ReplayArguments {
-    /// Access logs in chronological order: nginx or Apache combined format, or Caddy JSON, plain or
-    /// gzip. `-` reads standard input.
+    /// Access logs, plain or gzip; `-` reads standard input. The format of each is recognised:
+    /// nginx, Apache, Caddy, Traefik, `HAProxy`, Envoy, IIS, AWS, Cloudflare, ECS.
     #[arg(value_name = "LOG", required = true)]
     pub logs: Vec<PathBuf>,
     /// Configuration to replay with (default: one platform with default settings).
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Format of all logs: a name (combined, json, haproxy, alb, w3c, envoy), or the pattern of an
+    /// nginx `log_format` or Apache `LogFormat`.
+    #[arg(long, value_name = "FORMAT", conflicts_with = "minutes")]
+    pub format: Option<LineFormat>,
+    /// Sort the lines by time, with temporary files (in TMPDIR). Without it, lines may be five minutes
+    /// late.
+    #[arg(long, conflicts_with = "minutes")]
+    pub sort: bool,
     /// The files contain requests per minute (`minute,requests` lines), not single requests.
     #[arg(long)]
     pub minutes: bool,
     /// Write the plot (SVG) to this file.
     #[arg(long, value_name = "FILE")]
     pub plot: Option<PathBuf>,
+    /// Write the whole result with its plots (one HTML page, without JavaScript) to this file.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,

@@ -41,16 +41,24 @@ fn main() -> ExitCode {
         cli::Command::Check(arguments) => check::check(&arguments),
         cli::Command::Doctor(arguments) => doctor::doctor(&arguments),
         cli::Command::Drill(arguments) => drill::drill(&arguments),
-        cli::Command::Replay(arguments) => replay::replay(&arguments),
+        cli::Command::Replay(arguments) => return or_error(replay::replay(&arguments)),
         cli::Command::Incident(arguments) => evidence::incident(&arguments),
         cli::Command::Statement(arguments) => evidence::statement(&arguments),
         cli::Command::Report(arguments) => evidence::report(&arguments),
         cli::Command::Receipt(arguments) => evidence::receipt(&arguments),
         cli::Command::Verify(arguments) => evidence::verify(&arguments),
     };
+    or_error(result.map(|positive| match positive {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::from(EXIT_NEGATIVE),
+    }))
+}
+
+/// The exit status of a command, or that of one that could not run, with the reason on standard
+/// error.
+fn or_error(result: anyhow::Result<ExitCode>) -> ExitCode {
     match result {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(EXIT_NEGATIVE),
+        Ok(status) => status,
         Err(error) => {
             eprintln!("portcullis: {}", format_error_chain(&error));
             ExitCode::from(EXIT_ERROR)

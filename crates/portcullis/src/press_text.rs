@@ -131,7 +131,7 @@ fn html_text(html: &str) -> String {
     out
 }
 
-/// The text of WordprocessingML (ISO/IEC 29500-1, 17.3): runs of text, and a paragraph for each `w:p`.
+/// The text of `WordprocessingML` (ISO/IEC 29500-1, 17.3): runs of text, and a paragraph for each `w:p`.
 fn word_text(xml: &str) -> String {
     let mut out = String::new();
     let mut rest = xml;

@@ -1,13 +1,14 @@
 //! `portcullis replay`: access logs through the detector.
 
 use std::path::Path;
+use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use portcullis_gate::Secret;
 use portcullis_model::{Config, OriginConfig};
-use portcullis_replay::{MinuteCounts, Recording, Replay, Unparsed};
+use portcullis_replay::{LogInput, MinuteCounts, Recording, Replay};
 use portcullis_runtime::read_config;
 
 use crate::cli::ReplayArguments;
@@ -16,9 +17,12 @@ use crate::output::{out, outln};
 /// A fixed secret, so that the same log gives the same result each time.
 const FIXED_SECRET: &[u8; 32] = b"the same log, the same answer, 1";
 
-/// Replays logs and prints what the gate would have detected and done. Returns false if fewer than half
-/// of the lines could be read; a log without a line that can be read is an error.
-pub fn replay(arguments: &ReplayArguments) -> Result<bool> {
+/// Exit status of a replay that had to leave out more than 5% of the lines, or all of them.
+const EXIT_UNRELIABLE: u8 = 3;
+
+/// Replays logs and prints what the gate would have detected and done. The exit status is 3 if so
+/// much could not be read that the result describes something else.
+pub fn replay(arguments: &ReplayArguments) -> Result<ExitCode> {
     let config = match &arguments.config {
         Some(file) => read_config(file)?.0,
         None => {
@@ -27,64 +31,58 @@ pub fn replay(arguments: &ReplayArguments) -> Result<bool> {
         }
     };
     if arguments.minutes {
-        let mut minutes = MinuteCounts::new(config.watch);
-        for log in &arguments.logs {
-            minutes.read(Recording::open(log)?);
-        }
-        let findings = minutes.finish();
-        let lines = (findings.rows - findings.unparsed, findings.unparsed);
-        let readable = check_readable(lines, &findings.first_unparsed, "minute,requests")?;
-        print_findings(arguments, &findings.text(), &findings.json(), &findings.svg())?;
-        return Ok(readable);
+        return replay_minutes(arguments, config);
     }
     let mut replay = Replay::new(Arc::new(config), Secret::new(FIXED_SECRET));
-    let progress = ProgressBar::new_spinner();
-    progress.set_style(
+    if let Some(format) = &arguments.format {
+        replay = replay.with_format(format.clone());
+    }
+    let spinner = ProgressBar::new_spinner();
+    spinner.set_style(
         ProgressStyle::with_template("{spinner} {human_pos} lines, {elapsed}")
             .unwrap_or(ProgressStyle::default_spinner()),
     );
-    for log in Recording::earliest_first(arguments.logs.clone())? {
-        replay.read(Recording::open(&log)?, &mut |lines| progress.set_position(lines));
-    }
-    progress.finish_and_clear();
-    let findings = replay.finish();
-    let lines = (findings.lines.parsed, findings.lines.unparsed);
-    let expected = "an access log in the combined format or Caddy's JSON";
-    let readable = check_readable(lines, &findings.lines.first_unparsed, expected)?;
-    print_findings(arguments, &findings.text(), &findings.json(), &findings.svg())?;
-    Ok(readable)
+    let format = arguments.format.as_ref();
+    let logs: Result<Vec<LogInput>, _> =
+        arguments.logs.iter().map(|log| LogInput::file(log, format)).collect();
+    let mut progress = |lines| spinner.set_position(lines);
+    let findings = if arguments.sort {
+        replay.run_sorted(logs?, &std::env::temp_dir(), &mut progress)?
+    } else {
+        replay.run(logs?, &mut progress)?
+    };
+    spinner.finish_and_clear();
+    write_optional(arguments.plot.as_deref(), || findings.svg())?;
+    write_optional(arguments.html.as_deref(), || findings.html())?;
+    print_findings(arguments, &findings.text(), &findings.json());
+    Ok(exit_status(findings.reliable))
 }
 
-/// Whether at least half of the lines could be read; an error if none could.
-fn check_readable(
-    (parsed, unparsed): (u64, u64),
-    first_unparsed: &[Unparsed],
-    expected: &str,
-) -> Result<bool> {
-    if parsed == 0 {
-        let Some(Unparsed { file, line, error, .. }) = first_unparsed.first() else {
-            bail!("there is nothing to replay: the input has no line. Expected {expected}");
-        };
-        bail!("no line can be replayed. {file}, line {line}: {error}. Expected {expected}");
+fn replay_minutes(arguments: &ReplayArguments, config: Config) -> Result<ExitCode> {
+    let mut minutes = MinuteCounts::new(config.watch);
+    for log in &arguments.logs {
+        minutes.read(Recording::open(log)?);
     }
-    if unparsed > parsed {
-        eprintln!("warning: {unparsed} of {} lines could not be read", parsed + unparsed);
-    }
-    Ok(unparsed <= parsed)
+    let findings = minutes.finish();
+    write_optional(arguments.plot.as_deref(), || findings.svg())?;
+    write_optional(arguments.html.as_deref(), || findings.html())?;
+    print_findings(arguments, &findings.text(), &findings.json());
+    Ok(exit_status(findings.is_reliable()))
 }
 
-fn print_findings(arguments: &ReplayArguments, text: &str, json: &str, svg: &str) -> Result<()> {
-    if let Some(plot) = &arguments.plot {
-        write_file(plot, svg)?;
-    }
+fn exit_status(reliable: bool) -> ExitCode {
+    if reliable { ExitCode::SUCCESS } else { ExitCode::from(EXIT_UNRELIABLE) }
+}
+
+fn print_findings(arguments: &ReplayArguments, text: &str, json: &str) {
     if arguments.json {
         outln!("{json}");
     } else {
         out!("{text}");
     }
-    Ok(())
 }
 
-fn write_file(file: &Path, text: &str) -> Result<()> {
-    std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
+fn write_optional(file: Option<&Path>, text: impl FnOnce() -> String) -> Result<()> {
+    let Some(file) = file else { return Ok(()) };
+    std::fs::write(file, text()).with_context(|| format!("cannot write {}", file.display()))
 }

@@ -300,7 +300,7 @@ fn a_closed_pipe_ends_a_verb_quietly() {
 }
 
 #[test]
-fn what_is_no_log_cannot_be_replayed() {
+fn what_is_no_log_has_its_exit_status_and_is_reported_above_the_result() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("garbage");
     for garbage in [&b"\x00\x01\xff\xfe"[..], b"", b"not a log\nneither is this\n"] {
@@ -308,9 +308,31 @@ fn what_is_no_log_cannot_be_replayed() {
         for more in [&[][..], &["--minutes"]] {
             let arguments = [&["replay", file.to_str().unwrap()], more].concat();
             let replayed = run(&arguments);
-            let why = text(&replayed.stderr);
-            assert_eq!(replayed.status.code(), Some(2), "{arguments:?}: {why}");
-            assert!(why.contains("Expected"), "{why}");
+            assert_eq!(replayed.status.code(), Some(3), "{arguments:?}");
+            let shown = text(&replayed.stdout);
+            assert!(shown.lines().nth(1).unwrap().contains("UNRELIABLE"), "{shown}");
         }
     }
+    let missing = run(&["replay", folder.path().join("missing").to_str().unwrap()]);
+    assert_eq!(missing.status.code(), Some(2));
+}
+
+#[test]
+fn a_log_is_read_by_the_pattern_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("own.log");
+    let lines: String = (0..40)
+        .map(|n| format!("2026-11-23T10:00:{n:02}+00:00|GET /{n} HTTP/1.1|200|192.0.2.{n}\n"))
+        .collect();
+    std::fs::write(&file, &lines).unwrap();
+    let file = file.to_str().unwrap();
+    assert_eq!(run(&["replay", file]).status.code(), Some(3));
+    let pattern = "$time_iso8601|$request|$status|$remote_addr";
+    let replayed = run(&["replay", "--json", "--format", pattern, file]);
+    assert_eq!(replayed.status.code(), Some(0), "{}", text(&replayed.stderr));
+    let findings: serde_json::Value = serde_json::from_slice(&replayed.stdout).unwrap();
+    assert_eq!((&findings["requests"], &findings["sources"]), (&40.into(), &40.into()));
+    let refused = run(&["replay", "--format", "$remote_addr", file]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(text(&refused.stderr).contains("$time_local or %t"), "{}", text(&refused.stderr));
 }

@@ -148,10 +148,13 @@ fn a_good_file_is_reloaded_and_a_bad_one_refused() {
 }
 
 #[test]
-fn a_second_gate_cannot_write_the_same_ledger() {
+fn a_second_gate_that_cannot_take_over_cannot_write_the_same_ledger() {
     let folder = tempfile::tempdir().unwrap();
     let origin = origin();
     let gate = Gate::start(folder.path(), origin, "");
+    let socket = folder.path().join("ledger.socket");
+    gate.wait_until("it answers commands", || socket.exists());
+    std::fs::remove_file(socket).unwrap();
     let other = folder.path().join("other.toml");
     let text_of_other = configuration(common::free_address(), common::free_address(), origin, "");
     std::fs::write(&other, text_of_other).unwrap();

@@ -12,15 +12,16 @@ use portcullis_model::{
 use portcullis_watch::{Baseline, Observation, Watch};
 
 use crate::action::Action;
+use crate::control_state::ControlState;
 use crate::engaged::EngagedProcedure;
 use crate::input::{Input, SavedBaseline};
 use crate::names::NameTable;
 use crate::platform::{Context, PlatformPosture};
 use crate::resume::Resume;
+use crate::second::TickTotals;
 use crate::tally::{TallyBuilder, by_verdict};
 use crate::unassigned::UnassignedTraffic;
 use crate::view::{PlatformView, ProcedureView};
-use crate::wave::TickTotals;
 
 /// A difference between the clocks over a tick that is a step. Time services slew what is less.
 const CLOCK_STEP: Duration = Duration::from_secs(2);
@@ -50,6 +51,50 @@ impl Control {
     /// A loop that has seen nothing yet.
     pub fn new(config: Arc<Config>, wall: WallTime, resume: &Resume) -> Self {
         let ids = Arc::new(Ids::new(&config));
+        Self::with_ids(config, ids, wall, resume)
+    }
+
+    /// A loop that continues the one of another process with `state`, by a configuration that may be
+    /// another. The actions that follow go to `out`. Tallies begin at `wall`.
+    pub fn continued(
+        config: Arc<Config>,
+        (now, wall): (Time, WallTime),
+        state: ControlState,
+        out: &mut Vec<Action>,
+    ) -> Self {
+        let ControlState {
+            ids, postures, origins, unassigned, next_procedure, earlier_waves, ..
+        } = state;
+        let ids = Arc::new(ids.reloaded(&config));
+        let resume = Resume { waves: earlier_waves, ..Resume::default() };
+        let mut control = Self::with_ids(config, Arc::clone(&ids), wall, &resume);
+        control.next_procedure = next_procedure;
+        control.unassigned = unassigned;
+        for record in origins {
+            control.watch.restore_origin(record);
+        }
+        control.adopt(postures, &ids, now, wall, out);
+        for posture in &mut control.postures {
+            posture.settle(now);
+        }
+        out.push(Action::Engage(control.engaged().cloned().collect()));
+        control
+    }
+
+    /// What another process needs to continue this loop.
+    pub fn state(&self) -> ControlState {
+        ControlState {
+            version: ControlState::VERSION,
+            ids: Ids::clone(self.names.ids()),
+            postures: self.postures.clone(),
+            origins: self.watch.origins(),
+            unassigned: self.unassigned.clone(),
+            next_procedure: self.next_procedure,
+            earlier_waves: self.earlier_waves.clone(),
+        }
+    }
+
+    fn with_ids(config: Arc<Config>, ids: Arc<Ids>, wall: WallTime, resume: &Resume) -> Self {
         let mut earlier_waves = resume.waves.clone();
         let postures = ids
             .platforms()
@@ -198,6 +243,25 @@ impl Control {
     fn reload(&mut self, config: Arc<Config>, now: Time, wall: WallTime, out: &mut Vec<Action>) {
         self.close_tallies(wall, out);
         let ids = Arc::new(self.names.ids().reloaded(&config));
+        let old = core::mem::take(&mut self.postures);
+        self.adopt(old, &ids, now, wall, out);
+        self.seen.clear();
+        self.watch.reload(&config, Arc::clone(&ids));
+        self.tallies = tallies(&ids, wall, self.connections);
+        self.names.reload(Arc::clone(&config), ids);
+        self.config = config;
+        out.push(Action::Engage(self.engaged().cloned().collect()));
+    }
+
+    /// Continues with these postures on the platforms of `ids`. What is no longer configured ends.
+    fn adopt(
+        &mut self,
+        mut old: Vec<PlatformPosture>,
+        ids: &Ids,
+        now: Time,
+        wall: WallTime,
+        out: &mut Vec<Action>,
+    ) {
         let context = Context {
             settings: &self.config.posture,
             ordinary: self.config.limits.source,
@@ -207,10 +271,9 @@ impl Control {
             wall,
             next_procedure: &mut self.next_procedure,
         };
-        let mut old = core::mem::take(&mut self.postures);
         for posture in &mut old {
             if ids.platform_place(posture.id).is_some() {
-                posture.release_without_activity(&context, &ids, out);
+                posture.release_without_activity(&context, ids, out);
             } else {
                 posture.end(&context, out);
                 self.earlier_waves.insert(context.names.platform(posture.id), posture.waves());
@@ -224,12 +287,6 @@ impl Control {
             PlatformPosture::new(id, waves.unwrap_or(0))
         });
         self.postures = next.collect();
-        self.seen.clear();
-        self.watch.reload(&config, Arc::clone(&ids));
-        self.tallies = tallies(&ids, wall, self.connections);
-        self.names.reload(Arc::clone(&config), ids);
-        self.config = config;
-        out.push(Action::Engage(self.engaged().cloned().collect()));
     }
 
     /// What has been learnt of every activity, to be saved for a restart.

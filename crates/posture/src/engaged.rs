@@ -2,11 +2,13 @@
 
 use portcullis_model::{Cost, Effect, Measure, Procedure, Signature, SourceLimits, Time};
 use portcullis_watch::ProcedureCounts;
+use serde::{Deserialize, Serialize};
 
 use crate::ladder::ActiveRungs;
 
 /// A procedure with its effect and cost so far.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct EngagedProcedure {
     pub procedure: Procedure,
     pub effect: Effect,
@@ -21,7 +23,8 @@ impl EngagedProcedure {
 }
 
 /// The engaged procedures, in the order in which they were engaged.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct EngagedList {
     list: Vec<EngagedProcedure>,
     /// Whether the gate has to be given the list again.

@@ -9,14 +9,17 @@
 //! `model`: the core consists of both, and the code between them is too small for a crate.
 
 // module order: action input resume view
-// module order: names unassigned second wave tally
+// module order: names unassigned second
+// module order: wave tally
 // module order: ladder
 // module order: engaged origin_state
 // module order: platform
+// module order: control_state
 // module order: control
 
 mod action;
 mod control;
+mod control_state;
 mod engaged;
 mod input;
 mod ladder;
@@ -32,6 +35,7 @@ mod wave;
 
 pub use action::Action;
 pub use control::Control;
+pub use control_state::ControlState;
 pub use input::{Input, SavedBaseline};
 pub use resume::Resume;
 pub use view::{PlatformView, ProcedureView};

@@ -2,6 +2,7 @@
 
 use portcullis_model::Event;
 use portcullis_watch::{Observation, OriginOutage};
+use serde::{Deserialize, Serialize};
 
 use crate::ladder;
 
@@ -12,7 +13,8 @@ const SATURATED_TICKS: u32 = 8;
 const EASED_TICKS: u32 = 4;
 
 /// How long the origin has had more, or no more, to do than it can.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 enum Saturation {
     /// Ticks in a row without saturation.
     Clear(u32),
@@ -21,7 +23,8 @@ enum Saturation {
 }
 
 /// The state of one platform's origin.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct OriginState {
     /// Whether the ledger records the origin as degraded.
     degraded: bool,

@@ -1,6 +1,7 @@
 //! One platform's posture: waves, procedures, the way down and full speed.
 
 use core::num::NonZeroU32;
+use core::time::Duration;
 use std::collections::VecDeque;
 
 use portcullis_model::{
@@ -8,14 +9,15 @@ use portcullis_model::{
     ProcedureFacts, ProcedureId, Scope, Signature, SourceKey, SourceLimits, Tier, Time, WallTime,
 };
 use portcullis_watch::{Observation, SourceSketch, TrafficState};
+use serde::{Deserialize, Serialize};
 
 use crate::action::Action;
 use crate::engaged::{EngagedList, EngagedProcedure};
 use crate::ladder::{self, PlannedProcedure};
 use crate::names::NameTable;
 use crate::origin_state::OriginState;
-use crate::second::{SecondMeter, SecondTotals};
-use crate::wave::{MitigationState, TickTotals, Wave};
+use crate::second::{SecondMeter, SecondTotals, TickTotals};
+use crate::wave::{MitigationState, Wave};
 
 /// Signatures engaged at the same time on one platform: each costs every request a comparison.
 const SIGNATURES: usize = 8;
@@ -31,6 +33,8 @@ const SURGE_TICKS: u32 = 4;
 /// Ticks in a row without it before the surge is over: two minutes. A crowd comes and goes, and is
 /// one crowd.
 const SURGE_END_TICKS: u32 = 480;
+/// How long the watch's windows of two seconds need to fill after a takeover.
+const SETTLING: Duration = Duration::from_secs(3);
 /// Seconds with requests whose counts are stored to look back at a wave's onset: the longest window in which
 /// an excess is looked for is 68 minutes.
 const LOOK_BACK_SECONDS: usize = 4_200;
@@ -53,7 +57,8 @@ pub(crate) struct Context<'a> {
 }
 
 /// The phase of a platform's traffic, as the ledger records it.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 enum TrafficPhase {
     /// Neither a surge nor a wave.
     Ordinary,
@@ -64,7 +69,8 @@ enum TrafficPhase {
 }
 
 /// Whether visitors have full speed.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 enum VisitorSpeed {
     /// Nothing was engaged or attacked since full speed was last recorded.
     Full,
@@ -76,7 +82,8 @@ enum VisitorSpeed {
 }
 
 /// One platform.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct PlatformPosture {
     pub id: PlatformId,
     pub posture: Posture,
@@ -88,15 +95,20 @@ pub(crate) struct PlatformPosture {
     waves: u32,
     seconds: SecondMeter,
     /// The last seconds with requests; the newest may be in the making.
+    #[serde(skip)]
     recent: VecDeque<TickTotals>,
+    #[serde(skip)]
     second_sources: SourceSketch,
     /// The sources of the last minutes, each with its end.
+    #[serde(skip)]
     recent_sources: VecDeque<(WallTime, SourceSketch)>,
     /// Ticks in a row whose judgement differs from the phase, as to a surge.
     surge_ticks: u32,
     ticks_since_step: u32,
     last_step: Option<Time>,
     relaxed_at: Time,
+    /// From when on the absence of a load says something: after a takeover the watch's windows are empty.
+    settled_at: Time,
 }
 
 impl PlatformPosture {
@@ -117,6 +129,21 @@ impl PlatformPosture {
             ticks_since_step: 0,
             last_step: None,
             relaxed_at: Time(0),
+            settled_at: Time(0),
+        }
+    }
+
+    /// Continues after a takeover. The watch must see again what lasts: the time without an attack, and
+    /// the calm before full speed, begin again, so that nothing ends earlier than it would have.
+    pub(crate) fn settle(&mut self, now: Time) {
+        self.settled_at = now + SETTLING;
+        self.relaxed_at = now;
+        if let Some(wave) = self.wave_mut() {
+            wave.last_hostile = now;
+            wave.turning = 0;
+        }
+        if let VisitorSpeed::Reduced { calm_since } = &mut self.speed {
+            *calm_since = None;
         }
     }
 
@@ -307,6 +334,9 @@ impl PlatformPosture {
             && seen.degradation.is_none()
             && seen.stalled_headers.is_none();
         let platform = context.names.platform(self.id);
+        if context.now < self.settled_at {
+            return;
+        }
         let Some(wave) = self.wave_mut() else { return };
         let turned = match wave.hold {
             MitigationState::Unmitigated(_) => holding,
@@ -362,6 +392,7 @@ impl PlatformPosture {
     fn stop_shedding(&mut self, context: &Context<'_>, out: &mut Vec<Action>) {
         let shed = |procedure: &Procedure| matches!(procedure.measure, Measure::Shed(_));
         if self.origin.has_eased()
+            && context.now >= self.settled_at
             && let Some(at) = self.engaged.position(shed)
         {
             self.release(context, at, "the origin has caught up", out);

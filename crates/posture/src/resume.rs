@@ -28,7 +28,9 @@ impl Resume {
                 let highest = self.waves.entry(platform.clone()).or_default();
                 *highest = (*highest).max(*wave);
             }
-            Event::Started { machine, .. } => self.machine.clone_from(machine),
+            Event::Started { machine, .. } | Event::TakenOver { machine, .. } => {
+                self.machine.clone_from(machine);
+            }
             // The machine is named by the log's key, which is another one from here on.
             Event::LedgerReplaced { .. } => self.machine = None,
             _ => {}

@@ -1,12 +1,14 @@
 //! Whole seconds of a platform, made of its ticks.
 
-use crate::wave::TickTotals;
+use portcullis_model::WallTime;
+use serde::{Deserialize, Serialize};
 
 /// Ticks in a second.
 const TICKS: u8 = 4;
 
 /// What visitors asked in one whole second.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct SecondTotals {
     /// Requests of visitors, each once however often the gate sent it round.
     pub offered: u64,
@@ -14,8 +16,38 @@ pub(crate) struct SecondTotals {
     pub forwarded: u64,
 }
 
+/// What one tick adds to a wave.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TickTotals {
+    /// Its end.
+    pub wall: WallTime,
+    /// Requests, the gate's own redirects among them.
+    pub offered: u64,
+    /// Requests that went to the origin.
+    pub forwarded: u64,
+    /// Requests that the gate's own redirects caused: two for each answered challenge.
+    pub redirects: u64,
+    pub stalled_headers: u64,
+    /// The whole second that ends with it, if one does.
+    pub second: Option<SecondTotals>,
+}
+
+impl TickTotals {
+    /// Adds a later tick.
+    pub(crate) fn merge(&mut self, later: &Self) {
+        self.wall = later.wall;
+        self.offered += later.offered;
+        self.forwarded += later.forwarded;
+        self.redirects += later.redirects;
+        self.stalled_headers = self.stalled_headers.max(later.stalled_headers);
+        self.second = later.second.or(self.second);
+    }
+}
+
 /// Adds ticks up to seconds.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct SecondMeter {
     ticks: u8,
     totals: SecondTotals,

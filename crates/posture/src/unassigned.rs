@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use portcullis_model::{
     Cut, Event, PostureSettings, UnassignedCounts, UnassignedTally, WallTime, WatchSettings,
 };
+use serde::{Deserialize, Serialize};
 
 /// Ticks in a second.
 const SECOND: usize = 4;
@@ -22,7 +23,8 @@ const BUSY_MS: u64 = 1_000;
 const USUAL_TICKS: u64 = 14_400;
 
 /// Counts what belongs to no platform and recognises floods of it.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct UnassignedTraffic {
     from: WallTime,
     sum: UnassignedCounts,
@@ -37,7 +39,8 @@ pub(crate) struct UnassignedTraffic {
 }
 
 /// A flood that lasts.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct GateFlood {
     counts: UnassignedCounts,
     peak_per_second: u64,

@@ -6,39 +6,13 @@ use portcullis_model::{
     ActivityId, Evidence, EvidenceKind, SourceCount, Time, WallTime, WaveFigures,
 };
 use portcullis_watch::SourceSketch;
+use serde::{Deserialize, Serialize};
 
-use crate::second::SecondTotals;
-
-/// What one tick adds to a wave.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct TickTotals {
-    /// Its end.
-    pub wall: WallTime,
-    /// Requests, the gate's own redirects among them.
-    pub offered: u64,
-    /// Requests that went to the origin.
-    pub forwarded: u64,
-    /// Requests that the gate's own redirects caused: two for each answered challenge.
-    pub redirects: u64,
-    pub stalled_headers: u64,
-    /// The whole second that ends with it, if one does.
-    pub second: Option<SecondTotals>,
-}
-
-impl TickTotals {
-    /// Adds a later tick.
-    pub(crate) fn merge(&mut self, later: &Self) {
-        self.wall = later.wall;
-        self.offered += later.offered;
-        self.forwarded += later.forwarded;
-        self.redirects += later.redirects;
-        self.stalled_headers = self.stalled_headers.max(later.stalled_headers);
-        self.second = later.second.or(self.second);
-    }
-}
+use crate::second::{SecondTotals, TickTotals};
 
 /// Whether the load of the origin is back within its capacity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) enum MitigationState {
     /// Not yet, or not any more, since this moment.
     Unmitigated(WallTime),
@@ -47,7 +21,8 @@ pub(crate) enum MitigationState {
 }
 
 /// An ongoing wave.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Wave {
     pub number: u32,
     pub hold: MitigationState,

@@ -1,4 +1,4 @@
-//! Properties of the control loop under any traffic and any reloads: events follow a grammar, and
+//! Properties of the control loop under any traffic, any reloads and takeovers: events follow a grammar, and
 //! every counter equals the sum over the records.
 
 #![allow(clippy::unwrap_used)]
@@ -13,7 +13,7 @@ use portcullis_model::{
     Procedure, ProcedureId, Reason, Record, Snapshot, SourceKey, TICK, Time, TokenState, Verdict,
     WallTime,
 };
-use portcullis_posture::{Action, Control, Input, Resume};
+use portcullis_posture::{Action, Control, ControlState, Input, Resume};
 use proptest::prelude::*;
 
 /// Configurations between which reloads change: activities and a platform come and go.
@@ -65,6 +65,8 @@ struct Traffic {
 enum Step {
     Traffic(Traffic),
     Reload(usize),
+    /// Another process continues, by this configuration.
+    TakeOver(usize),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -88,7 +90,11 @@ fn step() -> impl Strategy<Value = Step> {
             })
         },
     );
-    prop_oneof![6 => traffic, 1 => (0..4_usize).prop_map(Step::Reload)]
+    prop_oneof![
+        6 => traffic,
+        1 => (0..4_usize).prop_map(Step::Reload),
+        1 => (0..4_usize).prop_map(Step::TakeOver),
+    ]
 }
 
 /// Sums over the records that name one procedure.
@@ -151,6 +157,10 @@ impl Driver {
     fn take(&mut self, input: Input) {
         let mut actions = Vec::new();
         self.control.step(self.now, self.wall, input, &mut actions);
+        self.carry_out(actions);
+    }
+
+    fn carry_out(&mut self, actions: Vec<Action>) {
         for action in actions {
             match action {
                 Action::Record(event) => self.check(event),
@@ -319,6 +329,27 @@ impl Driver {
         self.tick();
         let config = Arc::new(self.configs[to].clone());
         self.take(Input::Reload(Arc::clone(&config)));
+        self.check_removed(&config);
+    }
+
+    /// As the running gate does, with a new meter for the new process.
+    fn take_over(&mut self, to: usize) {
+        self.tick();
+        self.take(Input::Stop);
+        let state = serde_json::to_string(&self.control.state()).unwrap();
+        let state: ControlState = serde_json::from_str(&state).unwrap();
+        assert!(state.is_readable());
+        self.meter = Meter::new(32);
+        let config = Arc::new(self.configs[to].clone());
+        let mut actions = Vec::new();
+        let moment = (self.now, self.wall);
+        self.control = Control::continued(Arc::clone(&config), moment, state, &mut actions);
+        self.carry_out(actions);
+        self.check_removed(&config);
+    }
+
+    /// What is no longer configured has ended.
+    fn check_removed(&mut self, config: &Config) {
         let configured: BTreeSet<_> = config.platforms.iter().map(|p| p.name.clone()).collect();
         for (name, state) in &mut self.platforms {
             if !configured.contains(name) {
@@ -377,6 +408,7 @@ proptest! {
             match step {
                 Step::Traffic(traffic) => driver.traffic(traffic),
                 Step::Reload(to) => driver.reload(*to),
+                Step::TakeOver(to) => driver.take_over(*to),
             }
         }
         driver.finish();

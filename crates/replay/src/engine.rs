@@ -8,7 +8,7 @@ use portcullis_gate::{
 };
 use portcullis_model::{
     ActivityId, Assignment, Config, Event, Feature, Meter, Outcome, Posture, Reason, Record,
-    Snapshot, Time, WallTime,
+    Snapshot, SourceKey, Time, WallTime,
 };
 use portcullis_posture::{Action, Control, Input, Resume};
 use portcullis_watch::SourceSketch;
@@ -18,7 +18,9 @@ use crate::cookie_jar::{self, CookieJar};
 use crate::history::{HistoryRecorder, ReplayHistory};
 use crate::impact::{HitRequest, Impact, ImpactCounter, ReplayOutcome};
 use crate::known_visitors::KnownVisitors;
-use crate::reorder::{LogSecond, ReplayLine, SecondSink};
+use crate::line::placeholder_source;
+use crate::log_second::{LogSecond, ReplayLine};
+use crate::reorder::SecondSink;
 use crate::series::BinnedSeries;
 
 /// Ticks in a second.
@@ -45,6 +47,8 @@ pub(crate) struct ReplayCounts {
     /// Connections without a word.
     pub silent: u64,
     pub bytes: u64,
+    /// Requests of which the log hides the source.
+    pub without_source: u64,
     pub with_latency: u64,
     pub with_accept: u64,
     pub with_host: u64,
@@ -291,18 +295,25 @@ impl Engine {
     /// Plays one line, `nanos` into its second.
     fn line(&mut self, line: &ReplayLine<'_>, nanos: u64) {
         self.idle = 0;
-        self.sources.add(line.source);
+        if let Some(source) = line.source {
+            self.sources.add(source);
+        }
         if line.method.is_empty() {
             self.count_non_request(line);
             return;
         }
         self.counts.requests += 1;
         self.counts.bytes += line.bytes.min(MAX_RESPONSE_BYTES);
+        self.counts.without_source += u64::from(line.source.is_none());
         self.counts.with_latency += u64::from(line.latency.is_some());
         self.counts.with_accept += u64::from(line.accept.is_some());
         self.counts.with_host += u64::from(line.host.is_some());
-        let visitor = cookie_jar::visitor_id(line.source, line.user_agent);
-        let (record, outcome) = self.request(line, visitor, nanos);
+        // A source that is hidden is another one for each request: no limit and no evidence that
+        // counts by source can then find anything.
+        let source =
+            line.source.unwrap_or_else(|| placeholder_source(spread(self.counts.requests)));
+        let visitor = cookie_jar::visitor_id(source, line.user_agent);
+        let (record, outcome) = self.request(line, source, visitor, nanos);
         self.current.offered += 1;
         let Some(Assignment { platform, activity }) = record.assigned else {
             self.impact.refuse(record.reason);
@@ -318,13 +329,17 @@ impl Engine {
         if outcome.is_hit() {
             let hit = HitRequest {
                 visitor,
-                source: line.source,
+                source,
+                hidden: line.source.is_none(),
                 known: self.known_visitors.is_known(visitor, left_open.unwrap_or(second)),
                 user_agent: (record.features.get(Feature::UserAgent), line.user_agent),
                 path: (record.features.get(Feature::Path), line.path),
             };
             self.impact.add_hit(outcome, &hit);
-        } else if outcome == ReplayOutcome::Forwarded && left_open.is_none() {
+        } else if outcome == ReplayOutcome::Forwarded
+            && left_open.is_none()
+            && line.source.is_some()
+        {
             self.known_visitors.record(visitor, second);
         }
     }
@@ -344,6 +359,7 @@ impl Engine {
     fn request(
         &mut self,
         line: &ReplayLine<'_>,
+        source: SourceKey,
         visitor: u64,
         nanos: u64,
     ) -> (Record, ReplayOutcome) {
@@ -358,7 +374,7 @@ impl Engine {
             let cookie = if self.engaged { self.cookies.get(visitor) } else { None };
             let fields = LoggedFields { line, cookie };
             let request = Request {
-                source: line.source,
+                source,
                 host: line.host.unwrap_or(&self.host),
                 method: line.method,
                 path: line.path,
@@ -369,7 +385,9 @@ impl Engine {
                 demands: Demands::default(),
             };
             let decision = decide(&self.policy, &self.tables, &request, self.now, wall);
-            let record = decision.record;
+            let mut record = decision.record;
+            // Which pages a visitor asked for without their assets is about single visitors too.
+            record.page &= line.source.is_some();
             let activity = record.assigned.map(|assigned| assigned.activity);
             self.meter.record_verdict(activity, record.reason);
             let (now, control, actions) = (self.now, &mut self.control, &mut self.actions);
@@ -421,7 +439,7 @@ impl Engine {
 }
 
 impl SecondSink for Engine {
-    fn take_second(&mut self, second: u64, lines: &LogSecond, more: bool) {
+    fn take_second(&mut self, second: u64, lines: &mut LogSecond, more: bool) {
         if self.start.is_none() || self.current.second != second {
             self.end_second();
             self.begin_second(second);
@@ -480,6 +498,11 @@ impl Fields for LoggedFields<'_> {
     }
 }
 
+/// Spreads the bits of a number, so that stand-ins for sources do not share places in tables.
+const fn spread(n: u64) -> u64 {
+    n.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
 fn query_of(location: &str) -> Option<String> {
     location.split_once('?').map(|(_, query)| query.to_owned())
 }
@@ -497,12 +520,12 @@ mod tests {
 
     /// Plays twenty minutes of a few requests a second, then waits for `hours`.
     fn played(hours: u64, wait: impl Fn(&mut Engine, u64)) -> Engine {
-        let (mut order, mut engine) = (ReorderBuffer::default(), engine());
+        let (mut order, mut engine) = (ReorderBuffer::new(1), engine());
         let text = b"192.0.2.7 - - [23/Nov/2026:09:59:58 +0000] \"GET / HTTP/1.1\" 200 5";
         let mut line = crate::line::parse(text).expect("a line");
         for _ in 0..1_200 {
             for _ in 0..5 {
-                order.push(&line, &mut engine);
+                order.push(&line, 0, &mut engine);
             }
             line.at = line.at + Duration::from_secs(1);
         }

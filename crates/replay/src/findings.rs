@@ -9,7 +9,7 @@ use crate::history::{
     ReplayHistory, ReplayedAttack, ReplayedDegradation, ReplayedProcedure, ReplayedSurge,
 };
 use crate::impact::Impact;
-use crate::reorder::OutOfOrder;
+use crate::line_counts::{FileFacts, LineCounts};
 use crate::series::BinnedSeries;
 
 /// What a replay found: what the watch would have reported, what the gate would have done, and whom
@@ -18,6 +18,9 @@ use crate::series::BinnedSeries;
 pub struct Findings {
     /// The recordings, in the order in which they were read.
     pub files: Vec<FileFacts>,
+    /// Whether the result describes the recordings: no more than 5% of their lines were left
+    /// out, and each was read to its end.
+    pub reliable: bool,
     /// Lines, read and not.
     pub lines: LineCounts,
     /// From the first line to the last; absent if there was none.
@@ -30,8 +33,10 @@ pub struct Findings {
     pub silent: u64,
     /// Bytes sent to visitors.
     pub bytes: u64,
-    /// Distinct sources, about (within a few per cent).
+    /// Distinct sources, about (within a few per cent), of the requests whose source is known.
     pub sources: u64,
+    /// Requests of which the log hides the source.
+    pub hidden_sources: u64,
     /// The busiest second.
     pub busiest_second: BusiestSecond,
     /// Surges: far more traffic than the baseline.
@@ -50,49 +55,6 @@ pub struct Findings {
     pub caveats: Vec<String>,
 }
 
-/// One recording.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct FileFacts {
-    /// Its name.
-    pub name: String,
-    /// Whether it was compressed.
-    pub compressed: bool,
-    /// Its lines.
-    pub lines: u64,
-    /// Why it could not be read to its end, if it could not.
-    pub read_error: Option<String>,
-}
-
-/// Lines of all recordings.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct LineCounts {
-    /// All lines.
-    pub read: u64,
-    /// Lines of an access log.
-    pub parsed: u64,
-    /// Lines that are none, or are too long.
-    pub unparsed: u64,
-    /// Empty lines.
-    pub empty: u64,
-    /// The first lines that could not be read.
-    pub first_unparsed: Vec<Unparsed>,
-    /// Lines that were not in order.
-    pub out_of_order: OutOfOrder,
-}
-
-/// A line that could not be read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Unparsed {
-    /// The recording.
-    pub file: String,
-    /// The line's number in it, from 1.
-    pub line: u64,
-    /// What was expected.
-    pub error: String,
-    /// The line's beginning.
-    pub text: String,
-}
-
 impl Findings {
     pub(crate) fn new(
         files: Vec<FileFacts>,
@@ -103,10 +65,12 @@ impl Findings {
             return Self::empty(files, lines);
         };
         let window = TimeWindow::new(found.first, found.last);
+        let reliable = is_reliable(&files, &lines);
         let caveats = caveats(&found.counts, &lines, window);
         let ReplayHistory { surges, attacks, procedures, degradations } = found.history;
         Self {
             files,
+            reliable,
             lines,
             window: Some(window),
             requests: found.counts.requests,
@@ -114,6 +78,7 @@ impl Findings {
             silent: found.counts.silent,
             bytes: found.counts.bytes,
             sources: found.sources,
+            hidden_sources: found.counts.without_source,
             busiest_second: found.counts.busiest,
             surges,
             attacks,
@@ -128,6 +93,7 @@ impl Findings {
     fn empty(files: Vec<FileFacts>, lines: LineCounts) -> Self {
         Self {
             files,
+            reliable: false,
             lines,
             window: None,
             requests: 0,
@@ -135,6 +101,7 @@ impl Findings {
             silent: 0,
             bytes: 0,
             sources: 0,
+            hidden_sources: 0,
             busiest_second: BusiestSecond::default(),
             surges: BoundedList::default(),
             attacks: BoundedList::default(),
@@ -153,21 +120,34 @@ impl Findings {
     }
 }
 
+fn is_reliable(files: &[FileFacts], lines: &LineCounts) -> bool {
+    lines.is_reliable() && files.iter().all(|file| file.read_error.is_none())
+}
+
 /// What a recording cannot show, as far as it matters to this one.
 fn caveats(counts: &ReplayCounts, lines: &LineCounts, window: TimeWindow) -> Vec<String> {
     let mut caveats = Vec::new();
     let requests = counts.requests;
     caveats.push(if counts.with_accept == 0 {
-        "The log holds no header fields but user agent and referrer. Pages requested without their \
-         assets could not be noticed. The order of header fields is known only as whether a user \
-         agent was sent. Where language or accepted types are reported as absent, the log lacks \
-         them: a live gate would have found better signatures."
+        "The log holds no header fields but user agent and referrer. Assets are known by their \
+         extensions alone. The order of header fields is known only as whether a user agent was \
+         sent. Where language or accepted types are reported as absent, the log lacks them: a live \
+         gate would have found better signatures."
             .to_owned()
     } else {
         "The log does not hold the order of header fields, only which fields were sent: a live gate \
          would have found better signatures."
             .to_owned()
     });
+    if counts.without_source > 0 {
+        caveats.push(format!(
+            "The log hides the source of {} of {} requests. Nothing that counts requests by source was \
+             concluded from them: no evidence about single visitors, no limit of a source, no number \
+             of visitors.",
+            words::count(counts.without_source),
+            words::count(requests)
+        ));
+    }
     caveats.push(
         "Connections without a request, stalled headers and connections that the recorded server \
          refused before it wrote a line are not in an access log. Attacks by them cannot be seen here."
@@ -216,17 +196,12 @@ fn caveats(counts: &ReplayCounts, lines: &LineCounts, window: TimeWindow) -> Vec
             words::count(requests)
         ));
     }
-    let OutOfOrder { moved, left_out } = lines.out_of_order;
-    if moved + left_out > 0 {
-        caveats.push(format!(
-            "{} came up to a minute too late to be put in order and {} counted with the lines \
-             around them; {} came later than that, or lay an hour ahead of all others, and {} left \
-             out.",
-            words::counted(moved, "line"),
-            words::were(moved),
-            words::counted(left_out, "line"),
-            words::were(left_out),
-        ));
+    if lines.sorted {
+        caveats.push(
+            "The lines were sorted by the times that they name. If a clock was set back, the time that \
+             it repeated counted twice."
+                .to_owned(),
+        );
     }
     let not_learnt = counts.silence_not_learnt.as_millis() as u64;
     if not_learnt > 0 {

@@ -106,6 +106,8 @@ pub(crate) struct ImpactCounter {
 pub(crate) struct HitRequest<'a> {
     pub visitor: u64,
     pub source: SourceKey,
+    /// The log hides the source: `source` and `visitor` are stand-ins, which are not counted.
+    pub hidden: bool,
     pub known: bool,
     pub user_agent: (u32, Option<&'a str>),
     pub path: (u32, &'a str),
@@ -137,7 +139,9 @@ impl ImpactCounter {
     /// Notes who was hit, in addition to [`ImpactCounter::count`].
     pub(crate) fn add_hit(&mut self, outcome: ReplayOutcome, hit: &HitRequest<'_>) {
         let visitor = visitor_key(hit.visitor);
-        if outcome == ReplayOutcome::Delayed {
+        if hit.hidden {
+            // Nothing is known of who it was.
+        } else if outcome == ReplayOutcome::Delayed {
             self.visitors_delayed.add(visitor);
         } else {
             self.visitors_refused.add(visitor);
@@ -196,6 +200,7 @@ mod tests {
             let hit = HitRequest {
                 visitor: n.wrapping_mul(0x9e37_79b9_7f4a_7c15),
                 source,
+                hidden: false,
                 known: n < 3,
                 user_agent: (n as u32 % 2 + 1, Some(if n % 2 == 0 { "even" } else { "odd" })),
                 path: (9, "/search"),

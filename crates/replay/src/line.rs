@@ -1,36 +1,48 @@
 //! One line of an access log.
 
+// module order: json_keys log_line quoted timestamp
+// module order: fields
+// module order: combined elb envoy haproxy json pattern w3c wrapper
+// module order: format
+// module order: reader
+
 mod combined;
+mod elb;
+mod envoy;
 mod fields;
+mod format;
+mod haproxy;
 mod json;
+mod json_keys;
 mod log_line;
+mod pattern;
 mod quoted;
+mod reader;
 mod timestamp;
+mod w3c;
+mod wrapper;
 
-pub use log_line::{LINE_BYTES, LogLine, ParseError};
-pub(crate) use timestamp::{TimestampParser, parse_timestamp};
+use format::FormatState;
+pub use format::LineFormat;
+pub(crate) use log_line::placeholder_source;
+pub use log_line::{LINE_BYTES, LogLine, LoggedSource, ParseError};
+pub use pattern::{LogPattern, PatternError};
+pub use reader::{LineReader, SourceUse};
+pub(crate) use timestamp::parse_timestamp;
 
-/// Reads lines, and remembers the last timestamp: most lines of a busy log share theirs with the
-/// line before.
-#[derive(Debug, Default)]
-pub struct Parser {
-    timestamps: TimestampParser,
-}
-
-impl Parser {
-    /// Reads one line, without its line break. The format is recognised from the line itself: JSON if it
-    /// begins with `{`, otherwise common or combined.
-    pub fn parse<'a>(&mut self, line: &'a [u8]) -> Result<LogLine<'a>, ParseError> {
-        let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line).trim_ascii();
-        if line.first() == Some(&b'{') {
-            json::parse(line, &mut self.timestamps)
-        } else {
-            combined::parse(line, &mut self.timestamps)
+/// Reads one line, without its line break, in whichever known format it is. A file is read by a
+/// [`LineReader`], which also knows what is around its lines.
+pub fn parse(line: &[u8]) -> Result<LogLine<'_>, ParseError> {
+    let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line).trim_ascii();
+    let mut state = FormatState::default();
+    let likely = if line.first() == Some(&b'{') { LineFormat::Json } else { LineFormat::Combined };
+    let likely = likely.parse(line, &mut state);
+    let mut others = LineFormat::KNOWN.iter();
+    match likely {
+        Ok(Some(read)) => Ok(read),
+        Ok(None) => Err(ParseError::NoFields),
+        Err(error) => {
+            others.find_map(|format| format.parse(line, &mut state).ok().flatten()).ok_or(error)
         }
     }
-}
-
-/// Reads one line, without its line break; see [`Parser`] for many.
-pub fn parse(line: &[u8]) -> Result<LogLine<'_>, ParseError> {
-    Parser::default().parse(line)
 }

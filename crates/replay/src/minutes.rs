@@ -15,12 +15,14 @@ use portcullis_watch::RateWatch;
 use serde::Serialize;
 
 use crate::busiest_second::BusiestSecond;
-use crate::findings::Unparsed;
+use crate::excerpt::excerpt;
 use crate::line::parse_timestamp;
+use crate::line_counts::Unparsed;
 use crate::plot;
 use crate::recording::{RecordedLine, Recording};
 use crate::series::BinnedSeries;
-use crate::text::{TextPage, describe_period, excerpt};
+use crate::text::describe_period;
+use crate::text_page::TextPage;
 
 /// Ticks in a minute and in a second.
 const MINUTE_TICKS: u64 = 240;
@@ -301,13 +303,29 @@ fn tenths(per_second: u64, baseline_milli: u64) -> u64 {
 }
 
 impl MinutesFindings {
+    /// Whether at most 5% of the rows, and not all, could not be read, and the table was read to
+    /// its end.
+    pub fn is_reliable(&self) -> bool {
+        self.rows > self.unparsed && self.unparsed * 20 <= self.rows && self.read_error.is_none()
+    }
+
     /// For people, in lines of at most a hundred characters.
     pub fn text(&self) -> String {
+        self.page().finish()
+    }
+
+    pub(crate) fn page(&self) -> TextPage {
         let mut page = TextPage::default();
         page.heading(&format!("Minutes of {}", words::plain(&self.file)));
         if let Some(window) = self.window {
             let lasted = words::span(window.millis());
             page.line(1, &format!("{} ({lasted})", words::period(window.from, window.to)));
+        }
+        if !self.is_reliable() {
+            page.line(
+                1,
+                "UNRELIABLE: too many rows could not be read. Judge nothing by this result.",
+            );
         }
         let mut rows = words::counted(self.rows, "row");
         if self.unparsed > 0 {
@@ -349,7 +367,7 @@ impl MinutesFindings {
              Peaks within a minute are lost.",
         );
         page.item(1, "The baseline had to be learnt from the table itself.");
-        page.finish()
+        page
     }
 
     fn rule(&self) -> String {

@@ -1,22 +1,37 @@
 //! Recordings: files and pipes of log lines, plain or gzip.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Cursor, Read};
-use std::path::{Path, PathBuf};
+use std::io::{self, BufReader, Cursor, Read};
+use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
-use portcullis_model::WallTime;
+use memchr::memchr;
 
-use crate::line::{LINE_BYTES, Parser};
+use crate::line::LINE_BYTES;
+use crate::utf_16::{Utf16Reader, byte_order};
 
 /// Bytes of one read: few calls, and more than one longest line.
 const BUFFER: usize = 256 * 1024;
+/// Bytes from which the format is recognised.
+const HEAD: usize = 64 * 1024;
+/// Bytes stored of a line that is too long.
+const EXCERPT: usize = 1_024;
 
 /// A file or pipe of log lines.
 pub struct Recording {
     name: String,
-    reader: Box<dyn BufRead>,
+    reader: Box<dyn Read + Send>,
     compressed: bool,
+    buffer: Box<[u8]>,
+    /// What has been read and not handed over: `buffer[start..end]`.
+    start: usize,
+    end: usize,
+    /// Nothing more can be read.
+    ended: bool,
+    /// Why, if it was an error; reported after the last line.
+    failed: Option<io::Error>,
+    /// The beginning of a line that was too long.
+    excerpt: Vec<u8>,
 }
 
 /// One line of a recording, without its line break.
@@ -24,7 +39,7 @@ pub struct Recording {
 pub enum RecordedLine<'a> {
     /// The whole line.
     Whole(&'a [u8]),
-    /// More than [`LINE_BYTES`]: these are the first of them.
+    /// More than [`LINE_BYTES`]: this is its beginning.
     TooLong(&'a [u8]),
 }
 
@@ -66,7 +81,10 @@ impl Recording {
     }
 
     /// Reads from anything; `name` is only for messages.
-    pub fn from_reader(name: &str, mut reader: impl Read + 'static) -> Result<Self, OpenError> {
+    pub fn from_reader(
+        name: &str,
+        mut reader: impl Read + Send + 'static,
+    ) -> Result<Self, OpenError> {
         let name = name.to_owned();
         let mut magic = Vec::with_capacity(4);
         // A pipe may hand over a single byte at first, so one look is not enough.
@@ -83,39 +101,23 @@ impl Recording {
             return Err(OpenError::Compressed { name, with });
         }
         let compressed = magic.starts_with(&[0x1f, 0x8b]);
-        let whole = BufReader::with_capacity(BUFFER, Cursor::new(magic).chain(reader));
-        let reader: Box<dyn BufRead> = if compressed {
-            Box::new(BufReader::with_capacity(BUFFER, MultiGzDecoder::new(whole)))
+        let whole = Cursor::new(magic).chain(reader);
+        let plain: Box<dyn Read + Send> = if compressed {
+            Box::new(MultiGzDecoder::new(BufReader::with_capacity(BUFFER, whole)))
         } else {
             Box::new(whole)
         };
-        Ok(Self { name, reader, compressed })
-    }
-
-    /// Puts files in the order of the first time in them, because `access.log*` names the newest
-    /// first. Files without one come last. A pipe can be read but once: with `-` among them, all
-    /// stay as they are.
-    pub fn earliest_first(paths: Vec<PathBuf>) -> Result<Vec<PathBuf>, OpenError> {
-        if paths.len() < 2 || paths.iter().any(|path| path == Path::new("-")) {
-            return Ok(paths);
-        }
-        let mut timed = Vec::with_capacity(paths.len());
-        for path in paths {
-            let begins = Self::open(&path)?.first_time();
-            timed.push((begins.is_none(), begins, path));
-        }
-        timed.sort_by_key(|(none, begins, _)| (*none, *begins));
-        Ok(timed.into_iter().map(|(_, _, path)| path).collect())
-    }
-
-    /// The first time in the first few hundred lines.
-    fn first_time(self) -> Option<WallTime> {
-        let mut begin = Vec::new();
-        // What was read before an error is good enough to find a time in.
-        let _ = self.reader.take(BUFFER as u64).read_to_end(&mut begin);
-        let mut parser = Parser::default();
-        let mut lines = begin.split(|byte| *byte == b'\n');
-        lines.find_map(|line| parser.parse(line).ok()).map(|line| line.at)
+        Ok(Self {
+            name,
+            reader: decoded(plain),
+            compressed,
+            buffer: vec![0; BUFFER].into_boxed_slice(),
+            start: 0,
+            end: 0,
+            ended: false,
+            failed: None,
+            excerpt: Vec::new(),
+        })
     }
 
     /// What it is called.
@@ -128,68 +130,112 @@ impl Recording {
         self.compressed
     }
 
+    /// The beginning of what is to be read, without taking it: 64 KiB, or all if it is less.
+    pub fn head(&mut self) -> &[u8] {
+        while self.end - self.start < HEAD && self.fill() {}
+        &self.buffer[self.start..self.end]
+    }
+
+    /// The next line; `None` at the end. An error reports where reading ended, after all lines
+    /// before it.
+    pub fn next_line(&mut self) -> io::Result<Option<RecordedLine<'_>>> {
+        let mut searched = 0;
+        loop {
+            let begin = self.start;
+            if let Some(n) = memchr(b'\n', &self.buffer[begin + searched..self.end]) {
+                let end = begin + searched + n;
+                self.start = end + 1;
+                return Ok(Some(whole(&self.buffer[begin..end])));
+            }
+            searched = self.end - begin;
+            if searched > LINE_BYTES {
+                return Ok(Some(self.skip_line()));
+            }
+            if !self.fill() {
+                self.start = self.end;
+                return match self.failed.take_if(|_| searched == 0) {
+                    Some(error) => Err(error),
+                    None if searched == 0 => Ok(None),
+                    None => Ok(Some(whole(&self.buffer[self.end - searched..self.end]))),
+                };
+            }
+        }
+    }
+
     /// Hands `visit` each line. An error reports where reading ended; the lines before it have
     /// been handed over.
     pub fn for_each(&mut self, visit: &mut dyn FnMut(RecordedLine<'_>)) -> io::Result<()> {
-        let mut begun = Vec::new();
-        // The line that has begun is too long: skip to its end.
-        let mut skipping = false;
+        while let Some(line) = self.next_line()? {
+            visit(line);
+        }
+        Ok(())
+    }
+
+    /// Skips a line that is too long, and returns its beginning.
+    fn skip_line(&mut self) -> RecordedLine<'_> {
+        self.excerpt.clear();
+        self.excerpt.extend_from_slice(&self.buffer[self.start..self.start + EXCERPT]);
         loop {
-            let buffer = match self.reader.fill_buf() {
-                Ok(buffer) => buffer,
+            if let Some(n) = memchr(b'\n', &self.buffer[self.start..self.end]) {
+                self.start += n + 1;
+                break;
+            }
+            self.start = self.end;
+            if !self.fill() {
+                break;
+            }
+        }
+        RecordedLine::TooLong(&self.excerpt)
+    }
+
+    /// Reads more; false if there is no more.
+    fn fill(&mut self) -> bool {
+        if self.ended {
+            return false;
+        }
+        if self.start > 0 {
+            self.buffer.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
+        loop {
+            match self.reader.read(&mut self.buffer[self.end..]) {
+                Ok(0) => self.ended = true,
+                Ok(n) => self.end += n,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => {
-                    finish(&begun, skipping, visit);
-                    return Err(error);
-                }
-            };
-            if buffer.is_empty() {
-                finish(&begun, skipping, visit);
-                return Ok(());
-            }
-            let mut at = 0;
-            for end in memchr::memchr_iter(b'\n', buffer) {
-                let line = &buffer[at..end];
-                at = end + 1;
-                if skipping {
-                    skipping = false;
-                    visit(RecordedLine::TooLong(&begun));
-                    begun.clear();
-                } else if begun.is_empty() {
-                    visit(whole(line));
-                } else {
-                    extend(&mut begun, line);
-                    visit(whole(&begun));
-                    begun.clear();
+                    self.ended = true;
+                    self.failed = Some(error);
                 }
             }
-            if !skipping {
-                extend(&mut begun, &buffer[at..]);
-                skipping = begun.len() > LINE_BYTES;
-            }
-            let read = buffer.len();
-            self.reader.consume(read);
+            return !self.ended;
         }
     }
 }
 
-fn finish(begun: &[u8], skipping: bool, visit: &mut dyn FnMut(RecordedLine<'_>)) {
-    if skipping {
-        visit(RecordedLine::TooLong(begun));
-    } else if !begun.is_empty() {
-        visit(whole(begun));
+/// Text in UTF-16 is decoded. An error in its first bytes is met again by the first read.
+fn decoded(mut plain: Box<dyn Read + Send>) -> Box<dyn Read + Send> {
+    let mut begin = Vec::with_capacity(4);
+    let failed = plain.by_ref().take(4).read_to_end(&mut begin).err();
+    let order = byte_order(&begin);
+    let begin = Cursor::new(begin).chain(FailedRead(failed)).chain(plain);
+    match order {
+        Some(little_endian) => Box::new(Utf16Reader::new(begin, little_endian)),
+        None => Box::new(begin),
     }
 }
 
-/// One byte more than a line may have is stored, to know that it is too long.
-fn extend(begun: &mut Vec<u8>, more: &[u8]) {
-    let space = (LINE_BYTES + 1).saturating_sub(begun.len());
-    begun.extend_from_slice(&more[..more.len().min(space)]);
+/// Reports an error once, or reads nothing.
+struct FailedRead(Option<io::Error>);
+
+impl Read for FailedRead {
+    fn read(&mut self, _into: &mut [u8]) -> io::Result<usize> {
+        self.0.take().map_or(Ok(0), Err)
+    }
 }
 
 fn whole(line: &[u8]) -> RecordedLine<'_> {
     if line.len() > LINE_BYTES {
-        RecordedLine::TooLong(&line[..LINE_BYTES])
+        RecordedLine::TooLong(&line[..EXCERPT])
     } else {
         RecordedLine::Whole(line)
     }
@@ -224,7 +270,7 @@ mod tests {
         }
     }
 
-    fn lines(reader: impl Read + 'static) -> Vec<(bool, Vec<u8>)> {
+    fn lines(reader: impl Read + Send + 'static) -> Vec<(bool, Vec<u8>)> {
         let mut lines = Vec::new();
         let mut recording = Recording::from_reader("test", reader).expect("opens");
         recording
@@ -284,28 +330,6 @@ mod tests {
         let mut recording = Recording::from_reader("cut", Cursor::new(cut)).expect("opens");
         assert!(recording.for_each(&mut |_| count += 1).is_err());
         assert!(count > 1_000, "{count}");
-    }
-
-    #[test]
-    fn rotated_files_are_put_in_the_order_of_their_time() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let write = |name: &str, bytes: &[u8]| {
-            let path = folder.path().join(name);
-            std::fs::write(&path, bytes).expect("writes");
-            path
-        };
-        let line = |day: u32| {
-            format!("192.0.2.7 - - [{day}/May/2015:10:05:03 +0000] \"GET / HTTP/1.1\" 200 5\n")
-        };
-        let newest = write("access.log", line(19).as_bytes());
-        let middle = write("access.log.1", format!("no line\n{}", line(18)).as_bytes());
-        let oldest = write("access.log.2.gz", &zipped(line(17).as_bytes()));
-        let other = write("notes.txt", b"nothing of the kind");
-        let given = vec![other.clone(), newest.clone(), middle.clone(), oldest.clone()];
-        let sorted = Recording::earliest_first(given).expect("opens");
-        assert_eq!(sorted, [oldest, middle, newest, other]);
-        let piped = vec![PathBuf::from("b"), PathBuf::from("-")];
-        assert_eq!(Recording::earliest_first(piped.clone()).expect("untouched"), piped);
     }
 
     #[test]

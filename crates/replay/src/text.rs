@@ -2,103 +2,162 @@
 
 use std::fmt::Write as _;
 
-use portcullis_incident::{BoundedList, words};
+use portcullis_incident::words;
 use portcullis_model::WallTime;
 
 use crate::findings::Findings;
 use crate::history::{ReplayedAttack, ReplayedProcedure, ReplayedSurge};
 use crate::impact::Impact;
+use crate::line_counts::FileFacts;
 use crate::space_saving::Ranked;
-
-/// Characters in a line.
-const WIDTH: usize = 100;
-/// Characters shown of a line that could not be read.
-const EXCERPT: usize = 80;
-/// Surges, attacks and procedures shown; the JSON lists more.
-const SHOWN: usize = 20;
-
-/// The beginning of a line, fit to be shown.
-pub(crate) fn excerpt(line: &[u8]) -> String {
-    let begin = &line[..line.len().min(EXCERPT * 4)];
-    let text = words::plain(&String::from_utf8_lossy(begin));
-    match text.char_indices().nth(EXCERPT) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
-    }
-}
-
-/// Text being written, heading by heading.
-#[derive(Default)]
-pub(crate) struct TextPage(String);
-
-impl TextPage {
-    pub(crate) fn heading(&mut self, text: &str) {
-        if !self.0.is_empty() {
-            self.0.push('\n');
-        }
-        self.0.push_str(text);
-        self.0.push('\n');
-    }
-
-    /// A paragraph, `indent` steps in.
-    pub(crate) fn line(&mut self, indent: usize, text: &str) {
-        let margin = "  ".repeat(indent);
-        self.0.push_str(&words::wrap(&margin, &margin, WIDTH, &words::plain(text)));
-    }
-
-    /// An item of a list, `indent` steps in.
-    pub(crate) fn item(&mut self, indent: usize, text: &str) {
-        let margin = "  ".repeat(indent);
-        let (first, rest) = (format!("{margin}- "), format!("{margin}  "));
-        self.0.push_str(&words::wrap(&first, &rest, WIDTH, &words::plain(text)));
-    }
-
-    /// Text in columns, cut at the width of the page.
-    fn row(&mut self, text: &str) {
-        let text = words::plain(text);
-        let cut = match text.char_indices().nth(WIDTH - 1) {
-            Some((end, _)) if text.chars().count() > WIDTH => format!("{}…", &text[..end]),
-            _ => text,
-        };
-        self.0.push_str(cut.trim_end());
-        self.0.push('\n');
-    }
-
-    /// How many of a list are not shown.
-    pub(crate) fn more<T>(&mut self, listed: &BoundedList<T>, noun: &str) {
-        let more = listed.count().saturating_sub(SHOWN as u64);
-        if more > 0 {
-            self.line(1, &format!("and {} more", words::counted(more, noun)));
-        }
-    }
-
-    pub(crate) fn finish(self) -> String {
-        self.0
-    }
-}
+use crate::text_page::{SHOWN, TextPage};
 
 impl Findings {
     /// The findings for people, in lines of at most a hundred characters.
     pub fn text(&self) -> String {
-        write_findings(self)
+        write_findings(self).finish()
     }
 }
 
-fn write_findings(found: &Findings) -> String {
+/// All that is written of the findings.
+pub(crate) fn write_findings(found: &Findings) -> TextPage {
     let mut page = TextPage::default();
     write_head(&mut page, found);
     if found.window.is_none() {
         page.line(1, "There was no line of an access log in it.");
-        return page.finish();
+        return page;
     }
     write_detections(&mut page, found);
     write_procedures(&mut page, found);
-    write_impact(&mut page, &found.impact, found.requests);
+    write_impact(&mut page, found);
     page.heading("What a recording cannot show");
     for caveat in &found.caveats {
         page.item(1, caveat);
     }
-    page.finish()
+    page
+}
+
+/// What the result is based on, above anything that it says.
+fn write_lines(page: &mut TextPage, found: &Findings) {
+    let lines = &found.lines;
+    if !found.reliable {
+        page.line(
+            1,
+            &format!("UNRELIABLE: {}. Judge nothing by this result.", what_is_missing(found)),
+        );
+    }
+    let mut text = words::counted(lines.read, "line");
+    match (lines.unparsed, lines.parsed) {
+        (0, 0) => {}
+        (0, _) => text.push_str(", all of them read"),
+        (unparsed, _) => {
+            let _ = write!(text, ", {} of them not read", with_share(unparsed, lines.read));
+        }
+    }
+    let _ = write!(text, "; read as {}", words::list(&formats(found)));
+    page.line(1, &text);
+    for unread in &lines.unread {
+        let first = &unread.first;
+        page.item(
+            1,
+            &format!(
+                "{}: {}, first in {}, line {}: {}",
+                words::sentence(unread.kind),
+                words::counted(unread.lines, "line"),
+                first.file,
+                first.line,
+                first.error
+            ),
+        );
+        page.line(2, &first.text);
+    }
+    for copied in &lines.copies {
+        page.item(
+            1,
+            &format!(
+                "{} and {} contain the same lines: {} counted once",
+                copied.first,
+                copied.second,
+                words::count(copied.lines)
+            ),
+        );
+    }
+    write_remarks(page, found);
+}
+
+/// Why the result does not describe the recordings.
+fn what_is_missing(found: &Findings) -> String {
+    let lines = &found.lines;
+    if lines.with_content() == 0 {
+        return "there is no line to read".to_owned();
+    }
+    if lines.is_reliable() {
+        let broken = found.files.iter().filter(|file| file.read_error.is_some()).count();
+        return format!("{} could not be read to the end", words::counted(broken as u64, "log"));
+    }
+    format!(
+        "{} of {} with content are not in it",
+        with_share(lines.left_out(), lines.with_content()),
+        words::counted(lines.with_content(), "line")
+    )
+}
+
+/// What is to be known of single logs.
+fn write_remarks(page: &mut TextPage, found: &Findings) {
+    let remarkable = |file: &&FileFacts| {
+        file.hidden_sources.is_some() || file.too_late > 0 || file.read_error.is_some()
+    };
+    for file in found.files.iter().filter(remarkable).take(SHOWN) {
+        if let Some(why) = file.hidden_sources {
+            page.item(1, &format!("{}: {why}", file.name));
+        }
+        if file.too_late > 0 {
+            write_late(page, file);
+        }
+        if let Some(why) = &file.read_error {
+            let lines = words::counted(file.lines, "line");
+            page.item(1, &format!("{} broke off after {lines}: {why}", file.name));
+        }
+    }
+    let more = found.files.iter().filter(remarkable).skip(SHOWN).count() as u64;
+    if more > 0 {
+        page.line(
+            1,
+            &format!("The same kinds of remarks apply to {}.", words::counted(more, "more log")),
+        );
+    }
+}
+
+/// The formats that were recognised, with what is around the lines.
+fn formats(found: &Findings) -> Vec<String> {
+    let mut formats: Vec<String> = found
+        .files
+        .iter()
+        .map(|file| match file.wrapper {
+            Some(wrapper) => format!("{} in {wrapper}", file.format),
+            None => file.format.clone(),
+        })
+        .collect();
+    formats.sort_unstable();
+    formats.dedup();
+    formats
+}
+
+fn write_late(page: &mut TextPage, file: &FileFacts) {
+    let lines = words::counted(file.too_late, "line");
+    let why = match file.first_too_late {
+        None => "their times are an hour or more ahead of all lines around them".to_owned(),
+        Some(first) => format!(
+            "the first is line {first}. They were written up to {} after lines of a later time{}. \
+             --sort puts them in order",
+            words::span(file.late_by_seconds * 1_000),
+            match file.clock_steps {
+                0 => "",
+                _ => ". Its clock was set back, or older lines were appended to it",
+            }
+        ),
+    };
+    page.item(1, &format!("{}: {lines} left out; {why}", file.name));
 }
 
 fn write_head(page: &mut TextPage, found: &Findings) {
@@ -114,45 +173,18 @@ fn write_head(page: &mut TextPage, found: &Findings) {
         let lasted = words::span(window.millis() + 1_000);
         page.line(1, &format!("{} ({lasted})", words::period(window.from, window.to)));
     }
-    let lines = &found.lines;
-    let mut text = words::counted(lines.read, "line");
-    match (lines.unparsed, lines.parsed) {
-        (0, 0) => {}
-        (0, _) => text.push_str(", all of them read"),
-        (unparsed, _) => {
-            let _ = write!(text, ", {} of them not read", with_share(unparsed, lines.read));
-        }
-    }
-    page.line(1, &text);
-    let left_out = lines.out_of_order.left_out;
-    if left_out * 100 > lines.read {
-        page.line(
-            1,
-            &format!(
-                "{} of them left out because they lie before lines that came earlier: give \
-                 recordings in the order of their time, and one server at a time",
-                with_share(left_out, lines.read)
-            ),
-        );
-    }
-    for shown in &lines.first_unparsed {
-        page.item(1, &format!("{}, line {}: {}", shown.file, shown.line, shown.error));
-    }
-    for file in &found.files {
-        if let Some(why) = &file.read_error {
-            let lines = words::counted(file.lines, "line");
-            page.item(1, &format!("{} broke off after {lines}: {why}", file.name));
-        }
-    }
+    write_lines(page, found);
     if found.requests == 0 {
         return;
     }
     let mut text = words::counted(found.requests, "request");
     let busiest = found.busiest_second;
+    if found.hidden_sources < found.requests {
+        let _ = write!(text, " from about {}", words::counted(found.sources, "source"));
+    }
     let _ = write!(
         text,
-        " from about {}; the busiest second, {}, had {}",
-        words::counted(found.sources, "source"),
+        "; the busiest second, {}, had {}",
         words::moment(busiest.at),
         words::count(busiest.requests)
     );
@@ -286,7 +318,8 @@ fn write_procedure(page: &mut TextPage, procedure: &ReplayedProcedure) {
     page.line(2, &words::full_stop(&text));
 }
 
-fn write_impact(page: &mut TextPage, impact: &Impact, requests: u64) {
+fn write_impact(page: &mut TextPage, found: &Findings) {
+    let (impact, requests) = (&found.impact, found.requests);
     page.heading("Whom it would have hit");
     let refused = impact.refused_by_procedures();
     if impact.hit_requests() == 0 {
@@ -318,6 +351,24 @@ fn write_impact(page: &mut TextPage, impact: &Impact, requests: u64) {
     if !reasons.is_empty() {
         page.line(1, &format!("Refused by reason: {}.", words::list(&reasons)));
     }
+    if found.hidden_sources == found.requests {
+        page.line(1, "How many visitors these were is not known: the log hides their sources.");
+    } else {
+        write_visitors(page, impact);
+    }
+    page.line(1, "Most affected activities:");
+    for activity in &impact.activities {
+        let (name, platform) = (&activity.name, &activity.platform);
+        page.row(
+            &words::count(activity.delayed + activity.refused),
+            &format!("{name} on {platform}, of {}", words::count(activity.offered)),
+        );
+    }
+    write_ranking(page, "Most affected user agents:", &impact.user_agents);
+    write_ranking(page, "Most affected paths:", &impact.paths);
+}
+
+fn write_visitors(page: &mut TextPage, impact: &Impact) {
     page.line(
         1,
         &format!(
@@ -336,18 +387,6 @@ fn write_impact(page: &mut TextPage, impact: &Impact, requests: u64) {
             with_share(impact.from_known_visitors, impact.hit_requests())
         ),
     );
-    page.line(1, "Most affected activities:");
-    for activity in &impact.activities {
-        page.row(&format!(
-            "  {:>12}  {} on {}, of {}",
-            words::count(activity.delayed + activity.refused),
-            activity.name,
-            activity.platform,
-            words::count(activity.offered)
-        ));
-    }
-    write_ranking(page, "Most affected user agents:", &impact.user_agents);
-    write_ranking(page, "Most affected paths:", &impact.paths);
 }
 
 fn write_ranking(page: &mut TextPage, heading: &str, ranked: &[Ranked]) {
@@ -358,7 +397,7 @@ fn write_ranking(page: &mut TextPage, heading: &str, ranked: &[Ranked]) {
     for one in ranked {
         let about = if one.error_bound > 0 { "≤ " } else { "" };
         let count = format!("{about}{}", words::count(one.requests));
-        page.row(&format!("  {count:>12}  {}", one.text));
+        page.row(&count, &one.text);
     }
 }
 

@@ -15,11 +15,13 @@ use portcullis_model::{
 };
 use portcullis_posture::{Action, Control, Input};
 use tokio::sync::{mpsc, oneshot};
-use tracing::warn;
+use tracing::{error, warn};
 
 use crate::baseline_store;
 use crate::error::RuntimeError;
 use crate::event_log::log_event;
+use crate::inheritance::CarriedState;
+use crate::predecessor_counts::PredecessorCounts;
 use crate::recorder::{Recorder, Urgency};
 use crate::secret_store::SecretStore;
 
@@ -29,6 +31,12 @@ const SAVE_INTERVAL: Duration = Duration::from_secs(600);
 const MESSAGE_QUEUE: usize = 64;
 /// How long a sender waits for a reply.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the loop waits for the verdict of a handover, which has separate timeouts.
+const VERDICT_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long the loop tries to open the ledger after a handover that failed before it continues without, and
+/// how often. After that it tries with each tick.
+const REOPEN_TIMEOUT: Duration = Duration::from_secs(1);
+const REOPEN_PAUSE: Duration = Duration::from_millis(50);
 
 /// The reading end of one worker's counters and rings.
 pub struct WorkerChannel {
@@ -53,8 +61,31 @@ enum ControlMessage {
     Receipt { receipt: Receipt, reply: oneshot::Sender<()> },
     /// An origin answered a probe, or did not.
     Probed { platform: PlatformId, answered: bool },
+    /// Close the ledger for another process, and wait for the verdict.
+    HandOver {
+        reply: oneshot::Sender<(CarriedState, Snapshot)>,
+        verdict: Receiver<HandoverVerdict>,
+    },
     /// Close the ledger and end.
     Stop,
+}
+
+/// How a handover ended for the process that hands over. If its sender is dropped, it has failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HandoverVerdict {
+    /// Another process serves, and has the ledger.
+    Taken,
+}
+
+/// The control loop has closed the ledger for another process.
+#[derive(Debug)]
+pub struct LedgerClosed {
+    /// What is to be continued.
+    pub state: CarriedState,
+    /// What the workers had counted.
+    pub counted: Snapshot,
+    /// Gets the verdict.
+    pub verdict: SyncSender<HandoverVerdict>,
 }
 
 /// Sends messages to the control loop.
@@ -87,6 +118,14 @@ impl ControlHandle {
         self.request(|reply| ControlMessage::Receipt { receipt, reply }).await
     }
 
+    /// Closes the ledger for another process. The loop waits for the verdict, and continues if none comes.
+    pub async fn hand_over(&self) -> Result<LedgerClosed, RuntimeError> {
+        let (sender, verdict) = sync_channel(1);
+        let answer = self.request(|reply| ControlMessage::HandOver { reply, verdict });
+        let (state, counted) = answer.await?;
+        Ok(LedgerClosed { state, counted, verdict: sender })
+    }
+
     /// Tells whether an origin answered a probe. Lost if too many messages wait: another probe follows.
     pub fn probed(&self, platform: PlatformId, answered: bool) {
         let _ = self.0.try_send(ControlMessage::Probed { platform, answered });
@@ -97,17 +136,17 @@ impl ControlHandle {
         let _ = self.0.send(ControlMessage::Stop);
     }
 
-    async fn request(
+    async fn request<T>(
         &self,
-        message: impl FnOnce(oneshot::Sender<()>) -> ControlMessage,
-    ) -> Result<(), RuntimeError> {
+        message: impl FnOnce(oneshot::Sender<T>) -> ControlMessage,
+    ) -> Result<T, RuntimeError> {
         let (reply, done) = oneshot::channel();
         self.0.try_send(message(reply)).map_err(|refused| match refused {
             TrySendError::Full(_) => RuntimeError::Control("has too many messages waiting"),
             TrySendError::Disconnected(_) => RuntimeError::Control("has ended"),
         })?;
         match tokio::time::timeout(REPLY_TIMEOUT, done).await {
-            Ok(Ok(())) => Ok(()),
+            Ok(Ok(answer)) => Ok(answer),
             Ok(Err(_)) => Err(RuntimeError::Control("has ended")),
             Err(_) => Err(RuntimeError::Control("does not reply")),
         }
@@ -144,7 +183,14 @@ pub struct ControlLoop {
     pub baselines_path: PathBuf,
     /// When the baselines were saved.
     pub baselines_saved_at: Time,
+    /// What the gate before counts while it drains.
+    pub predecessor: Arc<PredecessorCounts>,
+    /// Opens the ledger again after a handover that failed.
+    pub reopen: LedgerReopener,
 }
+
+/// Opens the ledger of this process again, and starts a recorder for it.
+pub type LedgerReopener = Box<dyn Fn() -> Result<Recorder, RuntimeError> + Send>;
 
 impl ControlLoop {
     /// Ticks until it gets [`ControlHandle::stop`].
@@ -180,6 +226,12 @@ impl ControlLoop {
                     self.recorder.record(self.clock.wall(), event, Urgency::BeforeEffect);
                     let _ = reply.send(());
                 }
+                Ok(ControlMessage::HandOver { reply, verdict }) => {
+                    if self.hand_over(reply, &verdict) {
+                        return;
+                    }
+                    next = self.clock.now() + TICK;
+                }
                 Ok(ControlMessage::Probed { platform, answered }) => {
                     let (_, wall, actions) = self.step(Input::Probed { platform, answered });
                     self.apply(wall, actions, None);
@@ -192,6 +244,14 @@ impl ControlLoop {
 
     fn tick(&mut self) {
         let total = self.collect_records();
+        self.tick_with(total);
+    }
+
+    fn tick_with(&mut self, total: Snapshot) {
+        if self.recorder.is_closed() {
+            // It stays closed for as long as another process, or a stuck disk, has it.
+            let _ = self.reopen_ledger();
+        }
         let (gauges, records_dropped) = (total.gauges, total.records_lost);
         let (now, wall, actions) = self.step(Input::Tick(total));
         self.apply(wall, actions, None);
@@ -245,6 +305,7 @@ impl ControlLoop {
             }
             worker.meter.add_to(&mut total);
         }
+        total.add(&self.predecessor.counted());
         self.apply(wall, actions, None);
         total
     }
@@ -304,6 +365,55 @@ impl ControlLoop {
         actions.insert(0, Action::Record(Event::Reloaded { configuration: digest, platforms }));
         let ids = Arc::clone(self.control.ids());
         self.apply(wall, actions, Some(Policy::reloaded(config, ids, secret)));
+    }
+
+    /// Closes the ledger and passes on what is to be continued. Returns whether another process took
+    /// over; if not, the ledger is open again.
+    fn hand_over(
+        &mut self,
+        reply: oneshot::Sender<(CarriedState, Snapshot)>,
+        verdict: &Receiver<HandoverVerdict>,
+    ) -> bool {
+        let counted = self.collect_records();
+        self.tick_with(counted.clone());
+        let (now, wall, mut actions) = self.step(Input::Stop);
+        actions.push(Action::Record(Event::HandedOver));
+        self.apply(wall, actions, None);
+        self.recorder.finish();
+        baseline_store::save(&self.baselines_path, self.control.baselines());
+        let control = serde_json::to_value(self.control.state());
+        let control = control.unwrap_or_else(|error| {
+            warn!(%error, "the posture cannot be handed over");
+            serde_json::Value::Null
+        });
+        let state = CarriedState { now, tallied_until: wall, control };
+        if reply.send((state, counted)).is_ok()
+            && verdict.recv_timeout(VERDICT_TIMEOUT) == Ok(HandoverVerdict::Taken)
+        {
+            return true;
+        }
+        // The process that was to take over may need a moment to end.
+        let began = self.clock.now();
+        loop {
+            match self.reopen_ledger() {
+                Ok(()) => break,
+                Err(problem) if self.clock.now().since(began) >= REOPEN_TIMEOUT => {
+                    error!(%problem, "cannot open the ledger again: events are lost until it can");
+                    break;
+                }
+                Err(_) => std::thread::sleep(REOPEN_PAUSE),
+            }
+        }
+        false
+    }
+
+    /// Records again after a handover that failed.
+    fn reopen_ledger(&mut self) -> Result<(), RuntimeError> {
+        let recorder = (self.reopen)()?;
+        self.recorder.continue_with(recorder);
+        let event = vec![Action::Record(Event::HandoverFailed)];
+        self.apply(self.clock.wall(), event, None);
+        Ok(())
     }
 
     fn stop(&mut self) {

@@ -1,12 +1,13 @@
 //! A Unix socket next to the ledger, by which this program's other verbs reach the running gate.
 //!
 //! One request per connection: a line of JSON, answered by a line of JSON. Only the user that runs the
-//! gate, and root, are answered.
+//! gate, and root, are answered. A second gate that takes over continues by `handover_channel.rs`.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_model::Receipt;
@@ -14,7 +15,10 @@ use serde::{Deserialize, Serialize};
 use tracing::warn;
 
 use crate::control_loop::ControlHandle;
+use crate::handover_channel::HandoverChannel;
+use crate::inheritance::PROTOCOL;
 use crate::state_files::path_next_to;
+use crate::successor::HandoverDesk;
 
 /// The longest request and answer.
 const MAX_LINE: u64 = 64 * 1024;
@@ -24,15 +28,20 @@ const CLIENT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A request to the running gate.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-enum ControlRequest {
+pub enum ControlRequest {
     /// Record that a recipient was notified.
     Receipt(Receipt),
+    /// Hand over to the process that asks.
+    TakeOver {
+        /// The version of the messages that follow.
+        protocol: u32,
+    },
 }
 
 /// The gate's answer.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-enum ControlAnswer {
+pub enum ControlAnswer {
     /// It was done.
     Done,
     /// It was refused, for this reason.
@@ -40,7 +49,7 @@ enum ControlAnswer {
 }
 
 /// `LEDGER.socket`.
-fn path_for(ledger: &Path) -> PathBuf {
+pub fn path_for(ledger: &Path) -> PathBuf {
     path_next_to(ledger, "socket")
 }
 
@@ -91,14 +100,14 @@ impl ControlSocket {
     }
 
     /// Answers requests, one at a time, on a thread that ends with the process.
-    pub fn serve(self, control: ControlHandle) -> std::io::Result<()> {
+    pub fn serve(self, control: ControlHandle, desk: Arc<HandoverDesk>) -> std::io::Result<()> {
         let name = "control-socket".to_owned();
         std::thread::Builder::new().name(name).spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let Ok(runtime) = runtime else { return };
             for stream in self.listener.incoming().flatten() {
                 // A client that breaks off has no answer to get.
-                let _ = answer(&stream, &control, &runtime);
+                let _ = answer(stream, &control, &desk, &runtime);
             }
         })?;
         Ok(())
@@ -124,15 +133,17 @@ fn is_allowed(_: &UnixStream) -> std::io::Result<bool> {
 }
 
 fn answer(
-    stream: &UnixStream,
+    stream: UnixStream,
     control: &ControlHandle,
+    desk: &HandoverDesk,
     runtime: &tokio::runtime::Runtime,
 ) -> std::io::Result<()> {
     stream.set_read_timeout(Some(CLIENT_TIMEOUT))?;
     stream.set_write_timeout(Some(CLIENT_TIMEOUT))?;
-    let answer = if is_allowed(stream)? {
+    let mut hands_over = false;
+    let answer = if is_allowed(&stream)? {
         let mut line = String::new();
-        BufReader::new(stream.take(MAX_LINE)).read_line(&mut line)?;
+        BufReader::new((&stream).take(MAX_LINE)).read_line(&mut line)?;
         match serde_json::from_str(&line) {
             Ok(ControlRequest::Receipt(receipt)) => {
                 match runtime.block_on(control.receipt(receipt)) {
@@ -140,6 +151,13 @@ fn answer(
                     Err(error) => ControlAnswer::Refused(error.to_string()),
                 }
             }
+            Ok(ControlRequest::TakeOver { protocol }) => match refuse_handover(protocol, desk) {
+                Some(reason) => ControlAnswer::Refused(reason),
+                None => {
+                    hands_over = true;
+                    ControlAnswer::Done
+                }
+            },
             Err(error) => ControlAnswer::Refused(format!("the request cannot be read: {error}")),
         }
     } else {
@@ -147,5 +165,17 @@ fn answer(
         ControlAnswer::Refused(user.to_owned())
     };
     let line = serde_json::to_string(&answer).map_err(std::io::Error::other)? + "\n";
-    (&*stream).write_all(line.as_bytes())
+    (&stream).write_all(line.as_bytes())?;
+    if hands_over {
+        desk.hand_over(&HandoverChannel::new(stream)?, control, runtime);
+    }
+    Ok(())
+}
+
+/// Why this gate cannot hand over to one that uses this version; `None` if it can.
+fn refuse_handover(protocol: u32, desk: &HandoverDesk) -> Option<String> {
+    if protocol != PROTOCOL {
+        return Some(format!("it hands over by version {PROTOCOL} of the messages only"));
+    }
+    (!desk.is_open()).then(|| "it has handed over already, or stops".to_owned())
 }

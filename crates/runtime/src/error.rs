@@ -52,6 +52,12 @@ pub enum RuntimeError {
         /// The kernel's error.
         source: io::Error,
     },
+    /// The gate that runs does not hand over.
+    #[error(
+        "another gate runs with this ledger and does not hand over: {0}. It continues. To replace it all \
+         the same, stop it first"
+    )]
+    TakeOver(String),
     /// The gate cannot change to the configured user.
     #[error("cannot run as the user {name}: {problem}")]
     User {

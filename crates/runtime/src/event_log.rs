@@ -9,6 +9,9 @@ pub fn log_event(event: &Event) {
         Event::Tallied(_) | Event::UnassignedTallied(_) => {}
         Event::GateFloodBegan { .. } | Event::GateFloodEnded { .. } => log_flood_event(event),
         Event::Started { .. } => info!("started"),
+        Event::HandedOver => info!("handed over to another process"),
+        Event::TakenOver { continues, .. } => info!(continues, "taken over from another process"),
+        Event::HandoverFailed => warn!("the other process did not take over: this one continues"),
         Event::ForkAccepted { .. }
         | Event::LedgerReplaced { .. }
         | Event::ClockStepped { .. }

@@ -3,15 +3,16 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use portcullis_admin::AdminListener;
-use portcullis_edge::Clock;
+use portcullis_edge::{Clock, WorkerStage};
 use portcullis_gate::Policy;
-use portcullis_model::Config;
+use portcullis_model::{ActivityCounts, Config, Meter, Snapshot, TICK};
+use portcullis_posture::ControlState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc::unbounded_channel;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 use tracing::{info, warn};
@@ -24,16 +25,29 @@ use crate::confinement;
 use crate::control_loop::ControlHandle;
 use crate::control_socket::ControlSocket;
 use crate::error::RuntimeError;
+use crate::handover_channel::HandoverChannel;
+use crate::inheritance::{CarriedState, FromRunning, Inheritance};
+use crate::open_files::raise_nofile_limit;
 use crate::options::{ConfigSource, GateOptions, LoadedConfig};
+use crate::predecessor::Predecessor;
+use crate::predecessor_counts::PredecessorCounts;
 use crate::reload::check_reloadable;
-use crate::start::{ControlStart, Resources, SharedState, start_admin, start_workers};
+use crate::service_notice;
+use crate::start::{
+    Continuation, ControlStart, InitialControl, Resources, SharedState, StateResources,
+    start_admin, start_workers,
+};
+use crate::successor::{Departure, HandoverDesk};
 use crate::supervisor::Supervisor;
+use crate::threads::ThreadExit;
 
 /// How often certificate files are checked for changes, with two system calls each.
 const CERT_POLL_INTERVAL: Duration = Duration::from_secs(5);
+/// How often a process that has handed over looks whether its workers have ended.
+const LEAVING_POLL: Duration = Duration::from_millis(50);
 
-/// Runs the gate until SIGTERM or SIGINT; an error if it cannot start or continue, or if a thread
-/// failed meanwhile.
+/// Runs the gate until SIGTERM or SIGINT, or until another process has taken over; an error if it cannot
+/// start or continue, or if a thread failed meanwhile.
 pub fn run(options: GateOptions) -> Result<(), RuntimeError> {
     confinement::restrict_new_files();
     let loaded = options.load_config()?;
@@ -41,10 +55,70 @@ pub fn run(options: GateOptions) -> Result<(), RuntimeError> {
         .enable_all()
         .build()
         .map_err(RuntimeError::Signals)?;
-    let mut gate = RunningGate::start(loaded, options)?;
-    let served = signals.block_on(gate.serve());
-    let stopped = gate.stop();
-    served.and(stopped)
+    // Before sockets are inherited, which are many on a machine with many cores.
+    raise_nofile_limit(loaded.config.descriptors(worker_count(&loaded.config)));
+    let predecessor = Predecessor::find(&loaded.config.ledger)?;
+    let (mut gate, predecessor) = match predecessor {
+        None => {
+            let mut gate = RunningGate::start(loaded, options, None)?;
+            gate.answer_commands()?;
+            (gate, None)
+        }
+        Some((predecessor, inheritance)) => {
+            let from = Some((&predecessor, inheritance));
+            let gate = RunningGate::start(loaded, options, from)
+                .inspect_err(|reason| predecessor.give_up(reason))?;
+            (gate, Some(predecessor))
+        }
+    };
+    // Handled before the gate is known to serve.
+    let mut signal = signals.block_on(async { GateSignals::listen() })?;
+    if let Some(predecessor) = predecessor {
+        // If it continues all the same, this process ends here.
+        gate.follow(predecessor.confirm()?)?;
+        gate.answer_commands()?;
+    }
+    service_notice::ready();
+    let served = signals.block_on(gate.serve(&mut signal));
+    match served {
+        GateEnd::HandedOver(departure) => signals.block_on(gate.leave(*departure, &mut signal)),
+        GateEnd::Stopped => gate.stop(),
+    }
+}
+
+/// Why a gate ends.
+enum GateEnd {
+    /// A signal asked for it, or no worker runs.
+    Stopped,
+    /// Another process serves.
+    HandedOver(Box<Departure>),
+}
+
+/// The signals that a gate handles.
+struct GateSignals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+    rotate: Signal,
+}
+
+impl GateSignals {
+    fn listen() -> Result<Self, RuntimeError> {
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            hangup: listen(SignalKind::hangup())?,
+            rotate: listen(SignalKind::user_defined1())?,
+        })
+    }
+
+    /// Waits for a signal to stop.
+    async fn stop(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 /// The threads of the gate, and what controls them.
@@ -57,7 +131,15 @@ struct RunningGate {
     certificates: CertReloader,
     acme: AcmeHandle,
     control: ControlHandle,
-    drain: watch::Sender<bool>,
+    stage: watch::Sender<WorkerStage>,
+    admin_stop: watch::Sender<bool>,
+    desk: Arc<HandoverDesk>,
+    /// Gets a message when another process serves.
+    left: UnboundedReceiver<Departure>,
+    meters: Vec<Arc<Meter>>,
+    predecessor: Arc<PredecessorCounts>,
+    /// Whether this gate's ids of activities are those of the gate before.
+    continues: bool,
     supervisor: Supervisor,
     worker_threads: Vec<JoinHandle<()>>,
     control_thread: JoinHandle<()>,
@@ -68,20 +150,21 @@ struct RunningGate {
 }
 
 impl RunningGate {
-    fn start(loaded: LoadedConfig, options: GateOptions) -> Result<Self, RuntimeError> {
+    /// Starts everything; visitors are served when it returns. `from` is the gate that runs.
+    fn start(
+        loaded: LoadedConfig,
+        options: GateOptions,
+        from: Option<(&Predecessor, Inheritance)>,
+    ) -> Result<Self, RuntimeError> {
         let LoadedConfig { config, digest } = loaded;
-        let clock = Clock::new();
         let workers = worker_count(&config);
-        let Resources { certificates, listeners, admin, ledger, secret } =
-            Resources::acquire(&config, workers, clock.wall(), options.accept_fork)?;
-        let (exits, ended) = unbounded_channel();
-        let shared = SharedState::new(clock, config.clone(), secret.secret(), workers, exits);
-        let mut acme = AcmeHandle::new(&certificates.shared);
-
-        let started = (ledger, secret);
-        let control =
-            ControlStart::begin(&shared, config.clone(), started, digest, options.rehearsal)?;
+        let (predecessor, inherited) = from.unzip();
+        let Resources { certificates, listeners, admin, inheritance } =
+            Resources::acquire(&config, workers, Clock::new().wall(), inherited)?;
         let access_log = open_access_log(&config)?;
+        let OpenedState { shared, control, continues, ended } =
+            OpenedState::open(&config, digest, &options, predecessor)?;
+        let mut acme = AcmeHandle::new(&certificates.shared);
         let log = config.access_log.as_ref().zip(access_log.as_ref());
         let (worker_threads, channels) =
             start_workers(&shared, listeners, &certificates, &acme, log)?;
@@ -91,12 +174,8 @@ impl RunningGate {
             let (tls, http_3) = (listener.tls.is_some(), listener.http_3);
             info!(address = %listener.address, tls, http_3, "listening");
         }
-        let socket = ControlSocket::bind(&config.ledger);
-        let socket_path = socket.as_ref().map(|socket| socket.path().to_owned());
-        if let Some(socket) = socket {
-            let failed = |source| RuntimeError::Thread { name: "control-socket".into(), source };
-            socket.serve(control.clone()).map_err(failed)?;
-        }
+        let (leaving, left) = unbounded_channel();
+        let desk = Arc::new(HandoverDesk::new(inheritance, leaving));
         info!(address = %admin.address(), "admin listener");
         if let Some(settings) = &config.acme {
             acme.start(settings)?;
@@ -110,31 +189,54 @@ impl RunningGate {
             certificates,
             acme,
             control,
-            drain: shared.drain,
+            stage: shared.stage,
+            admin_stop: shared.admin_stop,
+            desk,
+            left,
+            meters: shared.meters,
+            predecessor: shared.predecessor,
+            continues,
             supervisor: Supervisor::new(ended, shared.health),
             worker_threads,
             control_thread,
             admin,
-            socket_path,
+            socket_path: None,
             access_log,
         })
     }
 
-    /// Reloads and watches until a signal asks to stop, or until no worker runs.
-    async fn serve(&mut self) -> Result<(), RuntimeError> {
-        let mut terminate = listen(SignalKind::terminate())?;
-        let mut interrupt = listen(SignalKind::interrupt())?;
-        let mut hangup = listen(SignalKind::hangup())?;
-        let mut rotate = listen(SignalKind::user_defined1())?;
+    /// Counts what the gate before still serves.
+    fn follow(&self, channel: HandoverChannel) -> Result<(), RuntimeError> {
+        if !self.continues {
+            return Ok(());
+        }
+        let failed = |source| RuntimeError::Thread { name: "predecessor".into(), source };
+        self.predecessor.follow(channel).map_err(failed)
+    }
+
+    /// Answers commands, once no other gate does.
+    fn answer_commands(&mut self) -> Result<(), RuntimeError> {
+        let Some(socket) = ControlSocket::bind(&self.active_config.ledger) else { return Ok(()) };
+        self.socket_path = Some(socket.path().to_owned());
+        let failed = |source| RuntimeError::Thread { name: "control-socket".into(), source };
+        socket.serve(self.control.clone(), Arc::clone(&self.desk)).map_err(failed)
+    }
+
+    /// Reloads and watches until a signal asks to stop, until no worker runs, or until another process
+    /// serves.
+    async fn serve(&mut self, signals: &mut GateSignals) -> GateEnd {
         let mut cert_poll = tokio::time::interval(CERT_POLL_INTERVAL);
         cert_poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                _ = terminate.recv() => return Ok(()),
-                _ = interrupt.recv() => return Ok(()),
-                () = self.supervisor.wait_until_unable() => return Ok(()),
-                _ = hangup.recv() => self.reload().await,
-                _ = rotate.recv() => match &self.access_log {
+                biased;
+                // Before the ends of threads that follow from it.
+                Some(departure) = self.left.recv() => return GateEnd::HandedOver(Box::new(departure)),
+                _ = signals.terminate.recv() => return GateEnd::Stopped,
+                _ = signals.interrupt.recv() => return GateEnd::Stopped,
+                () = self.supervisor.wait_until_unable() => return GateEnd::Stopped,
+                _ = signals.hangup.recv() => self.reload().await,
+                _ = signals.rotate.recv() => match &self.access_log {
                     Some(log) => log.reopen(),
                     None => warn!("SIGUSR1 opens the access log again; there is none"),
                 },
@@ -186,7 +288,10 @@ impl RunningGate {
     /// Drains the workers, closes the ledger, and names threads that failed.
     fn stop(self) -> Result<(), RuntimeError> {
         info!("stopping: no new connections, requests in flight finish");
-        self.drain.send_replace(true);
+        service_notice::stopping();
+        self.desk.close();
+        self.stage.send_replace(WorkerStage::Stop);
+        self.admin_stop.send_replace(true);
         for worker in self.worker_threads {
             // The supervisor reports a panic.
             let _ = worker.join();
@@ -197,9 +302,109 @@ impl RunningGate {
         self.control.stop();
         let _ = self.control_thread.join();
         self.admin.join();
-        let failed = self.supervisor.into_failed();
-        if failed.is_empty() { Ok(()) } else { Err(RuntimeError::ThreadsEnded(failed)) }
+        report_failed(self.supervisor)
     }
+
+    /// Serves the connections that another process did not get, for `drain_time`; a signal ends it
+    /// earlier. The ledger, the control socket and the admin listener are the other process's, which
+    /// also counts what is served here.
+    async fn leave(
+        self,
+        departure: Departure,
+        signals: &mut GateSignals,
+    ) -> Result<(), RuntimeError> {
+        // The other process obtains certificates.
+        drop(self.acme);
+        self.stage.send_replace(WorkerStage::HandedOver);
+        self.admin_stop.send_replace(true);
+        let mut reported = Instant::now();
+        // A gate before this one ends first: its drain began earlier.
+        while !self.worker_threads.iter().all(JoinHandle::is_finished) || self.predecessor.reports()
+        {
+            if tokio::time::timeout(LEAVING_POLL, signals.stop()).await.is_ok() {
+                self.stage.send_replace(WorkerStage::Stop);
+            }
+            if reported.elapsed() >= TICK {
+                reported = Instant::now();
+                report_counts(&departure, &self.meters, &self.predecessor);
+            }
+        }
+        report_counts(&departure, &self.meters, &self.predecessor);
+        for worker in self.worker_threads {
+            let _ = worker.join();
+        }
+        let _ = self.control_thread.join();
+        self.admin.join();
+        info!("drained");
+        report_failed(self.supervisor)
+    }
+}
+
+/// What a gate has once the ledger is its own.
+struct OpenedState {
+    shared: SharedState,
+    control: ControlStart,
+    continues: bool,
+    ended: UnboundedReceiver<ThreadExit>,
+}
+
+impl OpenedState {
+    /// Opens the state folder's files, once the gate before has closed the ledger.
+    fn open(
+        config: &Config,
+        digest: String,
+        options: &GateOptions,
+        predecessor: Option<&Predecessor>,
+    ) -> Result<Self, RuntimeError> {
+        let carried = predecessor.map(Predecessor::close_ledger).transpose()?;
+        let (clock, continuation) = continue_from(carried);
+        let state = StateResources::acquire(config, clock.wall(), options.accept_fork)?;
+        let (exits, ended) = unbounded_channel();
+        let initial = InitialControl::new(config, clock, &state.ledger.resume, continuation);
+        let continues = initial.continues == Some(true);
+        let (secret, workers) = (state.secret.secret(), worker_count(config));
+        let shared =
+            SharedState::new(clock, initial.control(), config.clone(), secret, workers, exits);
+        let rehearsal = options.rehearsal;
+        let control =
+            ControlStart::begin(&shared, config.clone(), initial, state, digest, rehearsal)?;
+        Ok(Self { shared, control, continues, ended })
+    }
+}
+
+/// The clock and the state of a gate that begins, or continues another.
+fn continue_from(carried: Option<CarriedState>) -> (Clock, Option<Continuation>) {
+    let Some(CarriedState { now, tallied_until, control }) = carried else {
+        return (Clock::new(), None);
+    };
+    let control = match serde_json::from_value::<ControlState>(control) {
+        Ok(control) if control.is_readable() => Some(control),
+        Ok(_) => None,
+        Err(problem) => {
+            warn!(%problem, "the state of the gate before cannot be read: waves and procedures end");
+            None
+        }
+    };
+    (Clock::continued(now), Some(Continuation { tallied_until, control }))
+}
+
+/// Reports what was counted since the ledger was closed.
+fn report_counts(departure: &Departure, meters: &[Arc<Meter>], before: &PredecessorCounts) {
+    let mut total = Snapshot::default();
+    for meter in meters {
+        meter.add_to(&mut total);
+    }
+    total.add(&before.counted());
+    let mut counted = total.since(&departure.counted);
+    // No watch reads the records.
+    counted.records_lost = counted.activities.iter().map(ActivityCounts::offered).sum();
+    // The other process may have ended: then there is no ledger for it.
+    let _ = departure.channel.send(&FromRunning::Counted(Box::new(counted)));
+}
+
+fn report_failed(supervisor: Supervisor) -> Result<(), RuntimeError> {
+    let failed = supervisor.into_failed();
+    if failed.is_empty() { Ok(()) } else { Err(RuntimeError::ThreadsEnded(failed)) }
 }
 
 fn open_access_log(config: &Config) -> Result<Option<AccessLogWriter>, RuntimeError> {
@@ -210,4 +415,33 @@ fn open_access_log(config: &Config) -> Result<Option<AccessLogWriter>, RuntimeEr
 
 fn listen(kind: SignalKind) -> Result<Signal, RuntimeError> {
     signal(kind).map_err(RuntimeError::Signals)
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_model::{OriginConfig, Time, WallTime};
+    use portcullis_posture::{Control, Resume};
+
+    use super::*;
+
+    #[test]
+    fn a_gate_continues_the_clock_of_another_and_the_state_that_it_can_read() {
+        let origin = OriginConfig::new("127.0.0.1".into(), 80);
+        let config = Config::for_origin(([127, 0, 0, 1], 8080).into(), origin);
+        let tallied_until = WallTime(1_700_000_000_000);
+        let control = Control::new(Arc::new(config), tallied_until, &Resume::default());
+        let state = serde_json::to_value(control.state()).unwrap();
+        let mut later = state.clone();
+        later["version"] = 2.into();
+        let mut other = state.clone();
+        other["field"] = "of another version".into();
+        for (control, readable) in [(state, true), (later, false), (other, false)] {
+            let carried = CarriedState { now: Time::from_secs(5_000), tallied_until, control };
+            let (clock, continuation) = continue_from(Some(carried));
+            assert!(clock.now() >= Time::from_secs(5_000));
+            let continuation = continuation.unwrap();
+            assert_eq!(continuation.tallied_until, tallied_until);
+            assert_eq!(continuation.control.is_some(), readable);
+        }
+    }
 }

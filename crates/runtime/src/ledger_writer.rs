@@ -145,7 +145,8 @@ impl LedgerWriter {
     fn learn(&mut self, event: &Event) {
         self.resume.learn(event);
         match event {
-            Event::Started { version, configuration, platforms, rehearsal, .. } => {
+            Event::Started { version, configuration, platforms, rehearsal, .. }
+            | Event::TakenOver { version, configuration, platforms, rehearsal, .. } => {
                 self.facts = RecordedGate {
                     version: version.clone(),
                     configuration: configuration.clone(),

@@ -59,8 +59,8 @@ impl Recorder {
     /// Records events. Waits for the disk only before an effect, and only while it keeps up: a full or
     /// stuck disk costs one wait.
     pub fn record(&mut self, wall: WallTime, events: Vec<Event>, urgency: Urgency) {
-        let Some(batches) = &self.batches else { return };
         let count = events.len() as u64;
+        let Some(batches) = &self.batches else { return self.lose(wall, count) };
         let mut entries = Vec::with_capacity(events.len() + 1);
         if let Some((since, lost)) = self.gap {
             entries.push(Entry::new(wall, Event::RecordingGap { since, lost }));
@@ -73,19 +73,33 @@ impl Recorder {
                 self.await_commit(done, urgency);
             }
             Err(refused) => {
-                let (since, lost) = self.gap.unwrap_or((wall, 0));
-                let lost = lost + count;
-                self.gap = Some((since, lost));
                 match refused {
                     TrySendError::Full(_) => {
-                        error!(lost, "the ledger queue is full: events are lost");
+                        error!(count, "the ledger queue is full: events are lost");
                     }
                     TrySendError::Disconnected(_) => {
-                        error!(lost, "the recorder has ended: events are lost");
+                        error!(count, "the recorder has ended: events are lost");
                     }
                 }
+                self.lose(wall, count);
             }
         }
+    }
+
+    /// Counts lost events, so that the ledger says it later.
+    fn lose(&mut self, wall: WallTime, count: u64) {
+        let (since, lost) = self.gap.unwrap_or((wall, 0));
+        self.gap = Some((since, lost + count));
+    }
+
+    /// Whether the ledger was closed: [`Self::finish`] was called.
+    pub const fn is_closed(&self) -> bool {
+        self.batches.is_none()
+    }
+
+    /// Continues with another recorder; events that were lost in between are counted there.
+    pub fn continue_with(&mut self, next: Self) {
+        *self = Self { gap: self.gap, ..next };
     }
 
     fn await_commit(&mut self, done: Receiver<()>, urgency: Urgency) {
@@ -203,6 +217,23 @@ mod tests {
         recorder.record(WallTime(3_000), vec![Event::Stopped], Urgency::Later);
         recorder.finish();
         assert_eq!(events(&path), [Event::RecordingGap { since, lost }, Event::Stopped]);
+    }
+
+    #[test]
+    fn events_of_a_closed_ledger_are_counted_by_the_recorder_that_continues() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger");
+        let (exits, _ended) = unbounded_channel();
+        let mut recorder = Recorder::start(writer(&path), exits.clone()).unwrap();
+        recorder.finish();
+        assert!(recorder.is_closed());
+        recorder.record(WallTime(1_000), vec![Event::HandedOver; 2], Urgency::Later);
+        let other = folder.path().join("other");
+        recorder.continue_with(Recorder::start(writer(&other), exits).unwrap());
+        recorder.record(WallTime(3_000), vec![Event::Stopped], Urgency::Later);
+        recorder.finish();
+        let gap = Event::RecordingGap { since: WallTime(1_000), lost: 2 };
+        assert_eq!(events(&other), [gap, Event::Stopped]);
     }
 
     #[test]

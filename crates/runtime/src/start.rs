@@ -8,12 +8,14 @@ use arc_swap::ArcSwap;
 use portcullis_admin::{
     AdminHandlers, AdminListener, BoundAdmin, GateStatus, GateThread, ReloadStatus, ThreadHealth,
 };
-use portcullis_edge::{AccessLogSink, BoundListener, Clock, InternalErrors, Worker};
+use portcullis_edge::{
+    AccessLogSink, BoundListener, Clock, InternalErrors, SocketSet, Worker, WorkerStage,
+};
 use portcullis_gate::{Policy, Secret, Tables};
 use portcullis_model::{
     AccessLogSettings, Config, Event, FeatureName, Meter, Record, WallTime, WorkerId,
 };
-use portcullis_posture::{Control, Input};
+use portcullis_posture::{Action, Control, ControlState, Input, Resume};
 use tokio::sync::watch;
 
 use crate::access_log::AccessLogWriter;
@@ -21,12 +23,16 @@ use crate::acme_thread::AcmeHandle;
 use crate::baseline_store;
 use crate::certificates::CertReloader;
 use crate::confinement;
-use crate::control_loop::{ControlHandle, ControlLoop, WorkerChannel, control_channel};
+use crate::control_loop::{
+    ControlHandle, ControlLoop, LedgerReopener, WorkerChannel, control_channel,
+};
 use crate::error::RuntimeError;
+use crate::event_log::log_event;
+use crate::inheritance::Inheritance;
 use crate::ledger_writer::LedgerWriter;
-use crate::open_files::raise_nofile_limit;
 use crate::open_ledger::{OpenedLedger, log_origin, open_ledger};
 use crate::origin_probe;
+use crate::predecessor_counts::PredecessorCounts;
 use crate::recorder::{Recorder, Urgency};
 use crate::secret_store::SecretStore;
 use crate::threads::{ExitSender, spawn_reporting};
@@ -46,10 +52,8 @@ pub struct Resources {
     pub listeners: Vec<Vec<BoundListener>>,
     /// The socket of the admin listener.
     pub admin: BoundAdmin,
-    /// The ledger, locked, and what is known of it.
-    pub ledger: OpenedLedger,
-    /// The secret of tokens and keyed hashes.
-    pub secret: SecretStore,
+    /// The same sockets, for a gate that takes over from this one.
+    pub inheritance: Inheritance,
 }
 
 impl Resources {
@@ -58,18 +62,54 @@ impl Resources {
         config: &Config,
         workers: u16,
         now: WallTime,
-        accept_fork: bool,
+        inherited: Option<Inheritance>,
     ) -> Result<Self, RuntimeError> {
-        raise_nofile_limit(config.descriptors(workers));
         let certificates = CertReloader::load(config, now)?;
-        let listeners = portcullis_edge::bind(config, workers)?;
-        let admin = BoundAdmin::bind(config.admin, config.admin_hosts.clone())?;
+        let (sockets, admin) = match inherited {
+            Some(Inheritance { sockets, admin }) => (sockets, Some(admin)),
+            None => (SocketSet::default(), None),
+        };
+        let bound = portcullis_edge::bind(config, workers, sockets)?;
+        let hosts = config.admin_hosts.clone();
+        let admin = match admin.filter(|(address, _)| *address == config.admin) {
+            Some((_, socket)) => BoundAdmin::inherit(config.admin, socket, hosts)?,
+            None => BoundAdmin::bind(config.admin, hosts)?,
+        };
+        let inheritance =
+            Inheritance { sockets: bound.shared, admin: (config.admin, admin.socket()?) };
         confinement::drop_root(config)?;
         confinement::confine(config);
+        Ok(Self { certificates, listeners: bound.by_worker, admin, inheritance })
+    }
+}
+
+/// What only one process may have: the last one before it serves.
+pub struct StateResources {
+    /// The ledger, locked, and what is known of it.
+    pub ledger: OpenedLedger,
+    /// The secret of tokens and keyed hashes.
+    pub secret: SecretStore,
+}
+
+impl StateResources {
+    /// Opens the files of the state folder.
+    pub fn acquire(
+        config: &Config,
+        now: WallTime,
+        accept_fork: bool,
+    ) -> Result<Self, RuntimeError> {
         let ledger = open_ledger(config, &random_bytes()?, accept_fork)?;
         let secret = SecretStore::open(&config.ledger, now)?;
-        Ok(Self { certificates, listeners, admin, ledger, secret })
+        Ok(Self { ledger, secret })
     }
+}
+
+/// What a gate begins with that takes over from another one.
+pub struct Continuation {
+    /// Until when the other one has counted.
+    pub tallied_until: WallTime,
+    /// Waves, procedures, postures, if this version understands them.
+    pub control: Option<ControlState>,
 }
 
 /// State that several threads use.
@@ -88,10 +128,14 @@ pub struct SharedState {
     pub internal_errors: Arc<InternalErrors>,
     /// The counters of each worker.
     pub meters: Vec<Arc<Meter>>,
+    /// What the gate before counts while it drains.
+    pub predecessor: Arc<PredecessorCounts>,
     /// Activities that there are counters for.
     pub activity_capacity: usize,
-    /// Turns true when the gate stops.
-    pub drain: watch::Sender<bool>,
+    /// What the workers are to do.
+    pub stage: watch::Sender<WorkerStage>,
+    /// Turns true when the admin listener is to end.
+    pub admin_stop: watch::Sender<bool>,
     /// Where threads report their end.
     pub exits: ExitSender,
 }
@@ -100,15 +144,26 @@ impl SharedState {
     /// The state of a gate that starts with `config`.
     pub fn new(
         clock: Clock,
+        control: &Control,
         config: Config,
         secret: Secret,
         workers: u16,
         exits: ExitSender,
     ) -> Self {
         let tables = Arc::new(Tables::new(config.limits.source_table_size, secret.clone()));
-        let policy = Policy::new(Arc::new(config), secret);
+        let policy = Policy::reloaded(Arc::new(config), Arc::clone(control.ids()), secret);
+        let engaged: Vec<_> = control.engaged().cloned().collect();
+        let policy = policy.with_procedures(&engaged);
         let activity_capacity = policy.ids().activity_count() + SPARE_ACTIVITIES;
-        let status = GateStatus { started: clock.wall(), ..GateStatus::default() };
+        let (now, wall) = (clock.now(), clock.wall());
+        // A gate that takes over is asked before its first tick.
+        let status = GateStatus {
+            at: wall,
+            started: wall,
+            platforms: control.view(now),
+            last_tick: now,
+            ..GateStatus::default()
+        };
         Self {
             clock,
             policy: Arc::new(ArcSwap::from_pointee(policy)),
@@ -117,8 +172,10 @@ impl SharedState {
             health: Arc::new(ThreadHealth::new(workers)),
             internal_errors: Arc::default(),
             meters: (0..workers).map(|_| Arc::new(Meter::new(activity_capacity))).collect(),
+            predecessor: Arc::default(),
             activity_capacity,
-            drain: watch::channel(false).0,
+            stage: watch::Sender::new(WorkerStage::Serve),
+            admin_stop: watch::Sender::new(false),
             exits,
         }
     }
@@ -159,7 +216,7 @@ pub fn start_workers(
             open: Arc::clone(&open),
             internal_errors: Arc::clone(&shared.internal_errors),
             clock: shared.clock,
-            drain: shared.drain.subscribe(),
+            stage: shared.stage.subscribe(),
         };
         channels.push(WorkerChannel { meter: Arc::clone(meter), records, feature_names });
         threads.push(spawn(
@@ -170,6 +227,48 @@ pub fn start_workers(
         )?);
     }
     Ok((threads, channels))
+}
+
+/// The control of a gate that begins, or that takes over.
+pub struct InitialControl {
+    control: Control,
+    /// What follows from a configuration that is another one than that of the gate before.
+    actions: Vec<Action>,
+    /// Whether it takes over, and if so, whether it continues what lasts.
+    pub continues: Option<bool>,
+}
+
+impl InitialControl {
+    /// A control with the baselines that were saved, and with what another gate passed on.
+    pub fn new(
+        config: &Config,
+        clock: Clock,
+        resume: &Resume,
+        continuation: Option<Continuation>,
+    ) -> Self {
+        let (now, wall) = (clock.now(), clock.wall());
+        let shared = Arc::new(config.clone());
+        let continues = continuation.as_ref().map(|other| other.control.is_some());
+        let mut actions = Vec::new();
+        let mut control = match continuation {
+            Some(Continuation { tallied_until, control: Some(state) }) => {
+                Control::continued(shared, (now, tallied_until), state, &mut actions)
+            }
+            Some(Continuation { tallied_until, control: None }) => {
+                Control::new(shared, tallied_until, resume)
+            }
+            None => Control::new(shared, wall, resume),
+        };
+        let saved = baseline_store::load(&baseline_store::path_for(&config.ledger));
+        // Restored baselines ask for no action.
+        control.step(now, wall, Input::Restore(saved), &mut Vec::new());
+        Self { control, actions, continues }
+    }
+
+    /// The control.
+    pub const fn control(&self) -> &Control {
+        &self.control
+    }
 }
 
 /// The control loop's parts until its workers are known.
@@ -185,28 +284,42 @@ impl ControlStart {
     pub fn begin(
         shared: &SharedState,
         config: Config,
-        resources: (OpenedLedger, SecretStore),
+        initial: InitialControl,
+        resources: StateResources,
         digest: String,
         rehearsal: bool,
     ) -> Result<Self, RuntimeError> {
-        let (OpenedLedger { ledger, resume, fork, machine }, secret) = resources;
+        let InitialControl { control, actions, continues } = initial;
+        let StateResources { ledger, secret } = resources;
+        let OpenedLedger { ledger, resume, fork, machine } = ledger;
         let started = shared.status.load().started;
-        let saved = baseline_store::load(&baseline_store::path_for(&config.ledger));
-        let mut control = Control::new(Arc::new(config.clone()), started, &resume);
-        // Restored baselines ask for no action.
-        control.step(shared.clock.now(), started, Input::Restore(saved), &mut Vec::new());
         let (folder, log_name) = (config.ledger.clone(), log_origin(&config));
         let writer = LedgerWriter::new(ledger, folder, log_name, resume, shared.clock);
         let mut recorder = Recorder::start(writer, shared.exits.clone())?;
-        let event = Event::Started {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            configuration: digest,
-            platforms: control.platforms(),
-            workers: shared.meters.len() as u32,
-            rehearsal,
-            machine,
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        let (configuration, platforms) = (digest, control.platforms());
+        let workers = shared.meters.len() as u32;
+        let event = match continues {
+            None => {
+                Event::Started { version, configuration, platforms, workers, rehearsal, machine }
+            }
+            Some(continues) => Event::TakenOver {
+                version,
+                configuration,
+                platforms,
+                workers,
+                rehearsal,
+                machine,
+                continues,
+            },
         };
-        let events = std::iter::once(event).chain(fork).collect();
+        log_event(&event);
+        let follows = actions.into_iter().filter_map(|action| match action {
+            Action::Record(event) => Some(event),
+            // The policy has them, and the first probes come by themselves.
+            Action::Engage(_) | Action::Probe(_) => None,
+        });
+        let events = std::iter::once(event).chain(fork).chain(follows).collect();
         recorder.record(started, events, Urgency::BeforeEffect);
         Ok(Self { control, recorder, config, secret })
     }
@@ -234,6 +347,8 @@ impl ControlStart {
             inbox,
             baselines_path: baseline_store::path_for(&self.config.ledger),
             baselines_saved_at: shared.clock.now(),
+            predecessor: Arc::clone(&shared.predecessor),
+            reopen: reopener(&self.config, shared),
         };
         let thread = spawn(GateThread::Control, "control".into(), &shared.exits, move || {
             control_loop.run();
@@ -246,6 +361,17 @@ impl ControlStart {
         })?;
         Ok((thread, handle))
     }
+}
+
+/// Opens the ledger of this gate again, after a handover that failed.
+fn reopener(config: &Config, shared: &SharedState) -> LedgerReopener {
+    let (config, clock, exits) = (config.clone(), shared.clock, shared.exits.clone());
+    Box::new(move || {
+        let OpenedLedger { ledger, resume, .. } = open_ledger(&config, &random_bytes()?, false)?;
+        let (folder, log_name) = (config.ledger.clone(), log_origin(&config));
+        let writer = LedgerWriter::new(ledger, folder, log_name, resume, clock);
+        Recorder::start(writer, exits.clone())
+    })
 }
 
 /// Starts the admin listener.
@@ -265,7 +391,7 @@ pub fn start_admin(
         acme: acme.status(),
         clock: shared.clock,
     };
-    Ok(bound.serve(Arc::new(handlers), shared.drain.subscribe())?)
+    Ok(bound.serve(Arc::new(handlers), shared.admin_stop.subscribe())?)
 }
 
 fn spawn(

@@ -45,6 +45,10 @@ impl Supervisor {
 
     fn record_failure(&mut self, exit: ThreadExit) {
         let ThreadExit { thread, name, cause } = exit;
+        // It returns only when it is asked to: at a handover.
+        if thread == GateThread::Recorder && cause == ExitCause::Returned {
+            return;
+        }
         self.health.record_failure(thread);
         let effect = match thread {
             GateThread::Worker => "its connections are lost",
@@ -86,6 +90,7 @@ mod tests {
         let panicked = || ExitCause::Panicked("a bug".into());
         exits.send(exit(GateThread::Control, "control", panicked())).unwrap();
         exits.send(exit(GateThread::Recorder, "recorder", ExitCause::Returned)).unwrap();
+        exits.send(exit(GateThread::Recorder, "recorder", panicked())).unwrap();
         exits.send(exit(GateThread::Worker, "worker-0", panicked())).unwrap();
         assert!(can_continue(&mut supervisor).await);
         assert_eq!(GateThread::ALL.map(|thread| health.failures(thread)), [1, 1, 1, 0]);

@@ -1,5 +1,6 @@
 //! The share of an origin's answers that are bad, with its uncertainty.
 
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 /// Lengths of the windows, in ticks: a second, ten seconds, a minute, five minutes.
@@ -10,11 +11,25 @@ const SIGMAS_SQUARED: u128 = 9;
 const MAX_COUNT: u64 = 1 << 20;
 
 /// Answers in some time, and how many of them are bad.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "(u64, u64)", into = "(u64, u64)")]
 pub(crate) struct Answers {
     pub(crate) all: u64,
     /// At most `all`.
     pub(crate) bad: u64,
+}
+
+/// Written as a pair: there are thousands of them.
+impl From<Answers> for (u64, u64) {
+    fn from(answers: Answers) -> Self {
+        (answers.all, answers.bad)
+    }
+}
+
+impl From<(u64, u64)> for Answers {
+    fn from((all, bad): (u64, u64)) -> Self {
+        Self { all, bad: bad.min(all) }
+    }
 }
 
 /// What is believed about a share before there are answers, as a number of bad and of good answers, in
@@ -83,7 +98,8 @@ fn surely_over(a: u128, b: u128, per_mille: u64) -> bool {
 }
 
 /// Answers by tick, over windows of several lengths.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct AnswerWindows {
     ticks: VecDeque<Answers>,
     sums: [Answers; WINDOWS.len()],

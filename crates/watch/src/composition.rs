@@ -4,10 +4,11 @@
 //! logarithm of a likelihood ratio, in thousandths of a nat. A piece about what the site or
 //! its log does not have has no weight.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use portcullis_model::{Evidence, EvidenceKind};
 
+use crate::calm_mix::{CalmMix, PROGRAMS_MILLI, SHARE_MARGIN};
 use crate::rate_windows::Excess;
 use crate::surprise;
 use crate::visitors::JudgedVisit;
@@ -25,19 +26,26 @@ const PIECE_MAX_MILLI: u64 = 14_000;
 /// The same for a piece that fits some crowds too.
 const WEAK_PIECE_MAX_MILLI: u64 = 6_000;
 
-/// Visits of ordinary days, before anything is compared with them.
-const CALM_VISITS_MIN: u64 = 50;
-/// The shares of ordinary days are taken from this many of the newest visits.
-const CALM_VISITS: u64 = 4_000;
-/// User agents of ordinary visits remembered.
-const CALM_AGENTS: usize = 2_048;
+/// Visitors of one program, for pages or for one path, who are a flood, whatever else there is, if the rate is
+/// [`PROGRAM_TENTHS`] tenths of the usual.
+const PROGRAM_VISITORS: u64 = 30;
+/// See [`PROGRAM_VISITORS`].
+const PROGRAM_TENTHS: u64 = 30;
+/// Visitors of whom each asks once are a flood if they send this many requests beyond the usual, or come steadily
+/// ([`STEADY_TICKS`]): scanners of links in mails are fewer, and come for a minute or two.
+const FLOOD_REQUESTS: u64 = 70;
+/// The middle two thirds of steady visitors come in no less than this many ticks: two minutes.
+const STEADY_TICKS: u64 = 480;
+/// Fewer busy visitors than this who read page after page are robots, unless the rate is [`ROBOT_TENTHS`] tenths
+/// of the usual.
+const ROBOTS: usize = 16;
+/// See [`ROBOTS`].
+const ROBOT_TENTHS: u64 = 30;
 /// Visits in an excess, before it is compared.
 const VISITS_MIN: u64 = 8;
 /// Where more visitors than this come without assets on ordinary days (in thousandths), their lack shows
 /// nothing: the site keeps its assets elsewhere.
 const BARE_USUAL_MAX: u64 = 930;
-/// What is added to a usual share, in thousandths: the mix of an ordinary crowd varies by so much.
-const SHARE_MARGIN: u64 = 80;
 /// A visitor asks on for as long as this before a few visitors are a flood, in ticks: twelve
 /// seconds. A job of the site's own that runs at night takes less.
 const FEW_TICKS: u64 = 48;
@@ -47,71 +55,6 @@ const FEW_REQUESTS: u64 = 100;
 const FEW_PER_SECOND: u64 = 100;
 /// Fewer visitors than this are few.
 const FEW: usize = 4;
-/// Who comes on ordinary days.
-#[derive(Debug, Default)]
-pub(crate) struct CalmMix {
-    visits: u64,
-    bare: u64,
-    agents: VecDeque<u32>,
-    direct: u64,
-    busy: u64,
-    again: u64,
-}
-
-impl CalmMix {
-    /// Learns one visit.
-    pub(crate) fn learn(&mut self, visit: &JudgedVisit) {
-        self.visits += 1;
-        self.bare += u64::from(visit.bare);
-        if self.visits > CALM_VISITS {
-            (self.visits, self.bare) = (self.visits / 2, self.bare / 2);
-        }
-        if self.agents.len() >= CALM_AGENTS {
-            self.agents.pop_front();
-        }
-        self.agents.push_back(visit.user_agent);
-    }
-
-    /// Learns one second's requests: how many of them were from visitors who ask without pause, and how many
-    /// asked for the same again without ever having loaded an asset.
-    pub(crate) const fn learn_requests(&mut self, direct: u64, busy: u64, again: u64) {
-        self.direct += direct;
-        self.busy += busy;
-        self.again += again;
-        if self.direct > 100_000 {
-            self.direct /= 2;
-            self.busy /= 2;
-            self.again /= 2;
-        }
-    }
-
-    /// The share of visitors without assets, in thousandths, with a margin; `None` if it is not
-    /// known or says nothing.
-    fn bare_milli(&self) -> Option<u64> {
-        if self.visits < CALM_VISITS_MIN {
-            return None;
-        }
-        let share = self.bare * 1_000 / self.visits;
-        // Two standard deviations of the share.
-        let error = 2 * (share * (1_000 - share) / self.visits).isqrt();
-        let usual = share + error + SHARE_MARGIN.min((1_000 - share) / 3);
-        (usual <= BARE_USUAL_MAX).then_some(usual)
-    }
-
-    fn busy_milli(&self) -> u64 {
-        (self.busy * 1_000 / self.direct.max(1_000) * 2 + 100).min(900)
-    }
-
-    fn again_milli(&self) -> u64 {
-        (self.again * 1_000 / self.direct.max(1_000) * 3 / 2 + 100).min(900)
-    }
-
-    fn agent_milli(&self, agent: u32) -> u64 {
-        let known = self.agents.iter().filter(|known| **known == agent).count() as u64;
-        (known + 2) * 1_000 / (self.agents.len() as u64 + 2)
-    }
-}
-
 /// What the busy visitors of a platform asked for, in the window of an excess.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct BusyRequests {
@@ -136,6 +79,67 @@ pub(crate) struct BusyRequests {
 pub(crate) struct Composition {
     pub evidence: Vec<Evidence>,
     pub hostile: bool,
+    /// Whether they are more than scanners of links.
+    pub flood: bool,
+}
+
+/// The distinct visitors of some time.
+#[derive(Debug, Default)]
+struct Visitors {
+    all: u64,
+    agents: BTreeMap<u32, u64>,
+    paths: BTreeMap<u32, u64>,
+    /// Those whose path and user agent are not those of programs that never load assets.
+    readers: u64,
+    bare: u64,
+    /// The sum of the usual shares of the readers, in thousandths.
+    usual_sum: u64,
+    /// When those without assets came, the newest first.
+    bare_ticks: Vec<u64>,
+    /// Visitors without assets, on paths of pages, by user agent.
+    bare_agents: BTreeMap<u32, u64>,
+}
+
+impl Visitors {
+    fn of<'a>(visits: impl Iterator<Item = &'a JudgedVisit>, calm: &CalmMix) -> Self {
+        let mut seen = BTreeSet::new();
+        let mut all = Self::default();
+        for visit in visits.filter(|visit| seen.insert(visit.visitor)) {
+            all.all += 1;
+            *all.agents.entry(visit.user_agent).or_default() += 1;
+            *all.paths.entry(visit.path).or_default() += 1;
+            if visit.bare && calm.path_milli(visit.path) <= PROGRAMS_MILLI {
+                *all.bare_agents.entry(visit.user_agent).or_default() += 1;
+            }
+            let usual = calm.bare_milli(visit);
+            if usual <= PROGRAMS_MILLI {
+                all.readers += 1;
+                if visit.bare {
+                    all.bare += 1;
+                    all.bare_ticks.push(visit.tick);
+                }
+                all.usual_sum += usual;
+            }
+        }
+        all
+    }
+
+    /// Whether far more of them than on ordinary days ask for one path.
+    fn are_on_one_path(&self, calm: &CalmMix) -> bool {
+        let Some((path, count)) = self.paths.iter().max_by_key(|(_, count)| **count) else {
+            return false;
+        };
+        let usual = (calm.visits_of_path_milli(*path) * 2 + SHARE_MARGIN).min(900);
+        surprise::of_share(*count, self.all, usual) >= CLEAR_PIECE_MILLI
+    }
+
+    /// Whether those without assets came for minutes.
+    fn are_steady(&self) -> bool {
+        let sixth = self.bare_ticks.len() / 6;
+        let newer = self.bare_ticks.get(sixth);
+        let older = self.bare_ticks.get(sixth * 5);
+        newer.zip(older).is_some_and(|(newer, older)| newer - older >= STEADY_TICKS)
+    }
 }
 
 /// Evaluates an excess by its visits and its busy visitors.
@@ -148,31 +152,36 @@ pub(crate) fn evaluate<'a>(
     if excess.surprise_milli < RAISED_MILLI {
         return Composition::default();
     }
-    let (mut all, mut bare) = (0_u64, 0_u64);
-    let mut agents: BTreeMap<u32, u64> = BTreeMap::new();
-    for visit in visits {
-        all += 1;
-        bare += u64::from(visit.bare);
-        *agents.entry(visit.user_agent).or_default() += 1;
-    }
+    let visitors = Visitors::of(visits, calm);
+    let agent = unusual_agent(&visitors, calm);
+    // One program that reads pages, or one path. An app that was updated asks for data, as it did before.
+    let of_pages = agent.as_ref().is_some_and(|(_, _, agent)| {
+        let bare = visitors.bare_agents.get(agent).copied().unwrap_or_default();
+        let many = visitors.all >= PROGRAM_VISITORS && excess.factor_tenths() >= PROGRAM_TENTHS;
+        many && (bare >= PROGRAM_VISITORS || visitors.are_on_one_path(calm))
+    });
+    let busy_visitors = busy_visitors(excess, busy, calm);
+    let without_pause = busy_visitors.is_some();
+    let again =
+        if without_pause { None } else { same_again(excess, busy.again, visitors.all, calm) };
     let pieces = [
-        bare_visitors(bare, all, calm),
-        unusual_agent(&agents, all, calm),
-        busy_visitors(excess, busy, calm),
+        bare_visitors(&visitors, calm),
+        agent.map(|(weight, evidence, _)| (weight, evidence)),
+        busy_visitors,
+        again,
     ];
-    let busy_too = pieces[2].is_some();
-    let again = if busy_too { None } else { same_again(excess, busy.again, all, calm) };
-    let pieces = pieces.into_iter().chain([again]);
-    let pieces: Vec<_> = pieces.flatten().collect();
+    let pieces: Vec<_> = pieces.into_iter().flatten().collect();
     let mix: u64 = pieces.iter().map(|(weight, _)| weight).sum();
     // Small shifts of a mix happen in any crowd: one of the pieces must be clear by itself.
     let clear = pieces.iter().any(|(weight, evidence)| {
-        *weight >= CLEAR_PIECE_MILLI && evidence.kind != EvidenceKind::UnusualUserAgent
+        *weight >= CLEAR_PIECE_MILLI
+            && (of_pages || evidence.kind != EvidenceKind::UnusualUserAgent)
     });
-    let hostile =
-        clear && mix >= HOSTILE_MIX_MILLI && mix + excess.surprise_milli >= HOSTILE_MILLI;
+    let flood = excess.beyond() >= FLOOD_REQUESTS || visitors.are_steady();
+    let enough = if of_pages { CLEAR_PIECE_MILLI } else { HOSTILE_MIX_MILLI };
+    let hostile = clear && mix >= enough && mix + excess.surprise_milli >= HOSTILE_MILLI;
     let evidence = if hostile { pieces.into_iter().map(|(_, e)| e).collect() } else { Vec::new() };
-    Composition { evidence, hostile }
+    Composition { evidence, hostile, flood: flood || without_pause }
 }
 
 /// A weight in nats, for people.
@@ -182,9 +191,14 @@ fn nats(milli: u64) -> String {
 
 /// Browsers load the assets of a page; returning visitors loaded them earlier; robots do not, and
 /// are few.
-fn bare_visitors(bare: u64, all: u64, calm: &CalmMix) -> Option<(u64, Evidence)> {
-    let usual = calm.bare_milli()?;
-    if all < VISITS_MIN {
+fn bare_visitors(visitors: &Visitors, calm: &CalmMix) -> Option<(u64, Evidence)> {
+    let Visitors { readers: all, bare, usual_sum, .. } = *visitors;
+    if all < VISITS_MIN || !calm.is_known() {
+        return None;
+    }
+    let share = usual_sum / all;
+    let usual = share + SHARE_MARGIN.min((1_000 - share) / 3);
+    if usual > BARE_USUAL_MAX {
         return None;
     }
     let weight = surprise::of_share(bare, all, usual).min(PIECE_MAX_MILLI);
@@ -196,7 +210,7 @@ fn bare_visitors(bare: u64, all: u64, calm: &CalmMix) -> Option<(u64, Evidence)>
             threshold: usual / 10,
             summary: format!(
                 "{share}% of {all} visitors asked for no asset within 2 seconds of a page or in \
-                 the 10 minutes before; at most {}% do on ordinary days (weight {})",
+                 the 10 minutes before; at most {}% do there on ordinary days (weight {})",
                 usual / 10,
                 nats(weight)
             ),
@@ -207,8 +221,10 @@ fn bare_visitors(bare: u64, all: u64, calm: &CalmMix) -> Option<(u64, Evidence)>
 
 /// One user agent that hardly comes on ordinary days. An app that was updated is such a one too, so
 /// that this shows little alone.
-fn unusual_agent(agents: &BTreeMap<u32, u64>, all: u64, calm: &CalmMix) -> Option<(u64, Evidence)> {
-    if (calm.agents.len() as u64) < CALM_VISITS_MIN || all < VISITS_MIN {
+fn unusual_agent(visitors: &Visitors, calm: &CalmMix) -> Option<(u64, Evidence, u32)> {
+    let Visitors { all, agents, .. } = visitors;
+    let all = *all;
+    if all < VISITS_MIN || !calm.is_known() {
         return None;
     }
     let (agent, count) = agents.iter().max_by_key(|(_, count)| **count)?;
@@ -229,7 +245,7 @@ fn unusual_agent(agents: &BTreeMap<u32, u64>, all: u64, calm: &CalmMix) -> Optio
                 nats(weight)
             ),
         };
-        (weight, evidence)
+        (weight, evidence, *agent)
     })
 }
 
@@ -247,6 +263,10 @@ fn busy_visitors(excess: &Excess, busy: &BusyRequests, calm: &CalmMix) -> Option
         if busy.requests < FEW_REQUESTS || !lasting || reading || small {
             return None;
         }
+    }
+    let reading = !repeating && busy.per_second < FEW_PER_SECOND;
+    if reading && busy.visitors < ROBOTS && excess.factor_tenths() < ROBOT_TENTHS {
+        return None;
     }
     let usual = calm.busy_milli();
     let share = busy.requests.min(excess.count);
@@ -284,7 +304,7 @@ fn same_again(
     visitors: u64,
     calm: &CalmMix,
 ) -> Option<(u64, Evidence)> {
-    if visitors < VISITS_MIN || calm.direct < CALM_VISITS_MIN {
+    if visitors < VISITS_MIN || !calm.knows_requests() {
         return None;
     }
     let usual = calm.again_milli();

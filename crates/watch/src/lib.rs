@@ -13,7 +13,8 @@
 // module order: observation
 // module order: origin_health
 // module order: rate_windows
-// module order: composition
+// module order: calm_mix
+// module order: composition creeping
 // module order: activity_watch
 // module order: platform_watch rate_watch
 // module order: watch
@@ -22,7 +23,9 @@ mod activity_watch;
 mod answer_window;
 mod baseline;
 mod bursts;
+mod calm_mix;
 mod composition;
+mod creeping;
 mod evidence;
 mod observation;
 mod origin_health;
@@ -40,6 +43,7 @@ pub use baseline::Baseline;
 pub use observation::{
     Observation, OriginDegradation, OriginOutage, OriginProblem, ProcedureCounts, TrafficState,
 };
+pub use origin_health::OriginRecord;
 pub use rate_watch::RateWatch;
 pub use signature::SignatureCandidate;
 pub use sources::SourceSketch;

@@ -1,6 +1,7 @@
 //! What the watch reports about a platform each tick.
 
 use portcullis_model::{ActivityId, Evidence, PlatformId, ProcedureId, WallTime};
+use serde::{Deserialize, Serialize};
 
 use crate::signature::SignatureCandidate;
 
@@ -34,7 +35,8 @@ pub struct OriginDegradation {
 }
 
 /// A time in which an origin leaves most requests without an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct OriginOutage {
     /// When the first of the failures was counted.
     pub since: WallTime,

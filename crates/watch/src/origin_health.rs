@@ -7,7 +7,8 @@
 
 use core::time::Duration;
 
-use portcullis_model::{ActivityCounts, OriginResult, Outcome, TICK, WallTime};
+use portcullis_model::{ActivityCounts, OriginResult, Outcome, PlatformId, TICK, WallTime};
+use serde::{Deserialize, Serialize};
 
 use crate::answer_window::{AnswerWindows, Answers, PriorBelief};
 use crate::observation::{OriginDegradation, OriginOutage, OriginProblem};
@@ -48,7 +49,8 @@ const IDLE_TICKS: u32 = 40;
 const SUSPICIOUS_TICKS: u32 = 4;
 
 /// What is known about one origin.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct OriginHealth {
     /// Whether the gate may ask the origin itself.
     probes: bool,
@@ -78,8 +80,18 @@ pub(crate) struct OriginHealth {
     probe_results: Answers,
 }
 
+/// What is known about the origin of one platform, as it passes between processes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OriginRecord {
+    /// Whose origin.
+    pub platform: PlatformId,
+    pub(crate) health: OriginHealth,
+}
+
 /// Whether a share of bad answers is unusual.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct ShareState {
     /// It is usual again once it is surely under this, in thousandths.
     end_share: u64,
@@ -153,6 +165,13 @@ impl OriginHealth {
             ticks_since_probe: IDLE_TICKS,
             probe_results: Answers::default(),
         }
+    }
+
+    /// Continues with what another process knew.
+    pub(crate) fn restore(&mut self, known: Self) {
+        let probes = self.probes;
+        *self = known;
+        self.probes = probes;
     }
 
     /// Whether the gate may ask the origin itself, from now on.

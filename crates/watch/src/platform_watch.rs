@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use portcullis_model::{
-    ActivityCounts, ActivityId, Evidence, EvidenceKind, EvidenceWeight, PlatformId, ProcedureId,
-    Reason, Record, Snapshot, TICK, TokenState, Verdict, WallTime, WatchSettings,
+    ActivityCounts, ActivityId, Evidence, EvidenceKind, EvidenceWeight, Feature, PlatformId,
+    ProcedureId, Reason, Record, Snapshot, TICK, TokenState, Verdict, WallTime, WatchSettings,
 };
 
 use crate::activity_watch::{ActivityWatch, SECOND};
-use crate::composition::{self, BusyRequests, CalmMix, Composition};
+use crate::calm_mix::{CalmMix, PROGRAMS_MILLI};
+use crate::composition::{self, BusyRequests, Composition};
+use crate::creeping::{self, CREEPING_TICKS, Creeping};
 use crate::evidence;
 use crate::observation::{
     Observation, OriginDegradation, OriginProblem, ProcedureCounts, TrafficState,
@@ -16,7 +18,7 @@ use crate::observation::{
 use crate::origin_health::OriginHealth;
 use crate::rate_windows::Excess;
 use crate::signature;
-use crate::visitors::{GRACE_TICKS, VisitorTable, is_first_attempt};
+use crate::visitors::{GRACE_TICKS, RequestClass, VisitorTable, is_first_attempt};
 use crate::window::{ReferenceSample, SampledRequest, Window};
 
 /// Ticks over which the answers to challenges are judged: two seconds.
@@ -28,8 +30,12 @@ const LOOKED_AT_ALONE: usize = 4;
 /// Visits of an excess that are looked at, the newest.
 const VISITS_LOOKED_AT: usize = 1_024;
 /// Visits are learnt this long after they were made, in ticks, so that what is becoming unusual is not
-/// learnt: two minutes.
-const LEARN_DELAY: u64 = 480;
+/// learnt: six minutes.
+const LEARN_DELAY: u64 = CREEPING_TICKS + LEARN_INTERVAL;
+/// The same while so little is known that nothing could be compared: two minutes.
+const FIRST_LEARN_DELAY: u64 = 480;
+/// Where a rate is unusual, the visits of this many ticks before are not learnt: ten seconds.
+const RAISED_TICKS: u64 = 40;
 /// Visits are learnt once a minute.
 const LEARN_INTERVAL: u64 = 240;
 /// Ticks without hostility after which the counts of an attack are forgotten: 15 seconds.
@@ -50,6 +56,8 @@ pub(crate) struct PlatformWatch {
     learnt_visits: u64,
     /// Ticks in a row with requests of visitors without pause.
     busy_ticks: u64,
+    /// What the last whole second showed of an attack that no rate shows.
+    creeping: Option<Creeping>,
     procedures: BTreeMap<ProcedureId, ProcedureCounts>,
     answered: u64,
     health: VecDeque<ChallengeTick>,
@@ -60,6 +68,8 @@ pub(crate) struct PlatformWatch {
     hostile_since: Option<WallTime>,
     /// Ticks without hostility since the last attack; none when its counts are forgotten.
     since_attack: Option<u32>,
+    /// Visits before this tick may be those of pages that the origin failed to serve: such pages have no assets.
+    served_since: u64,
     /// Ticks in a row that the origin has had more to do than it can.
     saturated_ticks: u32,
 }
@@ -107,6 +117,7 @@ impl PlatformWatch {
             calm: CalmMix::default(),
             learnt_visits: 0,
             busy_ticks: 0,
+            creeping: None,
             procedures: BTreeMap::new(),
             answered: 0,
             health: VecDeque::with_capacity(HEALTH),
@@ -115,6 +126,7 @@ impl PlatformWatch {
             confirmed: 0,
             hostile_since: None,
             since_attack: None,
+            served_since: 0,
             saturated_ticks: 0,
         }
     }
@@ -139,7 +151,12 @@ impl PlatformWatch {
     pub(crate) fn observe(&mut self, record: &Record, activity: ActivityId) {
         self.window.push(record, activity);
         if is_first_attempt(record) {
-            let class = self.visitors.observe(record, activity);
+            let mut class = self.visitors.observe(record, activity);
+            if let RequestClass::Direct { bare: bare @ true, repeated: true, .. } = &mut class {
+                // Programs ask for the same again.
+                let path = record.features.get(Feature::Path);
+                *bare = self.calm.path_milli(path) <= PROGRAMS_MILLI;
+            }
             let known = self.activities.iter_mut().find(|known| known.id == activity);
             if let Some(known) = known {
                 known.observe(class);
@@ -172,20 +189,21 @@ impl PlatformWatch {
         let overloaded = self.activities.iter().any(|a| a.is_raised(settings));
         let degradation = self.origin.degradation(context.waiting, overloaded);
         let degraded = self.count_saturation(degradation.as_ref());
+        let fails = degradation.as_ref().is_some_and(|seen| seen.problem == OriginProblem::Failing);
+        if fails && self.judgement != TrafficState::Attack {
+            self.served_since = self.visitors.tick();
+        }
+        self.look_for_creeping();
         let mut suspicion = self.suspicion(settings, degraded, stalled);
         self.judge(settings, wall, &suspicion);
         self.forget_attack();
         if self.judgement == TrafficState::Attack && suspicion.over.is_empty() {
             suspicion.over.clone_from(&suspicion.raised);
+            let creeping = self.creeping.iter().map(|found| found.activity);
+            suspicion.over.extend(creeping.filter(|id| !suspicion.raised.contains(id)));
         }
         let over = suspicion.over;
-        for activity in &mut self.activities {
-            if !over.contains(&activity.id) {
-                activity.over_since = None;
-            } else if activity.over_since.is_none() {
-                activity.over_since = Some(activity.excess_since(wall));
-            }
-        }
+        self.date_excesses(&over, wall);
         let pressing = self.pressing(settings, wall);
         self.learn(context, &tick, &left, suspicion.evidence.is_empty());
 
@@ -216,6 +234,17 @@ impl PlatformWatch {
             wants_probe: self.origin.wants_probe(),
             candidate,
             procedures: core::mem::take(&mut self.procedures).into_values().collect(),
+        }
+    }
+
+    /// Notes since when each of these activities has been over its baseline.
+    fn date_excesses(&mut self, over: &[ActivityId], wall: WallTime) {
+        for activity in &mut self.activities {
+            if !over.contains(&activity.id) {
+                activity.over_since = None;
+            } else if activity.over_since.is_none() {
+                activity.over_since = Some(activity.excess_since(wall));
+            }
         }
     }
 
@@ -294,12 +323,24 @@ impl PlatformWatch {
         let mut hostile = EvidenceWeight::hostile(evidence.iter().map(|e| e.kind.strength()));
         let composition = self.composition(&raised);
         hostile |= composition.hostile;
-        for piece in composition.evidence {
+        hostile |= self.creeping.is_some();
+        let creeping = self.creeping.iter().map(|found| found.evidence.clone());
+        for piece in composition.evidence.into_iter().chain(creeping) {
             if !evidence.iter().any(|known: &Evidence| known.kind == piece.kind) {
                 evidence.push(piece);
             }
         }
         Suspicion { over, raised, evidence, hostile }
+    }
+
+    /// Looks once a second for an attack that no rate shows.
+    fn look_for_creeping(&mut self) {
+        let now = self.visitors.tick();
+        if !now.is_multiple_of(SECOND as u64) {
+            return;
+        }
+        let since = now.saturating_sub(CREEPING_TICKS).max(self.served_since);
+        self.creeping = creeping::find(self.visitors.visits_since(since), now, &self.calm);
     }
 
     /// Who makes up the most improbable excess of these activities.
@@ -311,6 +352,7 @@ impl PlatformWatch {
         let excess = most.excess;
         let since =
             self.visitors.tick().saturating_sub(excess.ticks.max(GRACE_TICKS) + GRACE_TICKS);
+        let since = since.max(self.served_since);
         let visits = self
             .visitors
             .visits_since(since)
@@ -326,7 +368,8 @@ impl PlatformWatch {
             ticks: self.busy_ticks,
             usual_milli: excess.expected_micro * SECOND as u64 / excess.ticks.max(1) / 1_000,
         };
-        composition::evaluate(&excess, visits, &busy, &self.calm)
+        let composition = composition::evaluate(&excess, visits, &busy, &self.calm);
+        if composition.flood { composition } else { Composition::default() }
     }
 
     /// When the attack can first be seen: when the last of its activities went over. What was a
@@ -521,8 +564,10 @@ impl PlatformWatch {
         let surge = self.judgement == TrafficState::Surge;
         let degraded = self.saturated_ticks > 0;
         let raised = self.activities.iter().any(|a| a.is_raised(settings));
-        if surge || degraded || raised || !unsuspicious || context.engaged {
+        if surge || degraded || !unsuspicious || context.engaged {
             self.learnt_visits = self.visitors.tick();
+        } else if raised {
+            self.visitors.mark_unusual(self.visitors.tick().saturating_sub(RAISED_TICKS));
         } else if self.visitors.tick().is_multiple_of(LEARN_INTERVAL) {
             self.learn_visits();
         }
@@ -563,14 +608,12 @@ impl PlatformWatch {
         }
     }
 
-    /// Learns the visits of the calm minutes before the last two.
+    /// Learns the visits of the calm minutes before the last.
     fn learn_visits(&mut self) {
-        let until = self.visitors.tick().saturating_sub(LEARN_DELAY);
-        for visit in self.visitors.visits_since(self.learnt_visits) {
-            if visit.tick < until {
-                self.calm.learn(visit);
-            }
-        }
+        let delay = if self.calm.is_known() { LEARN_DELAY } else { FIRST_LEARN_DELAY };
+        let until = self.visitors.tick().saturating_sub(delay);
+        let visits = self.visitors.visits_since(self.learnt_visits);
+        self.calm.learn(visits.filter(|visit| visit.tick < until));
         self.learnt_visits = self.learnt_visits.max(until);
     }
 }

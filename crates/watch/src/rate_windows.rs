@@ -17,7 +17,7 @@ const SLOTS: usize = 256;
 const SURGE_MILLI: [u64; FINE.len() + COARSE.len()] =
     [14_000, 14_000, 14_000, 12_000, 10_000, 9_000, 9_000];
 /// Fewer requests than this beyond what is expected are no surge.
-const SURGE_EXCESS: u64 = 30;
+const SURGE_EXCESS: u64 = 70;
 /// Fewer requests than this beyond what is expected raise no suspicion.
 const RAISED_EXCESS: u64 = 12;
 

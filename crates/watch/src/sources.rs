@@ -1,13 +1,15 @@
 //! How many distinct sources: a sketch that workers and nodes can merge.
 
 use portcullis_model::SourceKey;
+use serde::{Deserialize, Serialize};
 
 const REGISTERS: usize = 2_048;
 const INDEX_BITS: u32 = 11;
 
 /// A `HyperLogLog` of 2 KiB (Flajolet et al. 2007, with linear counting for small numbers): the
 /// estimate is within about 2.3 per cent (1.04/√2048). For display only: nothing decides by it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(try_from = "Vec<u8>", into = "Vec<u8>")]
 pub struct SourceSketch {
     registers: Box<[u8; REGISTERS]>,
 }
@@ -15,6 +17,21 @@ pub struct SourceSketch {
 impl Default for SourceSketch {
     fn default() -> Self {
         Self { registers: Box::new([0; REGISTERS]) }
+    }
+}
+
+impl From<SourceSketch> for Vec<u8> {
+    fn from(sketch: SourceSketch) -> Self {
+        sketch.registers.to_vec()
+    }
+}
+
+impl TryFrom<Vec<u8>> for SourceSketch {
+    type Error = &'static str;
+
+    fn try_from(registers: Vec<u8>) -> Result<Self, Self::Error> {
+        let registers = registers.into_boxed_slice().try_into();
+        Ok(Self { registers: registers.map_err(|_| "a sketch of another size")? })
     }
 }
 

@@ -17,6 +17,8 @@ const SETS: usize = 4_096;
 pub(crate) const GRACE_TICKS: u64 = 8;
 /// A visitor is judged again after this many ticks: a minute.
 const VISIT_TICKS: u32 = 240;
+/// A visitor who was not there for so long comes for the first time again, in ticks: five minutes.
+const FIRST_TICKS: u32 = 1_200;
 /// Assets count for this many ticks after the visitor was seen: ten minutes.
 const ASSET_TICKS: u32 = 2_400;
 /// Visits remembered.
@@ -25,8 +27,11 @@ const VISITS: usize = 8_192;
 const WAITING: usize = 16_384;
 /// A visitor with more requests than this within a minute asks without pause: people who read do not.
 const BUSY_PER_MINUTE: u16 = 40;
+/// Requests for one path with other queries, within the two seconds, that are typing: into a field
+/// that asks at each letter.
+const LETTERS: u16 = 3;
 /// Busy visitors that are distinguished, at most.
-const BUSY_VISITORS: usize = 16;
+const BUSY_VISITORS: usize = 32;
 
 /// What a record is to the watch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,12 +49,21 @@ pub(crate) struct JudgedVisit {
     /// When, in ticks.
     pub tick: u64,
     pub activity: ActivityId,
+    /// The visitor's key.
+    pub visitor: u64,
+    /// Its first visit, or the first after a pause of five minutes.
+    pub first: bool,
+    pub path: u32,
     /// Without any asset, from its first request, or the first after a pause of ten minutes, to two seconds
     /// after.
     pub bare: bool,
+    /// In these two seconds, it asked for one path with one query after another.
+    pub typed: bool,
     pub user_agent: u32,
     /// Sent to the origin.
     pub forwarded: bool,
+    /// Made while the rate was unusual: not to be learnt.
+    pub unusual: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -65,13 +79,10 @@ struct VisitorState {
     minute: u32,
     last_request: u32,
     last_asset: u32,
+    last_path: u32,
     asked: u16,
-}
-
-#[derive(Debug)]
-struct WaitingVisit {
-    visitor: u64,
-    visit: JudgedVisit,
+    /// Requests in a row for one path, each with another query.
+    letters: u16,
 }
 
 /// The visitors of one platform.
@@ -79,7 +90,7 @@ struct WaitingVisit {
 pub(crate) struct VisitorTable {
     places: Box<[[VisitorState; WAYS]]>,
     tick: u64,
-    waiting: VecDeque<WaitingVisit>,
+    waiting: VecDeque<JudgedVisit>,
     visits: VecDeque<JudgedVisit>,
     /// Busy visitors of the last minute, with the tick at which each was seen last.
     busy: Vec<(u64, u64)>,
@@ -126,17 +137,32 @@ impl VisitorTable {
         }
         visitor.asked = visitor.asked.saturating_add(1);
         let repeated = record.asset || (visitor.asked > 1 && visitor.last_request == request);
+        let path = record.features.get(Feature::Path);
+        let typed = !repeated && visitor.last_path == path;
+        visitor.letters = if typed { visitor.letters.saturating_add(1) } else { 0 };
+        visitor.last_path = path;
         visitor.last_request = request;
         let bare = visitor.asset == 0;
         let busy = visitor.asked > BUSY_PER_MINUTE;
         let begins = visitor.visit == 0 || now + 1 >= visitor.visit + VISIT_TICKS;
+        let first = visitor.visit == 0 || now + 1 >= visitor.visit + FIRST_TICKS;
         if begins {
             visitor.visit = now + 1;
         }
         if begins && self.waiting.len() < WAITING {
             let forwarded = record.reason.verdict() == Verdict::Forward;
-            let visit = JudgedVisit { tick, activity, bare: true, user_agent: agent, forwarded };
-            self.waiting.push_back(WaitingVisit { visitor: key, visit });
+            self.waiting.push_back(JudgedVisit {
+                tick,
+                activity,
+                visitor: key,
+                first,
+                path,
+                bare: true,
+                typed: false,
+                user_agent: agent,
+                forwarded,
+                unusual: false,
+            });
         }
         if busy {
             self.note_busy(key);
@@ -157,14 +183,23 @@ impl VisitorTable {
         if set[at].seen + ASSET_TICKS < now {
             set[at].asset = 0;
         }
+        // Who types does not pause.
+        if set[at].seen + (GRACE_TICKS as u32) < now {
+            set[at].letters = 0;
+        }
         set[at].seen = now;
         &mut set[at]
     }
 
-    /// One more than the tick of a visitor's last asset; zero without one.
-    fn last_asset(&self, key: u64) -> u32 {
+    /// Whether a visitor has loaded no asset, and whether its requests are those of a field that asks at each
+    /// letter.
+    fn habits(&self, key: u64) -> (bool, bool) {
         let set = &self.places[key as usize % SETS];
-        set.iter().find(|visitor| visitor.key == key).map_or(0, |visitor| visitor.asset)
+        let Some(visitor) = set.iter().find(|visitor| visitor.key == key) else {
+            return (true, false);
+        };
+        let loaded = visitor.asset > 0 && visitor.asset + ASSET_TICKS >= self.tick as u32;
+        (!loaded, (LETTERS..BUSY_PER_MINUTE).contains(&visitor.letters))
     }
 
     fn note_busy(&mut self, key: u64) {
@@ -180,11 +215,10 @@ impl VisitorTable {
     pub(crate) fn end_tick(&mut self) {
         self.tick += 1;
         while let Some(first) = self.waiting.front()
-            && first.visit.tick + GRACE_TICKS <= self.tick
+            && first.tick + GRACE_TICKS <= self.tick
         {
-            let Some(WaitingVisit { visitor, mut visit }) = self.waiting.pop_front() else { break };
-            let asset = self.last_asset(visitor);
-            visit.bare = asset == 0 || asset + ASSET_TICKS < self.tick as u32;
+            let Some(mut visit) = self.waiting.pop_front() else { break };
+            (visit.bare, visit.typed) = self.habits(visit.visitor);
             if self.visits.len() >= VISITS {
                 self.visits.pop_front();
             }
@@ -202,6 +236,13 @@ impl VisitorTable {
     /// Visits since a tick that have been judged, the newest first.
     pub(crate) fn visits_since(&self, tick: u64) -> impl Iterator<Item = &JudgedVisit> {
         self.visits.iter().rev().take_while(move |visit| visit.tick >= tick)
+    }
+
+    /// Marks the visits since a tick as made while the rate was unusual.
+    pub(crate) fn mark_unusual(&mut self, since: u64) {
+        let newest = self.visits.iter_mut().rev().take_while(|visit| visit.tick >= since);
+        newest.for_each(|visit| visit.unusual = true);
+        self.waiting.iter_mut().for_each(|visit| visit.unusual = true);
     }
 
     /// Visitors of the last minute who asked without pause, up to a bound.

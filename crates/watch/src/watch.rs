@@ -9,6 +9,7 @@ use portcullis_model::{
 
 use crate::baseline::Baseline;
 use crate::observation::Observation;
+use crate::origin_health::OriginRecord;
 use crate::platform_watch::{PlatformWatch, TickContext};
 
 /// Fewer stalled connections than this are people on trains.
@@ -157,6 +158,19 @@ impl Watch {
     pub fn restore(&mut self, activity: ActivityId, baseline: Baseline) {
         if let Some((platform, within)) = self.ids.activity_place(activity) {
             self.platforms[platform].activities[within].baseline = baseline;
+        }
+    }
+
+    /// What is known of every origin, for a process that takes over.
+    pub fn origins(&self) -> Vec<OriginRecord> {
+        let record = |p: &PlatformWatch| OriginRecord { platform: p.id, health: p.origin.clone() };
+        self.platforms.iter().map(record).collect()
+    }
+
+    /// Continues with what another process knew of an origin. Whether the gate may ask it stays.
+    pub fn restore_origin(&mut self, record: OriginRecord) {
+        if let Some(place) = self.ids.platform_place(record.platform) {
+            self.platforms[place].origin.restore(record.health);
         }
     }
 

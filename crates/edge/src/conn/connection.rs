@@ -40,6 +40,18 @@ pub(crate) enum Phase {
     Tunnel,
 }
 
+/// Whether and how a connection is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum ClosePlan {
+    /// It is not.
+    None,
+    /// The visitor is asked to connect again, where that costs no request: HTTP/1.1 with the next
+    /// response, HTTP/2 and HTTP/3 by a GOAWAY. A connection that asks for nothing stays.
+    Asked,
+    /// As soon as nothing is being answered.
+    WhenIdle,
+}
+
 /// How long an upgraded connection may be silent, and how long it may last.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TunnelTimeouts {
@@ -74,7 +86,7 @@ pub(crate) struct Connection {
     activity: Cell<Option<ActivityId>>,
     cut: Cell<bool>,
     truncated: Cell<bool>,
-    draining: Cell<bool>,
+    close_plan: Cell<ClosePlan>,
     waker: OnceCell<Waker>,
     /// The body of the request that is being answered could be read in two ways.
     pub(crate) malformed_body: Cell<bool>,
@@ -152,7 +164,7 @@ impl Connection {
             activity: Cell::new(None),
             cut: Cell::new(false),
             truncated: Cell::new(false),
-            draining: Cell::new(false),
+            close_plan: Cell::new(ClosePlan::None),
             waker: OnceCell::new(),
             malformed_body: Cell::new(false),
             header_begun: Cell::new(false),
@@ -403,21 +415,37 @@ impl Connection {
 
     /// Ends the connection after what is being answered.
     pub(crate) fn drain(&self) {
-        if !self.draining.replace(true) {
+        self.end(ClosePlan::WhenIdle);
+    }
+
+    /// Asks the visitor to connect again, without a request lost.
+    pub(crate) fn ask_to_reconnect(&self) {
+        self.end(ClosePlan::Asked);
+    }
+
+    fn end(&self, plan: ClosePlan) {
+        if self.close_plan.get() < plan {
+            self.close_plan.set(plan);
             self.wake();
         }
     }
 
     /// Ends the connection after what is being answered, and counts why.
     pub(crate) fn begin_graceful_close(&self, why: Cut) {
-        if !self.is_draining() {
+        if !self.ends_when_idle() {
             self.count_cut(why);
             self.drain();
         }
     }
 
+    /// Whether the visitor is to connect again for its next request but one.
     pub(crate) fn is_draining(&self) -> bool {
-        self.draining.get()
+        self.close_plan.get() > ClosePlan::None
+    }
+
+    /// Whether the connection ends as soon as nothing is being answered.
+    pub(crate) fn ends_when_idle(&self) -> bool {
+        self.close_plan.get() == ClosePlan::WhenIdle
     }
 
     pub(crate) fn wake(&self) {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use portcullis_model::{Cut, Limits, SourceKey, Time};
 
-use super::connection::{ConnSlot, Connection};
+use super::connection::{ConnSlot, Connection, Phase};
 use super::idle_eviction::IdleLru;
 use crate::context::WorkerContext;
 
@@ -108,6 +108,22 @@ impl ConnRegistry {
     pub(crate) fn drain(&self) {
         for conn in self.slots.borrow().iter().flatten() {
             conn.drain();
+        }
+    }
+
+    /// Asks every visitor to connect again.
+    pub(crate) fn ask_to_reconnect(&self) {
+        for conn in self.slots.borrow().iter().flatten() {
+            conn.ask_to_reconnect();
+        }
+    }
+
+    /// Ends every upgraded connection.
+    pub(crate) fn cut_tunnels(&self) {
+        for conn in self.slots.borrow().iter().flatten() {
+            if conn.phase() == Phase::Tunnel {
+                conn.cut();
+            }
         }
     }
 

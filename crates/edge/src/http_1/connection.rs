@@ -123,7 +123,7 @@ impl ConnInner {
             match self.poll_fill(cx) {
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(ReadEvent::Over),
                 Poll::Ready(Ok(_)) => {}
-                Poll::Pending if self.conn.is_draining() && self.buffer.is_empty() => {
+                Poll::Pending if self.conn.ends_when_idle() && self.buffer.is_empty() => {
                     return Poll::Ready(ReadEvent::Over);
                 }
                 Poll::Pending => {

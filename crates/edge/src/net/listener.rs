@@ -3,6 +3,8 @@
 use core::net::SocketAddr;
 use std::io;
 use std::net::UdpSocket;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
 
 use http::HeaderValue;
@@ -10,6 +12,7 @@ use portcullis_model::Config;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
+use super::quic_socket::QuicRoute;
 use crate::error::EdgeError;
 
 /// Connections that the kernel keeps for us while we are busy.
@@ -61,37 +64,149 @@ impl BoundListener {
     }
 }
 
-/// Opens every configured listener once for each of `workers`; the outer list is by worker. The
-/// kernel spreads connections over the sockets of one address.
-pub fn bind(config: &Config, workers: u16) -> Result<Vec<Vec<BoundListener>>, EdgeError> {
-    let mut by_worker: Vec<Vec<_>> = (0..workers.max(1)).map(|_| Vec::new()).collect();
+/// The sockets of one configured address, of all workers.
+#[derive(Debug)]
+pub struct ListenerSockets {
+    /// The address in the configuration.
+    pub address: SocketAddr,
+    /// Listening sockets.
+    pub tcp: Vec<OwnedFd>,
+    /// UDP sockets, if HTTP/3 is served too.
+    pub quic: Vec<OwnedFd>,
+}
+
+/// The sockets of a process, for the one that takes over from it.
+#[derive(Debug, Default)]
+pub struct SocketSet {
+    /// By configured address.
+    pub listeners: Vec<ListenerSockets>,
+    /// To the endpoints of this process and of those before it that still drain.
+    pub routes: Vec<QuicRoute>,
+}
+
+impl SocketSet {
+    /// A second set of the same sockets; without routes to endpoints that have ended.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        let copy = |sockets: &[OwnedFd]| -> io::Result<Vec<OwnedFd>> {
+            sockets.iter().map(OwnedFd::try_clone).collect()
+        };
+        let listeners = self.listeners.iter().map(|listener| {
+            let (tcp, quic) = (copy(&listener.tcp)?, copy(&listener.quic)?);
+            Ok(ListenerSockets { address: listener.address, tcp, quic })
+        });
+        let listeners = listeners.collect::<io::Result<_>>()?;
+        let routes = self.routes.iter().filter(|route| route.is_alive()).cloned().collect();
+        Ok(Self { listeners, routes })
+    }
+
+    /// Takes the sockets of this configured address out of the set.
+    fn take(&mut self, address: SocketAddr) -> ListenerSockets {
+        let place = self.listeners.iter().position(|listener| listener.address == address);
+        place.map_or_else(
+            || ListenerSockets { address, tcp: Vec::new(), quic: Vec::new() },
+            |place| self.listeners.swap_remove(place),
+        )
+    }
+}
+
+/// The sockets of every worker.
+#[derive(Debug)]
+pub struct BoundSockets {
+    /// By worker.
+    pub by_worker: Vec<Vec<BoundListener>>,
+    /// All of them, for a process that takes over. While this exists, they stay open.
+    pub shared: SocketSet,
+}
+
+/// Opens every configured listener at least once for each of `workers`. The kernel spreads connections
+/// over the sockets of one address.
+///
+/// Sockets in `inherited`, from the process before this one, are used for the address that they had
+/// there: all of them, because connections wait in each. If they are fewer than workers, some workers
+/// accept from the same one: a new one would get connections that are lost if this process fails before
+/// it serves.
+pub fn bind(
+    config: &Config,
+    workers: u16,
+    mut inherited: SocketSet,
+) -> Result<BoundSockets, EdgeError> {
+    let workers = usize::from(workers.max(1));
+    let mut by_worker: Vec<Vec<_>> = (0..workers).map(|_| Vec::new()).collect();
+    let mut shared = SocketSet::default();
+    let earlier = Arc::new(core::mem::take(&mut inherited.routes));
     for (index, listener) in config.listeners.iter().enumerate() {
         let options = ListenerOptions {
             index,
             tls: listener.tls.is_some(),
             proxy_protocol: listener.proxy_protocol,
         };
-        let mut address = listener.address;
-        for worker in &mut by_worker {
-            let bound = listen(address, options)
-                .map_err(|source| EdgeError::Listen { address: listener.address, source })?;
-            address = bound.address;
-            worker.push(bound);
+        let failed = |source| EdgeError::Listen { address: listener.address, source };
+        let mut sockets = inherited.take(listener.address);
+        let mut tcp = tcp_sockets(listener.address, sockets.tcp, workers).map_err(failed)?;
+        let address = tcp[0].local_addr().map_err(failed)?;
+        sockets.tcp = copies(&tcp).map_err(failed)?;
+        for at in tcp.len()..workers {
+            tcp.push(tcp[at % sockets.tcp.len()].try_clone().map_err(failed)?);
+        }
+        for (at, socket) in tcp.into_iter().enumerate() {
+            let bound = BoundListener { socket, address, options, quic: None };
+            by_worker[at % workers].push(bound);
         }
         if listener.http_3 {
-            let sockets = bind_quic(address, by_worker.len())
-                .map_err(|source| EdgeError::Listen { address: listener.address, source })?;
-            for (worker, socket) in by_worker.iter_mut().zip(sockets) {
-                if let Some(bound) = worker.last_mut() {
+            let quic = quic_sockets(address, sockets.quic, workers).map_err(failed)?;
+            sockets.quic = copies(&quic).map_err(failed)?;
+            let quic = with_routes(quic, &earlier, &mut shared.routes).map_err(failed)?;
+            for (at, socket) in quic.into_iter().enumerate() {
+                // As many as listening sockets, unless HTTP/3 was switched on or off in between.
+                let mut without = by_worker[at % workers]
+                    .iter_mut()
+                    .filter(|bound| bound.options.index == index && bound.quic.is_none());
+                if let Some(bound) = without.next() {
                     bound.quic = Some(socket);
                 }
             }
+        } else {
+            sockets.quic = Vec::new();
         }
+        shared.listeners.push(sockets);
     }
-    Ok(by_worker)
+    shared.routes.extend(earlier.iter().cloned());
+    Ok(BoundSockets { by_worker, shared })
 }
 
-fn listen(address: SocketAddr, options: ListenerOptions) -> io::Result<BoundListener> {
+/// The inherited listening sockets, or a new one for each worker.
+fn tcp_sockets(
+    address: SocketAddr,
+    inherited: Vec<OwnedFd>,
+    workers: usize,
+) -> io::Result<Vec<std::net::TcpListener>> {
+    if !inherited.is_empty() {
+        return Ok(inherited.into_iter().map(std::net::TcpListener::from).collect());
+    }
+    let first = listen(address)?;
+    let address = first.local_addr()?;
+    let others = (1..workers).map(|_| listen(address));
+    std::iter::once(Ok(first)).chain(others).collect()
+}
+
+/// The inherited UDP sockets, and as many new ones as make one for each worker: an endpoint shares none.
+fn quic_sockets(
+    address: SocketAddr,
+    inherited: Vec<OwnedFd>,
+    workers: usize,
+) -> io::Result<Vec<UdpSocket>> {
+    let mut sockets: Vec<_> = inherited.into_iter().map(UdpSocket::from).collect();
+    while sockets.len() < workers {
+        sockets.push(open_quic(address)?);
+    }
+    Ok(sockets)
+}
+
+fn copies<S: std::os::fd::AsFd>(sockets: &[S]) -> io::Result<Vec<OwnedFd>> {
+    sockets.iter().map(|socket| socket.as_fd().try_clone_to_owned()).collect()
+}
+
+fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         socket.set_only_v6(false)?;
@@ -105,9 +220,7 @@ fn listen(address: SocketAddr, options: ListenerOptions) -> io::Result<BoundList
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
-    let socket = std::net::TcpListener::from(socket);
-    let address = socket.local_addr()?;
-    Ok(BoundListener { socket, address, options, quic: None })
+    Ok(socket.into())
 }
 
 /// One worker's own UDP socket for one configured address.
@@ -116,14 +229,39 @@ pub(crate) struct QuicSocket {
     pub(crate) socket: UdpSocket,
     /// Those of all workers.
     pub(crate) all: Arc<Vec<UdpSocket>>,
+    /// The key of its connection ids.
+    pub(crate) key: u64,
+    /// What a later process forwards of this one's packets.
+    pub(crate) forwarded: UnixDatagram,
+    /// To the endpoints of earlier processes.
+    pub(crate) earlier: Arc<Vec<QuicRoute>>,
 }
 
-/// A socket on `address` for each of `workers`.
-fn bind_quic(address: SocketAddr, workers: usize) -> io::Result<Vec<QuicSocket>> {
-    let sockets: Vec<_> = (0..workers).map(|_| open_quic(address)).collect::<Result<_, _>>()?;
+/// Gives each socket a key and a way by which a later process reaches its endpoint; `routes` gets it.
+fn with_routes(
+    sockets: Vec<UdpSocket>,
+    earlier: &Arc<Vec<QuicRoute>>,
+    routes: &mut Vec<QuicRoute>,
+) -> io::Result<Vec<QuicSocket>> {
     let all: Vec<_> = sockets.iter().map(UdpSocket::try_clone).collect::<Result<_, _>>()?;
     let all = Arc::new(all);
-    Ok(sockets.into_iter().map(|socket| QuicSocket { socket, all: all.clone() }).collect())
+    let with_route = |socket| {
+        let (forwarded, end) = UnixDatagram::pair()?;
+        forwarded.set_nonblocking(true)?;
+        end.set_nonblocking(true)?;
+        let key = random_key()?;
+        routes.push(QuicRoute { key, socket: Arc::new(end) });
+        let (all, earlier) = (all.clone(), earlier.clone());
+        Ok(QuicSocket { socket, all, key, forwarded, earlier })
+    };
+    sockets.into_iter().map(with_route).collect()
+}
+
+fn random_key() -> io::Result<u64> {
+    let mut bytes = [0; 8];
+    let random = rustls::crypto::ring::default_provider().secure_random;
+    random.fill(&mut bytes).map_err(|_| io::Error::other("no random numbers"))?;
+    Ok(u64::from_ne_bytes(bytes))
 }
 
 fn open_quic(address: SocketAddr) -> io::Result<UdpSocket> {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use h3::error::{Code, ConnectionError, LocalError, StreamError};
 use h3::server::RequestResolver;
-use portcullis_model::{Cut, Reason};
+use portcullis_model::{Cut, Reason, Time};
 use quinn::Connecting;
 
 use super::http_3_request::{buffer_head, serve_request};
@@ -28,6 +28,8 @@ use crate::tls::handshake_tap::HandshakeInfo;
 /// How long requests that crossed the GOAWAY are rejected as unprocessed, so that the client sends
 /// them again elsewhere: two round trips, and no more than this.
 const LONGEST_FAREWELL: Duration = Duration::from_millis(500);
+/// Requests that a visitor may send before it knows that the connection ends, where none is to be lost.
+const CROSSING_REQUESTS: usize = 1_000;
 
 /// Serves a connection until either side ends it.
 pub(crate) async fn serve_quic(
@@ -113,18 +115,33 @@ async fn serve_http3(
     let _farewell = CloseOnDrop { conn, connection: &connection };
     conn.enter(Phase::Idle);
     let requests = Rc::new(Cell::new(0_u32));
+    // Until when requests that crossed the announcement of the end are served.
+    let mut crossing_until: Option<Time> = None;
     let mut goaway_sent = false;
     let mut serial = 0;
     loop {
         let accepted = {
             let mut accept = pin!(library.accept());
-            poll_fn(|cx| {
-                if conn.is_draining() && (!goaway_sent || requests.get() == 0) {
+            let next = poll_fn(|cx| {
+                let leaves = if goaway_sent {
+                    conn.is_draining() && requests.get() == 0
+                } else {
+                    // h3 can announce an end only after a request.
+                    let announces = conn.is_draining() && serial > 0 && crossing_until.is_none();
+                    conn.ends_when_idle() || announces
+                };
+                if leaves {
                     return Poll::Ready(None);
                 }
                 accept.as_mut().poll(cx).map(Some)
-            })
-            .await
+            });
+            match crossing_until.filter(|_| !goaway_sent) {
+                Some(until) => {
+                    let left = until.since(conn.context.read_clock());
+                    conn.context.clock.timeout(left, next).await.flatten()
+                }
+                None => next.await,
+            }
         };
         match accepted {
             Some(Ok(Some(resolver))) => {
@@ -142,6 +159,13 @@ async fn serve_http3(
                 spawn_stream(conn, task);
             }
             None if goaway_sent => break,
+            // The end is announced before it is one, so that no request is lost.
+            None if crossing_until.is_none() && !conn.ends_when_idle() => {
+                crossing_until = Some(conn.context.read_clock() + LONGEST_FAREWELL);
+                if library.shutdown(CROSSING_REQUESTS).await.is_err() {
+                    break;
+                }
+            }
             None => {
                 goaway_sent = true;
                 if library.shutdown(0).await.is_err() {

@@ -3,7 +3,7 @@
 //! Each worker has a separate socket for each listener, and the kernel chooses among them by
 //! addresses and ports: all packets of one connection reach one worker for as long as its visitor's
 //! address stays as it is and the sockets are the same ones. So there is no migration, and each worker
-//! keeps the sockets of all open to the end.
+//! keeps the sockets of all open to the end. `net/quic_socket.rs` says how a later process shares them.
 
 use core::future::poll_fn;
 use core::pin::pin;
@@ -14,9 +14,10 @@ use std::sync::Arc;
 use portcullis_model::Limits;
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{
-    Connecting, Endpoint, EndpointConfig, IdleTimeout, Incoming, TokioRuntime, TransportConfig,
-    VarInt,
+    Connecting, Endpoint, EndpointConfig, IdleTimeout, Incoming, Runtime, TokioRuntime,
+    TransportConfig, VarInt,
 };
+use quinn_proto::HashedConnectionIdGenerator;
 use rustls::ServerConfig;
 
 use super::http_3::serve_quic;
@@ -26,6 +27,8 @@ use crate::conn::task::drive;
 use crate::error::EdgeError;
 use crate::guard::http_3::SEND_WINDOW;
 use crate::net::listener::{ListenerOptions, QuicSocket};
+use crate::net::quic_socket::SharedUdpSocket;
+use crate::stage::WorkerStage;
 use crate::tls::certificates::Certificates;
 use crate::tls::config::{ListenerTls, quic_config};
 use crate::tls::handshake_tap::TappedServerConfig;
@@ -114,21 +117,35 @@ pub(crate) async fn accept(
     server: Rc<ServerState>,
     bound: QuicSocket,
     options: ListenerOptions,
-    mut drain: tokio::sync::watch::Receiver<bool>,
+    mut stage: tokio::sync::watch::Receiver<WorkerStage>,
 ) -> Result<(), EdgeError> {
-    let QuicSocket { socket, all } = bound;
+    let QuicSocket { socket, all, key, forwarded, earlier } = bound;
     let certificates = server.tls.load().get(options.index).cloned().flatten();
     let Some(certificates) = certificates else { return Ok(()) };
     let limits = server.context.policy.load().config().limits.clone();
     let mut settings = QuicSettings::new(certificates, &limits)?;
     let config = quinn::ServerConfig::clone(&settings.server);
     let runtime = Arc::new(TokioRuntime);
-    let endpoint = Endpoint::new(EndpointConfig::default(), Some(config), socket, runtime)
-        .map_err(EdgeError::Worker)?;
+    let socket = runtime.wrap_udp_socket(socket).map_err(EdgeError::Worker)?;
+    let socket = SharedUdpSocket::new(socket, forwarded, earlier.to_vec());
+    let socket = Arc::new(socket.map_err(EdgeError::Worker)?);
+    let mut ids = EndpointConfig::default();
+    ids.cid_generator(move || Box::new(HashedConnectionIdGenerator::from_key(key)));
+    let endpoint =
+        Endpoint::new_with_abstract_socket(ids, Some(config), socket.clone(), runtime.clone())
+            .map_err(EdgeError::Worker)?;
+    let mut handover = stage.clone();
+    let mut handed_over = false;
     loop {
         let incoming = tokio::select! {
             incoming = endpoint.accept() => incoming,
-            _ = drain.wait_for(|drain| *drain) => None,
+            _ = stage.wait_for(|stage| *stage == WorkerStage::Stop) => None,
+            _ = handover.wait_for(|stage| *stage == WorkerStage::HandedOver), if !handed_over => {
+                handed_over = true;
+                // What comes still is forwarded: the answers to our own Retry packets.
+                socket.hand_over();
+                continue;
+            }
         };
         let Some(incoming) = incoming else { break };
         settings.refresh(&server, options);

@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use portcullis_edge::{
-    ChallengeAnswers, Clock, InternalErrors, TlsConfigs, TlsShared, Worker, bind, load_all,
+    ChallengeAnswers, Clock, InternalErrors, SocketSet, TlsConfigs, TlsShared, Worker, WorkerStage,
+    bind, load_all,
 };
 use portcullis_gate::{Policy, Secret, Tables};
 use portcullis_model::{
@@ -38,7 +39,7 @@ pub struct Gate {
     meters: Vec<Arc<Meter>>,
     records: Mutex<Vec<rtrb::Consumer<Record>>>,
     sightings: Mutex<Vec<rtrb::Consumer<FeatureName>>>,
-    drain: watch::Sender<bool>,
+    stage: watch::Sender<WorkerStage>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -67,13 +68,13 @@ impl Gate {
         let tls_keep = TlsShared::new().unwrap();
         let tls: TlsConfigs = load_all(&config, &tls_keep).unwrap();
         let tls = Arc::new(ArcSwap::from_pointee(tls));
-        let bound = bind(&config, workers).unwrap();
+        let bound = bind(&config, workers, SocketSet::default()).unwrap().by_worker;
         let address = bound[0][0].address();
         let tables = Arc::new(Tables::new(config.limits.source_table_size, secret.clone()));
         let policy = Policy::new(Arc::new(config), secret);
         let activities = policy.ids().activity_count();
         let policy = Arc::new(ArcSwap::from_pointee(policy));
-        let (drain, draining) = watch::channel(false);
+        let (stage, stages) = watch::channel(WorkerStage::Serve);
         let mut gate = Self {
             address,
             policy: policy.clone(),
@@ -86,7 +87,7 @@ impl Gate {
             meters: Vec::new(),
             records: Mutex::default(),
             sightings: Mutex::default(),
-            drain,
+            stage,
             threads: Vec::new(),
         };
         for (id, listeners) in bound.into_iter().enumerate() {
@@ -111,7 +112,7 @@ impl Gate {
                 open: gate.open.clone(),
                 internal_errors: gate.internal_errors.clone(),
                 clock: gate.clock,
-                drain: draining.clone(),
+                stage: stages.clone(),
             };
             gate.threads.push(std::thread::spawn(move || worker.run().unwrap()));
         }
@@ -229,7 +230,11 @@ impl Gate {
     }
 
     pub fn start_draining(&self) {
-        self.drain.send(true).unwrap();
+        self.stage.send(WorkerStage::Stop).unwrap();
+    }
+
+    pub fn hand_over(&self) {
+        self.stage.send(WorkerStage::HandedOver).unwrap();
     }
 
     /// Waits for the workers to end, while time passes on a manual clock.
@@ -246,7 +251,7 @@ impl Gate {
 
 impl Drop for Gate {
     fn drop(&mut self) {
-        let _ = self.drain.send(true);
+        let _ = self.stage.send(WorkerStage::Stop);
         // A test that fails leaves connections open; waiting for those would never end.
         if !std::thread::panicking() {
             self.join();

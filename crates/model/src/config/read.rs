@@ -346,6 +346,7 @@ fn limits(report: &mut ProblemCollector, table: &Table) -> (Limits, Bounds) {
         tunnels: tunnels(report, table),
         source_table_size: table.get(report, "source_table_size").value,
         shutdown_grace: table.get(report, "shutdown_grace").value,
+        drain_time: table.get(report, "drain_time").value,
     };
     (limits, bounds)
 }

@@ -154,6 +154,8 @@ pub struct Limits {
     pub source_table_size: u32,
     /// How long a drain may take after SIGTERM.
     pub shutdown_grace: Duration,
+    /// How long connections may stay with a process after another one has taken over.
+    pub drain_time: Duration,
 }
 
 impl Default for Limits {
@@ -202,6 +204,7 @@ impl Default for Limits {
             tunnels: TunnelLimits::default(),
             source_table_size: 262_144,
             shutdown_grace: Duration::from_secs(30),
+            drain_time: Duration::from_secs(30),
         }
     }
 }

@@ -422,6 +422,14 @@ static LIMITS: TableSpec = TableSpec {
             why: "a machine that is to be restarted should not wait for longer",
         },
         KeySpec {
+            name: "drain_time",
+            kind: ValueType::Time(Duration::ZERO, secs(86_400)),
+            absent: DefaultValue::Value(|c| Value::Time(c.limits.drain_time)),
+            about: "How long connections may stay with a process after another one has taken over; \
+                    WebSockets stay as long.",
+            why: "the old process holds its memory, and decides by the old configuration",
+        },
+        KeySpec {
             name: "source",
             kind: ValueType::Table(&SOURCE),
             absent: DefaultValue::Described("every default"),

@@ -5,8 +5,11 @@ use std::borrow::Cow;
 
 use memchr::{memchr, memchr_iter};
 
-use super::fields::{LoggedTarget, address, found, part, plausible, target, without_port};
-use super::log_line::{LogLine, ParseError};
+use super::fields::{
+    address, decimal_seconds, first_forwarded, found, is_private, number, plausible, present,
+    request_line, size, source, status, without_port, word,
+};
+use super::log_line::{LogLine, LoggedSource, ParseError};
 use super::quoted;
 use super::timestamp::TimestampParser;
 
@@ -19,17 +22,7 @@ pub(super) fn parse<'a>(
     line: &'a [u8],
     stamps: &mut TimestampParser,
 ) -> Result<LogLine<'a>, ParseError> {
-    let (first, rest) = word(line);
-    let (second, after_second) = word(rest);
-    // A virtual host comes first in some logs, and may itself be an address.
-    let (host, source, rest) = match (address(first), address(second)) {
-        (_, Some(source)) => {
-            let host = without_port(String::from_utf8_lossy(first));
-            (Some(host).filter(|host| host != "-"), source, after_second)
-        }
-        (Some(source), None) => (None, source, rest),
-        (None, None) => return Err(ParseError::Address(found(line))),
-    };
+    let (host, source, rest) = visitor(line).ok_or_else(|| ParseError::Address(found(line)))?;
     let (at, rest) = memchr_iter(b'[', rest)
         .take(BRACKETS)
         .find_map(|open| {
@@ -42,19 +35,20 @@ pub(super) fn parse<'a>(
     let rest = rest.trim_ascii_start();
     let (request, rest) = quoted::take(rest).ok_or_else(|| ParseError::Request(found(rest)))?;
     let answer = rest.trim_ascii_start();
-    let (status, rest) = word(answer);
+    let (answered, rest) = word(answer);
     let (bytes, rest) = word(rest);
-    let (Some(status), Some(bytes)) = (parse_status(status), parse_size(bytes)) else {
+    let (Some(status), Some(bytes)) = (status(answered), size(bytes)) else {
         return Err(ParseError::Status(found(answer)));
     };
     let (referer, rest) = field(rest);
     let (user_agent, rest) = field(rest);
 
-    let spoke = !matches!(request.as_ref().trim_ascii(), "" | "-");
+    let sent_bytes = !matches!(request.as_ref().trim_ascii(), "" | "-");
     let (method, asked) = request_line(&request).unwrap_or_default();
     Ok(LogLine {
         at,
         source,
+        forwarded: forwarded(rest),
         method,
         path: asked.path,
         query: asked.query,
@@ -66,76 +60,107 @@ pub(super) fn parse<'a>(
         language: None,
         host: asked.host.or(host),
         latency: latency(rest).and_then(plausible),
-        sent_bytes: spoke,
+        sent_bytes,
     })
 }
 
-/// The next word and what follows it.
-fn word(text: &[u8]) -> (&[u8], &[u8]) {
-    let text = text.trim_ascii_start();
-    text.split_at(memchr(b' ', text).unwrap_or(text.len()))
-}
+type LineBegin<'a> = (Option<Cow<'a, str>>, LoggedSource, &'a [u8]);
 
-fn parse_status(word: &[u8]) -> Option<u16> {
-    match word {
-        b"-" => Some(0),
-        [_, _, _] => number(word).map(|n| n as u16),
-        _ => None,
+/// The virtual host, if one comes first, and the source: an address, a list of X-Forwarded-For, a
+/// host name or a placeholder.
+fn visitor(line: &[u8]) -> Option<LineBegin<'_>> {
+    if line.first() == Some(&b'"') {
+        let (list, rest) = quoted::take(line)?;
+        return Some((None, source(list.as_bytes())?, rest));
+    }
+    let (first, rest) = word(line);
+    if first.ends_with(b",") {
+        return forwarded_list(line);
+    }
+    let host = |text| Some(without_port(String::from_utf8_lossy(text))).filter(|host| host != "-");
+    let (second, after_second) = word(rest);
+    match (address(first), address(second)) {
+        (Some(first), None) => Some((None, LoggedSource::Address(first), rest)),
+        // Behind a proxy: the visitor, then the proxy.
+        (Some(visitor), Some(proxy)) if is_private(proxy) && !has_port(first) => {
+            Some((None, LoggedSource::Address(visitor), after_second))
+        }
+        // A virtual host comes first in some logs, and may itself be an address.
+        (_, Some(_)) if second.ends_with(b",") => {
+            let (_, source, rest) = forwarded_list(rest)?;
+            Some((host(first), source, rest))
+        }
+        (_, Some(second)) => Some((host(first), LoggedSource::Address(second), after_second)),
+        (None, None) => {
+            let head = &rest[..memchr(b'[', rest)?];
+            let words = head.split(|b| *b == b' ').filter(|word| !word.is_empty()).count();
+            let (third, _) = word(after_second);
+            // Host, source, identity and user, in place of the last three.
+            if words >= 3
+                && third == b"-"
+                && let Some(source) = source(second)
+                && source_or_host(first)
+            {
+                return Some((host(first), source, after_second));
+            }
+            // Anything else in front of a line is no name.
+            if words > 2 && second != b"-" {
+                return None;
+            }
+            Some((None, source(first)?, rest))
+        }
     }
 }
 
-/// Nothing, where a log was cut off or leaves the size out, is no size.
-fn parse_size(word: &[u8]) -> Option<u64> {
-    match word {
-        b"-" | b"" => Some(0),
-        _ => number(word),
-    }
+fn source_or_host(word: &[u8]) -> bool {
+    source(without_port(String::from_utf8_lossy(word)).as_bytes()).is_some()
 }
 
-fn number(word: &[u8]) -> Option<u64> {
-    if word.is_empty() || word.len() > 18 {
-        return None;
+fn has_port(word: &[u8]) -> bool {
+    word.ends_with(b":80") || word.ends_with(b":443") || word.contains(&b']')
+}
+
+/// `visitor, proxy, proxy`.
+fn forwarded_list(line: &[u8]) -> Option<LineBegin<'_>> {
+    let mut end = 0;
+    loop {
+        let (next, after) = word(&line[end..]);
+        end = line.len() - after.len();
+        if !next.ends_with(b",") {
+            break;
+        }
     }
-    word.iter()
-        .try_fold(0, |sum, byte| byte.is_ascii_digit().then(|| sum * 10 + u64::from(byte - b'0')))
+    Some((None, LoggedSource::Address(first_forwarded(&line[..end])?), &line[end..]))
 }
 
 /// The next field in quotes, if there is one and it is not empty.
 fn field(text: &[u8]) -> (Option<Cow<'_, str>>, &[u8]) {
     let text = text.trim_ascii_start();
     match quoted::take(text) {
-        Some((value, rest)) => {
-            (Some(value).filter(|value| !matches!(value.as_ref(), "" | "-")), rest)
-        }
+        Some((value, rest)) => (present(value), rest),
         None => (None, text),
     }
 }
 
-/// `METHOD target HTTP/1.1`. The target may hold spaces: servers log what they were sent.
-fn request_line<'a>(text: &Cow<'a, str>) -> Option<(Cow<'a, str>, LoggedTarget<'a>)> {
-    let line = text.as_ref();
-    let space = memchr(b' ', line.as_bytes())?;
-    let token = |b: u8| b.is_ascii_uppercase() || b == b'-' || b == b'_';
-    if !(1..=32).contains(&space) || !line.as_bytes()[..space].iter().all(|b| token(*b)) {
-        return None;
-    }
-    let end = match line.rfind(' ') {
-        Some(last) if last > space && line[last + 1..].starts_with("HTTP/") => last,
-        _ => line.len(),
-    };
-    let target = target(&part(text, space + 1..end))?;
-    Some((part(text, 0..space), target))
+/// A list of X-Forwarded-For where it is the first field after the known ones.
+fn forwarded(rest: &[u8]) -> Option<core::net::IpAddr> {
+    let (list, _) = quoted::take(rest.trim_ascii_start())?;
+    first_forwarded(list.as_bytes())
 }
 
-/// The request's duration, where it follows the known fields and is plainly a number: seconds if
-/// it has decimals (Nginx `$request_time`), microseconds if not (Apache `%D`). The first one with
-/// decimals counts; without any, the only whole one: two are the sizes of Apache's `combinedio`.
+/// The request's duration, where it follows the known fields and is plainly a number: milliseconds
+/// if it says so (Traefik), seconds if it has decimals (Nginx `$request_time`), microseconds if not
+/// (Apache `%D`). The first one with decimals counts; without any, the only whole one: two are the
+/// sizes of Apache's `combinedio`.
 fn latency(rest: &[u8]) -> Option<Duration> {
     let mut whole = None;
     let mut wholes = 0;
     for extra in rest.split(|b| *b == b' ').filter(|word| !word.is_empty()).take(16) {
         let extra = extra.strip_prefix(b"rt=").unwrap_or(extra);
         let extra = extra.strip_prefix(b"\"").and_then(|e| e.strip_suffix(b"\"")).unwrap_or(extra);
+        if let Some(millis) = extra.strip_suffix(b"ms").and_then(number) {
+            return Some(Duration::from_millis(millis));
+        }
         if let Some(micros) = number(extra) {
             wholes += 1;
             whole = Some(Duration::from_micros(micros));
@@ -144,18 +169,6 @@ fn latency(rest: &[u8]) -> Option<Duration> {
         }
     }
     whole.filter(|_| wholes == 1)
-}
-
-/// `1.234`, in seconds.
-fn decimal_seconds(word: &[u8]) -> Option<Duration> {
-    let dot = memchr(b'.', word)?;
-    let seconds = number(&word[..dot]).filter(|n| *n < 1_000_000)?;
-    let decimals = &word[dot + 1..];
-    if !(1..=9).contains(&decimals.len()) {
-        return None;
-    }
-    let nanos = number(decimals)? * 10u64.pow(9 - decimals.len() as u32);
-    Some(Duration::new(seconds, nanos as u32))
 }
 
 #[cfg(test)]
@@ -173,7 +186,7 @@ mod tests {
     fn the_common_format_is_read() {
         let read = line(COMMON);
         assert_eq!(read.at.to_string(), "2015-05-17T10:05:03.000Z");
-        assert_eq!(read.source.to_string(), "192.0.2.7");
+        assert_eq!(read.source, LoggedSource::Address([192, 0, 2, 7].into()));
         assert_eq!((read.method.as_ref(), read.path.as_ref()), ("GET", "/a/b"));
         assert_eq!(read.query.as_deref(), Some("q=1&r=%20"));
         assert_eq!((read.status, read.bytes), (200, 1_234));
@@ -202,7 +215,7 @@ mod tests {
         assert_eq!(line(&read).host.as_deref(), Some("www.example.org"));
         let read = format!("[2001:db8::1]:443 {COMMON}");
         assert_eq!(line(&read).host.as_deref(), Some("[2001:db8::1]"));
-        assert_eq!(line(&read).source.to_string(), "192.0.2.7");
+        assert_eq!(line(&read).source, LoggedSource::Address([192, 0, 2, 7].into()));
     }
 
     #[test]
@@ -215,7 +228,7 @@ mod tests {
             ("::ffff:192.0.2.7", "::ffff:192.0.2.7"),
         ] {
             let text = COMMON.replacen("192.0.2.7", text, 1);
-            assert_eq!(line(&text).source.to_string(), source);
+            assert_eq!(line(&text).source, LoggedSource::Address(source.parse().expect(source)));
         }
     }
 
@@ -259,7 +272,7 @@ mod tests {
         };
         assert!(error("").contains("an address at the beginning"));
         assert!(error("#Fields: date time").contains("found `#Fields: date time`"));
-        assert!(error("192.0.2.7 - - 17/May/2015").contains("a time in brackets"));
+        assert!(error("192.0.2.7 - - 17/May/2015").contains("a time, such as"));
         assert!(error("192.0.2.7 - - [17/May/2015:10:05:03 +0000] GET /").contains("in quotes"));
         assert!(
             error(r#"192.0.2.7 - - [17/May/2015:10:05:03 +0000] "GET /" ok 5"#)

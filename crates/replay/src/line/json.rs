@@ -1,14 +1,21 @@
-//! Caddy's JSON access log.
+//! JSON access logs: Caddy, Traefik, ECS, Cloudflare, Envoy, and what people build of nginx
+//! variables. The names of the fields show which it is ([`super::json_keys`]).
 
 use core::fmt;
 use core::time::Duration;
 use std::borrow::Cow;
 
 use portcullis_model::WallTime;
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
 
-use super::fields::{LoggedTarget, address, plausible, target, without_port};
-use super::log_line::{LogLine, ParseError};
+use super::fields::{
+    LoggedTarget, first_forwarded, part, plausible, present, request_line, source, target,
+    without_port,
+};
+use super::json_keys::{JsonParent, JsonSlot, SLOTS, meaning};
+use super::log_line::{LogLine, LoggedSource, ParseError};
 use super::timestamp::{self, TimestampParser};
 
 /// One object a line.
@@ -16,185 +23,291 @@ pub(super) fn parse<'a>(
     line: &'a [u8],
     stamps: &mut TimestampParser,
 ) -> Result<LogLine<'a>, ParseError> {
-    let access: AccessEntry<'a> = serde_json::from_slice(line).map_err(|error| {
+    let entry: JsonEntry<'a> = serde_json::from_slice(line).map_err(|error| {
         // Without the position: there is but one line.
         let text = error.to_string();
         let end = text.find(" at line").unwrap_or(text.len());
         ParseError::Json(text[..end].chars().take(100).collect())
     })?;
-    let request = access.request.ok_or(ParseError::Missing("request"))?;
-    let at = access.ts.and_then(|ts| ts.read(stamps)).ok_or(ParseError::Missing("ts"))?;
-    let source = [request.client_ip, request.remote_ip, request.remote_addr]
-        .into_iter()
-        .flatten()
-        .find_map(|text| address(text.0.as_bytes()))
-        .ok_or(ParseError::Missing("request.remote_ip"))?;
-    let method = request.method.map(|method| method.0).filter(|method| !method.is_empty());
-    let asked = request.uri.and_then(|uri| target(&uri.0));
-    // A request that Caddy could not make sense of has no method or no target.
-    let (method, asked): (_, LoggedTarget<'a>) = method.zip(asked).unwrap_or_default();
-    let headers = request.headers.unwrap_or_default();
-    let host = request.host.map(|host| without_port(host.0)).filter(|host| !host.is_empty());
-    Ok(LogLine {
-        at,
-        source,
-        method,
-        path: asked.path,
-        query: asked.query,
-        status: access.status.unwrap_or(0),
-        bytes: access.size.unwrap_or(0),
-        referer: headers.referer,
-        user_agent: headers.user_agent,
-        accept: headers.accept,
-        language: headers.language,
-        host: host.or(asked.host),
-        latency: access.duration.and_then(|duration| duration.0).and_then(plausible),
-        sent_bytes: true,
-    })
+    entry.read(stamps)
 }
 
-#[derive(serde::Deserialize)]
-struct AccessEntry<'a> {
-    #[serde(borrow)]
-    ts: Option<LoggedTime<'a>>,
-    #[serde(borrow)]
-    request: Option<LoggedRequest<'a>>,
-    status: Option<u16>,
-    size: Option<u64>,
-    duration: Option<LoggedDuration>,
-}
-
-#[derive(serde::Deserialize)]
-struct LoggedRequest<'a> {
-    #[serde(borrow)]
-    client_ip: Option<LogText<'a>>,
-    #[serde(borrow)]
-    remote_ip: Option<LogText<'a>>,
-    /// With the port, in logs of Caddy before 2.5.
-    #[serde(borrow)]
-    remote_addr: Option<LogText<'a>>,
-    #[serde(borrow)]
-    method: Option<LogText<'a>>,
-    #[serde(borrow)]
-    host: Option<LogText<'a>>,
-    #[serde(borrow)]
-    uri: Option<LogText<'a>>,
-    #[serde(borrow)]
-    headers: Option<Headers<'a>>,
-}
-
-/// Text that is borrowed from the line if it can be, also within an `Option`.
+/// One line, by meaning.
 #[derive(Default)]
-struct LogText<'a>(Cow<'a, str>);
+struct JsonEntry<'a> {
+    values: [Option<JsonValue<'a>>; SLOTS],
+    /// It has an object `request`, as Caddy's have, be it empty.
+    has_request: bool,
+    /// Its duration is in whole milliseconds (Envoy).
+    envoy: bool,
+}
 
-impl<'de: 'a, 'a> Deserialize<'de> for LogText<'a> {
+/// A value that was not an object.
+enum JsonValue<'a> {
+    Text(Cow<'a, str>),
+    Number(f64),
+}
+
+impl<'a> JsonEntry<'a> {
+    fn read(mut self, stamps: &mut TimestampParser) -> Result<LogLine<'a>, ParseError> {
+        let asked = [JsonSlot::RequestLine, JsonSlot::Method, JsonSlot::Target, JsonSlot::Path];
+        let asked = asked.iter().any(|slot| self.values[*slot as usize].is_some());
+        if !asked && !self.has_request {
+            return Err(ParseError::Missing("a request (`request`, `request_uri`, `url.path`, …)"));
+        }
+        let at = [JsonSlot::Time, JsonSlot::TimeOther]
+            .into_iter()
+            .find_map(|slot| self.time(slot, stamps))
+            .ok_or(ParseError::Missing("a time (`ts`, `time`, `@timestamp`, …)"))?;
+        let forwarded =
+            self.text(JsonSlot::Forwarded).and_then(|list| first_forwarded(list.as_bytes()));
+        let source = self.source()?;
+        let (method, asked, sent_bytes) = self.request();
+        let latency = self.latency();
+        let host =
+            [JsonSlot::Host, JsonSlot::HostOther].into_iter().find_map(|slot| self.text(slot));
+        let host = asked.host.or_else(|| host.map(without_port)).filter(|host| host != "_");
+        Ok(LogLine {
+            at,
+            source,
+            forwarded,
+            method,
+            path: asked.path,
+            query: asked.query,
+            status: self.whole(JsonSlot::Status).and_then(|n| u16::try_from(n).ok()).unwrap_or(0),
+            bytes: self.whole(JsonSlot::Bytes).unwrap_or(0),
+            referer: self.text(JsonSlot::Referer),
+            user_agent: self.text(JsonSlot::UserAgent),
+            accept: self.text(JsonSlot::Accept),
+            language: self.text(JsonSlot::Language),
+            host,
+            latency: latency.and_then(plausible),
+            sent_bytes,
+        })
+    }
+
+    fn text(&mut self, slot: JsonSlot) -> Option<Cow<'a, str>> {
+        match self.values[slot as usize].take()? {
+            JsonValue::Text(text) => present(text),
+            JsonValue::Number(_) => None,
+        }
+    }
+
+    fn number(&self, slot: JsonSlot) -> Option<f64> {
+        match self.values[slot as usize].as_ref()? {
+            JsonValue::Text(text) => text.parse().ok().filter(|n: &f64| n.is_finite()),
+            JsonValue::Number(number) => Some(*number),
+        }
+    }
+
+    fn whole(&self, slot: JsonSlot) -> Option<u64> {
+        self.number(slot).filter(|n| *n >= 0.0).map(|n| n as u64)
+    }
+
+    fn time(&self, slot: JsonSlot, stamps: &mut TimestampParser) -> Option<WallTime> {
+        match self.values[slot as usize].as_ref()? {
+            JsonValue::Number(number) => timestamp::from_number(*number),
+            JsonValue::Text(text) => match stamps.read(text.as_bytes()) {
+                Some(at) => Some(at),
+                None => text.parse().ok().and_then(timestamp::from_number),
+            },
+        }
+    }
+
+    /// Without any field for it, the log hides its sources.
+    fn source(&mut self) -> Result<LoggedSource, ParseError> {
+        let mut hidden = LoggedSource::Hidden;
+        for slot in [JsonSlot::Client, JsonSlot::Remote] {
+            let Some(text) = self.text(slot) else { continue };
+            match source(text.as_bytes()) {
+                Some(LoggedSource::Hidden) => {}
+                Some(LoggedSource::Name(name)) => hidden = LoggedSource::Name(name),
+                Some(source) => return Ok(source),
+                None => return Err(ParseError::Address(super::fields::found(text.as_bytes()))),
+            }
+        }
+        Ok(hidden)
+    }
+
+    /// Method and target, and whether anything was sent. A request that the server could not make sense of has
+    /// no method or no target.
+    fn request(&mut self) -> (Cow<'a, str>, LoggedTarget<'a>, bool) {
+        if let Some(text) = self.text(JsonSlot::RequestLine) {
+            if let Some((method, target)) = request_line(&text) {
+                return (method, target, true);
+            }
+            if self.values[JsonSlot::Method as usize].is_none() {
+                return (Cow::Borrowed(""), LoggedTarget::default(), true);
+            }
+        }
+        let method = self.text(JsonSlot::Method);
+        let query = self.text(JsonSlot::Query);
+        let asked = self.text(JsonSlot::Target).or_else(|| self.text(JsonSlot::Path));
+        let asked = asked.and_then(|text| target(&text));
+        let Some((method, mut asked)) = method.zip(asked) else {
+            return (Cow::Borrowed(""), LoggedTarget::default(), true);
+        };
+        if asked.query.is_none() {
+            asked.query = query.map(|query| match query.starts_with('?') {
+                true => part(&query, 1..query.len()),
+                false => query,
+            });
+        }
+        (method, asked, true)
+    }
+
+    fn latency(&self) -> Option<Duration> {
+        if let Some(nanos) = self.number(JsonSlot::Nanos) {
+            return Some(Duration::from_nanos(nanos.max(0.0) as u64));
+        }
+        let seconds = if let Some(millis) = self.number(JsonSlot::Millis) {
+            millis / 1e3
+        } else if let Some(number) = self.number(JsonSlot::Seconds) {
+            if self.envoy { number / 1e3 } else { number }
+        } else {
+            return match self.values[JsonSlot::Seconds as usize].as_ref()? {
+                JsonValue::Text(text) => parse_duration(text),
+                JsonValue::Number(_) => None,
+            };
+        };
+        Duration::try_from_secs_f64(seconds).ok()
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for JsonEntry<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextVisitor;
-        impl<'de> Visitor<'de> for TextVisitor {
-            type Value = LogText<'de>;
+        let mut entry = JsonEntry::default();
+        ObjectSeed { parent: Some(JsonParent::Root), slot: None, entry: &mut entry }
+            .deserialize(deserializer)?;
+        Ok(entry)
+    }
+}
+
+/// Reads a value into its slot, and an object name by name.
+struct ObjectSeed<'e, 'a> {
+    slot: Option<JsonSlot>,
+    parent: Option<JsonParent>,
+    entry: &'e mut JsonEntry<'a>,
+}
+
+impl<'a> ObjectSeed<'_, 'a> {
+    /// The first value of a meaning stays.
+    fn put(self, value: JsonValue<'a>) {
+        if let Some(slot) = self.slot {
+            let place = &mut self.entry.values[slot as usize];
+            if place.is_none() {
+                *place = Some(value);
+            }
+        }
+    }
+}
+
+impl<'de: 'a, 'a> DeserializeSeed<'de> for ObjectSeed<'_, 'a> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        if self.parent == Some(JsonParent::Root) {
+            deserializer.deserialize_map(self)
+        } else {
+            deserializer.deserialize_any(self)
+        }
+    }
+}
+
+impl<'de: 'a, 'a> Visitor<'de> for ObjectSeed<'_, 'a> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<(), E> {
+        self.put(JsonValue::Text(Cow::Borrowed(text)));
+        Ok(())
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<(), E> {
+        self.put(JsonValue::Text(Cow::Owned(text.to_owned())));
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<(), E> {
+        self.put(JsonValue::Number(number));
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<(), E> {
+        self.put(JsonValue::Number(number as f64));
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<(), E> {
+        self.put(JsonValue::Number(number as f64));
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    /// Of several values (header fields), the first counts.
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        let Self { slot, entry, .. } = self;
+        seq.next_element_seed(ObjectSeed { slot, parent: None, entry })?;
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let Self { parent, entry, .. } = self;
+        entry.has_request |= parent == Some(JsonParent::Request);
+        while let Some(KeyText(key)) = map.next_key()? {
+            match parent.map_or((None, None), |parent| meaning(parent, &key)) {
+                (None, None) => drop(map.next_value::<IgnoredAny>()?),
+                (slot, parent) => {
+                    entry.envoy |= key == "response_code";
+                    map.next_value_seed(ObjectSeed { slot, parent, entry })?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A name, borrowed from the line if nothing in it is escaped.
+struct KeyText<'a>(Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for KeyText<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct KeyVisitor;
+        impl<'de> Visitor<'de> for KeyVisitor {
+            type Value = KeyText<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a text")
             }
 
             fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(LogText(Cow::Borrowed(text)))
+                Ok(KeyText(Cow::Borrowed(text)))
             }
 
             fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(LogText(Cow::Owned(text.to_owned())))
+                Ok(KeyText(Cow::Owned(text.to_owned())))
             }
         }
-        deserializer.deserialize_str(TextVisitor)
+        deserializer.deserialize_str(KeyVisitor)
     }
 }
 
-/// A time in any of the formats that Caddy's encoders offer.
-enum LoggedTime<'a> {
-    Number(f64),
-    Written(Cow<'a, str>),
-}
-
-impl LoggedTime<'_> {
-    fn read(&self, stamps: &mut TimestampParser) -> Option<WallTime> {
-        match self {
-            Self::Number(number) => timestamp::from_number(*number),
-            Self::Written(text) => stamps.read(text.as_bytes()),
-        }
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for LoggedTime<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TimeVisitor;
-        impl<'de> Visitor<'de> for TimeVisitor {
-            type Value = LoggedTime<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a time: seconds since 1970, or a text such as 2015-05-17T10:05:03Z")
-            }
-
-            fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
-                Ok(LoggedTime::Number(number))
-            }
-
-            fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
-                Ok(LoggedTime::Number(number as f64))
-            }
-
-            fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
-                Ok(LoggedTime::Number(number as f64))
-            }
-
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(LoggedTime::Written(Cow::Borrowed(text)))
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(LoggedTime::Written(Cow::Owned(text.to_owned())))
-            }
-        }
-        deserializer.deserialize_any(TimeVisitor)
-    }
-}
-
-/// Seconds, or a text such as `1.5ms`, which other settings of Caddy's encoder write.
-struct LoggedDuration(Option<Duration>);
-
-impl<'de> Deserialize<'de> for LoggedDuration {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct DurationVisitor;
-        impl Visitor<'_> for DurationVisitor {
-            type Value = LoggedDuration;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a duration: seconds, or a text such as 1.5ms")
-            }
-
-            fn visit_f64<E>(self, seconds: f64) -> Result<LoggedDuration, E> {
-                Ok(LoggedDuration(Duration::try_from_secs_f64(seconds).ok()))
-            }
-
-            fn visit_u64<E>(self, seconds: u64) -> Result<LoggedDuration, E> {
-                Ok(LoggedDuration(Duration::try_from_secs_f64(seconds as f64).ok()))
-            }
-
-            fn visit_i64<E>(self, _before_it_began: i64) -> Result<LoggedDuration, E> {
-                Ok(LoggedDuration(None))
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<LoggedDuration, E> {
-                Ok(LoggedDuration(parse_duration(text)))
-            }
-        }
-        deserializer.deserialize_any(DurationVisitor)
-    }
-}
-
+/// `1.5ms`, which some settings of Caddy's encoder write.
 fn parse_duration(text: &str) -> Option<Duration> {
     let unit_at = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
     let number: f64 = text[..unit_at].parse().ok()?;
-    let seconds = match &text[unit_at..] {
+    let seconds = match text[unit_at..].trim_start() {
         "s" => number,
         "ms" => number / 1e3,
         "µs" | "us" => number / 1e6,
@@ -202,83 +315,6 @@ fn parse_duration(text: &str) -> Option<Duration> {
         _ => return None,
     };
     Duration::try_from_secs_f64(seconds).ok()
-}
-
-/// The header fields that matter here, each with its first value.
-#[derive(Default)]
-struct Headers<'a> {
-    referer: Option<Cow<'a, str>>,
-    user_agent: Option<Cow<'a, str>>,
-    accept: Option<Cow<'a, str>>,
-    language: Option<Cow<'a, str>>,
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Headers<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct HeadersVisitor;
-        impl<'de> Visitor<'de> for HeadersVisitor {
-            type Value = Headers<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("header fields")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut headers = Headers::default();
-                while let Some(LogText(name)) = map.next_key()? {
-                    let slot = match name.as_ref() {
-                        "Referer" | "referer" => &mut headers.referer,
-                        "User-Agent" | "user-agent" => &mut headers.user_agent,
-                        "Accept" | "accept" => &mut headers.accept,
-                        "Accept-Language" | "accept-language" => &mut headers.language,
-                        _ => {
-                            map.next_value::<IgnoredAny>()?;
-                            continue;
-                        }
-                    };
-                    let FirstText(value) = map.next_value()?;
-                    *slot = value.filter(|value| !value.is_empty());
-                }
-                Ok(headers)
-            }
-        }
-        deserializer.deserialize_map(HeadersVisitor)
-    }
-}
-
-/// A text, or the first of a list of texts.
-struct FirstText<'a>(Option<Cow<'a, str>>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for FirstText<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct FirstTextVisitor;
-        impl<'de> Visitor<'de> for FirstTextVisitor {
-            type Value = FirstText<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text or a list of texts")
-            }
-
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(FirstText(Some(Cow::Borrowed(text))))
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(FirstText(Some(Cow::Owned(text.to_owned()))))
-            }
-
-            fn visit_unit<E>(self) -> Result<Self::Value, E> {
-                Ok(FirstText(None))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-                let first: Option<LogText<'de>> = seq.next_element()?;
-                while seq.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(FirstText(first.map(|text| text.0)))
-            }
-        }
-        deserializer.deserialize_any(FirstTextVisitor)
-    }
 }
 
 #[cfg(test)]
@@ -295,7 +331,7 @@ mod tests {
     fn a_line_of_caddy_is_read() {
         let read = line(LINE);
         assert_eq!(read.at, WallTime(1_431_857_103_250));
-        assert_eq!(read.source.to_string(), "2001:db8::7");
+        assert_eq!(read.source, LoggedSource::Address([0x2001, 0xdb8, 0, 0, 0, 0, 0, 7].into()));
         assert_eq!((read.method.as_ref(), read.path.as_ref()), ("GET", "/donate"));
         assert!(matches!(read.path, Cow::Borrowed(_)));
         assert_eq!(read.query.as_deref(), Some("amount=5"));
@@ -327,7 +363,7 @@ mod tests {
             r#""remote_addr":"192.0.2.7:41342""#,
             1,
         );
-        assert_eq!(line(&text).source.to_string(), "192.0.2.7");
+        assert_eq!(line(&text).source, LoggedSource::Address([192, 0, 2, 7].into()));
     }
 
     #[test]
@@ -338,11 +374,8 @@ mod tests {
         let nothing = LINE.replacen("GET", "", 1);
         assert!(!line(&nothing).is_request() && line(&nothing).path.is_empty());
         let other = r#"{"level":"info","ts":1431857103.25,"msg":"serving initial configuration"}"#;
-        assert_eq!(
-            error(other),
-            "expected `request` in a JSON access log, as Caddy writes it; this line has none"
-        );
+        assert!(error(other).starts_with("expected a request"), "{}", error(other));
         assert!(error(&LINE[..200]).starts_with("expected one JSON object a line"));
-        assert!(error(&LINE.replacen("1431857103.25", "\"soon\"", 1)).contains("`ts`"));
+        assert!(error(&LINE.replacen("1431857103.25", "\"soon\"", 1)).contains("a time (`ts`"));
     }
 }

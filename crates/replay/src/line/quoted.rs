@@ -25,9 +25,23 @@ pub(super) fn take(text: &[u8]) -> Option<(Cow<'_, str>, &[u8])> {
     Some((clear(body, escaped), &[]))
 }
 
+/// What was between quotes, without its escapes.
+pub(super) fn unquote(body: &[u8]) -> Cow<'_, str> {
+    clear(body, memchr::memchr(b'\\', body).is_some())
+}
+
+/// Bytes as text; what is none of UTF-8 becomes a replacement character. Nearly all text is ASCII,
+/// which the plain check passes several times as fast as the one that looks for what to replace.
+pub(super) fn text(bytes: &[u8]) -> Cow<'_, str> {
+    match core::str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(bytes),
+    }
+}
+
 fn clear(body: &[u8], escaped: bool) -> Cow<'_, str> {
     if !escaped {
-        return String::from_utf8_lossy(body);
+        return text(body);
     }
     Cow::Owned(String::from_utf8_lossy(&unescape(body)).into_owned())
 }

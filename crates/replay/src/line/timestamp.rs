@@ -3,7 +3,7 @@
 use portcullis_model::WallTime;
 
 /// Reads timestamps, and remembers the last.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct TimestampParser {
     text: [u8; COMMON],
     at: Option<WallTime>,

@@ -147,12 +147,32 @@ fn unreadable_lines_are_counted_and_the_first_few_shown() {
     let found = replayed_with(config(), bytes);
     assert_eq!((found.lines.read, found.lines.parsed), (lines + 5, lines));
     assert_eq!((found.lines.unparsed, found.lines.empty), (4, 1));
-    let shown: Vec<_> =
-        found.lines.first_unparsed.iter().map(|s| (s.line, s.error.as_str())).collect();
-    assert_eq!(shown[0].0, 1);
-    assert!(shown[0].1.contains("found `#Software: something else`"), "{shown:?}");
-    assert!(shown[2].1.contains("65536 bytes"), "{shown:?}");
-    assert!(shown[3].1.contains("found ` - - [yesterday]"), "{shown:?}");
+    let kinds: Vec<_> = found.lines.unread.iter().map(|u| (u.kind, u.lines)).collect();
+    assert_eq!(kinds.iter().map(|(_, lines)| lines).sum::<u64>(), 4);
+    let first = |kind| {
+        let unread = found.lines.unread.iter().find(|unread| unread.kind == kind);
+        unread.unwrap_or_else(|| panic!("{kinds:?}")).first.clone()
+    };
+    assert_eq!(first("no address at the beginning").line, 1);
+    assert!(first("no address at the beginning").error.contains("found `#Software: something"));
+    assert!(first("too long").error.contains("65536 bytes"));
+    assert!(first("no time").error.contains("found ` - - [yesterday]"));
+    assert!(found.reliable, "4 of some hundred lines");
+}
+
+#[test]
+fn a_log_that_breaks_off_is_unreliable_and_names_where() {
+    let mut writer = Writer::new(6);
+    writer.calm(300);
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(writer.log.as_bytes()).expect("compresses");
+    let mut cut = encoder.finish().expect("compresses");
+    cut.truncate(cut.len() / 2);
+    let found = replayed_with(config(), cut);
+    assert!(!found.reliable && found.requests > 100);
+    let text = found.text();
+    assert!(text.contains("UNRELIABLE: 1 log could not be read to the end"), "{text}");
+    assert!(text.contains("access.log broke off after"), "{text}");
 }
 
 #[test]

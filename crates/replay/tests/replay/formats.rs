@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use portcullis_model::WallTime;
-use portcullis_replay::{LogLine, parse};
+use portcullis_replay::{LogLine, LoggedSource, parse};
 use proptest::prelude::*;
 
 #[derive(Clone, Debug)]
@@ -123,7 +123,7 @@ impl Written {
 
     fn is(&self, line: &LogLine<'_>) {
         assert_eq!(line.at, WallTime(self.second * 1_000));
-        assert_eq!(line.source, self.source);
+        assert_eq!(line.source, LoggedSource::Address(self.source));
         assert_eq!(line.method, self.method);
         assert_eq!(line.path, self.path);
         assert_eq!(line.query.as_deref(), self.query.as_deref());

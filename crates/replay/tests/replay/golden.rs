@@ -34,3 +34,34 @@ fn the_picture_shades_what_was_found_and_marks_what_was_done() {
         assert!(svg.contains(part), "{part}");
     }
 }
+
+#[test]
+fn the_page_has_all_that_the_text_has_and_nothing_to_fetch_or_run() {
+    let found = replayed(&log());
+    let page = found.html();
+    let shown = page.replace("&#39;", "'").replace("&#38;", "&").replace("&#60;", "<");
+    for (at, line) in found.text().lines().enumerate() {
+        let words = line.trim().trim_start_matches("- ");
+        // Columns are cells, and long lines are wrapped.
+        for part in words.split("  ").filter(|part| !part.is_empty()) {
+            assert!(shown.contains(part.trim()), "line {at}: {part}");
+        }
+    }
+    for part in
+        ["lang=\"en-GB\"", "<h1>", "role=\"img\"", "<svg", "scope=\"col\"", "Attack, wave 1"]
+    {
+        assert!(page.contains(part), "{part}");
+    }
+    for part in ["<script", "javascript:", "src=", "href=\"http", "@import", "url("] {
+        assert!(!page.contains(part), "{part}");
+    }
+    assert!(!page.contains("class=\"warning\""));
+}
+
+#[test]
+fn the_page_of_a_log_that_was_not_read_warns_above_all_else() {
+    let page = replayed("<script>alert(1)</script>\nnothing of the kind\n").html();
+    let at = |part: &str| page.find(part).unwrap_or_else(|| panic!("{part}: {page}"));
+    assert!(at("class=\"warning\"") < at("<main>"));
+    assert!(!page.contains("<script>"));
+}

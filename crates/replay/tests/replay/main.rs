@@ -2,7 +2,9 @@
 
 mod behaviour;
 mod formats;
+mod formats_of_files;
 mod golden;
+mod merging;
 mod minutes;
 mod real;
 mod writer;

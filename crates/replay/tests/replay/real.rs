@@ -1,13 +1,11 @@
 //! Real traffic, if the shared data is next to the workspace.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use portcullis_gate::Secret;
 use portcullis_model::WatchSettings;
-use portcullis_replay::{MinuteCounts, Recording, Replay};
+use portcullis_replay::{LogInput, MinuteCounts, Recording};
 
-use crate::writer::config;
+use crate::writer::{config, replay};
 
 fn shared(name: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data").join(name);
@@ -21,11 +19,10 @@ fn shared(name: &str) -> Option<PathBuf> {
 #[test]
 fn three_days_of_a_real_blog_are_read_whole_and_are_quiet() {
     let Some(path) = shared("semicomplete-2015.access.log.gz") else { return };
-    let mut replay = Replay::new(Arc::new(config()), Secret::new(&[5; 32]));
-    replay.read(Recording::open(&path).expect("opens"), &mut |_| {});
-    let found = replay.finish();
+    let log = LogInput::file(&path, None).expect("opens");
+    let found = replay(config()).run(vec![log], &mut |_| {}).expect("one log");
     assert_eq!((found.lines.read, found.lines.parsed), (10_000, 10_000));
-    assert_eq!((found.lines.out_of_order.moved, found.lines.out_of_order.left_out), (0, 0));
+    assert_eq!(found.lines.left_out(), 0);
     assert_eq!(found.requests, 10_000);
     // 1,753 distinct addresses, counted otherwise; the sketch is within a few per cent.
     assert!(found.sources.abs_diff(1_753) < 60, "{}", found.sources);

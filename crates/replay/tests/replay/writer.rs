@@ -7,7 +7,7 @@ use portcullis_gate::Secret;
 use portcullis_model::{
     ActivityConfig, Config, OriginConfig, PathPattern, RequestPattern, Tier, WallTime,
 };
-use portcullis_replay::{Findings, Recording, Replay};
+use portcullis_replay::{Findings, LogInput, Recording, Replay};
 
 /// Monday, 23 November 2026, 09:00 UTC.
 pub const MORNING: u64 = 1_795_424_400;
@@ -31,11 +31,17 @@ pub fn replayed(log: &str) -> Findings {
 }
 
 pub fn replayed_with(config: Config, bytes: Vec<u8>) -> Findings {
-    let mut replay = Replay::new(Arc::new(config), Secret::new(&[5; 32]));
-    let recording =
-        Recording::from_reader("access.log", std::io::Cursor::new(bytes)).expect("opens");
-    replay.read(recording, &mut |_| {});
-    replay.finish()
+    let log = input("access.log", bytes);
+    replay(config).run(vec![log], &mut |_| {}).expect("one log")
+}
+
+pub fn replay(config: Config) -> Replay {
+    Replay::new(Arc::new(config), Secret::new(&[5; 32]))
+}
+
+pub fn input(name: &str, bytes: Vec<u8>) -> LogInput {
+    let recording = Recording::from_reader(name, std::io::Cursor::new(bytes)).expect("opens");
+    LogInput::recording(recording, None)
 }
 
 /// Writes a log in the combined format.

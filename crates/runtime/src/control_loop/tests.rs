@@ -7,8 +7,8 @@ use std::time::Instant;
 use portcullis_gate::Secret;
 use portcullis_ledger::Ledger;
 use portcullis_model::{
-    ActivityId, Assignment, Entry, Features, OriginConfig, PlatformId, Posture, Reason, SourceKey,
-    TokenState,
+    ActivityCounts, ActivityId, Assignment, Entry, Features, OriginConfig, PlatformId, Posture,
+    Reason, SourceKey, TokenState,
 };
 use portcullis_posture::Resume;
 use tempfile::TempDir;
@@ -49,6 +49,13 @@ fn rig(clock: Clock) -> Rig {
     let (_, feature_names) = rtrb::RingBuffer::new(8);
     let (handle, inbox) = control_channel();
     let (exits, _) = unbounded_channel();
+    let (reopened, exits_of) = (config.clone(), exits.clone());
+    let reopen: LedgerReopener = Box::new(move || {
+        let opened = open_ledger(&reopened, &[1; 32], false)?;
+        let (folder, name) = (reopened.ledger.clone(), "log.example".to_owned());
+        let writer = LedgerWriter::new(opened.ledger, folder, name, opened.resume, clock);
+        Recorder::start(writer, exits_of.clone())
+    });
     let started = WallTime(1_700_000_000_000);
     let control_loop = ControlLoop {
         control: Control::new(shared, started, &Resume::default()),
@@ -69,6 +76,8 @@ fn rig(clock: Clock) -> Rig {
         inbox,
         baselines_path: baseline_store::path_for(&config.ledger),
         baselines_saved_at: Time(0),
+        predecessor: Arc::default(),
+        reopen,
     };
     Rig { control_loop, handle, meter, records, config, folder }
 }
@@ -123,10 +132,14 @@ impl Rig {
     }
 
     fn events(&self) -> Vec<Event> {
-        let reader = Ledger::read(&self.folder.path().join("ledger")).unwrap();
-        let entries = reader.entries().map(|entry| entry.unwrap().1);
-        entries.map(|bytes| serde_json::from_slice::<Entry>(&bytes).unwrap().event).collect()
+        events_of(&self.config)
     }
+}
+
+fn events_of(config: &Config) -> Vec<Event> {
+    let reader = Ledger::read(&config.ledger).unwrap();
+    let entries = reader.entries().map(|entry| entry.unwrap().1);
+    entries.map(|bytes| serde_json::from_slice::<Entry>(&bytes).unwrap().event).collect()
 }
 
 #[test]
@@ -134,7 +147,7 @@ fn a_flood_in_the_rings_engages_procedures_after_they_are_recorded() {
     let mut rig = rig(Clock::manual());
     rig.attack();
     let events = rig.events();
-    assert!(events.iter().any(|event| matches!(event, Event::AttackBegan { .. })));
+    assert!(events.iter().any(|event| matches!(event, Event::AttackBegan { .. })), "{events:#?}");
     assert!(events.iter().any(|event| matches!(event, Event::ProcedureEngaged(_))));
     let status = rig.control_loop.status.load();
     assert_ne!(status.platforms[0].posture, Posture::Open);
@@ -239,4 +252,55 @@ async fn messages_beyond_the_queue_are_refused() {
     }
     let error = rig.handle.reload_refused(1, "bad".into()).await.unwrap_err();
     assert_eq!(error.to_string(), "the control loop has too many messages waiting");
+}
+
+/// Asks a running loop to close its ledger for another process.
+fn close_ledger(handle: &ControlHandle) -> LedgerClosed {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(handle.hand_over()).unwrap()
+}
+
+#[test]
+fn a_ledger_that_was_handed_over_is_free_and_the_loop_has_ended() {
+    let mut rig = rig(Clock::new());
+    rig.requests(7);
+    let (handle, config) = (rig.handle.clone(), rig.config.clone());
+    let _folder = rig.folder;
+    let running = std::thread::spawn(move || rig.control_loop.run());
+    let closed = close_ledger(&handle);
+    let offered: u64 = closed.counted.activities.iter().map(ActivityCounts::offered).sum();
+    assert_eq!(offered, 7);
+    let opened = open_ledger(&config, &[1; 32], false).unwrap();
+    assert!(opened.ledger.size() > 0);
+    closed.verdict.send(HandoverVerdict::Taken).unwrap();
+    running.join().unwrap();
+    let events = events_of(&config);
+    assert_eq!(events.last(), Some(&Event::HandedOver));
+    let tallied: u64 = events.iter().map(offered_in).sum();
+    assert_eq!(tallied, 7, "nothing that was counted is left out");
+}
+
+#[test]
+fn a_handover_that_fails_is_recorded_and_the_loop_continues_its_numbers() {
+    let mut rig = rig(Clock::new());
+    rig.requests(3);
+    let (handle, config) = (rig.handle.clone(), rig.config.clone());
+    let _folder = rig.folder;
+    let running = std::thread::spawn(move || rig.control_loop.run());
+    // As when the other process ends.
+    drop(close_ledger(&handle).verdict);
+    handle.stop();
+    running.join().unwrap();
+    let events = events_of(&config);
+    let at = events.iter().position(|event| *event == Event::HandedOver).unwrap();
+    assert_eq!(events[at + 1], Event::HandoverFailed);
+    assert_eq!(events.last(), Some(&Event::Stopped));
+    assert_eq!(events.iter().map(offered_in).sum::<u64>(), 3);
+}
+
+fn offered_in(event: &Event) -> u64 {
+    match event {
+        Event::Tallied(tally) => tally.offered(),
+        _ => 0,
+    }
 }
