@@ -66,8 +66,9 @@ impl Control {
             ids, postures, origins, unassigned, next_procedure, earlier_waves, ..
         } = state;
         let ids = Arc::new(ids.reloaded(&config));
-        let resume = Resume { waves: earlier_waves, ..Resume::default() };
-        let mut control = Self::with_ids(config, Arc::clone(&ids), wall, &resume);
+        let mut control = Self::with_ids(config, Arc::clone(&ids), wall, &Resume::default());
+        // A platform that was removed by a reload may be back: its waves count on.
+        control.earlier_waves = earlier_waves;
         control.next_procedure = next_procedure;
         control.unassigned = unassigned;
         for record in origins {
