@@ -133,6 +133,10 @@ impl CalmMix {
     /// How often a visitor with this path and user agent loads no asset, in thousandths.
     pub(crate) fn bare_milli(&self, visit: &JudgedVisit) -> u64 {
         let agent = self.agents.get(&visit.user_agent).copied().unwrap_or_default();
+        // Typing into a field that asks at each letter, in a browser that loads assets on ordinary days.
+        if visit.typed && agent.visits > 0 && agent.bare * 2 <= agent.visits {
+            return 1_000;
+        }
         let of_agent =
             if agent.visits < AGENT_VISITS { 0 } else { agent.bare * 1_000 / agent.visits };
         self.path_milli(visit.path).max(of_agent)
@@ -166,5 +170,69 @@ impl CalmMix {
     pub(crate) fn agent_milli(&self, agent: u32) -> u64 {
         let known = self.agents.get(&agent).copied().unwrap_or_default().visits;
         (known + 2) * 1_000 / (self.visits.len() as u64 + 2)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_model::ActivityId;
+
+    use super::*;
+
+    const BROWSER: u32 = 1;
+    const FEED_READER: u32 = 2;
+
+    fn visit(visitor: u64, path: u32, user_agent: u32, bare: bool) -> JudgedVisit {
+        JudgedVisit {
+            tick: visitor,
+            activity: ActivityId(0),
+            visitor,
+            first: true,
+            path,
+            bare,
+            typed: false,
+            user_agent,
+            forwarded: true,
+            unusual: false,
+        }
+    }
+
+    fn calm() -> CalmMix {
+        let mut calm = CalmMix::default();
+        let readers = (0..200).map(|n| visit(n, 10, BROWSER, n % 10 == 0));
+        let feeds = (200..300).map(|n| visit(n, 20, FEED_READER, true));
+        let visits: Vec<_> = readers.chain(feeds).collect();
+        calm.learn(visits.iter());
+        calm
+    }
+
+    #[test]
+    fn paths_and_programs_have_their_own_shares() {
+        let calm = calm();
+        assert!(calm.bare_milli(&visit(1, 10, BROWSER, true)) < 200);
+        assert!(calm.bare_milli(&visit(1, 20, BROWSER, true)) > PROGRAMS_MILLI);
+        assert!(calm.bare_milli(&visit(1, 10, FEED_READER, true)) > PROGRAMS_MILLI);
+        assert!(
+            calm.bare_milli(&visit(1, 99, 99, true)) < 250,
+            "an unknown path is like the others"
+        );
+    }
+
+    #[test]
+    fn typing_shows_nothing_in_a_browser_that_is_usual_and_much_in_a_program_that_is_not() {
+        let calm = calm();
+        let typing = |agent| JudgedVisit { typed: true, ..visit(1, 10, agent, true) };
+        assert_eq!(calm.bare_milli(&typing(BROWSER)), 1_000);
+        assert!(calm.bare_milli(&typing(99)) < 200);
+    }
+
+    #[test]
+    fn the_oldest_visits_are_forgotten_and_what_is_unusual_is_never_learnt() {
+        let mut calm = calm();
+        let many: Vec<_> = (0..CALM_VISITS as u64).map(|n| visit(n, 30, BROWSER, false)).collect();
+        calm.learn(many.iter());
+        assert_eq!((calm.visits.len(), calm.paths.len(), calm.agents.len()), (CALM_VISITS, 1, 1));
+        calm.learn([JudgedVisit { unusual: true, ..visit(1, 40, 99, true) }].iter());
+        assert_eq!(calm.paths.len(), 1);
     }
 }

@@ -46,7 +46,7 @@ const VISITS_MIN: u64 = 8;
 /// Where more visitors than this come without assets on ordinary days (in thousandths), their lack shows
 /// nothing: the site keeps its assets elsewhere.
 const BARE_USUAL_MAX: u64 = 930;
-/// A visitor asks on for as long as this before a few visitors are a flood, in ticks: twelve
+/// Visitors ask for as long as this before a few visitors are a flood, in ticks: twelve
 /// seconds. A job of the site's own that runs at night takes less.
 const FEW_TICKS: u64 = 48;
 /// Requests of a few visitors that are a flood.
@@ -55,6 +55,7 @@ const FEW_REQUESTS: u64 = 100;
 const FEW_PER_SECOND: u64 = 100;
 /// Fewer visitors than this are few.
 const FEW: usize = 4;
+
 /// What the busy visitors of a platform asked for, in the window of an excess.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct BusyRequests {
@@ -138,7 +139,7 @@ impl Visitors {
         let sixth = self.bare_ticks.len() / 6;
         let newer = self.bare_ticks.get(sixth);
         let older = self.bare_ticks.get(sixth * 5);
-        newer.zip(older).is_some_and(|(newer, older)| newer - older >= STEADY_TICKS)
+        newer.zip(older).is_some_and(|(newer, older)| newer.saturating_sub(*older) >= STEADY_TICKS)
     }
 }
 
