@@ -36,5 +36,5 @@ fn attacks_are_found_and_innocent_crowds_are_not_called_attacks() {
     let attacks = attacks.filter(|attack| !attack.during_event).count() as u64;
     println!("{attacks} attacks and {surges} surges in {calm} s of ordinary time");
     assert!(attacks * WEEK_SECONDS <= calm, "at most one false attack per site and week");
-    assert!(surges * WEEK_SECONDS <= 8 * calm, "at most eight surges per site and week");
+    assert!(surges * WEEK_SECONDS <= 4 * calm, "at most four surges per site and week");
 }

@@ -130,7 +130,7 @@ fn no_false_sentence_of_the_half_for_development_is_supported() {
 fn the_half_that_was_kept_apart_is_read_as_well_as_when_it_was_measured() {
     let (kinds, whole, wrong) = score(HELD_OUT);
     println!("{}", table(&kinds, whole));
-    assert!(wrong.len() <= HELD_OUT_WRONG, "{}", wrong.join("\n"));
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(whole.recall() >= HELD_OUT_RECALL, "recall {}%", whole.recall());
     assert!(whole.precision() >= 95, "precision {}%", whole.precision());
 }
@@ -178,5 +178,3 @@ fn sentences_in_other_languages_are_not_read() {
 const DEV_RECALL: u32 = 85;
 /// Floor of the half that was kept apart, as measured once, on 28 November 2026.
 const HELD_OUT_RECALL: u32 = 55;
-/// Sentences of it that were supported and should not have been.
-const HELD_OUT_WRONG: usize = 3;

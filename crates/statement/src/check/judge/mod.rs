@@ -8,7 +8,7 @@ use portcullis_incident::TimeWindow;
 
 use super::clauses::FoundClause;
 use super::content::Segment;
-use super::facts::{ClauseScope, Facts};
+use super::facts::{Basis, ClauseScope, Facts};
 use super::moments::MomentRole;
 use super::outcome::{Assertion, CheckContext};
 use super::spans::{Span, SpanRole};
@@ -98,7 +98,8 @@ impl ClauseComparison<'_> {
         let basis = match predicate {
             "reported" => self.facts.reported(&self.recipients(found)),
             _ if compared.is_some() => compared.unwrap_or_default(),
-            _ if denied && Self::others(&phrases) => self.of_others(predicate),
+            // Other services may not be behind the gate: nothing is on record for them.
+            _ if denied && Self::others(&phrases) => Basis::default(),
             _ if denied && several => self.of_any(predicate, &scope),
             _ if several => self.of_all(predicate, &scope),
             _ => self.facts.of(predicate, &scope),

@@ -155,22 +155,6 @@ impl ClauseComparison<'_> {
         })
     }
 
-    /// The record on the platforms that nothing is on record for.
-    pub(super) fn of_others(&self, predicate: &'static str) -> Basis {
-        let spared = self.facts.names.sites.iter().enumerate().filter(|(_, site)| {
-            self.facts.incident.is_some_and(|i| {
-                i.platform(&site.platform).is_none()
-                    && !i.outages.iter().any(|outage| outage.platform == site.platform)
-            })
-        });
-        let sites: Vec<usize> = spared.map(|(n, _)| n).collect();
-        let concerned = self.facts.incident.map_or(0, |i| i.platforms.len());
-        if sites.is_empty() || concerned > 1 {
-            return Basis::default();
-        }
-        self.of_any(predicate, &ClauseScope { sites, ..ClauseScope::default() })
-    }
-
     /// One event compared with the one that follows "than".
     pub(super) fn comparison(&self, predicate: &'static str, scope: &ClauseScope) -> Basis {
         let than = self.units.iter().find_map(|unit| match &unit.role {
