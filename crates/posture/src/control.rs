@@ -400,8 +400,10 @@ fn totals(tick: &[ActivityCounts], seen: &Observation, wall: WallTime) -> TickTo
     for counts in tick {
         totals.offered += counts.offered();
         totals.forwarded += by_verdict(counts, Verdict::Forward);
-        // A visitor who answers a challenge asks once: the challenge and the redirect are the gate's.
-        totals.redirects += 2 * counts.reason(Reason::ChallengePassed);
+        totals.redirects += counts.reason(Reason::ChallengePassed);
     }
+    // A visitor who answers a challenge asks once: the challenge is the gate's, and so is the redirect to the
+    // address without the token, which only pages get.
+    totals.redirects += seen.answered.max(totals.redirects);
     totals
 }

@@ -26,7 +26,8 @@ pub(crate) struct TickTotals {
     pub offered: u64,
     /// Requests that went to the origin.
     pub forwarded: u64,
-    /// Requests that the gate's own redirects caused: two for each answered challenge.
+    /// Requests that the gate's own redirects caused: one for each answered challenge, two where the visitor was
+    /// then sent to the address without the token.
     pub redirects: u64,
     pub stalled_headers: u64,
     /// The whole second that ends with it, if one does.
@@ -58,7 +59,7 @@ pub(crate) struct SecondMeter {
 impl SecondMeter {
     /// Adds a tick; the totals of the second that ends with it, if one does.
     ///
-    /// An answered challenge is three requests, at different times: two of them are taken away where
+    /// An answered challenge is two or three requests, at different times: all but one are taken away where
     /// they can be, and what is left of them in the next second.
     pub(crate) fn add(&mut self, tick: &TickTotals) -> Option<SecondTotals> {
         self.totals.offered += tick.offered;

@@ -22,6 +22,10 @@ const PRESSING_TENTHS: u64 = 25;
 /// An origin that makes visitors wait is no place for a surge: while it is degraded, this many
 /// tenths of the baseline are suspect.
 const DEGRADED_TENTHS: u64 = 13;
+/// In the first ten minutes (in seconds) little is known of how uneven a site is.
+const YOUNG_SECONDS: u64 = 600;
+/// Meanwhile, this many tenths of the baseline are far over it, if there are `surge_min_rate` requests a second.
+const YOUNG_TENTHS: u64 = 40;
 /// What is more improbable than this is learnt slowly, in thousandths of a nat.
 pub(crate) const LEARN_SLOWLY_MILLI: u64 = 6_000;
 
@@ -173,7 +177,15 @@ impl ActivityWatch {
             return self.excess.surprise_milli >= RAISED_MILLI
                 && self.excess.factor_tenths() >= DEGRADED_TENTHS;
         }
-        self.excess.is_surge(settings)
+        self.excess.is_surge(settings) || self.is_over_while_young(settings)
+    }
+
+    /// Whether a multiple of a young baseline comes, however improbable that is on this site.
+    fn is_over_while_young(&self, settings: &WatchSettings) -> bool {
+        let rate = u64::from(settings.surge_min_rate);
+        self.baseline.learnt_seconds() < YOUNG_SECONDS
+            && self.excess.factor_tenths() >= YOUNG_TENTHS
+            && self.excess.count * SECOND as u64 > rate * self.excess.ticks
     }
 
     /// Whether its rate is so unusual that it is worth asking who comes.

@@ -82,6 +82,8 @@ pub struct Observation {
     pub offered_per_second: u64,
     /// Requests per second over the last second: forwarded.
     pub forwarded_per_second: u64,
+    /// Requests of this tick that came back with the answer to a challenge.
+    pub answered: u64,
     /// Requests per second over the last second: refused or challenged by procedures.
     pub stopped_per_second: u64,
     /// What the baseline expects of all activities together.

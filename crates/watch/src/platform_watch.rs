@@ -222,6 +222,7 @@ impl PlatformWatch {
             judgement: self.judgement,
             stalled_headers: stalled.map(|evidence| evidence.measured),
             onset,
+            answered: self.health.back().map_or(0, |tick| tick.answered),
             offered_per_second: self.per_second(ActivityWatch::offered_per_second),
             forwarded_per_second: self.per_second(ActivityWatch::forwarded_per_second),
             stopped_per_second: self.stopped_per_second(),

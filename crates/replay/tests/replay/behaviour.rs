@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use portcullis_model::EvidenceKind;
+use portcullis_model::{EvidenceKind, WallTime};
 use portcullis_replay::{Findings, LINE_BYTES};
 
 use crate::writer::{Writer, config, replayed, replayed_with};
@@ -61,6 +61,40 @@ fn a_scripted_flood_is_found_and_refused_and_people_are_not() {
         assert_eq!(affected.activities[0].name, "search");
         assert!(affected.activities[0].refused * 100 >= affected.refused_by_procedures() * 99);
     }
+}
+
+#[test]
+fn figures_of_a_challenged_flood_are_those_of_a_naive_count() {
+    let mut writer = Writer::new(9);
+    writer.calm(900);
+    writer.phase(120, |writer| (0..40).for_each(|_| writer.spread_flood()));
+    writer.calm(300);
+    // The lines of each second, counted by the text of their time.
+    let mut counts = std::collections::BTreeMap::<String, u64>::new();
+    for line in writer.log.lines() {
+        let time = line.split(['[', ']']).nth(1).expect("a time");
+        *counts.entry(time.to_owned()).or_default() += 1;
+    }
+    let found = replayed(&writer.log);
+    assert_eq!(found.attacks.count(), 1, "{}", summary(&found));
+    assert!(found.impact.delayed > 1_000, "challenged: {}", summary(&found));
+    let attack = &found.attacks.items[0];
+    let figures = attack.figures.as_ref().expect("it ended");
+    let clock = |at: WallTime| at.to_string()[11..19].to_owned();
+    let (from, to) = (clock(attack.onset), clock(attack.to.expect("it ended")));
+    let lines: u64 = counts
+        .iter()
+        .filter(|(time, _)| (&from[..]..&to[..]).contains(&&time[12..20]))
+        .map(|(_, count)| count)
+        .sum();
+    let close = |a: u64, b: u64| a.abs_diff(b) * 50 <= b;
+    assert!(close(figures.offered, lines), "{} of {lines}", figures.offered);
+    let peak = counts.values().copied().max().unwrap_or(0);
+    assert!(
+        close(figures.peak_offered_per_second, peak),
+        "{} of {peak}",
+        figures.peak_offered_per_second
+    );
 }
 
 #[test]

@@ -95,6 +95,13 @@ impl Writer {
         self.request(&source, &target, 200, "-", "fetcher/1.0");
     }
 
+    /// One of very many machines asks for one page, once, by the name of a usual browser.
+    pub fn spread_flood(&mut self) {
+        let source = format!("66.{}.{}.{}", self.draw(8), self.draw(256), self.draw(254) + 1);
+        let agent = format!("Mozilla/5.0 (browser {})", self.draw(12));
+        self.request(&source, "/news", 200, "-", &agent);
+    }
+
     /// Ends the second.
     pub fn turn(&mut self) {
         for at in (1..self.lines.len()).rev() {
