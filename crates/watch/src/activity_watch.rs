@@ -177,15 +177,15 @@ impl ActivityWatch {
             return self.excess.surprise_milli >= RAISED_MILLI
                 && self.excess.factor_tenths() >= DEGRADED_TENTHS;
         }
-        self.excess.is_surge(settings) || self.is_over_while_young(settings)
+        self.excess.is_surge(settings) || self.is_far_while_young(settings, &self.excess)
     }
 
     /// Whether a multiple of a young baseline comes, however improbable that is on this site.
-    fn is_over_while_young(&self, settings: &WatchSettings) -> bool {
+    fn is_far_while_young(&self, settings: &WatchSettings, excess: &Excess) -> bool {
         let rate = u64::from(settings.surge_min_rate);
         self.baseline.learnt_seconds() < YOUNG_SECONDS
-            && self.excess.factor_tenths() >= YOUNG_TENTHS
-            && self.excess.count * SECOND as u64 > rate * self.excess.ticks
+            && excess.factor_tenths() >= YOUNG_TENTHS
+            && excess.count * SECOND as u64 > rate * excess.ticks
     }
 
     /// Whether its rate is so unusual that it is worth asking who comes.
@@ -225,8 +225,14 @@ impl ActivityWatch {
         let excess = Excess { surprise_milli, ticks, count, expected_micro, surge: false };
         let expected_micro = expected_micro + of_assets;
         let factor = count.saturating_mul(10_000_000) / expected_micro.max(1_000);
-        let far = surprise_milli >= RAISED_MILLI && factor >= PRESSING_TENTHS;
-        far.then_some(Excess { expected_micro, ..excess })
+        let excess = Excess { expected_micro, ..excess };
+        let improbable = surprise_milli >= RAISED_MILLI && factor >= PRESSING_TENTHS;
+        if improbable {
+            return Some(excess);
+        }
+        // A crowd that it has seen makes every count probable on a young baseline.
+        let far = self.is_far_while_young(settings, &excess);
+        far.then_some(Excess { surprise_milli: surprise_milli.max(RAISED_MILLI), ..excess })
     }
 
     /// Requests of visitors without pause in the window of an excess: all, and repetitions.
